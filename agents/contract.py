@@ -1,0 +1,278 @@
+"""The wire between the planes: what a worker is told and what it reports. Pydantic and the standard library only.
+
+Everything here travels as JSON over the uplink, one WebSocket per worker:
+
+worker → control plane   Hello · Exchange · Submission · Heartbeat
+control plane → worker   Welcome · Exchanged · Verdict · Command
+
+Senders are strict (`extra="forbid"` when building), receivers ignore unknown fields, so that a control plane one version ahead
+understands an older worker. A new meaning is a new `type` with a higher version suffix, never a changed field.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+PROTOCOL_VERSION = 1
+"""Raised when a message changes its meaning; the control plane accepts this one and the one before."""
+
+AGENT_NAME = "parley"
+"""The name under which workers register with LiveKit; dispatch is always explicit."""
+
+
+class Message(BaseModel):
+    """Base of everything on the wire."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+# --- what a call needs ------------------------------------------------------------------------------------------
+
+
+class DispatchMetadata(Message):
+    """What a LiveKit dispatch carries. Clients can read it: a ticket and a name, nothing else."""
+
+    ticket: str = Field(description="Good for one job, within the lifetime of its slot.")
+    identity: str = Field(description="The persona's fixed identity in the room: `agent-<agent id>`.")
+    name: str = Field("", description="How the room knows the persona.")
+
+
+class ModelChoice(Message):
+    """One model of a persona. `None` means the worker's default of that kind."""
+
+    provider: str | None = None
+    model: str | None = None
+    voice: str | None = None
+    temperature: float | None = None
+
+
+class TurnTaking(Message):
+    """When a pause is the end of a turn, and when speech interrupts. Durations in seconds."""
+
+    detection: Literal["model", "vad"] = "model"
+    min_endpointing_delay: float = Field(0.2, ge=0, le=5)
+    max_endpointing_delay: float = Field(0.9, ge=0, le=10)
+    vad_min_silence: float = Field(0.25, ge=0.05, le=2)
+    interruption_min_duration: float = Field(0.25, ge=0.05, le=2)
+    allow_interruptions: bool = True
+
+
+class PersonaJob(Message):
+    """Everything one conversation needs, fetched once with the ticket. A running call asks for nothing more."""
+
+    version: Literal[1] = 1
+    session_id: int
+    epoch: int = Field(description="Counts the jobs of a session; with the sequence it orders and identifies reports.")
+    project_id: int
+    persona_id: int
+    persona_name: str
+    room_name: str
+    identity: str
+    capability: str = Field(description="Accompanies every report of this job.", repr=False)
+    instructions: str
+    greeting: str = ""
+    language: str = "en"
+    llm: ModelChoice = ModelChoice()
+    stt: ModelChoice = ModelChoice()
+    tts: ModelChoice = ModelChoice()
+    turn_taking: TurnTaking = TurnTaking()
+    knowledge_capability: str | None = Field(None, repr=False, description="Opens the bases of this persona, if any.")
+    max_call_duration: float = Field(3600, gt=0, description="Seconds from the start to a polite end.")
+    silence_timeout: float = Field(120, gt=0, description="Seconds without a word from anyone to a polite end.")
+    started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
+
+
+# --- reports ------------------------------------------------------------------------------------------------------
+
+
+class Report(Message):
+    """Something that happened in a call. `at` is the worker's clock."""
+
+    at: AwareDatetime
+
+
+class CallStarted(Report):
+    """The job runs, is in the room and will speak."""
+
+    type: Literal["call.started.v1"] = "call.started.v1"
+
+
+class LineSpoken(Report):
+    """One finished line. Of the persona: what was really heard, cut where it was interrupted."""
+
+    type: Literal["line.spoken.v1"] = "line.spoken.v1"
+    speaker: Literal["agent", "user", "system"]
+    identity: str = Field("", description="The participant who spoke.")
+    text: str
+    timestamp_ms: int = Field(ge=0, description="From the start of the call to the start of the line.")
+    interrupted: bool = False
+
+
+class LineInterim(Report):
+    """A line as it stands while it is spoken. Not spooled, may be lost."""
+
+    type: Literal["line.interim.v1"] = "line.interim.v1"
+    room_name: str
+    speaker: Literal["agent", "user"]
+    identity: str = ""
+    text: str
+    timestamp_ms: int = Field(ge=0)
+
+
+class ChunkUsed(Message):
+    """A passage that was put before the model."""
+
+    chunk_id: int
+    score: float
+    source: str = ""
+
+
+class TurnMeasured(Report):
+    """Where the time of one answer went, in milliseconds; a part that was not measured is `None`."""
+
+    type: Literal["turn.measured.v1"] = "turn.measured.v1"
+    speech_ended_at: AwareDatetime | None = None
+    audio_started_at: AwareDatetime | None = None
+    endpointing_ms: float | None = None
+    recognition_ms: float | None = None
+    retrieval_ms: float | None = None
+    model_ms: float | None = None
+    speech_ms: float | None = None
+    playout_ms: float | None = None
+    chunks: list[ChunkUsed] = []
+
+
+class UsageCounted(Report):
+    """What was consumed since the last report of this kind."""
+
+    type: Literal["usage.counted.v1"] = "usage.counted.v1"
+    service: Literal["llm", "stt", "tts"]
+    provider: str
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    audio_seconds: float = 0
+    characters: int = 0
+    requests: int = 0
+
+
+EndReason = Literal[
+    "caller_left",
+    "persona_ended",
+    "api",
+    "max_duration",
+    "silence",
+    "room_closed",
+    "worker_lost",
+    "not_started",
+    "model_failed",
+]
+
+
+class CallEnded(Report):
+    """The last report of a job."""
+
+    type: Literal["call.ended.v1"] = "call.ended.v1"
+    reason: EndReason
+    failed: bool = False
+    duration_ms: int = Field(ge=0)
+
+
+AnyReport = Annotated[
+    CallStarted | LineSpoken | LineInterim | TurnMeasured | UsageCounted | CallEnded,
+    Field(discriminator="type"),
+]
+REPORT: TypeAdapter[AnyReport] = TypeAdapter(AnyReport)
+
+
+# --- worker → control plane ---------------------------------------------------------------------------------------
+
+
+class Hello(Message):
+    """First message of a worker: who it is and which calls it still holds."""
+
+    type: Literal["hello"] = "hello"
+    protocol: int = PROTOCOL_VERSION
+    worker_id: str
+    capacity: int = Field(ge=0, description="Calls this worker takes at once.")
+    calls: list[str] = Field([], description="LiveKit job ids that are running here.")
+
+
+class Exchange(Message):
+    """A ticket for a `PersonaJob`. Repeating it with the same job id gives the same answer."""
+
+    type: Literal["exchange"] = "exchange"
+    ticket: str = Field(repr=False)
+    job_id: str = Field(description="LiveKit's job id.")
+    room_name: str
+    room_sid: str = ""
+
+
+class Submission(Message):
+    """A report with its key. The body stays a plain object, so that an unknown type can be refused by itself."""
+
+    type: Literal["report"] = "report"
+    session_id: int
+    epoch: int
+    sequence: int = Field(ge=0, description="1, 2, 3 … within a job; 0 for reports that are not kept.")
+    capability: str = Field(repr=False)
+    report: dict[str, Any]
+
+
+class Heartbeat(Message):
+    """Renews the leases of the calls that run here; sent every few seconds."""
+
+    type: Literal["heartbeat"] = "heartbeat"
+    calls: list[str] = Field([], description="LiveKit job ids.")
+
+
+AnyFromWorker = Annotated[Hello | Exchange | Submission | Heartbeat, Field(discriminator="type")]
+FROM_WORKER: TypeAdapter[AnyFromWorker] = TypeAdapter(AnyFromWorker)
+
+
+# --- control plane → worker ---------------------------------------------------------------------------------------
+
+
+class Welcome(Message):
+    """The uplink stands."""
+
+    type: Literal["welcome"] = "welcome"
+    protocol: int = PROTOCOL_VERSION
+
+
+class Exchanged(Message):
+    """The answer to an `Exchange`: a job, or why there is none."""
+
+    type: Literal["exchanged"] = "exchanged"
+    job_id: str
+    job: PersonaJob | None = None
+    refused: str | None = None
+
+
+class Verdict(Message):
+    """The answer to a `Submission` with a sequence. A refused report is parked by the worker, not repeated."""
+
+    type: Literal["verdict"] = "verdict"
+    session_id: int
+    epoch: int
+    sequence: int
+    refused: str | None = None
+
+
+class Command(Message):
+    """Something a running call must do."""
+
+    type: Literal["command"] = "command"
+    action: Literal["end"]
+    job_id: str
+    reason: EndReason = "api"
+
+
+AnyToWorker = Annotated[Welcome | Exchanged | Verdict | Command, Field(discriminator="type")]
+TO_WORKER: TypeAdapter[AnyToWorker] = TypeAdapter(AnyToWorker)
+
+
+def timestamp_ms(started: datetime, at: datetime) -> int:
+    """Milliseconds from the start of a call, never negative."""
+    return max(0, round((at - started).total_seconds() * 1000))

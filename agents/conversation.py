@@ -1,0 +1,265 @@
+"""One conversation: a session of the framework, what it tells, and how it ends."""
+
+import asyncio
+import time
+
+import structlog
+from livekit import rtc
+from livekit.agents import AgentSession, inference, llm
+from livekit.agents.voice import events, room_io
+from livekit.agents.voice.agent_session import SessionConnectOptions
+
+from agents.contract import (
+    CallEnded,
+    CallStarted,
+    EndReason,
+    LineInterim,
+    LineSpoken,
+    PersonaJob,
+    UsageCounted,
+    timestamp_ms,
+)
+from agents.models import TRIES, Models
+from agents.persona import Persona
+from agents.reporter import Reporter
+from agents.timing import TurnMarks, moment
+
+REJOIN_WITHIN = 10.0
+"""Seconds a person whose connection was lost has to come back."""
+GOODBYE_WITHIN = 8.0
+"""Seconds a goodbye may take before the call ends anyway."""
+APOLOGY_PAUSE = 5.0
+"""At most one apology in this many seconds."""
+APOLOGY = "I am sorry, something went wrong on my side. Could you say that again?"
+GOODBYE_TIME = "We have reached the time limit of this call. Goodbye."
+GOODBYE_SILENCE = "I have not heard anything for a while, so I will hang up. Goodbye."
+OWN_ACT = {rtc.DisconnectReason.CLIENT_INITIATED, rtc.DisconnectReason.PARTICIPANT_REMOVED}
+PEOPLE = {rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP}
+
+log = structlog.get_logger()
+
+
+class Conversation:
+    """Runs a persona in a room until somebody or something ends it; every line goes to the reporter."""
+
+    def __init__(self, job: PersonaJob, room: rtc.Room, persona: Persona, models: Models, reporter: Reporter) -> None:
+        self.job, self.room, self.persona, self.reporter = job, room, persona, reporter
+        self.session = build_session(job, models)
+        self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
+        self._failed = False
+        self._began = time.time()
+        self._user_began: float | None = None
+        self._last_word = time.time()
+        self._last_apology = 0.0
+        self._leaving: asyncio.TimerHandle | None = None
+        self._listen()
+
+    async def run(self) -> None:
+        """Greet, converse, end. Returns when the call is over and its last report is queued."""
+        options = room_io.RoomOptions(
+            close_on_disconnect=False,
+            audio_input=room_io.AudioInputOptions(frame_size_ms=20, auto_gain_control=False),
+            # Text that waits for the voice costs a tenth of a core; captions may run ahead.
+            text_output=room_io.TextOutputOptions(sync_transcription=False),
+        )
+        # `session_host` would answer any participant who asks for instructions and history.
+        await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
+        self.reporter.report(CallStarted(at=moment(time.time())))
+        async with asyncio.TaskGroup() as tasks:
+            limits = tasks.create_task(self._limits())
+            reason = await self._ended
+            limits.cancel()
+        await self.session.aclose()
+        self._count_usage()
+        duration = max(0, round((time.time() - self._began) * 1000))
+        log.info("call ended", session=self.job.session_id, reason=reason)
+        self.reporter.report(
+            CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=duration)
+        )
+
+    def end(self, reason: EndReason, *, failed: bool = False) -> None:
+        """End the call; the first reason counts."""
+        if not self._ended.done():
+            self._failed = failed
+            self._ended.set_result(reason)
+
+    def _listen(self) -> None:
+        self.session.on("user_state_changed", self._on_user_state)
+        self.session.on("agent_state_changed", self._on_agent_state)
+        self.session.on("user_input_transcribed", self._on_transcribed)
+        self.session.on("conversation_item_added", self._on_item)
+        self.session.on("error", self._on_error)
+        self.session.on("close", self._on_close)
+        self.room.on("participant_disconnected", self._on_left)
+        self.room.on("participant_connected", self._on_joined)
+        self.room.on("disconnected", lambda _reason: self.end("room_closed"))
+        self.reporter.on_end(self.end)
+
+    def _on_user_state(self, event: events.UserStateChangedEvent) -> None:
+        now = time.time()
+        if event.new_state == "speaking":
+            self._user_began = self._user_began or now
+        elif event.old_state == "speaking":
+            self._last_word = now
+
+    def _on_agent_state(self, event: events.AgentStateChangedEvent) -> None:
+        now = time.time()
+        if event.new_state == "speaking" and self.persona.marks.committed is not None:
+            self.reporter.report(self.persona.marks.measure(now))
+            self.persona.marks = TurnMarks()
+        elif event.old_state == "speaking":
+            self._last_word = now
+
+    def _on_transcribed(self, event: events.UserInputTranscribedEvent) -> None:
+        text = event.transcript.strip()
+        if not text:
+            return
+        at = event.created_at
+        began = timestamp_ms(self.job.started_at, moment(self._user_began or at))
+        speaker = self._speaker()
+        if event.is_final:
+            self.persona.marks.transcribed = at
+            self.reporter.report(
+                LineSpoken(at=moment(at), speaker="user", identity=speaker, text=text, timestamp_ms=began)
+            )
+            self._user_began = None
+        else:
+            self.reporter.report(
+                LineInterim(
+                    at=moment(at),
+                    room_name=self.job.room_name,
+                    speaker="user",
+                    identity=speaker,
+                    text=text,
+                    timestamp_ms=began,
+                )
+            )
+
+    def _on_item(self, event: events.ConversationItemAddedEvent) -> None:
+        item = event.item
+        if not isinstance(item, llm.ChatMessage):
+            return
+        metrics = item.metrics or {}
+        if item.role == "user":
+            self.persona.marks.speech_ended = metrics.get("stopped_speaking_at")
+            self.persona.marks.committed = event.created_at
+        elif item.role == "assistant" and item.text_content:
+            started = metrics.get("started_speaking_at") or item.created_at
+            self.reporter.report(
+                LineSpoken(
+                    at=moment(event.created_at),
+                    speaker="agent",
+                    identity=self.job.identity,
+                    text=item.text_content.strip(),
+                    timestamp_ms=timestamp_ms(self.job.started_at, moment(started)),
+                    interrupted=item.interrupted,
+                )
+            )
+
+    def _on_error(self, event: events.ErrorEvent) -> None:
+        recoverable = getattr(event.error, "recoverable", False)
+        log.warning("model failed", source=type(event.source).__name__, recoverable=recoverable)
+        now = time.time()
+        if not recoverable and now - self._last_apology > APOLOGY_PAUSE and not self._ended.done():
+            self._last_apology = now
+            self.session.say(APOLOGY)
+
+    def _on_close(self, event: events.CloseEvent) -> None:
+        broken = event.reason.value == "error"
+        self.end("model_failed" if broken else "persona_ended", failed=broken)
+
+    def _on_left(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.kind not in PEOPLE or self._people():
+            return
+        if participant.disconnect_reason in OWN_ACT:
+            self.end("caller_left")
+        elif self._leaving is None:
+            loop = asyncio.get_running_loop()
+            self._leaving = loop.call_later(REJOIN_WITHIN, self.end, "caller_left")
+
+    def _on_joined(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.kind in PEOPLE and self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+
+    def _people(self) -> list[str]:
+        return [person.identity for person in self.room.remote_participants.values() if person.kind in PEOPLE]
+
+    def _speaker(self) -> str:
+        linked = self.session.room_io.linked_participant
+        return linked.identity if linked is not None else ""
+
+    async def _limits(self) -> None:
+        """End politely after the longest duration, or the longest silence."""
+        deadline = self._began + self.job.max_call_duration
+        while True:
+            now = time.time()
+            busy = self.session.user_state == "speaking" or self.session.agent_state in ("speaking", "thinking")
+            quiet_until = (now if busy else self._last_word) + self.job.silence_timeout
+            if now >= deadline:
+                await self._goodbye(GOODBYE_TIME, "max_duration")
+                return
+            if now >= quiet_until:
+                await self._goodbye(GOODBYE_SILENCE, "silence")
+                return
+            await asyncio.sleep(max(0.05, min(deadline, quiet_until) - now))
+
+    async def _goodbye(self, text: str, reason: EndReason) -> None:
+        try:
+            async with asyncio.timeout(GOODBYE_WITHIN):
+                await self.session.interrupt()
+                await self.session.say(text, allow_interruptions=False)
+        except (TimeoutError, RuntimeError):
+            log.warning("goodbye not heard", session=self.job.session_id)
+        self.end(reason)
+
+    def _count_usage(self) -> None:
+        for used in self.session.usage.model_usage:
+            service = used.type.removesuffix("_usage")
+            if service not in ("llm", "stt", "tts"):
+                continue
+            self.reporter.report(
+                UsageCounted(
+                    at=moment(time.time()),
+                    service=service,
+                    provider=used.provider,
+                    model=used.model,
+                    input_tokens=getattr(used, "input_tokens", 0),
+                    output_tokens=getattr(used, "output_tokens", 0),
+                    audio_seconds=getattr(used, "audio_duration", 0.0),
+                    characters=getattr(used, "characters_count", 0),
+                )
+            )
+
+
+def build_session(job: PersonaJob, models: Models) -> AgentSession[None]:
+    """The framework's session with this persona's turn taking. Everything local: no detector in a cloud."""
+    turns = job.turn_taking
+    detector = inference.TurnDetector(version="v1-mini") if turns.detection == "model" else "vad"
+    vad_silence = max(turns.vad_min_silence, 0.25) if turns.detection == "model" else turns.vad_min_silence
+    return AgentSession(
+        stt=models.stt,
+        llm=models.llm,
+        tts=models.tts,
+        vad=inference.VAD(min_silence_duration=vad_silence),
+        turn_handling={
+            "turn_detection": detector,
+            "endpointing": {
+                "mode": "fixed",
+                "min_delay": turns.min_endpointing_delay,
+                "max_delay": turns.max_endpointing_delay,
+            },
+            "interruption": {
+                "enabled": turns.allow_interruptions,
+                "mode": "vad",
+                "min_duration": turns.interruption_min_duration,
+                "resume_false_interruption": False,
+            },
+            "preemptive_generation": {"enabled": True, "preemptive_tts": True},
+        },
+        conn_options=SessionConnectOptions(
+            stt_conn_options=TRIES, llm_conn_options=TRIES, tts_conn_options=TRIES, max_unrecoverable_errors=3
+        ),
+        aec_warmup_duration=None,
+        user_away_timeout=None,
+    )

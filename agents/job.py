@@ -1,0 +1,74 @@
+"""A job process: what is warmed before a call, and the call itself. LiveKit's framework imports these by name."""
+
+import gc
+import importlib
+import logging
+
+import openai
+import structlog
+from knowledge.client import KnowledgeClient
+from livekit.agents import JobContext, JobProcess
+from livekit.agents.utils import http_context
+from livekit.rtc._ffi_client import FfiClient
+
+from agents.conversation import Conversation
+from agents.models import Models, build_client
+from agents.persona import Persona
+from agents.reporter import JobRefused, Reporter
+from agents.settings import WorkerSettings
+
+CLAIM_WITHIN = 10.0
+"""Seconds to get the job from the main process, which asks the control plane until it answers."""
+
+LAZY = (
+    "openai.resources.chat.completions.completions",
+    "openai.resources.audio.audio",
+    "openai.resources.realtime.realtime",
+    "anyio._backends._asyncio",
+    "livekit.agents.voice.room_io",
+    "livekit.agents.inference.eot.transports",
+    "aiohttp.client_ws",
+)
+"""Modules that are otherwise imported in the first second of a call, on its event loop."""
+
+log = structlog.get_logger()
+
+
+def prewarm(process: JobProcess) -> None:
+    """Do before a call whatever would block its loop at first use: 1.5 s of imports, FFI and certificates."""
+    for name in LAZY:
+        importlib.import_module(name)
+    _ = FfiClient.instance
+    http_context._create_ssl_context()
+    settings = process.userdata["settings"] = WorkerSettings()
+    client: openai.AsyncOpenAI = build_client(settings)
+    for resource in ("chat", "audio", "models"):
+        getattr(client, resource)
+    process.userdata["client"] = client
+    logging.getLogger("livekit.agents").setLevel(logging.WARNING)
+    gc.collect()
+    gc.freeze()
+
+
+async def entrypoint(context: JobContext) -> None:
+    """One call, from its ticket to its last report."""
+    settings: WorkerSettings = context.proc.userdata["settings"]
+    try:
+        reporter = await Reporter.claim(settings.jobs_socket, context.job.id, timeout=CLAIM_WITHIN)
+    except (JobRefused, TimeoutError, OSError) as error:
+        log.warning("nothing to do", job=context.job.id, reason=str(error) or type(error).__name__)
+        context.shutdown("refused")
+        return
+    job = reporter.job
+    knowledge = KnowledgeClient(settings.knowledge_socket) if job.knowledge_capability else None
+    context.log_context_fields = {"session": job.session_id}
+    async with reporter:
+        try:
+            models = Models(settings, job, context.proc.userdata["client"])
+            conversation = Conversation(job, context.room, Persona(job, knowledge), models, reporter)
+            await context.connect()
+            await conversation.run()
+        finally:
+            if knowledge is not None:
+                await knowledge.close()
+    context.shutdown("call ended")

@@ -1,0 +1,40 @@
+"""The worker's settings: one frozen object, read once from `PARLEY_…` variables."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WorkerSettings(BaseSettings):
+    """What `parley worker` needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
+
+    environment: Literal["development", "production"] = "production"
+    control_plane_url: str = Field("http://127.0.0.1:8000", description="Where the uplink is opened.")
+    worker_token: SecretStr = Field(description="Opens it.")
+    livekit_url: str = Field("ws://127.0.0.1:7880", description="Where jobs and media come from.")
+    livekit_api_key: str
+    livekit_api_secret: SecretStr
+    models_url: str | None = Field(None, description="OpenAI-compatible server; unset: that of the OpenAI library.")
+    models_api_key: SecretStr = Field(SecretStr("unset"), description="Its key.")
+    stt_model: str = Field("gpt-4o-transcribe", description="Speech recognition unless the agent names one.")
+    stt_realtime: bool = Field(True, description="Recognise while the caller speaks, over the realtime socket.")
+    llm_model: str = Field("gpt-4o-mini", description="Answers unless the agent names one.")
+    tts_model: str = Field("gpt-4o-mini-tts", description="Speech unless the agent names one.")
+    tts_voice: str = Field("alloy", description="Voice unless the agent names one.")
+    tts_format: Literal["wav", "pcm", "mp3"] = Field("pcm", description="What speech arrives as.")
+    knowledge_socket: Path = Field(Path("/run/parley/knowledge.sock"), description="The host's knowledge process.")
+    spool_dir: Path = Field(Path("/var/lib/parley/spool"), description="Reports that are not acknowledged yet.")
+    max_calls: int = Field(8, ge=1, description="Calls this worker takes at once.")
+    idle_processes: int = Field(1, ge=0, description="Job processes kept warm.")
+    drain_timeout: int = Field(600, ge=0, description="Seconds running calls get after SIGTERM.")
+    ready_file: Path | None = Field(None, description="Written once the worker is registered with LiveKit.")
+    log_format: Literal["json", "console"] = "json"
+
+    @property
+    def jobs_socket(self) -> Path:
+        """Where job processes reach the main process."""
+        return self.spool_dir / "jobs.sock"

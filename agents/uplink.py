@@ -1,0 +1,155 @@
+"""The worker's one connection to a control plane: tickets, reports, leases up; jobs, verdicts, commands down."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from agents.contract import (
+    TO_WORKER,
+    Command,
+    Exchange,
+    Exchanged,
+    Heartbeat,
+    Hello,
+    Message,
+    PersonaJob,
+    Submission,
+    Verdict,
+    Welcome,
+)
+from agents.spool import Spool
+
+HEARTBEAT = 3.0
+RETRIES = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Pauses between attempts to connect; the last one is repeated."""
+SILENCE = 10.0
+"""A control plane that answers no ping for this long is taken for dead."""
+EXCHANGE_REPEAT = 1.0
+"""Seconds after which an unanswered ticket is sent again."""
+
+log = structlog.get_logger()
+
+
+class ExchangeRefused(Exception):
+    """The control plane has no job for this ticket."""
+
+
+class Uplink:
+    """Keeps the connection, and repeats what was not answered when it comes back."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        spool: Spool,
+        *,
+        worker_id: str,
+        capacity: int,
+        calls: Callable[[], list[str]],
+        on_command: Callable[[Command], None],
+    ) -> None:
+        self._url = url.replace("http", "ws", 1).rstrip("/") + "/uplink"
+        self._token, self._spool, self._calls, self._on_command = token, spool, calls, on_command
+        self._worker_id, self._capacity = worker_id, capacity
+        self._socket: ClientConnection | None = None
+        self._exchanges: dict[str, asyncio.Future[PersonaJob]] = {}
+
+    async def run(self) -> None:
+        """Be connected until cancelled."""
+        attempt = 0
+        while True:
+            try:
+                async with connect(
+                    self._url,
+                    additional_headers={"Authorization": f"Bearer {self._token}"},
+                    ping_interval=SILENCE / 2,
+                    ping_timeout=SILENCE / 2,
+                    open_timeout=5,
+                    close_timeout=1,
+                    max_size=2**22,
+                    proxy=None,
+                ) as socket:
+                    await self._converse(socket)
+                    attempt = 0
+            except (OSError, WebSocketException, TimeoutError) as error:
+                log.warning("uplink interrupted", reason=str(error) or type(error).__name__)
+            finally:
+                self._socket = None
+            await asyncio.sleep(RETRIES[min(attempt, len(RETRIES) - 1)])
+            attempt += 1
+
+    async def exchange(self, request: Exchange) -> PersonaJob:
+        """The job behind a ticket; asks again until answered. Raises `ExchangeRefused`; the caller sets the limit."""
+        answer = self._exchanges.setdefault(request.job_id, asyncio.get_running_loop().create_future())
+        try:
+            while not answer.done():
+                await self._send(request)
+                await asyncio.wait([answer], timeout=EXCHANGE_REPEAT)
+            return answer.result()
+        finally:
+            self._exchanges.pop(request.job_id, None)
+
+    async def submit(self, submission: Submission) -> None:
+        """Send a report now, if connected; a kept one is sent again after a reconnect until there is a verdict."""
+        await self._send(submission)
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        await socket.send(
+            Hello(worker_id=self._worker_id, capacity=self._capacity, calls=self._calls()).model_dump_json()
+        )
+        first = TO_WORKER.validate_json(await socket.recv())
+        if not isinstance(first, Welcome):
+            raise WebSocketException("expected a welcome")
+        self._socket = socket
+        log.info("uplink stands")
+        for submission in list(self._spool.waiting()):
+            await self._send(submission)
+        heart = asyncio.create_task(self._beat())
+        try:
+            async for text in socket:
+                self._hear(text)
+        finally:
+            heart.cancel()
+            await asyncio.gather(heart, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        waited: set[tuple[int, int, int]] = set()
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            await self._send(Heartbeat(calls=self._calls()))
+            # What got no verdict in a whole beat met a control plane that could not keep it: say it again.
+            waiting = {(each.session_id, each.epoch, each.sequence): each for each in self._spool.waiting()}
+            for key in sorted(waited & waiting.keys()):
+                await self._send(waiting[key])
+            waited = set(waiting)
+
+    def _hear(self, text: str | bytes) -> None:
+        match TO_WORKER.validate_json(text):
+            case Exchanged() as answer:
+                future = self._exchanges.get(answer.job_id)
+                if future is None or future.done():
+                    return
+                if answer.job is not None:
+                    future.set_result(answer.job)
+                else:
+                    future.set_exception(ExchangeRefused(answer.refused or "refused"))
+            case Verdict(refused=None) as verdict:
+                self._spool.acknowledge(verdict.session_id, verdict.epoch, verdict.sequence)
+            case Verdict() as verdict:
+                log.warning("report parked", session=verdict.session_id, reason=verdict.refused)
+                self._spool.park(verdict.session_id, verdict.epoch, verdict.sequence, verdict.refused or "")
+            case Command() as command:
+                self._on_command(command)
+            case Welcome():
+                log.warning("second welcome ignored")
+
+    async def _send(self, message: Message) -> None:
+        if self._socket is None:
+            return
+        try:
+            await self._socket.send(message.model_dump_json())
+        except (OSError, WebSocketException):
+            return  # `run` notices and repeats what matters

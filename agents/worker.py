@@ -1,0 +1,193 @@
+"""The worker's main process: registers with LiveKit, accepts jobs, keeps the uplink and the spool."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import time
+
+import structlog
+from livekit.agents import AgentServer, JobRequest
+from pydantic import ValidationError
+
+from agents.contract import AGENT_NAME, CallEnded, Command, DispatchMetadata, Exchange, PersonaJob, Submission
+from agents.desk import JobDesk
+from agents.job import entrypoint, prewarm
+from agents.settings import WorkerSettings
+from agents.spool import Spool
+from agents.timing import moment
+from agents.uplink import ExchangeRefused, Uplink
+
+STARTED_WITHIN = 3.0
+"""Seconds from accepting a job to its "started" report. A crash in an entrypoint ends with exit code 0 and dead air,
+so silence is the only sign of it."""
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """One AgentServer and everything around it."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.settings = settings
+        self.worker_id = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        self.spool = Spool(settings.spool_dir)
+        self.uplink = Uplink(
+            settings.control_plane_url,
+            settings.worker_token.get_secret_value(),
+            self.spool,
+            worker_id=self.worker_id,
+            capacity=settings.max_calls,
+            calls=lambda: list(self._calls),
+            on_command=self._obey,
+        )
+        self.desk = JobDesk(self.spool, fetch=self._fetch, submit=self.uplink.submit, on_report=self._on_report)
+        self._calls: dict[str, asyncio.Task[PersonaJob]] = {}
+        self._started: dict[str, asyncio.Event] = {}
+        self._watches: set[asyncio.Task[None]] = set()
+        self._server = self._build_server()
+
+    def _build_server(self) -> AgentServer:
+        settings = self.settings
+        server = AgentServer(
+            ws_url=settings.livekit_url,
+            api_key=settings.livekit_api_key,
+            api_secret=settings.livekit_api_secret.get_secret_value(),
+            host="127.0.0.1",
+            port=0,
+            setup_fnc=prewarm,
+            num_idle_processes=settings.idle_processes,
+            initialize_process_timeout=60,
+            # Counting is exact; a measure of the machine's load is late and calls a busy machine full at random.
+            load_fnc=lambda: len(self._calls) / settings.max_calls,
+            load_threshold=0.999,
+            session_end_timeout=30,
+            drain_timeout=settings.drain_timeout,
+        )
+        server.rtc_session(entrypoint, agent_name=AGENT_NAME, on_request=self._on_request)
+        return server
+
+    async def run(self) -> None:
+        """Work until SIGTERM, then let the running calls finish."""
+        registered, stop = asyncio.Event(), asyncio.Event()
+        self._server.on("worker_registered", lambda *_: registered.set())
+        self._server.on("worker_started", self._watch_processes)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await self.desk.open(self.settings.jobs_socket)
+        server = asyncio.create_task(self._server.run(devmode=False))
+        uplink = asyncio.create_task(self._connect_when(registered))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([server, uplink, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not stop.is_set():
+                await asyncio.gather(*(task for task in (server, uplink) if task.done()))
+            log.info("draining", calls=len(self._calls))
+            try:
+                await self._server.drain(timeout=self.settings.drain_timeout)
+            except TimeoutError:
+                log.warning("calls cut off by the end of the drain", calls=len(self._calls))
+        finally:
+            await self._server.aclose()
+            for task in (server, uplink, stopping, *self._watches):
+                task.cancel()
+            await asyncio.gather(server, uplink, stopping, *self._watches, return_exceptions=True)
+            await self.desk.close()
+            self.spool.close()
+
+    async def _connect_when(self, registered: asyncio.Event) -> None:
+        """The control plane hears of a worker that can take calls, not of one that is starting."""
+        await registered.wait()
+        if self.settings.ready_file:
+            self.settings.ready_file.write_text(str(os.getpid()))
+        log.info("worker registered", worker=self.worker_id)
+        await self.uplink.run()
+
+    async def _on_request(self, request: JobRequest) -> None:
+        try:
+            metadata = DispatchMetadata.model_validate_json(request.job.metadata)
+        except ValidationError:
+            log.warning("dispatch without a ticket", job=request.id)
+            await request.reject()
+            return
+        if len(self._calls) >= self.settings.max_calls:
+            await request.reject(terminate=False)
+            return
+        exchange = Exchange(
+            ticket=metadata.ticket, job_id=request.id, room_name=request.room.name, room_sid=request.room.sid
+        )
+        self._calls[request.id] = asyncio.create_task(self.uplink.exchange(exchange))
+        self._started[request.id] = asyncio.Event()
+        watch = asyncio.create_task(self._watch_start(request.id))
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+        await request.accept(name=metadata.name, identity=metadata.identity)
+
+    async def _fetch(self, job_id: str) -> PersonaJob:
+        exchange = self._calls.get(job_id)
+        if exchange is None:
+            raise ExchangeRefused("this job is over")
+        return await asyncio.shield(exchange)
+
+    async def _watch_start(self, job_id: str) -> None:
+        exchange = self._calls[job_id]
+        try:
+            async with asyncio.timeout(STARTED_WITHIN):
+                await self._started[job_id].wait()
+        except TimeoutError:
+            if not exchange.done():
+                exchange.cancel()
+            elif not exchange.cancelled() and exchange.exception() is None:
+                await self._fail(exchange.result(), "not_started")
+            self._over(job_id)
+
+    async def _fail(self, job: PersonaJob, reason: str) -> None:
+        """Say for a job what it cannot say itself any more."""
+        sequence = self.spool.next_sequence(job.session_id, job.epoch)
+        report = CallEnded.model_validate(
+            {"at": moment(time.time()), "reason": reason, "failed": True, "duration_ms": 0}
+        )
+        submission = Submission(
+            session_id=job.session_id,
+            epoch=job.epoch,
+            sequence=sequence + LATE_SEQUENCES,
+            capability=job.capability,
+            report=report.model_dump(mode="json"),
+        )
+        await asyncio.to_thread(self.spool.keep, submission)
+        await self.uplink.submit(submission)
+
+    def _on_report(self, job_id: str, submission: Submission) -> None:
+        started = self._started.get(job_id)
+        if started is not None:
+            started.set()
+        if submission.report.get("type") == "call.ended.v1":
+            self._over(job_id)
+
+    def _over(self, job_id: str) -> None:
+        self._calls.pop(job_id, None)
+        self._started.pop(job_id, None)
+
+    def _obey(self, command: Command) -> None:
+        self.desk.end(command.job_id, command.reason)
+
+    def _watch_processes(self) -> None:
+        # The framework tells nobody when a job process dies; LiveKit itself notices after 21 s.
+        self._server._proc_pool.on("process_closed", self._on_process_closed)
+
+    def _on_process_closed(self, process: object) -> None:
+        running = getattr(process, "running_job", None)
+        exchange = self._calls.get(running.job.id) if running is not None else None
+        if running is None or exchange is None:
+            return
+        self._over(running.job.id)
+        if exchange.done() and not exchange.cancelled() and exchange.exception() is None:
+            log.warning("job process died in a call", job=running.job.id)
+            watch = asyncio.create_task(self._fail(exchange.result(), "worker_lost"))
+            self._watches.add(watch)
+            watch.add_done_callback(self._watches.discard)
+
+
+LATE_SEQUENCES = 1_000_000
+"""What the main process says for a dead job comes after all that the job can have said."""

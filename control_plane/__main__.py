@@ -1,0 +1,87 @@
+"""`python -m control_plane serve|jobs|migrate`: one process each."""
+
+import argparse
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import uvicorn
+from alembic.config import Config
+
+from alembic import command
+from control_plane.app import create_app
+from control_plane.clock import Clock
+from control_plane.db.database import Database
+from control_plane.media.server import LiveKitMedia
+from control_plane.settings import Settings
+from control_plane.supervisor import loops
+from guard import logs
+
+CHECKOUT = Path(__file__).parent.parent
+GRACE = 10
+"""Seconds that open requests and sockets get at the end."""
+
+
+def serve() -> None:
+    """HTTP, sockets and the uplink, until SIGTERM."""
+    settings = Settings()
+    logs.configure(settings.log_format)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE,
+        ws_max_size=2**20,
+    )
+
+
+def jobs() -> None:
+    """Sequencer, job table, sweeps and reconciler, until SIGTERM."""
+    settings = Settings()
+    logs.configure(settings.log_format)
+    asyncio.run(_jobs(settings))
+
+
+async def _jobs(settings: Settings) -> None:
+    database = Database(settings.sqlalchemy_url, pool=settings.database_pool)
+    media = LiveKitMedia(
+        settings.livekit_url,
+        settings.livekit_api_key,
+        settings.livekit_api_secret.get_secret_value(),
+        timeout=settings.media_timeout,
+    )
+
+    def ready() -> None:
+        if settings.ready_file:
+            Path(settings.ready_file).write_text(str(os.getpid()))
+
+    url = settings.database_url.get_secret_value()
+    work = asyncio.create_task(loops.run(database, url, media, Clock(), ready=ready))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        return
+    finally:
+        await media.close()
+        await database.close()
+
+
+def migrate(revision: str = "head") -> None:
+    """Bring the database to a revision; needs the owner's address in `PARLEY_DATABASE_URL`."""
+    command.upgrade(Config(CHECKOUT / "alembic.ini"), revision)
+
+
+def main() -> None:
+    """Choose the process."""
+    parser = argparse.ArgumentParser(prog="python -m control_plane", description=__doc__)
+    parser.add_argument("process", choices=["serve", "jobs", "migrate"])
+    {"serve": serve, "jobs": jobs, "migrate": migrate}[parser.parse_args().process]()
+
+
+if __name__ == "__main__":
+    main()

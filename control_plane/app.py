@@ -1,0 +1,106 @@
+"""The application: parts that live as long as the process, and the tasks it owns."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from livekit import api as livekit
+
+from control_plane import api, faults, pages
+from control_plane.clock import Clock, iso_ms
+from control_plane.db.database import Database
+from control_plane.events.live import LiveBus
+from control_plane.events.tail import follow
+from control_plane.events.wake import STAMPED, WRITTEN, Listener, Notifier
+from control_plane.media.server import LiveKitMedia
+from control_plane.middleware import Frontier
+from control_plane.monitor.hub import MonitorHub
+from control_plane.secrets.box import SecretBox
+from control_plane.sessions.capability import ReportSigner
+from control_plane.sessions.reports import LIVE_LINES
+from control_plane.sessions.service import END_CALLS
+from control_plane.settings import Settings
+from control_plane.tokens.signer import TokenSigner
+from control_plane.uplink.hub import UplinkHub
+from control_plane.uplink.service import UplinkService
+from knowledge.capability import derive_key
+from knowledge.embedders import build_embedder
+
+VERSION = "0.1.0"
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
+    """The control plane as an ASGI application."""
+    app = FastAPI(
+        title="Parley",
+        version=VERSION,
+        summary="Voice agents on your own LiveKit",
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings, app.state.clock = settings, clock or Clock()
+    app.add_middleware(Frontier)
+    faults.install(app)
+    api.install(app)
+    pages.install(app, settings.web_dir)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state = app.state
+    settings: Settings = state.settings
+    clock: Clock = state.clock
+    secret_key = settings.secret_key.get_secret_value()
+    key, secret = settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()
+    url = settings.database_url.get_secret_value()
+    state.database = Database(settings.sqlalchemy_url, pool=settings.database_pool)
+    state.live = LiveBus(settings.redis_url.get_secret_value())
+    state.media = LiveKitMedia(settings.livekit_url, key, secret, timeout=settings.media_timeout)
+    state.token_signer = TokenSigner(key, secret)
+    state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
+    state.secrets = SecretBox(secret_key)
+    state.embedder = build_embedder(
+        settings.knowledge_embedder,
+        base_url=settings.models_url,
+        api_key=settings.models_api_key.get_secret_value(),
+    )
+    state.monitor, state.hub = MonitorHub(), UplinkHub()
+    state.uplink = UplinkService(
+        state.database,
+        clock,
+        state.hub,
+        state.live,
+        ReportSigner(secret_key),
+        derive_key(settings.worker_token.get_secret_value()),
+        lease=settings.lease,
+    )
+    notifier = Notifier(url, WRITTEN)
+    state.database.on_announcement(notifier.poke)
+
+    async def tell_monitors() -> None:
+        async with Listener(url, STAMPED).listening() as listener:
+            async for batch in follow(state.database, listener):
+                state.monitor.tell(batch)
+
+    def tell_line(line: dict[str, Any]) -> None:
+        state.monitor.tell_line(line, timestamp=iso_ms(clock.now()))
+
+    tasks = [
+        asyncio.create_task(notifier.run()),
+        asyncio.create_task(tell_monitors()),
+        asyncio.create_task(state.live.hear({LIVE_LINES: tell_line, END_CALLS: state.uplink.end_calls})),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await state.media.close()
+        await state.live.close()
+        await state.database.close()

@@ -1,0 +1,28 @@
+"""Credentials of projects."""
+
+from datetime import datetime
+
+from sqlalchemy import LargeBinary
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlmodel import Field, SQLModel
+
+from control_plane.db.rows import created_now, id_column, moment
+
+
+class ApiKey(SQLModel, table=True):
+    """A key `pk_…` of a project. Only its hash is kept; the paired secret `sk_…` is encrypted."""
+
+    __tablename__ = "api_key"
+
+    id: int = id_column()
+    project_id: int = Field(foreign_key="project.id", index=True)
+    key_id: str = Field(unique=True, description="Public name of the key, safe in logs and tokens.")
+    label: str = ""
+    prefix: str = Field(description="First characters of the key, to recognise it by.")
+    hash: bytes = Field(sa_type=LargeBinary, unique=True)
+    sealed_secret: bytes = Field(sa_type=LargeBinary)
+    scopes: list[str] = Field(default=["*"], sa_type=ARRAY(TEXT))
+    expires_at: datetime | None = moment(nullable=True)
+    revoked_at: datetime | None = moment(nullable=True)
+    last_used_at: datetime | None = moment(nullable=True)
+    created_at: datetime = created_now()

@@ -1,0 +1,108 @@
+"""PostgreSQL behind two doors: one for a project's own rows, one for the platform's work across projects.
+
+Row-level security shows a transaction the rows of the project it has named (`parley.project`). The tenant door opens with
+none named, and the key check names it in its own statement; the platform door connects with `all`.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from control_plane.errors import Unavailable
+
+POOL_TIMEOUT = 3.0
+"""Seconds a request waits for a connection before it answers 503."""
+
+AWAY = ("08", "57P")
+"""Classes of SQLSTATE that mean "not reachable now": connection exceptions, and a server that stops or starts."""
+
+
+class Db(AsyncSession):
+    """One transaction. Whoever writes events calls `announce`; the commit then wakes the readers of the log."""
+
+    announced = False
+
+    def announce(self) -> None:
+        """This transaction has something to tell."""
+        self.announced = True
+
+    async def see_project(self, project_id: int) -> None:
+        """Show this transaction the rows of a project."""
+        await self.execute(text("select set_config('parley.project', :id, true)"), {"id": str(project_id)})
+
+    async def commit(self) -> None:
+        await super().commit()
+        if self.announced:
+            self.announced = False
+            for listener in self.info.get("listeners", ()):
+                listener()
+
+
+class Database:
+    """The two doors and their connection pools."""
+
+    def __init__(self, url: str, *, pool: int) -> None:
+        self._listeners: list[Callable[[], None]] = []
+        self._engines = [_engine(url, pool, project=""), _engine(url, max(4, pool // 2), project="all")]
+        self._tenant, self._platform = (
+            async_sessionmaker(engine, class_=Db, expire_on_commit=False, info={"listeners": self._listeners})
+            for engine in self._engines
+        )
+
+    def on_announcement(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after each commit of a transaction that announced itself."""
+        self._listeners.append(listener)
+
+    def tenant(self) -> AbstractAsyncContextManager[Db]:
+        """A transaction that sees nothing until a project is named. Commits on a clean exit; raises `Unavailable`."""
+        return _open(self._tenant)
+
+    def platform(self) -> AbstractAsyncContextManager[Db]:
+        """A transaction across projects, for hooks, uplink and sweeps. Commits on a clean exit; raises `Unavailable`."""
+        return _open(self._platform)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for engine in self._engines:
+            await engine.dispose()
+
+
+def _engine(url: str, pool: int, *, project: str) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT,
+        pool_recycle=1800,
+        connect_args={
+            "connect_timeout": 3,
+            "options": f"-c parley.project={project} -c statement_timeout=15s",
+        },
+    )
+
+
+@asynccontextmanager
+async def _open(sessions: async_sessionmaker[Db]) -> AsyncIterator[Db]:
+    try:
+        async with sessions() as db:
+            yield db
+            await db.commit()
+    except PoolTimeout as error:
+        raise Unavailable("The database is busy; try again") from error
+    except DBAPIError as error:
+        if is_away(error):
+            raise Unavailable("The database cannot be reached; try again") from error
+        raise
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Whether the server could not be reached, as opposed to having refused a statement."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        return isinstance(error, OperationalError | InterfaceError)
+    return str(state).startswith(AWAY)

@@ -1,0 +1,53 @@
+"""Columns and questions that every table of a tenant shares."""
+
+from typing import Any, NoReturn
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from control_plane.db.database import Db
+from control_plane.errors import Forbidden, NotFound
+
+
+def id_column() -> Any:
+    """A public number from the table's own sequence."""
+    return Field(default=None, sa_column_args=[Identity(always=False)], sa_type=BigInteger, primary_key=True)
+
+
+def big(*, nullable: bool = False, index: bool = False) -> Any:
+    """A 64-bit number, as the ids of other tables are."""
+    return Field(default=None if nullable else ..., sa_type=BigInteger, nullable=nullable, index=index)
+
+
+def moment(*, nullable: bool = False) -> Any:
+    """A point in time with its zone."""
+    return Field(default=None if nullable else ..., sa_type=DateTime(timezone=True), nullable=nullable)
+
+
+def created_now() -> Any:
+    """When the row was written, by the database's clock."""
+    return Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+
+
+def json_object() -> Any:
+    """A JSON object, empty by default."""
+    return Field(default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default=text("'{}'")))
+
+
+def json_list() -> Any:
+    """A JSON list, empty by default."""
+    return Field(default_factory=list, sa_column=Column(JSONB, nullable=False, server_default=text("'[]'")))
+
+
+def owner() -> Any:
+    """The project that a row belongs to."""
+    return Field(sa_type=BigInteger, foreign_key="project.id", nullable=False)
+
+
+async def refuse_missing(db: Db, table: str, row_id: int, noun: str) -> NoReturn:
+    """Raise `Forbidden` where the row belongs to another project, `NotFound` where there is none."""
+    elsewhere = await db.scalar(text("select exists_elsewhere(:table, :id)"), {"table": table, "id": row_id})
+    if elsewhere:
+        raise Forbidden(f"This {noun} belongs to another project")
+    raise NotFound(f"There is no {noun} {row_id}")

@@ -1,0 +1,70 @@
+"""Gives committed events their public number.
+
+`id` is handed out before commit, so a reader that follows it can pass by a row whose transaction is still open. The
+sequencer sees only committed rows, numbers them in the order it meets them, and is alone (advisory lock): whoever reads
+by `seq` loses nothing, and an open transaction delays only its own rows.
+"""
+
+import asyncio
+
+import psycopg
+import structlog
+
+from control_plane.events.wake import RETRY, STAMPED, WRITTEN, Listener
+
+LOCK = 7_270_001
+"""Advisory lock of the one sequencer."""
+BATCH = 1000
+
+_STAMP = """
+    with batch as (
+        select id, row_number() over (order by id) as place from event where seq is null order by id limit %s
+    ), last as (select coalesce(max(seq), 0) as seq from event)
+    update event set seq = last.seq + batch.place from batch, last where event.id = batch.id
+"""
+
+log = structlog.get_logger()
+
+
+class Sequencer:
+    """Stamps events until cancelled. Any number may run; one works, the others wait for its lock."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._listener = Listener(url, WRITTEN)
+        self.working = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work, and start again after the database was away."""
+        async with self._listener.listening():
+            while True:
+                try:
+                    await self._lead()
+                except psycopg.Error:
+                    log.warning("sequencer interrupted")
+                    self.working.clear()
+                    await asyncio.sleep(RETRY)
+
+    async def _lead(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(
+            self._url, autocommit=True, connect_timeout=3, options="-c parley.project=all"
+        )
+        async with connection:
+            while not await self._try_lock(connection):
+                await asyncio.sleep(RETRY)
+            self.working.set()
+            while True:
+                if await self.stamp(connection) < BATCH:
+                    await self._listener.wait()
+
+    async def _try_lock(self, connection: psycopg.AsyncConnection) -> bool:
+        row = await (await connection.execute("select pg_try_advisory_lock(%s)", (LOCK,))).fetchone()
+        return bool(row and row[0])
+
+    async def stamp(self, connection: psycopg.AsyncConnection) -> int:
+        """Stamp one batch and wake the readers; how many rows it was."""
+        async with connection.transaction():
+            done = (await connection.execute(_STAMP, (BATCH,))).rowcount
+            if done:
+                await connection.execute("select pg_notify(%s, '')", (STAMPED,))
+        return done

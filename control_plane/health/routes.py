@@ -1,0 +1,28 @@
+"""`/health/live` and `/health/ready`."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import text
+
+from control_plane.errors import Unavailable
+
+router = APIRouter(prefix="/health", tags=["Health"])
+
+
+@router.get("/live")
+async def live() -> dict[str, str]:
+    """The process runs."""
+    return {"status": "ok"}
+
+
+@router.get("/ready")
+async def ready(request: Request, response: Response) -> dict[str, Any]:
+    """The process can serve: its database answers and is migrated. 503 where not."""
+    try:
+        async with request.app.state.database.tenant() as db:
+            revision = await db.scalar(text("select version_num from alembic_version"))
+    except Unavailable as error:
+        response.status_code = 503
+        return {"status": "unavailable", "reason": error.message}
+    return {"status": "ok", "revision": revision, **request.app.state.hub.figures()}

@@ -1,0 +1,100 @@
+"""The job table: enqueued in the caller's transaction, claimed with a lease, repeated with back-off."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.errors import Unavailable
+from control_plane.jobs.models import Job, JobState
+
+LEASE = timedelta(seconds=60)
+"""How long a claimed job may run before another process takes it."""
+MAX_ATTEMPTS = 8
+POLL = 0.5
+"""Seconds between looks; jobs that a caller waits for are done in the request, not here."""
+
+Handler = Callable[[dict[str, Any]], Awaitable[None]]
+
+_CLAIM = text("""
+    update job set state = 'running', attempts = attempts + 1, lease_until = :lease
+    where id in (
+        select id from job
+        where (state = 'waiting' and run_at <= :now) or (state = 'running' and lease_until < :now)
+        order by run_at limit :limit for update skip locked
+    )
+    returning id, kind, payload, attempts
+""")
+_FINISH = text("""
+    update job set state = :state, error = :error, run_at = :run_at, lease_until = null
+    where id = :id and attempts = :attempts
+""")
+
+log = structlog.get_logger()
+
+
+async def enqueue(
+    db: Db, kind: str, key: str, *, run_at: datetime, project_id: int | None = None, **payload: Any
+) -> None:
+    """Have `kind` done after the commit, once per open key."""
+    row = insert(Job).values(
+        kind=kind,
+        key=key,
+        payload=payload,
+        project_id=project_id,
+        run_at=run_at,
+        state=JobState.WAITING,
+        attempts=0,
+    )
+    await db.execute(row.on_conflict_do_nothing())
+
+
+def back_off(attempts: int) -> timedelta:
+    """1, 2, 4 … seconds, at most 5 minutes."""
+    return timedelta(seconds=min(300, 2 ** (attempts - 1)))
+
+
+class JobRunner:
+    """Claims jobs and gives them to their handlers, a bounded number at once."""
+
+    def __init__(self, database: Database, clock: Clock, handlers: dict[str, Handler], *, limit: int = 8) -> None:
+        self._database, self._clock, self._handlers, self._limit = database, clock, handlers, limit
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                done = await self.run_due()
+            except Unavailable:
+                done = 0
+            if not done:
+                await asyncio.sleep(POLL)
+
+    async def run_due(self) -> int:
+        """Do what is due now; how many jobs that was."""
+        now = self._clock.now()
+        async with self._database.platform() as db:
+            claimed = (await db.execute(_CLAIM, {"now": now, "lease": now + LEASE, "limit": self._limit})).all()
+        async with asyncio.TaskGroup() as tasks:
+            for job in claimed:
+                tasks.create_task(self._do(job.id, job.kind, job.payload, job.attempts))
+        return len(claimed)
+
+    async def _do(self, job_id: int, kind: str, payload: dict[str, Any], attempts: int) -> None:
+        state, error, run_at = JobState.DONE, None, self._clock.now()
+        try:
+            async with asyncio.timeout(LEASE.total_seconds() * 0.8):
+                await self._handlers[kind](payload)
+        except Exception as problem:  # whatever a handler raises, the job must not be lost
+            log.warning("job failed", job=job_id, kind=kind, attempts=attempts, exc_info=True)
+            state = JobState.WAITING if attempts < MAX_ATTEMPTS else JobState.FAILED
+            error, run_at = type(problem).__name__, run_at + back_off(attempts)
+        async with self._database.platform() as db:
+            values = {"id": job_id, "attempts": attempts, "state": state, "error": error, "run_at": run_at}
+            await db.execute(_FINISH, values)

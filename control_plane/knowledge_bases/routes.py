@@ -1,0 +1,96 @@
+"""`/knowledge-bases` and `/knowledge/search`."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, UploadFile
+
+from control_plane.auth.callers import CallerDep
+from control_plane.auth.deps import ClockDep, DbDep
+from control_plane.events.log import EventLog
+from control_plane.knowledge_bases import schemas
+from control_plane.knowledge_bases.service import MAX_UPLOAD, KnowledgeBaseService
+from control_plane.plans.quota import QuotaDep
+from control_plane.wire import Done, Page, RowId
+
+router = APIRouter(tags=["Knowledge bases"])
+
+SHOWN = 200
+"""Characters of a chunk in the list."""
+
+
+def find_bases(
+    request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep
+) -> KnowledgeBaseService:
+    """The knowledge bases of this request's caller."""
+    return KnowledgeBaseService(db, caller, quota, EventLog(db, clock), request.app.state.embedder)
+
+
+Bases = Annotated[KnowledgeBaseService, Depends(find_bases)]
+
+
+@router.post("/knowledge-bases", status_code=201, response_model=schemas.BaseAnswer)
+async def create_base(body: schemas.BaseCreate, bases: Bases) -> Any:
+    """Create a knowledge base."""
+    return {"knowledge_base": await bases.create(body)}
+
+
+@router.get("/knowledge-bases", response_model=schemas.BaseList)
+async def list_bases(bases: Bases) -> Any:
+    """List knowledge bases."""
+    return {"knowledge_bases": await bases.all()}
+
+
+@router.get("/knowledge-bases/{base_id}", response_model=schemas.BaseAnswer)
+async def read_base(base_id: RowId, bases: Bases) -> Any:
+    """Knowledge base detail."""
+    return {"knowledge_base": await bases.get(base_id)}
+
+
+@router.delete("/knowledge-bases/{base_id}", response_model=Done)
+async def delete_base(base_id: RowId, bases: Bases) -> Any:
+    """Delete a knowledge base with all its chunks."""
+    await bases.delete(base_id)
+    return Done(message="Knowledge base deleted")
+
+
+@router.post("/knowledge-bases/{base_id}/documents", status_code=201, response_model=schemas.Ingested)
+async def upload_document(base_id: RowId, file: UploadFile, bases: Bases) -> Any:
+    """Upload a document; the same name again replaces it."""
+    data = await file.read(MAX_UPLOAD + 1)
+    return await bases.upload(base_id, data, file.filename or "")
+
+
+@router.post("/knowledge-bases/{base_id}/ingest", status_code=201, response_model=schemas.Ingested)
+async def ingest_text(base_id: RowId, body: schemas.TextIngest, bases: Bases) -> Any:
+    """Ingest raw text."""
+    return await bases.ingest(base_id, body)
+
+
+@router.get("/knowledge-bases/{base_id}/chunks", response_model=schemas.ChunkList)
+async def list_chunks(
+    base_id: RowId,
+    bases: Bases,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    per_page: Annotated[int, Query(ge=1, le=100)] = 20,
+    is_active: bool | None = None,
+) -> Any:
+    """List chunks in the order of their documents."""
+    wanted = Page(page, per_page)
+    chunks, total = await bases.chunks(base_id, wanted, is_active=is_active)
+    shown = [
+        schemas.ChunkRead(
+            id=chunk.id,
+            content=chunk.content[:SHOWN],
+            source=chunk.source,
+            chunk_index=chunk.chunk_index,
+            is_active=chunk.is_active,
+        )
+        for chunk in chunks
+    ]
+    return schemas.ChunkList(chunks=shown, **wanted.pages(total))
+
+
+@router.post("/knowledge/search", response_model=schemas.SearchAnswer)
+async def search(body: schemas.Query, bases: Bases) -> Any:
+    """Search a knowledge base by meaning and by words."""
+    return await bases.search(body)

@@ -1,0 +1,156 @@
+"""Knowledge bases as a customer handles them. Reading and embedding happen with no transaction open."""
+
+import asyncio
+import hashlib
+import time
+
+from control_plane.auth.callers import Caller
+from control_plane.db.database import Db
+from control_plane.db.rows import refuse_missing
+from control_plane.errors import InvalidRequest, NotFound, TooLarge, Unavailable
+from control_plane.events.facts import Fact
+from control_plane.events.log import EventLog
+from control_plane.knowledge_bases.schemas import BaseCreate, Found, Ingested, Query, SearchAnswer, TextIngest
+from control_plane.plans.quota import Quota
+from control_plane.wire import Page
+from knowledge.chunking import Passage, split
+from knowledge.documents import DocumentError, read_file, read_text, source_name
+from knowledge.embedders import Embedder, EmbeddingError
+from knowledge.store import BaseNotFound, KnowledgeBase, KnowledgeStore, StoredChunk
+
+MAX_UPLOAD = 10 * 1024 * 1024
+TEXT_LABEL = "api_ingest"
+"""The label of texts that were given none; many texts share it, so none replaces another."""
+
+
+class KnowledgeBaseService:
+    """The knowledge bases of one caller."""
+
+    def __init__(self, db: Db, caller: Caller, quota: Quota, log: EventLog, embedder: Embedder) -> None:
+        self.db, self.caller, self.quota, self.log, self.embedder = db, caller, quota, log, embedder
+        self.store = KnowledgeStore(db)
+
+    async def create(self, body: BaseCreate) -> KnowledgeBase:
+        """A new, empty base."""
+        await self.quota.take("knowledge_bases")
+        return await self.store.create_base(
+            project_id=self.caller.project_id,
+            **body.model_dump(),
+            embedding_model=self.embedder.model,
+            dimensions=self.embedder.dimensions,
+        )
+
+    async def all(self) -> list[KnowledgeBase]:
+        """All bases of the project."""
+        return await self.store.list_bases(project_id=self.caller.project_id)
+
+    async def get(self, base_id: int) -> KnowledgeBase:
+        """One base; `NotFound` or `Forbidden`."""
+        base = await self.store.find_base(base_id, project_id=self.caller.project_id)
+        return base or await refuse_missing(self.db, "knowledge_base", base_id, "knowledge base")
+
+    async def delete(self, base_id: int) -> None:
+        """Delete a base with all it holds."""
+        await self.get(base_id)
+        await self.store.delete_base(base_id, project_id=self.caller.project_id)
+
+    async def upload(self, base_id: int, data: bytes, filename: str) -> Ingested:
+        """Ingest a file; its earlier version is replaced in one step, and kept if this fails."""
+        base = await self.get(base_id)
+        if len(data) > MAX_UPLOAD:
+            raise TooLarge(f"The file is over {MAX_UPLOAD // 2**20} MB")
+        try:
+            passages = await asyncio.to_thread(read_file, data, filename)
+            source = source_name(filename)
+        except DocumentError as error:
+            raise _refused("file", error) from error
+        return await self._ingest(base, passages, source, hashlib.sha256(data).hexdigest(), same_source=True)
+
+    async def ingest(self, base_id: int, body: TextIngest) -> Ingested:
+        """Ingest a text."""
+        base = await self.get(base_id)
+        try:
+            passages = await asyncio.to_thread(read_text, body.content)
+        except DocumentError as error:
+            raise _refused("content", error) from error
+        digest = hashlib.sha256(body.content.encode()).hexdigest()
+        return await self._ingest(base, passages, body.source_name, digest, same_source=body.source_name != TEXT_LABEL)
+
+    async def chunks(self, base_id: int, page: Page, *, is_active: bool | None) -> tuple[list[StoredChunk], int]:
+        """A page of a base's chunks, and how many there are."""
+        await self.get(base_id)
+        return await self.store.list_chunks(
+            base_id,
+            project_id=self.caller.project_id,
+            offset=page.offset,
+            limit=page.per_page,
+            is_active=is_active,
+        )
+
+    async def search(self, body: Query) -> SearchAnswer:
+        """The passages that answer a query best."""
+        began = time.perf_counter()
+        base = await self.get(body.knowledge_base_id)
+        try:
+            vector = await self.embedder.embed_query(body.query)
+        except EmbeddingError as error:
+            raise Unavailable("The embedding model cannot be reached; try again") from error
+        hits = await self.store.search(
+            body.query,
+            vector=vector,
+            model=base.embedding_model,
+            base_ids=[base.id],
+            project_id=self.caller.project_id,
+            top_k=body.top_k,
+        )
+        results = [
+            Found(
+                chunk_id=hit.chunk_id,
+                content=hit.content,
+                source=hit.source,
+                chunk_index=hit.chunk_index,
+                score=round(hit.score, 4),
+            )
+            for hit in hits
+        ]
+        took = round((time.perf_counter() - began) * 1000, 1)
+        return SearchAnswer(results=results, query=body.query, took_ms=took)
+
+    async def _ingest(
+        self, base: KnowledgeBase, passages: list[Passage], source: str, digest: str, *, same_source: bool
+    ) -> Ingested:
+        chunks = await asyncio.to_thread(
+            lambda: list(split(passages, chunk_size=base.chunk_size, chunk_overlap=base.chunk_overlap))
+        )
+        await self.db.commit()  # embedding takes seconds; no connection is held meanwhile
+        try:
+            vectors = await self.embedder.embed([f"{chunk.heading}\n{chunk.text}".strip() for chunk in chunks])
+        except EmbeddingError as error:
+            raise Unavailable("The embedding model cannot be reached; try again") from error
+        await self.db.see_project(self.caller.project_id)
+        try:
+            created = await self.store.replace_document(
+                base.id,
+                project_id=self.caller.project_id,
+                source=source,
+                content_hash=digest,
+                chunks=chunks,
+                vectors=vectors,
+                model=base.embedding_model,
+                same_source=same_source,
+            )
+        except BaseNotFound as error:
+            raise NotFound(str(error)) from error
+        self.log.append(
+            Fact.DOCUMENT_UPLOADED,
+            project_id=self.caller.project_id,
+            knowledge_base_id=base.id,
+            source_file=source,
+            chunks_created=created,
+        )
+        return Ingested(chunks_created=created, source_file=source)
+
+
+def _refused(field: str, error: DocumentError) -> InvalidRequest:
+    problem = {"field": field, "problem": str(error), "code": error.code}
+    return InvalidRequest(f"{field}: {error}", details={"fields": [problem]})

@@ -1,0 +1,80 @@
+"""`POST /livekit/webhook`: what LiveKit tells us. Verified, deduplicated, applied in one transaction."""
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from livekit import api
+from sqlalchemy.dialects.postgresql import insert
+
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.livekit_hooks.models import LivekitHook
+from control_plane.media.server import LiveRoom, participant_of
+from control_plane.rooms.projection import RoomProjection
+from control_plane.sessions.watch import room_gone
+
+router = APIRouter()
+log = structlog.get_logger()
+
+
+@router.post("/livekit/webhook", include_in_schema=False)
+async def receive(request: Request) -> Response:
+    """200 once it is applied or known already; 401 for a bad signature; 503 makes LiveKit repeat it."""
+    body = (await request.body()).decode("utf-8", "replace")
+    header = request.headers.get("authorization", "").removeprefix("Bearer ")
+    try:
+        event = request.app.state.hook_receiver.receive(body, header)
+    except Exception:  # the SDK raises plain exceptions for each way a signature can be wrong
+        log.warning("hook refused")
+        return Response(status_code=401)
+    database: Database = request.app.state.database
+    clock: Clock = request.app.state.clock
+    async with database.platform() as db:
+        if await remember(db, event.id, at=clock.now()):
+            await apply(db, clock, event)
+    return Response(status_code=200)
+
+
+async def remember(db: Db, hook_id: str, *, at: datetime) -> bool:
+    """Whether this hook is seen for the first time."""
+    statement = insert(LivekitHook).values(id=hook_id, received_at=at).on_conflict_do_nothing()
+    return bool((await db.exec(statement)).rowcount)
+
+
+async def apply(db: Db, clock: Clock, event: api.WebhookEvent) -> None:
+    """Turn a hook into rows and facts."""
+    projection = RoomProjection(db, clock)
+    room = LiveRoom(
+        event.room.name,
+        event.room.sid,
+        event.room.creation_time,
+        event.room.empty_timeout,
+        event.room.max_participants,
+    )
+    match event.event:
+        case "room_started":
+            await projection.started(room)
+        case "room_finished":
+            await projection.finished(room.name, room.sid)
+            await room_gone(db, clock, room.name, room.sid)
+        case "participant_joined":
+            await projection.joined(room, participant_of(event.participant))
+        case "participant_left" | "participant_connection_aborted":
+            reason = api.DisconnectReason.Name(event.participant.disconnect_reason).lower()
+            await projection.left(room.name, event.participant.sid, reason=reason)
+        case "track_published" | "track_unpublished":
+            published = event.event == "track_published"
+            await projection.track(room.name, event.participant.sid, _track(event), published=published)
+
+
+def _track(event: api.WebhookEvent) -> dict[str, Any]:
+    track = event.track
+    return {
+        "sid": track.sid,
+        "name": track.name,
+        "type": api.TrackType.Name(track.type).lower(),
+        "source": api.TrackSource.Name(track.source).lower(),
+        "muted": track.muted,
+    }

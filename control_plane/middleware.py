@@ -1,0 +1,81 @@
+"""Around every request: a limit on the body, one spelling of a path, an error id for what nobody expected. Plain ASGI."""
+
+import json
+import secrets
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from control_plane.errors import InternalError, PlatformError, TooLarge
+
+JSON_LIMIT = 1024 * 1024
+UPLOAD_LIMIT = 10 * 1024 * 1024 + 64 * 1024
+"""Ten megabytes of file and the form around it."""
+
+log = structlog.get_logger()
+
+
+class Frontier:
+    """The outermost layer. A trailing slash is accepted and never redirected: a redirect loses a POST's body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = scope["path"]
+        if len(path) > 1 and path.endswith("/"):
+            scope = scope | {"path": path.rstrip("/") or "/"}
+        started = False
+
+        async def observe(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, Meter(scope, receive), observe)
+        except PlatformError as error:
+            if started:
+                raise
+            await refuse(send, error)
+        except Exception:
+            error_id = secrets.token_hex(8)
+            log.exception("request failed", error_id=error_id, method=scope["method"], path=path)
+            if not started:
+                await refuse(send, InternalError(error_id))
+
+
+class Meter:
+    """Receives a body up to its limit; raises `TooLarge` beyond, whatever Content-Length said."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        headers = dict(scope["headers"])
+        multipart = headers.get(b"content-type", b"").startswith(b"multipart/")
+        self._limit = UPLOAD_LIMIT if multipart else JSON_LIMIT
+        self._receive, self._seen = receive, 0
+        length = headers.get(b"content-length", b"0")
+        self._lies = length.isdigit() and int(length[:20]) > self._limit
+
+    async def __call__(self) -> Message:
+        if self._lies:
+            raise self._too_large()
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        if self._seen > self._limit:
+            raise self._too_large()
+        return message
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"The body is over {self._limit // 1024} KiB")
+
+
+async def refuse(send: Send, error: PlatformError) -> None:
+    """Answer with an error in the documented shape."""
+    body = json.dumps(error.body()).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers().items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

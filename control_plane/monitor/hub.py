@@ -1,0 +1,131 @@
+"""Who watches what. Every event is projected and serialised once, whatever the number of watchers."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from control_plane.clock import iso_ms
+from control_plane.events.facts import MONITOR, Fact
+from control_plane.events.models import Event
+
+BACKLOG = 1000
+"""Messages that may wait for one watcher before it is let go (4008); it may come back and resume."""
+
+
+class Watcher:
+    """One monitor socket: its channels and what waits to be sent.
+
+    While a channel is being resumed from the log, live messages are held back, so that the order of ids stays; what the
+    log has shown on a channel (`replayed`) is not shown on it again when the tail comes by.
+    """
+
+    def __init__(self, project_id: int, slug: str) -> None:
+        self.project_id, self.slug = project_id, slug
+        self.channels: set[str] = set()
+        self.outbox: asyncio.Queue[str] = asyncio.Queue(BACKLOG)
+        self.fallen_behind = asyncio.Event()
+        self._replayed: dict[str, int] = {}
+        self._held: list[tuple[int | None, tuple[str, ...], str]] | None = None
+
+    def offer(self, text: str) -> None:
+        """Queue a message; never waits."""
+        try:
+            self.outbox.put_nowait(text)
+        except asyncio.QueueFull:
+            self.fallen_behind.set()
+
+    def show(self, seq: int | None, channels: tuple[str, ...], text: str) -> None:
+        """Queue a message of these channels if the watcher wants one of them and has not seen it."""
+        wanted = self.channels.intersection(channels)
+        if not wanted or (seq is not None and all(self._replayed.get(channel, -1) >= seq for channel in wanted)):
+            return
+        if self._held is None:
+            self.offer(text)
+        elif len(self._held) < BACKLOG:
+            self._held.append((seq, channels, text))
+        else:
+            self.fallen_behind.set()
+
+    def hold(self, channel: str) -> None:
+        """A channel is being resumed: keep live messages back."""
+        self._held = []
+        self.channels.add(channel)
+
+    def release(self, channel: str, seq: int) -> None:
+        """The channel has been shown up to `seq`: go over to live messages."""
+        self._replayed[channel] = seq
+        held, self._held = self._held or [], None
+        for message in held:
+            self.show(*message)
+
+
+def short_name(full_name: str) -> str:
+    """The customer's name of a room."""
+    return full_name.partition("_")[2]
+
+
+def channels_of(message_type: str, full_name: str | None) -> tuple[str, ...]:
+    """The channels a message belongs to."""
+    if full_name is None:
+        return ("rooms",)
+    kind = {"session": "sessions", "transcript": "sessions", "call": "calls"}.get(message_type.partition(".")[0])
+    return ("rooms", f"room:{full_name}", *((kind,) if kind else ()))
+
+
+def project(event: Event) -> tuple[tuple[str, ...], str] | None:
+    """The channels of an event and its text on the socket; None for facts the monitor does not show."""
+    known = MONITOR.get(Fact(event.type)) if event.type in Fact else None
+    if known is None:
+        return None
+    data = {key: event.data[key] for key in known.fields if key in event.data}
+    text = render(known.type, event.room_name, data, seq=event.seq, timestamp=iso_ms(event.created_at))
+    return channels_of(known.type, event.room_name), text
+
+
+def render(message_type: str, full_name: str | None, data: dict[str, Any], *, seq: int | None, timestamp: str) -> str:
+    """One message on the socket; its channel is the room's, as the customer calls it."""
+    channel = f"room:{short_name(full_name)}" if full_name else "rooms"
+    names = {"room_name": short_name(full_name), "full_room_name": full_name} if full_name else {}
+    message = {"type": message_type, "channel": channel, "id": seq, "timestamp": timestamp, "data": names | data}
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+class MonitorHub:
+    """Routes events and interim lines to the watchers of this process."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[int, set[Watcher]] = {}
+
+    def add(self, watcher: Watcher) -> None:
+        """A socket has opened."""
+        self._watchers.setdefault(watcher.project_id, set()).add(watcher)
+
+    def remove(self, watcher: Watcher) -> None:
+        """A socket has closed."""
+        group = self._watchers.get(watcher.project_id, set())
+        group.discard(watcher)
+        if not group:
+            self._watchers.pop(watcher.project_id, None)
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """Pass stamped events on."""
+        for event in events:
+            watchers = self._watchers.get(event.project_id)
+            shown = project(event) if watchers else None
+            if watchers and shown:
+                self._show(watchers, event.seq, *shown)
+
+    def tell_line(self, line: dict[str, Any], *, timestamp: str) -> None:
+        """Pass a line on that is not kept."""
+        watchers = self._watchers.get(line["project_id"])
+        if watchers:
+            room = line["room_name"]
+            data = {key: line[key] for key in ("session_id", "speaker", "content", "timestamp_ms", "is_final")}
+            text = render("transcript.new", room, data, seq=None, timestamp=timestamp)
+            self._show(watchers, None, channels_of("transcript.new", room), text)
+
+    @staticmethod
+    def _show(watchers: set[Watcher], seq: int | None, channels: tuple[str, ...], text: str) -> None:
+        for watcher in watchers:
+            watcher.show(seq, channels, text)

@@ -1,0 +1,158 @@
+"""`/ws/monitor`: the event log as it happens, and lines as they are spoken."""
+
+import asyncio
+import json
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from control_plane.auth.callers import Caller, check_key
+from control_plane.errors import InvalidRequest, Unauthorized, Unavailable
+from control_plane.events.tail import BATCH, read_after
+from control_plane.monitor.hub import MonitorHub, Watcher, project
+from control_plane.rooms.names import foreign_prefix, room_name
+
+WRONG_KEY, FALLEN_BEHIND = 4001, 4008
+PING_EVERY = 20.0
+KEY_CHECK_EVERY = 0.8
+"""A revoked key closes its sockets within a second."""
+PLAIN_CHANNELS = ("rooms", "calls", "sessions")
+MAX_CHANNELS = 200
+MAX_MESSAGE = 4096
+
+router = APIRouter()
+log = structlog.get_logger()
+
+
+@router.websocket("/ws/monitor")
+async def monitor(socket: WebSocket) -> None:
+    """Subscribe to channels with JSON messages; see the reference for all of them."""
+    await socket.accept()  # closed only then, so that browsers see the code
+    key = socket.query_params.get("api_key") or socket.headers.get("x-api-key")
+    try:
+        caller = await _check(socket, key)
+    except (Unauthorized, Unavailable):
+        await socket.close(WRONG_KEY, "Invalid or deactivated API key")
+        return
+    hub: MonitorHub = socket.app.state.monitor
+    watcher = Watcher(caller.project_id, caller.slug)
+    hub.add(watcher)
+    tasks = [
+        asyncio.create_task(_send(socket, watcher)),
+        asyncio.create_task(_listen(socket, watcher)),
+        asyncio.create_task(_watch_key(socket, key)),
+        asyncio.create_task(watcher.fallen_behind.wait()),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[2] in done:
+            await socket.close(WRONG_KEY, "The API key was revoked")
+        elif tasks[3] in done:
+            await socket.close(FALLEN_BEHIND, "Reading too slowly; subscribe again with `after`")
+    finally:
+        hub.remove(watcher)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _check(socket: WebSocket, key: str | None) -> Caller:
+    state = socket.app.state
+    async with state.database.tenant() as db:
+        return await check_key(db, key, now=state.clock.now())
+
+
+async def _watch_key(socket: WebSocket, key: str | None) -> None:
+    while True:
+        await asyncio.sleep(KEY_CHECK_EVERY)
+        try:
+            await _check(socket, key)
+        except Unauthorized:
+            return
+        except Unavailable:
+            continue
+
+
+async def _send(socket: WebSocket, watcher: Watcher) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(PING_EVERY):
+                text = await watcher.outbox.get()
+        except TimeoutError:
+            text = '{"type":"ping"}'
+        await socket.send_text(text)
+
+
+async def _listen(socket: WebSocket, watcher: Watcher) -> None:
+    while True:
+        try:
+            text = await socket.receive_text()
+        except (WebSocketDisconnect, KeyError):
+            return
+        try:
+            await _obey(socket, watcher, _parse(text))
+        except (InvalidRequest, Unavailable) as error:
+            watcher.offer(json.dumps({"type": "error", **error.body()}))
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        message = json.loads(text) if len(text) <= MAX_MESSAGE else None
+    except ValueError:
+        message = None
+    if not isinstance(message, dict):
+        raise InvalidRequest('Send JSON objects such as {"action": "subscribe", "channel": "rooms"}')
+    return message
+
+
+def _channel(given: Any, slug: str) -> str:
+    """The channel as the hub knows it: rooms by their full name."""
+    if given in PLAIN_CHANNELS:
+        return str(given)
+    if isinstance(given, str) and given.startswith("room:"):
+        name = given.removeprefix("room:")
+        if foreign_prefix(name, slug) is None:
+            return "room:" + room_name(name, slug, field="channel").full
+        return "room:" + f"{slug}_{name}"
+    raise InvalidRequest.field("channel", f"must be one of {', '.join(PLAIN_CHANNELS)} or room:<name>")
+
+
+async def _obey(socket: WebSocket, watcher: Watcher, message: dict[str, Any]) -> None:
+    action = message.get("action")
+    if action not in ("subscribe", "unsubscribe"):
+        raise InvalidRequest.field("action", "must be subscribe or unsubscribe")
+    channel = _channel(message.get("channel"), watcher.slug)
+    if action == "unsubscribe":
+        watcher.channels.discard(channel)
+        watcher.offer(json.dumps({"type": "unsubscribed", "channel": message["channel"]}))
+        return
+    if len(watcher.channels) >= MAX_CHANNELS:
+        raise InvalidRequest(f"At most {MAX_CHANNELS} channels on one socket; `rooms` has every event")
+    after = message.get("after")
+    if after is not None and (not isinstance(after, int) or isinstance(after, bool) or after < 0):
+        raise InvalidRequest.field("after", "must be the id of an event")
+    watcher.offer(json.dumps({"type": "subscribed", "channel": message["channel"]}))
+    if after is None:
+        watcher.channels.add(channel)
+    else:
+        await _resume(socket, watcher, channel, after)
+
+
+async def _resume(socket: WebSocket, watcher: Watcher, channel: str, after: int) -> None:
+    """Show the log from `after` on, then go over to live events without a gap or a repeat."""
+    cursor = after
+    watcher.hold(channel)
+    try:
+        while True:
+            async with socket.app.state.database.platform() as db:
+                batch = await read_after(db, cursor, project_id=watcher.project_id)
+            for event in batch:
+                shown = project(event)
+                if shown and channel in shown[0]:
+                    await watcher.outbox.put(shown[1])
+                cursor = event.seq or cursor
+            if len(batch) < BATCH:
+                return
+    finally:
+        watcher.release(channel, cursor)

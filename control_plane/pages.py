@@ -1,0 +1,40 @@
+"""The built pages of `web/`. They use the public API and nothing else."""
+
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from control_plane.errors import NotFound
+
+CHECKOUT_PAGES = Path(__file__).parent.parent / "web" / "dist"
+
+SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'self'; connect-src 'self' ws: wss: http: https:; img-src 'self' data:; media-src 'self' blob:; "
+        "style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""`connect-src` is open to any LiveKit address, which may be another host; nothing is loaded from elsewhere."""
+
+
+def install(app: FastAPI, folder: str | None) -> None:
+    """Serve `/talk` and the assets, if the pages were built."""
+    pages = Path(folder) if folder else CHECKOUT_PAGES
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/talk")
+    async def talk(embed: str | None = None) -> FileResponse:
+        """Talk to a persona; `?embed` is the form for frames of other sites."""
+        page = pages / "talk.html"
+        if not page.is_file():
+            raise NotFound("The pages are not built: run `make web`")
+        ancestors = "*" if embed is not None else "'none'"
+        headers = {name: value.format(ancestors=ancestors) for name, value in SECURITY.items()}
+        return FileResponse(page, headers=headers | {"Cache-Control": "no-cache"})
+
+    app.include_router(router)
+    app.mount("/assets", StaticFiles(directory=pages / "assets", check_dir=False), name="assets")

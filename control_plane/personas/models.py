@@ -1,0 +1,44 @@
+"""Who answers. The API calls a persona an agent."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import SQLModel
+
+from control_plane.db.rows import created_now, id_column, json_list, json_object, moment, owner
+
+
+class Persona(SQLModel, table=True):
+    """A voice with instructions, models, knowledge and limits."""
+
+    __table_args__ = (UniqueConstraint("project_id", "id"),)
+
+    id: int = id_column()
+    project_id: int = owner()
+    name: str
+    agent_type: str = "voice"
+    instructions: str = ""
+    greeting: str = ""
+    language: str = "en"
+    llm_provider: str = "openai"
+    llm_model: str | None = None
+    temperature: float | None = None
+    stt_provider: str = "openai"
+    stt_model: str | None = None
+    tts_provider: str = "openai"
+    tts_model: str | None = None
+    voice_id: str | None = None
+    fallbacks: dict[str, Any] = json_object()
+    knowledge_base_ids: list[int] = json_list()
+    tools: list[dict[str, Any]] = json_list()
+    turn_taking: dict[str, Any] = json_object()
+    voicemail: dict[str, Any] = json_object()
+    max_call_duration: int = 3600
+    silence_timeout: int = 120
+    record: bool = False
+    store_transcripts: bool = True
+    is_active: bool = True
+    created_at: datetime = created_now()
+    updated_at: datetime | None = moment(nullable=True)
+    deleted_at: datetime | None = moment(nullable=True)

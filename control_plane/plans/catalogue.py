@@ -1,0 +1,30 @@
+"""What each plan allows, read from `plans.toml`."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+UNLIMITED = -1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan: its name, requests per minute, and how many of each resource an account may have."""
+
+    name: str
+    display: str
+    requests: int
+    limits: dict[str, int]
+
+
+@cache
+def plans() -> dict[str, Plan]:
+    """All plans by name."""
+    data = tomllib.loads((resources.files(__package__) / "plans.toml").read_text())
+    return {name: Plan(name, **row) for name, row in data.items()}
+
+
+def limit_of(plan: str, resource: str) -> int:
+    """How many of a resource a plan allows; `UNLIMITED` for no limit."""
+    return plans()[plan].limits[resource]

@@ -1,0 +1,68 @@
+"""Rooms and who is in them, as LiveKit told us or the reconciler found."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from control_plane.db.rows import big, created_now, id_column, json_list, moment, owner
+
+
+class RoomOrigin(StrEnum):
+    """What made a room. Those of `token` and `dial` are deleted with their session."""
+
+    API = "api"
+    TOKEN = "token"  # noqa: S105
+    DIAL = "dial"
+
+
+class Room(SQLModel, table=True):
+    """open ──finished, deleted or found gone──▶ closed. A name may be used again once its room is closed."""
+
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        Index("one_open_room_per_name", "full_name", unique=True, postgresql_where=text("status = 'open'")),
+        Index("room_by_project", "project_id", "full_name", "id"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    name: str = Field(description="As the customer calls it.")
+    full_name: str = Field(description="As LiveKit calls it: the project's slug, an underscore, the name.")
+    sid: str | None = None
+    status: str = Field(default="open", description="`open` or `closed`.")
+    origin: str = Field(default=RoomOrigin.API, description="See `RoomOrigin`.")
+    empty_timeout: int = 300
+    max_participants: int = 0
+    metadata_: str = Field(default="", sa_column_kwargs={"name": "metadata"})
+    created_at: datetime = created_now()
+    started_at: datetime | None = moment(nullable=True)
+    closed_at: datetime | None = moment(nullable=True)
+
+
+class Participant(SQLModel, table=True):
+    """Somebody's stay in a room."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "room_id"],
+            ["room.project_id", "room.id"],
+            name="participant_room",
+            ondelete="CASCADE",
+        ),
+        UniqueConstraint("room_id", "sid"),
+        Index("participant_present", "room_id", postgresql_where=text("left_at is null")),
+    )
+
+    id: int = id_column()
+    project_id: int = big()
+    room_id: int = big()
+    sid: str = Field(description="LiveKit's id of this stay.")
+    identity: str
+    name: str = ""
+    kind: str = Field(default="standard", description="standard, agent, sip, egress, ingress.")
+    tracks: list[dict[str, Any]] = json_list()
+    joined_at: datetime = moment()
+    left_at: datetime | None = moment(nullable=True)

@@ -1,0 +1,149 @@
+"""Questions about rooms and the people in them. The owner is part of every question."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select, update
+
+from control_plane.db.database import Db
+from control_plane.rooms.models import Participant, Room, RoomOrigin
+from control_plane.rooms.names import RoomName
+
+VISIBLE_KINDS = ("standard", "agent", "sip")
+"""Who counts as somebody in the room: people, personas and phones, not recorders."""
+
+
+class RoomRepository:
+    """Rooms and participants of one project."""
+
+    def __init__(self, db: Db, project_id: int) -> None:
+        self.db, self.project_id = db, project_id
+
+    async def find_open(self, full_name: str, *, lock: bool = False) -> Room | None:
+        """The open room of that name."""
+        query = select(Room).where(
+            Room.project_id == self.project_id, Room.full_name == full_name, Room.status == "open"
+        )
+        return (await self.db.exec(query.with_for_update() if lock else query)).one_or_none()
+
+    async def find_newest(self, full_name: str) -> Room | None:
+        """The room of that name, open or the last one closed."""
+        query = (
+            select(Room)
+            .where(Room.project_id == self.project_id, Room.full_name == full_name)
+            .order_by(col(Room.id).desc())
+            .limit(1)
+        )
+        return (await self.db.exec(query)).one_or_none()
+
+    async def open(self, name: RoomName, *, origin: RoomOrigin, sid: str | None, **values: Any) -> tuple[Room, bool]:
+        """The open room of that name, made if there is none; whether it was made."""
+        row = {"project_id": self.project_id, "name": name.short, "full_name": name.full, "origin": origin, "sid": sid}
+        defaults = {"status": "open", "empty_timeout": 300, "max_participants": 0, "metadata_": ""}
+        statement = (
+            insert(Room)
+            .values(**defaults | row | values)
+            .on_conflict_do_nothing(index_elements=["full_name"], index_where=text("status = 'open'"))
+            .returning(col(Room.id))
+        )
+        made = await self.db.scalar(statement)
+        room = await self.find_open(name.full)
+        if room is None:  # closed between the two statements: the newest row is the one that was meant
+            room = await self.find_newest(name.full)
+        assert room is not None
+        return room, made is not None
+
+    async def list_live(self) -> list[tuple[Room, int]]:
+        """Open rooms, newest first, with the number of those present."""
+        present = (
+            select(Participant.room_id, func.count().label("present"))
+            .where(
+                Participant.project_id == self.project_id,
+                col(Participant.left_at).is_(None),
+                col(Participant.kind).in_(VISIBLE_KINDS),
+            )
+            .group_by(col(Participant.room_id))
+            .subquery()
+        )
+        query = (
+            select(Room, func.coalesce(present.c.present, 0))
+            .outerjoin(present, present.c.room_id == Room.id)
+            .where(Room.project_id == self.project_id, Room.status == "open")
+            .order_by(col(Room.id).desc())
+        )
+        return [(room, count) for room, count in (await self.db.exec(query)).all()]
+
+    async def present(self, room_id: int) -> list[Participant]:
+        """Who is in a room, in the order they came."""
+        query = (
+            select(Participant)
+            .where(
+                Participant.project_id == self.project_id,
+                Participant.room_id == room_id,
+                col(Participant.left_at).is_(None),
+                col(Participant.kind).in_(VISIBLE_KINDS),
+            )
+            .order_by(col(Participant.joined_at), col(Participant.id))
+        )
+        return list((await self.db.exec(query)).all())
+
+    async def join(
+        self, room_id: int, *, sid: str, identity: str, name: str, kind: str, joined_at: datetime, tracks: list[Any]
+    ) -> bool:
+        """Somebody is there; False where we knew. A stay that has ended is not begun again."""
+        statement = (
+            insert(Participant)
+            .values(
+                project_id=self.project_id,
+                room_id=room_id,
+                sid=sid,
+                identity=identity,
+                name=name,
+                kind=kind,
+                joined_at=joined_at,
+                tracks=tracks,
+            )
+            .on_conflict_do_nothing(index_elements=["room_id", "sid"])
+            .returning(col(Participant.id))
+        )
+        return await self.db.scalar(statement) is not None
+
+    async def leave(self, room_id: int, sid: str, *, at: datetime) -> Participant | None:
+        """A stay has ended; None where we knew or never saw it begin."""
+        statement = (
+            update(Participant)
+            .where(
+                col(Participant.project_id) == self.project_id,
+                col(Participant.room_id) == room_id,
+                col(Participant.sid) == sid,
+                col(Participant.left_at).is_(None),
+            )
+            .values(left_at=at)
+            .returning(Participant)
+        )
+        return (await self.db.scalars(statement)).one_or_none()
+
+    async def leave_all(self, room_id: int, *, at: datetime) -> list[Participant]:
+        """The room is gone, and everybody with it."""
+        statement = (
+            update(Participant)
+            .where(
+                col(Participant.project_id) == self.project_id,
+                col(Participant.room_id) == room_id,
+                col(Participant.left_at).is_(None),
+            )
+            .values(left_at=at)
+            .returning(Participant)
+        )
+        return list((await self.db.scalars(statement)).all())
+
+    async def find_stay(self, room_id: int, sid: str) -> Participant | None:
+        """One stay, locked for a change of its tracks."""
+        query = (
+            select(Participant)
+            .where(Participant.project_id == self.project_id, Participant.room_id == room_id, Participant.sid == sid)
+            .with_for_update()
+        )
+        return (await self.db.exec(query)).one_or_none()

@@ -1,0 +1,129 @@
+"""Rooms as a customer handles them."""
+
+from datetime import UTC, datetime
+
+from sqlmodel import col, select
+
+from control_plane.accounts.models import Project
+from control_plane.auth.callers import Caller
+from control_plane.clock import Clock, iso
+from control_plane.db.database import Db
+from control_plane.errors import Conflict, NotFound
+from control_plane.events.facts import Fact
+from control_plane.events.log import EventLog
+from control_plane.media.server import MediaServer
+from control_plane.plans.quota import Quota
+from control_plane.rooms.models import Participant, Room, RoomOrigin
+from control_plane.rooms.names import RoomName, foreign_prefix, refuse_foreign, room_name
+from control_plane.rooms.repository import RoomRepository
+from control_plane.rooms.schemas import RoomCreate
+
+
+async def resolve(db: Db, caller: Caller, given: str, *, field: str = "room") -> RoomName:
+    """Both names of the room a caller means; `Forbidden` where the name is another project's."""
+    name = room_name(given, caller.slug, field=field)
+    slug = foreign_prefix(given, caller.slug)
+    if slug and (await db.exec(select(Project.id).where(col(Project.slug) == slug))).first():
+        raise refuse_foreign(given)
+    return name
+
+
+class RoomService:
+    """The rooms of one caller. Reads come from our rows; only what changes LiveKit asks LiveKit."""
+
+    def __init__(
+        self,
+        db: Db,
+        caller: Caller,
+        rooms: RoomRepository,
+        media: MediaServer,
+        quota: Quota,
+        log: EventLog,
+        clock: Clock,
+    ) -> None:
+        self.db, self.caller, self.rooms, self.media = db, caller, rooms, media
+        self.quota, self.log, self.clock = quota, log, clock
+
+    async def create(self, body: RoomCreate) -> Room:
+        """A new room. The row is written first; if LiveKit refuses, it is closed again and the error raised."""
+        name = await resolve(self.db, self.caller, body.name, field="name")
+        await self.quota.take("rooms")
+        values = body.model_dump(include={"empty_timeout", "max_participants"}) | {"metadata_": body.metadata}
+        room, made = await self.rooms.open(name, origin=RoomOrigin.API, sid=None, **values)
+        if not made:
+            raise Conflict(f"The room {name.short!r} is open already")
+        await self.db.commit()
+        try:
+            live = await self.media.create_room(
+                name.full,
+                empty_timeout=body.empty_timeout,
+                max_participants=body.max_participants,
+                metadata=body.metadata,
+            )
+        except BaseException:
+            await self.see_own_rows()
+            room.status, room.closed_at = "closed", self.clock.now()
+            self.db.add(room)
+            await self.db.commit()
+            raise
+        await self.see_own_rows()
+        fresh = await self.rooms.find_open(name.full, lock=True) or room
+        fresh.sid = fresh.sid or live.sid
+        fresh.created_at = datetime.fromtimestamp(live.created_at, UTC)
+        self.log.append(
+            Fact.ROOM_CREATED,
+            project_id=self.caller.project_id,
+            room_name=name.full,
+            created_at=iso(fresh.created_at),
+        )
+        return fresh
+
+    async def all(self) -> list[tuple[Room, int]]:
+        """Open rooms with the number of those present."""
+        return await self.rooms.list_live()
+
+    async def get(self, given: str) -> Room:
+        """The room of that name, open or the last one closed."""
+        name = await resolve(self.db, self.caller, given, field="roomName")
+        room = await self.rooms.find_newest(name.full)
+        if room is None:
+            raise NotFound(f"There is no room {name.short!r}")
+        return room
+
+    async def present(self, room: Room) -> list[Participant]:
+        """Who is in it now."""
+        return await self.rooms.present(room.id)
+
+    async def close(self, given: str) -> None:
+        """Close a room and disconnect everybody; closing a closed room is fine."""
+        room = await self.get(given)
+        await self.db.commit()
+        await self.media.close_room(room.full_name)
+        await self.see_own_rows()
+        open_room = await self.rooms.find_open(room.full_name, lock=True)
+        if open_room is not None:
+            await finish_room(self.rooms, self.log, open_room, at=self.clock.now())
+
+    async def kick(self, given: str, identity: str) -> None:
+        """Remove somebody from an open room; `NotFound` where nobody has that identity."""
+        room = await self.get(given)
+        await self.db.commit()
+        await self.media.remove_participant(room.full_name, identity)
+
+    async def see_own_rows(self) -> None:
+        """Name the project again: what was named ended with the commit before the outside call."""
+        await self.db.see_project(self.caller.project_id)
+
+
+async def finish_room(rooms: RoomRepository, log: EventLog, room: Room, *, at: datetime) -> None:
+    """A room has ended: its people have left, the fact is told once."""
+    for participant in await rooms.leave_all(room.id, at=at):
+        log.append(
+            Fact.PARTICIPANT_LEFT,
+            project_id=room.project_id,
+            room_name=room.full_name,
+            identity=participant.identity,
+            reason="room_closed",
+        )
+    room.status, room.closed_at = "closed", at
+    log.append(Fact.ROOM_FINISHED, project_id=room.project_id, room_name=room.full_name)

@@ -1,0 +1,75 @@
+"""How a conversation ends, whoever ends it."""
+
+from datetime import datetime
+
+from sqlmodel import col, delete, select, update
+
+from agents.contract import EndReason
+from control_plane.db.database import Db
+from control_plane.events.facts import Fact
+from control_plane.events.log import EventLog
+from control_plane.jobs.queue import enqueue
+from control_plane.rooms.models import Room, RoomOrigin
+from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
+
+CLOSE_ROOM = "room.close"
+"""Job: delete a room in LiveKit. Payload: room_name, room_id."""
+
+
+async def lock_session(db: Db, session_id: int, *, project_id: int) -> Session | None:
+    """The session, locked until the commit."""
+    query = select(Session).where(Session.id == session_id, Session.project_id == project_id).with_for_update()
+    return (await db.exec(query)).one_or_none()
+
+
+async def end_session(
+    db: Db,
+    log: EventLog,
+    session: Session,
+    *,
+    outcome: str,
+    reason: EndReason,
+    at: datetime,
+    duration: int | None = None,
+) -> None:
+    """Complete a session: its jobs end, its slots are free, the fact is told once, and a room of its own goes with it.
+
+    Harmless when it has ended already. The session must be locked.
+    """
+    if session.status != SessionStatus.ACTIVE:
+        return
+    session.status, session.outcome, session.end_reason, session.ended_at = SessionStatus.COMPLETED, outcome, reason, at
+    session.duration = duration if duration is not None else max(0, round((at - session.started_at).total_seconds()))
+    await db.exec(
+        update(SessionJob)
+        .where(col(SessionJob.session_id) == session.id, col(SessionJob.ended_at).is_(None))
+        .values(ended_at=at)
+    )
+    await db.exec(delete(Slot).where(col(Slot.session_id) == session.id))
+    told = {
+        "session_id": session.id,
+        "agent_config_id": session.persona_id,
+        "outcome": outcome,
+        "end_reason": reason,
+        "duration": session.duration,
+    }
+    log.append(Fact.SESSION_ENDED, project_id=session.project_id, room_name=session.room_name, **told)
+    if outcome == "failed":
+        log.append(Fact.SESSION_FAILED, project_id=session.project_id, room_name=session.room_name, **told)
+    room = (
+        await db.exec(
+            select(Room).where(
+                Room.project_id == session.project_id, Room.full_name == session.room_name, Room.status == "open"
+            )
+        )
+    ).one_or_none()
+    if room is not None and room.origin != RoomOrigin.API:
+        await enqueue(
+            db,
+            CLOSE_ROOM,
+            f"{room.id}",
+            run_at=at,
+            project_id=session.project_id,
+            room_name=room.full_name,
+            room_id=room.id,
+        )

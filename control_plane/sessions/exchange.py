@@ -1,0 +1,175 @@
+"""A ticket becomes a job: the session opens, and the worker learns all it will need."""
+
+from datetime import timedelta
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select, update
+
+from agents.contract import Exchange, ModelChoice, PersonaJob, TurnTaking
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.errors import Conflict, NotFound
+from control_plane.personas.models import Persona
+from control_plane.sessions.capability import ReportSigner
+from control_plane.sessions.ending import lock_session
+from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
+from control_plane.sessions.slots import Ticket, persona_identity
+from knowledge import capability
+
+KNOWLEDGE_GRACE = timedelta(hours=1)
+"""A knowledge capability outlives the longest call by this much."""
+
+
+class TicketExchange:
+    """Exchanges tickets for jobs. The same LiveKit job gets the same answer again."""
+
+    def __init__(self, db: Db, clock: Clock, signer: ReportSigner, knowledge_key: bytes, *, lease: timedelta) -> None:
+        self.db, self.clock, self.signer, self.knowledge_key, self.lease = db, clock, signer, knowledge_key, lease
+
+    async def exchange(self, request: Exchange, *, worker_id: str) -> PersonaJob:
+        """The job behind a ticket. Raises `NotFound` for an unknown or expired one, `Conflict` for a wrong room."""
+        known = await self._find_job(request.job_id)
+        if known is not None:
+            return await self._describe(known)
+        slot, persona = await self._find_slot(request)
+        session = await self._open_session(slot, persona)
+        session.epochs += 1
+        now = self.clock.now()
+        job = SessionJob(
+            project_id=slot.project_id,
+            session_id=session.id,
+            epoch=session.epochs,
+            livekit_job_id=request.job_id,
+            persona_id=persona.id,
+            identity=persona_identity(persona.id),
+            worker_id=worker_id,
+            accepted_at=now,
+            lease_until=now + self.lease,
+        )
+        await self.db.exec(  # LiveKit evicts a persona's earlier self from the room; here it ends as well
+            update(SessionJob)
+            .where(
+                col(SessionJob.session_id) == session.id,
+                col(SessionJob.persona_id) == persona.id,
+                col(SessionJob.ended_at).is_(None),
+            )
+            .values(ended_at=now)
+        )
+        self.db.add(job)
+        slot.session_id = session.id
+        await self.db.flush()
+        return self._job(job, session, persona, slot)
+
+    async def _find_job(self, livekit_job_id: str) -> SessionJob | None:
+        query = select(SessionJob).where(SessionJob.livekit_job_id == livekit_job_id)
+        return (await self.db.exec(query)).one_or_none()
+
+    async def _find_slot(self, request: Exchange) -> tuple[Slot, Persona]:
+        ticket = Ticket.parse(request.ticket)
+        query = select(Slot).where(Slot.ticket_hash == ticket.hash).with_for_update() if ticket else None
+        slot = (await self.db.exec(query)).one_or_none() if query is not None else None
+        if ticket is None or slot is None or ticket.persona_id not in slot.persona_ids:
+            raise NotFound("this ticket opens nothing")
+        if slot.session_id is None and slot.expires_at <= self.clock.now():
+            raise NotFound("this ticket has expired")
+        if slot.room_name != request.room_name:
+            raise Conflict("this ticket is for another room")
+        persona = (
+            await self.db.exec(
+                select(Persona).where(Persona.project_id == slot.project_id, Persona.id == ticket.persona_id)
+            )
+        ).one_or_none()
+        if persona is None or not persona.is_active:
+            raise NotFound("the agent of this ticket is not in service")
+        return slot, persona
+
+    async def _open_session(self, slot: Slot, persona: Persona) -> Session:
+        now = self.clock.now()
+        statement = (
+            insert(Session)
+            .values(
+                project_id=slot.project_id,
+                room_name=slot.room_name,
+                persona_id=persona.id,
+                agent_name=persona.name,
+                llm_provider=persona.llm_provider,
+                llm_model=persona.llm_model,
+                status=SessionStatus.ACTIVE,
+                session_type="voice",
+                caller_identity=slot.caller_identity,
+                store_transcripts=persona.store_transcripts,
+                message_count=0,
+                epochs=0,
+                started_at=now,
+            )
+            .on_conflict_do_nothing()
+        )
+        await self.db.exec(statement)
+        active = await self.db.exec(
+            select(Session.id).where(
+                Session.project_id == slot.project_id,
+                Session.room_name == slot.room_name,
+                Session.status == SessionStatus.ACTIVE,
+            )
+        )
+        session = await lock_session(self.db, active.one(), project_id=slot.project_id)
+        assert session is not None
+        return session
+
+    async def _describe(self, job: SessionJob) -> PersonaJob:
+        if job.ended_at is not None:
+            raise NotFound("this job has ended")
+        slot = (
+            await self.db.exec(
+                select(Slot).where(Slot.session_id == job.session_id, col(Slot.persona_ids).contains([job.persona_id]))
+            )
+        ).first()
+        persona = (
+            await self.db.exec(
+                select(Persona).where(Persona.project_id == job.project_id, Persona.id == job.persona_id)
+            )
+        ).one()
+        session = await lock_session(self.db, job.session_id, project_id=job.project_id)
+        if slot is None or session is None:
+            raise NotFound("this job has ended")
+        return self._job(job, session, persona, slot)
+
+    def _job(self, job: SessionJob, session: Session, persona: Persona, slot: Slot) -> PersonaJob:
+        knowledge = None
+        if persona.knowledge_base_ids:
+            until = self.clock.now() + timedelta(seconds=persona.max_call_duration) + KNOWLEDGE_GRACE
+            knowledge = capability.sign(
+                self.knowledge_key,
+                project_id=persona.project_id,
+                base_ids=persona.knowledge_base_ids,
+                session_id=session.id,
+                expires_at=until,
+            )
+        return PersonaJob(
+            session_id=session.id,
+            epoch=job.epoch,
+            project_id=job.project_id,
+            persona_id=persona.id,
+            persona_name=persona.name,
+            room_name=session.room_name,
+            identity=job.identity,
+            capability=self.signer.sign(job.project_id, session.id, job.epoch),
+            instructions=fill(persona.instructions, slot.variables),
+            greeting=fill(persona.greeting, slot.variables),
+            language=persona.language,
+            llm=ModelChoice(provider=persona.llm_provider, model=persona.llm_model, temperature=persona.temperature),
+            stt=ModelChoice(provider=persona.stt_provider, model=persona.stt_model),
+            tts=ModelChoice(provider=persona.tts_provider, model=persona.tts_model, voice=persona.voice_id),
+            turn_taking=TurnTaking.model_validate(persona.turn_taking),
+            knowledge_capability=knowledge,
+            max_call_duration=persona.max_call_duration,
+            silence_timeout=persona.silence_timeout,
+            started_at=session.started_at,
+        )
+
+
+def fill(text: str, variables: dict[str, object]) -> str:
+    """Put variables in the place of `{{name}}`; an unknown name stays as it is."""
+    for name, value in variables.items():
+        text = text.replace("{{" + name + "}}", str(value))
+    return text

@@ -1,0 +1,170 @@
+"""Conversations: the session, its jobs, what was said, how long answers took, what it consumed, and the places for it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from control_plane.db.rows import big, created_now, id_column, json_list, json_object, moment, owner
+
+
+class SessionStatus(StrEnum):
+    """A session is one or the other; how it ended is its outcome."""
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
+
+
+class Slot(SQLModel, table=True):
+    """A place for a conversation: held by a token until it expires, then by its session until that ends."""
+
+    __table_args__ = (Index("slot_by_account", "account_id"), Index("slot_by_room", "room_name"))
+
+    id: int = id_column()
+    project_id: int = owner()
+    account_id: int = big()
+    room_name: str = Field(description="LiveKit's name.")
+    persona_ids: list[int] = Field(sa_type=ARRAY(BigInteger))
+    ticket_hash: bytes = Field(sa_type=LargeBinary, unique=True)
+    variables: dict[str, Any] = json_object()
+    caller_identity: str | None = None
+    session_id: int | None = Field(default=None, sa_type=BigInteger, index=True)
+    dispatched_at: datetime = moment()
+    expires_at: datetime = moment()
+
+
+class Worker(SQLModel, table=True):
+    """A worker that has been heard of."""
+
+    id: str = Field(primary_key=True)
+    capacity: int = Field(description="Calls it takes at once.")
+    connected: bool = True
+    seen_at: datetime = moment()
+
+
+class Session(SQLModel, table=True):
+    """active ──last job ended, API, room gone, worker lost──▶ completed."""
+
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        Index(
+            "one_active_session_per_room",
+            "room_name",
+            unique=True,
+            postgresql_where=text("status = 'active'"),
+        ),
+        Index("session_by_project", "project_id", "id"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    room_name: str = Field(description="LiveKit's name.")
+    persona_id: int | None = Field(default=None, sa_type=BigInteger)
+    agent_name: str | None = None
+    llm_provider: str | None = None
+    llm_model: str | None = None
+    status: str = Field(default=SessionStatus.ACTIVE, description="See `SessionStatus`.")
+    outcome: str | None = None
+    end_reason: str | None = None
+    session_type: str = "voice"
+    caller_identity: str | None = None
+    details: dict[str, Any] = json_object()
+    summary: str | None = None
+    message_count: int = 0
+    store_transcripts: bool = True
+    epochs: int = Field(default=0, description="Jobs this session has had.")
+    started_at: datetime = moment()
+    announced_at: datetime | None = moment(nullable=True)
+    ended_at: datetime | None = moment(nullable=True)
+    duration: int | None = Field(default=None, description="Seconds.")
+    created_at: datetime = created_now()
+
+
+def _of_session() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["project_id", "session_id"], ["session.project_id", "session.id"], ondelete="CASCADE")
+
+
+class SessionJob(SQLModel, table=True):
+    """One job of a session: a persona in a worker. Lives as long as its lease is renewed."""
+
+    __tablename__ = "session_job"
+    __table_args__ = (
+        _of_session(),
+        UniqueConstraint("session_id", "epoch"),
+        Index("session_job_running", "lease_until", postgresql_where=text("ended_at is null")),
+    )
+
+    id: int = id_column()
+    project_id: int = big()
+    session_id: int = big()
+    epoch: int
+    livekit_job_id: str = Field(unique=True)
+    persona_id: int = big()
+    identity: str
+    worker_id: str
+    accepted_at: datetime = moment()
+    started_at: datetime | None = moment(nullable=True)
+    ended_at: datetime | None = moment(nullable=True)
+    lease_until: datetime = moment()
+
+
+class TranscriptLine(SQLModel, table=True):
+    """Something that was said. Order: epoch, then sequence."""
+
+    __tablename__ = "transcript_line"
+    __table_args__ = (_of_session(), UniqueConstraint("session_id", "epoch", "sequence"))
+
+    id: int = id_column()
+    project_id: int = big()
+    session_id: int = big(index=True)
+    epoch: int = 0
+    sequence: int
+    speaker: str
+    identity: str = ""
+    content: str
+    timestamp_ms: int = Field(sa_type=BigInteger)
+    interrupted: bool = False
+    created_at: datetime = moment()
+
+
+class Turn(SQLModel, table=True):
+    """Where the time of one answer went, and which passages it used."""
+
+    __table_args__ = (_of_session(), UniqueConstraint("session_id", "epoch", "sequence"))
+
+    id: int = id_column()
+    project_id: int = big()
+    session_id: int = big(index=True)
+    epoch: int
+    sequence: int
+    speech_ended_at: datetime | None = moment(nullable=True)
+    audio_started_at: datetime | None = moment(nullable=True)
+    parts: dict[str, Any] = json_object()
+    chunks: list[dict[str, Any]] = json_list()
+    created_at: datetime = moment()
+
+
+class UsageEntry(SQLModel, table=True):
+    """What was consumed; never changed afterwards."""
+
+    __tablename__ = "usage_entry"
+    __table_args__ = (_of_session(), UniqueConstraint("session_id", "epoch", "sequence"))
+
+    id: int = id_column()
+    project_id: int = big()
+    session_id: int = big(index=True)
+    epoch: int
+    sequence: int
+    persona_id: int | None = Field(default=None, sa_type=BigInteger)
+    service: str
+    provider: str
+    model: str
+    input_tokens: int = Field(0, sa_type=BigInteger)
+    output_tokens: int = Field(0, sa_type=BigInteger)
+    audio_seconds: float = 0
+    characters: int = Field(0, sa_type=BigInteger)
+    requests: int = 0
+    at: datetime = moment()

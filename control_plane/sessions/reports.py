@@ -1,0 +1,184 @@
+"""What workers report becomes rows and facts. The key (session, epoch, sequence) makes every repeat harmless."""
+
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import SQLModel, col, select
+
+from agents.contract import (
+    REPORT,
+    CallEnded,
+    CallStarted,
+    LineInterim,
+    LineSpoken,
+    Submission,
+    TurnMeasured,
+    UsageCounted,
+)
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.events.facts import Fact
+from control_plane.events.live import LiveBus
+from control_plane.events.log import EventLog
+from control_plane.sessions.capability import ReportSigner
+from control_plane.sessions.ending import end_session, lock_session
+from control_plane.sessions.models import Session, SessionJob, TranscriptLine, Turn, UsageEntry
+
+LIVE_LINES = "lines"
+"""Channel of lines that are not kept."""
+
+
+class ReportRefused(Exception):
+    """A report that will never be accepted; the worker parks it."""
+
+
+class ReportDesk:
+    """Takes reports. Each kept one is one transaction: rows and event together."""
+
+    def __init__(self, database: Database, clock: Clock, signer: ReportSigner, live: LiveBus) -> None:
+        self.database, self.clock, self.signer, self.live = database, clock, signer, live
+
+    async def submit(self, submission: Submission) -> None:
+        """Apply a report. Raises `ReportRefused` for a bad one and `Unavailable` while the database is away."""
+        project_id = self.signer.project_of(submission.capability, submission.session_id, submission.epoch)
+        if project_id is None:
+            raise ReportRefused("the capability does not fit the session")
+        try:
+            report = REPORT.validate_python(submission.report)
+        except ValidationError as error:
+            raise ReportRefused(f"not a report of this version: {error.error_count()} problems") from error
+        if isinstance(report, LineInterim):
+            await self._tell(project_id, submission.session_id, report, report.room_name, is_final=False)
+            return
+        async with self.database.platform() as db:
+            session = await lock_session(db, submission.session_id, project_id=project_id)
+            if session is None:
+                raise ReportRefused("there is no such session")
+            match report:
+                case CallStarted():
+                    await self._started(db, session, submission)
+                case LineSpoken() if session.store_transcripts:
+                    await self._line(db, session, submission, report)
+                case LineSpoken():
+                    await self._tell(project_id, session.id, report, session.room_name, is_final=True)
+                case TurnMeasured():
+                    await self._turn(db, session, submission, report)
+                case UsageCounted():
+                    await self._usage(db, session, submission, report)
+                case CallEnded():
+                    await self._ended(db, session, submission, report)
+
+    async def _started(self, db: Db, session: Session, submission: Submission) -> None:
+        job = await self._job(db, session, submission)
+        now = self.clock.now()
+        job.started_at = job.started_at or now
+        if session.announced_at is None:
+            session.announced_at = now
+            EventLog(db, self.clock).append(
+                Fact.SESSION_STARTED,
+                project_id=session.project_id,
+                room_name=session.room_name,
+                session_id=session.id,
+                agent_config_id=session.persona_id,
+            )
+
+    async def _line(self, db: Db, session: Session, submission: Submission, report: LineSpoken) -> None:
+        values = {
+            "speaker": report.speaker,
+            "identity": report.identity,
+            "content": clean(report.text),
+            "timestamp_ms": report.timestamp_ms,
+            "interrupted": report.interrupted,
+        }
+        if await self._keep(db, TranscriptLine, session, submission, values | {"created_at": report.at}):
+            session.message_count += 1
+            EventLog(db, self.clock).append(
+                Fact.TRANSCRIPT_LINE,
+                project_id=session.project_id,
+                room_name=session.room_name,
+                session_id=session.id,
+                is_final=True,
+                **values,
+            )
+
+    async def _turn(self, db: Db, session: Session, submission: Submission, report: TurnMeasured) -> None:
+        parts = report.model_dump(
+            include={"recognition_ms", "endpointing_ms", "retrieval_ms", "model_ms", "speech_ms", "playout_ms"}
+        )
+        values = {
+            "speech_ended_at": report.speech_ended_at,
+            "audio_started_at": report.audio_started_at,
+            "parts": parts,
+            "chunks": [chunk.model_dump() for chunk in report.chunks],
+            "created_at": report.at,
+        }
+        await self._keep(db, Turn, session, submission, values)
+
+    async def _usage(self, db: Db, session: Session, submission: Submission, report: UsageCounted) -> None:
+        values = report.model_dump(exclude={"type"}) | {"persona_id": session.persona_id}
+        await self._keep(db, UsageEntry, session, submission, values)
+
+    async def _ended(self, db: Db, session: Session, submission: Submission, report: CallEnded) -> None:
+        job = await self._job(db, session, submission)
+        now = self.clock.now()
+        job.ended_at = job.ended_at or now
+        await db.flush()
+        others = select(SessionJob.id).where(
+            SessionJob.project_id == session.project_id,
+            SessionJob.session_id == session.id,
+            col(SessionJob.ended_at).is_(None),
+        )
+        if (await db.exec(others)).first() is None:
+            outcome = "failed" if report.failed else "ok"
+            await end_session(db, EventLog(db, self.clock), session, outcome=outcome, reason=report.reason, at=now)
+
+    async def _job(self, db: Db, session: Session, submission: Submission) -> SessionJob:
+        query = select(SessionJob).where(
+            SessionJob.project_id == session.project_id,
+            SessionJob.session_id == session.id,
+            SessionJob.epoch == submission.epoch,
+        )
+        job = (await db.exec(query)).one_or_none()
+        if job is None:
+            raise ReportRefused("there is no such job")
+        return job
+
+    async def _keep(
+        self, db: Db, table: type[SQLModel], session: Session, submission: Submission, values: dict[str, Any]
+    ) -> bool:
+        """Write a row under the report's key; False where it was there."""
+        key = {
+            "project_id": session.project_id,
+            "session_id": session.id,
+            "epoch": submission.epoch,
+            "sequence": submission.sequence,
+        }
+        statement = insert(table).values(**key, **values).on_conflict_do_nothing()
+        return bool((await db.exec(statement)).rowcount)
+
+    async def _tell(
+        self,
+        project_id: int,
+        session_id: int,
+        report: LineInterim | LineSpoken,
+        room_name: str,
+        *,
+        is_final: bool,
+    ) -> None:
+        """Show a line to whoever watches, and keep nothing."""
+        message = {
+            "project_id": project_id,
+            "room_name": room_name,
+            "session_id": session_id,
+            "speaker": report.speaker,
+            "content": clean(report.text),
+            "timestamp_ms": report.timestamp_ms,
+            "is_final": is_final,
+        }
+        await self.live.publish(LIVE_LINES, message)
+
+
+def clean(text: str) -> str:
+    """Text without what PostgreSQL cannot store."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()

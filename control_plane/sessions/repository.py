@@ -1,0 +1,97 @@
+"""Questions about sessions. The owner is part of every question."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func
+from sqlmodel import col, select
+
+from control_plane.db.database import Db
+from control_plane.sessions.models import Session, SessionStatus, TranscriptLine, Turn
+from control_plane.wire import Page
+
+
+@dataclass(frozen=True)
+class SessionFilter:
+    """What a list of sessions is narrowed to; None does not narrow."""
+
+    status: str | None = None
+    persona_id: int | None = None
+    session_type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class SessionRepository:
+    """Sessions of one project."""
+
+    def __init__(self, db: Db, project_id: int) -> None:
+        self.db, self.project_id = db, project_id
+
+    async def find(self, session_id: int) -> Session | None:
+        """One session."""
+        query = select(Session).where(Session.project_id == self.project_id, Session.id == session_id)
+        return (await self.db.exec(query)).one_or_none()
+
+    async def lock_active(self, room_name: str) -> Session | None:
+        """The active session of a room, locked until the commit."""
+        query = (
+            select(Session)
+            .where(
+                Session.project_id == self.project_id,
+                Session.room_name == room_name,
+                Session.status == SessionStatus.ACTIVE,
+            )
+            .with_for_update()
+        )
+        return (await self.db.exec(query)).one_or_none()
+
+    async def page(self, narrow: SessionFilter, page: Page) -> tuple[list[Session], int]:
+        """A page of sessions, newest first, and how many there are."""
+        query: Select[Any] = select(Session, func.count().over()).where(Session.project_id == self.project_id)
+        wanted = {
+            Session.status: narrow.status,
+            Session.persona_id: narrow.persona_id,
+            Session.session_type: narrow.session_type,
+        }
+        for column, value in wanted.items():
+            if value is not None:
+                query = query.where(col(column) == value)
+        if narrow.since is not None:
+            query = query.where(col(Session.started_at) >= narrow.since)
+        if narrow.until is not None:
+            query = query.where(col(Session.started_at) <= narrow.until)
+        paged = query.order_by(col(Session.id).desc()).offset(page.offset).limit(page.per_page)
+        rows = (await self.db.execute(paged)).all()
+        if rows or page.page == 1:
+            return [row[0] for row in rows], rows[0][1] if rows else 0
+        count = await self.db.scalar(select(func.count()).select_from(query.subquery()))
+        return [], count or 0
+
+    async def lines(self, session_id: int) -> list[TranscriptLine]:
+        """What was said, in order."""
+        query = (
+            select(TranscriptLine)
+            .where(TranscriptLine.project_id == self.project_id, TranscriptLine.session_id == session_id)
+            .order_by(col(TranscriptLine.timestamp_ms), col(TranscriptLine.epoch), col(TranscriptLine.sequence))
+        )
+        return list((await self.db.exec(query)).all())
+
+    async def last_sequence(self, session_id: int, epoch: int) -> int:
+        """The highest sequence of an epoch, 0 if none."""
+        query = select(func.max(TranscriptLine.sequence)).where(
+            TranscriptLine.project_id == self.project_id,
+            TranscriptLine.session_id == session_id,
+            TranscriptLine.epoch == epoch,
+        )
+        return (await self.db.exec(query)).one() or 0
+
+    async def turns(self, session_id: int) -> list[Turn]:
+        """The measured answers, in order."""
+        query = (
+            select(Turn)
+            .where(Turn.project_id == self.project_id, Turn.session_id == session_id)
+            .order_by(col(Turn.epoch), col(Turn.sequence))
+        )
+        return list((await self.db.exec(query)).all())

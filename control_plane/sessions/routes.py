@@ -1,0 +1,107 @@
+"""`/sessions`."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Depends, Path, Query, Request
+from fastapi.responses import PlainTextResponse
+
+from control_plane.auth.callers import CallerDep
+from control_plane.auth.deps import ClockDep, DbDep
+from control_plane.sessions.repository import SessionFilter, SessionRepository
+from control_plane.sessions.schemas import (
+    Costs,
+    LineCreate,
+    LineCreated,
+    SessionCreate,
+    SessionCreated,
+    SessionDetail,
+    SessionEnd,
+    SessionEnded,
+    SessionList,
+    SessionType,
+    Transcript,
+    TurnList,
+    as_text,
+    show_line,
+    show_session,
+    show_turn,
+)
+from control_plane.sessions.service import SessionService
+from control_plane.wire import MAX_ID, Page, RowId
+
+router = APIRouter(prefix="/sessions", tags=["Sessions"])
+
+
+def find_sessions(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> SessionService:
+    """The sessions of this request's caller."""
+    return SessionService(db, caller, clock, SessionRepository(db, caller.project_id), request.app.state.live)
+
+
+Sessions = Annotated[SessionService, Depends(find_sessions)]
+RoomPath = Annotated[str, Path(description="Short or full name of the room.", max_length=160)]
+
+
+@router.post("", status_code=201, response_model=SessionCreated)
+async def create_session(body: SessionCreate, sessions: Sessions) -> Any:
+    """Create a session log, for a customer's own agent server."""
+    return {"session": (await sessions.create(body)).model_dump()}
+
+
+@router.get("", response_model=SessionList)
+async def list_sessions(
+    sessions: Sessions,
+    page: Annotated[Page, Depends()],
+    status: Literal["active", "completed"] | None = None,
+    agent_config_id: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
+    session_type: SessionType | None = None,
+    since: Annotated[datetime | None, Query(alias="from")] = None,
+    until: Annotated[datetime | None, Query(alias="to")] = None,
+) -> Any:
+    """List sessions, newest first."""
+    narrow = SessionFilter(status, agent_config_id, session_type, since, until)
+    found, total = await sessions.sessions.page(narrow, page)
+    return {"sessions": [show_session(session).model_dump() for session in found], **page.pages(total)}
+
+
+@router.get("/{session_id}/detail", response_model=SessionDetail)
+async def read_session(session_id: RowId, sessions: Sessions) -> Any:
+    """Session detail with costs."""
+    return SessionDetail(session=show_session(await sessions.get(session_id)), costs=Costs())
+
+
+@router.get("/{session_id}/transcript", response_model=Transcript)
+async def read_transcript(session_id: RowId, sessions: Sessions) -> Any:
+    """Get the transcript as JSON."""
+    session = await sessions.get(session_id)
+    lines = await sessions.sessions.lines(session.id)
+    return Transcript(session_id=session.id, transcripts=[show_line(line) for line in lines])
+
+
+@router.get("/{session_id}/transcript/text", response_class=PlainTextResponse)
+async def read_transcript_text(session_id: RowId, sessions: Sessions) -> str:
+    """Get the transcript as plain text."""
+    session = await sessions.get(session_id)
+    return as_text(await sessions.sessions.lines(session.id))
+
+
+@router.get("/{session_id}/turns", response_model=TurnList)
+async def read_turns(session_id: RowId, sessions: Sessions) -> Any:
+    """Where the time of each answer went, and which passages it used."""
+    session = await sessions.get(session_id)
+    turns = await sessions.sessions.turns(session.id)
+    return TurnList(session_id=session.id, turns=[show_turn(turn) for turn in turns])
+
+
+@router.post("/{room_name}/transcript", status_code=201, response_model=LineCreated)
+async def add_line(room_name: RoomPath, body: LineCreate, sessions: Sessions) -> Any:
+    """Add a transcript entry to the room's active session."""
+    return LineCreated(transcript=show_line(await sessions.add_line(room_name, body)))
+
+
+@router.post("/{room_name}/end", response_model=SessionEnded)
+async def end_session(
+    room_name: RoomPath, sessions: Sessions, body: Annotated[SessionEnd | None, Body()] = None
+) -> Any:
+    """End the room's active session."""
+    return SessionEnded(session=show_session(await sessions.end(room_name, body or SessionEnd())))

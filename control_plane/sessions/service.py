@@ -1,0 +1,143 @@
+"""Sessions as a customer handles them: opening, reading, adding lines, ending."""
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+
+from control_plane.auth.callers import Caller
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.db.rows import refuse_missing
+from control_plane.errors import Conflict
+from control_plane.events.facts import Fact
+from control_plane.events.live import LiveBus
+from control_plane.events.log import EventLog
+from control_plane.personas.models import Persona
+from control_plane.rooms.names import RoomName
+from control_plane.rooms.service import resolve
+from control_plane.sessions.ending import end_session
+from control_plane.sessions.models import Session, SessionStatus, TranscriptLine
+from control_plane.sessions.reports import LIVE_LINES
+from control_plane.sessions.repository import SessionRepository
+from control_plane.sessions.schemas import LineCreate, SessionCreate, SessionEnd
+
+OWN_EPOCH = 0
+"""Epoch of lines that a customer's own server adds; jobs of ours begin with 1."""
+
+END_CALLS = "end_calls"
+"""Live channel: LiveKit job ids that must end."""
+
+
+class SessionService:
+    """The sessions of one caller."""
+
+    def __init__(self, db: Db, caller: Caller, clock: Clock, sessions: SessionRepository, live: LiveBus) -> None:
+        self.db, self.caller, self.clock, self.sessions, self.live = db, caller, clock, sessions, live
+        self.log = EventLog(db, clock)
+
+    async def create(self, body: SessionCreate) -> Session:
+        """Open a session in a room; `Conflict` while one is active there."""
+        name = await resolve(self.db, self.caller, body.room_name, field="room_name")
+        persona = await self._persona(body.agent_config_id)
+        now = self.clock.now()
+        statement = (
+            insert(Session)
+            .values(
+                project_id=self.caller.project_id,
+                room_name=name.full,
+                persona_id=persona.id if persona else None,
+                agent_name=persona.name if persona else None,
+                llm_provider=persona.llm_provider if persona else None,
+                llm_model=persona.llm_model if persona else None,
+                status=SessionStatus.ACTIVE,
+                session_type=body.session_type,
+                caller_identity=body.caller_identity,
+                details=body.metadata,
+                store_transcripts=True,
+                message_count=0,
+                epochs=0,
+                started_at=now,
+                announced_at=now,
+            )
+            .on_conflict_do_nothing()
+            .returning(Session)
+        )
+        session = (await self.db.scalars(statement)).one_or_none()
+        if session is None:
+            raise Conflict(f"A session is active in the room {name.short!r}")
+        self.log.append(
+            Fact.SESSION_STARTED,
+            project_id=session.project_id,
+            room_name=name.full,
+            session_id=session.id,
+            agent_config_id=session.persona_id,
+        )
+        return session
+
+    async def get(self, session_id: int) -> Session:
+        """One session; `NotFound` or `Forbidden`."""
+        found = await self.sessions.find(session_id)
+        return found or await refuse_missing(self.db, "session", session_id, "session")
+
+    async def add_line(self, room: str, body: LineCreate) -> TranscriptLine:
+        """Add a line to the room's active session; one that is not final is shown and not kept."""
+        name = await resolve(self.db, self.caller, room, field="roomName")
+        session = await self._active(name)
+        now = self.clock.now()
+        since_start = round((now - session.started_at).total_seconds() * 1000)
+        line = TranscriptLine(
+            project_id=session.project_id,
+            session_id=session.id,
+            epoch=OWN_EPOCH,
+            sequence=body.sequence or await self.sessions.last_sequence(session.id, OWN_EPOCH) + 1,
+            speaker=body.speaker,
+            content=body.content,
+            timestamp_ms=since_start if body.timestamp_ms is None else body.timestamp_ms,
+            created_at=now,
+        )
+        shown = line.model_dump(include={"speaker", "content", "timestamp_ms"}) | {"session_id": session.id}
+        if not body.is_final:
+            message = {"project_id": session.project_id, "room_name": name.full, "is_final": False, **shown}
+            await self.live.publish(LIVE_LINES, message)
+            return line
+        row = line.model_dump(exclude={"id"})
+        kept = await self.db.exec(insert(TranscriptLine).values(**row).on_conflict_do_nothing())
+        if kept.rowcount:
+            session.message_count += 1
+            self.log.append(
+                Fact.TRANSCRIPT_LINE, project_id=session.project_id, room_name=name.full, is_final=True, **shown
+            )
+        return line
+
+    async def end(self, room: str, body: SessionEnd) -> Session:
+        """End the room's active session; a persona of ours says no more."""
+        name = await resolve(self.db, self.caller, room, field="roomName")
+        session = await self._active(name)
+        session.summary = body.summary or session.summary
+        await end_session(
+            self.db,
+            self.log,
+            session,
+            outcome="ok",
+            reason="api",
+            at=self.clock.now(),
+            duration=body.duration,
+        )
+        await self.db.commit()
+        await self.live.publish(END_CALLS, {"session_id": session.id})
+        return session
+
+    async def _active(self, name: RoomName) -> Session:
+        session = await self.sessions.lock_active(name.full)
+        if session is None:
+            raise Conflict(f"No session is active in the room {name.short!r}")
+        return session
+
+    async def _persona(self, persona_id: int | None) -> Persona | None:
+        if persona_id is None:
+            return None
+        query = select(Persona).where(
+            Persona.project_id == self.caller.project_id, Persona.id == persona_id, col(Persona.deleted_at).is_(None)
+        )
+        return (await self.db.exec(query)).one_or_none() or await refuse_missing(
+            self.db, "persona", persona_id, "agent"
+        )

@@ -1,0 +1,74 @@
+"""Conversations that nobody ends any more: their room is gone, their worker is lost, their job never began."""
+
+from datetime import timedelta
+
+import structlog
+from sqlmodel import col, delete, select
+
+from agents.contract import EndReason
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.events.log import EventLog
+from control_plane.rooms.models import Room
+from control_plane.sessions.ending import end_session, lock_session
+from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
+
+START_WITHIN = timedelta(seconds=10)
+"""A job that has not said "started" this long after its ticket was exchanged has failed; workers say so sooner."""
+
+log = structlog.get_logger()
+
+
+async def room_gone(db: Db, clock: Clock, full_name: str, sid: str) -> None:
+    """A room has ended: so has its session, unless the name is in use again."""
+    open_room = await db.exec(select(Room.sid).where(Room.full_name == full_name, Room.status == "open"))
+    if open_room.one_or_none() not in (None, sid):
+        return
+    active = select(Session.id, Session.project_id).where(
+        Session.room_name == full_name, Session.status == SessionStatus.ACTIVE
+    )
+    row = (await db.exec(active)).one_or_none()
+    session = row and await lock_session(db, row[0], project_id=row[1])
+    if session:
+        started = session.announced_at is not None
+        reason: EndReason = "room_closed" if started else "not_started"
+        outcome = "ok" if started else "abandoned"
+        await end_session(db, EventLog(db, clock), session, outcome=outcome, reason=reason, at=clock.now())
+
+
+async def sweep(database: Database, clock: Clock) -> int:
+    """Fail jobs whose lease has run out or that never began, and forget expired slots; how many jobs that were."""
+    now = clock.now()
+    async with database.platform() as db:
+        await db.exec(delete(Slot).where(col(Slot.session_id).is_(None), col(Slot.expires_at) < now))
+        late = col(SessionJob.started_at).is_(None) & (col(SessionJob.accepted_at) < now - START_WITHIN)
+        query = (
+            select(SessionJob.id, SessionJob.session_id, SessionJob.project_id)
+            .where(col(SessionJob.ended_at).is_(None), (col(SessionJob.lease_until) < now) | late)
+            .limit(100)
+        )
+        dead = (await db.exec(query)).all()
+    for job_id, session_id, project_id in dead:
+        async with database.platform() as db:
+            await fail_job(db, clock, job_id, session_id, project_id)
+    return len(dead)
+
+
+async def fail_job(db: Db, clock: Clock, job_id: int, session_id: int, project_id: int) -> None:
+    """End a job that nobody answers for; with the last one its session has failed."""
+    session = await lock_session(db, session_id, project_id=project_id)
+    query = select(SessionJob).where(
+        SessionJob.project_id == project_id,
+        SessionJob.session_id == session_id,
+        col(SessionJob.ended_at).is_(None),
+    )
+    running = (await db.exec(query)).all()
+    job = next((job for job in running if job.id == job_id), None)
+    now = clock.now()
+    if session is None or job is None or (job.started_at is not None and job.lease_until >= now):
+        return  # it was heard of, or ended, since it was looked at
+    job.ended_at = now
+    reason: EndReason = "worker_lost" if job.started_at is not None else "not_started"
+    log.warning("call failed", session=session_id, reason=reason, worker=job.worker_id)
+    if len(running) == 1:
+        await end_session(db, EventLog(db, clock), session, outcome="failed", reason=reason, at=now)

@@ -1,0 +1,65 @@
+"""The control plane's settings: one frozen object, read once from `PARLEY_…` variables."""
+
+import base64
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEVELOPMENT_SECRETS = {"devsecret-devsecret-devsecret-devsecret", "development", "changeme", "secret"}
+"""Values that start only with `PARLEY_ENVIRONMENT=development`."""
+
+
+def _thirty_two_bytes(value: SecretStr) -> SecretStr:
+    if len(base64.b64decode(value.get_secret_value(), validate=True)) != 32:
+        raise ValueError("must be 32 random bytes in base64: openssl rand -base64 32")
+    return value
+
+
+class MigrationSettings(BaseSettings):
+    """What `parley migrate` needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
+
+    database_url: SecretStr = Field(description="`postgresql://user:password@host:port/database`.")
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database address for SQLAlchemy with psycopg."""
+        return self.database_url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+class Settings(MigrationSettings):
+    """What `parley serve` and `parley jobs` need to know."""
+
+    environment: Literal["development", "production"] = "production"
+    host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
+    port: int = Field(8000, description="Port that `serve` listens on.")
+    public_url: str = Field("http://127.0.0.1:8000", description="Where customers reach this control plane.")
+    database_pool: int = Field(16, ge=2, description="Connections a process keeps at most.")
+    redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379"), description="Rate windows and interim lines.")
+    livekit_url: str = Field("ws://127.0.0.1:7880", description="Where we reach LiveKit.")
+    livekit_public_url: str = Field("ws://127.0.0.1:7880", description="Where callers reach LiveKit: `wsUrl`.")
+    livekit_api_key: str = Field(description="Key of LiveKit's configuration.")
+    livekit_api_secret: SecretStr = Field(description="Its secret, at least 32 characters.")
+    secret_key: Annotated[SecretStr, AfterValidator(_thirty_two_bytes)] = Field(description="Encrypts secrets at rest.")
+    worker_token: SecretStr = Field(description="Opens the uplink to workers.")
+    models_url: str | None = Field(None, description="OpenAI-compatible server, for embeddings that need one.")
+    models_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
+    knowledge_embedder: str = Field("minilm", description="Embedder of new knowledge bases.")
+    slot_lifetime: timedelta = Field(timedelta(minutes=2), description="How long a token holds a place for its caller.")
+    lease: timedelta = Field(timedelta(seconds=15), description="How long a call lives without a sign of its worker.")
+    media_timeout: float = Field(5.0, description="Seconds a call to LiveKit may take.")
+    web_dir: str | None = Field(None, description="Folder of the built pages; the checkout's `web/dist` if unset.")
+    ready_file: str | None = Field(None, description="Written by `jobs` once it works.")
+    log_format: Literal["json", "console"] = "json"
+
+    @model_validator(mode="after")
+    def _no_default_secret_outside_development(self) -> Self:
+        given = {self.livekit_api_secret.get_secret_value(), self.worker_token.get_secret_value()}
+        if self.environment == "production" and given & DEVELOPMENT_SECRETS:
+            raise ValueError(
+                "a well-known default secret does not start in production: set PARLEY_… secrets of your own"
+            )
+        return self

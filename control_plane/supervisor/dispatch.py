@@ -1,0 +1,80 @@
+"""People who wait in a room for a persona that does not come.
+
+LiveKit offers a job once: with no worker there at that instant it is dropped and never offered again. A slot whose person
+has come and whose ticket nobody exchanged is dispatched again, with a new ticket, as soon as a worker is connected.
+"""
+
+from datetime import timedelta
+
+import structlog
+from sqlmodel import col, select
+
+from agents.contract import AGENT_NAME, DispatchMetadata
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.media.server import MediaServer
+from control_plane.personas.models import Persona
+from control_plane.rooms.models import Participant, Room
+from control_plane.sessions.models import Slot, Worker
+from control_plane.sessions.slots import Ticket, new_secret, persona_identity
+
+PATIENCE = timedelta(seconds=3)
+"""How long a person waits, and how long after a dispatch, before it is made again."""
+ALIVE = timedelta(seconds=8)
+"""A worker that was heard of this recently can take a job."""
+LIFETIME = timedelta(minutes=2)
+
+log = structlog.get_logger()
+
+
+async def redispatch(database: Database, media: MediaServer, clock: Clock) -> int:
+    """Dispatch again for everybody who waits; how many. Raises `Unavailable` where LiveKit is away."""
+    now = clock.now()
+    async with database.platform() as db:
+        alive = select(Worker.id).where(col(Worker.connected).is_(True), col(Worker.seen_at) > now - ALIVE)
+        if (await db.exec(alive)).first() is None:
+            return 0
+        waiting = (
+            select(Slot.id)
+            .join(Room, (col(Room.full_name) == Slot.room_name) & (col(Room.status) == "open"))
+            .join(Participant, col(Participant.room_id) == Room.id)
+            .where(
+                col(Slot.session_id).is_(None),
+                col(Slot.expires_at) > now,
+                col(Slot.dispatched_at) < now - PATIENCE,
+                col(Participant.kind).in_(("standard", "sip")),
+                col(Participant.left_at).is_(None),
+                col(Participant.joined_at) < now - PATIENCE,
+            )
+            .distinct()
+            .limit(20)
+        )
+        slots = (await db.exec(waiting)).all()
+    for slot_id in slots:
+        async with database.platform() as db:
+            renewed = await _renew(db, slot_id, clock)
+        if renewed is None:
+            continue
+        room_name, dispatches = renewed
+        log.warning("dispatching again", room=room_name)
+        for dispatch in dispatches:
+            await media.dispatch(room_name, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
+    return len(slots)
+
+
+async def _renew(db: Db, slot_id: int, clock: Clock) -> tuple[str, list[DispatchMetadata]] | None:
+    """Give a slot a new ticket; the old one opens nothing any more. None where somebody came meanwhile."""
+    query = select(Slot).where(Slot.id == slot_id, col(Slot.session_id).is_(None)).with_for_update()
+    slot = (await db.exec(query)).one_or_none()
+    if slot is None:
+        return None
+    now, secret = clock.now(), new_secret()
+    slot.ticket_hash = Ticket(secret, 0).hash
+    slot.dispatched_at, slot.expires_at = now, now + LIFETIME
+    names = select(Persona.id, Persona.name).where(
+        Persona.project_id == slot.project_id, col(Persona.id).in_(slot.persona_ids)
+    )
+    return slot.room_name, [
+        DispatchMetadata(ticket=str(Ticket(secret, persona)), identity=persona_identity(persona), name=name)
+        for persona, name in (await db.exec(names)).all()
+    ]

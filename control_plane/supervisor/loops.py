@@ -1,0 +1,69 @@
+"""What the jobs process does for ever: stamp events, work off jobs, sweep, reconcile."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg
+import structlog
+
+from control_plane.clock import Clock
+from control_plane.db.database import Database
+from control_plane.errors import PlatformError
+from control_plane.events.sequencer import Sequencer
+from control_plane.jobs.queue import JobRunner
+from control_plane.media.server import MediaServer
+from control_plane.sessions.ending import CLOSE_ROOM
+from control_plane.sessions.watch import sweep
+from control_plane.supervisor.dispatch import redispatch
+from control_plane.supervisor.reconciler import Reconciler
+
+SWEEP_LOCK, RECONCILE_LOCK = 7_270_002, 7_270_003
+"""Advisory locks: each pass is made by one process of many."""
+SWEEP_EVERY, RECONCILE_EVERY = 1.0, 4.0
+RETRY = 1.0
+
+log = structlog.get_logger()
+
+
+async def lead(url: str, lock: int, seconds: float, work: Callable[[], Awaitable[Any]]) -> None:
+    """Make a pass, pause, and so on for ever, in the one process that holds the lock."""
+    while True:
+        try:
+            connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=3)
+            async with connection:
+                # Asking again is harmless for the holder, and fails where the connection, hence the lock, is lost.
+                while await _holds(connection, lock):
+                    try:
+                        await work()
+                    except PlatformError as error:
+                        log.warning("pass failed", lock=lock, reason=error.message)
+                    await asyncio.sleep(seconds)
+        except psycopg.Error:
+            log.warning("leadership interrupted", lock=lock)
+        await asyncio.sleep(RETRY)
+
+
+async def _holds(connection: psycopg.AsyncConnection, lock: int) -> bool:
+    row = await (await connection.execute("select pg_try_advisory_lock(%s)", (lock,))).fetchone()
+    return bool(row and row[0])
+
+
+async def run(database: Database, url: str, media: MediaServer, clock: Clock, *, ready: Callable[[], None]) -> None:
+    """Run everything until cancelled; `ready` is called once all of it has begun."""
+
+    async def close_room(payload: dict[str, Any]) -> None:
+        await media.close_room(payload["room_name"])
+
+    async def supervise() -> None:
+        await sweep(database, clock)
+        await redispatch(database, media, clock)
+
+    reconciler = Reconciler(database, media, clock)
+    runner = JobRunner(database, clock, {CLOSE_ROOM: close_room})
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(Sequencer(url).run())
+        tasks.create_task(runner.run())
+        tasks.create_task(lead(url, SWEEP_LOCK, SWEEP_EVERY, supervise))
+        tasks.create_task(lead(url, RECONCILE_LOCK, RECONCILE_EVERY, reconciler.reconcile))
+        ready()

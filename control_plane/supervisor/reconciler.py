@@ -1,0 +1,69 @@
+"""Asks LiveKit what really runs and repairs what no hook told. Missing facts become the same facts a hook would have made."""
+
+from datetime import timedelta
+
+import structlog
+from sqlmodel import col, select
+
+from control_plane.clock import Clock
+from control_plane.db.database import Database
+from control_plane.errors import PlatformError
+from control_plane.media.server import LiveRoom, MediaServer
+from control_plane.rooms.models import Participant, Room
+from control_plane.rooms.projection import RoomProjection
+from control_plane.sessions.watch import room_gone
+
+SETTLE = timedelta(seconds=5)
+"""A room this young may not have reached LiveKit yet."""
+
+log = structlog.get_logger()
+
+
+class Reconciler:
+    """Compares rooms and participants with LiveKit."""
+
+    def __init__(self, database: Database, media: MediaServer, clock: Clock) -> None:
+        self.database, self.media, self.clock = database, media, clock
+
+    async def reconcile(self) -> None:
+        """One pass over all rooms that are open here or run there. Raises `Unavailable` where LiveKit is away."""
+        seen_at = self.clock.now()
+        live = {room.name: room for room in await self.media.list_rooms()}
+        async with self.database.platform() as db:
+            known = list((await db.exec(select(Room).where(Room.status == "open"))).all())
+        for room in known:
+            running = live.get(room.full_name)
+            if room.created_at < seen_at - SETTLE and (running is None or running.sid != (room.sid or running.sid)):
+                await self._finish(room)
+        for room in live.values():
+            try:
+                await self._compare(room)
+            except PlatformError as error:
+                log.warning("room not compared", room=room.name, reason=error.message)
+
+    async def _finish(self, room: Room) -> None:
+        log.warning("room found finished", room=room.full_name)
+        async with self.database.platform() as db:
+            await RoomProjection(db, self.clock).finished(room.full_name, room.sid or "")
+            await room_gone(db, self.clock, room.full_name, room.sid or "")
+
+    async def _compare(self, live: LiveRoom) -> None:
+        there = {person.sid: person for person in await self.media.list_participants(live.name)}
+        seen_at = self.clock.now()
+        async with self.database.platform() as db:
+            projection = RoomProjection(db, self.clock)
+            room = await projection.started(live)
+            if room is None:
+                return
+            query = select(Participant).where(
+                Participant.project_id == room.project_id,
+                Participant.room_id == room.id,
+                col(Participant.left_at).is_(None),
+            )
+            here = {person.sid: person for person in (await db.exec(query)).all()}
+            for sid, person in there.items():
+                if sid not in here and person.state == "ACTIVE":
+                    await projection.joined(live, person)
+            for sid, person in here.items():
+                if sid not in there and person.joined_at < seen_at - SETTLE:
+                    await projection.left(live.name, sid, reason="found_gone")

@@ -1,0 +1,65 @@
+"""`POST /token` on the wire."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from control_plane.wire import MAX_ID, Clean
+
+RESERVED_IDENTITIES = ("agent-", "sip_", "EG_", "supervisor-")
+"""Prefixes that only the platform gives out."""
+
+AgentId = Annotated[int, Field(ge=1, le=MAX_ID)]
+Source = Literal["camera", "microphone", "screen_share", "screen_share_audio"]
+
+
+class GrantsRequest(BaseModel):
+    """The grants a caller may ask for; any other is refused by its name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    canPublish: bool = True
+    canSubscribe: bool = True
+    canPublishData: bool = True
+    canPublishSources: list[Source] | None = None
+    canUpdateOwnMetadata: bool = False
+    hidden: Literal[False] = False
+
+
+class TokenRequest(BaseModel):
+    """Who wants to join which room, and which agents should be there."""
+
+    identity: Annotated[str, StringConstraints(min_length=1, max_length=256), Clean]
+    room: str
+    agent_config_id: AgentId | None = None
+    agent_config_ids: Annotated[list[AgentId], Field(max_length=10)] | None = None
+    no_agent: bool = False
+    grants: GrantsRequest = Field(default_factory=GrantsRequest)
+    name: Annotated[str, StringConstraints(max_length=256), Clean] = ""
+    metadata: Annotated[str, StringConstraints(max_length=16_384), Clean] = ""
+    attributes: Annotated[dict[str, str], Field(max_length=64)] = Field(default_factory=dict)
+    ttl_seconds: Annotated[int, Field(ge=30, le=6 * 3600)] = 6 * 3600
+    variables: Annotated[dict[str, Any], Field(max_length=100)] = Field(default_factory=dict)
+
+    @field_validator("identity")
+    @classmethod
+    def _not_reserved(cls, identity: str) -> str:
+        if identity.startswith(RESERVED_IDENTITIES):
+            raise ValueError(f"must not begin with {', '.join(RESERVED_IDENTITIES)}: these are the platform's own")
+        return identity
+
+    def wanted_agents(self) -> list[int] | None:
+        """Union of both fields in their order; None: the project's first agent; empty: none at all."""
+        if self.no_agent:
+            return []
+        given = [*([self.agent_config_id] if self.agent_config_id else []), *(self.agent_config_ids or [])]
+        return list(dict.fromkeys(given)) or None
+
+
+class TokenAnswer(BaseModel):
+    """A token and where to use it."""
+
+    token: str
+    room: str = Field(description="Full name of the room.")
+    wsUrl: str = Field(description="The address to connect to with the token.")
+    agents_dispatched: list[int]

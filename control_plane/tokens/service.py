@@ -1,0 +1,133 @@
+"""A token for a room. One SQL round trip, and no call to LiveKit when the room is new: the dispatch rides in the token."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from agents.contract import AGENT_NAME, DispatchMetadata
+from control_plane.auth.callers import Caller
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.errors import Conflict, Forbidden, NotFound, PlatformError, Unavailable
+from control_plane.media.server import MediaServer
+from control_plane.plans.catalogue import limit_of
+from control_plane.plans.quota import Quota
+from control_plane.rooms.names import RoomName, foreign_prefix, refuse_foreign, room_name
+from control_plane.sessions.slots import Ticket, new_secret, persona_identity
+from control_plane.tokens.schemas import TokenAnswer, TokenRequest
+from control_plane.tokens.signer import Grants, Pass, TokenSigner
+
+_ADMIT = text("""
+    select status, culprit, personas, names, room_live from admit_call(
+        :project, :account, :session_limit, :room, cast(:foreign_slug as text), cast(:personas as bigint[]), :ticket_hash,
+        cast(:variables as jsonb), :identity, :now, :expires
+    )
+""")
+_RELEASE = text("delete from slot where project_id = :project and ticket_hash = :ticket_hash and session_id is null")
+
+
+class TokenService:
+    """Admits callers to rooms."""
+
+    def __init__(
+        self,
+        db: Db,
+        caller: Caller,
+        clock: Clock,
+        signer: TokenSigner,
+        media: MediaServer,
+        quota: Quota,
+        *,
+        ws_url: str,
+        slot_lifetime: timedelta,
+    ) -> None:
+        self.db, self.caller, self.clock, self.signer, self.media = db, caller, clock, signer, media
+        self.quota, self.ws_url, self.slot_lifetime = quota, ws_url, slot_lifetime
+
+    async def issue(self, body: TokenRequest) -> TokenAnswer:
+        """A token, and a slot for the agents that come with it.
+
+        Agents that are in the room or on their way to it are not asked for again. Raises `NotFound`, `Forbidden`,
+        `Conflict` for agents that cannot be had, `QuotaExceeded` for the sessions of the plan, `Unavailable` where a
+        running room had to be told and LiveKit is away.
+        """
+        name = room_name(body.room, self.caller.slug)
+        secret = new_secret()
+        admitted = await self._admit(body, name, Ticket(secret, 0).hash)
+        dispatches = tuple(
+            DispatchMetadata(ticket=str(Ticket(secret, persona)), identity=persona_identity(persona), name=called)
+            for persona, called in zip(admitted.personas, admitted.names, strict=True)
+        )
+        if admitted.room_live and dispatches:
+            await self._dispatch(name, dispatches, Ticket(secret, 0).hash)
+        token = self.signer.sign(
+            Pass(
+                identity=body.identity,
+                room=name.full,
+                ttl=timedelta(seconds=body.ttl_seconds),
+                grants=_grants(body),
+                name=body.name,
+                metadata=body.metadata,
+                attributes=body.attributes,
+                dispatches=() if admitted.room_live else dispatches,
+            )
+        )
+        return TokenAnswer(token=token, room=name.full, wsUrl=self.ws_url, agents_dispatched=admitted.personas)
+
+    async def _admit(self, body: TokenRequest, name: RoomName, ticket_hash: bytes) -> Row[Any]:
+        now = self.clock.now()
+        limit = limit_of(self.caller.plan, "sessions")
+        values = {
+            "project": self.caller.project_id,
+            "account": self.caller.account_id,
+            "session_limit": limit,
+            "room": name.full,
+            "foreign_slug": foreign_prefix(body.room, self.caller.slug),
+            "personas": body.wanted_agents(),
+            "ticket_hash": ticket_hash,
+            "variables": json.dumps(body.variables),
+            "identity": body.identity,
+            "now": now,
+            "expires": now + self.slot_lifetime,
+        }
+        row = (await self.db.execute(_ADMIT, values)).one()
+        match row.status:
+            case "admitted":
+                return row
+            case "foreign_room":
+                raise refuse_foreign(body.room)
+            case "unknown_agent":
+                raise NotFound(f"There is no agent {row.culprit}")
+            case "foreign_agent":
+                raise Forbidden(f"Agent {row.culprit} belongs to another project")
+            case "inactive_agent":
+                raise Conflict(f"Agent {row.culprit} is not active")
+            case "no_worker":
+                raise Unavailable("No worker has a free place for this call; try again", retry_after=5)
+            case _:
+                raise self.quota.exceeded("sessions", limit=limit, used=row.culprit)
+
+    async def _dispatch(self, name: RoomName, dispatches: tuple[DispatchMetadata, ...], ticket_hash: bytes) -> None:
+        """Tell LiveKit, with the slot committed first; give the slot back where it refuses."""
+        await self.db.commit()
+        try:
+            for dispatch in dispatches:
+                await self.media.dispatch(name.full, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
+        except PlatformError:
+            await self.db.see_project(self.caller.project_id)
+            await self.db.execute(_RELEASE, {"project": self.caller.project_id, "ticket_hash": ticket_hash})
+            await self.db.commit()
+            raise
+
+
+def _grants(body: TokenRequest) -> Grants:
+    wanted = body.grants
+    return Grants(
+        can_publish=wanted.canPublish,
+        can_subscribe=wanted.canSubscribe,
+        can_publish_data=wanted.canPublishData,
+        can_publish_sources=None if wanted.canPublishSources is None else tuple(wanted.canPublishSources),
+        can_update_own_metadata=wanted.canUpdateOwnMetadata,
+    )

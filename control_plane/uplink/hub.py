@@ -1,0 +1,58 @@
+"""The workers that are connected to this process, and commands to the calls they hold."""
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from agents.contract import AnyToWorker
+
+QUEUE = 1000
+"""Messages that may wait for one worker; one that reads no more is disconnected."""
+
+log = structlog.get_logger()
+
+
+class WorkerLink:
+    """One connected worker: what waits to be sent to it."""
+
+    def __init__(self, worker_id: str) -> None:
+        self.worker_id = worker_id
+        self.outbox: asyncio.Queue[AnyToWorker] = asyncio.Queue(QUEUE)
+        self.overflown = asyncio.Event()
+
+    def send(self, message: AnyToWorker) -> None:
+        """Queue a message; never waits."""
+        try:
+            self.outbox.put_nowait(message)
+        except asyncio.QueueFull:
+            self.overflown.set()
+
+
+class UplinkHub:
+    """Finds the link of a worker."""
+
+    def __init__(self) -> None:
+        self._links: dict[str, WorkerLink] = {}
+
+    def add(self, link: WorkerLink) -> None:
+        """A worker has connected; an older link of the same one is let go."""
+        older = self._links.get(link.worker_id)
+        if older is not None:
+            older.overflown.set()
+        self._links[link.worker_id] = link
+
+    def remove(self, link: WorkerLink) -> bool:
+        """A link has closed; whether it was the worker's current one."""
+        if self._links.get(link.worker_id) is not link:
+            return False
+        del self._links[link.worker_id]
+        return True
+
+    def find(self, worker_id: str) -> WorkerLink | None:
+        """The link of a worker that is connected here."""
+        return self._links.get(worker_id)
+
+    def figures(self) -> dict[str, Any]:
+        """For health: who is connected."""
+        return {"workers": sorted(self._links)}

@@ -1,0 +1,133 @@
+"""`/uplink`: one WebSocket per worker."""
+
+import asyncio
+import hmac
+
+import structlog
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from pydantic import ValidationError
+
+from agents.contract import FROM_WORKER, PROTOCOL_VERSION, Exchange, Heartbeat, Hello, Submission, Welcome
+from control_plane.errors import Unavailable
+from control_plane.uplink.hub import WorkerLink
+from control_plane.uplink.service import UplinkService
+
+HELLO_WITHIN = 5.0
+SILENCE = 15.0
+"""Seconds without a message (workers send a heartbeat every 3) after which the link is closed."""
+REFUSED, OUTDATED, OVERFLOWN = 4001, 4010, 4008
+
+router = APIRouter()
+log = structlog.get_logger()
+
+
+@router.websocket("/uplink")
+async def uplink(socket: WebSocket) -> None:
+    """A worker's connection: `Authorization: Bearer PARLEY_WORKER_TOKEN`, then messages of `agents.contract`."""
+    await socket.accept()
+    expected = socket.app.state.settings.worker_token.get_secret_value()
+    given = socket.headers.get("authorization", "").removeprefix("Bearer ")
+    if not hmac.compare_digest(given.encode(), expected.encode()):
+        await socket.close(REFUSED, "wrong worker token")
+        return
+    service: UplinkService = socket.app.state.uplink
+    try:
+        async with asyncio.timeout(HELLO_WITHIN):
+            hello = FROM_WORKER.validate_json(await socket.receive_text())
+    except (TimeoutError, ValidationError, WebSocketDisconnect):
+        await _close(socket, OUTDATED, "expected a hello of this protocol")
+        return
+    if not isinstance(hello, Hello) or hello.protocol not in (PROTOCOL_VERSION, PROTOCOL_VERSION - 1):
+        await _close(socket, OUTDATED, f"this control plane speaks protocol {PROTOCOL_VERSION}")
+        return
+    link = WorkerLink(hello.worker_id)
+    service.hub.add(link)
+    log.info("worker connected", worker=hello.worker_id, calls=len(hello.calls))
+    try:
+        await _serve(socket, service, link, hello)
+    finally:
+        current = service.hub.remove(link)
+        log.info("worker disconnected", worker=hello.worker_id)
+        if current:
+            await asyncio.shield(service.lost(hello.worker_id))
+
+
+async def _serve(socket: WebSocket, service: UplinkService, link: WorkerLink, hello: Hello) -> None:
+    link.send(Welcome())
+    # One queue each: an exchange is what a caller waits for, and does not stand behind reports.
+    reports: asyncio.Queue[Submission] = asyncio.Queue(200)
+    running = [
+        asyncio.create_task(_send(socket, link)),
+        asyncio.create_task(_report(service, link, reports)),
+        asyncio.create_task(_receive(socket, service, link, hello, reports)),
+        asyncio.create_task(link.overflown.wait()),
+    ]
+    try:
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if task.exception() and not isinstance(task.exception(), WebSocketDisconnect | TimeoutError):
+                log.warning("uplink failed", worker=link.worker_id, exc_info=task.exception())
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await _close(socket, OVERFLOWN, "the link is over; connect again")
+
+
+async def _send(socket: WebSocket, link: WorkerLink) -> None:
+    while True:
+        message = await link.outbox.get()
+        await socket.send_text(message.model_dump_json())
+
+
+async def _report(service: UplinkService, link: WorkerLink, reports: asyncio.Queue[Submission]) -> None:
+    while True:
+        submission = await reports.get()
+        verdict = await service.submit(submission)
+        if verdict is not None:
+            link.send(verdict)
+
+
+async def _receive(
+    socket: WebSocket, service: UplinkService, link: WorkerLink, hello: Hello, reports: asyncio.Queue[Submission]
+) -> None:
+    await _renew(service, link, hello.capacity, hello.calls)
+    async with asyncio.TaskGroup() as exchanges:
+        while True:
+            async with asyncio.timeout(SILENCE):
+                text = await socket.receive_text()
+            try:
+                message = FROM_WORKER.validate_json(text)
+            except ValidationError:
+                log.warning("message not understood", worker=link.worker_id)
+                continue
+            match message:
+                case Submission():
+                    await reports.put(message)  # a full queue slows the worker down; its spool holds the rest
+                case Heartbeat():
+                    await _renew(service, link, hello.capacity, message.calls)
+                case Exchange():
+                    exchanges.create_task(_exchange(service, link, message))
+                case Hello():
+                    log.warning("second hello ignored", worker=link.worker_id)
+
+
+async def _renew(service: UplinkService, link: WorkerLink, capacity: int, calls: list[str]) -> None:
+    try:
+        for command in await service.renew(link.worker_id, capacity, calls):
+            link.send(command)
+    except Unavailable:
+        log.warning("leases not renewed", worker=link.worker_id)
+
+
+async def _exchange(service: UplinkService, link: WorkerLink, request: Exchange) -> None:
+    answer = await service.exchange(request, link.worker_id)
+    if answer is not None:
+        link.send(answer)
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    try:
+        await socket.close(code, reason)
+    except RuntimeError:  # closed by the other side already
+        return

@@ -1,0 +1,115 @@
+"""What a worker says over its uplink, and what it is answered."""
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select, update
+
+from agents.contract import Command, Exchange, Exchanged, Submission, Verdict
+from control_plane.clock import Clock
+from control_plane.db.database import Database
+from control_plane.errors import Conflict, Forbidden, NotFound, Unavailable
+from control_plane.events.live import LiveBus
+from control_plane.sessions.capability import ReportSigner
+from control_plane.sessions.exchange import TicketExchange
+from control_plane.sessions.models import SessionJob, Worker
+from control_plane.sessions.reports import ReportDesk, ReportRefused
+from control_plane.uplink.hub import UplinkHub
+
+LOST_LEASE = timedelta(seconds=5)
+"""How long the calls of a worker live after its uplink was seen to close; a reconnect renews them."""
+
+log = structlog.get_logger()
+
+
+class UplinkService:
+    """Exchanges, reports and leases of workers."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        hub: UplinkHub,
+        live: LiveBus,
+        signer: ReportSigner,
+        knowledge_key: bytes,
+        *,
+        lease: timedelta,
+    ) -> None:
+        self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
+        self.knowledge_key, self.lease = knowledge_key, lease
+        self.desk = ReportDesk(database, clock, signer, live)
+
+    async def exchange(self, request: Exchange, worker_id: str) -> Exchanged | None:
+        """The job behind a ticket, or why there is none; None while the database is away (the worker asks again)."""
+        try:
+            async with self.database.platform() as db:
+                exchange = TicketExchange(db, self.clock, self.signer, self.knowledge_key, lease=self.lease)
+                job = await exchange.exchange(request, worker_id=worker_id)
+        except (NotFound, Conflict, Forbidden) as error:
+            log.info("ticket refused", job=request.job_id, reason=error.message)
+            return Exchanged(job_id=request.job_id, refused=error.message)
+        except Unavailable:
+            return None
+        return Exchanged(job_id=request.job_id, job=job)
+
+    async def submit(self, submission: Submission) -> Verdict | None:
+        """Take a report. None where nothing is to be answered: interim ones, and those the worker must repeat."""
+        refused = None
+        try:
+            await self.desk.submit(submission)
+        except ReportRefused as error:
+            log.warning("report refused", session=submission.session_id, reason=str(error))
+            refused = str(error)
+        except Unavailable:
+            return None
+        if not submission.sequence:
+            return None
+        return Verdict(
+            session_id=submission.session_id, epoch=submission.epoch, sequence=submission.sequence, refused=refused
+        )
+
+    async def renew(self, worker_id: str, capacity: int, calls: list[str]) -> list[Command]:
+        """A worker lives, and so do its calls; commands for those that should have ended."""
+        async with self.database.platform() as db:
+            seen = {"capacity": capacity, "connected": True, "seen_at": self.clock.now()}
+            upsert = insert(Worker).values(id=worker_id, **seen)
+            await db.exec(upsert.on_conflict_do_update(index_elements=["id"], set_=seen))
+            if not calls:
+                return []
+            renewed = await db.scalars(
+                update(SessionJob)
+                .where(col(SessionJob.livekit_job_id).in_(calls), col(SessionJob.ended_at).is_(None))
+                .values(lease_until=self.clock.now() + self.lease, worker_id=worker_id)
+                .returning(col(SessionJob.livekit_job_id))
+            )
+            alive = set(renewed.all())
+            over = await db.exec(
+                select(SessionJob.livekit_job_id).where(
+                    col(SessionJob.livekit_job_id).in_(calls), col(SessionJob.ended_at).is_not(None)
+                )
+            )
+            return [Command(action="end", job_id=job_id) for job_id in over.all() if job_id not in alive]
+
+    async def lost(self, worker_id: str) -> None:
+        """A worker's uplink has closed: its calls have a few seconds to be heard of again."""
+        try:
+            async with self.database.platform() as db:
+                await db.exec(update(Worker).where(col(Worker.id) == worker_id).values(connected=False))
+                await db.exec(
+                    update(SessionJob)
+                    .where(col(SessionJob.worker_id) == worker_id, col(SessionJob.ended_at).is_(None))
+                    .values(lease_until=self.clock.now() + LOST_LEASE)
+                )
+        except Unavailable:
+            log.warning("leases not shortened", worker=worker_id)
+
+    async def end_calls(self, message: dict[str, int]) -> None:
+        """A session was ended elsewhere: tell its jobs, where their workers are connected here."""
+        async with self.database.platform() as db:
+            query = select(SessionJob).where(SessionJob.session_id == message["session_id"])
+            for job in (await db.exec(query)).all():
+                link = self.hub.find(job.worker_id)
+                if link is not None:
+                    link.send(Command(action="end", job_id=job.livekit_job_id))

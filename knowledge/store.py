@@ -1,0 +1,328 @@
+"""Knowledge bases in PostgreSQL: the one class of this library that speaks SQL."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from pgvector import Vector
+from sqlalchemy import Row, delete, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from knowledge.chunking import Chunk
+from knowledge.embedders import Vectors
+from knowledge.search import MAX_QUERY, MAX_TOP_K, STATEMENT, Hit
+from knowledge.tables import knowledge_base, knowledge_chunk, knowledge_document
+
+ROWS_AT_ONCE: Final = 500
+
+LEXEMES: Final = "unnest(to_tsvector('english', heading || E'\\n' || content))"
+TERMS: Final = f"(select coalesce(sum(cardinality(positions)), 0) from {LEXEMES})"  # noqa: S608 - constants
+
+ADD_CHUNKS: Final = text(f"""
+insert into knowledge_chunk (project_id, base_id, document_id, content, heading, chunk_index, terms)
+select :project_id, :base_id, :document_id, content, heading, chunk_index, {TERMS}
+from unnest(cast(:contents as text[]), cast(:headings as text[]), cast(:indexes as int[]))
+     as piece (content, heading, chunk_index)
+returning chunk_index, id
+""")  # noqa: S608 - constants
+
+# In both, `id = any` names chunks just written by the same transaction.
+ADD_VECTORS: Final = text("""
+insert into knowledge_vector (project_id, base_id, model, chunk_id, embedding)
+select project_id, base_id, :model, id, cast(embedding as vector)
+from unnest(cast(:ids as bigint[]), cast(:vectors as text[])) as given (id, embedding)
+join knowledge_chunk using (id)
+where project_id = :project_id and base_id = :base_id and is_active
+""")
+ADD_POSTINGS: Final = text(f"""
+insert into knowledge_posting (project_id, base_id, term, chunk_id, frequency, length)
+select project_id, base_id, lexeme, id, cardinality(positions), terms
+from knowledge_chunk cross join lateral {LEXEMES}
+where project_id = :project_id and base_id = :base_id and id = any(cast(:ids as bigint[])) and is_active
+""")  # noqa: S608 - constants
+DROP_INDEX: Final = tuple(
+    text(f"delete from {table} where project_id = :project_id and base_id = :base_id and chunk_id = :id")  # noqa: S608
+    for table in ("knowledge_vector", "knowledge_posting")
+)
+SET_CHUNK: Final = text(f"""
+update knowledge_chunk set content = given.content, is_active = coalesce(given.is_active, knowledge_chunk.is_active),
+       terms = (select {TERMS} from (select given.content, knowledge_chunk.heading) as piece)
+from (select cast(:content as text) as content, cast(:is_active as boolean) as is_active) as given
+where project_id = :project_id and base_id = :base_id and id = :id
+returning id
+""")  # noqa: S608 - constants
+RECOUNT: Final = text("""
+update knowledge_base
+set chunk_count = counted.chunks, total_chars = counted.characters,
+    indexed_chunks = counted.active, indexed_terms = counted.terms,
+    indexing_status = case when indexing_status = 'indexing' and not :finished then indexing_status
+                           when counted.chunks > 0 then 'ready' else 'empty' end,
+    last_indexed_at = now()
+from (
+    select count(*) as chunks, coalesce(sum(length(content)), 0) as characters,
+           count(*) filter (where is_active) as active, coalesce(sum(terms) filter (where is_active), 0) as terms
+    from knowledge_chunk where project_id = :project_id and base_id = :base_id
+) as counted
+where project_id = :project_id and id = :base_id
+""")
+
+
+class BaseNotFound(LookupError):
+    """This project has no such knowledge base."""
+
+
+class IndexingStatus(StrEnum):
+    """empty ──ingest──▶ indexing ──▶ ready; a failed ingest leads back to what was before, or to error."""
+
+    EMPTY = "empty"
+    INDEXING = "indexing"
+    READY = "ready"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeBase:
+    """A knowledge base as its owner sees it. `progress` is the percentage of a running ingest."""
+
+    id: int
+    name: str
+    description: str
+    chunk_size: int
+    chunk_overlap: int
+    embedding_model: str
+    dimensions: int
+    indexing_status: IndexingStatus
+    progress: int
+    chunk_count: int
+    total_chars: int
+    last_indexed_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk as its owner sees it. Inactive ones are listed and never found."""
+
+    id: int
+    content: str
+    heading: str
+    source: str
+    chunk_index: int
+    is_active: bool
+
+
+BASE_COLUMNS: Final = tuple(knowledge_base.c[name] for name in KnowledgeBase.__slots__)
+
+
+class KnowledgeStore:
+    """Questions to the knowledge tables, inside the caller's transaction.
+
+    Every question names the owner: another project's rows are not there. Writers of one base wait for each other;
+    readers never wait, and see the state before or after a transaction, nothing between.
+    """
+
+    def __init__(self, db: AsyncConnection | AsyncSession) -> None:
+        self._db = db
+
+    async def create_base(
+        self,
+        *,
+        project_id: int,
+        name: str,
+        description: str = "",
+        chunk_size: int,
+        chunk_overlap: int,
+        embedding_model: str,
+        dimensions: int,
+    ) -> KnowledgeBase:
+        """A new, empty base. The model is remembered: all its chunks are embedded with it."""
+        statement = insert(knowledge_base).values(
+            project_id=project_id,
+            name=name,
+            description=description,
+            chunk_size=chunk_size,
+            chunk_overlap=chunk_overlap,
+            embedding_model=embedding_model,
+            dimensions=dimensions,
+        )
+        return _base((await self._db.execute(statement.returning(*BASE_COLUMNS))).one())
+
+    async def find_base(self, base_id: int, *, project_id: int) -> KnowledgeBase | None:
+        query = select(*BASE_COLUMNS).where(_is_base(base_id, project_id))
+        row = (await self._db.execute(query)).one_or_none()
+        return _base(row) if row else None
+
+    async def list_bases(self, *, project_id: int) -> list[KnowledgeBase]:
+        """All bases of a project, oldest first."""
+        query = select(*BASE_COLUMNS).where(knowledge_base.c.project_id == project_id).order_by(knowledge_base.c.id)
+        return [_base(row) for row in await self._db.execute(query)]
+
+    async def delete_base(self, base_id: int, *, project_id: int) -> bool:
+        """Delete a base with all it holds; whether there was one."""
+        deleted = await self._db.execute(delete(knowledge_base).where(_is_base(base_id, project_id)).returning(1))
+        return deleted.first() is not None
+
+    async def set_progress(self, base_id: int, *, project_id: int, status: IndexingStatus, progress: int = 0) -> None:
+        """Say how a running ingest stands. What search finds does not change."""
+        await self._db.execute(
+            update(knowledge_base)
+            .where(_is_base(base_id, project_id))
+            .values(indexing_status=status, progress=progress)
+        )
+
+    async def replace_document(
+        self,
+        base_id: int,
+        *,
+        project_id: int,
+        source: str,
+        content_hash: str,
+        chunks: Sequence[Chunk],
+        vectors: Vectors,
+        model: str,
+        same_source: bool = True,
+    ) -> int:
+        """Put a document into a base in place of its earlier self; how many chunks it has.
+
+        Its earlier self is whatever came from the same source; with `same_source=False`, for labels that many
+        documents share, only the very same content.
+        """
+        await self._lock(base_id, project_id)
+        earlier = delete(knowledge_document).where(
+            knowledge_document.c.project_id == project_id,
+            knowledge_document.c.base_id == base_id,
+            knowledge_document.c.source == source,
+        )
+        if not same_source:
+            earlier = earlier.where(knowledge_document.c.content_hash == content_hash)
+        await self._db.execute(earlier)
+        document_id = await self._db.scalar(
+            insert(knowledge_document)
+            .values(project_id=project_id, base_id=base_id, source=source, content_hash=content_hash)
+            .returning(knowledge_document.c.id)
+        )
+        where = {"project_id": project_id, "base_id": base_id}
+        for start in range(0, len(chunks), ROWS_AT_ONCE):
+            part = chunks[start : start + ROWS_AT_ONCE]
+            pieces = {
+                "contents": [chunk.text for chunk in part],
+                "headings": [chunk.heading for chunk in part],
+                "indexes": [chunk.index for chunk in part],
+            }
+            added = await self._db.execute(ADD_CHUNKS, where | pieces | {"document_id": document_id})
+            id_of = {row.chunk_index: row.id for row in added}
+            await self._index(
+                [id_of[chunk.index] for chunk in part], vectors[start : start + ROWS_AT_ONCE], model, where
+            )
+        await self._db.execute(RECOUNT, where | {"finished": True})
+        return len(chunks)
+
+    async def list_chunks(
+        self, base_id: int, *, project_id: int, offset: int = 0, limit: int = 20, is_active: bool | None = None
+    ) -> tuple[list[StoredChunk], int]:
+        """A page of a base's chunks in the order they came, and how many there are in all."""
+        conditions = [knowledge_chunk.c.project_id == project_id, knowledge_chunk.c.base_id == base_id]
+        if is_active is not None:
+            conditions.append(knowledge_chunk.c.is_active == is_active)
+        total = await self._db.scalar(select(func.count()).select_from(knowledge_chunk).where(*conditions))
+        query = _chunks().where(*conditions).order_by(knowledge_chunk.c.id).offset(offset).limit(limit)
+        return [_chunk(row) for row in await self._db.execute(query)], total or 0
+
+    async def find_chunk(self, chunk_id: int, *, base_id: int, project_id: int) -> StoredChunk | None:
+        query = _chunks().where(_is_chunk(chunk_id, base_id, project_id))
+        row = (await self._db.execute(query)).one_or_none()
+        return _chunk(row) if row else None
+
+    async def update_chunk(
+        self,
+        chunk_id: int,
+        *,
+        base_id: int,
+        project_id: int,
+        content: str,
+        vectors: Vectors,
+        model: str,
+        is_active: bool | None = None,
+    ) -> StoredChunk | None:
+        """Give a chunk other words, with the one vector of them; `is_active` takes it out of search or back in."""
+        await self._lock(base_id, project_id)
+        where = {"project_id": project_id, "base_id": base_id}
+        change = where | {"id": chunk_id, "content": content, "is_active": is_active}
+        if (await self._db.execute(SET_CHUNK, change)).first() is None:
+            return None
+        for statement in DROP_INDEX:
+            await self._db.execute(statement, where | {"id": chunk_id})
+        await self._index([chunk_id], vectors, model, where)
+        await self._db.execute(RECOUNT, where | {"finished": False})
+        return await self.find_chunk(chunk_id, base_id=base_id, project_id=project_id)
+
+    async def delete_chunk(self, chunk_id: int, *, base_id: int, project_id: int) -> bool:
+        """Delete a chunk; whether there was one."""
+        await self._lock(base_id, project_id)
+        statement = delete(knowledge_chunk).where(_is_chunk(chunk_id, base_id, project_id)).returning(1)
+        if (await self._db.execute(statement)).first() is None:
+            return False
+        await self._db.execute(RECOUNT, {"project_id": project_id, "base_id": base_id, "finished": False})
+        return True
+
+    async def search(
+        self, query: str, *, vector: Vectors, model: str, base_ids: Sequence[int], project_id: int, top_k: int = 5
+    ) -> list[Hit]:
+        """The chunks of these bases that answer `query` best, best first, in one round trip."""
+        connection = self._db if isinstance(self._db, AsyncConnection) else await self._db.connection()
+        rows = await connection.exec_driver_sql(
+            STATEMENT, search_parameters(query, vector, model, base_ids, project_id, top_k)
+        )
+        return [Hit(**row._mapping) for row in rows]
+
+    async def _lock(self, base_id: int, project_id: int) -> None:
+        query = select(knowledge_base.c.id).where(_is_base(base_id, project_id)).with_for_update()
+        if await self._db.scalar(query) is None:
+            raise BaseNotFound(f"There is no knowledge base {base_id}")
+
+    async def _index(self, ids: list[int], vectors: Vectors, model: str, where: dict[str, int]) -> None:
+        texts = [Vector(vector).to_text() for vector in vectors]
+        await self._db.execute(ADD_VECTORS, where | {"ids": ids, "vectors": texts, "model": model})
+        await self._db.execute(ADD_POSTINGS, where | {"ids": ids})
+
+
+def search_parameters(
+    query: str, vector: Vectors, model: str, base_ids: Sequence[int], project_id: int, top_k: int
+) -> dict[str, Any]:
+    """What `STATEMENT` asks for. An overlong question is cut, not refused: it was spoken."""
+    return {
+        "query": query[:MAX_QUERY],
+        "vector": Vector(vector).to_text(),
+        "model": model,
+        "base_ids": list(base_ids),
+        "project_id": project_id,
+        "top_k": max(1, min(top_k, MAX_TOP_K)),
+    }
+
+
+def _is_base(base_id: int, project_id: int) -> Any:
+    return (knowledge_base.c.project_id == project_id) & (knowledge_base.c.id == base_id)
+
+
+def _is_chunk(chunk_id: int, base_id: int, project_id: int) -> Any:
+    chunk = knowledge_chunk.c
+    return (chunk.project_id == project_id) & (chunk.base_id == base_id) & (chunk.id == chunk_id)
+
+
+def _chunks() -> Any:
+    chunk, document = knowledge_chunk.c, knowledge_document.c
+    return select(
+        chunk.id, chunk.content, chunk.heading, document.source, chunk.chunk_index, chunk.is_active
+    ).join_from(knowledge_chunk, knowledge_document)
+
+
+def _base(row: Row[Any]) -> KnowledgeBase:
+    values = dict(row._mapping)
+    values["indexing_status"] = IndexingStatus(values["indexing_status"])
+    return KnowledgeBase(**values)
+
+
+def _chunk(row: Row[Any]) -> StoredChunk:
+    return StoredChunk(**row._mapping)

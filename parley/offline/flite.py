@@ -1,0 +1,96 @@
+"""flite through ctypes: text in, 16 kHz samples out."""
+
+import ctypes
+import threading
+import unicodedata
+from typing import Any, Final
+
+import numpy as np
+
+from parley.offline.audio import Samples
+
+VOICES: Final = ("rms", "slt", "awb", "kal16")
+RATE: Final = 16_000
+_SPELLED_OUT: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": ", ", "—": ", ", "…": "."}) | {
+    ord("€"): " euros",
+    ord("£"): " pounds",
+    ord("°"): " degrees",
+}
+
+
+class FliteMissing(RuntimeError):
+    """flite's shared libraries are not installed."""
+
+
+class _Wave(ctypes.Structure):
+    """`cst_wave` of flite's public header."""
+
+    _fields_ = (
+        ("type", ctypes.c_char_p),
+        ("sample_rate", ctypes.c_int),
+        ("num_samples", ctypes.c_int),
+        ("num_channels", ctypes.c_int),
+        ("samples", ctypes.POINTER(ctypes.c_short)),
+    )
+
+
+class _Voice(ctypes.Structure):
+    """The head of `cst_voice`."""
+
+    _fields_ = (("name", ctypes.c_char_p), ("features", ctypes.c_void_p))
+
+
+def _load(name: str) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        raise FliteMissing(
+            f"{name} cannot be loaded: flite is not installed. On Debian and Ubuntu: apt-get install flite"
+        ) from error
+
+
+class Flite:
+    """Speaks with flite's voices. Safe to use from several threads: the library has global state, so one lock guards it."""
+
+    def __init__(self) -> None:
+        self._library = _load("libflite.so.1")
+        for part in ("libflite_cmulex.so.1", "libflite_usenglish.so.1"):
+            _load(part)
+        self._library.flite_text_to_wave.restype = ctypes.POINTER(_Wave)
+        self._library.flite_text_to_wave.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+        self._library.delete_wave.argtypes = [ctypes.POINTER(_Wave)]
+        self._library.flite_feat_set_float.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_float]
+        self._library.flite_init()
+        self._voices: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def speak(self, text: str, *, voice: str = "rms", speed: float = 1.0) -> Samples:
+        """The spoken text, with the silences flite puts around it."""
+        plain = unicodedata.normalize("NFKD", text.translate(_SPELLED_OUT)).encode("ascii", "ignore")
+        plain = plain.replace(b"\0", b" ").strip()
+        if not plain:
+            return np.zeros(0, np.int16)
+        with self._lock:
+            handle = self._voice(voice)
+            features = ctypes.cast(handle, ctypes.POINTER(_Voice)).contents.features
+            self._library.flite_feat_set_float(features, b"duration_stretch", 1.0 / speed)
+            spoken = self._library.flite_text_to_wave(plain, handle)
+            try:
+                wave = spoken.contents
+                samples = np.ctypeslib.as_array(wave.samples, (wave.num_samples,)).astype(np.int16, copy=True)
+            finally:
+                self._library.delete_wave(spoken)
+        return samples
+
+    def _voice(self, name: str) -> Any:
+        if name not in self._voices:
+            library = _load(f"libflite_cmu_us_{name}.so.1")
+            register = getattr(library, f"register_cmu_us_{name}")
+            register.restype, register.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+            self._voices[name] = register(None)
+        return self._voices[name]
+
+
+def require_flite() -> None:
+    """Fails with what to install when flite is not on this machine."""
+    _load("libflite.so.1")

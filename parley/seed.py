@@ -1,0 +1,175 @@
+"""The demo project: what a first start puts into an empty database. Idempotent; prints what it made as one JSON object.
+
+Ids are fixed where the documents' snippets name them (project 1, agent 1, knowledge base 1, session 42); sequences go
+on above.
+"""
+
+import asyncio
+import json
+import sys
+import tomllib
+from datetime import timedelta
+from importlib import resources
+from typing import Any
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import text
+from sqlmodel import select
+
+from control_plane.accounts.models import Account, Project
+from control_plane.accounts.service import seal_key
+from control_plane.auth.models import ApiKey
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.ids import fingerprint
+from control_plane.personas.models import Persona
+from control_plane.secrets.box import SecretBox
+from control_plane.sessions.models import Session, SessionStatus, TranscriptLine
+from control_plane.settings import Settings
+from knowledge.chunking import split
+from knowledge.documents import read_file
+from knowledge.embedders import build_embedder
+from knowledge.store import KnowledgeStore
+
+DEMO = resources.files("parley") / "demo"
+FIXED_TABLES = ("account", "project", "persona", "knowledge_base", "session")
+FIRST_FREE = 1000
+"""Sequences of the tables with fixed ids begin here after the seed."""
+
+
+class SeedSettings(BaseSettings):
+    """The credentials that the demo project gets."""
+
+    model_config = SettingsConfigDict(env_prefix="PARLEY_SEED_", frozen=True)
+
+    api_key: SecretStr
+    api_secret: SecretStr
+    account_email: str = Field("demo@parley.invalid")
+
+
+async def seed(settings: Settings, wanted: SeedSettings) -> dict[str, Any]:
+    """Put the demo data in, or find it; what `--ready` tells of it."""
+    database = Database(settings.sqlalchemy_url, pool=4)
+    try:
+        async with database.platform() as db:
+            project = (await db.exec(select(Project).where(Project.slug == "proj"))).one_or_none()
+            if project is None:
+                project = await _fill(db, settings, wanted)
+            key = await _key(db, settings, wanted, project)
+            return {
+                "project": {"id": project.id, "slug": project.slug},
+                "agent_id": 1,
+                "knowledge_base_id": 1,
+                "api_key_id": key.key_id,
+            }
+    finally:
+        await database.close()
+
+
+async def _fill(db: Db, settings: Settings, wanted: SeedSettings) -> Project:
+    demo = tomllib.loads((DEMO / "script.toml").read_text())
+    account = Account(id=1, email=wanted.account_email, name="Demo", plan="professional")
+    db.add(account)
+    await db.flush()
+    project = Project(id=1, account_id=1, slug="proj", name="Demo project")
+    db.add(project)
+    await db.flush()
+    await _knowledge(db, settings)
+    persona = demo["persona"]
+    db.add(Persona(id=1, project_id=1, knowledge_base_ids=[1], **persona))
+    await db.flush()
+    await _session(db, persona["name"])
+    for table in FIXED_TABLES:
+        await db.execute(text(f"select setval(pg_get_serial_sequence('{table}', 'id'), {FIRST_FREE}, false)"))  # noqa: S608
+    return project
+
+
+async def _knowledge(db: Db, settings: Settings) -> None:
+    embedder = build_embedder(
+        settings.knowledge_embedder,
+        base_url=settings.models_url,
+        api_key=settings.models_api_key.get_secret_value(),
+    )
+    store = KnowledgeStore(db)
+    base = await store.create_base(
+        project_id=1,
+        name="Company",
+        description="About the demo company",
+        chunk_size=500,
+        chunk_overlap=50,
+        embedding_model=embedder.model,
+        dimensions=embedder.dimensions,
+    )
+    data = (DEMO / "company.md").read_bytes()
+    chunks = list(split(read_file(data, "company.md"), chunk_size=base.chunk_size, chunk_overlap=base.chunk_overlap))
+    vectors = await embedder.embed([f"{chunk.heading}\n{chunk.text}".strip() for chunk in chunks])
+    await store.replace_document(
+        base.id,
+        project_id=1,
+        source="company.md",
+        content_hash="seed",
+        chunks=chunks,
+        vectors=vectors,
+        model=base.embedding_model,
+    )
+    await embedder.close()
+
+
+async def _session(db: Db, agent_name: str) -> None:
+    now = Clock().now()
+    began = now - timedelta(minutes=10)
+    db.add(
+        Session(
+            id=42,
+            project_id=1,
+            room_name="proj_my-room",
+            persona_id=1,
+            agent_name=agent_name,
+            status=SessionStatus.COMPLETED,
+            outcome="ok",
+            end_reason="caller_left",
+            message_count=2,
+            started_at=began,
+            announced_at=began,
+            ended_at=began + timedelta(seconds=185),
+            duration=185,
+        )
+    )
+    await db.flush()
+    for sequence, (speaker, words) in enumerate(
+        (("user", "Hello, I need help"), ("agent", "Hi! How can I help you today?")), start=1
+    ):
+        db.add(
+            TranscriptLine(
+                project_id=1,
+                session_id=42,
+                sequence=sequence,
+                speaker=speaker,
+                content=words,
+                timestamp_ms=(sequence - 1) * 1200,
+                created_at=began,
+            )
+        )
+
+
+async def _key(db: Db, settings: Settings, wanted: SeedSettings, project: Project) -> ApiKey:
+    key = wanted.api_key.get_secret_value()
+    found = (await db.exec(select(ApiKey).where(ApiKey.hash == fingerprint(key)))).one_or_none()
+    if found is not None:
+        return found
+    row = seal_key(
+        SecretBox(settings.secret_key.get_secret_value()),
+        project_id=project.id,
+        label="Demo",
+        key=key,
+        secret=wanted.api_secret.get_secret_value(),
+        scopes=["*"],
+    )
+    db.add(row)
+    await db.flush()
+    return row
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asyncio.run(seed(Settings(), SeedSettings()))) + "\n")

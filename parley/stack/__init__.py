@@ -1,0 +1,1 @@
+"""The one-machine platform: every server and process of Parley as supervised children of one command."""

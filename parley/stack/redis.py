@@ -1,0 +1,53 @@
+"""Redis as a child: rate windows and interim lines only, so nothing is written to disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from parley.stack import probes
+from parley.stack.children import Child
+from parley.stack.errors import ProgramMissing
+from parley.stack.files import write_whole
+
+_MEMORY = "256mb"
+
+
+def redis_program() -> str:
+    """Return where redis-server is."""
+    found = shutil.which("redis-server") or shutil.which("redis-server", path="/usr/bin:/usr/local/bin")
+    if found is None:
+        raise ProgramMissing(
+            "redis-server is missing", "livekit-server and the control plane need it", "Run `make setup`"
+        )
+    return found
+
+
+def redis_child(directory: Path, *, port: int, password: str) -> Child:
+    """Return Redis as a child, its configuration (with the password) in a file only its owner reads."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    configuration = directory / "redis.conf"
+    lines = [
+        "bind 127.0.0.1",
+        f"port {port}",
+        f"requirepass {password}",
+        "protected-mode yes",
+        f'dir "{directory}"',
+        'save ""',
+        "appendonly no",
+        f"maxmemory {_MEMORY}",
+        "maxmemory-policy volatile-ttl",
+        "daemonize no",
+    ]
+
+    async def answers() -> bool:
+        return await probes.redis_answers(port, password)
+
+    return Child(
+        name="redis",
+        command=[redis_program(), str(configuration)],
+        environment={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+        ready=answers,
+        prepare=lambda: write_whole(configuration, "\n".join(lines) + "\n"),
+        start_within=10.0,
+    )

@@ -1,0 +1,105 @@
+/** Loudness and spectrum of one side of a call, read from the sound itself. */
+
+/** Quieter than this draws nothing; at `LOUD_DB` a bar is full. Speech at a laptop is around -30 dB. */
+const QUIET_DB = -56;
+const LOUD_DB = -8;
+/** Above this a person is taken to be speaking. */
+const SPEECH = 0.22;
+
+export class LevelMeter {
+  private readonly analyser: AnalyserNode;
+  private readonly source: MediaStreamAudioSourceNode;
+  private readonly samples: Float32Array<ArrayBuffer>;
+  private readonly bins: Uint8Array<ArrayBuffer>;
+
+  constructor(context: AudioContext, track: MediaStreamTrack) {
+    this.analyser = context.createAnalyser();
+    this.analyser.fftSize = 1024;
+    this.analyser.smoothingTimeConstant = 0.55;
+    this.analyser.minDecibels = -85;
+    this.analyser.maxDecibels = -20;
+    this.samples = new Float32Array(this.analyser.fftSize);
+    this.bins = new Uint8Array(this.analyser.frequencyBinCount);
+    this.source = context.createMediaStreamSource(new MediaStream([track]));
+    this.source.connect(this.analyser);
+  }
+
+  /** Loudness this instant, 0 to 1. */
+  level(): number {
+    this.analyser.getFloatTimeDomainData(this.samples);
+    return loudness(this.samples);
+  }
+
+  /** Fills `bands` with the strength, 0 to 1, of the frequencies that carry a voice, low to high. */
+  spectrum(bands: Float32Array): void {
+    this.analyser.getByteFrequencyData(this.bins);
+    const hertzPerBin = this.analyser.context.sampleRate / this.analyser.fftSize;
+    for (let band = 0; band < bands.length; band++) {
+      const low = 90 * (5000 / 90) ** (band / bands.length);
+      const high = 90 * (5000 / 90) ** ((band + 1) / bands.length);
+      const first = Math.floor(low / hertzPerBin);
+      const last = Math.max(first, Math.floor(high / hertzPerBin));
+      let strongest = 0;
+      for (let bin = first; bin <= last; bin++) strongest = Math.max(strongest, this.bins[bin] ?? 0);
+      bands[band] = strongest / 255;
+    }
+  }
+
+  close(): void {
+    this.source.disconnect();
+  }
+}
+
+/** Root mean square on a scale that looks even to the eye. */
+export function loudness(samples: Float32Array): number {
+  let sum = 0;
+  for (const sample of samples) sum += sample * sample;
+  const decibels = 10 * Math.log10(sum / samples.length + 1e-12);
+  return Math.min(1, Math.max(0, (decibels - QUIET_DB) / (LOUD_DB - QUIET_DB)));
+}
+
+export function isSpeech(level: number): boolean {
+  return level > SPEECH;
+}
+
+/** Loudness of both sides over a whole call, in bounded memory: when full, neighbours are merged. */
+export class LevelHistory {
+  private persona: number[] = [];
+  private you: number[] = [];
+  private merged = 1;
+  private pending = { persona: 0, you: 0, count: 0 };
+
+  constructor(private readonly capacity = 2_400) {}
+
+  add(persona: number, you: number): void {
+    this.pending.persona = Math.max(this.pending.persona, persona);
+    this.pending.you = Math.max(this.pending.you, you);
+    if (++this.pending.count < this.merged) return;
+    this.persona.push(this.pending.persona);
+    this.you.push(this.pending.you);
+    this.pending = { persona: 0, you: 0, count: 0 };
+    if (this.persona.length < this.capacity) return;
+    this.persona = halve(this.persona);
+    this.you = halve(this.you);
+    this.merged *= 2;
+  }
+
+  /** The whole call in `columns` columns, each as loud as its loudest moment. */
+  overview(columns: number): { persona: number[]; you: number[] } {
+    return { persona: resample(this.persona, columns), you: resample(this.you, columns) };
+  }
+}
+
+function halve(values: number[]): number[] {
+  return resample(values, Math.floor(values.length / 2));
+}
+
+function resample(values: number[], columns: number): number[] {
+  return Array.from({ length: columns }, (_, column) => {
+    const from = Math.floor((column * values.length) / columns);
+    const to = Math.max(from + 1, Math.floor(((column + 1) * values.length) / columns));
+    let loudest = 0;
+    for (let index = from; index < to; index++) loudest = Math.max(loudest, values[index] ?? 0);
+    return loudest;
+  });
+}

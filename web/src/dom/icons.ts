@@ -1,0 +1,50 @@
+/** Line icons on a 24-pixel grid, after Feather (MIT) and Lucide (ISC). */
+const paths = {
+  phone: [
+    "M22 16.92v3a2 2 0 0 1-2.18 2 19.79 19.79 0 0 1-8.63-3.07 19.5 19.5 0 0 1-6-6 19.79 19.79 0 0 1-3.07-8.67A2 2 0 0 1 4.11 2h3a2 2 0 0 1 2 1.72 12.84 12.84 0 0 0 .7 2.81 2 2 0 0 1-.45 2.11L8.09 9.91a16 16 0 0 0 6 6l1.27-1.27a2 2 0 0 1 2.11-.45 12.84 12.84 0 0 0 2.81.7A2 2 0 0 1 22 16.92z",
+  ],
+  microphone: ["M12 2a3 3 0 0 0-3 3v7a3 3 0 0 0 6 0V5a3 3 0 0 0-3-3Z", "M19 10v2a7 7 0 0 1-14 0v-2", "M12 19v3"],
+  microphoneOff: [
+    "m2 2 20 20",
+    "M18.9 13.2A7 7 0 0 0 19 12v-2",
+    "M5 10v2a7 7 0 0 0 12 5",
+    "M15 9.3V5a3 3 0 0 0-5.7-1.3",
+    "M9 9v3a3 3 0 0 0 5.1 2.1",
+    "M12 19v3",
+  ],
+  voices: ["M4 10v4", "M8 6v12", "M12 9v6", "M16 4v16", "M20 10v4"],
+  lines: ["M4 6h16", "M4 12h11", "M4 18h14"],
+  alert: ["M12 8v5", "M12 16.5v.01", "M12 22a10 10 0 1 0 0-20 10 10 0 0 0 0 20Z"],
+  copy: ["M9 9h11v11H9z", "M5 15H4V4h11v1"],
+  check: ["m5 12.5 4.5 4.5L19 7"],
+  down: ["M12 5v14", "m6 13 6 6 6-6"],
+  key: ["M15.5 3a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11Z", "M11.5 12.5 3 21", "m6.5 17.5 2.5 2.5"],
+  sound: ["M11 5 6 9H3v6h3l5 4V5Z", "M15.5 8.5a5 5 0 0 1 0 7", "M18.5 5.5a9 9 0 0 1 0 13"],
+} as const;
+
+export type IconName = keyof typeof paths;
+
+/** A decorative icon; the control it stands in carries the words. */
+export function icon(name: IconName, size = 20): SVGSVGElement {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const attributes = {
+    class: "icon",
+    viewBox: "0 0 24 24",
+    width: String(size),
+    height: String(size),
+    fill: "none",
+    stroke: "currentColor",
+    "stroke-width": "2",
+    "stroke-linecap": "round",
+    "stroke-linejoin": "round",
+    "aria-hidden": "true",
+  };
+  for (const [key, value] of Object.entries(attributes)) svg.setAttribute(key, value);
+  for (const data of paths[name]) {
+    const path = document.createElementNS(space, "path");
+    path.setAttribute("d", data);
+    svg.append(path);
+  }
+  return svg;
+}

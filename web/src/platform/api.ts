@@ -1,0 +1,100 @@
+/** The public API, as far as the pages use it. */
+
+export interface Persona {
+  id: number;
+  name: string;
+  isActive: boolean;
+}
+
+/** What a caller needs to enter a room. */
+export interface Admission {
+  token: string;
+  room: string;
+  wsUrl: string;
+  /** False: nobody will answer, because the project has no active persona. */
+  answered: boolean;
+}
+
+/** The platform answered, and the answer was no. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly retryAfterSeconds: number | null,
+    readonly resource: string | null,
+  ) {
+    super(message);
+    this.name = "ApiError";
+  }
+}
+
+/** No answer at all: the network, the server's address, or a proxy in between. */
+export class Unreachable extends Error {
+  override readonly name = "Unreachable";
+}
+
+const ANSWER_WITHIN_MS = 15_000;
+
+export class Platform {
+  constructor(private readonly key: string) {}
+
+  async personas(): Promise<Persona[]> {
+    const answer = (await this.ask("GET", "/api/v1/agents")) as { agents: Record<string, unknown>[] };
+    return answer.agents.map((row) => ({
+      id: Number(row["id"]),
+      name: String(row["name"]),
+      isActive: row["is_active"] !== false,
+    }));
+  }
+
+  async admit(request: { identity: string; room: string; personaId: number }): Promise<Admission> {
+    const answer = (await this.ask("POST", "/api/v1/token", {
+      identity: request.identity,
+      room: request.room,
+      agent_config_id: request.personaId,
+    })) as { token: string; room: string; wsUrl: string; agents_dispatched?: unknown[] };
+    return {
+      token: answer.token,
+      room: answer.room,
+      wsUrl: answer.wsUrl,
+      answered: (answer.agents_dispatched?.length ?? 0) > 0,
+    };
+  }
+
+  private async ask(method: string, path: string, body?: unknown): Promise<unknown> {
+    const headers: Record<string, string> = { "X-API-Key": this.key };
+    const request: RequestInit = { method, headers, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) };
+    if (body !== undefined) {
+      headers["Content-Type"] = "application/json";
+      request.body = JSON.stringify(body);
+    }
+    let response: Response;
+    try {
+      response = await fetch(path, request);
+    } catch (cause) {
+      throw new Unreachable(`no answer from ${path}`, { cause });
+    }
+    const answer: unknown = await response.json().catch(() => null);
+    if (!response.ok) throw refusal(response, answer);
+    if (answer === null) throw new Unreachable(`${path} did not answer in JSON`);
+    return answer;
+  }
+}
+
+function refusal(response: Response, answer: unknown): ApiError {
+  const body = (answer ?? {}) as {
+    error?: unknown;
+    code?: unknown;
+    retry_after?: unknown;
+    details?: { resource?: unknown };
+  };
+  const seconds = Number(response.headers.get("Retry-After") ?? body.retry_after ?? Number.NaN);
+  return new ApiError(
+    response.status,
+    typeof body.code === "string" ? body.code : "UNKNOWN",
+    typeof body.error === "string" ? body.error : `The server answered ${response.status}.`,
+    Number.isFinite(seconds) ? Math.max(1, Math.ceil(seconds)) : null,
+    typeof body.details?.resource === "string" ? body.details.resource : null,
+  );
+}

@@ -1,0 +1,28 @@
+/** What the page's address asks for. */
+
+export interface Wishes {
+  readonly embedded: boolean;
+  readonly agent: string | null;
+  readonly room: string | null;
+  readonly theme: "light" | "dark" | null;
+  /** Whom to tell about the call; null tells nobody. */
+  readonly parentOrigin: string | null;
+}
+
+export function readAddress(search: string, referrer: string): Wishes {
+  const query = new URLSearchParams(search);
+  const theme = query.get("theme");
+  return {
+    embedded: query.has("embed"),
+    agent: query.get("agent")?.trim() || null,
+    room: query.get("room")?.trim() || null,
+    theme: theme === "light" || theme === "dark" ? theme : null,
+    parentOrigin: originOf(query.get("origin")) ?? originOf(referrer),
+  };
+}
+
+function originOf(address: string | null): string | null {
+  if (!address || !URL.canParse(address)) return null;
+  const { origin, protocol } = new URL(address);
+  return protocol === "https:" || protocol === "http:" ? origin : null;
+}

@@ -1,0 +1,108 @@
+/** The last seconds of both voices, the persona above the line and you below; after the call, all of it. */
+
+import { LevelHistory } from "../call/levels";
+import { fitCanvas, prefersStillness } from "./canvas";
+import type { Colours } from "./ring";
+
+const STEP_MS = 60;
+const BAR = 3;
+const GAP = 2;
+const KEPT = 400;
+
+export class Ribbon {
+  private persona: number[] = [];
+  private you: number[] = [];
+  private history = new LevelHistory();
+  private sampledAt = 0;
+  private peak = { persona: 0, you: 0 };
+
+  constructor(private readonly canvas: HTMLCanvasElement) {}
+
+  clear(): void {
+    this.persona = [];
+    this.you = [];
+    this.history = new LevelHistory();
+  }
+
+  /** Takes the levels of this frame; a bar shows the loudest of its frames. */
+  add(persona: number, you: number, time: number): void {
+    this.peak = { persona: Math.max(this.peak.persona, persona), you: Math.max(this.peak.you, you) };
+    if (time - this.sampledAt < STEP_MS) return;
+    this.sampledAt = time;
+    this.persona.push(this.peak.persona);
+    this.you.push(this.peak.you);
+    this.history.add(this.peak.persona, this.peak.you);
+    this.peak = { persona: 0, you: 0 };
+    if (this.persona.length > KEPT) {
+      this.persona.shift();
+      this.you.shift();
+    }
+  }
+
+  drawLive(colours: Colours, time: number): void {
+    if (prefersStillness()) this.drawMeters(colours);
+    else this.bars(this.persona, this.you, colours, Math.min(1, (time - this.sampledAt) / STEP_MS));
+  }
+
+  drawOverview(colours: Colours): void {
+    const columns = Math.max(1, Math.floor(this.canvas.clientWidth / (BAR + GAP)));
+    const { persona, you } = this.history.overview(columns);
+    this.bars(persona, you, colours, 1);
+  }
+
+  private bars(persona: number[], you: number[], colours: Colours, slide: number): void {
+    const { context, width, height } = fitCanvas(this.canvas);
+    context.clearRect(0, 0, width, height);
+    const middle = height / 2;
+    const reach = middle - BAR;
+    context.lineCap = "round";
+    context.lineWidth = BAR;
+    const pitch = BAR + GAP;
+    for (let back = 0; back * pitch < width + pitch; back++) {
+      const x = width - BAR - back * pitch - (slide - 1) * pitch;
+      const above = persona.at(-1 - back) ?? 0;
+      const below = you.at(-1 - back) ?? 0;
+      context.globalAlpha = 1;
+      if (above < 0.04 && below < 0.04) {
+        stroke(context, x, middle, middle, colours.quiet);
+        continue;
+      }
+      if (above >= 0.04) stroke(context, x, middle - 2, middle - 2 - above * reach, colours.persona);
+      if (below >= 0.04) stroke(context, x, middle + 2, middle + 2 + below * reach, colours.you);
+    }
+  }
+
+  /** For those who ask for no motion: one bar a side that grows in place. */
+  private drawMeters(colours: Colours): void {
+    const { context, width, height } = fitCanvas(this.canvas);
+    context.clearRect(0, 0, width, height);
+    const recent = (values: number[]): number => Math.max(0, ...values.slice(-6));
+    const rows = [
+      { level: recent(this.persona), y: height / 2 - 8, colour: colours.persona },
+      { level: recent(this.you), y: height / 2 + 8, colour: colours.you },
+    ];
+    context.lineCap = "round";
+    context.lineWidth = 6;
+    for (const { level, y, colour } of rows) {
+      for (const [share, paint] of [
+        [1, colours.quiet],
+        [level, colour],
+      ] as const) {
+        if (share < 0.04) continue;
+        context.strokeStyle = paint;
+        context.beginPath();
+        context.moveTo(4, y);
+        context.lineTo(4 + share * (width - 8), y);
+        context.stroke();
+      }
+    }
+  }
+}
+
+function stroke(context: CanvasRenderingContext2D, x: number, from: number, to: number, colour: string): void {
+  context.strokeStyle = colour;
+  context.beginPath();
+  context.moveTo(x, from);
+  context.lineTo(x, to);
+  context.stroke();
+}

@@ -1,0 +1,96 @@
+/** The live transcript: interim words are pale until the final ones take their place. */
+
+import { clock, KEPT_LINES, type Line } from "../call/transcript";
+import { element, setText } from "../dom/element";
+import { icon } from "../dom/icons";
+
+/** Within this many pixels of the end the view follows the talk. */
+const NEAR_END = 64;
+
+export class TranscriptView {
+  readonly root: HTMLElement;
+  private readonly list = element("ol", { class: "transcript__lines" });
+  private readonly scroller: HTMLElement;
+  private readonly empty = element("p", { class: "transcript__empty" }, "What you both say appears here.");
+  private readonly latest: HTMLButtonElement;
+  private readonly spoken = element("div", { class: "visually-hidden", role: "log", "aria-live": "polite" });
+  private readonly items = new Map<string, HTMLLIElement>();
+  private persona = "";
+  private following = true;
+
+  constructor() {
+    this.scroller = element(
+      "div",
+      { class: "transcript__scroller", tabindex: "0", role: "region", "aria-label": "Transcript" },
+      this.empty,
+      this.list,
+    );
+    this.latest = element("button", { class: "button transcript__latest", type: "button", hidden: true }, icon("down", 16), "Latest");
+    this.latest.addEventListener("click", () => this.follow());
+    this.scroller.addEventListener("scroll", () => {
+      const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+      this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
+      this.latest.hidden = this.following;
+    });
+    new ResizeObserver(() => {
+      if (this.following) this.follow();
+    }).observe(this.scroller);
+    this.root = element("div", { class: "transcript" }, this.scroller, this.latest, this.spoken);
+  }
+
+  clear(persona: string): void {
+    this.persona = persona;
+    this.items.clear();
+    this.list.replaceChildren();
+    this.spoken.replaceChildren();
+    this.empty.hidden = false;
+    this.follow();
+  }
+
+  show(line: Line): void {
+    this.empty.hidden = true;
+    const item = this.items.get(line.segment) ?? this.append(line);
+    item.dataset["final"] = String(line.final);
+    const words = item.querySelector(".line__words");
+    if (words !== null) setText(words, line.text.trim());
+    // Only finished lines are read out: interim ones would be repeated with every word.
+    if (line.final && line.text.trim() !== "") this.announce(line);
+    if (this.following) this.follow();
+  }
+
+  private append(line: Line): HTMLLIElement {
+    const speaker = line.speaker === "you" ? "You" : this.persona;
+    const previous = this.list.lastElementChild as HTMLLIElement | null;
+    const goesOn = previous?.dataset["speaker"] === line.speaker;
+    const item = element(
+      "li",
+      { class: `line line--${line.speaker}${goesOn ? " line--goes-on" : ""}`, "data-line": line.segment, "data-speaker": line.speaker },
+      element(
+        "p",
+        { class: goesOn ? "visually-hidden" : "line__head" },
+        element("span", { class: "line__speaker" }, speaker),
+        element("span", { class: "line__time" }, clock(line.at)),
+      ),
+      element("p", { class: "line__words" }),
+    );
+    this.items.set(line.segment, item);
+    this.list.append(item);
+    if (this.items.size > KEPT_LINES) {
+      const [oldest, first] = this.items.entries().next().value ?? [];
+      if (oldest !== undefined) this.items.delete(oldest);
+      first?.remove();
+    }
+    return item;
+  }
+
+  private announce(line: Line): void {
+    this.spoken.append(element("p", {}, `${line.speaker === "you" ? "You" : this.persona}: ${line.text.trim()}`));
+    while (this.spoken.childElementCount > 20) this.spoken.firstElementChild?.remove();
+  }
+
+  private follow(): void {
+    this.following = true;
+    this.latest.hidden = true;
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+}

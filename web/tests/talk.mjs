@@ -1,0 +1,103 @@
+// Does a caller's task on a running platform and reports what happened as JSON.
+//
+//   node web/tests/talk.mjs --url 'http://127.0.0.1:8000/talk#key=pk_…' --wav QUESTION.wav --seconds 25
+//       [--json OUT.json] [--screenshot OUT.png] [--width 390 --height 844] [--dark] [--treated-microphone]
+//
+// Leaves with 0 when the persona was heard and its words were shown, with 1 otherwise.
+import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { launch, watch } from "./browser.mjs";
+
+/** Above this the persona's track carries a voice and not only comfort noise. */
+const AUDIBLE = 0.01;
+
+const { values: wish } = parseArgs({
+  options: {
+    url: { type: "string" },
+    wav: { type: "string" },
+    seconds: { type: "string", default: "25" },
+    json: { type: "string" },
+    screenshot: { type: "string" },
+    width: { type: "string", default: "1280" },
+    height: { type: "string", default: "800" },
+    dark: { type: "boolean", default: false },
+    "treated-microphone": { type: "boolean", default: false },
+  },
+});
+if (!wish.url || !wish.wav) {
+  console.error("needed: --url (the talk page, with #key=pk_…) and --wav (what the caller says, 48 kHz mono)");
+  process.exit(2);
+}
+
+const browser = await launch({ microphone: resolve(wish.wav) });
+const faults = [];
+let report;
+try {
+  const context = await browser.newContext({
+    viewport: { width: Number(wish.width), height: Number(wish.height) },
+    colorScheme: wish.dark ? "dark" : "light",
+    permissions: ["microphone"],
+  });
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    if (message.type() === "error") faults.push(message.text());
+  });
+  page.on("pageerror", (error) => faults.push(error.message));
+  await page.addInitScript(watch, { rawMicrophone: !wish["treated-microphone"] });
+  await page.goto(wish.url);
+  await page.waitForSelector('html[data-phase="idle"]', { timeout: 15_000 });
+  await page.getByRole("button", { name: /^Call / }).click();
+
+  const end = Date.now() + Number(wish.seconds) * 1000;
+  const left = () => Math.max(1, end - Date.now());
+  await page
+    .waitForFunction(() => ["call", "failed", "ended"].includes(document.documentElement.dataset.phase), undefined, { timeout: left() })
+    .catch(() => undefined);
+  // The call runs its time, or until it ends by itself.
+  await page
+    .waitForFunction(() => ["failed", "ended"].includes(document.documentElement.dataset.phase), undefined, { timeout: left() })
+    .catch(() => undefined);
+  if (wish.screenshot) await page.screenshot({ path: wish.screenshot });
+  const duringCall = await page.evaluate(() => document.documentElement.dataset.phase);
+  const hangUp = page.getByRole("button", { name: "Hang up" });
+  if (await hangUp.isVisible()) {
+    await hangUp.click();
+    await page.waitForSelector('html[data-phase="ended"]', { timeout: 5_000 });
+  }
+
+  const seen = await page.evaluate(() => window.__seen);
+  const lines = await page.locator("[data-line]").evaluateAll((items) =>
+    items.map((item) => ({
+      speaker: item.dataset.speaker,
+      final: item.dataset.final === "true",
+      text: item.querySelector(".line__words").textContent,
+    })),
+  );
+  const problem = await page.locator(".notice__title").allTextContents();
+  const since = (at) => (at === undefined || seen.clickedAt === null ? null : at - seen.clickedAt);
+  const loud = seen.sound.filter(([, level]) => level > AUDIBLE);
+  report = {
+    phase_before_hang_up: duringCall,
+    problem: problem[0] ?? null,
+    click_to_connected_ms: since(seen.phases.find(({ phase }) => phase === "call")?.at),
+    click_to_persona_audio_ms: since(loud[0]?.[0]),
+    persona_audio: {
+      samples: seen.sound.length,
+      loud_seconds: Math.round(loud.length * 4) / 100,
+      rms_max: Math.max(0, ...seen.sound.map(([, level]) => level)),
+    },
+    persona_states: [...new Set(seen.phases.map(({ persona }) => persona).filter(Boolean))],
+    phases: seen.phases.map((step) => ({ ...step, at: since(step.at) })),
+    lines,
+    layout_shift: seen.shift,
+    faults,
+  };
+} finally {
+  await browser.close();
+}
+const text = JSON.stringify(report, null, 2);
+if (wish.json) await writeFile(wish.json, text);
+console.log(text);
+const wasHeard = report.persona_audio.rms_max > AUDIBLE && report.lines.some(({ speaker, text: words }) => speaker === "persona" && words !== "");
+process.exitCode = wasHeard ? 0 : 1;

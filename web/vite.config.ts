@@ -1,0 +1,23 @@
+import { defineConfig } from "vite";
+
+/** Where `npm run dev` finds the API; the built pages always ask the server they came from. */
+const controlPlane = "http://127.0.0.1:8000";
+
+export default defineConfig({
+  base: "/",
+  appType: "mpa",
+  server: { proxy: { "/api": controlPlane } },
+  build: {
+    outDir: "dist",
+    assetsDir: "assets",
+    target: "es2023",
+    // A strict Content-Security-Policy allows neither data: addresses nor inline scripts.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 700,
+    rolldownOptions: {
+      // One entry for each page; what two of them share becomes a chunk by itself.
+      input: { talk: "talk.html" },
+    },
+  },
+});
