@@ -5,8 +5,8 @@ Everything here travels as JSON over the uplink, one WebSocket per worker:
 worker → control plane   Hello · Exchange · Submission · Heartbeat
 control plane → worker   Welcome · Exchanged · Verdict · Command
 
-Senders are strict (`extra="forbid"` when building), receivers ignore unknown fields, so that a control plane one version ahead
-understands an older worker. A new meaning is a new `type` with a higher version suffix, never a changed field.
+Receivers ignore unknown fields, so that a control plane one version ahead understands an older worker. A new
+meaning is a new `type` with a higher version suffix, never a changed field.
 """
 
 from datetime import datetime

@@ -5,7 +5,7 @@ import time
 
 import structlog
 from livekit import rtc
-from livekit.agents import AgentSession, inference, llm
+from livekit.agents import AgentSession, TurnHandlingOptions, inference, llm
 from livekit.agents.voice import events, room_io
 from livekit.agents.voice.agent_session import SessionConnectOptions
 
@@ -33,6 +33,8 @@ APOLOGY_PAUSE = 5.0
 APOLOGY = "I am sorry, something went wrong on my side. Could you say that again?"
 GOODBYE_TIME = "We have reached the time limit of this call. Goodbye."
 GOODBYE_SILENCE = "I have not heard anything for a while, so I will hang up. Goodbye."
+DETECTOR_SILENCE = 0.25
+"""Seconds of silence the turn detector needs to have heard."""
 OWN_ACT = {rtc.DisconnectReason.CLIENT_INITIATED, rtc.DisconnectReason.PARTICIPANT_REMOVED}
 PEOPLE = {rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP}
 
@@ -235,28 +237,29 @@ class Conversation:
 def build_session(job: PersonaJob, models: Models) -> AgentSession[None]:
     """The framework's session with this persona's turn taking. Everything local: no detector in a cloud."""
     turns = job.turn_taking
-    detector = inference.TurnDetector(version="v1-mini") if turns.detection == "model" else "vad"
-    vad_silence = max(turns.vad_min_silence, 0.25) if turns.detection == "model" else turns.vad_min_silence
+    by_model = turns.detection == "model"
+    vad_silence = max(turns.vad_min_silence, DETECTOR_SILENCE) if by_model else turns.vad_min_silence
+    handling: TurnHandlingOptions = {
+        "turn_detection": inference.TurnDetector(version="v1-mini") if by_model else "vad",
+        "endpointing": {
+            "mode": "fixed",
+            "min_delay": turns.min_endpointing_delay,
+            "max_delay": turns.max_endpointing_delay,
+        },
+        "interruption": {
+            "enabled": turns.allow_interruptions,
+            "mode": "vad",
+            "min_duration": turns.interruption_min_duration,
+            "resume_false_interruption": False,
+        },
+        "preemptive_generation": {"enabled": True, "preemptive_tts": True},
+    }
     return AgentSession(
         stt=models.stt,
         llm=models.llm,
         tts=models.tts,
         vad=inference.VAD(min_silence_duration=vad_silence),
-        turn_handling={
-            "turn_detection": detector,
-            "endpointing": {
-                "mode": "fixed",
-                "min_delay": turns.min_endpointing_delay,
-                "max_delay": turns.max_endpointing_delay,
-            },
-            "interruption": {
-                "enabled": turns.allow_interruptions,
-                "mode": "vad",
-                "min_duration": turns.interruption_min_duration,
-                "resume_false_interruption": False,
-            },
-            "preemptive_generation": {"enabled": True, "preemptive_tts": True},
-        },
+        turn_handling=handling,
         conn_options=SessionConnectOptions(
             stt_conn_options=TRIES, llm_conn_options=TRIES, tts_conn_options=TRIES, max_unrecoverable_errors=3
         ),

@@ -38,10 +38,9 @@ class JobDesk:
         self._server: asyncio.Server | None = None
 
     async def open(self, path: Path) -> None:
-        """Listen; a socket file that a crash left is replaced."""
-        path.unlink(missing_ok=True)
+        """Listen; a socket file that a crash left is replaced. The folder around it is private."""
+        await asyncio.to_thread(path.unlink, missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, path, limit=LINE)
-        path.chmod(0o600)
 
     async def close(self) -> None:
         """Listen no more."""

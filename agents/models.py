@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import openai
 from livekit.agents import llm, stt, tts
-from livekit.agents.types import APIConnectOptions
+from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 from livekit.plugins import openai as plugin
 
 from agents.contract import PersonaJob
@@ -13,6 +13,10 @@ from agents.settings import WorkerSettings
 
 TRIES = APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=5.0)
 """The framework's own default, four tries of ten seconds, would be 44 s of dead air on a dead model."""
+
+
+MIN_SILENCE = 0.12
+"""Seconds of silence that recognition needs to call a phrase finished."""
 
 
 def build_client(settings: WorkerSettings) -> openai.AsyncOpenAI:
@@ -30,19 +34,25 @@ class Models:
     """Recognition, answers and speech for one persona."""
 
     def __init__(self, settings: WorkerSettings, job: PersonaJob, client: openai.AsyncOpenAI) -> None:
-        recognition: dict[str, Any] = {"client": client}
-        if settings.stt_realtime:
-            # The realtime socket is opened by address and key, not through the client.
-            recognition = {
-                "use_realtime": True,
-                "base_url": settings.models_url,
-                "api_key": settings.models_api_key.get_secret_value() or "unset",
-            }
+        silence = round(max(MIN_SILENCE, job.turn_taking.vad_min_silence) * 1000)
         self.stt: stt.STT[Any] = plugin.STT(
-            model=job.stt.model or settings.stt_model, language=job.language.split("-")[0], **recognition
+            model=job.stt.model or settings.stt_model,
+            language=job.language.split("-")[0],
+            client=client,
+            use_realtime=settings.stt_realtime,
+            # The realtime socket finds the end of speech by itself; what it waits for is lost to the answer.
+            turn_detection={
+                "type": "server_vad",
+                "threshold": 0.5,
+                "prefix_padding_ms": 300,
+                "silence_duration_ms": silence,
+            },
         )
-        temperature = {} if job.llm.temperature is None else {"temperature": job.llm.temperature}
-        self.llm: llm.LLM[Any] = plugin.LLM(model=job.llm.model or settings.llm_model, client=client, **temperature)
+        self.llm: llm.LLM[Any] = plugin.LLM(
+            model=job.llm.model or settings.llm_model,
+            client=client,
+            temperature=NOT_GIVEN if job.llm.temperature is None else job.llm.temperature,
+        )
         self.tts: tts.TTS[Any] = plugin.TTS(
             model=job.tts.model or settings.tts_model,
             voice=job.tts.voice or settings.tts_voice,

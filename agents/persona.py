@@ -1,16 +1,15 @@
 """Who speaks: instructions, a greeting, and what the knowledge base says, put before the model in each turn."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator
 
 import structlog
-from knowledge.client import KnowledgeClient, KnowledgeUnavailable
 from livekit import rtc
 from livekit.agents import Agent, FlushSentinel, ModelSettings, llm
 
 from agents.contract import ChunkUsed, PersonaJob
 from agents.timing import TurnMarks
+from knowledge.client import KnowledgeClient, KnowledgeError
 from knowledge.search import Hit
 
 RETRIEVAL_LIMIT = 0.4
@@ -26,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Persona(Agent):
-    """One persona in one call. Retrieval is part of the model step: one model call per turn, and its failure costs none."""
+    """One persona in one call. Retrieval is part of the model step: one model call a turn; its failure costs none."""
 
     def __init__(self, job: PersonaJob, knowledge: KnowledgeClient | None) -> None:
         rule = f"\n\n{KNOWLEDGE_RULE}" if job.knowledge_capability else ""
@@ -66,13 +65,14 @@ class Persona(Agent):
     async def _look_up(self, question: str) -> list[Hit]:
         if self._found is not None and self._found[0] == question:
             return self._found[1]
-        assert self.knowledge is not None and self.job.knowledge_capability is not None
+        assert self.knowledge is not None
+        assert self.job.knowledge_capability is not None
         hits: list[Hit] = []
         try:
             hits = await self.knowledge.search(
                 self.job.knowledge_capability, question, top_k=PASSAGES, timeout=RETRIEVAL_LIMIT
             )
-        except (KnowledgeUnavailable, TimeoutError, asyncio.IncompleteReadError) as error:
+        except KnowledgeError as error:
             log.warning("knowledge not asked", reason=str(error) or type(error).__name__)
         self.marks.retrieved = time.time()
         self.marks.chunks = [ChunkUsed(chunk_id=hit.chunk_id, score=hit.score, source=hit.source) for hit in hits]

@@ -62,7 +62,8 @@ class Spool:
     def acknowledge(self, session_id: int, epoch: int, sequence: int) -> None:
         """A report has arrived."""
         job = self._jobs.get((session_id, epoch))
-        if job is not None and job.waiting.pop(sequence, None):
+        if job is not None and sequence in job.waiting:
+            del job.waiting[sequence]
             self._forget_if_done((session_id, epoch), job)
 
     def park(self, session_id: int, epoch: int, sequence: int, reason: str) -> None:

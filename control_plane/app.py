@@ -14,7 +14,7 @@ from control_plane.db.database import Database
 from control_plane.events.live import LiveBus
 from control_plane.events.tail import follow
 from control_plane.events.wake import STAMPED, WRITTEN, Listener, Notifier
-from control_plane.media.server import LiveKitMedia
+from control_plane.media.server import LiveKitMedia, MediaServer
 from control_plane.middleware import Frontier
 from control_plane.monitor.hub import MonitorHub
 from control_plane.secrets.box import SecretBox
@@ -31,8 +31,8 @@ from knowledge.embedders import build_embedder
 VERSION = "0.1.0"
 
 
-def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
-    """The control plane as an ASGI application."""
+def create_app(settings: Settings, *, clock: Clock | None = None, media: MediaServer | None = None) -> FastAPI:
+    """The control plane as an ASGI application. Without `media` it uses the LiveKit server of the settings."""
     app = FastAPI(
         title="Parley",
         version=VERSION,
@@ -42,7 +42,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.settings, app.state.clock = settings, clock or Clock()
+    app.state.settings, app.state.clock, app.state.media = settings, clock or Clock(), media
     app.add_middleware(Frontier)
     faults.install(app)
     api.install(app)
@@ -60,7 +60,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     url = settings.database_url.get_secret_value()
     state.database = Database(settings.sqlalchemy_url, pool=settings.database_pool)
     state.live = LiveBus(settings.redis_url.get_secret_value())
-    state.media = LiveKitMedia(settings.livekit_url, key, secret, timeout=settings.media_timeout)
+    livekit_media = LiveKitMedia(settings.livekit_url, key, secret, timeout=settings.media_timeout)
+    state.media = state.media or livekit_media
     state.token_signer = TokenSigner(key, secret)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
     state.secrets = SecretBox(secret_key)
@@ -101,6 +102,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await state.media.close()
+        await livekit_media.close()
         await state.live.close()
         await state.database.close()

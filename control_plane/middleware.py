@@ -1,4 +1,4 @@
-"""Around every request: a limit on the body, one spelling of a path, an error id for what nobody expected. Plain ASGI."""
+"""Around every request: a limit on the body, one spelling of a path, an id for what nobody expected. Plain ASGI."""
 
 import json
 import secrets
@@ -27,16 +27,20 @@ class Frontier:
             return
         path = scope["path"]
         if len(path) > 1 and path.endswith("/"):
-            scope = scope | {"path": path.rstrip("/") or "/"}
+            scope = {**scope, "path": path.rstrip("/") or "/"}
         started = False
+        meter = Meter(scope, receive)
 
         async def observe(message: Message) -> None:
             nonlocal started
+            if meter.exceeded:  # whatever the application made of it, the answer is ours
+                return
             started = started or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self.app(scope, Meter(scope, receive), observe)
+            if not meter.exceeded:
+                await self.app(scope, meter, observe)
         except PlatformError as error:
             if started:
                 raise
@@ -46,30 +50,28 @@ class Frontier:
             log.exception("request failed", error_id=error_id, method=scope["method"], path=path)
             if not started:
                 await refuse(send, InternalError(error_id))
+        if meter.exceeded and not started:
+            await refuse(send, TooLarge(f"The body is over {meter.limit // 1024} KiB"))
 
 
 class Meter:
-    """Receives a body up to its limit; raises `TooLarge` beyond, whatever Content-Length said."""
+    """Receives a body up to its limit, whatever Content-Length says; beyond it the client is as good as gone."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         headers = dict(scope["headers"])
         multipart = headers.get(b"content-type", b"").startswith(b"multipart/")
-        self._limit = UPLOAD_LIMIT if multipart else JSON_LIMIT
+        self.limit = UPLOAD_LIMIT if multipart else JSON_LIMIT
         self._receive, self._seen = receive, 0
         length = headers.get(b"content-length", b"0")
-        self._lies = length.isdigit() and int(length[:20]) > self._limit
+        self.exceeded = length.isdigit() and int(length[:20]) > self.limit
 
     async def __call__(self) -> Message:
-        if self._lies:
-            raise self._too_large()
         message = await self._receive()
         self._seen += len(message.get("body", b""))
-        if self._seen > self._limit:
-            raise self._too_large()
+        if self._seen > self.limit:
+            self.exceeded = True
+            return {"type": "http.disconnect"}
         return message
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"The body is over {self._limit // 1024} KiB")
 
 
 async def refuse(send: Send, error: PlatformError) -> None:

@@ -46,6 +46,16 @@ class Chunk:
         """The path as one line."""
         return " › ".join(self.heading_path)
 
+    @property
+    def searched(self) -> str:
+        """What is embedded and looked up: the words with their headings."""
+        return searched_text(self.heading, self.text)
+
+
+def searched_text(heading: str, content: str) -> str:
+    """Heading and content as search sees them; the store's statements say the same in SQL."""
+    return f"{heading}\n{content}" if heading else content
+
 
 def split(
     passages: Iterable[Passage],

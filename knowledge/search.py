@@ -10,11 +10,20 @@ Rows are those of the owner and the bases named, in one snapshot; what is switch
 embedded with another model are found by words alone.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from pgvector import Vector
 
 MAX_QUERY: Final = 2_000
 MAX_TOP_K: Final = 50
+
+UNSEARCHABLE: Final = re.compile("[\x00-\x1f\x7f\u200b-\u200f\ufeff\ud800-\udfff]+")
+"""Control characters, lone surrogates, and what has no width."""
 
 K1: Final = 0.9
 B: Final = 0.4
@@ -110,3 +119,22 @@ class Hit:
     score: float
     dense: float
     lexical: float
+
+
+def clean_query(query: str) -> str:
+    """A question fit to be embedded and searched: cut rather than refused, for it may have been spoken."""
+    return UNSEARCHABLE.sub(" ", query)[:MAX_QUERY].strip()
+
+
+def search_parameters(
+    query: str, vector: npt.NDArray[np.float32], model: str, base_ids: Sequence[int], project_id: int, top_k: int
+) -> dict[str, Any]:
+    """What `STATEMENT` asks for; `query` went through `clean_query`, as what `vector` was made of did."""
+    return {
+        "query": query,
+        "vector": Vector(vector).to_text(),
+        "model": model,
+        "base_ids": list(base_ids),
+        "project_id": project_id,
+        "top_k": max(1, min(top_k, MAX_TOP_K)),
+    }

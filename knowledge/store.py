@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from knowledge.chunking import Chunk
 from knowledge.embedders import Vectors
-from knowledge.search import MAX_QUERY, MAX_TOP_K, STATEMENT, Hit
+from knowledge.search import STATEMENT, Hit, search_parameters
 from knowledge.tables import knowledge_base, knowledge_chunk, knowledge_document
 
 ROWS_AT_ONCE: Final = 500
@@ -113,6 +113,22 @@ class StoredChunk:
     is_active: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedDocument:
+    """A document ready to be written: its chunks, and one row of `vectors` for each.
+
+    `replaces_source` says what it takes the place of: whatever came from the same source, or, for labels that many
+    documents share, only the very same content.
+    """
+
+    source: str
+    content_hash: str
+    chunks: Sequence[Chunk]
+    vectors: Vectors
+    model: str
+    replaces_source: bool = True
+
+
 BASE_COLUMNS: Final = tuple(knowledge_base.c[name] for name in KnowledgeBase.__slots__)
 
 
@@ -172,40 +188,26 @@ class KnowledgeStore:
             .values(indexing_status=status, progress=progress)
         )
 
-    async def replace_document(
-        self,
-        base_id: int,
-        *,
-        project_id: int,
-        source: str,
-        content_hash: str,
-        chunks: Sequence[Chunk],
-        vectors: Vectors,
-        model: str,
-        same_source: bool = True,
-    ) -> int:
-        """Put a document into a base in place of its earlier self; how many chunks it has.
-
-        Its earlier self is whatever came from the same source; with `same_source=False`, for labels that many
-        documents share, only the very same content.
-        """
+    async def replace_document(self, base_id: int, document: EmbeddedDocument, *, project_id: int) -> int:
+        """Put a document into a base in place of its earlier self; how many chunks it has."""
         await self._lock(base_id, project_id)
         earlier = delete(knowledge_document).where(
             knowledge_document.c.project_id == project_id,
             knowledge_document.c.base_id == base_id,
-            knowledge_document.c.source == source,
+            knowledge_document.c.source == document.source,
         )
-        if not same_source:
-            earlier = earlier.where(knowledge_document.c.content_hash == content_hash)
+        if not document.replaces_source:
+            earlier = earlier.where(knowledge_document.c.content_hash == document.content_hash)
         await self._db.execute(earlier)
+        where = {"project_id": project_id, "base_id": base_id}
         document_id = await self._db.scalar(
             insert(knowledge_document)
-            .values(project_id=project_id, base_id=base_id, source=source, content_hash=content_hash)
+            .values(source=document.source, content_hash=document.content_hash, **where)
             .returning(knowledge_document.c.id)
         )
-        where = {"project_id": project_id, "base_id": base_id}
-        for start in range(0, len(chunks), ROWS_AT_ONCE):
-            part = chunks[start : start + ROWS_AT_ONCE]
+        for start in range(0, len(document.chunks), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            part = document.chunks[rows]
             pieces = {
                 "contents": [chunk.text for chunk in part],
                 "headings": [chunk.heading for chunk in part],
@@ -213,11 +215,9 @@ class KnowledgeStore:
             }
             added = await self._db.execute(ADD_CHUNKS, where | pieces | {"document_id": document_id})
             id_of = {row.chunk_index: row.id for row in added}
-            await self._index(
-                [id_of[chunk.index] for chunk in part], vectors[start : start + ROWS_AT_ONCE], model, where
-            )
+            await self._index([id_of[chunk.index] for chunk in part], document.vectors[rows], document.model, where)
         await self._db.execute(RECOUNT, where | {"finished": True})
-        return len(chunks)
+        return len(document.chunks)
 
     async def list_chunks(
         self, base_id: int, *, project_id: int, offset: int = 0, limit: int = 20, is_active: bool | None = None
@@ -286,20 +286,6 @@ class KnowledgeStore:
         texts = [Vector(vector).to_text() for vector in vectors]
         await self._db.execute(ADD_VECTORS, where | {"ids": ids, "vectors": texts, "model": model})
         await self._db.execute(ADD_POSTINGS, where | {"ids": ids})
-
-
-def search_parameters(
-    query: str, vector: Vectors, model: str, base_ids: Sequence[int], project_id: int, top_k: int
-) -> dict[str, Any]:
-    """What `STATEMENT` asks for. An overlong question is cut, not refused: it was spoken."""
-    return {
-        "query": query[:MAX_QUERY],
-        "vector": Vector(vector).to_text(),
-        "model": model,
-        "base_ids": list(base_ids),
-        "project_id": project_id,
-        "top_k": max(1, min(top_k, MAX_TOP_K)),
-    }
 
 
 def _is_base(base_id: int, project_id: int) -> Any:

@@ -27,9 +27,8 @@ from control_plane.personas.models import Persona
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Session, SessionStatus, TranscriptLine
 from control_plane.settings import Settings
-from knowledge.chunking import split
-from knowledge.documents import read_file
 from knowledge.embedders import build_embedder
+from knowledge.ingest import cut_file, embed_document
 from knowledge.store import KnowledgeStore
 
 DEMO = resources.files("parley") / "demo"
@@ -81,7 +80,7 @@ async def _fill(db: Db, settings: Settings, wanted: SeedSettings) -> Project:
     await db.flush()
     await _session(db, persona["name"])
     for table in FIXED_TABLES:
-        await db.execute(text(f"select setval(pg_get_serial_sequence('{table}', 'id'), {FIRST_FREE}, false)"))  # noqa: S608
+        await db.execute(text(f"select setval(pg_get_serial_sequence('{table}', 'id'), {FIRST_FREE}, false)"))
     return project
 
 
@@ -101,18 +100,8 @@ async def _knowledge(db: Db, settings: Settings) -> None:
         embedding_model=embedder.model,
         dimensions=embedder.dimensions,
     )
-    data = (DEMO / "company.md").read_bytes()
-    chunks = list(split(read_file(data, "company.md"), chunk_size=base.chunk_size, chunk_overlap=base.chunk_overlap))
-    vectors = await embedder.embed([f"{chunk.heading}\n{chunk.text}".strip() for chunk in chunks])
-    await store.replace_document(
-        base.id,
-        project_id=1,
-        source="company.md",
-        content_hash="seed",
-        chunks=chunks,
-        vectors=vectors,
-        model=base.embedding_model,
-    )
+    document = await cut_file((DEMO / "company.md").read_bytes(), "company.md", base)
+    await store.replace_document(base.id, await embed_document(document, base, embedder), project_id=1)
     await embedder.close()
 
 

@@ -23,7 +23,7 @@ SHOWN = 10
 
 
 class AccountService:
-    """What one caller's account owns. These tables are read before a project is known, hence the account in every query."""
+    """What one caller's account owns. Row-level security does not guard these tables: each query names the account."""
 
     def __init__(self, db: Db, caller: Caller, clock: Clock, box: SecretBox, quota: Quota) -> None:
         self.db, self.caller, self.clock, self.box, self.quota = db, caller, clock, box, quota

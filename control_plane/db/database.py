@@ -1,7 +1,7 @@
 """PostgreSQL behind two doors: one for a project's own rows, one for the platform's work across projects.
 
-Row-level security shows a transaction the rows of the project it has named (`parley.project`). The tenant door opens with
-none named, and the key check names it in its own statement; the platform door connects with `all`.
+Row-level security shows a transaction the rows of the project it has named (`parley.project`). The tenant door opens
+with none named, and the key check names it in its own statement; the platform door connects with `all`.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession as SQLAlchemySession
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from control_plane.errors import Unavailable
@@ -25,6 +26,8 @@ AWAY = ("08", "57P")
 class Db(AsyncSession):
     """One transaction. Whoever writes events calls `announce`; the commit then wakes the readers of the log."""
 
+    # Statements in SQL are executed; SQLModel's own `exec`, for its selects, warns of the name.
+    execute = SQLAlchemySession.execute
     announced = False
 
     def announce(self) -> None:
@@ -63,7 +66,7 @@ class Database:
         return _open(self._tenant)
 
     def platform(self) -> AbstractAsyncContextManager[Db]:
-        """A transaction across projects, for hooks, uplink and sweeps. Commits on a clean exit; raises `Unavailable`."""
+        """A transaction across projects, for hooks, uplink, sweeps. Commits on a clean exit; raises `Unavailable`."""
         return _open(self._platform)
 
     async def close(self) -> None:

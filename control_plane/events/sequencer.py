@@ -32,7 +32,6 @@ class Sequencer:
     def __init__(self, url: str) -> None:
         self._url = url
         self._listener = Listener(url, WRITTEN)
-        self.working = asyncio.Event()
 
     async def run(self) -> None:
         """Work, and start again after the database was away."""
@@ -42,7 +41,6 @@ class Sequencer:
                     await self._lead()
                 except psycopg.Error:
                     log.warning("sequencer interrupted")
-                    self.working.clear()
                     await asyncio.sleep(RETRY)
 
     async def _lead(self) -> None:
@@ -50,9 +48,8 @@ class Sequencer:
             self._url, autocommit=True, connect_timeout=3, options="-c parley.project=all"
         )
         async with connection:
-            while not await self._try_lock(connection):
+            while not await self._try_lock(connection):  # noqa: ASYNC110 - the lock is in the database
                 await asyncio.sleep(RETRY)
-            self.working.set()
             while True:
                 if await self.stamp(connection) < BATCH:
                     await self._listener.wait()

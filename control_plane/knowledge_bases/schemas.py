@@ -59,7 +59,7 @@ class TextIngest(BaseModel):
     """`POST /knowledge-bases/{id}/ingest`."""
 
     content: Annotated[str, StringConstraints(min_length=1)]
-    source_name: Label = "api_ingest"
+    source_name: Label | None = Field(None, description="A label; the same one again replaces. Default: api_ingest.")
 
 
 class Ingested(BaseModel):

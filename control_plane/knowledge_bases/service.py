@@ -1,7 +1,5 @@
 """Knowledge bases as a customer handles them. Reading and embedding happen with no transaction open."""
 
-import asyncio
-import hashlib
 import time
 
 from control_plane.auth.callers import Caller
@@ -13,14 +11,12 @@ from control_plane.events.log import EventLog
 from control_plane.knowledge_bases.schemas import BaseCreate, Found, Ingested, Query, SearchAnswer, TextIngest
 from control_plane.plans.quota import Quota
 from control_plane.wire import Page
-from knowledge.chunking import Passage, split
-from knowledge.documents import DocumentError, read_file, read_text, source_name
+from knowledge.documents import DocumentError
 from knowledge.embedders import Embedder, EmbeddingError
+from knowledge.ingest import Document, cut_file, cut_text, embed_document
 from knowledge.store import BaseNotFound, KnowledgeBase, KnowledgeStore, StoredChunk
 
 MAX_UPLOAD = 10 * 1024 * 1024
-TEXT_LABEL = "api_ingest"
-"""The label of texts that were given none; many texts share it, so none replaces another."""
 
 
 class KnowledgeBaseService:
@@ -60,21 +56,19 @@ class KnowledgeBaseService:
         if len(data) > MAX_UPLOAD:
             raise TooLarge(f"The file is over {MAX_UPLOAD // 2**20} MB")
         try:
-            passages = await asyncio.to_thread(read_file, data, filename)
-            source = source_name(filename)
+            document = await cut_file(data, filename, base)
         except DocumentError as error:
             raise _refused("file", error) from error
-        return await self._ingest(base, passages, source, hashlib.sha256(data).hexdigest(), same_source=True)
+        return await self._ingest(base, document)
 
     async def ingest(self, base_id: int, body: TextIngest) -> Ingested:
         """Ingest a text."""
         base = await self.get(base_id)
         try:
-            passages = await asyncio.to_thread(read_text, body.content)
+            document = await cut_text(body.content, body.source_name, base)
         except DocumentError as error:
             raise _refused("content", error) from error
-        digest = hashlib.sha256(body.content.encode()).hexdigest()
-        return await self._ingest(base, passages, body.source_name, digest, same_source=body.source_name != TEXT_LABEL)
+        return await self._ingest(base, document)
 
     async def chunks(self, base_id: int, page: Page, *, is_active: bool | None) -> tuple[list[StoredChunk], int]:
         """A page of a base's chunks, and how many there are."""
@@ -116,39 +110,25 @@ class KnowledgeBaseService:
         took = round((time.perf_counter() - began) * 1000, 1)
         return SearchAnswer(results=results, query=body.query, took_ms=took)
 
-    async def _ingest(
-        self, base: KnowledgeBase, passages: list[Passage], source: str, digest: str, *, same_source: bool
-    ) -> Ingested:
-        chunks = await asyncio.to_thread(
-            lambda: list(split(passages, chunk_size=base.chunk_size, chunk_overlap=base.chunk_overlap))
-        )
+    async def _ingest(self, base: KnowledgeBase, document: Document) -> Ingested:
         await self.db.commit()  # embedding takes seconds; no connection is held meanwhile
         try:
-            vectors = await self.embedder.embed([f"{chunk.heading}\n{chunk.text}".strip() for chunk in chunks])
+            embedded = await embed_document(document, base, self.embedder)
         except EmbeddingError as error:
-            raise Unavailable("The embedding model cannot be reached; try again") from error
+            raise Unavailable(f"The document could not be embedded: {error}") from error
         await self.db.see_project(self.caller.project_id)
         try:
-            created = await self.store.replace_document(
-                base.id,
-                project_id=self.caller.project_id,
-                source=source,
-                content_hash=digest,
-                chunks=chunks,
-                vectors=vectors,
-                model=base.embedding_model,
-                same_source=same_source,
-            )
+            created = await self.store.replace_document(base.id, embedded, project_id=self.caller.project_id)
         except BaseNotFound as error:
             raise NotFound(str(error)) from error
         self.log.append(
             Fact.DOCUMENT_UPLOADED,
             project_id=self.caller.project_id,
             knowledge_base_id=base.id,
-            source_file=source,
+            source_file=document.source,
             chunks_created=created,
         )
-        return Ingested(chunks_created=created, source_file=source)
+        return Ingested(chunks_created=created, source_file=document.source)
 
 
 def _refused(field: str, error: DocumentError) -> InvalidRequest:

@@ -7,6 +7,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from livekit import api
 from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
 
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
@@ -40,7 +41,7 @@ async def receive(request: Request) -> Response:
 async def remember(db: Db, hook_id: str, *, at: datetime) -> bool:
     """Whether this hook is seen for the first time."""
     statement = insert(LivekitHook).values(id=hook_id, received_at=at).on_conflict_do_nothing()
-    return bool((await db.exec(statement)).rowcount)
+    return await db.scalar(statement.returning(col(LivekitHook.id))) is not None
 
 
 async def apply(db: Db, clock: Clock, event: api.WebhookEvent) -> None:

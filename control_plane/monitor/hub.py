@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from control_plane.clock import iso_ms
-from control_plane.events.facts import MONITOR, Fact
+from control_plane.events.facts import MONITOR
 from control_plane.events.models import Event
 
 BACKLOG = 1000
@@ -75,7 +75,7 @@ def channels_of(message_type: str, full_name: str | None) -> tuple[str, ...]:
 
 def project(event: Event) -> tuple[tuple[str, ...], str] | None:
     """The channels of an event and its text on the socket; None for facts the monitor does not show."""
-    known = MONITOR.get(Fact(event.type)) if event.type in Fact else None
+    known = MONITOR.get(event.type)
     if known is None:
         return None
     data = {key: event.data[key] for key in known.fields if key in event.data}

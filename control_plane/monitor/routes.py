@@ -11,7 +11,7 @@ from control_plane.auth.callers import Caller, check_key
 from control_plane.errors import InvalidRequest, Unauthorized, Unavailable
 from control_plane.events.tail import BATCH, read_after
 from control_plane.monitor.hub import MonitorHub, Watcher, project
-from control_plane.rooms.names import foreign_prefix, room_name
+from control_plane.names import foreign_prefix, room_name
 
 WRONG_KEY, FALLEN_BEHIND = 4001, 4008
 PING_EVERY = 20.0

@@ -1,4 +1,4 @@
-"""What LiveKit tells about rooms becomes rows and facts. Hooks and the reconciler come through here; repeats change nothing."""
+"""What LiveKit tells about rooms becomes rows and facts, from hooks and reconciler alike; repeats change nothing."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,8 +11,8 @@ from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.media.server import LiveParticipant, LiveRoom
+from control_plane.names import RoomName
 from control_plane.rooms.models import Room, RoomOrigin
-from control_plane.rooms.names import RoomName
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.service import finish_room
 

@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select, update
 
 from control_plane.db.database import Db
+from control_plane.names import RoomName
 from control_plane.rooms.models import Participant, Room, RoomOrigin
-from control_plane.rooms.names import RoomName
 
 VISIBLE_KINDS = ("standard", "agent", "sip")
 """Who counts as somebody in the room: people, personas and phones, not recorders."""

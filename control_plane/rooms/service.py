@@ -12,9 +12,9 @@ from control_plane.errors import Conflict, NotFound
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
+from control_plane.names import RoomName, foreign_prefix, refuse_foreign, room_name
 from control_plane.plans.quota import Quota
 from control_plane.rooms.models import Participant, Room, RoomOrigin
-from control_plane.rooms.names import RoomName, foreign_prefix, refuse_foreign, room_name
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.schemas import RoomCreate
 

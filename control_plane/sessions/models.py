@@ -1,4 +1,4 @@
-"""Conversations: the session, its jobs, what was said, how long answers took, what it consumed, and the places for it."""
+"""Conversations: sessions and their jobs, what was said, how long answers took, what they consumed, their places."""
 
 from datetime import datetime
 from enum import StrEnum

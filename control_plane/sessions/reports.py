@@ -3,6 +3,7 @@
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import SQLModel, col, select
 
@@ -154,8 +155,8 @@ class ReportDesk:
             "epoch": submission.epoch,
             "sequence": submission.sequence,
         }
-        statement = insert(table).values(**key, **values).on_conflict_do_nothing()
-        return bool((await db.exec(statement)).rowcount)
+        statement = insert(table).values(**key, **values).on_conflict_do_nothing().returning(text("id"))
+        return await db.scalar(statement) is not None
 
     async def _tell(
         self,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from control_plane.db.database import Db
@@ -49,7 +49,7 @@ class SessionRepository:
 
     async def page(self, narrow: SessionFilter, page: Page) -> tuple[list[Session], int]:
         """A page of sessions, newest first, and how many there are."""
-        query: Select[Any] = select(Session, func.count().over()).where(Session.project_id == self.project_id)
+        query: Any = select(Session, func.count().over()).where(Session.project_id == self.project_id)
         wanted = {
             Session.status: narrow.status,
             Session.persona_id: narrow.persona_id,

@@ -11,8 +11,8 @@ from control_plane.errors import Conflict
 from control_plane.events.facts import Fact
 from control_plane.events.live import LiveBus
 from control_plane.events.log import EventLog
+from control_plane.names import RoomName
 from control_plane.personas.models import Persona
-from control_plane.rooms.names import RoomName
 from control_plane.rooms.service import resolve
 from control_plane.sessions.ending import end_session
 from control_plane.sessions.models import Session, SessionStatus, TranscriptLine
@@ -100,8 +100,8 @@ class SessionService:
             await self.live.publish(LIVE_LINES, message)
             return line
         row = line.model_dump(exclude={"id"})
-        kept = await self.db.exec(insert(TranscriptLine).values(**row).on_conflict_do_nothing())
-        if kept.rowcount:
+        statement = insert(TranscriptLine).values(**row).on_conflict_do_nothing()
+        if await self.db.scalar(statement.returning(col(TranscriptLine.id))):
             session.message_count += 1
             self.log.append(
                 Fact.TRANSCRIPT_LINE, project_id=session.project_id, room_name=name.full, is_final=True, **shown

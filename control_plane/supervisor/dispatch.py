@@ -1,7 +1,7 @@
 """People who wait in a room for a persona that does not come.
 
-LiveKit offers a job once: with no worker there at that instant it is dropped and never offered again. A slot whose person
-has come and whose ticket nobody exchanged is dispatched again, with a new ticket, as soon as a worker is connected.
+LiveKit offers a job once: with no worker there at that instant it is dropped and never offered again. A slot whose
+person has come and whose ticket nobody exchanged is dispatched again, with a new ticket, when a worker is connected.
 """
 
 from datetime import timedelta

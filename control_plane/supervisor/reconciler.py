@@ -1,4 +1,4 @@
-"""Asks LiveKit what really runs and repairs what no hook told. Missing facts become the same facts a hook would have made."""
+"""Asks LiveKit what really runs and repairs what no hook told: the same rows and facts a hook would have made."""
 
 from datetime import timedelta
 
@@ -35,11 +35,11 @@ class Reconciler:
             running = live.get(room.full_name)
             if room.created_at < seen_at - SETTLE and (running is None or running.sid != (room.sid or running.sid)):
                 await self._finish(room)
-        for room in live.values():
+        for running_room in live.values():
             try:
-                await self._compare(room)
+                await self._compare(running_room)
             except PlatformError as error:
-                log.warning("room not compared", room=room.name, reason=error.message)
+                log.warning("room not compared", room=running_room.name, reason=error.message)
 
     async def _finish(self, room: Room) -> None:
         log.warning("room found finished", room=room.full_name)
@@ -64,6 +64,6 @@ class Reconciler:
             for sid, person in there.items():
                 if sid not in here and person.state == "ACTIVE":
                     await projection.joined(live, person)
-            for sid, person in here.items():
-                if sid not in there and person.joined_at < seen_at - SETTLE:
+            for sid, stay in here.items():
+                if sid not in there and stay.joined_at < seen_at - SETTLE:
                     await projection.left(live.name, sid, reason="found_gone")

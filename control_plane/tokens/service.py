@@ -1,4 +1,4 @@
-"""A token for a room. One SQL round trip, and no call to LiveKit when the room is new: the dispatch rides in the token."""
+"""A token for a room: one SQL round trip, and no call to LiveKit when the room is new; the dispatch is in the token."""
 
 import json
 from datetime import timedelta
@@ -12,17 +12,17 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, Forbidden, NotFound, PlatformError, Unavailable
 from control_plane.media.server import MediaServer
+from control_plane.names import RoomName, foreign_prefix, refuse_foreign, room_name
 from control_plane.plans.catalogue import limit_of
 from control_plane.plans.quota import Quota
-from control_plane.rooms.names import RoomName, foreign_prefix, refuse_foreign, room_name
 from control_plane.sessions.slots import Ticket, new_secret, persona_identity
 from control_plane.tokens.schemas import TokenAnswer, TokenRequest
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 
 _ADMIT = text("""
     select status, culprit, personas, names, room_live from admit_call(
-        :project, :account, :session_limit, :room, cast(:foreign_slug as text), cast(:personas as bigint[]), :ticket_hash,
-        cast(:variables as jsonb), :identity, :now, :expires
+        :project, :account, :session_limit, :room, cast(:foreign_slug as text), cast(:personas as bigint[]),
+        :ticket_hash, cast(:variables as jsonb), :identity, :now, :expires
     )
 """)
 _RELEASE = text("delete from slot where project_id = :project and ticket_hash = :ticket_hash and session_id is null")

@@ -19,6 +19,7 @@ from parley.offline.words import tokens
 KNOWLEDGE: Final = "Knowledge:"
 _CHARACTERS_PER_TOKEN: Final = 4
 _SUMMARY_SENTENCES: Final = 3
+_SUMMARY_SHAPE: Final[dict[str, Any]] = {"type": "object", "properties": {"summary": {"type": "string"}}}
 _GREET: Final = frozenset({"greet", "welcome", "greeting", "introduce"})
 
 

@@ -39,6 +39,7 @@ _WAIT_FOR_RECOGNISER_S: Final = 20.0
 _WARM_DECODERS: Final = 2
 _ENCODED_SENTENCES: Final = 2_000
 _WORD: Final = re.compile(r"\S+\s*")
+Granularities = list[Literal["word", "segment"]]
 _STARTED: Final = int(time.time())
 
 
@@ -129,8 +130,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "body")
-    refusal = InvalidRequest(f"{where or 'body'}: {first['msg']}", param=where or None)
+    where = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and part != "body")
+    refusal = InvalidRequest(f"{where or 'The body'}: {first['msg']}", param=where or None)
     return JSONResponse(refusal.body(), refusal.status)
 
 
@@ -253,9 +254,7 @@ async def transcriptions(
     file: Annotated[UploadFile, File()],
     model: Annotated[str, Form()] = Model.RECOGNITION,
     response_format: Annotated[Literal["json", "text", "verbose_json"], Form()] = "json",
-    timestamp_granularities: Annotated[
-        list[Literal["word", "segment"]] | None, Form(alias="timestamp_granularities[]")
-    ] = None,
+    granularities: Annotated[Granularities | None, Form(alias="timestamp_granularities[]")] = None,
 ) -> Response | dict[str, Any]:
     """The words of a recording in any usual container; English only."""
     require(model, Model.RECOGNITION)
@@ -270,7 +269,7 @@ async def transcriptions(
         return PlainTextResponse(text + "\n")
     if response_format == "json":
         return {"text": text, "usage": {"type": "duration", "seconds": round(len(samples) / RECOGNITION_RATE)}}
-    return _verbose(text, utterances, len(samples) / RECOGNITION_RATE, timestamp_granularities or ["segment"])
+    return _verbose(text, utterances, len(samples) / RECOGNITION_RATE, granularities or ["segment"])
 
 
 def _verbose(text: str, utterances: list[Utterance], duration: float, wished: Sequence[str]) -> dict[str, Any]:

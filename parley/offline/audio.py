@@ -122,16 +122,20 @@ def decode(data: bytes) -> Samples:
                 raise InvalidRequest("The file holds no audio stream.", param="file")
             for frame in container.decode(audio=0):
                 for piece in resampler.resample(frame):
-                    pieces.append(piece.to_ndarray().reshape(-1))
+                    pieces.append(_samples(piece))
                     room -= piece.samples
                 if room < 0:
                     raise InvalidRequest(
                         f"The recording is longer than {_LONGEST_UPLOAD_S // 60} minutes; send it in parts.",
                         param="file",
                     )
-            pieces.extend(piece.to_ndarray().reshape(-1) for piece in resampler.resample(None))
+            pieces.extend(_samples(piece) for piece in resampler.resample(None))
     except (av.FFmpegError, ValueError) as error:
         raise InvalidRequest(
             "The file is not a recording this server can read; wav, mp3, ogg, webm, m4a and flac work.", param="file"
         ) from error
     return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+
+
+def _samples(frame: av.AudioFrame) -> Samples:
+    return frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)

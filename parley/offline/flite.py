@@ -50,7 +50,7 @@ def _load(name: str) -> ctypes.CDLL:
 
 
 class Flite:
-    """Speaks with flite's voices. Safe to use from several threads: the library has global state, so one lock guards it."""
+    """Speaks with flite's voices. Safe to use from several threads: one lock guards the library's global state."""
 
     def __init__(self) -> None:
         self._library = _load("libflite.so.1")

@@ -81,9 +81,7 @@ class Decoder:
         self._handle = _LIBRARY.ps_init(config)
         _LIBRARY.ps_config_free(config)
         if not self._handle:
-            raise DecoderError(
-                f"pocketsphinx could not load its model from {model}; reinstall the pocketsphinx package"
-            )
+            raise DecoderError(f"pocketsphinx could not load its model from {model}; install the package anew")
 
     def close(self) -> None:
         """Gives the memory back; the decoder cannot be used afterwards."""

@@ -1,4 +1,4 @@
-"""Finds the sentence that answers a question, or finds that there is none. Quotes only; it has no knowledge of its own."""
+"""Finds the sentence that answers a question, or finds that there is none."""
 
 import math
 import re

@@ -3,12 +3,14 @@
 The client sends 24 kHz samples as they are spoken and never commits; this side finds the end of speech by itself::
 
     ← session.created
-    → session.update            model, format, turn detection        ← session.updated
-    → input_audio_buffer.append  base64 pcm16                         ← input_audio_buffer.speech_started
-                                                                      ← …input_audio_transcription.delta      (while speaking)
-                                                                      ← input_audio_buffer.speech_stopped, .committed
-                                                                      ← …input_audio_transcription.completed
-    → input_audio_buffer.commit  ends the utterance at once
+    → session.update              model, format, turn detection
+    ← session.updated
+    → input_audio_buffer.append   base64 pcm16, again and again
+    ← input_audio_buffer.speech_started
+    ← conversation.item.input_audio_transcription.delta      while speaking
+    ← input_audio_buffer.speech_stopped, input_audio_buffer.committed
+    ← conversation.item.input_audio_transcription.completed
+    → input_audio_buffer.commit   ends an utterance at once
 """
 
 import asyncio
@@ -215,18 +217,14 @@ class Conversation:
 
     async def _complete(self, text: str) -> None:
         item, self._item = self._item, _new_id("item")
+        tokens = len(text.split())
         await self._send("input_audio_buffer.committed", item_id=item, previous_item_id=None)
         await self._send(
             f"{_TRANSCRIPTION}.completed",
             item_id=item,
             content_index=0,
             transcript=text,
-            usage={
-                "type": "tokens",
-                "input_tokens": 0,
-                "output_tokens": len(text.split()),
-                "total_tokens": len(text.split()),
-            },
+            usage={"type": "tokens", "input_tokens": 0, "output_tokens": tokens, "total_tokens": tokens},
         )
 
     def _description(self) -> dict[str, Any]:

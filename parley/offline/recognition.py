@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Final, TypeVar
 
 import anyio.to_thread
@@ -20,6 +20,7 @@ from parley.offline.pocketsphinx import Decoder, VoiceActivity, Word
 Result = TypeVar("Result")
 _SENTENCE_GAP_MS: Final = 400
 _RECORDING_PADDING_MS: Final = 250
+_AGREEING: Final = 3  # hypotheses, one for each piece of audio that arrives
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Interim:
-    """Words that two hypotheses in a row agreed on; a final text may still differ."""
+    """Words that the hypotheses agree on; the final text may still differ."""
 
     added: str
 
@@ -71,7 +72,7 @@ class SpeechStream:
 
     def __init__(self, decoder: Decoder, listener: Listener) -> None:
         self._decoder, self.listener = decoder, listener
-        self._previous: list[str] = []
+        self._hypotheses: list[list[str]] = []
         self._sent: list[str] = []
 
     def push(self, samples: Samples) -> list[Recognised]:
@@ -81,7 +82,7 @@ class SpeechStream:
             match heard:
                 case Began(at_ms=at_ms, samples=speech):
                     results.append(Started(at_ms))
-                    self._previous, self._sent = [], []
+                    self._hypotheses, self._sent = [], []
                     self._decoder.start()
                     self._decoder.feed(speech.tobytes())
                 case Continued(samples=speech):
@@ -101,12 +102,15 @@ class SpeechStream:
         return [Stopped(at_ms), Finished(self._decoder.text)]
 
     def _interim(self) -> list[Recognised]:
-        words = self._decoder.text.split()
-        agreed = commonprefix([words, self._previous])
-        self._previous = words
+        """A delta cannot be taken back, so only what several hypotheses in a row agree on is told."""
+        self._hypotheses = [*self._hypotheses, self._decoder.text.split()[:-1]][-_AGREEING:]
+        if len(self._hypotheses) < _AGREEING:
+            return []
+        columns = takewhile(lambda column: len(set(column)) == 1, zip(*self._hypotheses, strict=False))
+        agreed = [column[0] for column in columns]
         if len(agreed) <= len(self._sent) or agreed[: len(self._sent)] != self._sent:
             return []
-        added = ("" if not self._sent else " ") + " ".join(agreed[len(self._sent) :])
+        added = (" " if self._sent else "") + " ".join(agreed[len(self._sent) :])
         self._sent = agreed
         return [Interim(added)]
 

@@ -1,4 +1,4 @@
-"""The wire: the part of OpenAI's API that is served here. Fields nobody here can honour are accepted and have no effect."""
+"""The wire: the part of OpenAI's API that is served here. Fields that nothing here can honour have no effect."""
 
 from typing import Any, Literal
 

@@ -155,6 +155,6 @@ def ready_file_exists(path: Path) -> Callable[[], Awaitable[bool]]:
     """Make a readiness check for a process that writes a file once it is ready."""
 
     async def check() -> bool:
-        return path.exists()
+        return await asyncio.to_thread(path.exists)
 
     return check

@@ -69,12 +69,11 @@ class DataDirectory:
     def create(self) -> None:
         """Make the directory and its parts; raises `DirectoryUnusable` without rights or space."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            # Passable for PostgreSQL's own user, readable for ourselves alone.
-            os.chmod(self.root, 0o711)
-            for part, mode in ((self.logs, 0o700), (self.run, 0o711), (self.spool, 0o700)):
-                part.mkdir(exist_ok=True)
-                os.chmod(part, mode)
+            # Passable for PostgreSQL's own user; what is in it is readable for ourselves alone.
+            self.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+            self.run.mkdir(mode=0o711, exist_ok=True)
+            self.logs.mkdir(mode=0o700, exist_ok=True)
+            self.spool.mkdir(mode=0o700, exist_ok=True)
             free = shutil.disk_usage(self.root).free
         except OSError as error:
             raise self.unusable(error) from error

@@ -46,7 +46,5 @@ def account_for(paths: Sequence[Path]) -> Account:
 
 def traversable_by_others(path: Path) -> bool:
     """Tell whether everyone may pass through all folders above `path`."""
-    for folder in path.resolve().parents:
-        if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH:
-            return False
-    return True
+    folders = [folder for folder in path.resolve().parents if folder.exists()]
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)

@@ -1,10 +1,11 @@
 /** Loudness and spectrum of one side of a call, read from the sound itself. */
 
 /** Quieter than this draws nothing; at `LOUD_DB` a bar is full. Speech at a laptop is around -30 dB. */
-const QUIET_DB = -56;
-const LOUD_DB = -8;
+const QUIET_DB = -50;
+const LOUD_DB = -4;
+const CONTRAST = 1.4;
 /** Above this a person is taken to be speaking. */
-const SPEECH = 0.22;
+const SPEECH = 0.09;
 
 export class LevelMeter {
   private readonly analyser: AnalyserNode;
@@ -55,7 +56,7 @@ export function loudness(samples: Float32Array): number {
   let sum = 0;
   for (const sample of samples) sum += sample * sample;
   const decibels = 10 * Math.log10(sum / samples.length + 1e-12);
-  return Math.min(1, Math.max(0, (decibels - QUIET_DB) / (LOUD_DB - QUIET_DB)));
+  return Math.min(1, Math.max(0, (decibels - QUIET_DB) / (LOUD_DB - QUIET_DB))) ** CONTRAST;
 }
 
 export function isSpeech(level: number): boolean {

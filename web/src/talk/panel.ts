@@ -12,7 +12,14 @@ export interface PanelActions {
   allowSound(): void;
 }
 
-type Face = "guide" | "key" | "transcript";
+type Face = "guide" | "key" | "problem" | "transcript";
+
+const titles: Record<Face, string> = {
+  guide: "How it works",
+  key: "Your key",
+  problem: "What happened",
+  transcript: "Transcript",
+};
 
 export class Panel {
   readonly root: HTMLElement;
@@ -78,7 +85,7 @@ export class Panel {
 
   update(state: TalkState, persona: string | null, hasWords: boolean): void {
     const face = faceOf(state, hasWords);
-    setText(this.title, face === "guide" ? "How it works" : face === "key" ? "Your key" : "Transcript");
+    setText(this.title, titles[face]);
     this.guide.hidden = face !== "guide";
     this.form.hidden = face !== "key";
     this.transcript.root.hidden = face !== "transcript";
@@ -152,7 +159,7 @@ function faceOf(state: TalkState, hasWords: boolean): Face {
     case "idle":
       return "guide";
     case "failed":
-      return hasWords ? "transcript" : "guide";
+      return hasWords ? "transcript" : "problem";
     default:
       return "transcript";
   }

@@ -82,7 +82,7 @@ function refusalOf(error: ApiError, persona: string): Problem {
       "key_refused",
       "This key does not open the door",
       "The server does not know it, or it was revoked.",
-      "Paste a key that is active. It begins with pk_.",
+      "Paste an active key; keys begin with “pk_”.",
       { needsKey: true },
     );
   }
@@ -110,7 +110,7 @@ function refusalOf(error: ApiError, persona: string): Problem {
       "no_worker",
       `${persona} cannot take the call right now`,
       "Everyone who could answer is busy, or the service is just starting.",
-      "Your place is not lost: try again shortly.",
+      "Try again shortly; the button shows when.",
       { retryAfterSeconds: retryAfterSeconds ?? 5 },
     );
   }

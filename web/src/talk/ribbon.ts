@@ -8,6 +8,8 @@ const STEP_MS = 60;
 const BAR = 3;
 const GAP = 2;
 const KEPT = 400;
+/** A zero-length line has no caps in some browsers; this much makes it a dot. */
+const DOT = 0.1;
 
 export class Ribbon {
   private persona: number[] = [];
@@ -17,6 +19,10 @@ export class Ribbon {
   private peak = { persona: 0, you: 0 };
 
   constructor(private readonly canvas: HTMLCanvasElement) {}
+
+  get isEmpty(): boolean {
+    return this.persona.length === 0;
+  }
 
   clear(): void {
     this.persona = [];
@@ -64,7 +70,7 @@ export class Ribbon {
       const below = you.at(-1 - back) ?? 0;
       context.globalAlpha = 1;
       if (above < 0.04 && below < 0.04) {
-        stroke(context, x, middle, middle, colours.quiet);
+        stroke(context, x, middle, middle + DOT, colours.quiet);
         continue;
       }
       if (above >= 0.04) stroke(context, x, middle - 2, middle - 2 - above * reach, colours.persona);

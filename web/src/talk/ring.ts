@@ -1,12 +1,15 @@
 /** The ring around the persona: its voice grows outwards, yours inwards; without sound it shows the state. */
 
 import type { LevelMeter } from "../call/levels";
-import { isSpeech } from "../call/levels";
 import type { TalkState } from "./state";
 import { fitCanvas, prefersStillness } from "./canvas";
 
 const SPOKES = 72;
 const HALF = SPOKES / 2;
+/** Below this the spectrum is noise and would only tremble. */
+const SILENT = 0.02;
+/** A zero-length line has no caps in some browsers; this much makes it a dot. */
+const DOT = 0.1;
 const RISE = 0.45;
 const FALL = 0.14;
 
@@ -43,7 +46,7 @@ export class Ring {
       context.globalAlpha = 1;
       if (inside > 0.03) this.spoke(context, angle, radius, radius - inside * size * 0.055, colours.you);
       context.globalAlpha = out > 0.03 || glow > 0 ? Math.max(0.35 + glow * 0.65, Math.min(1, out * 4)) : 1;
-      const length = Math.max(out * size * 0.105, glow * size * 0.028);
+      const length = Math.max(DOT, out * size * 0.105, glow * size * 0.028);
       const colour = out > 0.03 || glow > 0.02 ? colours.persona : inside > 0.03 ? colours.you : colours.quiet;
       this.spoke(context, angle, radius, radius + length, colour);
     }
@@ -51,7 +54,7 @@ export class Ring {
   }
 
   private follow(shown: Float32Array, meter: LevelMeter | null, still: boolean): void {
-    const silent = meter === null || still || !isSpeech(meter.level() + 0.1);
+    const silent = meter === null || still || meter.level() < SILENT;
     if (silent) this.heard.fill(0);
     else meter.spectrum(this.heard);
     for (let band = 0; band < HALF; band++) {

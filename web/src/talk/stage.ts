@@ -78,6 +78,7 @@ export class Stage {
     else if (state.phase !== "call") setText(this.time, "");
     this.root.dataset["mood"] = state.phase === "call" ? state.persona : state.phase;
     if (state.phase !== "call") this.light(false, false);
+    this.root.classList.toggle("stage--silent", this.ribbon.isEmpty && state.phase !== "call" && state.phase !== "connecting");
     this.refresh();
   }
 

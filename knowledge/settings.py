@@ -1,0 +1,46 @@
+"""What the knowledge process needs to know: one frozen object, read once from `PARLEY_…` variables."""
+
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEVELOPMENT_TOKENS: Final = {"development", "changeme", "secret"}
+SOCKET_PATH_LIMIT: Final = 107
+"""Bytes that the operating system allows in a unix socket's path."""
+
+
+class KnowledgeSettings(BaseSettings):
+    """Settings of `python -m knowledge serve`."""
+
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
+
+    environment: Literal["development", "production"] = "production"
+    knowledge_database_url: SecretStr = Field(description="`postgresql://parley_knowledge:…@host:port/database`.")
+    knowledge_socket: Path = Field(description="Unix socket that this host's workers ask at.")
+    knowledge_pool: int = Field(4, ge=1, le=64, description="Connections to PostgreSQL at most.")
+    knowledge_embedder: str = Field("minilm", description="minilm, sentence-transformers:NAME or openai:MODEL.")
+    knowledge_threads: int = Field(1, ge=1, description="Cores that one embedding may use.")
+    worker_token: SecretStr = Field(description="Capabilities of calls are signed with a key derived from it.")
+    models_url: str | None = Field(None, description="OpenAI-compatible server, for an embedder openai:MODEL.")
+    models_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
+    log_format: Literal["json", "console"] = "json"
+
+    @model_validator(mode="after")
+    def _can_start(self) -> Self:
+        token = self.worker_token.get_secret_value()
+        if not token or (self.environment == "production" and token in DEVELOPMENT_TOKENS):
+            raise ValueError(
+                "a well-known worker token does not start in production: set PARLEY_WORKER_TOKEN to your own"
+            )
+        if len(bytes(self.knowledge_socket)) > SOCKET_PATH_LIMIT:
+            raise ValueError(
+                f"PARLEY_KNOWLEDGE_SOCKET is longer than {SOCKET_PATH_LIMIT} bytes: choose a shorter folder"
+            )
+        return self
+
+    @property
+    def postgres_url(self) -> str:
+        """The database address for psycopg."""
+        return self.knowledge_database_url.get_secret_value().replace("postgresql+psycopg://", "postgresql://", 1)

@@ -1,0 +1,237 @@
+"""Parley's own processes as children, with the environment each of them reads and nothing more."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from parley.stack import probes
+from parley.stack.children import Child, ready_file_exists
+from parley.stack.database import DatabaseUrls
+from parley.stack.directories import DataDirectory
+from parley.stack.errors import ProgramMissing
+from parley.stack.secrets import Secrets
+
+# What a person may set for `parley up` and for its children alike.
+PASSED_ON = (
+    "PARLEY_MODELS_API_KEY",
+    "PARLEY_STT_MODEL",
+    "PARLEY_LLM_MODEL",
+    "PARLEY_TTS_MODEL",
+    "PARLEY_TTS_VOICE",
+)
+_DEFAULT_CALLS = "3"
+_HOST = "127.0.0.1"
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """Return the command line that runs a module of Parley; raises when that module is not installed."""
+    if not _is_runnable(module):
+        raise ProgramMissing(
+            f"the module {module} is missing", "this installation of Parley is not whole", "Run `make setup`"
+        )
+    return [sys.executable, "-m", module, *arguments]
+
+
+def _is_runnable(module: str) -> bool:
+    try:
+        found = importlib.util.find_spec(module)
+        if found is not None and found.submodule_search_locations is not None:
+            found = importlib.util.find_spec(f"{module}.__main__")
+    except ModuleNotFoundError:
+        return False
+    return found is not None
+
+
+@dataclass(frozen=True)
+class Services:
+    """Makes the children of one installation."""
+
+    directory: DataDirectory
+    ports: Mapping[str, int]
+    secrets: Secrets
+    database: DatabaseUrls
+    parent: Mapping[str, str]
+
+    @property
+    def api_url(self) -> str:
+        """Where the control plane is reached."""
+        return f"http://{_HOST}:{self.ports['control_plane']}"
+
+    @property
+    def livekit_url(self) -> str:
+        """Where livekit-server is reached."""
+        return f"ws://{_HOST}:{self.ports['livekit']}"
+
+    @property
+    def webhook_url(self) -> str:
+        """Where livekit-server sends its webhooks."""
+        return f"{self.api_url}/livekit/webhook"
+
+    @property
+    def has_own_models(self) -> bool:
+        """Whether the offline model server is used: the person named no other."""
+        return not self.parent.get("PARLEY_MODELS_URL")
+
+    @property
+    def models_url(self) -> str:
+        """The OpenAI-compatible server that personas use."""
+        return self.parent.get("PARLEY_MODELS_URL") or f"http://{_HOST}:{self.ports['models']}/v1"
+
+    def migrate(self) -> tuple[list[str], dict[str, str]]:
+        """Return command and environment of the migrations, which run as the database's owner."""
+        return python("control_plane", "migrate"), self._environment({"PARLEY_DATABASE_URL": self.database.owner})
+
+    def seed(self) -> tuple[list[str], dict[str, str]]:
+        """Return command and environment of the step that makes the demo project."""
+        secrets = self.secrets
+        return python("parley.seed"), self._environment(
+            self._control_plane(),
+            self._models(),
+            {
+                "PARLEY_SEED_API_KEY": secrets.api_key,
+                "PARLEY_SEED_API_SECRET": secrets.api_secret,
+                "PARLEY_SEED_ADMIN_KEY": secrets.admin_key,
+                "PARLEY_SEED_ACCOUNT_EMAIL": secrets.account_email,
+                "PARLEY_SEED_ACCOUNT_PASSWORD": secrets.account_password,
+            },
+        )
+
+    def models(self) -> Child:
+        """Return the offline model server."""
+        port = self.ports["models"]
+
+        async def answers() -> bool:
+            return await probes.http_status(port, "/v1/models") == 200
+
+        return Child(
+            name="models",
+            command=python("parley.offline", "--host", _HOST, "--port", str(port)),
+            environment=self._environment({}),
+            ready=answers,
+            start_within=120.0,
+        )
+
+    def control_plane(self) -> Child:
+        """Return the control plane: HTTP, monitor sockets, the uplink."""
+        port = self.ports["control_plane"]
+
+        async def answers() -> bool:
+            return await probes.http_status(port, "/health/ready") == 200
+
+        return Child(
+            name="control_plane",
+            command=python("control_plane", "serve"),
+            environment=self._environment(
+                self._control_plane(), self._models(), {"PARLEY_HOST": _HOST, "PARLEY_PORT": str(port)}
+            ),
+            ready=answers,
+            after=("migrations", "redis", "livekit", "models"),
+            start_within=60.0,
+            stop_within=4.0,
+        )
+
+    def jobs(self) -> Child:
+        """Return the process of the sequencer, the supervisor, the reconciler and the job table."""
+        ready_file = self.directory.run / "jobs.ready"
+        return Child(
+            name="jobs",
+            command=python("control_plane", "jobs"),
+            environment=self._environment(
+                self._control_plane(), self._models(), {"PARLEY_READY_FILE": str(ready_file)}
+            ),
+            ready=ready_file_exists(ready_file),
+            prepare=lambda: ready_file.unlink(missing_ok=True),
+            after=("migrations", "redis", "livekit", "models"),
+            start_within=60.0,
+            stop_within=4.0,
+        )
+
+    def knowledge(self) -> Child:
+        """Return the process that searches the knowledge bases for the calls of this machine."""
+        path = self._knowledge_socket
+
+        async def answers() -> bool:
+            return await probes.socket_accepts(path)
+
+        return Child(
+            name="knowledge",
+            command=python("knowledge", "serve"),
+            environment=self._environment(
+                self._models(),
+                {
+                    "PARLEY_KNOWLEDGE_DATABASE_URL": self.database.knowledge,
+                    "PARLEY_KNOWLEDGE_SOCKET": str(path),
+                    "PARLEY_WORKER_TOKEN": self.secrets.worker_token,
+                },
+            ),
+            ready=answers,
+            after=("migrations", "control_plane"),
+            start_within=60.0,
+        )
+
+    def worker(self) -> Child:
+        """Return the worker, which answers the calls."""
+        ready_file = self.directory.run / "worker.ready"
+        return Child(
+            name="worker",
+            command=python("agents"),
+            environment=self._environment(
+                self._livekit(),
+                self._models(),
+                {
+                    "PARLEY_WORKER_TOKEN": self.secrets.worker_token,
+                    "PARLEY_CONTROL_PLANE_URL": self.api_url,
+                    "PARLEY_KNOWLEDGE_SOCKET": str(self._knowledge_socket),
+                    "PARLEY_SPOOL_DIR": str(self.directory.spool),
+                    "PARLEY_MAX_CALLS": self.parent.get("PARLEY_MAX_CALLS") or _DEFAULT_CALLS,
+                    "PARLEY_READY_FILE": str(ready_file),
+                },
+            ),
+            ready=ready_file_exists(ready_file),
+            prepare=lambda: ready_file.unlink(missing_ok=True),
+            after=("livekit", "models", "control_plane", "jobs", "knowledge"),
+            start_within=120.0,  # importing the media libraries alone takes 20 s on a busy small machine
+            stop_within=6.0,
+        )
+
+    @property
+    def _knowledge_socket(self) -> Path:
+        return self.directory.run / "knowledge.sock"
+
+    def _livekit(self) -> dict[str, str]:
+        return {
+            "PARLEY_LIVEKIT_URL": self.livekit_url,
+            "PARLEY_LIVEKIT_PUBLIC_URL": self.livekit_url,
+            "PARLEY_LIVEKIT_API_KEY": self.secrets.livekit_api_key,
+            "PARLEY_LIVEKIT_API_SECRET": self.secrets.livekit_api_secret,
+        }
+
+    def _models(self) -> dict[str, str]:
+        chosen = {name: self.parent[name] for name in PASSED_ON if self.parent.get(name)}
+        return {"PARLEY_MODELS_API_KEY": "offline", **chosen, "PARLEY_MODELS_URL": self.models_url}
+
+    def _control_plane(self) -> dict[str, str]:
+        return {
+            **self._livekit(),
+            "PARLEY_DATABASE_URL": self.database.app,
+            "PARLEY_REDIS_URL": f"redis://:{self.secrets.redis_password}@{_HOST}:{self.ports['redis']}/0",
+            "PARLEY_SECRET_KEY": self.secrets.secret_key,
+            "PARLEY_WORKER_TOKEN": self.secrets.worker_token,
+            "PARLEY_WEBHOOK_ALLOW": "127.0.0.0/8",
+        }
+
+    def _environment(self, *parts: Mapping[str, str]) -> dict[str, str]:
+        environment = {
+            "PATH": self.parent.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            "HOME": self.parent.get("HOME", "/"),
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",  # so that a log's last lines are there when a child dies
+            "PARLEY_ENVIRONMENT": "development",
+        }
+        for part in parts:
+            environment.update(part)
+        return environment
