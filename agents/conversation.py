@@ -265,4 +265,5 @@ def build_session(job: PersonaJob, models: Models) -> AgentSession[None]:
         ),
         aec_warmup_duration=None,
         user_away_timeout=None,
+        session_close_transcript_timeout=0.3,
     )

@@ -43,11 +43,11 @@ class Persona(Agent):
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
     ) -> AsyncIterable[llm.ChatChunk | str | FlushSentinel]:
         """Put what is known about the question before the model. Called again for each preemptive try and tool step."""
-        question = _last_question(chat_ctx)
+        place, question = _last_question(chat_ctx)
         if question and self.knowledge is not None and self.job.knowledge_capability:
             hits = await self._look_up(question)
-            if hits:
-                chat_ctx.add_message(role="system", content=render(hits))
+            if hits:  # before the question: what comes last is what a model answers
+                chat_ctx.items.insert(place, llm.ChatMessage(role="system", content=[render(hits)]))
         first = True
         async for chunk in Agent.default.llm_node(self, chat_ctx, tools, model_settings):
             if first:
@@ -80,11 +80,13 @@ class Persona(Agent):
         return hits
 
 
-def _last_question(chat_ctx: llm.ChatContext) -> str | None:
-    for item in reversed(chat_ctx.items):
+def _last_question(chat_ctx: llm.ChatContext) -> tuple[int, str]:
+    """Where the last thing a person said stands, and its text; empty where nobody has spoken."""
+    for place in range(len(chat_ctx.items) - 1, -1, -1):
+        item = chat_ctx.items[place]
         if item.type == "message" and item.role == "user":
-            return item.text_content
-    return None
+            return place, item.text_content or ""
+    return 0, ""
 
 
 def render(hits: list[Hit]) -> str:

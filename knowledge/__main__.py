@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve() -> int:
     try:
-        settings = KnowledgeSettings()  # type: ignore[call-arg]  # the environment has the rest
+        settings = KnowledgeSettings()
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             name = "_".join(("PARLEY", *map(str, problem["loc"]))).upper()

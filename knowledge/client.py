@@ -82,10 +82,11 @@ class KnowledgeClient:
         number = next(self._ids)
         text = query[:MAX_QUERY].encode(errors="replace").decode()
         request = SearchRequest(id=number, capability=capability, query=text, top_k=top_k)
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[SearchAnswer] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
         try:
+            # Not drained: what may wait is bounded, and a lost connection is told to `answer` alone.
             writer.write(request.model_dump_json().encode() + b"\n")
-            await writer.drain()
             return await answer
         finally:
             self._waiting.pop(number, None)

@@ -11,8 +11,8 @@ import os
 import signal
 import socket
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -62,23 +62,22 @@ class KnowledgeServer:
 
     async def serve(self, path: Path, stop: asyncio.Event) -> None:
         """Answer at `path` until `stop` is set, then finish what is under way."""
-        listener = listen(path)
-        async with asyncio.TaskGroup() as tasks:
+        with listening_at(path) as listener:
+            async with asyncio.TaskGroup() as tasks:
 
-            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                task = tasks.create_task(self._connection(reader, writer))
-                self._connections.add(task)
-                task.add_done_callback(self._connections.discard)
+                def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                    task = tasks.create_task(self._connection(reader, writer))
+                    self._connections.add(task)
+                    task.add_done_callback(self._connections.discard)
 
-            server = await asyncio.start_unix_server(accept, sock=listener, limit=MAX_REQUEST)
-            log.info("knowledge ready", socket=str(path), model=self._embedder.model)
-            try:
-                await stop.wait()
-            finally:
-                server.close()
-                path.unlink(missing_ok=True)
-                for task in self._connections:
-                    task.cancel()
+                server = await asyncio.start_unix_server(accept, sock=listener, limit=MAX_REQUEST)
+                log.info("knowledge ready", socket=str(path), model=self._embedder.model)
+                try:
+                    await stop.wait()
+                finally:
+                    server.close()
+                    for task in self._connections:
+                        task.cancel()
         log.info("knowledge stopped")
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -92,7 +91,8 @@ class KnowledgeServer:
                     break
                 task = asyncio.create_task(self._respond(line, writer))
                 requests.add(task)
-                task.add_done_callback(lambda done: (requests.discard(done), free.release()))
+                task.add_done_callback(requests.discard)
+                task.add_done_callback(lambda _: free.release())
         except ValueError:
             problem = f"a request is longer than {MAX_REQUEST} bytes"
             await self._write(writer, SearchAnswer(error=ErrorCode.BAD_REQUEST, message=problem))
@@ -174,7 +174,8 @@ class KnowledgeServer:
             pass  # whoever asked has gone
 
 
-def listen(path: Path) -> socket.socket:
+@contextmanager
+def listening_at(path: Path) -> Iterator[socket.socket]:
     """A listening socket at `path` that only this user may open. What a dead process left there is removed."""
     if path.exists():
         if not stat.S_ISSOCK(path.stat().st_mode):
@@ -183,16 +184,21 @@ def listen(path: Path) -> socket.socket:
             if probe.connect_ex(str(path)) == 0:
                 raise SocketTaken(f"A knowledge process answers at {path} already. Stop it, or set another path.")
         path.unlink()
-    listener = socket.socket(socket.AF_UNIX)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    except OSError as error:
-        listener.close()
-        raise SocketTaken(f"No socket can be made at {path}: {error.strerror}. Is its folder there?") from error
-    finally:
-        os.umask(mask)
-    return listener
+    with socket.socket(socket.AF_UNIX) as listener:
+        mask = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        except OSError as error:
+            raise SocketTaken(f"No socket can be made at {path}: {error.strerror}. Is its folder there?") from error
+        finally:
+            os.umask(mask)
+        own = path.stat().st_ino
+        try:
+            yield listener
+        finally:
+            # A successor may have put its own socket there while the last answers went out.
+            if path.exists() and path.stat().st_ino == own:
+                path.unlink()
 
 
 async def run(settings: KnowledgeSettings) -> None:

@@ -43,17 +43,17 @@ total as materialized (
     select greatest(sum(indexed_chunks), 1)::float8 as chunks,
            greatest(sum(indexed_terms), 1)::float8 / greatest(sum(indexed_chunks), 1) as length
     from knowledge_base
-    where project_id = %(project_id)s and id = any(%(base_ids)s)
+    where project_id = %(project_id)s::bigint and id = any(%(base_ids)s::bigint[])
 ),
 dense as materialized (
     select chunk_id, 1 - (embedding <=> %(vector)s::vector) as cosine
     from knowledge_vector
-    where project_id = %(project_id)s and base_id = any(%(base_ids)s) and model = %(model)s
+    where project_id = %(project_id)s::bigint and base_id = any(%(base_ids)s::bigint[]) and model = %(model)s
 ),
 posting as materialized (
     select p.term, p.chunk_id, p.frequency, p.length
     from term join knowledge_posting p
-      on p.project_id = %(project_id)s and p.base_id = any(%(base_ids)s) and p.term = term.term
+      on p.project_id = %(project_id)s::bigint and p.base_id = any(%(base_ids)s::bigint[]) and p.term = term.term
 ),
 weight as materialized (
     select term.term, ln(1 + (total.chunks - count(p.chunk_id) + 0.5) / (count(p.chunk_id) + 0.5)) as idf
@@ -68,21 +68,24 @@ lexical as materialized (
     group by p.chunk_id
 ),
 candidate as (
-    (select chunk_id from dense order by cosine desc, chunk_id limit %(top_k)s)
-    union
-    select chunk_id from lexical
+    -- Grouped, not joined: the planner cannot know how many chunks hold the words, and would join them row by row.
+    select chunk_id, max(cosine) as cosine, max(bm25) as bm25, max(coverage) as coverage
+    from (
+        select chunk_id, cosine, null::float8 as bm25, null::float8 as coverage from dense
+        union all
+        select chunk_id, null, bm25, coverage from lexical
+    ) as found
+    group by chunk_id
 ),
 fused as (
-    select candidate.chunk_id, dense.cosine, lexical.bm25, lexical.coverage,
-           case when dense.cosine is null then 0 when highest = lowest then {DENSE_SHARE}
-                else {DENSE_SHARE} * (dense.cosine - lowest) / (highest - lowest) end
-           + coalesce((1 - {DENSE_SHARE}) * lexical.bm25 / best, 0) as fusion
+    select candidate.*,
+           case when cosine is null then 0 when highest = lowest then {DENSE_SHARE}
+                else {DENSE_SHARE} * (cosine - lowest) / (highest - lowest) end
+           + coalesce((1 - {DENSE_SHARE}) * bm25 / best, 0) as fusion
     from candidate
-    left join dense using (chunk_id)
-    left join lexical using (chunk_id)
     cross join (select min(cosine) as lowest, max(cosine) as highest from dense) as cosines
     cross join (select max(bm25) as best from lexical) as scores
-    order by fusion desc, candidate.chunk_id
+    order by fusion desc, chunk_id
     limit %(top_k)s
 ),
 judged as (
@@ -99,7 +102,7 @@ select judged.chunk_id, chunk.base_id, chunk.content, chunk.heading, document.so
        coalesce(judged.bm25, 0)::float8 as lexical
 from judged
 join knowledge_chunk chunk
-  on chunk.project_id = %(project_id)s and chunk.base_id = any(%(base_ids)s) and chunk.id = judged.chunk_id
+  on chunk.project_id = %(project_id)s::bigint and chunk.base_id = any(%(base_ids)s::bigint[]) and chunk.id = judged.chunk_id
 join knowledge_document document
   on document.project_id = chunk.project_id and document.base_id = chunk.base_id and document.id = chunk.document_id
 order by judged.fusion desc, judged.chunk_id

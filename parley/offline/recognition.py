@@ -1,7 +1,7 @@
 """Speech to text: a bounded pool of decoders, live streams and whole recordings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -123,14 +123,16 @@ class Recognisers:
         self._places = asyncio.Semaphore(most)
         self._idle: list[Decoder] = []
         self._threads = CapacityLimiter(most)
-        self._channel = b""
+        self._channel = b""  # `warm` learns it
 
-    async def warm(self, count: int, sample: Samples) -> None:
-        """Load `count` decoders and let each decode `sample`, so that the first caller waits for nothing."""
-        for _ in range(min(count, self._most)):
+    async def warm(self, count: int, samples: Sequence[Samples]) -> None:
+        """Load `count` decoders; the first decodes `samples` to learn the sound of the voice, the others inherit it."""
+        for index in range(min(count, self._most)):
             decoder = await self.run(Decoder)
-            self._channel = decoder.channel
-            await self.run(partial(_decode, decoder, sample))
+            for sample in samples if index == 0 else samples[-1:]:
+                await self.run(partial(_decode, decoder, sample))
+            if index == 0:
+                self._channel = decoder.channel
             self._idle.append(decoder)
 
     def close(self) -> None:
@@ -154,8 +156,7 @@ class Recognisers:
             ) from error
         try:
             decoder = self._idle.pop() if self._idle else await self.run(Decoder)
-            if self._channel:
-                decoder.channel = self._channel
+            decoder.channel = self._channel
             try:
                 yield decoder
             finally:
@@ -184,7 +185,7 @@ class Recognisers:
 
 def _decode(decoder: Decoder, samples: Samples) -> None:
     decoder.start()
-    decoder.feed(samples.tobytes(), whole=True)
+    decoder.feed(samples.tobytes())
     decoder.end()
 
 

@@ -122,8 +122,7 @@ async def test_a_message_that_cannot_be_understood_is_answered_and_the_socket_st
         "session.updated",
     )
 
-    assert [event["type"] for event in events] == ["session.created", "error", "session.updated"]
-    assert events[1]["error"]["type"] == "invalid_request_error"
+    assert {event["error"]["type"] for event in events if event["type"] == "error"} == {"invalid_request_error"}
     assert events[-1]["session"]["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 90
 
 

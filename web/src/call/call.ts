@@ -43,6 +43,8 @@ export interface CallListener {
 
 /** A persona joins within a second; a busy platform may need several. */
 const ANSWER_WITHIN_MS = 20_000;
+/** The client library alone would try for over a minute. */
+const RECONNECT_WITHIN_MS = 30_000;
 /** A restarted persona is back in a few seconds; after this the call is over. */
 const RETURN_WITHIN_MS = 20_000;
 
@@ -59,7 +61,6 @@ export class Call {
   private readonly meters = new Map<Speaker, LevelMeter>();
   private microphone: LocalAudioTrack | null = null;
   private patience: number | undefined;
-  private leaving: Ending = "lost";
   private over = false;
 
   private constructor(
@@ -117,9 +118,8 @@ export class Call {
   }
 
   async hangUp(why: Ending = "you"): Promise<void> {
-    this.leaving = why;
+    this.finish(why); // at once: telling the server may take long on a broken line
     await this.room.disconnect();
-    this.finish(why);
   }
 
   private async publish(track: MediaStreamTrack): Promise<void> {
@@ -150,10 +150,10 @@ export class Call {
       .on(RoomEvent.AudioPlaybackStatusChanged, () =>
         this.listener.soundIs(this.room.canPlaybackAudio ? "playing" : "blocked"),
       )
-      .on(RoomEvent.Reconnecting, () => this.listener.connectionIs("reconnecting"))
-      .on(RoomEvent.SignalReconnecting, () => this.listener.connectionIs("reconnecting"))
-      .on(RoomEvent.Reconnected, () => this.listener.connectionIs("up"))
-      .on(RoomEvent.Disconnected, (reason) => this.finish(endingOf(reason, this.leaving)));
+      .on(RoomEvent.Reconnecting, () => this.holdOn())
+      .on(RoomEvent.SignalReconnecting, () => this.holdOn())
+      .on(RoomEvent.Reconnected, () => this.goOn())
+      .on(RoomEvent.Disconnected, (reason) => this.finish(endingOf(reason)));
   }
 
   /** Persona lines grow within one stream; each stream of the person's words replaces the one before. */
@@ -196,6 +196,17 @@ export class Call {
     if (!isPersona(left) || this.persona() !== null) return;
     this.listener.personaIs("away");
     this.wait(RETURN_WITHIN_MS, "persona");
+  }
+
+  private holdOn(): void {
+    this.listener.connectionIs("reconnecting");
+    this.wait(RECONNECT_WITHIN_MS, "lost");
+  }
+
+  private goOn(): void {
+    clearTimeout(this.patience);
+    this.listener.connectionIs("up");
+    this.expectPersona();
   }
 
   private wait(milliseconds: number, ending: Ending): void {
@@ -258,10 +269,10 @@ function personaStateOf(attribute: string | undefined): PersonaState {
   }
 }
 
-function endingOf(reason: DisconnectReason | undefined, leaving: Ending): Ending {
+function endingOf(reason: DisconnectReason | undefined): Ending {
   switch (reason) {
     case DisconnectReason.CLIENT_INITIATED:
-      return leaving === "lost" ? "you" : leaving;
+      return "you";
     case DisconnectReason.ROOM_DELETED:
     case DisconnectReason.ROOM_CLOSED:
       return "persona";
@@ -270,6 +281,6 @@ function endingOf(reason: DisconnectReason | undefined, leaving: Ending): Ending
     case DisconnectReason.DUPLICATE_IDENTITY:
       return "elsewhere";
     default:
-      return leaving;
+      return "lost";
   }
 }

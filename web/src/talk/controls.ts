@@ -84,7 +84,7 @@ export class Controls {
     this.waitedFor = state;
     clearInterval(this.countdown);
     this.secondsLeft = state.phase === "failed" ? (state.problem.retryAfterSeconds ?? 0) : 0;
-    const words = state.phase === "ended" ? "Call again" : state.phase === "failed" ? "Try again" : `Call ${persona ?? ""}`.trim();
+    const words = state.phase === "loading" ? "" : state.phase === "ended" ? "Call again" : state.phase === "failed" ? "Try again" : `Call ${persona ?? ""}`.trim();
     const show = (): void => {
       this.call.setAttribute("aria-disabled", String(this.secondsLeft > 0));
       setText(this.callWords, this.secondsLeft > 0 ? `${words} in ${this.secondsLeft} s` : words);

@@ -49,7 +49,7 @@ export class Stage {
       "section",
       { class: "stage", "aria-label": "Call" },
       element("div", { class: "stage__portrait", "aria-hidden": "true" }, ring, element("div", { class: "stage__disc" }, this.initials)),
-      element("div", { class: "stage__words" }, this.name, element("p", { class: "stage__status" }, this.status, this.time)),
+      element("div", { class: "stage__words" }, this.name, element("p", { class: "stage__status" }, this.time, this.status)),
       element(
         "div",
         { class: "ribbon", "aria-hidden": "true" },
