@@ -20,6 +20,7 @@ import numpy.typing as npt
 from openai import AsyncOpenAI, OpenAIError
 
 from knowledge import minilm
+from knowledge.search import clean_query
 
 Vectors = npt.NDArray[np.float32]
 
@@ -44,7 +45,7 @@ class Embedder(Protocol):
         ...
 
     async def embed_query(self, text: str) -> Vectors:
-        """The vector of a question; the same question again costs nothing. Raises `EmbeddingError`."""
+        """The vector of a question, whatever is in it; the same one again costs nothing. Raises `EmbeddingError`."""
         ...
 
     async def close(self) -> None:
@@ -98,6 +99,7 @@ class LocalEmbedder:
         return np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
 
     async def embed_query(self, text: str) -> Vectors:
+        text = clean_query(text)
         vector = self._cache.get(text)
         if vector is None:
             loop = asyncio.get_running_loop()
@@ -159,6 +161,7 @@ class OpenAIEmbedder:
         return np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
 
     async def embed_query(self, text: str) -> Vectors:
+        text = clean_query(text)
         vector = self._cache.get(text)
         if vector is None:
             vector = (await self._request([text]))[0]

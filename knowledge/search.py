@@ -102,7 +102,8 @@ select judged.chunk_id, chunk.base_id, chunk.content, chunk.heading, document.so
        coalesce(judged.bm25, 0)::float8 as lexical
 from judged
 join knowledge_chunk chunk
-  on chunk.project_id = %(project_id)s::bigint and chunk.base_id = any(%(base_ids)s::bigint[]) and chunk.id = judged.chunk_id
+  on chunk.project_id = %(project_id)s::bigint and chunk.base_id = any(%(base_ids)s::bigint[])
+  and chunk.id = judged.chunk_id
 join knowledge_document document
   on document.project_id = chunk.project_id and document.base_id = chunk.base_id and document.id = chunk.document_id
 order by judged.fusion desc, judged.chunk_id
@@ -132,9 +133,9 @@ def clean_query(query: str) -> str:
 def search_parameters(
     query: str, vector: npt.NDArray[np.float32], model: str, base_ids: Sequence[int], project_id: int, top_k: int
 ) -> dict[str, Any]:
-    """What `STATEMENT` asks for; `query` went through `clean_query`, as what `vector` was made of did."""
+    """What `STATEMENT` asks for."""
     return {
-        "query": query,
+        "query": clean_query(query),
         "vector": Vector(vector).to_text(),
         "model": model,
         "base_ids": list(base_ids),

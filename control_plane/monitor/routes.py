@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -46,10 +47,11 @@ async def monitor(socket: WebSocket) -> None:
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if tasks[2] in done:
-            await socket.close(WRONG_KEY, "The API key was revoked")
-        elif tasks[3] in done:
-            await socket.close(FALLEN_BEHIND, "Reading too slowly; subscribe again with `after`")
+        with suppress(RuntimeError, WebSocketDisconnect):  # it may be gone by now
+            if tasks[2] in done:
+                await socket.close(WRONG_KEY, "The API key was revoked")
+            elif tasks[3] in done:
+                await socket.close(FALLEN_BEHIND, "Reading too slowly; subscribe again with `after`")
     finally:
         hub.remove(watcher)
         for task in tasks:

@@ -129,5 +129,5 @@ async def _exchange(service: UplinkService, link: WorkerLink, request: Exchange)
 async def _close(socket: WebSocket, code: int, reason: str) -> None:
     try:
         await socket.close(code, reason)
-    except RuntimeError:  # closed by the other side already
+    except (RuntimeError, WebSocketDisconnect):  # closed by the other side already
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import time
@@ -34,7 +35,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class StackOptions:
-    """How a platform is started. `only` names the parts to start (None: all); `parent` is our own environment."""
+    """How a platform is started. `only` names the parts and steps to start (None: all); `parent` is our own
+    environment, of which the children get what `Services` passes on."""
 
     data_dir: Path
     port: int | None = None
@@ -95,22 +97,19 @@ class Stack:
         """Start everything, each part as soon as what it needs answers; return when all of it does."""
         try:
             await self._start()
-        except* StackError as group:
+        except BaseException as error:
             await self.stop()
-            raise _first(group) from None
-        except* OSError as group:
-            await self.stop()
-            error = _first(group)
-            raise self.directory.unusable(error) from error
-        except* BaseException:
-            await self.stop()
+            cause = _first(error)
+            if isinstance(cause, OSError):
+                raise self.directory.unusable(cause) from error
+            if isinstance(cause, StackError):
+                raise cause from None
             raise
 
     async def _start(self) -> None:
-        if self.options.ready_file is not None:
-            self.options.ready_file.unlink(missing_ok=True)
         self.directory.create()
         self._lock = self.directory.lock()
+        self._remove_ready_file()
         found = await asyncio.to_thread(self._record.end_leftovers)
         if found:
             self._announce(f"ended what a killed run left behind: {', '.join(sorted(found))}")
@@ -131,14 +130,14 @@ class Stack:
         await self._close(self._supervisor.kill)
 
     async def _close(self, end: Callable[[], Any]) -> None:
+        if self._lock is None:
+            return  # the directory is not ours
         self._is_ready = False
-        if self.options.ready_file is not None:
-            self.options.ready_file.unlink(missing_ok=True)
+        self._remove_ready_file()
         await end()
         self._reservations.release_all()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        os.close(self._lock)
+        self._lock = None
 
     def _parts(self) -> list[Child | Step]:
         directory, options = self.directory, self.options
@@ -205,14 +204,21 @@ class Stack:
         self._announce(f"{part.name:<14} ready after {time.monotonic() - began:.1f} s")
         done[part.name].set()
 
+    def _remove_ready_file(self) -> None:
+        path = self.options.ready_file
+        if path is not None:
+            path.unlink(missing_ok=True)
+            if not os.access(path.parent, os.W_OK):
+                raise PermissionError(errno.EACCES, "it is no directory we may write to", str(path.parent))
+
     def _pids_changed(self) -> None:
         if self._is_ready and self.options.ready_file is not None:
             write_whole(self.options.ready_file, json.dumps(self.ready, indent=1) + "\n")
 
 
-def _first(group: BaseExceptionGroup[Any]) -> Any:
-    """Return the first error in a group, however deep."""
-    error: BaseException = group
+def _first(group: BaseException) -> BaseException:
+    """Return the first error in a group, however deep; an error that is no group is itself."""
+    error = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

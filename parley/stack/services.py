@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -126,12 +127,15 @@ class Services:
             name="control_plane",
             command=python("control_plane", "serve"),
             environment=self._environment(
-                self._control_plane(), self._models(), {"PARLEY_HOST": _HOST, "PARLEY_PORT": str(port)}
+                self._control_plane(),
+                self._models(),
+                {"PARLEY_HOST": _HOST, "PARLEY_PORT": str(port), "PARLEY_PUBLIC_URL": self.api_url},
             ),
             ready=answers,
             after=("migrations", "redis", "livekit", "models"),
             start_within=60.0,
             stop_within=4.0,
+            stop_signals=(signal.SIGTERM, signal.SIGINT),  # the second makes uvicorn drop what is still open
         )
 
     def jobs(self) -> Child:
@@ -169,7 +173,7 @@ class Services:
                 },
             ),
             ready=answers,
-            after=("migrations", "control_plane"),
+            after=("migrations",),
             start_within=60.0,
         )
 
@@ -188,6 +192,7 @@ class Services:
                     "PARLEY_KNOWLEDGE_SOCKET": str(self._knowledge_socket),
                     "PARLEY_SPOOL_DIR": str(self.directory.spool),
                     "PARLEY_MAX_CALLS": self.parent.get("PARLEY_MAX_CALLS") or _DEFAULT_CALLS,
+                    "PARLEY_DRAIN_TIMEOUT": "4",
                     "PARLEY_READY_FILE": str(ready_file),
                 },
             ),
@@ -230,6 +235,7 @@ class Services:
             "HOME": self.parent.get("HOME", "/"),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",  # so that a log's last lines are there when a child dies
+            "PYTHONSAFEPATH": "1",  # nothing is imported from the working directory
             "PARLEY_ENVIRONMENT": "development",
         }
         for part in parts:

@@ -103,14 +103,25 @@ class Supervisor:
     async def _spawn(self, kept: _Kept, backoff: Backoff) -> RunningChild:
         kept.running = await RunningChild.spawn(kept.child, kept.log)
         backoff.started()
-        self._record.add(kept.child.name, kept.running.pid, kept.running.started)
-        self._changed()
+        self._write_down(kept)
         return kept.running
 
     def _gone(self, kept: _Kept) -> None:
         kept.running = None
-        self._record.remove(kept.child.name)
-        self._changed()
+        self._write_down(kept)
+
+    def _write_down(self, kept: _Kept) -> None:
+        """Bring the files with the pids up to date. A full disk must not end the supervision."""
+        name, running = kept.child.name, kept.running
+        try:
+            if running is None:
+                self._record.remove(name)
+            else:
+                self._record.add(name, running.pid, running.started)
+            self._changed()
+        except OSError as error:
+            log.warning("pids not written", child=name, error=str(error))
+            self._announce(f"the pid of {name} could not be written down: {error}")
 
     async def _keep(self, kept: _Kept, running: RunningChild, backoff: Backoff) -> None:
         name = kept.child.name

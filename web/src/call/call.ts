@@ -61,6 +61,7 @@ export class Call {
   private readonly meters = new Map<Speaker, LevelMeter>();
   private microphone: LocalAudioTrack | null = null;
   private patience: number | undefined;
+  private reconnecting = false;
   private over = false;
 
   private constructor(
@@ -182,7 +183,7 @@ export class Call {
 
   private look(): void {
     const persona = this.persona();
-    if (persona === null) return;
+    if (persona === null || this.reconnecting) return;
     clearTimeout(this.patience);
     this.listener.personaIs(personaStateOf(persona.attributes["lk.agent.state"]));
   }
@@ -193,20 +194,29 @@ export class Call {
   }
 
   private partWith(left: RemoteParticipant): void {
-    if (!isPersona(left) || this.persona() !== null) return;
-    this.listener.personaIs("away");
-    this.wait(RETURN_WITHIN_MS, "persona");
+    if (!isPersona(left) || this.persona() !== null || this.reconnecting) return;
+    this.missPersona();
   }
 
+  /** Several events tell of one break; the first of them starts the clock. */
   private holdOn(): void {
+    if (this.reconnecting) return;
+    this.reconnecting = true;
     this.listener.connectionIs("reconnecting");
     this.wait(RECONNECT_WITHIN_MS, "lost");
   }
 
   private goOn(): void {
+    this.reconnecting = false;
     clearTimeout(this.patience);
     this.listener.connectionIs("up");
-    this.expectPersona();
+    if (this.persona() === null) this.missPersona();
+    else this.look();
+  }
+
+  private missPersona(): void {
+    this.listener.personaIs("away");
+    this.wait(RETURN_WITHIN_MS, "persona");
   }
 
   private wait(milliseconds: number, ending: Ending): void {

@@ -4,6 +4,7 @@ export interface Wishes {
   readonly embedded: boolean;
   readonly agent: string | null;
   readonly room: string | null;
+  /** Null follows the system. A transparent frame cannot see what lies behind it, so it is light unless told. */
   readonly theme: "light" | "dark" | null;
   /** Whom to tell about the call; null tells nobody. */
   readonly parentOrigin: string | null;
@@ -16,7 +17,7 @@ export function readAddress(search: string, referrer: string): Wishes {
     embedded: query.has("embed"),
     agent: query.get("agent")?.trim() || null,
     room: query.get("room")?.trim() || null,
-    theme: theme === "light" || theme === "dark" ? theme : null,
+    theme: theme === "light" || theme === "dark" ? theme : query.has("embed") && theme !== "auto" ? "light" : null,
     parentOrigin: originOf(query.get("origin")) ?? originOf(referrer),
   };
 }

@@ -181,7 +181,6 @@ export class TalkPage {
     return {
       personaIs: (persona) => this.patch({ persona }),
       connectionIs: (connection) => {
-        if (connection === this.inCall.connection) return;
         this.patch({ connection });
         setText(this.announcer, connection === "up" ? "Connected again" : "Connection lost, reconnecting");
       },

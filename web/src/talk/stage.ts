@@ -75,6 +75,7 @@ export class Stage {
     setText(this.status, statusLine(state, persona ?? "The persona"));
     if (state.phase === "ended") setText(this.time, durationInWords(state.seconds));
     else if (state.phase === "failed" && state.seconds !== null) setText(this.time, durationInWords(state.seconds));
+    else if (state.phase === "connecting") setText(this.time, clock(0));
     else if (state.phase !== "call") setText(this.time, "");
     this.root.dataset["mood"] = state.phase === "call" ? state.persona : state.phase;
     if (state.phase !== "call") this.light(false, false);

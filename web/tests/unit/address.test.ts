@@ -16,3 +16,8 @@ test("agent, room and theme come from the query", () => {
   expect([wishes.agent, wishes.room, wishes.theme, wishes.embedded]).toEqual(["3", "lobby", "dark", false]);
   expect(readAddress("?theme=pink", "").theme).toBeNull();
 });
+
+test("a transparent frame is light unless it is told otherwise", () => {
+  const themeOf = (search: string) => readAddress(search, "").theme;
+  expect([themeOf("?embed"), themeOf("?embed&theme=dark"), themeOf("?embed&theme=auto")]).toEqual(["light", "dark", null]);
+});

@@ -1,0 +1,35 @@
+"""Migrations: they build what the models say, and can be taken back."""
+
+import os
+import subprocess
+import sys
+
+import psycopg
+
+from parley.stack.postgres import EmbeddedPostgres
+from parley.stack.secrets import Secrets
+from tests.support.database import CHECKOUT, Clone
+
+
+def alembic(url: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", "alembic", "-c", str(CHECKOUT / "alembic.ini"), *arguments]
+    environment = {"PARLEY_DATABASE_URL": url, "PATH": os.environ["PATH"]}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_models_and_migrations_agree(clone: Clone) -> None:
+    alembic(clone.owner, "check")
+
+
+def test_every_migration_can_be_taken_back_and_made_again(
+    clone: Clone, postgres: tuple[EmbeddedPostgres, Secrets]
+) -> None:
+    alembic(clone.owner, "downgrade", "base")
+    with psycopg.connect(clone.owner) as connection:
+        left = connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'public'"
+        ).fetchall()
+    assert left == [("alembic_version",)]
+    alembic(clone.owner, "upgrade", "head")
+    alembic(clone.owner, "check")

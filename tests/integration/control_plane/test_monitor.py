@@ -1,0 +1,138 @@
+"""The monitor socket: keys, channels, order, resuming."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.platform import Platform, Tenant
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def monitor(platform: Platform, key: str) -> AsyncIterator[ClientConnection]:
+    url = platform.url.replace("http", "ws") + f"/ws/monitor?api_key={key}"
+    async with connect(url, proxy=None) as socket:
+        yield socket
+
+
+async def hear(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    async with asyncio.timeout(5):
+        while True:
+            message: dict[str, Any] = json.loads(await socket.recv())
+            if message["type"] == kind:
+                return message
+
+
+async def subscribe(socket: ClientConnection, channel: str, **more: Any) -> None:
+    await socket.send(json.dumps({"action": "subscribe", "channel": channel, **more}))
+    await hear(socket, "subscribed")
+
+
+async def talk(tenant: Tenant, room: str, *lines: str) -> None:
+    await tenant.http.post("/sessions", json={"room_name": room})
+    for line in lines:
+        await tenant.http.post(f"/sessions/{room}/transcript", json={"speaker": "user", "content": line})
+
+
+async def closed_with(socket: ClientConnection) -> int:
+    async with asyncio.timeout(5):
+        try:
+            while True:
+                await socket.recv()
+        except ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            return closed.rcvd.code
+
+
+async def test_a_wrong_key_is_closed_with_4001(platform: Platform) -> None:
+    async with monitor(platform, "pk_wrong") as socket:
+        assert await closed_with(socket) == 4001
+
+
+async def test_a_spoken_line_is_shown_with_both_names_of_its_room(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with platform.jobs(), monitor(platform, tenant.key) as socket:
+        await subscribe(socket, "room:r")
+        await talk(tenant, "r", "Hello")
+        message = await hear(socket, "transcript.new")
+    assert message["channel"] == "room:r"
+    data = message["data"]
+    assert (data["room_name"], data["full_room_name"]) == ("r", "proj_r")
+    assert (data["speaker"], data["content"], data["is_final"]) == ("user", "Hello", True)
+    assert isinstance(message["id"], int)
+
+
+async def test_another_projects_lines_are_never_shown(platform: Platform) -> None:
+    mine, theirs = await platform.tenant("mine"), await platform.tenant("theirs")
+    async with platform.jobs(), monitor(platform, mine.key) as socket:
+        for channel in ("rooms", "sessions", "room:theirs_r", "room:r"):
+            await subscribe(socket, channel)
+        await talk(theirs, "r", "secret canary")
+        await talk(mine, "r", "mine")
+        texts = [await hear(socket, "transcript.new")]
+    assert [message["data"]["content"] for message in texts] == ["mine"]
+
+
+async def test_resuming_shows_everything_after_an_id_once_and_in_order(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with platform.jobs():
+        async with monitor(platform, tenant.key) as first:
+            await subscribe(first, "rooms")
+            await talk(tenant, "r", "0")
+            last = (await hear(first, "transcript.new"))["id"]
+        stop = asyncio.Event()
+
+        async def keep_talking() -> int:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                await tenant.http.post("/sessions/r/transcript", json={"speaker": "user", "content": str(number)})
+            return number
+
+        talking = asyncio.create_task(keep_talking())
+        seen: list[int] = []
+        async with monitor(platform, tenant.key) as second:
+            await subscribe(second, "rooms", after=last)
+            while len(seen) < 30:
+                seen.append(int((await hear(second, "transcript.new"))["data"]["content"]))
+            stop.set()
+            spoken = await talking
+            while seen[-1] < spoken:
+                seen.append(int((await hear(second, "transcript.new"))["data"]["content"]))
+    assert seen == list(range(1, spoken + 1))
+
+
+async def test_a_revoked_key_closes_its_socket_within_a_second(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = (await tenant.http.post("/api-keys", json={"label": "short"})).json()["api_key"]
+    async with monitor(platform, made["key"]) as socket:
+        await subscribe(socket, "rooms")
+        await tenant.http.delete(f"/api-keys/{made['id']}")
+        began = asyncio.get_running_loop().time()
+        assert await closed_with(socket) == 4001
+        assert asyncio.get_running_loop().time() - began < 1.5
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "{",
+        "[]",
+        '{"action":"dance"}',
+        '{"action":"subscribe","channel":"room:a b"}',
+        '{"action":"subscribe","channel":"rooms","after":"x"}',
+    ],
+)
+async def test_a_wrong_message_is_answered_and_the_socket_stays(platform: Platform, message: str) -> None:
+    tenant = await platform.tenant()
+    async with monitor(platform, tenant.key) as socket:
+        await socket.send(message)
+        assert (await hear(socket, "error"))["code"] == "INVALID_REQUEST"
+        await subscribe(socket, "rooms")

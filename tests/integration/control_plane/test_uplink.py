@@ -1,0 +1,210 @@
+"""The uplink as a worker uses it: tickets, reports, repeats, leases, loss."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from sqlmodel import col, select, update
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from agents.contract import PersonaJob
+from control_plane.events.models import Event
+from control_plane.sessions.models import Session, SessionJob, Slot, Worker
+from control_plane.sessions.watch import sweep
+from tests.support.platform import WORKER_TOKEN, Platform, Tenant
+
+pytestmark = pytest.mark.anyio
+
+PERSONA = {"name": "Receptionist", "instructions": "You help {{who}}.", "greeting": "Hello {{who}}."}
+
+
+class FakeWorker:
+    """Speaks the uplink's protocol."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    async def say(self, **message: Any) -> None:
+        await self.socket.send(json.dumps(message))
+
+    async def hear(self, kind: str) -> dict[str, Any]:
+        async with asyncio.timeout(5):
+            while True:
+                message: dict[str, Any] = json.loads(await self.socket.recv())
+                if message["type"] == kind:
+                    return message
+
+    async def exchange(self, ticket: str, *, job_id: str = "AJ_1", room: str = "proj_r") -> dict[str, Any]:
+        await self.say(type="exchange", ticket=ticket, job_id=job_id, room_name=room)
+        return await self.hear("exchanged")
+
+    async def report(self, job: PersonaJob, sequence: int, **report: Any) -> dict[str, Any]:
+        await self.say(
+            type="report",
+            session_id=job.session_id,
+            epoch=job.epoch,
+            sequence=sequence,
+            capability=job.capability,
+            report={"at": datetime.now(UTC).isoformat()} | report,
+        )
+        return await self.hear("verdict")
+
+
+@asynccontextmanager
+async def worker(platform: Platform, *, token: str = WORKER_TOKEN, name: str = "w1") -> AsyncIterator[FakeWorker]:
+    url = platform.url.replace("http", "ws") + "/uplink"
+    async with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, proxy=None) as socket:
+        fake = FakeWorker(socket)
+        await fake.say(type="hello", worker_id=name, capacity=10)
+        await fake.hear("welcome")
+        yield fake
+
+
+async def ticket_of(tenant: Tenant, room: str = "r") -> str:
+    """A ticket as it comes to a worker, in a caller's token."""
+    if not (await tenant.http.get("/agents")).json()["agents"]:
+        await tenant.http.post("/agents", json=PERSONA)
+    body = {"identity": "caller", "room": room, "variables": {"who": "Ada"}}
+    token = (await tenant.http.post("/token", json=body)).json()["token"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return str(json.loads(claims["roomConfig"]["agents"][0]["metadata"])["ticket"])
+
+
+async def open_call(platform: Platform, tenant: Tenant, fake: FakeWorker) -> PersonaJob:
+    """A session that has started."""
+    job = PersonaJob.model_validate((await fake.exchange(await ticket_of(tenant)))["job"])
+    assert (await fake.report(job, 1, type="call.started.v1"))["refused"] is None
+    return job
+
+
+async def facts(platform: Platform) -> list[str]:
+    async with platform.database.platform() as db:
+        return list((await db.exec(select(Event.type).order_by(col(Event.id)))).all())
+
+
+async def connected(platform: Platform) -> bool:
+    async with platform.database.platform() as db:
+        return (await db.exec(select(Worker.connected))).one()
+
+
+async def test_a_wrong_worker_token_opens_nothing(platform: Platform) -> None:
+    with pytest.raises(ConnectionClosed) as closed:
+        async with worker(platform, token="wrong"):
+            pass
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4001
+
+
+async def test_a_ticket_becomes_a_job_with_all_a_call_needs(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = PersonaJob.model_validate((await fake.exchange(await ticket_of(tenant)))["job"])
+    assert (job.instructions, job.greeting) == ("You help Ada.", "Hello Ada.")
+    assert (job.room_name, job.identity, job.epoch) == ("proj_r", "agent-" + str(job.persona_id), 1)
+
+
+async def test_the_same_job_gets_the_same_session_again(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        ticket = await ticket_of(tenant)
+        first, second = await fake.exchange(ticket), await fake.exchange(ticket)
+    assert first["job"]["session_id"] == second["job"]["session_id"]
+    assert first["job"]["epoch"] == second["job"]["epoch"] == 1
+
+
+async def test_tickets_that_open_nothing_are_refused_by_word(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        ticket = await ticket_of(tenant)
+        assert (await fake.exchange("tk_wrong.1"))["refused"]
+        assert (await fake.exchange("nonsense"))["refused"]
+        assert (await fake.exchange(ticket, room="proj_other"))["refused"]
+        async with platform.database.platform() as db:
+            await db.exec(update(Slot).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+        assert "expired" in (await fake.exchange(ticket))["refused"]
+
+
+async def test_a_line_reported_twice_is_kept_once(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = await open_call(platform, tenant, fake)
+        line = {"type": "line.spoken.v1", "speaker": "user", "text": "Hello\x00 there", "timestamp_ms": 1200}
+        for _ in range(3):
+            assert (await fake.report(job, 2, **line))["refused"] is None
+    transcript = (await tenant.http.get(f"/sessions/{job.session_id}/transcript")).json()["transcripts"]
+    assert [(entry["speaker"], entry["content"]) for entry in transcript] == [("user", "Hello there")]
+    assert (await facts(platform)).count("transcript.line") == 1
+
+
+async def test_a_report_with_another_calls_capability_is_refused(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = await open_call(platform, tenant, fake)
+        forged = job.model_copy(update={"session_id": job.session_id + 1})
+        verdict = await fake.report(forged, 2, type="call.ended.v1", reason="api", duration_ms=1)
+        unknown = await fake.report(job, 3, type="line.whistled.v9")
+    assert verdict["refused"]
+    assert unknown["refused"]
+    assert (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]["status"] == "active"
+
+
+async def test_the_end_of_a_call_completes_its_session_and_frees_its_place(platform: Platform) -> None:
+    tenant = await platform.tenant(plan="free")
+    async with worker(platform) as fake:
+        job = await open_call(platform, tenant, fake)
+        await fake.report(job, 2, type="call.ended.v1", reason="caller_left", duration_ms=5000)
+        await fake.report(job, 2, type="call.ended.v1", reason="caller_left", duration_ms=5000)
+    session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
+    assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "ok", "caller_left")
+    async with platform.database.platform() as db:
+        assert (await db.exec(select(Slot))).all() == []
+    told = await facts(platform)
+    assert (told.count("session.started"), told.count("session.ended")) == (1, 1)
+
+
+async def test_a_call_whose_worker_disappears_fails_and_does_not_stay_active(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = await open_call(platform, tenant, fake)
+    async with asyncio.timeout(5):
+        while platform.app.state.hub.find("w1") is not None or await connected(platform):
+            await asyncio.sleep(0.01)
+    async with platform.database.platform() as db:  # the seconds of grace after the lost uplink have passed
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        await db.exec(update(SessionJob).values(lease_until=past))
+    assert await sweep(platform.database, platform.app.state.clock) == 1
+    session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
+    assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "failed", "worker_lost")
+    assert (await facts(platform))[-2:] == ["session.ended", "session.failed"]
+
+
+async def test_a_worker_that_comes_back_keeps_its_calls(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        await open_call(platform, tenant, fake)
+    async with worker(platform) as fake:
+        await fake.say(type="heartbeat", calls=["AJ_1"])
+        await fake.exchange("tk_nothing.1", job_id="AJ_2")  # answered after the heartbeat
+        assert await sweep(platform.database, platform.app.state.clock) == 0
+    async with platform.database.platform() as db:
+        lease = (await db.exec(select(SessionJob.lease_until))).one()
+    assert lease > datetime.now(UTC)
+
+
+async def test_a_session_ended_by_the_api_ends_its_call(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = await open_call(platform, tenant, fake)
+        assert (await tenant.http.post("/sessions/r/end")).status_code == 200
+        command = await fake.hear("command")
+        assert (command["action"], command["job_id"]) == ("end", "AJ_1")
+        await fake.say(type="heartbeat", calls=["AJ_1"])  # and again, for a worker that missed it
+        assert (await fake.hear("command"))["job_id"] == "AJ_1"
+    async with platform.database.platform() as db:
+        assert (await db.exec(select(Session.end_reason).where(Session.id == job.session_id))).one() == "api"

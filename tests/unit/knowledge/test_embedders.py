@@ -1,0 +1,105 @@
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import numpy as np
+import pytest
+
+from knowledge.embedders import EmbeddingError, LocalEmbedder, OpenAIEmbedder, QueryCache, build_embedder
+
+
+class CountingEncoder:
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def encode(self, texts):
+        self.calls.append(list(texts))
+        return np.array([[len(text), 1.0] for text in texts], np.float32)
+
+
+@pytest.mark.anyio
+async def test_the_same_question_is_embedded_once():
+    encoder = CountingEncoder()
+    embedder = LocalEmbedder(encoder, model="counting", dimensions=2)
+    first = await embedder.embed_query("hours?")
+    again = await embedder.embed_query("hours?")
+    await embedder.close()
+    assert (first == again).all()
+    assert encoder.calls == [["hours?"]]
+
+
+@pytest.mark.anyio
+async def test_many_texts_are_embedded_in_order_in_bounded_batches():
+    encoder = CountingEncoder()
+    embedder = LocalEmbedder(encoder, model="counting", dimensions=2)
+    vectors = await embedder.embed(["x" * number for number in range(150)])
+    nothing = await embedder.embed([])
+    await embedder.close()
+    assert vectors[:, 0].tolist() == list(range(150))
+    assert max(map(len, encoder.calls)) == 64
+    assert nothing.shape == (0, 2)
+
+
+def test_the_cache_forgets_what_was_longest_unused():
+    cache = QueryCache(2)
+    for name in ("a", "b"):
+        cache.put(name, np.zeros(1, np.float32))
+    cache.get("a")
+    cache.put("c", np.zeros(1, np.float32))
+    assert cache.get("b") is None
+    assert cache.get("a") is not None
+
+
+@pytest.mark.parametrize("name", ["", "word2vec", "openai", "openai:", "minilm:small"])
+def test_an_unknown_embedder_is_refused_with_the_known_ones(name):
+    with pytest.raises(ValueError, match="minilm, sentence-transformers:NAME or openai:MODEL"):
+        build_embedder(name)
+
+
+@pytest.fixture
+def embeddings_server() -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            texts = body["input"]
+            if body["model"] == "short":
+                texts = texts[1:]
+            data = [{"object": "embedding", "index": row, "embedding": [3.0, 4.0 + row]} for row in range(len(texts))]
+            answer = json.dumps({"object": "list", "model": body["model"], "data": data[::-1], "usage": {}}).encode()
+            self.send_response(404 if body["model"] == "missing" else 200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.anyio
+async def test_an_openai_compatible_server_gives_unit_vectors_of_its_own_dimension(embeddings_server):
+    embedder = build_embedder("openai:any", base_url=embeddings_server, api_key="key")
+    vectors = await embedder.embed(["one", ""])
+    query = await embedder.embed_query("one")
+    await embedder.close()
+    assert embedder.dimensions == 2
+    assert vectors[0].tolist() == pytest.approx([0.6, 0.8])
+    assert query.tolist() == pytest.approx([0.6, 0.8])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("model", ["short", "missing"])
+async def test_a_server_that_answers_nonsense_is_an_embedding_error(embeddings_server, model):
+    embedder = OpenAIEmbedder(model, base_url=embeddings_server, api_key="key")
+    with pytest.raises(EmbeddingError, match=model):
+        await embedder.embed(["one", "two"])
+    await embedder.close()
