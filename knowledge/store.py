@@ -59,6 +59,7 @@ set chunk_count = counted.chunks, total_chars = counted.characters,
     indexed_chunks = counted.active, indexed_terms = counted.terms,
     indexing_status = case when indexing_status = 'indexing' and not :finished then indexing_status
                            when counted.chunks > 0 then 'ready' else 'empty' end,
+    progress = case when :finished then 0 else progress end,
     last_indexed_at = now()
 from (
     select count(*) as chunks, coalesce(sum(length(content)), 0) as characters,

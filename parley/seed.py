@@ -31,6 +31,8 @@ from knowledge.embedders import build_embedder
 from knowledge.ingest import cut_file, embed_document
 from knowledge.store import KnowledgeStore
 
+_DRAW = text("select max(nextval(pg_get_serial_sequence(:table, 'id'))) from generate_series(1, :numbers)")
+
 DEMO = resources.files("parley") / "demo"
 FIXED_TABLES = ("account", "project", "persona", "knowledge_base", "session")
 FIRST_FREE = 1000
@@ -67,7 +69,7 @@ async def seed(settings: Settings, wanted: SeedSettings) -> dict[str, Any]:
 
 
 async def _fill(db: Db, settings: Settings, wanted: SeedSettings) -> Project:
-    demo = tomllib.loads((DEMO / "script.toml").read_text())
+    persona = tomllib.loads((DEMO / "persona.toml").read_text())
     account = Account(id=1, email=wanted.account_email, name="Demo", plan="professional")
     db.add(account)
     await db.flush()
@@ -75,12 +77,12 @@ async def _fill(db: Db, settings: Settings, wanted: SeedSettings) -> Project:
     db.add(project)
     await db.flush()
     await _knowledge(db, settings)
-    persona = demo["persona"]
     db.add(Persona(id=1, project_id=1, knowledge_base_ids=[1], **persona))
     await db.flush()
     await _session(db, persona["name"])
     for table in FIXED_TABLES:
-        await db.execute(text(f"select setval(pg_get_serial_sequence('{table}', 'id'), {FIRST_FREE}, false)"))
+        # Drawing numbers is what the role may; setting a sequence is the owner's.
+        await db.execute(_DRAW, {"table": table, "numbers": FIRST_FREE - 1})
     return project
 
 

@@ -104,6 +104,20 @@ class DataDirectory:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         return descriptor
 
+    def is_claimed(self) -> bool:
+        """Tell whether a platform runs on the directory."""
+        try:
+            descriptor = os.open(self.root / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
     def unusable(self, error: OSError) -> DirectoryUnusable:
         """Tell a failure of the file system in our words."""
         path = error.filename or self.root

@@ -7,11 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from parley.stack.platform import Stack
-
-log = structlog.get_logger()
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _Signals = asyncio.Queue[signal.Signals]
@@ -40,7 +36,13 @@ async def run_in_foreground(stack: Stack, activity: Activity = wait_forever) -> 
         try:
             return await _until_signal(_start_and_act(stack, activity), signals, stack)
         finally:
-            await _until_signal(stack.stop(), signals, stack)
+            stopping = asyncio.create_task(stack.stop())
+            if not await _is_done_before_signal(stopping, signals):
+                stopping.cancel()
+                await asyncio.wait({stopping})
+                await stack.kill()
+            else:
+                stopping.result()
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
@@ -65,7 +67,7 @@ async def _until_signal(work: Coroutine[Any, Any, int | None], signals: _Signals
         await asyncio.wait({task})
         await stack.kill()
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.warning("ended by a signal", error=repr(error))
+        stack.announce(f"while ending: {error}")
     return 0
 
 

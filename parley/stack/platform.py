@@ -58,7 +58,7 @@ class Stack:
     def __init__(self, options: StackOptions, announce: Callable[[str], None] = _log_line) -> None:
         self.options = options
         self.directory = DataDirectory(options.data_dir.absolute())
-        self._announce = announce
+        self.announce = announce
         self._record = RunRecord(self.directory.run / "processes.json")
         self._supervisor = Supervisor(
             log_dir=self.directory.logs, record=self._record, announce=announce, changed=self._pids_changed
@@ -112,7 +112,7 @@ class Stack:
         self._remove_ready_file()
         found = await asyncio.to_thread(self._record.end_leftovers)
         if found:
-            self._announce(f"ended what a killed run left behind: {', '.join(sorted(found))}")
+            self.announce(f"ended what a killed run left behind: {', '.join(sorted(found))}")
         parts = self._parts()
         done = {part.name: asyncio.Event() for part in parts}
         async with asyncio.TaskGroup() as group:
@@ -201,7 +201,7 @@ class Stack:
             await self._supervisor.start(part)
         else:
             await part.run()
-        self._announce(f"{part.name:<14} ready after {time.monotonic() - began:.1f} s")
+        self.announce(f"{part.name:<14} ready after {time.monotonic() - began:.1f} s")
         done[part.name].set()
 
     def _remove_ready_file(self) -> None:

@@ -7,15 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import structlog
-
 from parley.stack.backoff import Backoff
 from parley.stack.children import Child, RunningChild, describe_status
 from parley.stack.errors import ChildFailed
 from parley.stack.files import BoundedLog
 from parley.stack.records import RunRecord
-
-log = structlog.get_logger()
 
 _TRIM_LOGS_EVERY = 30.0
 
@@ -120,7 +116,6 @@ class Supervisor:
                 self._record.add(name, running.pid, running.started)
             self._changed()
         except OSError as error:
-            log.warning("pids not written", child=name, error=str(error))
             self._announce(f"the pid of {name} could not be written down: {error}")
 
     async def _keep(self, kept: _Kept, running: RunningChild, backoff: Backoff) -> None:
@@ -129,7 +124,6 @@ class Supervisor:
             await running.ended()
             how = describe_status(running.status)
             wait = backoff.died()
-            log.warning("child ended", child=name, pid=running.pid, status=running.status, wait=wait)
             if wait:
                 self._announce(f"{name} {how}: starting it again in {wait:g} s (log: {kept.log.path})")
                 self._gone(kept)
@@ -145,7 +139,6 @@ class Supervisor:
         try:
             running = await self._spawn(kept, backoff)
         except Exception as error:  # whatever was in the way (no space, no memory) may be gone at the next try
-            log.exception("child not started", child=name)
             self._announce(f"{name} could not be started: {error}")
             self._gone(kept)
             return last
@@ -176,4 +169,4 @@ class Supervisor:
                 try:
                     await asyncio.to_thread(kept.log.trim)
                 except OSError as error:
-                    log.warning("log not trimmed", child=kept.child.name, error=str(error))
+                    self._announce(f"{kept.log.path} could not be trimmed: {error}")

@@ -53,12 +53,15 @@ export function watch(options) {
       ask({ ...constraints, audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
   }
 
+  const heard = new Set();
   const Peer = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Peer {
     constructor(...given) {
       super(...given);
       this.addEventListener("track", ({ track }) => {
-        if (track.kind !== "audio") return;
+        // Told again at each renegotiation; counted once.
+        if (track.kind !== "audio" || heard.has(track.id)) return;
+        heard.add(track.id);
         const context = new AudioContext();
         const analyser = context.createAnalyser();
         const samples = new Float32Array(analyser.fftSize);

@@ -84,7 +84,7 @@ export class Controls {
     this.waitedFor = state;
     clearInterval(this.countdown);
     this.secondsLeft = state.phase === "failed" ? (state.problem.retryAfterSeconds ?? 0) : 0;
-    const words = state.phase === "loading" ? "" : state.phase === "ended" ? "Call again" : state.phase === "failed" ? "Try again" : `Call ${persona ?? ""}`.trim();
+    const words = callWordsOf(state, persona);
     const show = (): void => {
       this.call.setAttribute("aria-disabled", String(this.secondsLeft > 0));
       setText(this.callWords, this.secondsLeft > 0 ? `${words} in ${this.secondsLeft} s` : words);
@@ -101,6 +101,19 @@ export class Controls {
 
 function button(classes: string, ...children: Node[]): HTMLButtonElement {
   return element("button", { class: `button ${classes}`, type: "button" }, ...children);
+}
+
+function callWordsOf(state: TalkState, persona: string | null): string {
+  switch (state.phase) {
+    case "loading":
+      return "";
+    case "ended":
+      return "Call again";
+    case "failed":
+      return state.seconds === null ? "Try again" : "Call again";
+    default:
+      return `Call ${persona ?? ""}`.trim();
+  }
 }
 
 function isWaiting(state: TalkState): boolean {

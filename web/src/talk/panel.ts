@@ -189,7 +189,7 @@ function noticeOf(state: TalkState, persona: string): Notice | null {
   const light = { grave: false, icon: "alert" } as const;
   if (state.leaving) return { ...light, icon: "phone", title: "Press Escape once more to hang up", why: "", mend: "" };
   if (state.connection === "reconnecting") {
-    return { ...light, title: "Reconnecting", why: "Your network broke for a moment.", mend: "Stay on the line; nothing is lost." };
+    return { ...light, title: "Reconnecting", why: "Your network broke for a moment.", mend: "Stay on the line." };
   }
   if (state.persona === "away") {
     return { ...light, title: `${persona} dropped out`, why: "", mend: "Stay on the line; they should be back in a few seconds." };

@@ -77,7 +77,7 @@ export class Stage {
     else if (state.phase === "failed" && state.seconds !== null) setText(this.time, durationInWords(state.seconds));
     else if (state.phase === "connecting") setText(this.time, clock(0));
     else if (state.phase !== "call") setText(this.time, "");
-    this.root.dataset["mood"] = state.phase === "call" ? state.persona : state.phase;
+    this.root.dataset["mood"] = state.phase === "call" && state.connection === "up" ? state.persona : state.phase;
     if (state.phase !== "call") this.light(false, false);
     this.root.classList.toggle("stage--silent", this.ribbon.isEmpty && state.phase !== "call" && state.phase !== "connecting");
     this.refresh();

@@ -1,0 +1,209 @@
+"""The command `parley`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from parley.stack.directories import default_data_dir
+from parley.stack.doctor import Verdict, examine
+from parley.stack.errors import StackError
+from parley.stack.foreground import Activity, run_in_foreground
+from parley.stack.platform import Stack, StackOptions
+from parley.stack.services import python
+
+PARTS_ONE_CAN_DO_WITHOUT = {"sip", "egress"}
+_COLOURS = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.BAD: "red"}
+
+app = typer.Typer(
+    name="parley",
+    help="Voice agents on your own machines. `parley demo` shows it; `parley up` runs it on one machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", help="Where all data is kept. Default: `$PARLEY_DATA`, else a system folder."
+    ),
+]
+ReadyOption = Annotated[
+    Path | None,
+    typer.Option("--ready", metavar="FILE", help="Written when everything answers: addresses, keys, pids (JSON)."),
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option("--port", metavar="N", min=1, max=65535, help="Port of the API, or the next free one after it."),
+]
+WithoutOption = Annotated[
+    str, typer.Option("--without", metavar="PARTS", help="Do not start these: `sip,egress`, or one of them.")
+]
+
+
+@app.command()
+def up(
+    data: DataOption = None, ready: ReadyOption = None, port: PortOption = None, without: WithoutOption = ""
+) -> None:
+    """Run the whole platform on this machine, until Ctrl-C.
+
+    PostgreSQL, Redis, livekit-server, offline models, control plane and worker are started as children of this
+    command and started again when they die. The same directory starts again with all its data.
+    """
+    _check_parts(without)
+    _run(_options(data, ready, port), _show_what_to_try)
+
+
+@app.command()
+def demo(
+    data: DataOption = None,
+    ready: ReadyOption = None,
+    port: PortOption = None,
+    once: Annotated[bool, typer.Option("--once", envvar="ONCE", help="Leave after the conversation.")] = False,
+) -> None:
+    """Start the platform and listen to a scripted caller who talks to a persona.
+
+    With --once the status is 0 only if the caller was heard and got the right answers.
+    """
+    options = _options(data, ready, port)
+
+    async def talk(stack: Stack) -> int | None:
+        status = await _scripted_caller(options)
+        if once or status != 0:
+            return status
+        return await _show_what_to_try(stack)
+
+    _run(options, talk)
+
+
+@app.command()
+def serve() -> None:
+    """Run one control plane: the API, monitor sockets, the workers' uplink. Settings by environment."""
+    _become("control_plane", "serve")
+
+
+@app.command()
+def jobs() -> None:
+    """Run one process of background work: events in order, supervision of calls, jobs. Settings by environment."""
+    _become("control_plane", "jobs")
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker, which answers calls. Settings by environment."""
+    _become("agents")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database in `PARLEY_DATABASE_URL` (as its owner) to this version."""
+    _become("control_plane", "migrate")
+
+
+@app.command()
+def doctor(data: DataOption = None) -> None:
+    """Tell what is missing or wrong on this machine, each with its mend. Status 1 when something is."""
+    table = Table("what", "found", "mend", box=None, pad_edge=False)
+    findings = examine(data or default_data_dir())
+    for finding in findings:
+        style = _COLOURS[finding.verdict]
+        table.add_row(Text(finding.what, style=style), Text(finding.found), Text(finding.mend))
+    console.print(table)
+    if any(finding.verdict is Verdict.BAD for finding in findings):
+        raise typer.Exit(1)
+
+
+def _options(data: Path | None, ready: Path | None, port: int | None) -> StackOptions:
+    directory = (data or default_data_dir()).expanduser().absolute()
+    return StackOptions(
+        data_dir=directory,
+        port=port,
+        ready_file=(ready or directory / "ready.json").expanduser().absolute(),
+    )
+
+
+def _check_parts(without: str) -> None:
+    unknown = {part.strip() for part in without.split(",") if part.strip()} - PARTS_ONE_CAN_DO_WITHOUT
+    if unknown:
+        known = ", ".join(sorted(PARTS_ONE_CAN_DO_WITHOUT))
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: only {known} can be left out", param_hint="--without")
+
+
+def _run(options: StackOptions, activity: Activity) -> NoReturn:
+    stack = Stack(options, announce=_announcer())
+    console.print(f"Starting Parley in {options.data_dir}")
+    try:
+        status = asyncio.run(run_in_foreground(stack, activity))
+    except StackError as error:
+        errors.print(Text(f"parley: {error}"), soft_wrap=True)
+        for line in error.log_lines:
+            errors.print(Text(f"  | {line}", style="dim"), soft_wrap=True)
+        raise SystemExit(1) from None
+    raise SystemExit(status)
+
+
+def _announcer() -> Callable[[str], None]:
+    began = time.monotonic()
+
+    def announce(sentence: str) -> None:
+        console.print(Text.assemble((f"{time.monotonic() - began:7.1f} s  ", "dim"), sentence), soft_wrap=True)
+
+    return announce
+
+
+async def _show_what_to_try(stack: Stack) -> int | None:
+    ready = stack.ready
+    lines = [
+        "",
+        "Parley answers.",
+        f"  talk to a persona   {ready['api_url']}/talk",
+        f"  API                 {ready['api_url']}/api/v1  (documentation: {ready['api_url']}/docs)",
+        f"  API key             {ready['api_key']}",
+        f"  LiveKit             {ready['livekit_url']}",
+        f"  logs                {ready['log_dir']}",
+        f"  try                 curl -H 'X-API-Key: {ready['api_key']}' {ready['api_url']}/api/v1/agents",
+        "",
+        "Ctrl-C stops it.",
+    ]
+    console.print(Text("\n".join(lines)), soft_wrap=True)
+    return None
+
+
+async def _scripted_caller(options: StackOptions) -> int:
+    """Run the scripted caller, its output ours; return its status."""
+    process = await asyncio.create_subprocess_exec(*python("parley.demo", "--ready", str(options.ready_file)))
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), timeout=3.0)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+def _become(module: str, *arguments: str) -> NoReturn:
+    """Turn this process into another command of Parley: its signals and its status are that command's own."""
+    try:
+        command = python(module, *arguments)
+    except StackError as error:
+        errors.print(Text(f"parley: {error}"), soft_wrap=True)
+        raise SystemExit(1) from None
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606 - a fixed list, no shell

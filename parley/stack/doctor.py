@@ -1,0 +1,198 @@
+"""`parley doctor`: what is missing or wrong on this machine, each with its mend."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from ctypes.util import find_library
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from parley.stack.children import setpriv_program
+from parley.stack.directories import LEAST_FREE_BYTES, DataDirectory
+from parley.stack.errors import StackError
+from parley.stack.livekit import VERSION as LIVEKIT_VERSION
+from parley.stack.livekit import livekit_program
+from parley.stack.ports import WISHES, is_free
+from parley.stack.postgres import MAJOR_VERSION, binaries
+from parley.stack.records import RunRecord
+from parley.stack.redis import redis_program
+
+LEAST_PYTHON, LEAST_GO, LEAST_NODE = (3, 11), (1, 26), (20, 0)
+_SETUP = "Run `make setup`"
+
+
+class Verdict(StrEnum):
+    """What a finding means for `parley up`."""
+
+    GOOD = "good"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    verdict: Verdict
+    found: str
+    mend: str = ""
+
+
+def examine(data_dir: Path) -> list[Finding]:
+    """Look at everything `parley up`, set-up and the tests need. Changes nothing; ends within seconds."""
+    directory = DataDirectory(data_dir.expanduser().absolute())
+    return [
+        _python(),
+        _tool("go", ["version"], LEAST_GO, "builds livekit-server"),
+        _tool("node", ["--version"], LEAST_NODE, "builds the pages"),
+        _livekit(),
+        _program("redis-server", redis_program),
+        _program("setpriv", setpriv_program),
+        _flite(),
+        _postgres(),
+        _chromium(),
+        _space(directory),
+        _database_version(directory),
+        _leftovers(directory),
+        _ports(),
+    ]
+
+
+def _python() -> Finding:
+    good = sys.version_info >= LEAST_PYTHON
+    return Finding(
+        "python",
+        Verdict.GOOD if good else Verdict.BAD,
+        platform.python_version(),
+        "" if good else f"Install Python {_dotted(LEAST_PYTHON)} or newer and run `make setup` with it",
+    )
+
+
+def _tool(name: str, arguments: Sequence[str], least: tuple[int, int], purpose: str) -> Finding:
+    found = _version_of([name, *arguments])
+    if found is None:
+        return Finding(name, Verdict.NOTE, "missing", f"It {purpose} at set-up: install {_dotted(least)} or newer")
+    if found < least:
+        return Finding(name, Verdict.NOTE, _dotted(found), f"It {purpose} at set-up: {_dotted(least)} is the oldest")
+    return Finding(name, Verdict.GOOD, _dotted(found))
+
+
+def _livekit() -> Finding:
+    try:
+        path = livekit_program()
+    except StackError as error:
+        return Finding("livekit-server", Verdict.BAD, "missing", error.mend)
+    said = _output([path, "--version"]) or ""
+    if LIVEKIT_VERSION in said:
+        return Finding("livekit-server", Verdict.GOOD, f"{LIVEKIT_VERSION} in {path}")
+    return Finding(
+        "livekit-server",
+        Verdict.NOTE,
+        f"{said.strip() or 'no version'} in {path}",
+        f"Tested with {LIVEKIT_VERSION}; `make setup` builds it",
+    )
+
+
+def _program(name: str, find: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, Verdict.GOOD, find())
+    except StackError as error:
+        return Finding(name, Verdict.BAD, "missing", error.mend)
+
+
+def _flite() -> Finding:
+    library = find_library("flite")
+    if library is None:
+        return Finding("flite", Verdict.BAD, "missing", f"The offline models speak with it. {_SETUP}")
+    return Finding("flite", Verdict.GOOD, library)
+
+
+def _postgres() -> Finding:
+    try:
+        said = _output([str(binaries() / "postgres"), "--version"])
+    except StackError as error:
+        return Finding("postgresql", Verdict.BAD, error.why, error.mend)
+    if said is None:
+        return Finding("postgresql", Verdict.BAD, "does not run on this machine", "It needs Linux with glibc 2.28")
+    return Finding("postgresql", Verdict.GOOD, said.strip())
+
+
+def _chromium() -> Finding:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        return Finding("chromium", Verdict.NOTE, "missing", "Only tests use it: `make test` installs it")
+    return Finding("chromium", Verdict.GOOD, found)
+
+
+def _space(directory: DataDirectory) -> Finding:
+    existing = next(folder for folder in (directory.root, *directory.root.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    text = f"{free // 1_000_000} MB free in {existing}"
+    if free < LEAST_FREE_BYTES:
+        return Finding("disk", Verdict.BAD, text, f"{LEAST_FREE_BYTES // 1_000_000} MB are needed")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Finding("disk", Verdict.BAD, f"no right to write in {existing}", "Choose a directory with --data DIR")
+    return Finding("disk", Verdict.GOOD, text)
+
+
+def _database_version(directory: DataDirectory) -> Finding:
+    try:
+        found = (directory.postgres / "PG_VERSION").read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return Finding("data", Verdict.GOOD, f"none yet in {directory.root}")
+    except PermissionError:
+        return Finding("data", Verdict.NOTE, f"not readable: {directory.root}", "Ask again as the user who runs it")
+    if found != str(MAJOR_VERSION):
+        mend = f"This version runs PostgreSQL {MAJOR_VERSION}: dump with the old version, restore into a new directory"
+        return Finding("data", Verdict.BAD, f"PostgreSQL {found} in {directory.root}", mend)
+    return Finding("data", Verdict.GOOD, f"PostgreSQL {found} in {directory.root}")
+
+
+def _leftovers(directory: DataDirectory) -> Finding:
+    try:
+        running = RunRecord(directory.run / "processes.json").leftovers()
+        claimed = directory.is_claimed()
+    except PermissionError:
+        return Finding("earlier run", Verdict.NOTE, "not readable", "Ask again as the user who runs it")
+    if claimed:
+        return Finding("earlier run", Verdict.GOOD, f"a platform runs in {directory.root}")
+    if not running:
+        return Finding("earlier run", Verdict.GOOD, "nothing left behind")
+    pids = ", ".join(f"{name} {pids[0]}" for name, pids in running.items())
+    return Finding("earlier run", Verdict.NOTE, f"left behind: {pids}", "The next `parley up` ends them")
+
+
+def _ports() -> Finding:
+    taken = [
+        f"{wish.first} ({name})"
+        for name, wish in WISHES.items()
+        if not is_free(wish.first, transport=wish.transport, host=wish.host)
+    ]
+    if not taken:
+        return Finding("ports", Verdict.GOOD, "the usual ones are free")
+    return Finding("ports", Verdict.NOTE, f"in use: {', '.join(taken)}", "The next free ones are taken instead")
+
+
+def _version_of(command: Sequence[str]) -> tuple[int, int] | None:
+    match = re.search(r"(\d+)\.(\d+)", _output(command) or "")
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _output(command: Sequence[str]) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(str(part) for part in version)

@@ -1,0 +1,24 @@
+import pytest
+
+from knowledge.__main__ import main
+
+
+@pytest.fixture
+def address(clone) -> list[str]:
+    return ["--database-url", clone.owner]
+
+
+def test_files_are_ingested_and_searched_from_a_terminal(clone, tmp_path, capsys):
+    file = tmp_path / "faq.md"
+    file.write_text("# Hours\nNine to five.\n# Dogs\nWelcome on a leash.")
+    assert main(["ingest", "--database-url", clone.superuser, str(file)]) == 0
+    assert "faq.md: 2 chunks" in capsys.readouterr().out
+    assert main(["search", "--database-url", clone.superuser, "--top-k", "1", "may I bring my puppy?"]) == 0
+    assert "faq.md#1 › Dogs" in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_read_is_one_line_on_standard_error(clone, tmp_path, capsys):
+    file = tmp_path / "faq.json"
+    file.write_text("not json")
+    assert main(["ingest", "--database-url", clone.superuser, str(file)]) == 1
+    assert "knowledge: The file is named .json but is not JSON" in capsys.readouterr().err
