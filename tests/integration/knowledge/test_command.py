@@ -1,11 +1,4 @@
-import pytest
-
 from knowledge.__main__ import main
-
-
-@pytest.fixture
-def address(clone) -> list[str]:
-    return ["--database-url", clone.owner]
 
 
 def test_files_are_ingested_and_searched_from_a_terminal(clone, tmp_path, capsys):

@@ -123,10 +123,12 @@ async def test_unreadable_requests_are_answered_with_what_is_wrong_and_harm_no_o
             b"",
             b'{"id": 1}',
             b'{"id": 2, "capability": "", "query": "x", "top_k": 0}',
-            json.dumps({"id": 3, "capability": capability(base_id), "query": " \x00\ud800 "}).encode(),
+            json.dumps({"id": 3, "capability": capability(base_id), "query": " \x00 "}).encode(),
+            b'{"id": 4, "capability": "", "query": "\\ud800"}',
             good,
         )
     assert sorted((answer.get("id") or 0, answer.get("error")) for answer in answers if answer.get("id") != 9) == [
+        (0, "bad_request"),
         (0, "bad_request"),
         (0, "bad_request"),
         (1, "bad_request"),

@@ -1,0 +1,40 @@
+"""Where the time of an answer went: parts along the critical path add up to the whole."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.timing import PARTS, TurnMarks
+
+
+def test_parts_in_order_are_the_times_between_their_marks() -> None:
+    marks = TurnMarks(
+        speech_ended=100.0, transcribed=100.2, committed=100.25, retrieved=100.27, first_token=100.3, first_frame=100.4
+    )
+    measured = marks.measure(100.41)
+    assert measured.recognition_ms == 200.0
+    assert measured.endpointing_ms == 50.0
+    assert measured.retrieval_ms == pytest.approx(20.0)
+    assert measured.model_ms == pytest.approx(30.0)
+    assert measured.speech_ms == pytest.approx(100.0)
+    assert measured.playout_ms == pytest.approx(10.0)
+
+
+def test_what_was_done_before_the_turn_was_committed_costs_nothing() -> None:
+    marks = TurnMarks(
+        speech_ended=100.0, transcribed=100.1, retrieved=100.12, first_token=100.15, first_frame=100.2, committed=100.3
+    )
+    measured = marks.measure(100.31)
+    assert (measured.retrieval_ms, measured.model_ms, measured.speech_ms) == (0.0, 0.0, 0.0)
+
+
+moments = st.floats(0, 5).map(lambda offset: 1000 + offset)
+
+
+@given(marks=st.lists(st.none() | moments, min_size=5, max_size=5), end=st.floats(5, 10))
+def test_the_parts_add_up_to_the_gap_that_was_heard(marks: list[float | None], end: float) -> None:
+    names = ("transcribed", "committed", "retrieved", "first_token", "first_frame")
+    turn = TurnMarks(speech_ended=1000.0, **dict(zip(names, marks, strict=True)))  # type: ignore[arg-type]
+    measured = turn.measure(1000 + end)
+    total = sum(getattr(measured, part) or 0.0 for part in PARTS)
+    assert total == pytest.approx(end * 1000, abs=1.0)

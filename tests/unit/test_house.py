@@ -1,0 +1,93 @@
+"""Habits that no linter knows: where things may be said, how long a file may be, which folders there are."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).parents[2]
+PACKAGES = ("agents", "control_plane", "guard", "knowledge", "parley", "pocket", "sip")
+SOURCES = sorted(path for package in PACKAGES for path in (CHECKOUT / package).rglob("*.py"))
+BANNED_NAMES = {"utils", "util", "common", "core", "helpers", "helper", "base", "misc"}
+SQL_ROOMS = ("db", "models", "repository", "events", "projection")
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imports(module: ast.Module) -> Iterator[str]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_a_source_file_keeps_the_habits(path: Path) -> None:
+    text = path.read_text()
+    module = tree(path)
+    assert len(text.splitlines()) <= 400, "read in one sitting: split it"
+    assert path.stem not in BANNED_NAMES, "name it by what it is"
+    assert path.name == "__init__.py" or ast.get_docstring(module), "say what it is for"
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inside = [child for child in ast.walk(node) if isinstance(child, ast.Import | ast.ImportFrom)]
+            assert not inside, f"{node.name} imports inside a function: a late import is a wrong arrow"
+        if isinstance(node, ast.Name) and "control_plane" in path.parts and path.name != "faults.py":
+            assert node.id != "HTTPException", "raise an error of errors.py"
+    assert "TODO" not in text
+    assert "FIXME" not in text
+
+
+@pytest.mark.parametrize("package", ["agents", "control_plane"])
+def test_the_environment_is_read_only_by_settings(package: str) -> None:
+    for path in (CHECKOUT / package).rglob("*.py"):
+        if path.name != "settings.py":
+            assert "os.environ" not in path.read_text(), path
+
+
+def test_agents_has_nothing_in_its_init_so_that_the_contract_needs_no_livekit() -> None:
+    assert (CHECKOUT / "agents" / "__init__.py").read_text() == ""
+    allowed = {"pydantic", "datetime", "typing"}
+    assert {name.split(".")[0] for name in imports(tree(CHECKOUT / "agents" / "contract.py"))} <= allowed
+
+
+def test_livekit_is_imported_only_behind_its_seams() -> None:
+    allowed = ("media/", "livekit_hooks/", "tokens/signer.py", "app.py")
+    for path in (CHECKOUT / "control_plane").rglob("*.py"):
+        place = str(path.relative_to(CHECKOUT / "control_plane"))
+        if any(name.split(".")[0] == "livekit" for name in imports(tree(path))):
+            assert place.startswith(allowed), place
+
+
+def test_the_fixed_top_level_names_are_there() -> None:
+    wanted = ["pyproject.toml", "control_plane", "agents", "knowledge", "sip", "alembic", "tests", "compose.yaml"]
+    wanted += ["parley", "pocket", "guard", "web", "docs", "bench", "deploy", "clients", "requirements.lock"]
+    assert [name for name in wanted if not (CHECKOUT / name).exists()] == []
+    assert not (CHECKOUT / "alembic" / "__init__.py").exists(), "it would hide the library"
+    assert list((CHECKOUT / "tests").rglob("__init__.py")) == []
+
+
+def test_locks_name_no_registry() -> None:
+    lock = (CHECKOUT / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert "--hash=sha256:" in lock
+    assert '"resolved"' not in (CHECKOUT / "web" / "package-lock.json").read_text()
+    assert not (CHECKOUT / "uv.lock").exists()
+
+
+def test_compose_runs_the_same_processes_as_the_command() -> None:
+    compose = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())
+    services = compose["services"]
+    commands = {name: service.get("command") for name, service in services.items()}
+    assert commands["control-plane"] == ["parley", "serve"]
+    assert commands["jobs"] == ["parley", "jobs"]
+    assert commands["worker"] == ["parley", "worker"]
+    assert commands["migrate"] == ["parley", "migrate"]
+    for name in ("livekit", "sip", "egress"):
+        assert services[name]["image"].startswith("livekit/")
+    assert services["livekit"]["image"].endswith("v1.13.5")
