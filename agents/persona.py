@@ -91,10 +91,10 @@ def _last_question(chat_ctx: llm.ChatContext) -> tuple[int, str]:
 
 def render(hits: list[Hit]) -> str:
     """Passages as the model reads them: numbered quotations, one paragraph each."""
-    passages = (f"[{place}] {_flat(hit)}" for place, hit in enumerate(hits, start=1))
+    passages = (f"[{place}] {_quoted(hit)}" for place, hit in enumerate(hits, start=1))
     return "Knowledge:\n\n" + "\n\n".join(passages)
 
 
-def _flat(hit: Hit) -> str:
-    heading = f"{hit.heading}: " if hit.heading else ""
-    return " ".join((heading + hit.content).split())
+def _quoted(hit: Hit) -> str:
+    content = " ".join(hit.content.split())
+    return f"{hit.heading}\n{content}" if hit.heading else content

@@ -12,12 +12,14 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
 
-    environment: Literal["development", "production"] = "production"
+    environment: Literal["development", "production"] = Field(
+        "production", description="A well-known secret starts only in development."
+    )
     control_plane_url: str = Field("http://127.0.0.1:8000", description="Where the uplink is opened.")
     worker_token: SecretStr = Field(description="Opens it.")
     livekit_url: str = Field("ws://127.0.0.1:7880", description="Where jobs and media come from.")
-    livekit_api_key: str
-    livekit_api_secret: SecretStr
+    livekit_api_key: str = Field(description="Key of LiveKit's configuration.")
+    livekit_api_secret: SecretStr = Field(description="Its secret.")
     models_url: str | None = Field(None, description="OpenAI-compatible server; unset: that of the OpenAI library.")
     models_api_key: SecretStr = Field(SecretStr("unset"), description="Its key.")
     stt_model: str = Field("gpt-4o-transcribe", description="Speech recognition unless the agent names one.")
@@ -32,7 +34,7 @@ class WorkerSettings(BaseSettings):
     idle_processes: int = Field(1, ge=0, description="Job processes kept warm.")
     drain_timeout: int = Field(600, ge=0, description="Seconds running calls get after SIGTERM.")
     ready_file: Path | None = Field(None, description="Written once the worker is registered with LiveKit.")
-    log_format: Literal["json", "console"] = "json"
+    log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
 
     @property
     def jobs_socket(self) -> Path:

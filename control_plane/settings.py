@@ -33,7 +33,9 @@ class MigrationSettings(BaseSettings):
 class Settings(MigrationSettings):
     """What `parley serve` and `parley jobs` need to know."""
 
-    environment: Literal["development", "production"] = "production"
+    environment: Literal["development", "production"] = Field(
+        "production", description="A well-known secret starts only in development."
+    )
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8000, description="Port that `serve` listens on.")
     public_url: str = Field("http://127.0.0.1:8000", description="Where customers reach this control plane.")
@@ -53,7 +55,7 @@ class Settings(MigrationSettings):
     media_timeout: float = Field(5.0, description="Seconds a call to LiveKit may take.")
     web_dir: str | None = Field(None, description="Folder of the built pages; the checkout's `web/dist` if unset.")
     ready_file: str | None = Field(None, description="Written by `jobs` once it works.")
-    log_format: Literal["json", "console"] = "json"
+    log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
 
     @model_validator(mode="after")
     def _no_default_secret_outside_development(self) -> Self:

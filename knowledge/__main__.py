@@ -90,6 +90,8 @@ def _serve() -> int:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
     )
+    # The pool reports each of its attempts while PostgreSQL is away; `reader.py` says so once per search.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     asyncio.run(run(settings))
     return 0
 

@@ -6,12 +6,11 @@ KnowledgeError
 """
 
 import asyncio
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-
-from pydantic import ValidationError
 
 from knowledge.search import MAX_QUERY, Hit
 from knowledge.wire import MAX_ANSWER, ErrorCode, SearchAnswer, SearchRequest
@@ -41,6 +40,7 @@ class KnowledgeClient:
         self._connecting = asyncio.Lock()
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,7 +69,8 @@ class KnowledgeClient:
             raise KnowledgeUnavailable(f"the knowledge process cannot be reached: {error}") from error
 
     async def close(self) -> None:
-        """Close the connection. Searches that still wait fail."""
+        """Close the connection for good. Searches that still wait fail."""
+        self._closed = True
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
@@ -93,26 +94,31 @@ class KnowledgeClient:
 
     async def _connected(self) -> asyncio.StreamWriter:
         async with self._connecting:
+            if self._closed:
+                raise KnowledgeUnavailable("this client is closed")
             if self._writer is None:
                 reader, self._writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER)
-                self._listening = asyncio.create_task(self._listen(reader, self._writer))
+                self._listening = asyncio.create_task(self._listen(reader))
+                # A callback, as it also runs when the task is cancelled before its first step.
+                self._listening.add_done_callback(partial(self._lost, self._writer))
             return self._writer
 
-    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
         try:
             while line := await reader.readline():
                 answer = SearchAnswer.model_validate_json(line)
                 waiting = self._waiting.get(answer.id or 0)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
-        except (OSError, ValueError, ValidationError):
+        except (OSError, ValueError):
             pass  # a connection that talks nonsense is as lost as one that broke
-        finally:
-            self._writer = None
-            writer.close()
-            for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_exception(ConnectionResetError("the connection to the knowledge process was lost"))
+
+    def _lost(self, writer: asyncio.StreamWriter, _: asyncio.Task[None]) -> None:
+        self._writer = None
+        writer.close()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(ConnectionResetError("the connection to the knowledge process was lost"))
 
 
 def _checked(answer: SearchAnswer) -> SearchAnswer:

@@ -73,7 +73,7 @@ def demo(
     data: DataOption = None,
     ready: ReadyOption = None,
     port: PortOption = None,
-    once: Annotated[bool, typer.Option("--once", envvar="ONCE", help="Leave after the conversation.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Leave after the conversation.")] = False,
 ) -> None:
     """Start the platform and listen to a scripted caller who talks to a persona.
 

@@ -43,3 +43,6 @@ MONITOR: dict[str, MonitorName] = {
     ),
 }
 """Facts without a name here do not appear on the monitor."""
+
+WEBHOOKS: frozenset[str] = frozenset(Fact) - {Fact.ROOM_CREATED, Fact.TRANSCRIPT_LINE}
+"""Facts that webhooks carry, under their own names."""

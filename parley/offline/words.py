@@ -34,6 +34,7 @@ _TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety"
 _NUMBERS: Final = {word: value for value, word in enumerate(_UNITS.split())} | {
     word: tens * 10 for tens, word in enumerate(_TENS.split(), start=2)
 }
+NUMBER_WORDS: Final = frozenset(_NUMBERS)
 _ENDINGS: Final = ("ings", "ing", "edly", "ed", "es", "ly", "s", "e")
 _SHORTEST_STEM: Final = 3
 _COMMON_START: Final = 4

@@ -88,7 +88,7 @@ class EmbeddedPostgres:
         """Return a URL over loopback TCP. The superuser's password is put in; other roles need theirs."""
         if password is None:
             password = self.password
-        return f"postgresql://{user}:{quote(password, safe='')}@{_HOST}:{self._known_port()}/{database}"
+        return f"postgresql://{user}:{quote(password, safe='')}@{_HOST}:{self.known_port}/{database}"
 
     def prepare(self) -> None:
         """Make the data folder when there is none, and clear what a killed server left. Blocks."""
@@ -107,7 +107,7 @@ class EmbeddedPostgres:
         settings = {
             **self._settings,
             "listen_addresses": _HOST,
-            "port": str(self._known_port()),
+            "port": str(self.known_port),
             "unix_socket_directories": str(self.run_dir),
             "unix_socket_permissions": "0700",
         }
@@ -195,7 +195,9 @@ class EmbeddedPostgres:
     async def __aexit__(self, *_: object) -> None:
         self.stop()
 
-    def _known_port(self) -> int:
+    @property
+    def known_port(self) -> int:
+        """The port, once it is given or chosen."""
         if self.port is None:
             raise RuntimeError("the port is chosen by start(), or given")
         return self.port
@@ -208,7 +210,7 @@ class EmbeddedPostgres:
         return True
 
     def _check_socket_path(self) -> None:
-        path = os.fsencode(self.run_dir / f".s.PGSQL.{self._known_port()}.lock")
+        path = os.fsencode(self.run_dir / f".s.PGSQL.{self.known_port}.lock")
         if len(path) > _LONGEST_SOCKET_PATH:
             raise DirectoryUnusable(
                 f"the path {self.run_dir} is too long",

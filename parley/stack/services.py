@@ -24,6 +24,13 @@ PASSED_ON = (
     "PARLEY_TTS_MODEL",
     "PARLEY_TTS_VOICE",
 )
+OFFLINE_MODELS = {
+    "PARLEY_MODELS_API_KEY": "offline",
+    "PARLEY_STT_MODEL": "pocketsphinx-en",
+    "PARLEY_LLM_MODEL": "extractive-1",
+    "PARLEY_TTS_MODEL": "flite-rms",
+    "PARLEY_TTS_VOICE": "rms",
+}
 _DEFAULT_CALLS = "3"
 _HOST = "127.0.0.1"
 
@@ -217,7 +224,8 @@ class Services:
 
     def _models(self) -> dict[str, str]:
         chosen = {name: self.parent[name] for name in PASSED_ON if self.parent.get(name)}
-        return {"PARLEY_MODELS_API_KEY": "offline", **chosen, "PARLEY_MODELS_URL": self.models_url}
+        offline = OFFLINE_MODELS if self.has_own_models else {}
+        return {**offline, **chosen, "PARLEY_MODELS_URL": self.models_url}
 
     def _control_plane(self) -> dict[str, str]:
         return {

@@ -1,11 +1,18 @@
 """Habits that no linter knows: where things may be said, how long a file may be, which folders there are."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
+
+from agents.settings import WorkerSettings
+from control_plane.settings import Settings
+from knowledge.settings import KnowledgeSettings
 
 CHECKOUT = Path(__file__).parents[2]
 PACKAGES = ("agents", "control_plane", "guard", "knowledge", "parley", "pocket", "sip")
@@ -91,3 +98,15 @@ def test_compose_runs_the_same_processes_as_the_command() -> None:
     for name in ("livekit", "sip", "egress"):
         assert services[name]["image"].startswith("livekit/")
     assert services["livekit"]["image"].endswith("v1.13.5")
+
+
+def test_the_reference_pages_say_what_the_code_says() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/reference.py", "--check"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("settings", [Settings, WorkerSettings, KnowledgeSettings])
+def test_every_setting_is_described(settings: type[BaseSettings]) -> None:
+    assert [name for name, info in settings.model_fields.items() if not info.description] == []

@@ -1,0 +1,82 @@
+"""Writes `docs/reference/`: settings and events as the code has them. `--check` fails where the pages are behind."""
+
+import sys
+from pathlib import Path
+
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from agents.settings import WorkerSettings
+from control_plane.events.facts import MONITOR, WEBHOOKS, Fact
+from control_plane.settings import Settings
+from knowledge.settings import KnowledgeSettings
+
+REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+PROCESSES: dict[str, type[BaseSettings]] = {
+    "Control plane: `parley serve`, `parley jobs`": Settings,
+    "Worker: `parley worker`": WorkerSettings,
+    "Knowledge process: `python -m knowledge serve`": KnowledgeSettings,
+}
+
+
+def settings() -> str:
+    """Every variable of every process."""
+    lines = [
+        "# Settings",
+        "",
+        "Each process reads its settings once, at the start, from the environment. `parley migrate` needs only",
+        "`PARLEY_DATABASE_URL`, with the owner's credentials. Written by `tools/reference.py`.",
+    ]
+    for title, process in PROCESSES.items():
+        lines += ["", f"## {title}", "", "| variable | default | what |", "|---|---|---|"]
+        prefix = process.model_config.get("env_prefix", "")
+        for name, info in process.model_fields.items():
+            lines.append(f"| `{(prefix + name).upper()}` | {_default(info.default)} | {info.description or ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(value: object) -> str:
+    if value is PydanticUndefined:
+        return "required"
+    shown = "" if value is None or "Secret" in type(value).__name__ else str(value)
+    return f"`{shown}`" if shown else "–"
+
+
+def events() -> str:
+    """Every fact, and how each sink calls it."""
+    lines = [
+        "# Events",
+        "",
+        "One row per fact; each sink has its own name for it. `data.room_name` is the short name on the monitor, with",
+        "`full_room_name` beside it; webhooks carry the full name. Written by `tools/reference.py`.",
+        "",
+        "| fact | webhook | monitor | fields on the monitor |",
+        "|---|---|---|---|",
+    ]
+    for fact in Fact:
+        webhook = f"`{fact}`" if fact in WEBHOOKS else "–"
+        shown = MONITOR.get(fact)
+        monitor = f"`{shown.type}`" if shown else "–"
+        fields = ", ".join(f"`{field}`" for field in shown.fields) if shown else ""
+        lines.append(f"| `{fact}` | {webhook} | {monitor} | {fields} |")
+    lines += [
+        "",
+        "Interim lines (`transcript.new` with `is_final: false` and no `id`) are shown and not kept.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the pages, or compare them."""
+    pages = {"settings.md": settings(), "events.md": events()}
+    if "--check" in sys.argv:
+        behind = [name for name, text in pages.items() if (REFERENCE / name).read_text() != text]
+        if behind:
+            sys.exit(f"docs/reference is behind the code: {', '.join(behind)}. Run: python tools/reference.py")
+        return
+    for name, text in pages.items():
+        (REFERENCE / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()
