@@ -19,8 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Sequence
 
 TREE = Path(__file__).resolve().parent.parent
 VENV = TREE / ".venv"
@@ -103,8 +103,7 @@ class Setup:
         if is_stamped(stamp, key) and (VENV / "bin" / "parley").exists():
             return "all there"
         uv = self._uv()
-        environment = {name: value for name, value in os.environ.items() if name not in MISLEADING}
-        environment["UV_CACHE_DIR"] = str(self.cache / "uv")
+        environment = self._uv_environment()
         interpreter = str(VENV / "bin" / "python")
         if not self._is_venv_of_this_python():
             self._say("making .venv ...")
@@ -176,13 +175,26 @@ class Setup:
         built.write_text(pages_key)
         return "built"
 
+    def lock(self) -> None:
+        """Resolve the dependencies anew. The lock names no registry and fits every platform."""
+        options = ["--universal", "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url"]
+        options += ["--python-version", ".".join(map(str, LEAST_PYTHON)), "--group", "dev", "--upgrade"]
+        command = [self._uv(), "pip", "compile", "-q", "pyproject.toml", *options, "-o", "requirements.lock"]
+        self._say("resolving ...")
+        self._do(command, environment=self._uv_environment())
+        print("written to requirements.lock")
+
+    def _uv_environment(self) -> Mapping[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in MISLEADING}
+        return {**kept, "UV_CACHE_DIR": str(self.cache / "uv")}
+
     def _uv(self) -> str:
         """Return uv, in a virtual environment of its own in the cache."""
         tool = self.cache / f"uv-{UV}"
         program = tool / "bin" / "uv"
         if not is_stamped(tool / ".parley-stamp", sys.version) or not os.access(program, os.X_OK):
             self._say("fetching uv ...")
-            environment = {name: value for name, value in os.environ.items() if name not in MISLEADING}
+            environment = self._uv_environment()
             self._do([sys.executable, "-m", "venv", "--clear", str(tool)], environment=environment)
             pip = [str(tool / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             self._do([*pip, f"uv=={UV}"], environment=environment)
@@ -306,13 +318,19 @@ def main() -> int:
     """Set up; return the exit status."""
     parser = argparse.ArgumentParser(description="Set up what Parley needs on this machine.")
     parser.add_argument("--test", action="store_true", help="also what only the tests need")
+    parser.add_argument("--lock", action="store_true", help="only resolve the dependencies anew")
     arguments = parser.parse_args()
     try:
         use_a_new_enough_python()
         cache = cache_dir()
         cache.mkdir(parents=True, exist_ok=True)
         with only_one(cache):
-            Setup(cache, for_tests=arguments.test).run()
+            work = Setup(cache, for_tests=arguments.test)
+            work.log.unlink(missing_ok=True)
+            if arguments.lock:
+                work.lock()
+            else:
+                work.run()
     except SetupError as error:
         print(f"set-up: {error}", file=sys.stderr)
         return 1

@@ -84,7 +84,7 @@ def _engine(url: str, pool: int, *, project: str) -> AsyncEngine:
         pool_recycle=1800,
         connect_args={
             "connect_timeout": 3,
-            "options": f"-c parley.project={project} -c statement_timeout=15s",
+            "options": f"-c parley.project={project} -c statement_timeout=15s -c jit=off",
         },
     )
 

@@ -92,7 +92,7 @@ class KnowledgeBaseService:
         hits = await self.store.search(
             body.query,
             vector=vector,
-            model=base.embedding_model,
+            model=self.embedder.model,
             base_ids=[base.id],
             project_id=self.caller.project_id,
             top_k=body.top_k,

@@ -27,7 +27,7 @@ from parley.offline.answering import Reply, Usage, estimated_usage, reply
 from parley.offline.audio import RECOGNITION_RATE, WIRE_RATE, Samples, decode, encode
 from parley.offline.catalogue import Model, require
 from parley.offline.errors import InvalidRequest, ModelServerError, TooLarge
-from parley.offline.flite import VOICES, Flite
+from parley.offline.flite import VOICE_SAMPLE, VOICES, Flite
 from parley.offline.recognition import Recognisers, Utterance
 from parley.offline.schemas import ChatRequest, EmbeddingsRequest, SpeechRequest
 from parley.offline.speech import Speaker
@@ -37,11 +37,6 @@ log = structlog.get_logger()
 _LARGEST_UPLOAD: Final = 25 * 1024 * 1024  # OpenAI's limit
 _WAIT_FOR_RECOGNISER_S: Final = 20.0
 _WARM_DECODERS: Final = 2
-_VOICE_SAMPLE: Final = (  # rich in sounds; the recogniser learns from it how flite sounds
-    "Good morning, this is a sample of the voice that will be recognised here.",
-    "It says a few sentences, so that the recogniser learns how the channel sounds.",
-    "She had your dark suit in greasy wash water all year.",
-)
 _ENCODED_SENTENCES: Final = 2_000
 _WORD: Final = re.compile(r"\S+\s*")
 Granularities = list[Literal["word", "segment"]]
@@ -98,7 +93,7 @@ def create_app(options: Options) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         flite = await anyio.to_thread.run_sync(Flite)
-        samples = [await anyio.to_thread.run_sync(flite.speak, sentence) for sentence in _VOICE_SAMPLE]
+        samples = [await anyio.to_thread.run_sync(flite.speak, sentence) for sentence in VOICE_SAMPLE]
         encoder = Encoder(await anyio.to_thread.run_sync(MiniLM))
         await encoder.encode(["one two three"])
         recognisers = Recognisers(options.streams)

@@ -11,6 +11,11 @@ from parley.offline.audio import Samples
 
 VOICES: Final = ("rms", "slt", "awb", "kal16")
 RATE: Final = 16_000
+VOICE_SAMPLE: Final = (  # rich in sounds; the recogniser learns from it how flite sounds
+    "Good morning, this is a sample of the voice that will be recognised here.",
+    "It says a few sentences, so that the recogniser learns how the channel sounds.",
+    "She had your dark suit in greasy wash water all year.",
+)
 _SPELLED_OUT: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": ", ", "—": ", ", "…": "."}) | {
     ord("€"): " euros",
     ord("£"): " pounds",

@@ -11,9 +11,9 @@ from parley.offline.audio import RECOGNITION_RATE, Samples
 FRAME: Final = RECOGNITION_RATE // 100
 FRAME_MS: Final = 10
 _QUIETEST_SPEECH: Final = 250  # of 32767; below it nothing counts as speech
-_ABOVE_NOISE: Final = 3.0
-_NOISE_MEMORY: Final = 0.95
-_LOUDEST_NOISE: Final = 1_000.0  # louder is speech, whatever came before
+_ABOVE_NOISE: Final = 3.0  # to begin; half of it keeps an utterance going through its quiet consonants
+_NOISE_RISE, _NOISE_FALL = 0.02, 0.2
+_LOUDEST_NOISE: Final = 400.0  # louder is speech, whatever came before
 _FRAMES_TO_BEGIN: Final = 4  # within the window below: a click is shorter
 _BEGIN_WINDOW: Final = 6
 
@@ -94,10 +94,11 @@ class Listener:
 
     def _judge(self, frame: Samples) -> bool:
         peak = float(np.abs(frame.astype(np.int32)).max())
-        loud = peak > max(_QUIETEST_SPEECH, self._noise * _ABOVE_NOISE) and self.is_speech(frame.tobytes())
-        if not loud and not self.speaking:  # a quiet consonant is no noise
-            share = _NOISE_MEMORY if self._noise else 0.0
-            self._noise = min(_LOUDEST_NOISE, self._noise * share + peak * (1 - share))
+        above = _ABOVE_NOISE / 2 if self.speaking else _ABOVE_NOISE
+        loud = peak > max(_QUIETEST_SPEECH, self._noise * above) and self.is_speech(frame.tobytes())
+        if not loud and not self.speaking:
+            pace = _NOISE_FALL if peak < self._noise else _NOISE_RISE
+            self._noise = min(_LOUDEST_NOISE, self._noise + (peak - self._noise) * pace)
         return loud
 
     def _listen(self, frame: Samples, loud: bool) -> Began | None:

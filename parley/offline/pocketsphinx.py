@@ -16,6 +16,7 @@ import pocketsphinx
 
 FRAMES_PER_SECOND: Final = 100
 _TUNING: Final[dict[str, Any]] = {"fwdflat": False, "maxhmmpf": 3000, "ds": 2}  # half the default's work, fewer errors
+_TOLERANT: Final = 1  # of 0 to 3; stricter ones take a soft consonant between vowels for silence
 _PIECE: Final = 3_200  # bytes: 100 ms
 _MARKS: Final = re.compile(r"\(\d+\)|<[^>]*>|\[[^\]]*\]")
 
@@ -144,7 +145,7 @@ class VoiceActivity:
     FRAME: Final = 160
 
     def __init__(self) -> None:
-        self._handle = _LIBRARY.ps_vad_init(3, 16_000, self.FRAME / 16_000)
+        self._handle = _LIBRARY.ps_vad_init(_TOLERANT, 16_000, self.FRAME / 16_000)
         if not self._handle:
             raise DecoderError("pocketsphinx's voice activity detector could not be made")
 

@@ -18,7 +18,7 @@ class Backoff:
     longest: float = 15.0
     forgiven_after: float = 20.0
     clock: Callable[[], float] = time.monotonic
-    _deaths: int = field(default=0, init=False)
+    _next: float = field(default=0.0, init=False)
     _started_at: float | None = field(default=None, init=False)
 
     def started(self) -> None:
@@ -28,8 +28,7 @@ class Backoff:
     def died(self) -> float:
         """Note that the child died; return the seconds to wait before it is started again."""
         if self._started_at is not None and self.clock() - self._started_at >= self.forgiven_after:
-            self._deaths = 0
-        self._deaths += 1
-        if self._deaths == 1:
-            return 0.0
-        return min(self.first * 2.0 ** (self._deaths - 2), self.longest)
+            self._next = 0.0
+        wait = self._next
+        self._next = min(max(2 * wait, self.first), self.longest)
+        return wait

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import os
@@ -109,7 +110,7 @@ class Stack:
     async def _start(self) -> None:
         self.directory.create()
         self._lock = self.directory.lock()
-        self._remove_ready_file()
+        self._check_ready_file()
         found = await asyncio.to_thread(self._record.end_leftovers)
         if found:
             self.announce(f"ended what a killed run left behind: {', '.join(sorted(found))}")
@@ -204,12 +205,17 @@ class Stack:
         self.announce(f"{part.name:<14} ready after {time.monotonic() - began:.1f} s")
         done[part.name].set()
 
-    def _remove_ready_file(self) -> None:
+    def _check_ready_file(self) -> None:
         path = self.options.ready_file
         if path is not None:
-            path.unlink(missing_ok=True)
             if not os.access(path.parent, os.W_OK):
                 raise PermissionError(errno.EACCES, "it is no directory we may write to", str(path.parent))
+            path.unlink(missing_ok=True)
+
+    def _remove_ready_file(self) -> None:
+        if self.options.ready_file is not None:
+            with contextlib.suppress(OSError):  # whatever became of its directory, the children must be stopped
+                self.options.ready_file.unlink()
 
     def _pids_changed(self) -> None:
         if self._is_ready and self.options.ready_file is not None:

@@ -1,0 +1,68 @@
+# What one does with this tree. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test demo up doctor test check fix unit integration e2e bench migrate web lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+CODE := agents bench control_plane guard knowledge parley pocket sip tests tools alembic
+UP := $(if $(DATA),--data $(DATA)) $(if $(PORT),--port $(PORT)) $(if $(READY),--ready $(READY))
+
+help: ## List the targets
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
+
+setup: ## Install what is missing: packages, .venv, livekit-server, pages
+	@$(PYTHON) tools/setup.py
+
+setup-test:
+	@$(PYTHON) tools/setup.py --test
+
+demo: setup ## Start everything and listen to a scripted call (ONCE=1 leaves after it; DATA=, PORT=)
+	@$(BIN)/parley demo $(UP) $(if $(filter-out 0,$(ONCE)),--once)
+
+up: setup ## Start everything and stay up (DATA=, PORT=, READY=)
+	@$(BIN)/parley up $(UP)
+
+doctor: ## Tell what is missing or wrong on this machine
+	@$(BIN)/parley doctor $(if $(DATA),--data $(DATA))
+
+test: setup-test ## Set up and run every check and test that needs no account
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory integration
+	@$(MAKE) --no-print-directory e2e
+
+check: ## Lint, formatting, types, import contracts
+	$(BIN)/ruff check $(wildcard $(CODE))
+	$(BIN)/ruff format --check $(wildcard $(CODE))
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: ## Mend what the linter and the formatter can
+	$(BIN)/ruff check --fix $(wildcard $(CODE))
+	$(BIN)/ruff format $(wildcard $(CODE))
+
+unit: ## Tests without a process, seconds
+	$(PYTEST) tests/unit $(ARGS)
+
+integration: ## Tests with real PostgreSQL, Redis, livekit-server
+	$(PYTEST) tests/integration $(ARGS)
+
+e2e: ## Tests with the whole platform: spoken calls, a browser
+	$(PYTEST) tests/e2e $(ARGS)
+
+bench: ## Measure; the results are described in bench/
+	$(BIN)/python -m bench $(ARGS)
+
+migrate: ## Write a migration from the models: make migrate m="rooms: remember who closed them"
+	@$(BIN)/python tools/migration.py "$(m)"
+
+web: ## Build the pages anew
+	cd web && npm run build
+
+lock: ## Resolve the dependencies of pyproject.toml anew into requirements.lock
+	@$(PYTHON) tools/setup.py --lock
+
+clean: ## Remove what was built in this tree (the cache folder stays)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache web/node_modules web/dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

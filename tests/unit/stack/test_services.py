@@ -1,0 +1,82 @@
+"""What each process of the platform is told, and what it is not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from parley.stack.database import database_urls
+from parley.stack.directories import DataDirectory
+from parley.stack.errors import ProgramMissing
+from parley.stack.livekit import livekit_configuration
+from parley.stack.ports import WISHES
+from parley.stack.secrets import Secrets
+from parley.stack.services import Services, python
+
+PORTS = {name: wish.first for name, wish in WISHES.items()}
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    secrets = Secrets.generate()
+    parent = {
+        "PATH": "/usr/bin",
+        "HOME": "/home/someone",
+        "AWS_SECRET_ACCESS_KEY": "theirs",
+        "PYTHONPATH": "/elsewhere",
+    }
+    return Services(DataDirectory(tmp_path), PORTS, secrets, database_urls(54320, secrets), parent)
+
+
+def test_no_child_sees_the_rest_of_our_environment(services: Services) -> None:
+    children = [services.control_plane(), services.jobs(), services.worker(), services.knowledge(), services.models()]
+    for child in children:
+        assert not {"AWS_SECRET_ACCESS_KEY", "PYTHONPATH"} & set(child.environment)
+        assert child.environment["HOME"] == "/home/someone"
+
+
+def test_a_worker_gets_neither_the_database_nor_the_key_of_stored_secrets(services: Services) -> None:
+    environment = services.worker().environment
+    assert not {"PARLEY_DATABASE_URL", "PARLEY_SECRET_KEY", "PARLEY_KNOWLEDGE_DATABASE_URL"} & set(environment)
+
+
+def test_the_knowledge_process_reads_with_a_role_of_its_own(services: Services) -> None:
+    environment = services.knowledge().environment
+    assert environment["PARLEY_KNOWLEDGE_DATABASE_URL"] == services.database.knowledge
+    assert not {"PARLEY_DATABASE_URL", "PARLEY_LIVEKIT_API_SECRET"} & set(environment)
+
+
+def test_migrations_run_as_the_owner_and_requests_do_not(services: Services) -> None:
+    assert services.migrate()[1]["PARLEY_DATABASE_URL"] == services.database.owner
+    assert services.control_plane().environment["PARLEY_DATABASE_URL"] == services.database.app
+
+
+def test_models_that_the_person_named_replace_the_offline_ones(services: Services) -> None:
+    named = {
+        "PARLEY_MODELS_URL": "https://models.example/v1",
+        "PARLEY_MODELS_API_KEY": "k",
+        "PARLEY_LLM_MODEL": "big",
+    }
+    theirs = replace(services, parent={**services.parent, **named})
+    assert services.has_own_models
+    assert not theirs.has_own_models
+    assert named.items() <= theirs.worker().environment.items()
+
+
+def test_a_module_that_is_not_installed_is_named() -> None:
+    with pytest.raises(ProgramMissing, match=r"the module parley\.nothing is missing"):
+        python("parley.nothing")
+    with pytest.raises(ProgramMissing, match=r"nothing\.at\.all"):
+        python("nothing.at.all")
+
+
+def test_the_media_server_asks_nobody_outside_and_reports_to_the_control_plane(services: Services) -> None:
+    text = livekit_configuration(PORTS, services.secrets, webhook_url=services.webhook_url)
+    configuration = yaml.safe_load(text)
+    assert configuration["bind_addresses"] == ["127.0.0.1"]
+    assert configuration["rtc"]["use_external_ip"] is False
+    assert configuration["rtc"]["stun_servers"][0].startswith("127.0.0.1:")
+    assert configuration["webhook"]["urls"] == ["http://127.0.0.1:8000/livekit/webhook"]
+    assert configuration["room"]["enable_remote_unmute"] is True
+    assert configuration["keys"] == {services.secrets.livekit_api_key: services.secrets.livekit_api_secret}
