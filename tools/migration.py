@@ -31,7 +31,8 @@ def main() -> int:
         owner = database_urls(postgres.known_port, secrets).owner
         environment = {**os.environ, "PARLEY_DATABASE_URL": owner}
         alembic = [sys.executable, "-m", "alembic.config", "-c", str(TREE / "alembic.ini")]
-        for arguments in (["upgrade", "head"], ["revision", "--autogenerate", "-m", sys.argv[1]]):
+        number = f"{1 + len(list((TREE / 'alembic' / 'versions').glob('[0-9]*.py'))):04}"
+        for arguments in (["upgrade", "head"], ["revision", "--autogenerate", "--rev-id", number, "-m", sys.argv[1]]):
             status = subprocess.run([*alembic, *arguments], env=environment, cwd="/").returncode
             if status != 0:
                 return status

@@ -1,4 +1,4 @@
-"""A caller in a LiveKit room who speaks in real time and knows to the frame when it stopped and when it was answered."""
+"""A caller in a LiveKit room who speaks in real time and knows when it stopped and when it was answered."""
 
 import asyncio
 import time
@@ -63,6 +63,7 @@ class Caller:
             self._room.on("track_subscribed", self._on_track)
             self._room.on("track_unsubscribed", self._on_track_gone)
             self._room.on("participant_attributes_changed", self._on_attributes)
+            self._room.on("disconnected", self._on_disconnected)
             await asyncio.wait_for(self._room.connect(self._url, self._token), timeout=15)
             cleanup.push_async_callback(self._room.disconnect)
             source = rtc.AudioSource(MICROPHONE_RATE, 1, queue_size_ms=200)
@@ -71,6 +72,7 @@ class Caller:
             options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
             await asyncio.wait_for(self._room.local_participant.publish_track(track, options), timeout=15)
             microphone = asyncio.create_task(self._speak_into(source))
+            microphone.add_done_callback(self._on_microphone_end)
             cleanup.push_async_callback(_cancel, microphone)
             cleanup.push_async_callback(self._stop_listening)
             self._cleanup = cleanup.pop_all()
@@ -118,11 +120,11 @@ class Caller:
         """Until the persona has made no sound for this long and does not say that it is about to speak."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                while True:
-                    left = self._loud_at + silence - time.time()
-                    if left <= 0 and self._state not in _TALKATIVE:
-                        return
-                    await asyncio.sleep(max(left, _FRAME_S))
+                await self._until_silent(silence)
+                while self._state in _TALKATIVE:
+                    await asyncio.sleep(_FRAME_S)
+                    await self._until_silent(silence)
+                return
         raise CallFailed(f"The persona did not stop speaking within {timeout:.0f} s.")
 
     async def barge_in(self, question: str, interruption: str, *, after: float = 0.6, silence: float = 0.25) -> float:
@@ -134,13 +136,17 @@ class Caller:
         speaking = asyncio.create_task(self.say(interruption))
         try:
             async with asyncio.timeout(15):
-                while time.time() - max(self._loud_at, began) < silence:
-                    await asyncio.sleep(_EAR_FRAME_S)
+                await self._until_silent(silence, since=began)
             return max(0.0, self._loud_at - began)
         except TimeoutError as error:
             raise CallFailed("The persona talked on for 15 s after it was interrupted.") from error
         finally:
             await speaking
+
+    async def _until_silent(self, silence: float, *, since: float = 0.0) -> None:
+        """Until nothing loud was heard for this long, counted from `since` at the earliest."""
+        while (left := max(self._loud_at, since) + silence - time.time()) > 0:  # noqa: ASYNC110 - sleeps once per sound
+            await asyncio.sleep(left)
 
     async def _first_sound(self, *, after: float, timeout: float, what: str) -> float:
         if self._loud_at <= after:
@@ -184,6 +190,13 @@ class Caller:
                     phrase = None
             count += 1
             await asyncio.sleep(max(0.0, begun + count * _FRAME_S - time.monotonic()))
+
+    def _on_microphone_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self._failure = task.exception()
+
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        self._failure = CallFailed(f"The room was left: {rtc.DisconnectReason.Name(reason)}.")
 
     def _on_track(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

@@ -18,6 +18,7 @@ Container = Literal["wav", "pcm", "mp3"]
 RECOGNITION_RATE: Final = 16_000
 WIRE_RATE: Final = 24_000  # what OpenAI's `pcm` and its realtime socket carry
 _TAPS: Final = 48  # per phase: stop band below -80 dB, 1.5 ms of delay at 16 kHz
+_QUIET: Final = 120  # of 32767: flite's own silence is below
 _PASSBAND: Final = 0.92  # of the lower Nyquist frequency; the rest is the filter's slope
 _LONGEST_UPLOAD_S: Final = 30 * 60
 
@@ -76,12 +77,35 @@ def from_pcm(data: bytes) -> Samples:
     return np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2").astype(np.int16, copy=False)
 
 
-def trimmed(samples: Samples, rate: int, *, threshold: int = 120) -> Samples:
-    """Without the silence around the speech; a margin of 10 ms in front and 60 ms behind stays."""
-    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > threshold)
-    if not len(loud):
-        return samples[:0]
-    return samples[max(0, loud[0] - rate // 100) : loud[-1] + rate * 6 // 100]
+class Trimmer:
+    """Takes the silence around speech away while it arrives; 10 ms in front and 60 ms behind stay."""
+
+    def __init__(self, rate: int) -> None:
+        self._lead, self._tail = rate // 100, rate * 6 // 100
+        self._begun = False
+        self._held = np.zeros(0, np.int16)  # quiet samples that are only said if a sound follows
+
+    def push(self, samples: Samples) -> Samples:
+        """What is certainly part of the speech."""
+        sound = np.concatenate([self._held, samples])
+        loud = np.flatnonzero(np.abs(sound.astype(np.int32)) > _QUIET)
+        if not len(loud):
+            self._held = sound if self._begun else sound[-self._lead :]
+            return sound[:0]
+        start = 0 if self._begun else max(0, loud[0] - self._lead)
+        end = loud[-1] + 1
+        self._begun, self._held = True, sound[end:]
+        return sound[start:end]
+
+    def flush(self) -> Samples:
+        """The end of the speech."""
+        return self._held[: self._tail] if self._begun else self._held[:0]
+
+
+def trimmed(samples: Samples, rate: int) -> Samples:
+    """A whole recording without the silence around the speech."""
+    trimmer = Trimmer(rate)
+    return np.concatenate([trimmer.push(samples), trimmer.flush()])
 
 
 def encode(samples: Samples, rate: int, container: Container) -> bytes:

@@ -1,16 +1,17 @@
 """Text to speech: phrases spoken one after the other, the first as early as possible."""
 
+import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
 import anyio.to_thread
 import numpy as np
 from anyio import CapacityLimiter
 
-from parley.offline.audio import Samples, resampled, trimmed
+from parley.offline.audio import Resampler, Samples, Trimmer
 from parley.offline.flite import RATE, Flite
 
 _CACHED_SAMPLES: Final = 60 * 24_000 * 10  # ten minutes, 29 MB
@@ -57,19 +58,54 @@ class Speaker:
         self._thread = CapacityLimiter(1)  # flite speaks one phrase at a time anyway
 
     async def speak(self, text: str, *, voice: str, speed: float, rate: int) -> AsyncIterator[Samples]:
-        """The spoken text piece by piece, without silence in front of it."""
+        """The spoken text in pieces of about 100 ms, without silence in front of it."""
         for phrase, pause in phrases(text):
             key = (phrase, voice, speed, rate)
-            samples = self._cache.get(key)
-            if samples is None:
-                samples = await anyio.to_thread.run_sync(partial(self._synthesise, *key), limiter=self._thread)
-                self._remember(key, samples)
-            else:
+            known = self._cache.get(key)
+            if known is not None:
                 self._cache.move_to_end(key)
-            yield np.concatenate([samples, np.zeros(int(pause * rate), np.int16)])
+                yield known
+            else:
+                made: list[Samples] = []
+                async with aclosing(self._synthesise(key)) as pieces:
+                    async for piece in pieces:
+                        made.append(piece)
+                        yield piece
+                self._remember(key, np.concatenate([np.zeros(0, np.int16), *made]))
+            if pause:
+                yield np.zeros(int(pause * rate), np.int16)
 
-    def _synthesise(self, phrase: str, voice: str, speed: float, rate: int) -> Samples:
-        return resampled(trimmed(self._flite.speak(phrase, voice=voice, speed=speed), RATE), RATE, rate)
+    async def _synthesise(self, key: Key) -> AsyncGenerator[Samples]:
+        """Pieces of one phrase while a thread makes them; leaving early stops the thread."""
+        phrase, voice, speed, rate = key
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[Samples | None] = asyncio.Queue()  # bounded by the longest input the wire allows
+        wanted = True
+        trimmer, resampler = Trimmer(RATE), Resampler(RATE, rate)
+
+        def hand_over(samples: Samples | None) -> None:
+            loop.call_soon_threadsafe(pieces.put_nowait, samples)
+
+        def sink(samples: Samples) -> bool:
+            hand_over(resampler.push(trimmer.push(samples)))
+            return wanted
+
+        def make() -> None:
+            try:
+                self._flite.stream(phrase, sink, voice=voice, speed=speed)
+                hand_over(resampler.push(trimmer.flush()))
+                hand_over(resampler.flush())
+            finally:
+                hand_over(None)
+
+        making = asyncio.ensure_future(anyio.to_thread.run_sync(make, limiter=self._thread))
+        try:
+            while (piece := await pieces.get()) is not None:
+                if len(piece):
+                    yield piece
+        finally:
+            wanted = False
+            await making
 
     def _remember(self, key: Key, samples: Samples) -> None:
         if key in self._cache:

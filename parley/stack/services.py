@@ -20,9 +20,11 @@ from parley.stack.secrets import Secrets
 PASSED_ON = (
     "PARLEY_MODELS_API_KEY",
     "PARLEY_STT_MODEL",
+    "PARLEY_STT_REALTIME",
     "PARLEY_LLM_MODEL",
     "PARLEY_TTS_MODEL",
     "PARLEY_TTS_VOICE",
+    "PARLEY_TTS_FORMAT",
 )
 OFFLINE_MODELS = {
     "PARLEY_MODELS_API_KEY": "offline",

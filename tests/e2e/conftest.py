@@ -1,0 +1,57 @@
+"""The whole platform, started once as a person would start it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+START_WITHIN = 150
+STOP_WITHIN = 25
+
+
+@dataclass
+class RunningPlatform:
+    """`parley up`, and what its ready file says."""
+
+    process: subprocess.Popen[bytes]
+    ready_file: Path
+
+    @property
+    def ready(self) -> dict[str, Any]:
+        """The ready file as it stands now: its pids are always true."""
+        content: dict[str, Any] = json.loads(self.ready_file.read_text())
+        return content
+
+    def client(self) -> httpx2.Client:
+        """A client of the API with the demo project's key."""
+        ready = self.ready
+        return httpx2.Client(base_url=f"{ready['api_url']}/api/v1", headers={"X-API-Key": ready["api_key"]}, timeout=15)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+    """A platform of this test session on ports of its own."""
+    folder = tmp_path_factory.mktemp("platform")
+    ready_file = folder / "ready.json"
+    command = [sys.executable, "-m", "parley", "up", "--data", str(folder / "data"), "--ready", str(ready_file)]
+    with (folder / "up.log").open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--port", "18800"], stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "NO_COLOR": "1"}
+        )
+    deadline = time.monotonic() + START_WITHIN
+    while not ready_file.exists():
+        assert process.poll() is None, (folder / "up.log").read_text()
+        assert time.monotonic() < deadline, (folder / "up.log").read_text()
+        time.sleep(0.1)
+    yield RunningPlatform(process, ready_file)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(STOP_WITHIN) == 0
