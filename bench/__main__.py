@@ -14,22 +14,22 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.first_call import Figures, measure, median, percentile
+from parley.demo.platform import Ready
 
 RESULTS = Path(__file__).parent / "results"
 START_WITHIN = 180
 
 
 @contextmanager
-def a_platform(ready: str) -> Iterator[dict[str, Any]]:
+def a_platform(ready: str) -> Iterator[Ready]:
     """The platform behind a ready file, or one of our own for the time of the block."""
     if ready:
-        yield json.loads(Path(ready).read_text())
+        yield Ready.read(Path(ready))
         return
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
         file = Path(folder) / "ready.json"
@@ -41,7 +41,7 @@ def a_platform(ready: str) -> Iterator[dict[str, Any]]:
                 if process.poll() is not None or time.monotonic() > deadline:
                     sys.exit("the platform did not start; try `parley doctor`")
                 time.sleep(0.2)
-            yield json.loads(file.read_text())
+            yield Ready.read(file)
         finally:
             process.terminate()
             process.wait(30)
@@ -60,7 +60,7 @@ def table(figures: Figures) -> Table:
     row("end of speech → answer heard", figures.answers, "p50 ≤ 700, p95 ≤ 1000")
     for name, values in figures.parts.items():
         row(f"  {name}", values)
-    row("  unexplained", figures.rest, "≤ 50")
+    row("  unexplained", figures.unexplained, "≤ 50")
     row("token request → greeting heard", figures.greetings, "p50 ≤ 1000")
     row("speaking over it → silence", figures.interruptions, "≤ 450")
     row("line final → on the monitor", figures.monitor, "p95 ≤ 150")

@@ -9,97 +9,105 @@ import secrets
 import statistics
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
 
-import httpx2
 from websockets.asyncio.client import connect
 
-from parley.demo.caller import Caller, Voice
-from parley.demo.conversation import Conversation, Place, Turn, questions
+from parley.demo.caller import MICROPHONE_RATE, Caller
+from parley.demo.conversation import Answered, converse
+from parley.demo.platform import Platform, Ready
+from parley.demo.script import Question, load_questions
+from parley.demo.voice import Voice
 
 INTERRUPTION = "Hold on, one moment please, I have another question for you."
 
 
 @dataclass
 class Figures:
-    """What was measured, in milliseconds."""
+    """What was measured, in milliseconds. It watches the conversations."""
 
     answers: list[float] = field(default_factory=list)
     parts: dict[str, list[float]] = field(default_factory=dict)
-    rest: list[float] = field(default_factory=list)
+    unexplained: list[float] = field(default_factory=list)
     greetings: list[float] = field(default_factory=list)
     interruptions: list[float] = field(default_factory=list)
     monitor: list[float] = field(default_factory=list)
     wrong: int = 0
 
-    def add(self, turn: Turn) -> None:
-        """One answered question."""
+    def calling(self, room: str) -> None:
+        """A call begins."""
+
+    def greeted(self, text: str, seconds: float) -> None:
+        """The greeting is measured by `_greet`, from the request for the token."""
+
+    def asking(self, question: Question) -> None:
+        """The caller begins to speak."""
+
+    def answered(self, turn: Answered) -> None:
+        """One answer."""
         self.wrong += not turn.right
-        if turn.answered_ms is None:
-            return
-        self.answers.append(turn.answered_ms)
+        self.answers.append(turn.latency_s * 1000)
+        for name, value in turn.parts.items():
+            self.parts.setdefault(name, []).append(value)
         if turn.parts:
-            for name, value in turn.parts.items():
-                self.parts.setdefault(name, []).append(value)
-            self.rest.append(turn.answered_ms - sum(turn.parts.values()))
+            self.unexplained.append(turn.latency_s * 1000 - sum(turn.parts.values()))
+
+    def failed(self, reason: str) -> None:
+        """A call that failed makes the whole measurement worthless."""
+        raise RuntimeError(reason)
 
 
 def percentile(values: list[float], share: float) -> float:
     """The value below which that share of the values lies; nan of nothing."""
-    if not values:
-        return float("nan")
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
+    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))] if ordered else float("nan")
 
 
-async def measure(ready: dict[str, Any], *, turns: int, calls: int) -> Figures:
+def median(values: list[float]) -> float:
+    """The middle value; nan of nothing."""
+    return statistics.median(values) if values else float("nan")
+
+
+async def measure(ready: Ready, *, turns: int, calls: int) -> Figures:
     """Calls one after the other, so that each has the machine for itself."""
     figures = Figures()
-    place = Place.of(ready)
-    async with asyncio.TaskGroup() as tasks:
-        watching = tasks.create_task(_watch(ready, figures))
-        async with httpx2.AsyncClient(timeout=30) as http:
-            script = questions()
-            while len(figures.answers) < turns:
-                conversation = Conversation(place, http, room=f"bench-{secrets.token_hex(4)}")
-                async for turn in conversation.run(script):
-                    figures.add(turn)
-                figures.greetings.append(conversation.greeting_ms or float("nan"))
+    watching = asyncio.create_task(_watch(ready, figures))
+    voice = Voice(MICROPHONE_RATE)
+    await voice.warm()
+    try:
+        while len(figures.answers) < turns:
+            await converse(ready, load_questions(min(5, turns - len(figures.answers))), figures)
+        async with Platform(ready) as platform:
             for _ in range(calls):
-                await _interrupt(ready, http, figures)
+                await _greet_and_interrupt(ready, platform, voice, figures)
+    finally:
         watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        voice.close()
     return figures
 
 
-async def _interrupt(ready: dict[str, Any], http: httpx2.AsyncClient, figures: Figures) -> None:
-    """Speak over the greeting; how long after the first syllable the persona was silent."""
-    speech = Voice()(INTERRUPTION)
+async def _greet_and_interrupt(ready: Ready, platform: Platform, voice: Voice, figures: Figures) -> None:
     asked = time.time()
-    body = {"identity": "caller", "room": f"bench-{secrets.token_hex(4)}", "agent_config_id": ready["agent_id"]}
-    headers = {"X-API-Key": ready["api_key"]}
-    token = (await http.post(f"{ready['api_url']}/api/v1/token", json=body, headers=headers)).json()
-    async with Caller(token["wsUrl"], token["token"]) as caller:
-        figures.greetings.append((await caller.sound_after(asked, within=20) - asked) * 1000)
-        began = time.time()
-        ended = await caller.say(speech)
-        last = max((frame.at for frame in caller.heard if frame.loud and frame.at < ended), default=began)
-        figures.interruptions.append(max(0.0, last - began) * 1000)
+    room = f"bench-{secrets.token_hex(4)}"
+    token = await platform.token(identity="caller", room=room, agent_id=ready.agent_id)
+    async with Caller(token.wsUrl, token.token, voice) as caller:
+        joined = time.time()
+        greeting = await caller.hear_greeting()
+        # The greeting's own latency counts from the moment the caller began to listen for it.
+        figures.greetings.append((joined - asked + greeting.latency_s) * 1000)
+        talked_on = await caller.barge_in(load_questions(1)[0].ask, INTERRUPTION)
+        figures.interruptions.append(talked_on * 1000)
 
 
-async def _watch(ready: dict[str, Any], figures: Figures) -> None:
-    """How long after a line was final it is on the monitor: its event's time against the socket's."""
-    url = f"{ready['api_url'].replace('http', 'ws', 1)}/ws/monitor?api_key={ready['api_key']}"
-    lines: dict[int, str] = {}
+async def _watch(ready: Ready, figures: Figures) -> None:
+    """How long after its commit a line is on the monitor: the event's own time against the socket's."""
+    url = f"{ready.api_url.replace('http', 'ws', 1)}/ws/monitor?api_key={ready.api_key}"
     async with connect(url, proxy=None) as socket:
         await socket.send(json.dumps({"action": "subscribe", "channel": "sessions"}))
         async for text in socket:
             now = time.time()
             message = json.loads(text)
             if message["type"] == "transcript.new" and message["data"].get("final_at"):
-                lines[message["id"]] = message["data"]["content"]
-                figures.monitor.append((now - message["data"]["final_at"]) * 1000)
-
-
-def median(values: list[float]) -> float:
-    """The middle value; nan of nothing."""
-    return statistics.median(values) if values else float("nan")
+                final = datetime.fromisoformat(message["data"]["final_at"]).timestamp()
+                figures.monitor.append((now - final) * 1000)

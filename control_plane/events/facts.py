@@ -39,7 +39,7 @@ MONITOR: dict[str, MonitorName] = {
     Fact.SESSION_ENDED: MonitorName("session.ended", ("session_id", "outcome", "end_reason", "duration")),
     Fact.SESSION_FAILED: MonitorName("session.failed", ("session_id", "end_reason")),
     Fact.TRANSCRIPT_LINE: MonitorName(
-        "transcript.new", ("session_id", "speaker", "content", "timestamp_ms", "is_final")
+        "transcript.new", ("session_id", "speaker", "content", "timestamp_ms", "is_final", "final_at")
     ),
 }
 """Facts without a name here do not appear on the monitor."""

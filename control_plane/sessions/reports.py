@@ -100,6 +100,7 @@ class ReportDesk:
                 room_name=session.room_name,
                 session_id=session.id,
                 is_final=True,
+                final_at=report.at.isoformat(),
                 **values,
             )
 

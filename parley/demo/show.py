@@ -16,14 +16,14 @@ _BAR_WIDTH: Final = 60
 _BAR_S: Final = 1.2  # what the whole width stands for; longer answers get a longer bar
 _LABEL: Final = 10
 _PARTS: Final = {
-    TO_WORKER: ("way there", "bright_black"),
+    TO_WORKER: ("there", "bright_black"),
     "recognition_ms": ("hearing", "cyan"),
     "endpointing_ms": ("turn end", "blue"),
     "retrieval_ms": ("knowledge", "green"),
     "model_ms": ("model", "yellow"),
     "speech_ms": ("voice", "magenta"),
     "playout_ms": ("playout", "red"),
-    TO_CALLER: ("way back", "bright_black"),
+    TO_CALLER: ("back", "bright_black"),
 }
 
 
@@ -78,7 +78,7 @@ class Screen:
             box=SIMPLE,
             padding=(0, 1, 0, 0),
         )
-        table.add_column("turn", justify="right")
+        table.add_column("#", justify="right", no_wrap=True)
         for part in columns:
             name, colour = _PARTS[part]
             table.add_column(name, justify="right", style=colour, no_wrap=True)
@@ -115,7 +115,7 @@ class Screen:
 
 def _bar(turn: Answered) -> Text:
     """The turn's parts, each as long as it took; without a report of the parts, one bar for all of it."""
-    parts = turn.parts or {TRANSPORT: turn.latency_s * 1000}
+    parts = turn.parts or {TO_CALLER: turn.latency_s * 1000}
     bar = Text()
     for part, (_, colour) in _PARTS.items():
         bar.append("█" * round(parts.get(part, 0.0) / 1000 / _BAR_S * _BAR_WIDTH), style=colour)
