@@ -16,7 +16,9 @@ class KnowledgeSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
 
-    environment: Literal["development", "production"] = "production"
+    environment: Literal["development", "production"] = Field(
+        "production", description="A well-known secret starts only in development."
+    )
     knowledge_database_url: SecretStr = Field(description="`postgresql://parley_knowledge:…@host:port/database`.")
     knowledge_socket: Path = Field(description="Unix socket that this host's workers ask at.")
     knowledge_pool: int = Field(4, ge=1, le=64, description="Connections to PostgreSQL at most.")
@@ -25,7 +27,7 @@ class KnowledgeSettings(BaseSettings):
     worker_token: SecretStr = Field(description="Capabilities of calls are signed with a key derived from it.")
     models_url: str | None = Field(None, description="OpenAI-compatible server, for an embedder openai:MODEL.")
     models_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
-    log_format: Literal["json", "console"] = "json"
+    log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
 
     @model_validator(mode="after")
     def _can_start(self) -> Self:

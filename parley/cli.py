@@ -170,8 +170,8 @@ async def _show_what_to_try(stack: Stack) -> int | None:
     lines = [
         "",
         "Parley answers.",
-        f"  talk to a persona   {ready['api_url']}/talk",
-        f"  API                 {ready['api_url']}/api/v1  (documentation: {ready['api_url']}/docs)",
+        f"  talk to a persona   {ready['api_url']}/talk#key={ready['api_key']}",
+        f"  API                 {ready['api_url']}/api/v1  (described at {ready['api_url']}/openapi.json)",
         f"  API key             {ready['api_key']}",
         f"  LiveKit             {ready['livekit_url']}",
         f"  logs                {ready['log_dir']}",
@@ -185,7 +185,8 @@ async def _show_what_to_try(stack: Stack) -> int | None:
 
 async def _scripted_caller(options: StackOptions) -> int:
     """Run the scripted caller, its output ours; return its status."""
-    process = await asyncio.create_subprocess_exec(*python("parley.demo", "--ready", str(options.ready_file)))
+    command = python("parley.demo", "--once", "--ready", str(options.ready_file))
+    process = await asyncio.create_subprocess_exec(*command)
     try:
         return await process.wait()
     finally:
