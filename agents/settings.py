@@ -33,7 +33,7 @@ class WorkerSettings(BaseSettings):
     max_calls: int = Field(8, ge=1, description="Calls this worker takes at once.")
     idle_processes: int = Field(1, ge=0, description="Job processes kept warm.")
     drain_timeout: int = Field(600, ge=0, description="Seconds running calls get after SIGTERM.")
-    ready_file: Path | None = Field(None, description="Written once the worker is registered with LiveKit.")
+    ready_file: Path | None = Field(None, description="Written once the worker can take calls.")
     log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
 
     @property

@@ -50,10 +50,11 @@ class Uplink:
         capacity: int,
         calls: Callable[[], list[str]],
         on_command: Callable[[Command], None],
+        on_connected: Callable[[], None],
     ) -> None:
         self._url = url.replace("http", "ws", 1).rstrip("/") + "/uplink"
         self._token, self._spool, self._calls, self._on_command = token, spool, calls, on_command
-        self._worker_id, self._capacity = worker_id, capacity
+        self._worker_id, self._capacity, self._on_connected = worker_id, capacity, on_connected
         self._socket: ClientConnection | None = None
         self._exchanges: dict[str, asyncio.Future[PersonaJob]] = {}
 
@@ -105,6 +106,7 @@ class Uplink:
             raise WebSocketException("expected a welcome")
         self._socket = socket
         log.info("uplink stands")
+        self._on_connected()
         for submission in list(self._spool.waiting()):
             await self._send(submission)
         heart = asyncio.create_task(self._beat())

@@ -41,6 +41,7 @@ class Worker:
             capacity=settings.max_calls,
             calls=lambda: list(self._calls),
             on_command=self._obey,
+            on_connected=self._tell_ready,
         )
         self.desk = JobDesk(self.spool, fetch=self._fetch, submit=self.uplink.submit, on_report=self._on_report)
         self._calls: dict[str, asyncio.Task[PersonaJob]] = {}
@@ -99,10 +100,12 @@ class Worker:
     async def _connect_when(self, registered: asyncio.Event) -> None:
         """The control plane hears of a worker that can take calls, not of one that is starting."""
         await registered.wait()
-        if self.settings.ready_file:
-            self.settings.ready_file.write_text(str(os.getpid()))
         log.info("worker registered", worker=self.worker_id)
         await self.uplink.run()
+
+    def _tell_ready(self) -> None:
+        if self.settings.ready_file:
+            self.settings.ready_file.write_text(str(os.getpid()))
 
     async def _on_request(self, request: JobRequest) -> None:
         try:

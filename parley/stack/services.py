@@ -207,7 +207,7 @@ class Services:
             ),
             ready=ready_file_exists(ready_file),
             prepare=lambda: ready_file.unlink(missing_ok=True),
-            after=("livekit", "models", "control_plane", "jobs", "knowledge"),
+            after=("livekit",),  # it is ready once its uplink stands; its imports are the longest of all
             start_within=120.0,  # importing the media libraries alone takes 20 s on a busy small machine
             stop_within=6.0,
         )
