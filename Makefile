@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo up doctor test check fix unit integration e2e bench migrate web lock clean
+.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check fix unit integration e2e bench migrate web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -50,6 +50,10 @@ integration: ## Tests with real PostgreSQL, Redis, livekit-server
 
 e2e: ## Tests with the whole platform: spoken calls, a browser
 	$(PYTEST) tests/e2e $(ARGS)
+
+test-sentence-transformers: setup-test ## Install the optional embedder (5 GB, apart) and compare its vectors
+	@$(PYTHON) tools/setup.py --sentence-transformers
+	.venv-sentence-transformers/bin/python -m pytest tests/extras $(ARGS)
 
 bench: ## Measure; the results are described in bench/
 	$(BIN)/python -m bench $(ARGS)

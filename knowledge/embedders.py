@@ -138,7 +138,7 @@ class SentenceTransformersEmbedder(LocalEmbedder):
 class _SentenceTransformersEncoder:
     def __init__(self, model: Any) -> None:
         self._model = model
-        self.dimensions = int(model.get_sentence_embedding_dimension())
+        self.dimensions = int(model.get_embedding_dimension())
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         vectors = self._model.encode(

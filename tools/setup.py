@@ -97,17 +97,23 @@ class Setup:
 
     def python_packages(self) -> str:
         """Make `.venv` hold exactly what the lock names, and this tree."""
-        lock = TREE / "requirements.lock"
+        return self._packages(VENV, TREE / "requirements.lock")
+
+    def sentence_transformers(self) -> str:
+        """The same with torch and sentence-transformers, apart: some 5 GB."""
+        return self._packages(TREE / ".venv-sentence-transformers", TREE / "requirements-sentence-transformers.lock")
+
+    def _packages(self, venv: Path, lock: Path) -> str:
         key = fingerprint([lock, TREE / "pyproject.toml"], sys.version, sys.executable, str(TREE))
-        stamp = VENV / ".parley-stamp"
-        if is_stamped(stamp, key) and (VENV / "bin" / "parley").exists():
+        stamp = venv / ".parley-stamp"
+        if is_stamped(stamp, key) and (venv / "bin" / "parley").exists():
             return "all there"
         uv = self._uv()
         environment = self._uv_environment()
-        interpreter = str(VENV / "bin" / "python")
-        if not self._is_venv_of_this_python():
-            self._say("making .venv ...")
-            self._do([uv, "venv", "-q", "--clear", "--python", sys.executable, str(VENV)], environment=environment)
+        interpreter = str(venv / "bin" / "python")
+        if not self._is_venv_of_this_python(venv):
+            self._say(f"making {venv.name} ...")
+            self._do([uv, "venv", "-q", "--clear", "--python", sys.executable, str(venv)], environment=environment)
         stamp.unlink(missing_ok=True)
         self._say("installing ...")
         self._do([uv, "pip", "sync", "-q", "--python", interpreter, str(lock)], environment=environment)
@@ -179,10 +185,15 @@ class Setup:
         """Resolve the dependencies anew. The lock names no registry and fits every platform."""
         options = ["--universal", "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url"]
         options += ["--python-version", ".".join(map(str, LEAST_PYTHON)), "--group", "dev", "--upgrade"]
-        command = [self._uv(), "pip", "compile", "-q", "pyproject.toml", *options, "-o", "requirements.lock"]
-        self._say("resolving ...")
-        self._do(command, environment=self._uv_environment())
-        print("written to requirements.lock")
+        locks = {
+            "requirements.lock": [],
+            "requirements-sentence-transformers.lock": ["--extra", "sentence-transformers"],
+        }
+        for lock, extra in locks.items():
+            command = [self._uv(), "pip", "compile", "-q", "pyproject.toml", *options, *extra, "-o", lock]
+            self._say("resolving ...")
+            self._do(command, environment=self._uv_environment())
+            print(f"written to {lock}")
 
     def _uv_environment(self) -> Mapping[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in MISLEADING}
@@ -201,8 +212,8 @@ class Setup:
             (tool / ".parley-stamp").write_text(sys.version)
         return str(program)
 
-    def _is_venv_of_this_python(self) -> bool:
-        version = version_text([str(VENV / "bin" / "python"), "-c", "import sys; print(sys.version, sys.base_prefix)"])
+    def _is_venv_of_this_python(self, venv: Path) -> bool:
+        version = version_text([str(venv / "bin" / "python"), "-c", "import sys; print(sys.version, sys.base_prefix)"])
         return version == f"{sys.version} {sys.base_prefix}"
 
     def _say(self, text: str) -> None:
@@ -318,6 +329,7 @@ def main() -> int:
     """Set up; return the exit status."""
     parser = argparse.ArgumentParser(description="Set up what Parley needs on this machine.")
     parser.add_argument("--test", action="store_true", help="also what only the tests need")
+    parser.add_argument("--sentence-transformers", action="store_true", help="only the optional embedder's packages")
     parser.add_argument("--lock", action="store_true", help="only resolve the dependencies anew")
     arguments = parser.parse_args()
     try:
@@ -329,6 +341,8 @@ def main() -> int:
             work.log.unlink(missing_ok=True)
             if arguments.lock:
                 work.lock()
+            elif arguments.sentence_transformers:
+                print(f" {work.sentence_transformers()}")
             else:
                 work.run()
     except SetupError as error:

@@ -80,9 +80,10 @@ def test_the_fixed_top_level_names_are_there() -> None:
 
 
 def test_locks_name_no_registry() -> None:
-    lock = (CHECKOUT / "requirements.lock").read_text()
-    assert "://" not in lock
-    assert "--hash=sha256:" in lock
+    for name in ("requirements.lock", "requirements-sentence-transformers.lock"):
+        lock = (CHECKOUT / name).read_text()
+        assert "://" not in lock
+        assert "--hash=sha256:" in lock
     assert '"resolved"' not in (CHECKOUT / "web" / "package-lock.json").read_text()
     assert not (CHECKOUT / "uv.lock").exists()
 
