@@ -215,7 +215,7 @@ class Submission(Message):
     type: Literal["report"] = "report"
     session_id: int
     epoch: int
-    sequence: int = Field(ge=0, description="1, 2, 3 … within a job; 0 for reports that are not kept.")
+    sequence: int = Field(ge=0, lt=2**31, description="1, 2, 3 … within a job; 0 for reports that are not kept.")
     capability: str = Field(repr=False)
     report: dict[str, Any]
 

@@ -83,8 +83,11 @@ class JobDesk:
     async def _keep(self, job_id: str, submission: Submission, writer: asyncio.StreamWriter) -> None:
         if submission.sequence:
             # One short fsync per line; in a thread, because a slow disk must not hold up other calls.
-            await asyncio.to_thread(self._spool.keep, submission)
-            _send(writer, {"kept": submission.sequence})
+            try:
+                await asyncio.to_thread(self._spool.keep, submission)
+                _send(writer, {"kept": submission.sequence})
+            except OSError:  # a full disk: the report goes out unspooled, the call goes on and can still be ended
+                log.exception("report not spooled", session=submission.session_id)
         self._on_report(job_id, submission)
         await self._submit(submission)
 

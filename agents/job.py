@@ -3,19 +3,21 @@
 import gc
 import importlib
 import logging
+from datetime import UTC, datetime
 
 import openai
 import structlog
-from knowledge.client import KnowledgeClient
 from livekit.agents import JobContext, JobProcess
 from livekit.agents.utils import http_context
 from livekit.rtc._ffi_client import FfiClient
 
+from agents.contract import CallEnded
 from agents.conversation import Conversation
 from agents.models import Models, build_client
 from agents.persona import Persona
 from agents.reporter import JobRefused, Reporter
 from agents.settings import WorkerSettings
+from knowledge.client import KnowledgeClient
 
 CLAIM_WITHIN = 10.0
 """Seconds to get the job from the main process, which asks the control plane until it answers."""
@@ -62,13 +64,18 @@ async def entrypoint(context: JobContext) -> None:
     job = reporter.job
     knowledge = KnowledgeClient(settings.knowledge_socket) if job.knowledge_capability else None
     context.log_context_fields = {"session": job.session_id}
-    async with reporter:
-        try:
-            models = Models(settings, job, context.proc.userdata["client"])
-            conversation = Conversation(job, context.room, Persona(job, knowledge), models, reporter)
-            await context.connect()
-            await conversation.run()
-        finally:
-            if knowledge is not None:
-                await knowledge.close()
-    context.shutdown("call ended")
+    try:
+        async with reporter:
+            try:
+                models = Models(settings, job, context.proc.userdata["client"])
+                conversation = Conversation(job, context.room, Persona(job, knowledge), models, reporter)
+                await context.connect()
+                await conversation.run()
+            except Exception:  # whatever it was, the caller must not be left with a silent persona
+                log.exception("call failed", session=job.session_id)
+                now = datetime.now(UTC)
+                reporter.report(CallEnded(at=now, reason="model_failed", failed=True, duration_ms=0))
+    finally:
+        if knowledge is not None:
+            await knowledge.close()
+        context.shutdown("call ended")

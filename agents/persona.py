@@ -65,11 +65,11 @@ class Persona(Agent):
             yield frame
 
     async def _look_up(self, question: str) -> list[Hit]:
-        if self._found is not None and self._found[0] == question:
+        if self._found is not None and self._found[0] == question:  # a preemptive try, or a tool's second step
+            self._note(self._found[1])
             return self._found[1]
         assert self.knowledge is not None
         assert self.job.knowledge_capability is not None
-        hits: list[Hit] = []
         try:
             found = await self.knowledge.search(
                 self.job.knowledge_capability, question, top_k=PASSAGES, timeout=RETRIEVAL_LIMIT
@@ -77,10 +77,15 @@ class Persona(Agent):
             hits = [hit for hit in found if hit.score >= RELEVANT]
         except KnowledgeError as error:
             log.warning("knowledge not asked", reason=str(error) or type(error).__name__)
-        self.marks.retrieved = time.time()
-        self.marks.chunks = [ChunkUsed(chunk_id=hit.chunk_id, score=hit.score, source=hit.source) for hit in hits]
+            self._note([])
+            return []
+        self._note(hits)
         self._found = (question, hits)
         return hits
+
+    def _note(self, hits: list[Hit]) -> None:
+        self.marks.retrieved = time.time()
+        self.marks.chunks = [ChunkUsed(chunk_id=hit.chunk_id, score=hit.score, source=hit.source) for hit in hits]
 
 
 def _last_question(chat_ctx: llm.ChatContext) -> tuple[int, str]:

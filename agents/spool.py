@@ -88,13 +88,6 @@ class Spool:
         job = self._jobs.get((session_id, epoch))
         return max(job.waiting, default=0) + 1 if job else 1
 
-    def abandon(self, session_id: int, epoch: int) -> None:
-        """The job is dead and will report nothing more: its file goes when all of it has arrived."""
-        job = self._jobs.get((session_id, epoch))
-        if job is not None:
-            job.finished = True
-            self._forget_if_done((session_id, epoch), job)
-
     def close(self) -> None:
         """Close the files; what waits stays on disk."""
         for job in self._jobs.values():

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
+from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -56,11 +57,12 @@ class Uplink:
         self._token, self._spool, self._calls, self._on_command = token, spool, calls, on_command
         self._worker_id, self._capacity, self._on_connected = worker_id, capacity, on_connected
         self._socket: ClientConnection | None = None
+        self._attempt = 0
         self._exchanges: dict[str, asyncio.Future[PersonaJob]] = {}
 
     async def run(self) -> None:
         """Be connected until cancelled."""
-        attempt = 0
+        self._attempt = 0
         while True:
             try:
                 async with connect(
@@ -74,13 +76,12 @@ class Uplink:
                     proxy=None,
                 ) as socket:
                     await self._converse(socket)
-                    attempt = 0
-            except (OSError, WebSocketException, TimeoutError) as error:
+            except (OSError, WebSocketException, TimeoutError, ValidationError) as error:
                 log.warning("uplink interrupted", reason=str(error) or type(error).__name__)
             finally:
                 self._socket = None
-            await asyncio.sleep(RETRIES[min(attempt, len(RETRIES) - 1)])
-            attempt += 1
+            await asyncio.sleep(RETRIES[min(self._attempt, len(RETRIES) - 1)])
+            self._attempt += 1
 
     async def exchange(self, request: Exchange) -> PersonaJob:
         """The job behind a ticket; asks again until answered. Raises `ExchangeRefused`; the caller sets the limit."""
@@ -104,18 +105,22 @@ class Uplink:
         first = TO_WORKER.validate_json(await socket.recv())
         if not isinstance(first, Welcome):
             raise WebSocketException("expected a welcome")
-        self._socket = socket
+        self._socket, self._attempt = socket, 0
         log.info("uplink stands")
         self._on_connected()
-        for submission in list(self._spool.waiting()):
-            await self._send(submission)
-        heart = asyncio.create_task(self._beat())
+        heart, resending = asyncio.create_task(self._beat()), asyncio.create_task(self._resend())
         try:
             async for text in socket:
                 self._hear(text)
         finally:
-            heart.cancel()
-            await asyncio.gather(heart, return_exceptions=True)
+            for task in (heart, resending):
+                task.cancel()
+            await asyncio.gather(heart, resending, return_exceptions=True)
+
+    async def _resend(self) -> None:
+        """What was not answered before the connection was lost; the heart beats and verdicts are read meanwhile."""
+        for submission in list(self._spool.waiting()):
+            await self._send(submission)
 
     async def _beat(self) -> None:
         waited: set[tuple[int, int, int]] = set()
@@ -129,7 +134,12 @@ class Uplink:
             waited = set(waiting)
 
     def _hear(self, text: str | bytes) -> None:
-        match TO_WORKER.validate_json(text):
+        try:
+            message = TO_WORKER.validate_json(text)
+        except ValidationError:  # of a later version: what we do not know we cannot do
+            log.warning("message not understood")
+            return
+        match message:
             case Exchanged() as answer:
                 future = self._exchanges.get(answer.job_id)
                 if future is None or future.done():

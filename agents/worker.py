@@ -143,6 +143,7 @@ class Worker:
                 exchange.cancel()
             elif not exchange.cancelled() and exchange.exception() is None:
                 await self._fail(exchange.result(), "not_started")
+            self.desk.end(job_id, "not_started")  # it may be slow, not dead
             self._over(job_id)
 
     async def _fail(self, job: PersonaJob, reason: str) -> None:

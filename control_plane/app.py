@@ -1,10 +1,11 @@
 """The application: parts that live as long as the process, and the tasks it owns."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from livekit import api as livekit
 
@@ -29,6 +30,8 @@ from knowledge.capability import derive_key
 from knowledge.embedders import build_embedder
 
 VERSION = "0.1.0"
+
+log = structlog.get_logger()
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None, media: MediaServer | None = None) -> FastAPI:
@@ -91,17 +94,27 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     def tell_line(line: dict[str, Any]) -> None:
         state.monitor.tell_line(line, timestamp=iso_ms(clock.now()))
 
-    tasks = [
-        asyncio.create_task(notifier.run()),
-        asyncio.create_task(tell_monitors()),
-        asyncio.create_task(state.live.hear({LIVE_LINES: tell_line, END_CALLS: state.uplink.end_calls})),
-    ]
+    async def hear() -> None:
+        await state.live.hear({LIVE_LINES: tell_line, END_CALLS: state.uplink.end_calls})
+
+    tasks = [asyncio.create_task(_for_ever(work)) for work in (notifier.run, tell_monitors, hear)]
     try:
         yield
     finally:
+        state.uplink.closing = True
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await livekit_media.close()
         await state.live.close()
         await state.database.close()
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """Begin again whatever ended by a fault that nobody foresaw; the process must not go deaf."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("background work failed and begins again")
+        await asyncio.sleep(1)

@@ -19,8 +19,8 @@ from control_plane.errors import Unavailable
 POOL_TIMEOUT = 3.0
 """Seconds a request waits for a connection before it answers 503."""
 
-AWAY = ("08", "57P")
-"""Classes of SQLSTATE that mean "not reachable now": connection exceptions, and a server that stops or starts."""
+AWAY = ("08", "57", "40", "53", "55P03")
+"""SQLSTATEs that mean "not now": connection lost, server stopping, time-outs, deadlock, no resources."""
 
 
 class Db(AsyncSession):
@@ -99,12 +99,12 @@ async def _open(sessions: async_sessionmaker[Db]) -> AsyncIterator[Db]:
         raise Unavailable("The database is busy; try again") from error
     except DBAPIError as error:
         if is_away(error):
-            raise Unavailable("The database cannot be reached; try again") from error
+            raise Unavailable("The database cannot do this now; try again") from error
         raise
 
 
 def is_away(error: DBAPIError) -> bool:
-    """Whether the server could not be reached, as opposed to having refused a statement."""
+    """Whether another try may succeed, as opposed to a statement that is wrong."""
     state = getattr(error.orig, "sqlstate", None)
     if state is None:
         return isinstance(error, OperationalError | InterfaceError)

@@ -19,7 +19,6 @@ class Fact(StrEnum):
     SESSION_FAILED = "session.failed"
     TRANSCRIPT_LINE = "transcript.line"
     DOCUMENT_UPLOADED = "knowledge.document_uploaded"
-    KNOWLEDGE_REINDEXED = "knowledge.reindexed"
 
 
 @dataclass(frozen=True)

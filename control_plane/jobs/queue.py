@@ -95,6 +95,9 @@ class JobRunner:
             log.warning("job failed", job=job_id, kind=kind, attempts=attempts, exc_info=True)
             state = JobState.WAITING if attempts < MAX_ATTEMPTS else JobState.FAILED
             error, run_at = type(problem).__name__, run_at + back_off(attempts)
-        async with self._database.platform() as db:
-            values = {"id": job_id, "attempts": attempts, "state": state, "error": error, "run_at": run_at}
-            await db.execute(_FINISH, values)
+        values = {"id": job_id, "attempts": attempts, "state": state, "error": error, "run_at": run_at}
+        try:
+            async with self._database.platform() as db:
+                await db.execute(_FINISH, values)
+        except Unavailable:
+            log.warning("job not marked; its lease repeats it", job=job_id)

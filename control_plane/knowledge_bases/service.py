@@ -56,6 +56,7 @@ class KnowledgeBaseService:
         if len(data) > MAX_UPLOAD:
             raise TooLarge(f"The file is over {MAX_UPLOAD // 2**20} MB")
         try:
+            await self.db.commit()
             document = await cut_file(data, filename, base)
         except DocumentError as error:
             raise _refused("file", error) from error
@@ -65,6 +66,7 @@ class KnowledgeBaseService:
         """Ingest a text."""
         base = await self.get(base_id)
         try:
+            await self.db.commit()
             document = await cut_text(body.content, body.source_name, base)
         except DocumentError as error:
             raise _refused("content", error) from error
@@ -85,10 +87,12 @@ class KnowledgeBaseService:
         """The passages that answer a query best."""
         began = time.perf_counter()
         base = await self.get(body.knowledge_base_id)
+        await self.db.commit()
         try:
             vector = await self.embedder.embed_query(body.query)
         except EmbeddingError as error:
             raise Unavailable("The embedding model cannot be reached; try again") from error
+        await self.db.see_project(self.caller.project_id)
         hits = await self.store.search(
             body.query,
             vector=vector,
@@ -111,7 +115,6 @@ class KnowledgeBaseService:
         return SearchAnswer(results=results, query=body.query, took_ms=took)
 
     async def _ingest(self, base: KnowledgeBase, document: Document) -> Ingested:
-        await self.db.commit()  # embedding takes seconds; no connection is held meanwhile
         try:
             embedded = await embed_document(document, base, self.embedder)
         except EmbeddingError as error:

@@ -46,7 +46,7 @@ class MediaServer(Protocol):
     async def close_room(self, name: str) -> None:
         """Closing a closed room is fine."""
 
-    async def list_rooms(self, names: list[str] | None = None) -> list[LiveRoom]: ...
+    async def list_rooms(self) -> list[LiveRoom]: ...
 
     async def list_participants(self, room: str) -> list[LiveParticipant]:
         """Empty where the room is gone."""
@@ -127,8 +127,8 @@ class LiveKitMedia:
         except NotFound:
             return
 
-    async def list_rooms(self, names: list[str] | None = None) -> list[LiveRoom]:
-        response = await self._ask(self._api.room.list_rooms(api.ListRoomsRequest(names=names or [])))
+    async def list_rooms(self) -> list[LiveRoom]:
+        response = await self._ask(self._api.room.list_rooms(api.ListRoomsRequest()))
         return [_room_of(room) for room in response.rooms]
 
     async def list_participants(self, room: str) -> list[LiveParticipant]:

@@ -14,7 +14,7 @@ from control_plane.events.tail import BATCH, read_after
 from control_plane.monitor.hub import MonitorHub, Watcher, project
 from control_plane.names import foreign_prefix, room_name
 
-WRONG_KEY, FALLEN_BEHIND = 4001, 4008
+WRONG_KEY, FALLEN_BEHIND, TRY_AGAIN = 4001, 4008, 1013
 PING_EVERY = 20.0
 KEY_CHECK_EVERY = 0.8
 """A revoked key closes its sockets within a second."""
@@ -33,8 +33,11 @@ async def monitor(socket: WebSocket) -> None:
     key = socket.query_params.get("api_key") or socket.headers.get("x-api-key")
     try:
         caller = await _check(socket, key)
-    except (Unauthorized, Unavailable):
+    except Unauthorized:
         await socket.close(WRONG_KEY, "Invalid or deactivated API key")
+        return
+    except Unavailable:
+        await socket.close(TRY_AGAIN, "Not now; connect again")
         return
     hub: MonitorHub = socket.app.state.monitor
     watcher = Watcher(caller.project_id, caller.slug)

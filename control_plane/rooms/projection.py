@@ -53,7 +53,7 @@ class RoomProjection:
     async def finished(self, full_name: str, sid: str) -> None:
         """A room has ended. A newer room of the same name is not touched."""
         room = await self._open_room(full_name)
-        if room is not None and room.sid in (sid, None):
+        if room is not None and room.sid == (sid or None):
             await finish_room(RoomRepository(self.db, room.project_id), self.log, room, at=self.clock.now())
 
     async def joined(self, live: LiveRoom, participant: LiveParticipant) -> None:

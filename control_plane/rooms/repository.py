@@ -49,7 +49,7 @@ class RoomRepository:
             .returning(col(Room.id))
         )
         made = await self.db.scalar(statement)
-        room = await self.find_open(name.full)
+        room = await self.find_open(name.full, lock=True)
         if room is None:  # closed between the two statements: the newest row is the one that was meant
             room = await self.find_newest(name.full)
         assert room is not None

@@ -73,3 +73,13 @@ async def end_session(
             room_name=room.full_name,
             room_id=room.id,
         )
+
+
+async def still_to_close(db: Db, room_id: int, full_name: str, *, now: datetime) -> bool:
+    """Whether a room that was to be closed is still the one: nobody has come back to its name since."""
+    room = select(Room.id).where(Room.id == room_id, Room.status == "open")
+    active = select(Session.id).where(Session.room_name == full_name, Session.status == SessionStatus.ACTIVE)
+    awaited = select(Slot.id).where(Slot.room_name == full_name, col(Slot.expires_at) > now)
+    if (await db.exec(room)).first() is None:
+        return False
+    return (await db.exec(active)).first() is None and (await db.exec(awaited)).first() is None

@@ -8,14 +8,17 @@ from sqlmodel import col, select, update
 from agents.contract import Exchange, ModelChoice, PersonaJob, TurnTaking
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.errors import Conflict, NotFound
+from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.personas.models import Persona
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
+from control_plane.sessions.repository import SessionRepository
 from control_plane.sessions.slots import Ticket, persona_identity
 from knowledge import capability
 
+OPEN_TRIES = 3
+"""A session may end between the attempt to open one beside it and the look at it."""
 KNOWLEDGE_GRACE = timedelta(hours=1)
 """A knowledge capability outlives the longest call by this much."""
 
@@ -32,6 +35,9 @@ class TicketExchange:
         if known is not None:
             return await self._describe(known)
         slot, persona = await self._find_slot(request)
+        known = await self._find_job(request.job_id)  # the slot's lock waited for this request's earlier self
+        if known is not None:
+            return await self._describe(known)
         session = await self._open_session(slot, persona)
         session.epochs += 1
         now = self.clock.now()
@@ -104,17 +110,13 @@ class TicketExchange:
             )
             .on_conflict_do_nothing()
         )
-        await self.db.exec(statement)
-        active = await self.db.exec(
-            select(Session.id).where(
-                Session.project_id == slot.project_id,
-                Session.room_name == slot.room_name,
-                Session.status == SessionStatus.ACTIVE,
-            )
-        )
-        session = await lock_session(self.db, active.one(), project_id=slot.project_id)
-        assert session is not None
-        return session
+        sessions = SessionRepository(self.db, slot.project_id)
+        for _ in range(OPEN_TRIES):
+            await self.db.exec(statement)
+            session = await sessions.lock_active(slot.room_name)
+            if session is not None:
+                return session
+        raise Unavailable("the room's last session is just ending")
 
     async def _describe(self, job: SessionJob) -> PersonaJob:
         if job.ended_at is not None:

@@ -24,7 +24,7 @@ from control_plane.events.live import LiveBus
 from control_plane.events.log import EventLog
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import end_session, lock_session
-from control_plane.sessions.models import Session, SessionJob, TranscriptLine, Turn, UsageEntry
+from control_plane.sessions.models import Session, SessionJob, SessionStatus, TranscriptLine, Turn, UsageEntry
 
 LIVE_LINES = "lines"
 """Channel of lines that are not kept."""
@@ -52,6 +52,7 @@ class ReportDesk:
         if isinstance(report, LineInterim):
             await self._tell(project_id, submission.session_id, report, report.room_name, is_final=False)
             return
+        unkept: LineSpoken | None = None
         async with self.database.platform() as db:
             session = await lock_session(db, submission.session_id, project_id=project_id)
             if session is None:
@@ -62,7 +63,7 @@ class ReportDesk:
                 case LineSpoken() if session.store_transcripts:
                     await self._line(db, session, submission, report)
                 case LineSpoken():
-                    await self._tell(project_id, session.id, report, session.room_name, is_final=True)
+                    unkept = report
                 case TurnMeasured():
                     await self._turn(db, session, submission, report)
                 case UsageCounted():
@@ -70,11 +71,14 @@ class ReportDesk:
                 case CallEnded():
                     await self._ended(db, session, submission, report)
 
+        if unkept is not None:
+            await self._tell(project_id, session.id, unkept, session.room_name, is_final=True)
+
     async def _started(self, db: Db, session: Session, submission: Submission) -> None:
         job = await self._job(db, session, submission)
         now = self.clock.now()
         job.started_at = job.started_at or now
-        if session.announced_at is None:
+        if session.announced_at is None and session.status == SessionStatus.ACTIVE:
             session.announced_at = now
             EventLog(db, self.clock).append(
                 Fact.SESSION_STARTED,
@@ -87,7 +91,7 @@ class ReportDesk:
     async def _line(self, db: Db, session: Session, submission: Submission, report: LineSpoken) -> None:
         values = {
             "speaker": report.speaker,
-            "identity": report.identity,
+            "identity": clean(report.identity),
             "content": clean(report.text),
             "timestamp_ms": report.timestamp_ms,
             "interrupted": report.interrupted,
@@ -118,7 +122,8 @@ class ReportDesk:
         await self._keep(db, Turn, session, submission, values)
 
     async def _usage(self, db: Db, session: Session, submission: Submission, report: UsageCounted) -> None:
-        values = report.model_dump(exclude={"type"}) | {"persona_id": session.persona_id}
+        job = await self._job(db, session, submission)
+        values = report.model_dump(exclude={"type"}) | {"persona_id": job.persona_id}
         await self._keep(db, UsageEntry, session, submission, values)
 
     async def _ended(self, db: Db, session: Session, submission: Submission, report: CallEnded) -> None:

@@ -97,6 +97,7 @@ class SessionService:
         shown = line.model_dump(include={"speaker", "content", "timestamp_ms"}) | {"session_id": session.id}
         if not body.is_final:
             message = {"project_id": session.project_id, "room_name": name.full, "is_final": False, **shown}
+            await self.db.commit()
             await self.live.publish(LIVE_LINES, message)
             return line
         row = line.model_dump(exclude={"id"})

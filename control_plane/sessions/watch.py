@@ -9,12 +9,15 @@ from agents.contract import EndReason
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
-from control_plane.rooms.models import Room
+from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.ending import end_session, lock_session
-from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
+from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot, Worker
 
 START_WITHIN = timedelta(seconds=10)
 """A job that has not said "started" this long after its ticket was exchanged has failed; workers say so sooner."""
+
+FORGET = timedelta(days=1)
+"""How long a worker that is not heard of any more stays on record."""
 
 log = structlog.get_logger()
 
@@ -41,6 +44,7 @@ async def sweep(database: Database, clock: Clock) -> int:
     now = clock.now()
     async with database.platform() as db:
         await db.exec(delete(Slot).where(col(Slot.session_id).is_(None), col(Slot.expires_at) < now))
+        await db.exec(delete(Worker).where(col(Worker.seen_at) < now - FORGET))
         late = col(SessionJob.started_at).is_(None) & (col(SessionJob.accepted_at) < now - START_WITHIN)
         query = (
             select(SessionJob.id, SessionJob.session_id, SessionJob.project_id)
@@ -67,8 +71,33 @@ async def fail_job(db: Db, clock: Clock, job_id: int, session_id: int, project_i
     now = clock.now()
     if session is None or job is None or (job.started_at is not None and job.lease_until >= now):
         return  # it was heard of, or ended, since it was looked at
+    if job.started_at is not None and await _speaks_on(db, session, job):
+        return
     job.ended_at = now
     reason: EndReason = "worker_lost" if job.started_at is not None else "not_started"
     log.warning("call failed", session=session_id, reason=reason, worker=job.worker_id)
     if len(running) == 1:
         await end_session(db, EventLog(db, clock), session, outcome="failed", reason=reason, at=now)
+
+
+async def _speaks_on(db: Db, session: Session, job: SessionJob) -> bool:
+    """Whether a call whose lease ran out goes on all the same: its worker was not seen to go, and
+    LiveKit shows the persona.
+
+    So it is while no control plane is there to hear of its worker: a running call needs none.
+    """
+    connected = select(Worker.connected).where(Worker.id == job.worker_id)
+    if not (await db.exec(connected)).one_or_none():
+        return False
+    present = (
+        select(Participant.id)
+        .join(Room, col(Room.id) == Participant.room_id)
+        .where(
+            Room.project_id == session.project_id,
+            Room.full_name == session.room_name,
+            Room.status == "open",
+            Participant.identity == job.identity,
+            col(Participant.left_at).is_(None),
+        )
+    )
+    return (await db.exec(present)).first() is not None

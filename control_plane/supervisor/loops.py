@@ -6,15 +6,19 @@ from typing import Any
 
 import psycopg
 import structlog
+from sqlmodel import col, delete
 
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.events.sequencer import Sequencer
+from control_plane.events.wake import WRITTEN, Notifier
+from control_plane.jobs.models import Job, JobState
 from control_plane.jobs.queue import JobRunner
+from control_plane.livekit_hooks.models import LivekitHook
 from control_plane.media.server import MediaServer
-from control_plane.sessions.ending import CLOSE_ROOM
-from control_plane.sessions.watch import sweep
+from control_plane.sessions.ending import CLOSE_ROOM, still_to_close
+from control_plane.sessions.watch import FORGET, sweep
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
 
@@ -38,6 +42,8 @@ async def lead(url: str, lock: int, seconds: float, work: Callable[[], Awaitable
                         await work()
                     except PlatformError as error:
                         log.warning("pass failed", lock=lock, reason=error.message)
+                    except Exception:  # one bad row must not end the sequencer beside it
+                        log.exception("pass failed", lock=lock)
                     await asyncio.sleep(seconds)
         except psycopg.Error:
             log.warning("leadership interrupted", lock=lock)
@@ -49,19 +55,34 @@ async def _holds(connection: psycopg.AsyncConnection, lock: int) -> bool:
     return bool(row and row[0])
 
 
+async def forget(database: Database, clock: Clock) -> None:
+    """Delete what only guarded against repeats: hooks and finished jobs of more than a day ago."""
+    before = clock.now() - FORGET
+    async with database.platform() as db:
+        await db.exec(delete(LivekitHook).where(col(LivekitHook.received_at) < before))
+        await db.exec(delete(Job).where(col(Job.state) == JobState.DONE, col(Job.run_at) < before))
+
+
 async def run(database: Database, url: str, media: MediaServer, clock: Clock, *, ready: Callable[[], None]) -> None:
     """Run everything until cancelled; `ready` is called once all of it has begun."""
 
     async def close_room(payload: dict[str, Any]) -> None:
-        await media.close_room(payload["room_name"])
+        async with database.platform() as db:
+            wanted = await still_to_close(db, payload["room_id"], payload["room_name"], now=clock.now())
+        if wanted:
+            await media.close_room(payload["room_name"])
 
     async def supervise() -> None:
         await sweep(database, clock)
+        await forget(database, clock)
         await redispatch(database, media, clock)
 
     reconciler = Reconciler(database, media, clock)
     runner = JobRunner(database, clock, {CLOSE_ROOM: close_room})
+    notifier = Notifier(url, WRITTEN)
+    database.on_announcement(notifier.poke)
     async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(notifier.run())
         tasks.create_task(Sequencer(url).run())
         tasks.create_task(runner.run())
         tasks.create_task(lead(url, SWEEP_LOCK, SWEEP_EVERY, supervise))

@@ -40,6 +40,8 @@ class Reconciler:
                 await self._compare(running_room)
             except PlatformError as error:
                 log.warning("room not compared", room=running_room.name, reason=error.message)
+            except Exception:  # a room that cannot be understood must not hide the others
+                log.exception("room not compared", room=running_room.name)
 
     async def _finish(self, room: Room) -> None:
         log.warning("room found finished", room=room.full_name)

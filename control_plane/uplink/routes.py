@@ -34,7 +34,7 @@ async def uplink(socket: WebSocket) -> None:
     try:
         async with asyncio.timeout(HELLO_WITHIN):
             hello = FROM_WORKER.validate_json(await socket.receive_text())
-    except (TimeoutError, ValidationError, WebSocketDisconnect):
+    except (TimeoutError, ValidationError, WebSocketDisconnect, KeyError):
         await _close(socket, OUTDATED, "expected a hello of this protocol")
         return
     if not isinstance(hello, Hello) or hello.protocol not in (PROTOCOL_VERSION, PROTOCOL_VERSION - 1):
@@ -65,7 +65,7 @@ async def _serve(socket: WebSocket, service: UplinkService, link: WorkerLink, he
     try:
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            if task.exception() and not isinstance(task.exception(), WebSocketDisconnect | TimeoutError):
+            if task.exception() and not isinstance(task.exception(), WebSocketDisconnect):
                 log.warning("uplink failed", worker=link.worker_id, exc_info=task.exception())
     finally:
         for task in running:
@@ -94,8 +94,11 @@ async def _receive(
     await _renew(service, link, hello.capacity, hello.calls)
     async with asyncio.TaskGroup() as exchanges:
         while True:
-            async with asyncio.timeout(SILENCE):
-                text = await socket.receive_text()
+            try:
+                async with asyncio.timeout(SILENCE):
+                    text = await socket.receive_text()
+            except (WebSocketDisconnect, TimeoutError, KeyError):  # KeyError: a binary frame, which we never send
+                return
             try:
                 message = FROM_WORKER.validate_json(text)
             except ValidationError:
@@ -103,7 +106,8 @@ async def _receive(
                 continue
             match message:
                 case Submission():
-                    await reports.put(message)  # a full queue slows the worker down; its spool holds the rest
+                    if not reports.full():  # what has no place now is unanswered, hence sent again
+                        reports.put_nowait(message)
                 case Heartbeat():
                     await _renew(service, link, hello.capacity, message.calls)
                 case Exchange():

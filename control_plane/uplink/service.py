@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import structlog
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlmodel import col, select, update
 
 from agents.contract import Command, Exchange, Exchanged, Submission, Verdict
@@ -39,6 +40,7 @@ class UplinkService:
     ) -> None:
         self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
         self.knowledge_key, self.lease = knowledge_key, lease
+        self.closing = False
         self.desk = ReportDesk(database, clock, signer, live)
 
     async def exchange(self, request: Exchange, worker_id: str) -> Exchanged | None:
@@ -50,7 +52,7 @@ class UplinkService:
         except (NotFound, Conflict, Forbidden) as error:
             log.info("ticket refused", job=request.job_id, reason=error.message)
             return Exchanged(job_id=request.job_id, refused=error.message)
-        except Unavailable:
+        except (Unavailable, IntegrityError):  # the worker asks again
             return None
         return Exchanged(job_id=request.job_id, job=job)
 
@@ -64,6 +66,9 @@ class UplinkService:
             refused = str(error)
         except Unavailable:
             return None
+        except (DataError, IntegrityError):
+            log.exception("report cannot be kept", session=submission.session_id)
+            refused = "the report cannot be kept"
         if not submission.sequence:
             return None
         return Verdict(
@@ -93,7 +98,12 @@ class UplinkService:
             return [Command(action="end", job_id=job_id) for job_id in over.all() if job_id not in alive]
 
     async def lost(self, worker_id: str) -> None:
-        """A worker's uplink has closed: its calls have a few seconds to be heard of again."""
+        """A worker's uplink has closed: its calls have a few seconds to be heard of again.
+
+        When it is this process that closes, the worker is alive and goes to another one: its leases stay as they are.
+        """
+        if self.closing:
+            return
         try:
             async with self.database.platform() as db:
                 await db.exec(update(Worker).where(col(Worker.id) == worker_id).values(connected=False))

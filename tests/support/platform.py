@@ -77,8 +77,8 @@ class FakeMedia:
         self._called("close_room", name)
         self.rooms.pop(name, None)
 
-    async def list_rooms(self, names: list[str] | None = None) -> list[LiveRoom]:
-        return [room for room in self.rooms.values() if names is None or room.name in names]
+    async def list_rooms(self) -> list[LiveRoom]:
+        return list(self.rooms.values())
 
     async def list_participants(self, room: str) -> list[LiveParticipant]:
         return self.people.get(room, [])
