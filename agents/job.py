@@ -17,6 +17,7 @@ from agents.models import Models, build_client
 from agents.persona import Persona
 from agents.reporter import JobRefused, Reporter
 from agents.settings import WorkerSettings
+from guard import logs
 from knowledge.client import KnowledgeClient
 
 CLAIM_WITHIN = 10.0
@@ -43,6 +44,7 @@ def prewarm(process: JobProcess) -> None:
     _ = FfiClient.instance
     http_context._create_ssl_context()
     settings = process.userdata["settings"] = WorkerSettings()
+    logs.configure(settings.log_format)
     client: openai.AsyncOpenAI = build_client(settings)
     for resource in ("chat", "audio", "models"):
         getattr(client, resource)

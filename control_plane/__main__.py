@@ -4,17 +4,19 @@ import argparse
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import uvicorn
 from alembic.config import Config
+from pydantic import ValidationError
 
 from alembic import command
 from control_plane.app import create_app
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.media.server import LiveKitMedia
-from control_plane.settings import Settings
+from control_plane.settings import MigrationSettings, Settings
 from control_plane.supervisor import loops
 from guard import logs
 
@@ -73,14 +75,25 @@ async def _jobs(settings: Settings) -> None:
 
 def migrate(revision: str = "head") -> None:
     """Bring the database to a revision; needs the owner's address in `PARLEY_DATABASE_URL`."""
+    MigrationSettings()  # says in one line what is missing; alembic would show a traceback
     command.upgrade(Config(CHECKOUT / "alembic.ini"), revision)
+
+
+def wrong_settings(error: ValidationError) -> str:
+    """Which variables are missing or wrong, without what they hold."""
+    problems = [(problem["loc"], problem["msg"]) for problem in error.errors(include_input=False)]
+    return "; ".join(f"PARLEY_{str(where[0]).upper()}: {text}" if where else text for where, text in problems)
 
 
 def main() -> None:
     """Choose the process."""
     parser = argparse.ArgumentParser(prog="python -m control_plane", description=__doc__)
     parser.add_argument("process", choices=["serve", "jobs", "migrate"])
-    {"serve": serve, "jobs": jobs, "migrate": migrate}[parser.parse_args().process]()
+    process = parser.parse_args().process
+    try:
+        {"serve": serve, "jobs": jobs, "migrate": migrate}[process]()
+    except ValidationError as error:
+        sys.exit(f"parley {process} cannot start: {wrong_settings(error)} (see docs/reference/settings.md)")
 
 
 if __name__ == "__main__":

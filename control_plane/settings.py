@@ -20,7 +20,7 @@ def _thirty_two_bytes(value: SecretStr) -> SecretStr:
 class MigrationSettings(BaseSettings):
     """What `parley migrate` needs to know."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     database_url: SecretStr = Field(description="`postgresql://user:password@host:port/database`.")
 
@@ -45,7 +45,9 @@ class Settings(MigrationSettings):
     livekit_public_url: str = Field("ws://127.0.0.1:7880", description="Where callers reach LiveKit: `wsUrl`.")
     livekit_api_key: str = Field(description="Key of LiveKit's configuration.")
     livekit_api_secret: SecretStr = Field(description="Its secret, at least 32 characters.")
-    secret_key: Annotated[SecretStr, AfterValidator(_thirty_two_bytes)] = Field(description="Encrypts secrets at rest.")
+    secret_key: Annotated[SecretStr, AfterValidator(_thirty_two_bytes)] = Field(
+        description="Encrypts secrets at rest: `openssl rand -base64 32`."
+    )
     worker_token: SecretStr = Field(description="Opens the uplink to workers.")
     models_url: str | None = Field(None, description="OpenAI-compatible server, for embeddings that need one.")
     models_api_key: SecretStr = Field(SecretStr(""), description="Its key.")

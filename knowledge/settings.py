@@ -14,7 +14,7 @@ SOCKET_PATH_LIMIT: Final = 107
 class KnowledgeSettings(BaseSettings):
     """Settings of `python -m knowledge serve`."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     environment: Literal["development", "production"] = Field(
         "production", description="A well-known secret starts only in development."

@@ -42,7 +42,7 @@ FIRST_FREE = 1000
 class SeedSettings(BaseSettings):
     """The credentials that the demo project gets."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_SEED_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="PARLEY_SEED_", frozen=True, hide_input_in_errors=True)
 
     api_key: SecretStr
     api_secret: SecretStr

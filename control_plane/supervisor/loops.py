@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -26,6 +27,7 @@ SWEEP_LOCK, RECONCILE_LOCK = 7_270_002, 7_270_003
 """Advisory locks: each pass is made by one process of many."""
 SWEEP_EVERY, RECONCILE_EVERY = 1.0, 4.0
 RETRY = 1.0
+PATIENCE = timedelta(seconds=10)
 
 log = structlog.get_logger()
 
@@ -72,8 +74,12 @@ async def run(database: Database, url: str, media: MediaServer, clock: Clock, *,
         if wanted:
             await media.close_room(payload["room_name"])
 
+    began = clock.now()
+
     async def supervise() -> None:
-        await sweep(database, clock)
+        # After a restart of everything, workers get the time to say what they hold before they are missed.
+        if clock.now() - began > PATIENCE:
+            await sweep(database, clock)
         await forget(database, clock)
         await redispatch(database, media, clock)
 

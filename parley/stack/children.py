@@ -23,6 +23,7 @@ def nothing_to_prepare() -> None:
 class Child:
     """One process that the supervisor starts, watches and stops.
 
+    It starts when those it comes `after` are ready, and stops before them and before those it is `outlived_by`.
     `prepare` runs before every start, in a thread. `stop_signals` are sent to the process in turn, spread over
     `stop_within` seconds; what is left of its session after that is killed. `orphan_signal` is what the kernel
     sends it when the supervisor itself was killed. `setpriv` holds further options of that program: the child's
@@ -34,6 +35,7 @@ class Child:
     ready: Callable[[], Awaitable[bool]]
     environment: Mapping[str, str] = field(default_factory=dict)
     after: Sequence[str] = ()
+    outlived_by: Sequence[str] = ()
     prepare: Callable[[], None] = nothing_to_prepare
     start_within: float = 30.0
     stop_within: float = 2.0

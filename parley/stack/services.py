@@ -207,7 +207,9 @@ class Services:
             ),
             ready=ready_file_exists(ready_file),
             prepare=lambda: ready_file.unlink(missing_ok=True),
-            after=("livekit",),  # it is ready once its uplink stands; its imports are the longest of all
+            # Its imports are the longest of all, so it starts beside those that it reports to at the end.
+            after=("livekit",),
+            outlived_by=("control_plane", "jobs", "knowledge", "models"),
             start_within=120.0,  # importing the media libraries alone takes 20 s on a busy small machine
             stop_within=6.0,
         )

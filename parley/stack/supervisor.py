@@ -152,7 +152,7 @@ class Supervisor:
     async def _stop_when_unneeded(self, kept: _Kept, stopped: Mapping[str, asyncio.Event]) -> None:
         name = kept.child.name
         for other in self._kept.values():
-            if name in other.child.after:
+            if name in (*other.child.after, *other.child.outlived_by):
                 await stopped[other.child.name].wait()
         if kept.keeper is not None:
             kept.keeper.cancel()
