@@ -48,11 +48,17 @@ export class Platform {
     }));
   }
 
-  async admit(request: { identity: string; room: string; personaId: number }): Promise<Admission> {
+  async admit(request: {
+    identity: string;
+    room: string;
+    personaId: number;
+    variables: Readonly<Record<string, string>>;
+  }): Promise<Admission> {
     const answer = (await this.ask("POST", "/api/v1/token", {
       identity: request.identity,
       room: request.room,
       agent_config_id: request.personaId,
+      variables: request.variables,
     })) as { token: string; room: string; wsUrl: string; agents_dispatched?: unknown[] };
     return {
       token: answer.token,

@@ -140,6 +140,7 @@ export class TalkPage {
         identity: `web-${random()}`,
         room: this.wishes.room ?? `talk-${random()}`,
         personaId: persona.id,
+        variables: this.wishes.variables,
       });
     const microphone = openMicrophone();
     // A person may ponder the browser's question for long; the place they would take in the meantime is another's.
@@ -275,10 +276,10 @@ export class TalkPage {
     this.animate();
   }
 
-  /** Frames are drawn only while something moves. */
+  /** Frames are drawn only while something moves: during a call, and after it until both voices have faded. */
   private animate(): void {
     cancelAnimationFrame(this.frameRequest);
-    if (this.state.phase !== "call" && this.state.phase !== "connecting") return;
+    if (this.state.phase !== "call" && this.state.phase !== "connecting" && this.stage.atRest) return;
     this.frameRequest = requestAnimationFrame((time) => this.frame(time));
   }
 

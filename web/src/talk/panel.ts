@@ -85,6 +85,7 @@ export class Panel {
 
   update(state: TalkState, persona: string | null, hasWords: boolean): void {
     const face = faceOf(state, hasWords);
+    this.root.dataset["face"] = face;
     setText(this.title, titles[face]);
     this.guide.hidden = face !== "guide";
     this.form.hidden = face !== "key";

@@ -1,6 +1,5 @@
-/** The last seconds of both voices, the persona above the line and you below; after the call, all of it. */
+/** The last seconds of both voices, the persona above the line and you below; after the call, a line at rest. */
 
-import { LevelHistory } from "../call/levels";
 import { fitCanvas, prefersStillness } from "./canvas";
 import type { Colours } from "./ring";
 
@@ -8,13 +7,16 @@ const STEP_MS = 60;
 const BAR = 3;
 const GAP = 2;
 const KEPT = 400;
+/** Fainter than this is not drawn. */
+const FAINT = 0.04;
+/** What a frame leaves of a voice once the call is over. */
+const FADE = 0.86;
 /** A zero-length line has no caps in some browsers; this much makes it a dot. */
 const DOT = 0.1;
 
 export class Ribbon {
   private persona: number[] = [];
   private you: number[] = [];
-  private history = new LevelHistory();
   private sampledAt = 0;
   private peak = { persona: 0, you: 0 };
 
@@ -24,10 +26,14 @@ export class Ribbon {
     return this.persona.length === 0;
   }
 
+  get atRest(): boolean {
+    return this.persona.every((level) => level < FAINT) && this.you.every((level) => level < FAINT);
+  }
+
   clear(): void {
     this.persona = [];
     this.you = [];
-    this.history = new LevelHistory();
+    this.peak = { persona: 0, you: 0 };
   }
 
   /** Takes the levels of this frame; a bar shows the loudest of its frames. */
@@ -37,7 +43,6 @@ export class Ribbon {
     this.sampledAt = time;
     this.persona.push(this.peak.persona);
     this.you.push(this.peak.you);
-    this.history.add(this.peak.persona, this.peak.you);
     this.peak = { persona: 0, you: 0 };
     if (this.persona.length > KEPT) {
       this.persona.shift();
@@ -45,15 +50,16 @@ export class Ribbon {
     }
   }
 
-  drawLive(colours: Colours, time: number): void {
-    if (prefersStillness()) this.drawMeters(colours);
-    else this.bars(this.persona, this.you, colours, Math.min(1, (time - this.sampledAt) / STEP_MS));
+  /** One frame's step towards rest. */
+  fade(): void {
+    const left = prefersStillness() ? 0 : FADE;
+    this.persona = this.persona.map((level) => level * left);
+    this.you = this.you.map((level) => level * left);
   }
 
-  drawOverview(colours: Colours): void {
-    const columns = Math.max(1, Math.floor(this.canvas.clientWidth / (BAR + GAP)));
-    const { persona, you } = this.history.overview(columns);
-    this.bars(persona, you, colours, 1);
+  draw(colours: Colours, time: number): void {
+    if (prefersStillness()) this.drawMeters(colours);
+    else this.bars(this.persona, this.you, colours, Math.min(1, (time - this.sampledAt) / STEP_MS));
   }
 
   private bars(persona: number[], you: number[], colours: Colours, slide: number): void {
@@ -69,12 +75,12 @@ export class Ribbon {
       const above = persona.at(-1 - back) ?? 0;
       const below = you.at(-1 - back) ?? 0;
       context.globalAlpha = 1;
-      if (above < 0.04 && below < 0.04) {
+      if (above < FAINT && below < FAINT) {
         stroke(context, x, middle, middle + DOT, colours.quiet);
         continue;
       }
-      if (above >= 0.04) stroke(context, x, middle - 2, middle - 2 - above * reach, colours.persona);
-      if (below >= 0.04) stroke(context, x, middle + 2, middle + 2 + below * reach, colours.you);
+      if (above >= FAINT) stroke(context, x, middle - 2, middle - 2 - above * reach, colours.persona);
+      if (below >= FAINT) stroke(context, x, middle + 2, middle + 2 + below * reach, colours.you);
     }
   }
 
@@ -94,7 +100,7 @@ export class Ribbon {
         [1, colours.quiet],
         [level, colour],
       ] as const) {
-        if (share < 0.04) continue;
+        if (share < FAINT) continue;
         context.strokeStyle = paint;
         context.beginPath();
         context.moveTo(4, y);

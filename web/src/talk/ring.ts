@@ -19,12 +19,19 @@ export interface Colours {
   quiet: string;
 }
 
+/** Fainter than this is not drawn. */
+const FAINT = 0.03;
+
 export class Ring {
   private readonly outward = new Float32Array(HALF);
   private readonly inward = new Float32Array(HALF);
   private readonly heard = new Float32Array(HALF);
 
   constructor(private readonly canvas: HTMLCanvasElement) {}
+
+  get atRest(): boolean {
+    return this.outward.every((strength) => strength <= FAINT) && this.inward.every((strength) => strength <= FAINT);
+  }
 
   draw(state: TalkState, colours: Colours, persona: LevelMeter | null, you: LevelMeter | null, time: number): void {
     const still = prefersStillness();
@@ -44,10 +51,10 @@ export class Ring {
       const inside = this.inward[band] ?? 0;
       const glow = still ? 0 : motion(state, spoke, time);
       context.globalAlpha = 1;
-      if (inside > 0.03) this.spoke(context, angle, radius, radius - inside * size * 0.055, colours.you);
-      context.globalAlpha = out > 0.03 || glow > 0 ? Math.max(0.35 + glow * 0.65, Math.min(1, out * 4)) : 1;
+      if (inside > FAINT) this.spoke(context, angle, radius, radius - inside * size * 0.055, colours.you);
+      context.globalAlpha = out > FAINT || glow > 0 ? Math.max(0.35 + glow * 0.65, Math.min(1, out * 4)) : 1;
       const length = Math.max(DOT, out * size * 0.105, glow * size * 0.028);
-      const colour = out > 0.03 || glow > 0.02 ? colours.persona : inside > 0.03 ? colours.you : colours.quiet;
+      const colour = out > FAINT || glow > 0.02 ? colours.persona : inside > FAINT ? colours.you : colours.quiet;
       this.spoke(context, angle, radius, radius + length, colour);
     }
     context.globalAlpha = 1;
@@ -60,7 +67,7 @@ export class Ring {
     for (let band = 0; band < HALF; band++) {
       const target = this.heard[band] ?? 0;
       const current = shown[band] ?? 0;
-      shown[band] = current + (target - current) * (target > current ? RISE : FALL);
+      shown[band] = still ? 0 : current + (target - current) * (target > current ? RISE : FALL);
     }
   }
 

@@ -83,7 +83,12 @@ export class Stage {
     this.refresh();
   }
 
-  /** One frame of a running call. */
+  /** Nothing is left of either voice on ring and ribbon. */
+  get atRest(): boolean {
+    return this.ring.atRest && this.ribbon.atRest;
+  }
+
+  /** One frame of a running call, or of its fading. */
   frame(voices: Voices, time: number): void {
     const muted = this.state.phase === "call" && this.state.muted;
     const personaLevel = voices.persona?.level() ?? 0;
@@ -109,8 +114,8 @@ export class Stage {
 
   private paint(time: number, voices?: Voices): void {
     this.ring.draw(this.state, this.colours, voices?.persona ?? null, voices?.you ?? null, time);
-    if (this.state.phase === "ended" || this.state.phase === "failed") this.ribbon.drawOverview(this.colours);
-    else this.ribbon.drawLive(this.colours, time);
+    if (this.state.phase !== "call" && this.state.phase !== "connecting") this.ribbon.fade();
+    this.ribbon.draw(this.colours, time);
   }
 
   private light(persona: boolean, you: boolean): void {

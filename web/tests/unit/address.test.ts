@@ -21,3 +21,18 @@ test("a transparent frame is light unless it is told otherwise", () => {
   const themeOf = (search: string) => readAddress(search, "").theme;
   expect([themeOf("?embed"), themeOf("?embed&theme=dark"), themeOf("?embed&theme=auto")]).toEqual(["light", "dark", null]);
 });
+
+test("variables of the call come from var.NAME, and values stay strings", () => {
+  const variablesOf = (search: string) => readAddress(search, "").variables;
+  expect(variablesOf("?agent=3&var.name=Grace&var.order%20no=42&var.note=")).toEqual({ name: "Grace", "order no": "42", note: "" });
+  expect(variablesOf("?var.=a&var.%20=b&var=c&variable=d")).toEqual({});
+  expect(variablesOf("?var.name=Grace&var.name=Ada")).toEqual({ name: "Grace" });
+  expect(JSON.stringify(variablesOf("?var.__proto__=x"))).toBe('{"__proto__":"x"}');
+});
+
+test("at most fifty variables are taken, the first ones", () => {
+  const many = Array.from({ length: 60 }, (_, index) => `var.v${index}=${index}`).join("&");
+  const { variables } = readAddress(`?${many}`, "");
+  expect(Object.keys(variables)).toHaveLength(50);
+  expect([variables["v49"], variables["v50"]]).toEqual(["49", undefined]);
+});
