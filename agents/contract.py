@@ -194,8 +194,8 @@ class Hello(Message):
 
     type: Literal["hello"] = "hello"
     protocol: int = PROTOCOL_VERSION
-    worker_id: str
-    capacity: int = Field(ge=0, description="Calls this worker takes at once.")
+    worker_id: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,200}$")
+    capacity: int = Field(ge=0, le=10_000, description="Calls this worker takes at once.")
     calls: list[str] = Field([], description="LiveKit job ids that are running here.")
 
 

@@ -1,13 +1,16 @@
 """Shapes that every surface shares: ids, pages, times, and the answer "done"."""
 
+import re
 from datetime import UTC, datetime
-from math import ceil
-from typing import Annotated
+from math import ceil, isfinite
+from typing import Annotated, Any
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, PlainSerializer
 
 MAX_ID = 2**63 - 1
+JSON_DEPTH = 20
+"""How deep free JSON may be nested."""
 
 
 class Done(BaseModel):
@@ -47,8 +50,47 @@ def _clean(text: str) -> str:
     return text
 
 
-RowId = Annotated[int, Path(ge=1, le=MAX_ID)]
+def _digits(given: object) -> object:
+    if isinstance(given, str) and not re.fullmatch(r"[1-9][0-9]{0,18}", given):
+        raise ValueError("must be a number from 1 up")
+    return given
+
+
+def _storable(value: Any, depth: int = JSON_DEPTH) -> Any:
+    if depth == 0:
+        raise ValueError(f"must not be nested deeper than {JSON_DEPTH}")
+    match value:
+        case str():
+            _clean(value)
+        case float() if not isfinite(value):
+            raise ValueError("must hold finite numbers only")
+        case int() if not -MAX_ID <= value <= MAX_ID:
+            raise ValueError("must hold numbers of 64 bits only")
+        case dict():
+            for key, part in value.items():
+                _clean(key)
+                _storable(part, depth - 1)
+        case list():
+            for part in value:
+                _storable(part, depth - 1)
+    return value
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is outside the calendar") from error
+
+
+RowId = Annotated[int, BeforeValidator(_digits), Path(ge=1, le=MAX_ID)]
 """A numeric id in a path."""
+
+Storable = AfterValidator(_storable)
+"""Free JSON that PostgreSQL can store and we can write again: clean text, finite numbers, bounded depth."""
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
+"""A time that was sent, with its zone."""
 
 Instant = Annotated[datetime, PlainSerializer(_iso, return_type=str, when_used="json")]
 """A time on the wire: ISO 8601, UTC, `Z`, whole seconds."""

@@ -4,6 +4,7 @@ What a person said or who they are goes only under keys that begin with `pii.`; 
 """
 
 import logging
+import re
 import sys
 from typing import Literal
 
@@ -14,11 +15,17 @@ SECRET_WORDS = ("secret", "password", "token", "api_key", "authorization", "capa
 """A field whose name contains one of these is written as `***`."""
 
 
+SECRET_TEXT = re.compile(r"\b(pk|sk|ak|tk)_[A-Za-z0-9_-]{12,}|(?<=[?&]ticket=)[^&\s\"]+")
+"""Credentials of ours, wherever in a text they stand: other libraries log addresses and exceptions whole."""
+
+
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace the values of fields that are secrets by their names."""
+    """Replace fields that are secrets by their names, and our credentials in any text."""
     for key in event:
         if any(word in key for word in SECRET_WORDS):
             event[key] = "***"
+        elif isinstance(event[key], str):
+            event[key] = SECRET_TEXT.sub("***", event[key])
     return event
 
 
@@ -45,5 +52,10 @@ def configure(style: Literal["json", "console"] = "json") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    for noisy in ("httpx", "httpx2", "uvicorn.access"):  # request lines carry addresses and query strings
+    for noisy in (
+        "httpx",
+        "httpx2",
+        "uvicorn.access",
+        "uvicorn.error",
+    ):  # request lines carry addresses and query strings
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from control_plane.wire import MAX_ID, Clean, Instant
+from control_plane.wire import MAX_ID, Clean, Instant, Moment
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True), Clean]
+Scope = Annotated[str, StringConstraints(pattern=r"^\*$")]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,20}$")]
 
 
@@ -46,8 +47,10 @@ class KeyCreate(BaseModel):
 
     project_id: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
     label: Label
-    scopes: Annotated[list[str], Field(min_length=1, max_length=50)] = Field(default_factory=lambda: ["*"])
-    expires_at: AwareDatetime | None = None
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=1)] = Field(
+        default_factory=lambda: ["*"], description="`*`: everything the project may."
+    )
+    expires_at: Moment | None = None
 
 
 class KeyRead(BaseModel):

@@ -14,13 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from sqlalchemy.ext.asyncio import AsyncSession as SQLAlchemySession
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from control_plane.errors import Unavailable
+from control_plane.errors import InvalidRequest, Unavailable
 
 POOL_TIMEOUT = 3.0
 """Seconds a request waits for a connection before it answers 503."""
 
 AWAY = ("08", "57", "40", "53", "55P03")
 """SQLSTATEs that mean "not now": connection lost, server stopping, time-outs, deadlock, no resources."""
+
+UNFIT = "22"
+"""Class of SQLSTATE for data that no column can hold; schemas refuse it earlier, this is the net below them."""
 
 
 class Db(AsyncSession):
@@ -82,6 +85,7 @@ def _engine(url: str, pool: int, *, project: str) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
         pool_recycle=1800,
+        hide_parameters=True,  # they are what customers said, and hashes
         connect_args={
             "connect_timeout": 3,
             "options": f"-c parley.project={project} -c statement_timeout=15s -c jit=off",
@@ -100,6 +104,8 @@ async def _open(sessions: async_sessionmaker[Db]) -> AsyncIterator[Db]:
     except DBAPIError as error:
         if is_away(error):
             raise Unavailable("The database cannot do this now; try again") from error
+        if str(getattr(error.orig, "sqlstate", None) or "").startswith(UNFIT):
+            raise InvalidRequest("The request holds a value that cannot be stored") from error
         raise
 
 

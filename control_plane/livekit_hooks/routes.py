@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
+from control_plane.errors import Unauthorized
 from control_plane.livekit_hooks.models import LivekitHook
 from control_plane.media.server import LiveRoom, participant_of
 from control_plane.rooms.projection import RoomProjection
@@ -27,9 +28,9 @@ async def receive(request: Request) -> Response:
     header = request.headers.get("authorization", "").removeprefix("Bearer ")
     try:
         event = request.app.state.hook_receiver.receive(body, header)
-    except Exception:  # the SDK raises plain exceptions for each way a signature can be wrong
+    except Exception as error:  # the SDK raises plain exceptions for each way a signature can be wrong
         log.warning("hook refused")
-        return Response(status_code=401)
+        raise Unauthorized("The signature of this hook is not LiveKit's") from error
     database: Database = request.app.state.database
     clock: Clock = request.app.state.clock
     async with database.platform() as db:

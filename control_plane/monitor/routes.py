@@ -13,6 +13,7 @@ from control_plane.errors import InvalidRequest, Unauthorized, Unavailable
 from control_plane.events.tail import BATCH, read_after
 from control_plane.monitor.hub import MonitorHub, Watcher, project
 from control_plane.names import foreign_prefix, room_name
+from control_plane.wire import MAX_ID
 
 WRONG_KEY, FALLEN_BEHIND, TRY_AGAIN = 4001, 4008, 1013
 PING_EVERY = 20.0
@@ -93,8 +94,11 @@ async def _listen(socket: WebSocket, watcher: Watcher) -> None:
     while True:
         try:
             text = await socket.receive_text()
-        except (WebSocketDisconnect, KeyError):
+        except WebSocketDisconnect:
             return
+        except KeyError:
+            watcher.offer(json.dumps({"type": "error", **InvalidRequest("Send text frames, not binary ones").body()}))
+            continue
         try:
             await _obey(socket, watcher, _parse(text))
         except (InvalidRequest, Unavailable) as error:
@@ -135,7 +139,7 @@ async def _obey(socket: WebSocket, watcher: Watcher, message: dict[str, Any]) ->
     if len(watcher.channels) >= MAX_CHANNELS:
         raise InvalidRequest(f"At most {MAX_CHANNELS} channels on one socket; `rooms` has every event")
     after = message.get("after")
-    if after is not None and (not isinstance(after, int) or isinstance(after, bool) or after < 0):
+    if after is not None and (not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= MAX_ID):
         raise InvalidRequest.field("after", "must be the id of an event")
     watcher.offer(json.dumps({"type": "subscribed", "channel": message["channel"]}))
     if after is None:

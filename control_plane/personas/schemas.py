@@ -5,10 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from agents.contract import TurnTaking
-from control_plane.wire import Clean, Instant
+from control_plane.wire import MAX_ID, Clean, Instant, Storable
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Text = Annotated[str, StringConstraints(max_length=50_000), Clean]
+Model = Annotated[str, StringConstraints(min_length=1, max_length=200), Clean]
+Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+BaseId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Seconds = Annotated[int, Field(ge=10, le=24 * 3600)]
 
 
@@ -19,22 +22,22 @@ class AgentSettings(BaseModel):
 
     agent_type: Literal["voice", "text"] = "voice"
     instructions: Text = Field("", description="What the persona is and does; `{{name}}` is filled from variables.")
-    greeting: Annotated[str, StringConstraints(max_length=2000)] = Field(
+    greeting: Annotated[str, StringConstraints(max_length=2000), Clean] = Field(
         "", description="Spoken first; same variables."
     )
-    language: Annotated[str, StringConstraints(min_length=2, max_length=35)] = "en"
-    llm_provider: str = "openai"
-    llm_model: str | None = None
+    language: Language = "en"
+    llm_provider: Model = "openai"
+    llm_model: Model | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    stt_provider: str = "openai"
-    stt_model: str | None = None
-    tts_provider: str = "openai"
-    tts_model: str | None = None
-    voice_id: str | None = None
-    fallbacks: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
-    knowledge_base_ids: Annotated[list[int], Field(max_length=20)] = Field(default_factory=list)
+    stt_provider: Model = "openai"
+    stt_model: Model | None = None
+    tts_provider: Model = "openai"
+    tts_model: Model | None = None
+    voice_id: Model | None = None
+    fallbacks: Annotated[dict[str, list[dict[str, Any]]], Storable] = Field(default_factory=dict)
+    knowledge_base_ids: Annotated[list[BaseId], Field(max_length=20)] = Field(default_factory=list)
     turn_taking: TurnTaking = Field(default_factory=TurnTaking)
-    voicemail: dict[str, Any] = Field(default_factory=dict)
+    voicemail: Annotated[dict[str, Any], Storable] = Field(default_factory=dict)
     max_call_duration: Seconds = 3600
     silence_timeout: Seconds = 120
     record: bool = False

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from control_plane.sessions.models import Session, TranscriptLine, Turn
-from control_plane.wire import MAX_ID, Clean, Instant
+from control_plane.wire import MAX_ID, Clean, Instant, Storable
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=20_000), Clean]
 SessionType = Literal["voice", "sip"]
@@ -18,7 +18,7 @@ class SessionCreate(BaseModel):
     agent_config_id: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
     caller_identity: Annotated[str, StringConstraints(max_length=256), Clean] | None = None
     session_type: SessionType = "voice"
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], Storable] = Field(default_factory=dict)
 
 
 class SessionMade(BaseModel):

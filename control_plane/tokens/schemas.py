@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from control_plane.wire import MAX_ID, Clean
+from control_plane.wire import MAX_ID, Clean, Storable
 
 RESERVED_IDENTITIES = ("agent-", "sip_", "EG_", "supervisor-")
 """Prefixes that only the platform gives out."""
@@ -37,9 +37,9 @@ class TokenRequest(BaseModel):
     grants: GrantsRequest = Field(default_factory=GrantsRequest)
     name: Annotated[str, StringConstraints(max_length=256), Clean] = ""
     metadata: Annotated[str, StringConstraints(max_length=16_384), Clean] = ""
-    attributes: Annotated[dict[str, str], Field(max_length=64)] = Field(default_factory=dict)
+    attributes: Annotated[dict[str, str], Field(max_length=64), Storable] = Field(default_factory=dict)
     ttl_seconds: Annotated[int, Field(ge=30, le=6 * 3600)] = 6 * 3600
-    variables: Annotated[dict[str, Any], Field(max_length=100)] = Field(default_factory=dict)
+    variables: Annotated[dict[str, Any], Field(max_length=100), Storable] = Field(default_factory=dict)
 
     @field_validator("identity")
     @classmethod

@@ -1,6 +1,8 @@
 """The primary surface over real HTTP and PostgreSQL: shapes, errors, ownership."""
 
 import asyncio
+import json
+from typing import Any
 
 import httpx2
 import jwt
@@ -8,6 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from control_plane.errors import Unavailable
+from guard.logs import hide_secrets
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -293,3 +296,49 @@ async def test_unreadable_requests_get_the_documented_shape(platform: Platform) 
         "NOT_FOUND",
         "INVALID_REQUEST",
     ]
+
+
+DEEP: Any = {}
+for _ in range(300):
+    DEEP = {"a": DEEP}
+
+
+@pytest.mark.parametrize("value", ["\x00", "\ud800", float("nan"), float("inf"), 2**70, DEEP["a"]], ids=repr)
+@pytest.mark.parametrize(
+    ("path", "field", "body"),
+    [
+        ("/agents", "voicemail", {"name": "n"}),
+        ("/sessions", "metadata", {"room_name": "r"}),
+        ("/token", "variables", {"identity": "u", "room": "r"}),
+    ],
+)
+async def test_free_json_that_cannot_be_kept_is_refused(
+    platform: Platform, path: str, field: str, body: dict[str, object], value: object
+) -> None:
+    tenant = await platform.tenant()
+    content = json.dumps(body | {field: {"a": value}})
+    answer = await tenant.http.post(path, content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["details"]["fields"][0]["field"] == field
+
+
+@pytest.mark.parametrize("field", ["greeting", "language", "llm_provider", "llm_model", "voice_id", "instructions"])
+async def test_text_that_cannot_be_kept_is_refused(platform: Platform, field: str) -> None:
+    tenant = await platform.tenant()
+    for text in ("\x00", "a\ud800"):
+        content = json.dumps({"name": "n", field: text})
+        answer = await tenant.http.post("/agents", content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "+1", "01", "1.0", "%201", "1e3", str(2**63), "x"])
+async def test_an_id_is_digits_and_nothing_else(platform: Platform, given: str) -> None:
+    tenant = await platform.tenant()
+    assert (await tenant.http.get(f"/agents/{given}")).status_code == 400
+
+
+def test_a_key_in_an_address_never_reaches_the_log() -> None:
+    line = {"event": '127.0.0.1 - "WebSocket /ws/monitor?api_key=pk_0123456789abcdef0123&ticket=abc" [accepted]'}
+    shown = hide_secrets(None, "info", line)["event"]
+    assert "pk_0123" not in shown
+    assert "abc" not in shown
