@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, PlainSerializer
 
+from control_plane.clock import iso
+
 MAX_ID = 2**63 - 1
 JSON_DEPTH = 20
 """How deep free JSON may be nested."""
@@ -38,10 +40,6 @@ class Page:
     def pages(self, total: int) -> dict[str, int]:
         """The fields beside a list."""
         return {"total": total, "page": self.page, "total_pages": ceil(total / self.per_page)}
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _clean(text: str) -> str:
@@ -92,7 +90,7 @@ Storable = AfterValidator(_storable)
 Moment = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
 """A time that was sent, with its zone."""
 
-Instant = Annotated[datetime, PlainSerializer(_iso, return_type=str, when_used="json")]
+Instant = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
 """A time on the wire: ISO 8601, UTC, `Z`, whole seconds."""
 
 Clean = AfterValidator(_clean)

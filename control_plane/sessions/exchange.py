@@ -83,14 +83,14 @@ class TicketExchange:
             raise NotFound("this ticket has expired")
         if slot.room_name != request.room_name:
             raise Conflict("this ticket is for another room")
-        persona = (
-            await self.db.exec(
-                select(Persona).where(Persona.project_id == slot.project_id, Persona.id == ticket.persona_id)
-            )
-        ).one_or_none()
+        persona = await self._find_persona(slot.project_id, ticket.persona_id)
         if persona is None or not persona.is_active:
             raise NotFound("the agent of this ticket is not in service")
         return slot, persona
+
+    async def _find_persona(self, project_id: int, persona_id: int) -> Persona | None:
+        query = select(Persona).where(Persona.project_id == project_id, Persona.id == persona_id)
+        return (await self.db.exec(query)).one_or_none()
 
     async def _open_session(self, slot: Slot, persona: Persona) -> Session:
         now = self.clock.now()
@@ -129,13 +129,9 @@ class TicketExchange:
                 select(Slot).where(Slot.session_id == job.session_id, col(Slot.persona_ids).contains([job.persona_id]))
             )
         ).first()
-        persona = (
-            await self.db.exec(
-                select(Persona).where(Persona.project_id == job.project_id, Persona.id == job.persona_id)
-            )
-        ).one()
+        persona = await self._find_persona(job.project_id, job.persona_id)
         session = await lock_session(self.db, job.session_id, project_id=job.project_id)
-        if slot is None or session is None:
+        if slot is None or session is None or persona is None:
             raise NotFound("this job has ended")
         return self._job(job, session, persona, slot)
 

@@ -83,11 +83,6 @@ class Caller:
     ) -> None:
         await self._cleanup.aclose()
 
-    @property
-    def room_name(self) -> str:
-        """The room's full name."""
-        return str(self._room.name)
-
     async def hear_greeting(self, *, timeout: float = 20.0) -> Heard:
         """Wait until the persona has spoken first and is quiet again; the latency counts from this call."""
         began = time.time()
