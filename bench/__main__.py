@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,20 +32,24 @@ def a_platform(ready: str) -> Iterator[Ready]:
     if ready:
         yield Ready.read(Path(ready))
         return
-    with tempfile.TemporaryDirectory(prefix="parley-bench-") as folder:
-        file = Path(folder) / "ready.json"
-        command = [sys.executable, "-m", "parley", "up", "--data", f"{folder}/data", "--ready", str(file)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            deadline = time.monotonic() + START_WITHIN
-            while not file.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    sys.exit("the platform did not start; try `parley doctor`")
-                time.sleep(0.2)
-            yield Ready.read(file)
-        finally:
-            process.terminate()
-            process.wait(30)
+    folder = Path(tempfile.mkdtemp(prefix="parley-bench-"))
+    file = folder / "ready.json"
+    command = [sys.executable, "-m", "parley", "up", "--data", str(folder / "data"), "--ready", str(file)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + START_WITHIN
+        while not file.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("the platform did not start; try `parley doctor`")
+            time.sleep(0.2)
+        yield Ready.read(file)
+    except BaseException:
+        print(f"the platform's data and logs are kept in {folder}", file=sys.stderr)
+        raise
+    finally:
+        process.terminate()
+        process.wait(30)
+    shutil.rmtree(folder)
 
 
 def table(figures: Figures) -> Table:
@@ -79,7 +84,9 @@ def main() -> None:
         figures = asyncio.run(measure(ready, turns=arguments.turns, calls=arguments.calls))
     console = Console()
     console.print(table(figures))
-    console.print(f"wrong answers: {figures.wrong} of {len(figures.answers)}; load at the start: {load:.2f}")
+    console.print(f"wrong answers: {len(figures.wrong)} of {len(figures.answers)}; load at the start: {load:.2f}")
+    for line in figures.wrong:
+        console.print(f"  {line}")
     RESULTS.mkdir(exist_ok=True)
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "load": load}
     result = {"at": datetime.now(UTC).isoformat(), "machine": machine, "figures": asdict(figures)}

@@ -32,7 +32,7 @@ class Figures:
     greetings: list[float] = field(default_factory=list)
     interruptions: list[float] = field(default_factory=list)
     monitor: list[float] = field(default_factory=list)
-    wrong: int = 0
+    wrong: list[str] = field(default_factory=list)
 
     def calling(self, room: str) -> None:
         """A call begins."""
@@ -45,7 +45,8 @@ class Figures:
 
     def answered(self, turn: Answered) -> None:
         """One answer."""
-        self.wrong += not turn.right
+        if not turn.right:
+            self.wrong.append(f"{turn.question.ask} → {turn.heard}")
         self.answers.append(turn.latency_s * 1000)
         for name, value in turn.parts.items():
             self.parts.setdefault(name, []).append(value)

@@ -16,7 +16,7 @@ TO_CALLER: Final = "to_caller_ms"
 
 @dataclass(frozen=True)
 class Answered:
-    """One question and what came back."""
+    """One question and what came back: as the recogniser heard it, and as the transcript has it."""
 
     question: Question
     heard: str
@@ -24,6 +24,7 @@ class Answered:
     latency_s: float
     parts: dict[str, float] = field(default_factory=dict)
     passages: int | None = None
+    written: str = ""
 
 
 @dataclass
@@ -74,8 +75,9 @@ async def converse(ready: Ready, questions: Sequence[Question], listener: Listen
             async with Caller(token.wsUrl, token.token, voice) as caller:
                 greeting = await caller.hear_greeting()
                 outcome.greeting = await voice.recognise(greeting.samples)
-                listener.greeted(outcome.greeting, greeting.latency_s)
-                session_id = await platform.session_of(token.room) or await platform.session_of(room)
+                session_id = await platform.session_of(token.room)
+                written = "" if session_id is None else await platform.last_words(session_id)
+                listener.greeted(written or outcome.greeting, greeting.latency_s)
                 interview = _Interview(caller, voice, platform, session_id, listener)
                 for question in questions:
                     outcome.turns.append(await interview.ask(question))
@@ -103,7 +105,8 @@ class _Interview:
         heard = await self._caller.ask(question.ask)
         text = await self._voice.recognise(heard.samples)
         parts, passages = await self._parts(heard)
-        turn = Answered(question, text, question.is_answered_by(text), heard.latency_s, parts, passages)
+        written = "" if self._session_id is None else await self._platform.last_words(self._session_id)
+        turn = Answered(question, text, question.is_answered_by(text), heard.latency_s, parts, passages, written)
         self._listener.answered(turn)
         return turn
 

@@ -117,6 +117,15 @@ class Platform:
             await asyncio.sleep(_TURN_POLL_S)
         return None
 
+    async def last_words(self, session_id: int) -> str:
+        """What the persona said last, as the transcript has it; empty when the platform cannot say."""
+        try:
+            answer = await self._send("GET", f"/sessions/{session_id}/transcript")
+        except PlatformError:
+            return ""
+        spoken = [line["content"] for line in answer.get("transcripts", []) if line.get("speaker") == "agent"]
+        return str(spoken[-1]) if spoken else ""
+
     async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
             response = await self._client.request(method, path, json=body)

@@ -54,7 +54,10 @@ class Screen:
         verdict = ("  ✓ right", "bold green") if turn.right else ("  ✗ wrong", "bold red")
         if turn.question.refused and turn.right:
             verdict = ("  ✓ refused, as it should be", "bold green")
-        self._line("persona", Text.assemble(f"“{turn.heard or 'nothing that could be understood'}”", verdict))
+        heard = turn.heard or "nothing that could be understood"
+        self._line("persona", Text.assemble(f"“{turn.written or heard}”", verdict))
+        if turn.written:
+            self._line("", Text(f"heard on the line: {heard}", style="dim"))
         if not turn.right:
             self._line("", Text(f"expected to hear: {', '.join(turn.question.expect)}", style="red"))
         self._line("", Text.assemble((f"{turn.latency_s:.2f} s ", "bold"), _bar(turn)))

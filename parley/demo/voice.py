@@ -7,7 +7,7 @@ import anyio.to_thread
 import numpy as np
 
 from parley.offline.audio import Samples, resampled, trimmed
-from parley.offline.flite import RATE, VOICE_SAMPLE, Flite
+from parley.offline.flite import RATE, VOICE_SAMPLE, load_flite
 from parley.offline.recognition import Recognisers
 
 _LOUD = 150
@@ -28,7 +28,7 @@ class Voice:
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._flite = Flite()
+        self._flite = load_flite()
         self._recognisers = Recognisers(1)
         self._phrases: dict[str, Phrase] = {}
 

@@ -27,7 +27,7 @@ from parley.offline.answering import Reply, Usage, estimated_usage, reply
 from parley.offline.audio import RECOGNITION_RATE, WIRE_RATE, Samples, decode, encode
 from parley.offline.catalogue import Model, require
 from parley.offline.errors import InvalidRequest, ModelServerError, TooLarge
-from parley.offline.flite import VOICE_SAMPLE, VOICES, Flite
+from parley.offline.flite import VOICE_SAMPLE, VOICES, load_flite
 from parley.offline.recognition import Recognisers, Utterance
 from parley.offline.schemas import ChatRequest, EmbeddingsRequest, SpeechRequest
 from parley.offline.speech import Speaker
@@ -92,7 +92,7 @@ def create_app(options: Options) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        flite = await anyio.to_thread.run_sync(Flite)
+        flite = await anyio.to_thread.run_sync(load_flite)
         samples = [await anyio.to_thread.run_sync(flite.speak, sentence) for sentence in VOICE_SAMPLE]
         encoder = Encoder(await anyio.to_thread.run_sync(MiniLM))
         await encoder.encode(["one two three"])

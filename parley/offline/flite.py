@@ -4,6 +4,7 @@ import ctypes
 import threading
 import unicodedata
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -76,7 +77,10 @@ def _load(name: str) -> ctypes.CDLL:
 
 
 class Flite:
-    """Speaks with flite's voices. Safe to use from several threads: one lock guards the library's global state."""
+    """Speaks with flite's voices. Safe to use from several threads: one lock guards the library's global state.
+
+    A process has one, from `load_flite`: a voice tells its samples to whoever registered it last.
+    """
 
     def __init__(self) -> None:
         self._library = library = _load("libflite.so.1")
@@ -139,6 +143,12 @@ class Flite:
             self._library.flite_feat_set(features, b"streaming_info", self._library.audio_streaming_info_val(info))
             self._voices[name] = voice
         return self._voices[name]
+
+
+@cache
+def load_flite() -> Flite:
+    """The process's flite. Raises `FliteMissing`."""
+    return Flite()
 
 
 def require_flite() -> None:

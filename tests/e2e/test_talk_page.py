@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from parley.offline.audio import resampled
-from parley.offline.flite import RATE, Flite
+from parley.offline.flite import RATE, load_flite
 from tests.e2e.conftest import RunningPlatform
 
 pytestmark = [pytest.mark.page, pytest.mark.timeout(180)]
@@ -23,7 +23,7 @@ DEVICE_RATE = 48_000
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A question, after the time the greeting takes."""
     silence = np.zeros(8 * RATE, np.int16)
-    speech = np.concatenate([silence, Flite().speak("How long is the warranty on a repair?"), silence])
+    speech = np.concatenate([silence, load_flite().speak("How long is the warranty on a repair?"), silence])
     path = tmp_path_factory.mktemp("microphone") / "question.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
