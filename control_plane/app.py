@@ -15,9 +15,14 @@ from control_plane.db.database import Database
 from control_plane.events.live import LiveBus
 from control_plane.events.tail import follow
 from control_plane.events.wake import STAMPED, WRITTEN, Listener, Notifier
+from control_plane.gate.cors import Cors
+from control_plane.gate.keys import KeyRing
+from control_plane.gate.middleware import Gate
+from control_plane.gate.window import RateLimiter
 from control_plane.media.server import LiveKitMedia, MediaServer
 from control_plane.middleware import Frontier
 from control_plane.monitor.hub import MonitorHub
+from control_plane.monitor.routes import watch_keys
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.reports import LIVE_LINES
@@ -30,6 +35,8 @@ from knowledge.capability import derive_key
 from knowledge.embedders import build_embedder
 
 VERSION = "0.1.0"
+KEY_USE_EVERY = 5.0
+"""Seconds to within which a key's last use is known."""
 
 log = structlog.get_logger()
 
@@ -47,6 +54,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, media: MediaSe
     )
     app.state.settings, app.state.clock, app.state.media = settings, clock or Clock(), media
     app.add_middleware(Frontier)
+    app.add_middleware(Cors)
+    app.add_middleware(Gate)
     faults.install(app)
     api.install(app)
     pages.install(app, settings.web_dir)
@@ -63,6 +72,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     url = settings.database_url.get_secret_value()
     state.database = Database(settings.sqlalchemy_url, pool=settings.database_pool)
     state.live = LiveBus(settings.redis_url.get_secret_value())
+    state.keys, state.limiter = KeyRing(state.database, clock), RateLimiter(settings.redis_url.get_secret_value())
     livekit_media = LiveKitMedia(settings.livekit_url, key, secret, timeout=settings.media_timeout)
     state.media = state.media or livekit_media
     state.token_signer = TokenSigner(key, secret)
@@ -97,7 +107,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async def hear() -> None:
         await state.live.hear({LIVE_LINES: tell_line, END_CALLS: state.uplink.end_calls})
 
-    tasks = [asyncio.create_task(_for_ever(work)) for work in (notifier.run, tell_monitors, hear)]
+    async def write_key_use() -> None:
+        while True:
+            await asyncio.sleep(KEY_USE_EVERY)
+            await state.keys.write_use()
+
+    async def watch_monitors() -> None:
+        await watch_keys(state.database, state.monitor, clock)
+
+    works = (notifier.run, tell_monitors, hear, write_key_use, watch_monitors)
+    tasks = [asyncio.create_task(_for_ever(work)) for work in works]
     try:
         yield
     finally:
@@ -107,6 +126,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
         await livekit_media.close()
         await state.live.close()
+        await state.limiter.close()
         await state.database.close()
 
 

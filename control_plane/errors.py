@@ -9,6 +9,7 @@ PlatformError
 ├── Conflict            409   CONFLICT
 ├── TooLarge            413   INVALID_REQUEST
 ├── QuotaExceeded       429   QUOTA_EXCEEDED
+├── RateLimited         429   RATE_LIMITED       with Retry-After
 ├── InternalError       500   INTERNAL_ERROR
 └── Unavailable         503   UNAVAILABLE        with Retry-After
 """
@@ -93,6 +94,22 @@ class QuotaExceeded(PlatformError):
     def __init__(self, resource: str, *, limit: int, used: int, upgrade_url: str) -> None:
         details = {"resource": resource, "limit": limit, "used": used, "upgrade_url": upgrade_url}
         super().__init__(f"Quota exceeded: {used} of {limit} {resource} in use", details=details)
+
+
+class RateLimited(PlatformError):
+    """Too many requests; worth another try after `retry_after` seconds. Its figures are beside the code."""
+
+    status, code = 429, "RATE_LIMITED"
+
+    def __init__(self, *, limit: int, retry_after: int) -> None:
+        super().__init__("Rate limit exceeded")
+        self.limit, self.retry_after = limit, retry_after
+
+    def body(self) -> dict[str, Any]:
+        return super().body() | {"limit": self.limit, "remaining": 0, "retry_after": self.retry_after}
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
 
 
 class InternalError(PlatformError):

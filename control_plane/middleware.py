@@ -1,12 +1,12 @@
 """Around every request: a limit on the body, one spelling of a path, an id for what nobody expected. Plain ASGI."""
 
-import json
 import secrets
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.errors import InternalError, PlatformError, TooLarge
+from control_plane.refusals import refuse
 
 JSON_LIMIT = 1024 * 1024
 UPLOAD_LIMIT = 10 * 1024 * 1024 + 64 * 1024
@@ -72,12 +72,3 @@ class Meter:
             self.exceeded = True
             return {"type": "http.disconnect"}
         return message
-
-
-async def refuse(send: Send, error: PlatformError) -> None:
-    """Answer with an error in the documented shape."""
-    body = json.dumps(error.body()).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers().items()]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -2,31 +2,58 @@
 
 from sqlmodel import SQLModel
 
-from control_plane.accounts.models import Account, Project
+from control_plane.accounts.models import Account, Member, Project
 from control_plane.auth.models import ApiKey
-from control_plane.events.models import Event
+from control_plane.events.models import Event, EventCursor
+from control_plane.gate.models import AuditEntry, IdempotentRequest
 from control_plane.jobs.models import Job
 from control_plane.livekit_hooks.models import LivekitHook
-from control_plane.personas.models import Persona
+from control_plane.metering.models import UsageDay, UsageEntry
+from control_plane.monitor.models import MonitorTicket
+from control_plane.personas.models import Persona, PersonaVersion
+from control_plane.recordings.models import Recording
 from control_plane.rooms.models import Participant, Room
-from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine, Turn, UsageEntry, Worker
+from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine, Turn, Worker
+from control_plane.telephony.models import Call, SipConfig, SipTrunk
+from control_plane.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from knowledge.tables import metadata as knowledge_metadata
 
 TENANT_TABLES: tuple[type[SQLModel], ...] = (
+    AuditEntry,
+    Call,
     Event,
+    IdempotentRequest,
     Participant,
     Persona,
+    PersonaVersion,
+    Recording,
     Room,
     Session,
     SessionJob,
+    SipConfig,
+    SipTrunk,
     Slot,
     TranscriptLine,
     Turn,
+    UsageDay,
     UsageEntry,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 """Tables behind row-level security."""
 
-PLATFORM_TABLES: tuple[type[SQLModel], ...] = (Account, ApiKey, Job, LivekitHook, Project, Worker)
+PLATFORM_TABLES: tuple[type[SQLModel], ...] = (
+    Account,
+    ApiKey,
+    EventCursor,
+    Job,
+    LivekitHook,
+    Member,
+    MonitorTicket,
+    Project,
+    Worker,
+)
 """Tables that are read before a project is known, or across projects."""
 
 all_metadata = [SQLModel.metadata, knowledge_metadata]

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import text
 from sqlmodel import select
 
-from control_plane.accounts.models import Account, Project
+from control_plane.accounts.models import Account, Member, Project
 from control_plane.accounts.service import seal_key
 from control_plane.auth.models import ApiKey
 from control_plane.clock import Clock
@@ -35,6 +35,8 @@ _DRAW = text("select max(nextval(pg_get_serial_sequence(:table, 'id'))) from gen
 
 DEMO = resources.files("parley") / "demo"
 FIXED_TABLES = ("account", "project", "persona", "knowledge_base", "session")
+DEMO_RATE = 6000
+"""Requests per minute of the demo's key: pages and scripts ask often while one tries things."""
 FIRST_FREE = 1000
 """Sequences of the tables with fixed ids begin here after the seed."""
 
@@ -70,9 +72,10 @@ async def seed(settings: Settings, wanted: SeedSettings) -> dict[str, Any]:
 
 async def _fill(db: Db, settings: Settings, wanted: SeedSettings) -> Project:
     persona = tomllib.loads((DEMO / "persona.toml").read_text())
-    account = Account(id=1, email=wanted.account_email, name="Demo", plan="professional")
+    account = Account(id=1, email=wanted.account_email, name="Demo", plan="professional", requests_per_minute=DEMO_RATE)
     db.add(account)
     await db.flush()
+    db.add(Member(account_id=1, email=account.email, name=account.name, role="owner"))
     project = Project(id=1, account_id=1, slug="proj", name="Demo project")
     db.add(project)
     await db.flush()

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import created_now, id_column, json_object
+from control_plane.db.rows import created_now, id_column, json_list, json_object, json_value
 
 
 class Account(SQLModel, table=True):
@@ -16,6 +16,7 @@ class Account(SQLModel, table=True):
     email: str = Field(unique=True)
     name: str = ""
     plan: str = "free"
+    requests_per_minute: int | None = Field(default=None, description="In place of the plan's rate.")
     created_at: datetime = created_now()
 
 
@@ -27,5 +28,22 @@ class Project(SQLModel, table=True):
     slug: str = Field(unique=True, description="Prefix of its LiveKit rooms: [a-z0-9]{3,20}.")
     name: str
     store_transcripts: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    retention_days: int | None = Field(default=None, description="After which sessions are deleted; None: never.")
+    redact: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    allowed_origins: list[str] = json_list()
+    budget: dict[str, Any] | None = json_value()
     settings: dict[str, Any] = json_object()
+    created_at: datetime = created_now()
+
+
+class Member(SQLModel, table=True):
+    """Somebody who may see an account; its owner is one."""
+
+    __table_args__ = (UniqueConstraint("account_id", "email"),)
+
+    id: int = id_column()
+    account_id: int = Field(foreign_key="account.id", index=True)
+    email: str
+    name: str = ""
+    role: str = Field(default="member", description="`owner` or `member`.")
     created_at: datetime = created_now()

@@ -8,15 +8,17 @@ from control_plane.accounts.schemas import KeyAnswer, KeyCreate, KeyList, Projec
 from control_plane.accounts.service import AccountService
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
+from control_plane.gate.operation import Operation
 from control_plane.plans.quota import QuotaDep
 from control_plane.wire import Done, RowId
 
-router = APIRouter(tags=["Projects and keys"])
+router = APIRouter(tags=["Projects and keys"], route_class=Operation)
 
 
 def find_account(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep, quota: QuotaDep) -> AccountService:
     """The account of this request's caller."""
-    return AccountService(db, caller, clock, request.app.state.secrets, quota)
+    state = request.app.state
+    return AccountService(db, caller, clock, state.secrets, quota, state.limiter)
 
 
 Account = Annotated[AccountService, Depends(find_account)]

@@ -14,6 +14,7 @@ from control_plane.auth.models import ApiKey
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from control_plane.gate.window import RateLimiter
 from control_plane.ids import fingerprint, random_id, random_secret
 from control_plane.plans.quota import Quota
 from control_plane.secrets.box import SecretBox
@@ -25,8 +26,11 @@ SHOWN = 10
 class AccountService:
     """What one caller's account owns. Row-level security does not guard these tables: each query names the account."""
 
-    def __init__(self, db: Db, caller: Caller, clock: Clock, box: SecretBox, quota: Quota) -> None:
-        self.db, self.caller, self.clock, self.box, self.quota = db, caller, clock, box, quota
+    def __init__(
+        self, db: Db, caller: Caller, clock: Clock, box: SecretBox, quota: Quota, limiter: RateLimiter
+    ) -> None:
+        self.db, self.caller, self.clock = db, caller, clock
+        self.box, self.quota, self.limiter = box, quota, limiter
 
     async def projects(self) -> list[Project]:
         """The account's projects."""
@@ -90,6 +94,8 @@ class AccountService:
         if row[1] != self.caller.account_id:
             raise Forbidden("This API key belongs to another project")
         row[0].revoked_at = row[0].revoked_at or self.clock.now()
+        await self.db.commit()
+        await self.limiter.mark_changed(row[0].key_id)
 
     async def _own_project(self, project_id: int) -> None:
         query = select(Project.account_id).where(Project.id == project_id)

@@ -1,6 +1,5 @@
 """What routes ask for: the transaction of this request, and the parts that live as long as the process."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -10,10 +9,10 @@ from control_plane.db.database import Db
 from control_plane.settings import Settings
 
 
-async def open_db(request: Request) -> AsyncIterator[Db]:
-    """One request, one transaction, committed before the answer is sent."""
-    async with request.app.state.database.tenant() as db:
-        yield db
+def find_db(request: Request) -> Db:
+    """This request's transaction, committed before the answer is sent."""
+    db: Db = request.state.db
+    return db
 
 
 def find_clock(request: Request) -> Clock:
@@ -28,6 +27,6 @@ def find_settings(request: Request) -> Settings:
     return settings
 
 
-DbDep = Annotated[Db, Depends(open_db, scope="function")]
+DbDep = Annotated[Db, Depends(find_db)]
 ClockDep = Annotated[Clock, Depends(find_clock)]
 SettingsDep = Annotated[Settings, Depends(find_settings)]

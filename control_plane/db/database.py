@@ -1,17 +1,18 @@
 """PostgreSQL behind two doors: one for a project's own rows, one for the platform's work across projects.
 
-Row-level security shows a transaction the rows of the project it has named (`parley.project`). The tenant door opens
-with none named, and the key check names it in its own statement; the platform door connects with `all`.
+Row-level security shows a transaction the rows of the project it has named (`parley.project`). Every transaction of the
+tenant door names its project in its first statement; the platform door connects with `all`.
 """
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.asyncio import AsyncSession as SQLAlchemySession
+from sqlalchemy.orm import Session, SessionTransaction
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from control_plane.errors import InvalidRequest, Unavailable
@@ -25,6 +26,8 @@ AWAY = ("08", "57", "40", "53", "55P03")
 UNFIT = "22"
 """Class of SQLSTATE for data that no column can hold; schemas refuse it earlier, this is the net below them."""
 
+_NAME_PROJECT = text("select set_config('parley.project', :id, true)")
+
 
 class Db(AsyncSession):
     """One transaction. Whoever writes events calls `announce`; the commit then wakes the readers of the log."""
@@ -36,10 +39,6 @@ class Db(AsyncSession):
     def announce(self) -> None:
         """This transaction has something to tell."""
         self.announced = True
-
-    async def see_project(self, project_id: int) -> None:
-        """Show this transaction the rows of a project."""
-        await self.execute(text("select set_config('parley.project', :id, true)"), {"id": str(project_id)})
 
     async def commit(self) -> None:
         await super().commit()
@@ -64,9 +63,9 @@ class Database:
         """Call `listener` after each commit of a transaction that announced itself."""
         self._listeners.append(listener)
 
-    def tenant(self) -> AbstractAsyncContextManager[Db]:
-        """A transaction that sees nothing until a project is named. Commits on a clean exit; raises `Unavailable`."""
-        return _open(self._tenant)
+    def tenant(self, project_id: int) -> AbstractAsyncContextManager[Db]:
+        """Transactions that see one project's rows. Commits on a clean exit; raises `Unavailable`."""
+        return _open(self._tenant, project_id)
 
     def platform(self) -> AbstractAsyncContextManager[Db]:
         """A transaction across projects, for hooks, uplink, sweeps. Commits on a clean exit; raises `Unavailable`."""
@@ -93,10 +92,20 @@ def _engine(url: str, pool: int, *, project: str) -> AsyncEngine:
     )
 
 
+def _name_project(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    project_id = session.info.get("project")
+    if project_id is not None:
+        connection.execute(_NAME_PROJECT, {"id": str(project_id)})
+
+
+event.listen(Session, "after_begin", _name_project)
+
+
 @asynccontextmanager
-async def _open(sessions: async_sessionmaker[Db]) -> AsyncIterator[Db]:
+async def _open(sessions: async_sessionmaker[Db], project_id: int | None = None) -> AsyncIterator[Db]:
     try:
         async with sessions() as db:
+            db.info["project"] = project_id
             yield db
             await db.commit()
     except PoolTimeout as error:

@@ -40,6 +40,11 @@ def json_list() -> Any:
     return Field(default_factory=list, sa_column=Column(JSONB, nullable=False, server_default=text("'[]'")))
 
 
+def json_value() -> Any:
+    """JSON or nothing."""
+    return Field(default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True))
+
+
 def owner() -> Any:
     """The project that a row belongs to."""
     return Field(sa_type=BigInteger, foreign_key="project.id", nullable=False)

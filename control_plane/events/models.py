@@ -24,3 +24,12 @@ class Event(SQLModel, table=True):
     room_name: str | None = Field(default=None, description="LiveKit's name of the room, with the project's prefix.")
     data: dict[str, Any] = json_object()
     created_at: datetime = moment()
+
+
+class EventCursor(SQLModel, table=True):
+    """How far a durable reader of the log has come."""
+
+    __tablename__ = "event_cursor"
+
+    reader: str = Field(primary_key=True)
+    seq: int = Field(sa_type=BigInteger)

@@ -20,7 +20,7 @@ async def live() -> dict[str, str]:
 async def ready(request: Request, response: Response) -> dict[str, Any]:
     """The process can serve: its database answers and is migrated. 503 where not."""
     try:
-        async with request.app.state.database.tenant() as db:
+        async with request.app.state.database.platform() as db:
             revision = await db.scalar(text("select version_num from alembic_version"))
     except Unavailable as error:
         response.status_code = 503

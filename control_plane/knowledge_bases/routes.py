@@ -7,12 +7,13 @@ from fastapi import APIRouter, Depends, Query, Request, UploadFile
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.events.log import EventLog
+from control_plane.gate.operation import READS, Operation
 from control_plane.knowledge_bases import schemas
 from control_plane.knowledge_bases.service import MAX_UPLOAD, KnowledgeBaseService
 from control_plane.plans.quota import QuotaDep
 from control_plane.wire import Done, Page, RowId
 
-router = APIRouter(tags=["Knowledge bases"])
+router = APIRouter(tags=["Knowledge bases"], route_class=Operation)
 
 SHOWN = 200
 """Characters of a chunk in the list."""
@@ -90,7 +91,7 @@ async def list_chunks(
     return schemas.ChunkList(chunks=shown, **wanted.pages(total))
 
 
-@router.post("/knowledge/search", response_model=schemas.SearchAnswer)
+@router.post("/knowledge/search", response_model=schemas.SearchAnswer, openapi_extra=READS)
 async def search(body: schemas.Query, bases: Bases) -> Any:
     """Search a knowledge base by meaning and by words."""
     return await bases.search(body)

@@ -92,7 +92,6 @@ class KnowledgeBaseService:
             vector = await self.embedder.embed_query(body.query)
         except EmbeddingError as error:
             raise Unavailable("The embedding model cannot be reached; try again") from error
-        await self.db.see_project(self.caller.project_id)
         hits = await self.store.search(
             body.query,
             vector=vector,
@@ -119,7 +118,6 @@ class KnowledgeBaseService:
             embedded = await embed_document(document, base, self.embedder)
         except EmbeddingError as error:
             raise Unavailable(f"The document could not be embedded: {error}") from error
-        await self.db.see_project(self.caller.project_id)
         try:
             created = await self.store.replace_document(base.id, embedded, project_id=self.caller.project_id)
         except BaseNotFound as error:

@@ -20,8 +20,9 @@ class Watcher:
     log has shown on a channel (`replayed`) is not shown on it again when the tail comes by.
     """
 
-    def __init__(self, project_id: int, slug: str) -> None:
-        self.project_id, self.slug = project_id, slug
+    def __init__(self, project_id: int, slug: str, key_id: str) -> None:
+        self.project_id, self.slug, self.key_id = project_id, slug, key_id
+        self.revoked = asyncio.Event()
         self.channels: set[str] = set()
         self.outbox: asyncio.Queue[str] = asyncio.Queue(BACKLOG)
         self.fallen_behind = asyncio.Event()
@@ -107,6 +108,17 @@ class MonitorHub:
         group.discard(watcher)
         if not group:
             self._watchers.pop(watcher.project_id, None)
+
+    def key_ids(self) -> set[str]:
+        """The keys behind the open sockets."""
+        return {watcher.key_id for group in self._watchers.values() for watcher in group}
+
+    def revoke_all_but(self, alive: set[str], asked: set[str]) -> None:
+        """Close the sockets of the keys that were asked about and are not good any more."""
+        for group in self._watchers.values():
+            for watcher in group:
+                if watcher.key_id in asked - alive:
+                    watcher.revoked.set()
 
     def tell(self, events: Iterable[Event]) -> None:
         """Pass stamped events on."""

@@ -8,11 +8,14 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from control_plane.auth.callers import Caller, check_key
-from control_plane.errors import InvalidRequest, Unauthorized, Unavailable
+from control_plane.accounts.room_names import resolve
+from control_plane.auth.callers import Caller, alive_keys, key_hash
+from control_plane.clock import Clock
+from control_plane.db.database import Database
+from control_plane.errors import Forbidden, InvalidRequest, Unauthorized, Unavailable
 from control_plane.events.tail import BATCH, read_after
 from control_plane.monitor.hub import MonitorHub, Watcher, project
-from control_plane.names import foreign_prefix, room_name
+from control_plane.monitor.tickets import redeem
 from control_plane.wire import MAX_ID
 
 WRONG_KEY, FALLEN_BEHIND, TRY_AGAIN = 4001, 4008, 1013
@@ -31,22 +34,22 @@ log = structlog.get_logger()
 async def monitor(socket: WebSocket) -> None:
     """Subscribe to channels with JSON messages; see the reference for all of them."""
     await socket.accept()  # closed only then, so that browsers see the code
-    key = socket.query_params.get("api_key") or socket.headers.get("x-api-key")
     try:
-        caller = await _check(socket, key)
-    except Unauthorized:
-        await socket.close(WRONG_KEY, "Invalid or deactivated API key")
+        caller = await _admit(socket)
+        caller.demand("events", write=False)
+    except (Unauthorized, Forbidden) as error:
+        await socket.close(WRONG_KEY, error.message)
         return
     except Unavailable:
         await socket.close(TRY_AGAIN, "Not now; connect again")
         return
     hub: MonitorHub = socket.app.state.monitor
-    watcher = Watcher(caller.project_id, caller.slug)
+    watcher = Watcher(caller.project_id, caller.slug, caller.key_id)
     hub.add(watcher)
     tasks = [
         asyncio.create_task(_send(socket, watcher)),
         asyncio.create_task(_listen(socket, watcher)),
-        asyncio.create_task(_watch_key(socket, key)),
+        asyncio.create_task(watcher.revoked.wait()),
         asyncio.create_task(watcher.fallen_behind.wait()),
     ]
     try:
@@ -63,19 +66,28 @@ async def monitor(socket: WebSocket) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _check(socket: WebSocket, key: str | None) -> Caller:
+async def _admit(socket: WebSocket) -> Caller:
+    """The caller by its key or its one-use ticket; looked up, never remembered: a socket lives long."""
     state = socket.app.state
-    async with state.database.tenant() as db:
-        return await check_key(db, key, now=state.clock.now())
+    ticket = socket.query_params.get("ticket")
+    if ticket is not None:
+        async with state.database.platform() as db:
+            return await redeem(db, ticket, now=state.clock.now())
+    hashed = key_hash(socket.query_params.get("api_key") or socket.headers.get("x-api-key"))
+    caller: Caller = await state.keys.look_up(hashed)
+    return caller
 
 
-async def _watch_key(socket: WebSocket, key: str | None) -> None:
+async def watch_keys(database: Database, hub: MonitorHub, clock: Clock) -> None:
+    """Close the sockets of revoked keys, with one question for all of them, until cancelled."""
     while True:
         await asyncio.sleep(KEY_CHECK_EVERY)
+        asked = hub.key_ids()
+        if not asked:
+            continue
         try:
-            await _check(socket, key)
-        except Unauthorized:
-            return
+            async with database.platform() as db:
+                hub.revoke_all_but(await alive_keys(db, asked, now=clock.now()), asked)
         except Unavailable:
             continue
 
@@ -101,7 +113,7 @@ async def _listen(socket: WebSocket, watcher: Watcher) -> None:
             continue
         try:
             await _obey(socket, watcher, _parse(text))
-        except (InvalidRequest, Unavailable) as error:
+        except (InvalidRequest, Forbidden, Unavailable) as error:
             watcher.offer(json.dumps({"type": "error", **error.body()}))
 
 
@@ -115,15 +127,13 @@ def _parse(text: str) -> dict[str, Any]:
     return message
 
 
-def _channel(given: Any, slug: str) -> str:
+async def _channel(database: Database, given: Any, slug: str) -> str:
     """The channel as the hub knows it: rooms by their full name."""
     if given in PLAIN_CHANNELS:
         return str(given)
     if isinstance(given, str) and given.startswith("room:"):
-        name = given.removeprefix("room:")
-        if foreign_prefix(name, slug) is None:
-            return "room:" + room_name(name, slug, field="channel").full
-        return "room:" + f"{slug}_{name}"
+        async with database.platform() as db:
+            return "room:" + (await resolve(db, slug, given.removeprefix("room:"), field="channel")).full
     raise InvalidRequest.field("channel", f"must be one of {', '.join(PLAIN_CHANNELS)} or room:<name>")
 
 
@@ -131,7 +141,7 @@ async def _obey(socket: WebSocket, watcher: Watcher, message: dict[str, Any]) ->
     action = message.get("action")
     if action not in ("subscribe", "unsubscribe"):
         raise InvalidRequest.field("action", "must be subscribe or unsubscribe")
-    channel = _channel(message.get("channel"), watcher.slug)
+    channel = await _channel(socket.app.state.database, message.get("channel"), watcher.slug)
     if action == "unsubscribe":
         watcher.channels.discard(channel)
         watcher.offer(json.dumps({"type": "unsubscribed", "channel": message["channel"]}))

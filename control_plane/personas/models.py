@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import UniqueConstraint
-from sqlmodel import SQLModel
+from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import created_now, id_column, json_list, json_object, moment, owner
+from control_plane.db.rows import big, created_now, id_column, json_list, json_object, json_value, moment, owner
 
 
 class Persona(SQLModel, table=True):
@@ -39,6 +39,26 @@ class Persona(SQLModel, table=True):
     record: bool = False
     store_transcripts: bool = True
     is_active: bool = True
+    budget: dict[str, Any] | None = json_value()
+    published_version: int | None = Field(default=None, description="What calls use; None: the row itself.")
     created_at: datetime = created_now()
     updated_at: datetime | None = moment(nullable=True)
     deleted_at: datetime | None = moment(nullable=True)
+
+
+class PersonaVersion(SQLModel, table=True):
+    """An agent's settings as they were published."""
+
+    __tablename__ = "persona_version"
+    __table_args__ = (
+        ForeignKeyConstraint(["project_id", "persona_id"], ["persona.project_id", "persona.id"], ondelete="CASCADE"),
+        UniqueConstraint("persona_id", "version"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    persona_id: int = big()
+    version: int
+    settings: dict[str, Any] = json_object()
+    note: str = ""
+    created_at: datetime = created_now()

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Depends
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
+from control_plane.gate.operation import Operation
 from control_plane.personas.schemas import AgentAnswer, AgentCreate, AgentList, AgentUpdate, ToolList
 from control_plane.personas.service import PersonaService
 from control_plane.plans.quota import QuotaDep
 from control_plane.wire import Done, RowId
 
-router = APIRouter(prefix="/agents", tags=["Agents"])
+router = APIRouter(prefix="/agents", tags=["Agents"], route_class=Operation)
 
 
 def find_personas(db: DbDep, caller: CallerDep, clock: ClockDep, quota: QuotaDep) -> PersonaService:

@@ -4,6 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 UNLIMITED = -1
 
@@ -19,10 +20,19 @@ class Plan:
 
 
 @cache
+def _data() -> dict[str, Any]:
+    return tomllib.loads((resources.files(__package__) / "plans.toml").read_text())
+
+
+@cache
 def plans() -> dict[str, Plan]:
     """All plans by name."""
-    data = tomllib.loads((resources.files(__package__) / "plans.toml").read_text())
-    return {name: Plan(name, **row) for name, row in data.items()}
+    return {name: Plan(name, **row) for name, row in _data()["plans"].items()}
+
+
+def strangers() -> int:
+    """Requests per minute and address without a good key."""
+    return int(_data()["strangers"])
 
 
 def limit_of(plan: str, resource: str) -> int:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.events.log import EventLog
+from control_plane.gate.operation import Operation
 from control_plane.plans.quota import QuotaDep
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.schemas import (
@@ -24,7 +25,7 @@ from control_plane.rooms.schemas import (
 from control_plane.rooms.service import RoomService
 from control_plane.wire import Done
 
-router = APIRouter(prefix="/rooms", tags=["Rooms"])
+router = APIRouter(prefix="/rooms", tags=["Rooms"], route_class=Operation)
 
 
 def find_rooms(request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep) -> RoomService:

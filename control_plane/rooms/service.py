@@ -2,9 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlmodel import col, select
-
-from control_plane.accounts.models import Project
+from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock, iso
 from control_plane.db.database import Db
@@ -12,20 +10,10 @@ from control_plane.errors import Conflict, NotFound
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
-from control_plane.names import RoomName, foreign_prefix, refuse_foreign, room_name
 from control_plane.plans.quota import Quota
 from control_plane.rooms.models import Participant, Room, RoomOrigin
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.schemas import RoomCreate
-
-
-async def resolve(db: Db, caller: Caller, given: str, *, field: str = "room") -> RoomName:
-    """Both names of the room a caller means; `Forbidden` where the name is another project's."""
-    name = room_name(given, caller.slug, field=field)
-    slug = foreign_prefix(given, caller.slug)
-    if slug and (await db.exec(select(Project.id).where(col(Project.slug) == slug))).first():
-        raise refuse_foreign(given)
-    return name
 
 
 class RoomService:
@@ -46,7 +34,7 @@ class RoomService:
 
     async def create(self, body: RoomCreate) -> Room:
         """A new room. The row is written first; if LiveKit refuses, it is closed again and the error raised."""
-        name = await resolve(self.db, self.caller, body.name, field="name")
+        name = await resolve(self.db, self.caller.slug, body.name, field="name")
         await self.quota.take("rooms")
         values = body.model_dump(include={"empty_timeout", "max_participants"}) | {"metadata_": body.metadata}
         room, made = await self.rooms.open(name, origin=RoomOrigin.API, sid=None, **values)
@@ -61,12 +49,10 @@ class RoomService:
                 metadata=body.metadata,
             )
         except BaseException:
-            await self.see_own_rows()
             room.status, room.closed_at = "closed", self.clock.now()
             self.db.add(room)
             await self.db.commit()
             raise
-        await self.see_own_rows()
         fresh = await self.rooms.find_open(name.full, lock=True) or room
         fresh.sid = fresh.sid or live.sid
         fresh.created_at = datetime.fromtimestamp(live.created_at, UTC)
@@ -84,7 +70,7 @@ class RoomService:
 
     async def get(self, given: str) -> Room:
         """The room of that name, open or the last one closed."""
-        name = await resolve(self.db, self.caller, given, field="roomName")
+        name = await resolve(self.db, self.caller.slug, given, field="roomName")
         room = await self.rooms.find_newest(name.full)
         if room is None:
             raise NotFound(f"There is no room {name.short!r}")
@@ -99,7 +85,6 @@ class RoomService:
         room = await self.get(given)
         await self.db.commit()
         await self.media.close_room(room.full_name)
-        await self.see_own_rows()
         open_room = await self.rooms.find_open(room.full_name, lock=True)
         if open_room is not None:
             await finish_room(self.rooms, self.log, open_room, at=self.clock.now())
@@ -109,10 +94,6 @@ class RoomService:
         room = await self.get(given)
         await self.db.commit()
         await self.media.remove_participant(room.full_name, identity)
-
-    async def see_own_rows(self) -> None:
-        """Name the project again: what was named ended with the commit before the outside call."""
-        await self.db.see_project(self.caller.project_id)
 
 
 async def finish_room(rooms: RoomRepository, log: EventLog, room: Room, *, at: datetime) -> None:

@@ -145,26 +145,3 @@ class Turn(SQLModel, table=True):
     parts: dict[str, Any] = json_object()
     chunks: list[dict[str, Any]] = json_list()
     created_at: datetime = moment()
-
-
-class UsageEntry(SQLModel, table=True):
-    """What was consumed; never changed afterwards."""
-
-    __tablename__ = "usage_entry"
-    __table_args__ = (_of_session(), UniqueConstraint("session_id", "epoch", "sequence"))
-
-    id: int = id_column()
-    project_id: int = big()
-    session_id: int = big(index=True)
-    epoch: int
-    sequence: int
-    persona_id: int | None = Field(default=None, sa_type=BigInteger)
-    service: str
-    provider: str
-    model: str
-    input_tokens: int = Field(0, sa_type=BigInteger)
-    output_tokens: int = Field(0, sa_type=BigInteger)
-    audio_seconds: float = 0
-    characters: int = Field(0, sa_type=BigInteger)
-    requests: int = 0
-    at: datetime = moment()

@@ -22,9 +22,11 @@ from control_plane.db.database import Database, Db
 from control_plane.events.facts import Fact
 from control_plane.events.live import LiveBus
 from control_plane.events.log import EventLog
+from control_plane.metering.ledger import record
+from control_plane.metering.models import UsageEntry
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import end_session, lock_session
-from control_plane.sessions.models import Session, SessionJob, SessionStatus, TranscriptLine, Turn, UsageEntry
+from control_plane.sessions.models import Session, SessionJob, SessionStatus, TranscriptLine, Turn
 
 LIVE_LINES = "lines"
 """Channel of lines that are not kept."""
@@ -123,8 +125,14 @@ class ReportDesk:
 
     async def _usage(self, db: Db, session: Session, submission: Submission, report: UsageCounted) -> None:
         job = await self._job(db, session, submission)
-        values = report.model_dump(exclude={"type"}) | {"persona_id": job.persona_id}
-        await self._keep(db, UsageEntry, session, submission, values)
+        entry = UsageEntry(
+            project_id=session.project_id,
+            source=f"report:{session.id}:{submission.epoch}:{submission.sequence}",
+            session_id=session.id,
+            persona_id=job.persona_id,
+            **report.model_dump(exclude={"type"}),
+        )
+        await record(db, entry)
 
     async def _ended(self, db: Db, session: Session, submission: Submission, report: CallEnded) -> None:
         job = await self._job(db, session, submission)

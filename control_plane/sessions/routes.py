@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
+from control_plane.gate.operation import Operation
 from control_plane.sessions.repository import SessionFilter, SessionRepository
 from control_plane.sessions.schemas import (
     Costs,
@@ -30,7 +31,7 @@ from control_plane.sessions.schemas import (
 from control_plane.sessions.service import SessionService
 from control_plane.wire import MAX_ID, Page, RowId
 
-router = APIRouter(prefix="/sessions", tags=["Sessions"])
+router = APIRouter(prefix="/sessions", tags=["Sessions"], route_class=Operation)
 
 
 def find_sessions(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> SessionService:

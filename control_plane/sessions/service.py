@@ -3,6 +3,7 @@
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
+from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
@@ -13,7 +14,6 @@ from control_plane.events.live import LiveBus
 from control_plane.events.log import EventLog
 from control_plane.names import RoomName
 from control_plane.personas.models import Persona
-from control_plane.rooms.service import resolve
 from control_plane.sessions.ending import end_session
 from control_plane.sessions.models import Session, SessionStatus, TranscriptLine
 from control_plane.sessions.reports import LIVE_LINES
@@ -36,7 +36,7 @@ class SessionService:
 
     async def create(self, body: SessionCreate) -> Session:
         """Open a session in a room; `Conflict` while one is active there."""
-        name = await resolve(self.db, self.caller, body.room_name, field="room_name")
+        name = await resolve(self.db, self.caller.slug, body.room_name, field="room_name")
         persona = await self._persona(body.agent_config_id)
         now = self.clock.now()
         statement = (
@@ -80,7 +80,7 @@ class SessionService:
 
     async def add_line(self, room: str, body: LineCreate) -> TranscriptLine:
         """Add a line to the room's active session; one that is not final is shown and not kept."""
-        name = await resolve(self.db, self.caller, room, field="roomName")
+        name = await resolve(self.db, self.caller.slug, room, field="roomName")
         session = await self._active(name)
         now = self.clock.now()
         since_start = round((now - session.started_at).total_seconds() * 1000)
@@ -111,7 +111,7 @@ class SessionService:
 
     async def end(self, room: str, body: SessionEnd) -> Session:
         """End the room's active session; a persona of ours says no more."""
-        name = await resolve(self.db, self.caller, room, field="roomName")
+        name = await resolve(self.db, self.caller.slug, room, field="roomName")
         session = await self._active(name)
         session.summary = body.summary or session.summary
         await end_session(

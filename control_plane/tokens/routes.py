@@ -6,11 +6,12 @@ from fastapi import APIRouter, Depends, Request
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
+from control_plane.gate.operation import AUDITED, Operation
 from control_plane.plans.quota import QuotaDep
 from control_plane.tokens.schemas import TokenAnswer, TokenRequest
 from control_plane.tokens.service import TokenService
 
-router = APIRouter(tags=["Tokens"])
+router = APIRouter(tags=["Tokens"], route_class=Operation)
 
 
 def find_tokens(
@@ -30,7 +31,7 @@ def find_tokens(
     )
 
 
-@router.post("/token", response_model=TokenAnswer)
+@router.post("/token", response_model=TokenAnswer, openapi_extra=AUDITED)
 async def issue_token(body: TokenRequest, tokens: Annotated[TokenService, Depends(find_tokens)]) -> TokenAnswer:
     """Generate a LiveKit room token; agents are on their way when the caller joins."""
     return await tokens.issue(body)

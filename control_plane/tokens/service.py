@@ -22,7 +22,7 @@ from control_plane.tokens.signer import Grants, Pass, TokenSigner
 _ADMIT = text("""
     select status, culprit, personas, names, room_live from admit_call(
         :project, :account, :session_limit, :room, cast(:foreign_slug as text), cast(:personas as bigint[]),
-        :ticket_hash, cast(:variables as jsonb), :identity, :now, :expires
+        :ticket_hash, cast(:variables as jsonb), :identity, :now, :expires, :key
     )
 """)
 _RELEASE = text("delete from slot where project_id = :project and ticket_hash = :ticket_hash and session_id is null")
@@ -91,6 +91,7 @@ class TokenService:
             "identity": body.identity,
             "now": now,
             "expires": now + self.slot_lifetime,
+            "key": self.caller.key_id,
         }
         row = (await self.db.execute(_ADMIT, values)).one()
         match row.status:
@@ -116,7 +117,6 @@ class TokenService:
             for dispatch in dispatches:
                 await self.media.dispatch(name.full, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
         except PlatformError:
-            await self.db.see_project(self.caller.project_id)
             await self.db.execute(_RELEASE, {"project": self.caller.project_id, "ticket_hash": ticket_hash})
             await self.db.commit()
             raise

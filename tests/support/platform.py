@@ -119,9 +119,9 @@ class Platform:
                 db.add(row)
                 await db.flush()
 
-    async def tenant(self, slug: str = "proj", *, plan: str = "professional") -> Tenant:
-        """A new account with one project and one key."""
-        account = Account(email=f"{slug}@example.org", name=slug, plan=plan)
+    async def tenant(self, slug: str = "proj", *, plan: str = "professional", rate: int | None = 100_000) -> Tenant:
+        """A new account with one project and one key; `rate` is its requests per minute, None the plan's own."""
+        account = Account(email=f"{slug}@example.org", name=slug, plan=plan, requests_per_minute=rate)
         await self.add(account)
         project = Project(account_id=account.id, slug=slug, name=slug)
         await self.add(project)

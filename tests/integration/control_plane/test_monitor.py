@@ -67,8 +67,10 @@ async def test_a_spoken_line_is_shown_with_both_names_of_its_room(platform: Plat
 async def test_another_projects_lines_are_never_shown(platform: Platform) -> None:
     mine, theirs = await platform.tenant("mine"), await platform.tenant("theirs")
     async with platform.jobs(), monitor(platform, mine.key) as socket:
-        for channel in ("rooms", "sessions", "room:theirs_r", "room:r"):
+        for channel in ("rooms", "sessions", "room:r"):
             await subscribe(socket, channel)
+        await socket.send('{"action":"subscribe","channel":"room:theirs_r"}')
+        assert (await hear(socket, "error"))["code"] == "FORBIDDEN"
         await talk(theirs, "r", "secret canary")
         await talk(mine, "r", "mine")
         texts = [await hear(socket, "transcript.new")]

@@ -303,7 +303,11 @@ for _ in range(300):
     DEEP = {"a": DEEP}
 
 
-@pytest.mark.parametrize("value", ["\x00", "\ud800", float("nan"), float("inf"), 2**70, DEEP["a"]], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    ["\x00", "\ud800", float("nan"), float("inf"), 2**70, DEEP["a"]],
+    ids=["nul", "surrogate", "nan", "infinity", "huge", "deep"],
+)
 @pytest.mark.parametrize(
     ("path", "field", "body"),
     [

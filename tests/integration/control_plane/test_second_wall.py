@@ -27,6 +27,10 @@ def owner(clone: Clone) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+NOBODY = 0
+"""A project that does not exist."""
+
+
 @pytest.mark.parametrize("table", WALLED)
 def test_every_tenant_table_stands_behind_the_wall(owner: psycopg.Connection, table: str) -> None:
     row = owner.execute("select relrowsecurity from pg_class where relname = %s", (table,)).fetchone()
@@ -47,11 +51,11 @@ async def test_a_query_without_an_owner_sees_only_the_named_project(platform: Pl
         Persona(project_id=mine.project.id, name="mine"), Persona(project_id=theirs.project.id, name="theirs")
     )
     database: Database = platform.database
-    async with database.tenant() as db:
-        assert (await db.exec(select(Persona.name))).all() == []
-        await db.see_project(mine.project.id)
+    async with database.tenant(mine.project.id) as db:
         assert (await db.exec(select(Persona.name))).all() == ["mine"]
-    async with database.tenant() as db:
+        await db.commit()
+        assert (await db.exec(select(Persona.name))).all() == ["mine"]  # each transaction names the project
+    async with database.tenant(NOBODY) as db:
         assert (await db.exec(select(Persona.name))).all() == []
     async with database.platform() as db:
         assert sorted((await db.exec(select(Persona.name))).all()) == ["mine", "theirs"]
@@ -59,8 +63,7 @@ async def test_a_query_without_an_owner_sees_only_the_named_project(platform: Pl
 
 async def test_a_row_cannot_be_written_for_another_project(platform: Platform) -> None:
     mine, theirs = await platform.tenant("mine"), await platform.tenant("theirs")
-    async with platform.database.tenant() as db:
-        await db.see_project(mine.project.id)
+    async with platform.database.tenant(mine.project.id) as db:
         db.add(Persona(project_id=theirs.project.id, name="smuggled"))
         with pytest.raises(DBAPIError, match="row-level security"):
             await db.flush()
@@ -74,5 +77,5 @@ async def test_what_a_request_named_is_forgotten_with_its_transaction(platform: 
     await platform.add(Persona(project_id=mine.project.id, name="mine"))
     await asyncio.gather(*(mine.http.get("/agents") for _ in range(40)))  # every pooled connection has named a project
     for _ in range(20):
-        async with platform.database.tenant() as db:
+        async with platform.database.tenant(NOBODY) as db:
             assert (await db.exec(select(Persona.name))).all() == []

@@ -1,0 +1,66 @@
+"""Cross-origin requests: a page may call the API when its origin is among the project's `allowed_origins`. Plain ASGI.
+
+A preflight carries no key, so it is granted to an origin that any project allows; the answer itself is readable only
+where the caller's own project allows the origin.
+"""
+
+from typing import Final
+
+from sqlalchemy import text
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from control_plane.auth.callers import Caller
+from control_plane.errors import Forbidden, PlatformError
+from control_plane.refusals import refuse
+
+_ALLOWED = text("select exists (select from project where allowed_origins ?| array[:origin, '*'])")
+METHODS: Final = b"GET, POST, PUT, PATCH, DELETE, HEAD"
+HEADERS: Final = b"x-api-key, content-type, idempotency-key"
+SHOWN: Final = b"x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after, idempotent-replayed"
+KEPT: Final = b"600"
+
+
+class Cors:
+    """Answers preflights and opens answers to the pages of a project. Behind the gate, which knows the caller."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        origin = headers.get(b"origin")
+        if origin is None or "caller" not in scope.get("state", {}):
+            await self.app(scope, receive, send)
+            return
+        if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+            await self._preflight(scope, origin, send)
+            return
+        caller: Caller | None = scope["state"]["caller"]
+        opened = caller is not None and not {origin.decode("latin-1"), "*"}.isdisjoint(caller.allowed_origins)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and opened:
+                shown = [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", SHOWN)]
+                message = {**message, "headers": [*message["headers"], *shown, (b"vary", b"Origin")]}
+            await send(message)
+
+        await self.app(scope, receive, answer)
+
+    async def _preflight(self, scope: Scope, origin: bytes, send: Send) -> None:
+        try:
+            async with scope["app"].state.database.platform() as db:
+                allowed = await db.scalar(_ALLOWED, {"origin": origin.decode("latin-1")})
+            if not allowed:
+                raise Forbidden("No project allows this origin; see `allowed_origins` of PATCH /projects/{id}")
+        except PlatformError as error:
+            await refuse(send, error)
+            return
+        granted = [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-methods", METHODS),
+            (b"access-control-allow-headers", HEADERS),
+            (b"access-control-max-age", KEPT),
+            (b"vary", b"Origin"),
+        ]
+        await send({"type": "http.response.start", "status": 204, "headers": granted})
+        await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,64 @@
+"""Keys that were seen a moment ago, so that a busy one is not looked up for each request.
+
+What is remembered is at most two seconds old, and worth nothing from the moment the key is changed anywhere: the rate
+window, asked for every request, says so in the same step (`Taken.changed`).
+"""
+
+import time
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import func, update
+from sqlmodel import col
+
+from control_plane.auth.callers import Caller, find_key
+from control_plane.auth.models import ApiKey
+from control_plane.clock import Clock
+from control_plane.db.database import Database
+
+REMEMBERED: Final = 2.0
+MOST: Final = 10_000
+
+
+class KeyRing:
+    """Finds callers by the hashes of their keys."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database, self.clock = database, clock
+        self._seen: dict[bytes, tuple[float, Caller]] = {}
+        self._used: dict[str, datetime] = {}
+
+    def remembered(self, hashed: bytes) -> Caller | None:
+        """The caller, if it was looked up a moment ago and has not expired since."""
+        at, caller = self._seen.get(hashed, (0.0, None))
+        if caller is None or time.monotonic() - at > REMEMBERED:
+            return None
+        if caller.expires_at is not None and caller.expires_at <= self.clock.now():
+            return None
+        return caller
+
+    async def look_up(self, hashed: bytes) -> Caller:
+        """The caller as the database has it. Raises `Unauthorized`, `Unavailable`."""
+        self._seen.pop(hashed, None)
+        async with self.database.platform() as db:
+            caller = await find_key(db, hashed, now=self.clock.now())
+        if len(self._seen) >= MOST:
+            self._seen.clear()
+        self._seen[hashed] = (time.monotonic(), caller)
+        return caller
+
+    def used(self, caller: Caller) -> None:
+        """Note that a key was used; written by `write_use`."""
+        self._used[caller.key_id] = self.clock.now()
+
+    async def write_use(self) -> None:
+        """Write when keys were last used, in one statement for all of them."""
+        used, self._used = self._used, {}
+        if not used:
+            return
+        async with self.database.platform() as db:
+            await db.execute(
+                update(ApiKey)
+                .where(col(ApiKey.key_id).in_(used))
+                .values(last_used_at=func.greatest(ApiKey.last_used_at, max(used.values())))
+            )

@@ -1,0 +1,39 @@
+"""What every changing request leaves behind: its first answer where it may be repeated, and who did what."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, LargeBinary
+from sqlmodel import Field, SQLModel
+
+from control_plane.db.rows import created_now, id_column, json_object, moment, owner
+
+
+class IdempotentRequest(SQLModel, table=True):
+    """A request under an `Idempotency-Key`, and its answer once there is one."""
+
+    __tablename__ = "idempotent_request"
+    __table_args__ = (Index("idempotent_request_by_age", "created_at"),)
+
+    project_id: int = Field(foreign_key="project.id", primary_key=True)
+    key: str = Field(primary_key=True)
+    request_hash: bytes = Field(sa_type=LargeBinary, description="Of method, path, query and body.")
+    status: int | None = Field(default=None, description="None while the first request runs.")
+    sealed_body: bytes | None = Field(default=None, sa_type=LargeBinary)
+    lease_until: datetime = moment()
+    created_at: datetime = created_now()
+
+
+class AuditEntry(SQLModel, table=True):
+    """Somebody changed something."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (Index("audit_entry_by_project", "project_id", "id"),)
+
+    id: int = id_column()
+    project_id: int = owner()
+    key_id: str = Field(description="Public name of the key that was used.")
+    action: str = Field(description="Method and path template, such as `POST /api/v1/rooms`.")
+    target: dict[str, Any] = json_object()
+    status: int
+    at: datetime = moment()

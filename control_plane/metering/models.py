@@ -1,0 +1,57 @@
+"""What was consumed and what it cost. Entries are never changed; the roll-up is written beside them."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import BigInteger, Index, Numeric, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from control_plane.db.rows import id_column, moment, owner
+
+COST = Numeric(20, 10)
+"""US dollars, exact far below the cent."""
+
+
+class UsageEntry(SQLModel, table=True):
+    """One piece of work. `source` is its key, so that a repeated report counts once."""
+
+    __tablename__ = "usage_entry"
+    __table_args__ = (
+        UniqueConstraint("project_id", "source"),
+        Index("usage_entry_by_session", "project_id", "session_id"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    source: str = Field(description="`report:<session>:<epoch>:<sequence>`, `call:<id>`, `recording:<id>`.")
+    session_id: int | None = Field(default=None, sa_type=BigInteger)
+    persona_id: int | None = Field(default=None, sa_type=BigInteger)
+    service: str = Field(description="`llm`, `stt`, `tts`, `telephony` or `recording`.")
+    provider: str
+    model: str
+    input_tokens: int = Field(0, sa_type=BigInteger)
+    output_tokens: int = Field(0, sa_type=BigInteger)
+    audio_seconds: float = 0
+    characters: int = Field(0, sa_type=BigInteger)
+    requests: int = 0
+    cost_usd: Decimal = Field(Decimal(0), sa_type=COST)
+    at: datetime = moment()
+
+
+class UsageDay(SQLModel, table=True):
+    """The sum of a day's entries of one kind."""
+
+    __tablename__ = "usage_day"
+
+    project_id: int = Field(foreign_key="project.id", primary_key=True)
+    day: date = Field(primary_key=True)
+    persona_id: int = Field(primary_key=True, sa_type=BigInteger, description="0 for none.")
+    service: str = Field(primary_key=True)
+    provider: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    input_tokens: int = Field(0, sa_type=BigInteger)
+    output_tokens: int = Field(0, sa_type=BigInteger)
+    audio_seconds: float = 0
+    characters: int = Field(0, sa_type=BigInteger)
+    requests: int = 0
+    cost_usd: Decimal = Field(Decimal(0), sa_type=COST)

@@ -1,0 +1,18 @@
+"""Tickets for sockets that cannot send a header and should not show a key."""
+
+from datetime import datetime
+
+from sqlalchemy import LargeBinary
+from sqlmodel import Field, SQLModel
+
+from control_plane.db.rows import moment
+
+
+class MonitorTicket(SQLModel, table=True):
+    """Opens one socket, once."""
+
+    __tablename__ = "monitor_ticket"
+
+    hash: bytes = Field(sa_type=LargeBinary, primary_key=True)
+    key_id: str
+    expires_at: datetime = moment()

@@ -1,0 +1,70 @@
+"""Trunks, numbers and calls of the telephone."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from control_plane.db.rows import big, created_now, id_column, json_list, json_object, moment, owner
+
+
+class SipTrunk(SQLModel, table=True):
+    """A carrier's line, as LiveKit knows it: a trunk for each direction and the rule that sends calls to rooms."""
+
+    __tablename__ = "sip_trunk"
+    __table_args__ = (UniqueConstraint("project_id", "id"),)
+
+    id: int = id_column()
+    project_id: int = owner()
+    name: str
+    phone_number: str
+    address: str = ""
+    transport: str = "udp"
+    username: str = ""
+    sealed_password: bytes | None = Field(default=None, sa_type=LargeBinary)
+    allowed_addresses: list[str] = json_list()
+    inbound_trunk_id: str | None = None
+    outbound_trunk_id: str | None = None
+    dispatch_rule_id: str | None = None
+    created_at: datetime = created_now()
+
+
+class SipConfig(SQLModel, table=True):
+    """A number and the agent that answers it. One number belongs to one configuration on the whole server."""
+
+    __tablename__ = "sip_config"
+    __table_args__ = (
+        ForeignKeyConstraint(["project_id", "agent_config_id"], ["persona.project_id", "persona.id"]),
+        UniqueConstraint("project_id", "id"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    name: str
+    phone_number: str = Field(unique=True)
+    agent_config_id: int = big()
+    dtmf_enabled: bool = True
+    max_call_duration: int = Field(1800, description="Seconds.")
+    created_at: datetime = created_now()
+
+
+class Call(SQLModel, table=True):
+    """A telephone call, from its dialling to its end."""
+
+    __table_args__ = (UniqueConstraint("project_id", "id"), Index("call_by_project", "project_id", "id"))
+
+    id: int = id_column()
+    project_id: int = owner()
+    session_id: int | None = Field(default=None, sa_type=BigInteger, index=True)
+    room_name: str = Field(description="LiveKit's name.")
+    phone_number: str
+    caller_id: str | None = None
+    direction: str = Field(default="outbound", description="`outbound` or `inbound`.")
+    status: str = "dialing"
+    sip_status: int | None = None
+    reason: str | None = None
+    details: dict[str, Any] = json_object()
+    started_at: datetime = moment()
+    answered_at: datetime | None = moment(nullable=True)
+    ended_at: datetime | None = moment(nullable=True)

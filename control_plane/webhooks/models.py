@@ -1,0 +1,96 @@
+"""Where events are sent, what was sent, and how each attempt went."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlmodel import Field, SQLModel
+
+from control_plane.db.rows import big, created_now, id_column, moment, owner
+
+
+class DeliveryState(StrEnum):
+    """waiting ──2xx──▶ delivered; waiting ──last attempt, endpoint gone──▶ failed."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class WebhookEndpoint(SQLModel, table=True):
+    """A receiver of a project's events."""
+
+    __tablename__ = "webhook_endpoint"
+    __table_args__ = (UniqueConstraint("project_id", "id"),)
+
+    id: int = id_column()
+    project_id: int = owner()
+    url: str
+    description: str = ""
+    events: list[str] | None = Field(default=None, sa_type=ARRAY(TEXT), description="None: the document's own 17.")
+    is_active: bool = True
+    sealed_secret: bytes = Field(sa_type=LargeBinary)
+    sealed_previous: bytes | None = Field(default=None, sa_type=LargeBinary, description="Signs too after a rotation.")
+    previous_until: datetime | None = moment(nullable=True)
+    failing_since: datetime | None = moment(nullable=True)
+    disabled_reason: str | None = None
+    created_at: datetime = created_now()
+    updated_at: datetime | None = moment(nullable=True)
+
+
+class WebhookDelivery(SQLModel, table=True):
+    """One event for one endpoint."""
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "endpoint_id"], ["webhook_endpoint.project_id", "webhook_endpoint.id"], ondelete="CASCADE"
+        ),
+        UniqueConstraint("project_id", "id"),
+        Index(
+            "one_delivery_per_event",
+            "endpoint_id",
+            "event_seq",
+            unique=True,
+            postgresql_where=text("redelivery_of is null"),
+        ),
+        Index("webhook_delivery_due", "next_at", postgresql_where=text("state = 'waiting'")),
+        Index("webhook_delivery_by_endpoint", "endpoint_id", "id"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    endpoint_id: int = big()
+    event_seq: int | None = Field(default=None, sa_type=BigInteger, description="None for a test event.")
+    event_type: str
+    room_name: str | None = None
+    body: str = Field(description="The very bytes that are signed and sent.")
+    state: str = Field(default=DeliveryState.WAITING, description="See `DeliveryState`.")
+    attempts: int = 0
+    next_at: datetime = moment()
+    redelivery_of: int | None = Field(default=None, sa_type=BigInteger)
+    created_at: datetime = created_now()
+    finished_at: datetime | None = moment(nullable=True)
+
+
+class WebhookAttempt(SQLModel, table=True):
+    """One try: what came back, and how long it took."""
+
+    __tablename__ = "webhook_attempt"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "delivery_id"], ["webhook_delivery.project_id", "webhook_delivery.id"], ondelete="CASCADE"
+        ),
+        UniqueConstraint("delivery_id", "number"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    delivery_id: int = big()
+    number: int
+    at: datetime = moment()
+    status: int | None = Field(default=None, description="HTTP status; None where there was no answer.")
+    latency_ms: float
+    error: str | None = None
+    response: str = Field(default="", description="The first part of the answer's body.")
