@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check fix unit integration e2e bench migrate web lock clean
+.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check check-api fix unit integration e2e bench migrate web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,6 +38,9 @@ check: ## Lint, formatting, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+check-api: setup-test ## Search for answers that the API does not describe (READY=, ARGS=)
+	$(BIN)/python tools/check_api.py $(if $(READY),--ready $(READY)) $(ARGS)
+
 fix: ## Mend what the linter and the formatter can
 	$(BIN)/ruff check --fix $(wildcard $(CODE))
 	$(BIN)/ruff format $(wildcard $(CODE))
@@ -68,5 +71,5 @@ lock: ## Resolve the dependencies of pyproject.toml anew into requirements.lock
 	@$(PYTHON) tools/setup.py --lock
 
 clean: ## Remove what was built in this tree (the cache folder stays)
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache web/node_modules web/dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache web/node_modules web/dist tools/newman/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -143,6 +143,10 @@ class TurnMeasured(Report):
     chunks: list[ChunkUsed] = []
 
 
+MOST = 10**9
+"""More than one report can truly count of anything."""
+
+
 class UsageCounted(Report):
     """What was consumed since the last report of this kind."""
 
@@ -150,11 +154,11 @@ class UsageCounted(Report):
     service: Literal["llm", "stt", "tts"]
     provider: str
     model: str
-    input_tokens: int = 0
-    output_tokens: int = 0
-    audio_seconds: float = 0
-    characters: int = 0
-    requests: int = 0
+    input_tokens: int = Field(0, ge=0, le=MOST)
+    output_tokens: int = Field(0, ge=0, le=MOST)
+    audio_seconds: float = Field(0, ge=0, le=MOST, description="Heard (`stt`) or spoken (`tts`).")
+    characters: int = Field(0, ge=0, le=MOST, description="Given to be spoken.")
+    requests: int = Field(0, ge=0, le=MOST, description="Calls of the provider; of recognition, phrases recognised.")
 
 
 EndReason = Literal[
@@ -167,6 +171,7 @@ EndReason = Literal[
     "worker_lost",
     "not_started",
     "model_failed",
+    "budget",
 ]
 
 
@@ -261,10 +266,13 @@ class Verdict(Message):
 
 
 class Command(Message):
-    """Something a running call must do."""
+    """Something a running call must do: `end` at once, or `wind_up`: finish what is being said, say goodbye, end.
+
+    May come more than once.
+    """
 
     type: Literal["command"] = "command"
-    action: Literal["end"]
+    action: Literal["end", "wind_up"]
     job_id: str
     reason: EndReason = "api"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 import structlog
 from livekit import rtc
@@ -16,23 +17,31 @@ from agents.contract import (
     LineInterim,
     LineSpoken,
     PersonaJob,
-    UsageCounted,
     timestamp_ms,
 )
 from agents.models import TRIES, Models
 from agents.persona import Persona
 from agents.reporter import Reporter
 from agents.timing import TurnMarks, moment
+from agents.usage import UsageMeter
 
 REJOIN_WITHIN = 10.0
 """Seconds a person whose connection was lost has to come back."""
 GOODBYE_WITHIN = 8.0
 """Seconds a goodbye may take before the call ends anyway."""
+FINISH_WITHIN = 6.0
+"""Seconds what is being said may go on before the goodbye of a call that is to wind up; the platform waits for 20."""
 APOLOGY_PAUSE = 5.0
 """At most one apology in this many seconds."""
 APOLOGY = "I am sorry, something went wrong on my side. Could you say that again?"
-GOODBYE_TIME = "We have reached the time limit of this call. Goodbye."
-GOODBYE_SILENCE = "I have not heard anything for a while, so I will hang up. Goodbye."
+GOODBYES: dict[EndReason, str] = {
+    "max_duration": "We have reached the time limit of this call. Goodbye.",
+    "silence": "I have not heard anything for a while, so I will hang up. Goodbye.",
+}
+GOODBYE = "I am sorry, I have to end our call here. Thank you for calling, and goodbye."
+"""For every other reason: what a platform can afford is no matter of the caller's."""
+LONGEST_TYPED = 4000
+"""Characters of a typed line that are read."""
 DETECTOR_SILENCE = 0.25
 """Seconds of silence the turn detector needs to have heard."""
 OWN_ACT = {rtc.DisconnectReason.CLIENT_INITIATED, rtc.DisconnectReason.PARTICIPANT_REMOVED}
@@ -47,6 +56,9 @@ class Conversation:
     def __init__(self, job: PersonaJob, room: rtc.Room, persona: Persona, models: Models, reporter: Reporter) -> None:
         self.job, self.room, self.persona, self.reporter = job, room, persona, reporter
         self.session = build_session(job, models)
+        self._usage = UsageMeter(models.stt, models.llm, models.tts)
+        self._winding_up = asyncio.Event()
+        self._wind_up_reason: EndReason = "budget"
         self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._failed = False
         self._began = time.time()
@@ -60,6 +72,7 @@ class Conversation:
         """Greet, converse, end. Returns when the call is over and its last report is queued."""
         options = room_io.RoomOptions(
             close_on_disconnect=False,
+            text_input=room_io.TextInputOptions(text_input_cb=self._on_text),
             audio_input=room_io.AudioInputOptions(frame_size_ms=20, auto_gain_control=False),
             # Text that waits for the voice costs a tenth of a core; captions may run ahead.
             text_output=room_io.TextOutputOptions(sync_transcription=False),
@@ -85,6 +98,12 @@ class Conversation:
             self._failed = failed
             self._ended.set_result(reason)
 
+    def wind_up(self, reason: EndReason) -> None:
+        """End the call within a turn: finish what is being said, say goodbye. Saying it again changes nothing."""
+        if not self._winding_up.is_set():
+            self._wind_up_reason = reason
+            self._winding_up.set()
+
     def _listen(self) -> None:
         self.session.on("user_state_changed", self._on_user_state)
         self.session.on("agent_state_changed", self._on_agent_state)
@@ -96,6 +115,7 @@ class Conversation:
         self.room.on("participant_connected", self._on_joined)
         self.room.on("disconnected", lambda _reason: self.end("room_closed"))
         self.reporter.on_end(self.end)
+        self.reporter.on_wind_up(self.wind_up)
 
     def _on_user_state(self, event: events.UserStateChangedEvent) -> None:
         now = time.time()
@@ -111,6 +131,7 @@ class Conversation:
             self.persona.marks = TurnMarks()
         elif event.old_state == "speaking":
             self._last_word = now
+            self._count_usage()  # each turn, so that a budget acts in time
 
     def _on_transcribed(self, event: events.UserInputTranscribedEvent) -> None:
         text = event.transcript.strip()
@@ -136,6 +157,28 @@ class Conversation:
                     timestamp_ms=began,
                 )
             )
+
+    async def _on_text(self, session: AgentSession[None], event: room_io.TextInputEvent) -> None:
+        """Answer a typed line as a spoken one: it interrupts, is in the transcript, and is answered by voice."""
+        text = event.text.strip()[:LONGEST_TYPED]
+        if not text:
+            return
+        now = moment(time.time())
+        self._last_word = time.time()
+        self.reporter.report(
+            LineSpoken(
+                at=now,
+                speaker="user",
+                identity=self._speaker(),
+                text=text,
+                timestamp_ms=timestamp_ms(self.job.started_at, now),
+            )
+        )
+        try:
+            await session.interrupt()
+            session.generate_reply(user_input=text)
+        except RuntimeError:  # a goodbye is being said, or the call is over
+            log.info("typed line not answered", session=self.job.session_id)
 
     def _on_item(self, event: events.ConversationItemAddedEvent) -> None:
         item = event.item
@@ -199,39 +242,43 @@ class Conversation:
             busy = self.session.user_state == "speaking" or self.session.agent_state in ("speaking", "thinking")
             quiet_until = (now if busy else self._last_word) + self.job.silence_timeout
             if now >= deadline:
-                await self._goodbye(GOODBYE_TIME, "max_duration")
+                await self._goodbye("max_duration")
                 return
             if now >= quiet_until:
-                await self._goodbye(GOODBYE_SILENCE, "silence")
+                await self._goodbye("silence")
                 return
-            await asyncio.sleep(max(0.05, min(deadline, quiet_until) - now))
+            if await self._told_to_wind_up(within=max(0.05, min(deadline, quiet_until) - now)):
+                await self._finish_speaking()
+                await self._goodbye(self._wind_up_reason)
+                return
 
-    async def _goodbye(self, text: str, reason: EndReason) -> None:
+    async def _told_to_wind_up(self, *, within: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._winding_up.wait()
+        return self._winding_up.is_set()
+
+    async def _finish_speaking(self) -> None:
+        """Let both finish what they are saying, within reason."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_WITHIN):
+                if (speech := self.session.current_speech) is not None:
+                    await speech.wait_for_playout()
+                while self.session.user_state == "speaking":  # noqa: ASYNC110 - a state of the framework, for seconds
+                    await asyncio.sleep(0.05)
+
+    async def _goodbye(self, reason: EndReason) -> None:
         try:
             async with asyncio.timeout(GOODBYE_WITHIN):
-                await self.session.interrupt()
-                await self.session.say(text, allow_interruptions=False)
+                await self.session.interrupt(force=True)
+                await self.session.say(GOODBYES.get(reason, GOODBYE), allow_interruptions=False)
         except (TimeoutError, RuntimeError):
             log.warning("goodbye not heard", session=self.job.session_id)
         self.end(reason)
 
     def _count_usage(self) -> None:
-        for used in self.session.usage.model_usage:
-            service = used.type.removesuffix("_usage")
-            if service not in ("llm", "stt", "tts"):
-                continue
-            self.reporter.report(
-                UsageCounted(
-                    at=moment(time.time()),
-                    service=service,
-                    provider=used.provider,
-                    model=used.model,
-                    input_tokens=getattr(used, "input_tokens", 0),
-                    output_tokens=getattr(used, "output_tokens", 0),
-                    audio_seconds=getattr(used, "audio_duration", 0.0),
-                    characters=getattr(used, "characters_count", 0),
-                )
-            )
+        for counted in self._usage.read():
+            self.reporter.report(counted)
 
 
 def build_session(job: PersonaJob, models: Models) -> AgentSession[None]:

@@ -1,7 +1,7 @@
 """Where job processes meet the main process: one unix socket, JSON lines.
 
 job → main   {"claim": job id} · {"report": submission}
-main → job   {"job": PersonaJob} · {"refused": why} · {"kept": sequence} · {"end": reason}
+main → job   {"job": PersonaJob} · {"refused": why} · {"kept": sequence} · {"end": reason} · {"wind_up": reason}
 """
 
 import asyncio
@@ -50,10 +50,17 @@ class JobDesk:
                 writer.close()
 
     def end(self, job_id: str, reason: EndReason) -> None:
-        """Have a job end its call."""
+        """Have a job end its call at once."""
+        self._tell(job_id, {"end": reason})
+
+    def wind_up(self, job_id: str, reason: EndReason) -> None:
+        """Have a job bring its call to a polite end."""
+        self._tell(job_id, {"wind_up": reason})
+
+    def _tell(self, job_id: str, message: dict[str, Any]) -> None:
         writer = self._writers.get(job_id)
         if writer is not None:
-            _send(writer, {"end": reason})
+            _send(writer, message)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         job_id = ""

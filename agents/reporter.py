@@ -32,6 +32,7 @@ class Reporter:
         self._next, self._kept = 1, 0
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE)
         self._on_end: Callable[[EndReason], None] | None = None
+        self._on_wind_up: Callable[[EndReason], None] | None = None
         self._all_kept = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -58,6 +59,10 @@ class Reporter:
     def on_end(self, callback: Callable[[EndReason], None]) -> None:
         """Call this when the platform wants the call to end."""
         self._on_end = callback
+
+    def on_wind_up(self, callback: Callable[[EndReason], None]) -> None:
+        """Call this when the platform wants the call to come to a polite end; it may ask more than once."""
+        self._on_wind_up = callback
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._listen())]
@@ -106,3 +111,5 @@ class Reporter:
                 self._all_kept.set()
             elif "end" in message and self._on_end is not None:
                 self._on_end(message["end"])
+            elif "wind_up" in message and self._on_wind_up is not None:
+                self._on_wind_up(message["wind_up"])

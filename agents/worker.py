@@ -184,7 +184,11 @@ class Worker:
         self._started.pop(job_id, None)
 
     def _obey(self, command: Command) -> None:
-        self.desk.end(command.job_id, command.reason)
+        match command.action:
+            case "end":
+                self.desk.end(command.job_id, command.reason)
+            case "wind_up":
+                self.desk.wind_up(command.job_id, command.reason)
 
     def _watch_processes(self) -> None:
         # The framework tells nobody when a job process dies; LiveKit itself notices after 21 s.

@@ -13,9 +13,10 @@ from datetime import datetime
 
 from websockets.asyncio.client import connect
 
+from parley.client import Ready
 from parley.demo.caller import MICROPHONE_RATE, Caller
 from parley.demo.conversation import Answered, converse
-from parley.demo.platform import Platform, Ready
+from parley.demo.platform import Platform
 from parley.demo.script import Question, load_questions
 from parley.demo.voice import Voice
 

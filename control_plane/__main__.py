@@ -36,6 +36,7 @@ def serve() -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE,
+        ws="websockets-sansio",
         ws_max_size=2**20,
     )
 
@@ -60,8 +61,7 @@ async def _jobs(settings: Settings) -> None:
         if settings.ready_file:
             Path(settings.ready_file).write_text(str(os.getpid()))
 
-    url = settings.database_url.get_secret_value()
-    work = asyncio.create_task(loops.run(database, url, media, Clock(), ready=ready))
+    work = asyncio.create_task(loops.run(database, settings, media, Clock(), ready=ready))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, work.cancel)
     try:

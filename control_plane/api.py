@@ -1,26 +1,44 @@
 """Which routes are served where."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
+from control_plane.accounts.operator.routes import router as operator
 from control_plane.accounts.routes import router as accounts
 from control_plane.health.routes import router as health
 from control_plane.knowledge_bases.routes import router as knowledge_bases
 from control_plane.livekit_hooks.routes import router as livekit_hooks
+from control_plane.metering.routes import router as usage
+from control_plane.monitor.feed import router as event_feed
 from control_plane.monitor.routes import router as monitor
+from control_plane.monitor.tickets import router as monitor_tickets
 from control_plane.personas.routes import router as personas
+from control_plane.recordings.routes import router as recordings
 from control_plane.rooms.routes import router as rooms
 from control_plane.sessions.routes import router as sessions
+from control_plane.telephony.routes import router as telephony
 from control_plane.tokens.routes import router as tokens
 from control_plane.uplink.routes import router as uplink
+from control_plane.webhooks.routes import router as webhooks
 
-PRIMARY = (tokens, rooms, personas, sessions, knowledge_bases, accounts)
+PRIMARY = (
+    tokens,
+    rooms,
+    personas,
+    sessions,
+    recordings,
+    telephony,
+    knowledge_bases,
+    accounts,
+    usage,
+    monitor_tickets,
+    event_feed,
+    webhooks,
+    operator,
+)
 """The primary surface, below `/api/v1`."""
 
 
 def install(app: FastAPI) -> None:
-    """Add every router."""
-    primary = APIRouter(prefix="/api/v1")
-    for router in PRIMARY:
-        primary.include_router(router)
-    for router in (primary, health, livekit_hooks, monitor, uplink):
-        app.include_router(router)
+    """Add every route, flat: the framework looks through a nest of routers twice for each request."""
+    for router in (*PRIMARY, health, livekit_hooks, monitor, uplink):
+        app.router.routes.extend(router.routes)

@@ -18,11 +18,13 @@ from control_plane.events.wake import STAMPED, WRITTEN, Listener, Notifier
 from control_plane.gate.cors import Cors
 from control_plane.gate.keys import KeyRing
 from control_plane.gate.middleware import Gate
+from control_plane.gate.operator import OperatorKey
 from control_plane.gate.window import RateLimiter
 from control_plane.media.server import LiveKitMedia, MediaServer
 from control_plane.middleware import Frontier
 from control_plane.monitor.hub import MonitorHub
-from control_plane.monitor.routes import watch_keys
+from control_plane.monitor.routes import keep_open, watch_keys
+from control_plane.reference import routes as reference
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.reports import LIVE_LINES
@@ -31,6 +33,7 @@ from control_plane.settings import Settings
 from control_plane.tokens.signer import TokenSigner
 from control_plane.uplink.hub import UplinkHub
 from control_plane.uplink.service import UplinkService
+from guard.outbound import Outbound
 from knowledge.capability import derive_key
 from knowledge.embedders import build_embedder
 
@@ -49,8 +52,8 @@ def create_app(settings: Settings, *, clock: Clock | None = None, media: MediaSe
         summary="Voice agents on your own LiveKit",
         lifespan=_lifespan,
         redirect_slashes=False,
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings, app.state.clock, app.state.media = settings, clock or Clock(), media
     app.add_middleware(Frontier)
@@ -59,6 +62,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, media: MediaSe
     faults.install(app)
     api.install(app)
     pages.install(app, settings.web_dir)
+    reference.install(app, settings.public_url)
     return app
 
 
@@ -73,11 +77,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.database = Database(settings.sqlalchemy_url, pool=settings.database_pool)
     state.live = LiveBus(settings.redis_url.get_secret_value())
     state.keys, state.limiter = KeyRing(state.database, clock), RateLimiter(settings.redis_url.get_secret_value())
+    state.operator = OperatorKey(settings.admin_key)
     livekit_media = LiveKitMedia(settings.livekit_url, key, secret, timeout=settings.media_timeout)
     state.media = state.media or livekit_media
     state.token_signer = TokenSigner(key, secret)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
     state.secrets = SecretBox(secret_key)
+    state.outbound = Outbound(settings.webhook_networks)
     state.embedder = build_embedder(
         settings.knowledge_embedder,
         base_url=settings.models_url,
@@ -115,10 +121,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async def watch_monitors() -> None:
         await watch_keys(state.database, state.monitor, clock)
 
-    works = (notifier.run, tell_monitors, hear, write_key_use, watch_monitors)
+    async def ping_monitors() -> None:
+        await keep_open(state.monitor)
+
+    works = (notifier.run, tell_monitors, hear, write_key_use, watch_monitors, ping_monitors)
     tasks = [asyncio.create_task(_for_ever(work)) for work in works]
     try:
-        yield
+        async with state.outbound:
+            yield
     finally:
         state.uplink.closing = True
         for task in tasks:

@@ -5,7 +5,7 @@ PlatformError
 ├── Unauthorized        401   UNAUTHORIZED
 ├── Forbidden           403   FORBIDDEN
 ├── NotFound            404   NOT_FOUND
-├── MethodNotAllowed    405   INVALID_REQUEST
+├── MethodNotAllowed    405   INVALID_REQUEST    with Allow
 ├── Conflict            409   CONFLICT
 ├── TooLarge            413   INVALID_REQUEST
 ├── QuotaExceeded       429   QUOTA_EXCEEDED
@@ -14,6 +14,7 @@ PlatformError
 └── Unavailable         503   UNAVAILABLE        with Retry-After
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -69,9 +70,16 @@ class NotFound(PlatformError):
 
 
 class MethodNotAllowed(PlatformError):
-    """The path exists, the method does not."""
+    """The path exists, the method does not; `allowed` are those that do."""
 
     status, code = 405, "INVALID_REQUEST"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__("This path does not allow this method")
+        self.allowed = allowed
+
+    def headers(self) -> dict[str, str]:
+        return {"Allow": ", ".join(self.allowed)}
 
 
 class Conflict(PlatformError):

@@ -46,11 +46,19 @@ class Frontier:
                 raise
             await refuse(send, error)
         except Exception:
+            if meter.exceeded:  # the application was told that the client is gone
+                await self._refuse_size(send, meter, started=started)
+                return
             error_id = secrets.token_hex(8)
             log.exception("request failed", error_id=error_id, method=scope["method"], path=path)
             if not started:
                 await refuse(send, InternalError(error_id))
-        if meter.exceeded and not started:
+        if meter.exceeded:
+            await self._refuse_size(send, meter, started=started)
+
+    @staticmethod
+    async def _refuse_size(send: Send, meter: "Meter", *, started: bool) -> None:
+        if not started:
             await refuse(send, TooLarge(f"The body is over {meter.limit // 1024} KiB"))
 
 

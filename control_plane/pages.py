@@ -22,19 +22,31 @@ SECURITY = {
 
 
 def install(app: FastAPI, folder: str | None) -> None:
-    """Serve `/talk` and the assets, if the pages were built."""
+    """Serve `/talk`, `/monitor`, `/docs` and the assets, if the pages were built."""
     pages = Path(folder) if folder else CHECKOUT_PAGES
     router = APIRouter(include_in_schema=False)
 
     @router.get("/talk")
     async def talk(embed: str | None = None) -> FileResponse:
         """Talk to a persona; `?embed` is the form for frames of other sites."""
-        page = pages / "talk.html"
-        if not page.is_file():
-            raise NotFound("The pages are not built: run `make web`")
-        ancestors = "*" if embed is not None else "'none'"
-        headers = {name: value.format(ancestors=ancestors) for name, value in SECURITY.items()}
-        return FileResponse(page, headers=headers | {"Cache-Control": "no-cache"})
+        return _page(pages / "talk.html", ancestors="*" if embed is not None else "'none'")
+
+    @router.get("/monitor")
+    async def monitor() -> FileResponse:
+        """See what goes on; in no frame."""
+        return _page(pages / "monitor.html", ancestors="'none'")
+
+    @router.get("/docs")
+    async def docs() -> FileResponse:
+        """Read the reference of the API and try it."""
+        return _page(pages / "docs.html", ancestors="'none'")
 
     app.include_router(router)
     app.mount("/assets", StaticFiles(directory=pages / "assets", check_dir=False), name="assets")
+
+
+def _page(path: Path, *, ancestors: str) -> FileResponse:
+    if not path.is_file():
+        raise NotFound("The pages are not built: run `make web`")
+    headers = {name: value.format(ancestors=ancestors) for name, value in SECURITY.items()}
+    return FileResponse(path, headers=headers | {"Cache-Control": "no-cache"})

@@ -7,13 +7,30 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from guard.addresses import Network, parse_networks
+
 DEVELOPMENT_SECRETS = {"devsecret-devsecret-devsecret-devsecret", "development", "changeme", "secret"}
 """Values that start only with `PARLEY_ENVIRONMENT=development`."""
+
+OPERATOR_KEY = range(32, 201)
+"""How many characters the operator's key may have."""
 
 
 def _thirty_two_bytes(value: SecretStr) -> SecretStr:
     if len(base64.b64decode(value.get_secret_value(), validate=True)) != 32:
         raise ValueError("must be 32 random bytes in base64: openssl rand -base64 32")
+    return value
+
+
+def _operator_key(value: SecretStr | None) -> SecretStr | None:
+    key = value.get_secret_value() if value else ""
+    if key and (not key.startswith("ak_") or len(key) not in OPERATOR_KEY):
+        raise ValueError(f"must begin with ak_ and have at least {OPERATOR_KEY.start} characters in all")
+    return value if key else None
+
+
+def _networks(value: str) -> str:
+    parse_networks(value)
     return value
 
 
@@ -49,15 +66,26 @@ class Settings(MigrationSettings):
         description="Encrypts secrets at rest: `openssl rand -base64 32`."
     )
     worker_token: SecretStr = Field(description="Opens the uplink to workers.")
+    admin_key: Annotated[SecretStr | None, AfterValidator(_operator_key)] = Field(
+        None, description="The operator's key `ak_…`, which opens `/api/v1/admin`; unset, nobody can."
+    )
     models_url: str | None = Field(None, description="OpenAI-compatible server, for embeddings that need one.")
     models_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
     knowledge_embedder: str = Field("minilm", description="Embedder of new knowledge bases.")
     slot_lifetime: timedelta = Field(timedelta(minutes=2), description="How long a token holds a place for its caller.")
     lease: timedelta = Field(timedelta(seconds=15), description="How long a call lives without a sign of its worker.")
     media_timeout: float = Field(5.0, description="Seconds a call to LiveKit may take.")
+    webhook_allow: Annotated[str, AfterValidator(_networks)] = Field(
+        "", description="Networks, comma-separated, that webhooks may reach besides the public internet."
+    )
     web_dir: str | None = Field(None, description="Folder of the built pages; the checkout's `web/dist` if unset.")
     ready_file: str | None = Field(None, description="Written by `jobs` once it works.")
     log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
+
+    @property
+    def webhook_networks(self) -> tuple[Network, ...]:
+        """`webhook_allow`, read."""
+        return parse_networks(self.webhook_allow)
 
     @model_validator(mode="after")
     def _no_default_secret_outside_development(self) -> Self:

@@ -8,7 +8,7 @@ from control_plane.events.models import Event, EventCursor
 from control_plane.gate.models import AuditEntry, IdempotentRequest
 from control_plane.jobs.models import Job
 from control_plane.livekit_hooks.models import LivekitHook
-from control_plane.metering.models import UsageDay, UsageEntry
+from control_plane.metering.models import BudgetNotice, UsageDay, UsageEntry
 from control_plane.monitor.models import MonitorTicket
 from control_plane.personas.models import Persona, PersonaVersion
 from control_plane.recordings.models import Recording
@@ -20,6 +20,7 @@ from knowledge.tables import metadata as knowledge_metadata
 
 TENANT_TABLES: tuple[type[SQLModel], ...] = (
     AuditEntry,
+    BudgetNotice,
     Call,
     Event,
     IdempotentRequest,

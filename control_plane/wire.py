@@ -3,16 +3,49 @@
 import re
 from datetime import UTC, datetime
 from math import ceil, isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from control_plane.clock import iso
 
-MAX_ID = 2**63 - 1
+SURFACE = "/api/v1"
+"""Where the primary surface begins."""
+MAX_ID = 2**53 - 1
+"""The largest number that every reader of JSON keeps exact."""
+MAX_NUMBER = 2**63 - 1
 JSON_DEPTH = 20
 """How deep free JSON may be nested."""
+NO_NUL = "^[^\\u0000]*$"
+NOT_BLANK = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"
+FREE = {"x-free-json": True}
+"""In a JSON schema: whatever `Storable` lets through. The reference writes it out."""
+
+
+ROOM_NAME: dict[str, Any] = {"pattern": "^[A-Za-z0-9._-]+$", "minLength": 1, "maxLength": 128}
+"""JSON schema of a room's name."""
+
+
+class Sent(BaseModel):
+    """Base of bodies that callers send: numbers are numbers and truths are truths, not strings that look like them."""
+
+    model_config = ConfigDict(strict=True)
 
 
 class Done(BaseModel):
@@ -20,6 +53,33 @@ class Done(BaseModel):
 
     success: bool = True
     message: str
+
+
+def _hide_null(schema: dict[str, Any]) -> None:
+    schema["minProperties"] = 1
+    for field in schema["properties"].values():
+        field.pop("default", None)
+        kinds = [kind for kind in field.pop("anyOf", []) if kind != {"type": "null"}]
+        field.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})
+
+
+class Change(Sent):
+    """A change of something: at least one field, none of them unknown, none null. What is not sent stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_hide_null)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _given(cls, given: object) -> object:
+        if given is None:
+            raise ValueError("must not be null")
+        return given
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(f"needs at least one of {', '.join(type(self).model_fields)}")
+        return self
 
 
 class Page:
@@ -62,7 +122,7 @@ def _storable(value: Any, depth: int = JSON_DEPTH) -> Any:
             _clean(value)
         case float() if not isfinite(value):
             raise ValueError("must hold finite numbers only")
-        case int() if not -MAX_ID <= value <= MAX_ID:
+        case int() if not -MAX_NUMBER <= value <= MAX_NUMBER:
             raise ValueError("must hold numbers of 64 bits only")
         case dict():
             for key, part in value.items():
@@ -74,6 +134,55 @@ def _storable(value: Any, depth: int = JSON_DEPTH) -> Any:
     return value
 
 
+class _CleanText:
+    """Validates with `_clean`, and says in JSON schema which text that is."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(_clean, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        shown = handler(schema)
+        inner: Any = schema
+        while "schema" in inner:
+            inner = inner["schema"]
+        stripped = inner.get("strip_whitespace") and inner.get("min_length")
+        shown.setdefault("pattern", NOT_BLANK if stripped else NO_NUL)
+        return shown
+
+
+class _StorableJson:
+    """Validates with `_storable`, and says in JSON schema as much of it as can be said."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(_storable, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return _free(handler(schema))
+
+
+def _free(schema: dict[str, Any]) -> dict[str, Any]:
+    if schema.get("type") == "object" and "properties" not in schema:
+        inside = schema.get("additionalProperties", True)
+        schema["additionalProperties"] = FREE if inside is True else _free(inside)
+        schema["propertyNames"] = {"pattern": NO_NUL}
+    elif schema.get("type") == "array":
+        schema["items"] = _free(schema.get("items", {}))
+    elif schema.get("type") == "string":
+        schema.setdefault("pattern", NO_NUL)
+    elif not schema.keys() - {"title"}:
+        return FREE
+    for alternative in schema.get("anyOf", ()):
+        alternative.update(_free(alternative))
+    return schema
+
+
+def _written(given: object) -> object:
+    """Numbers, and text of digits alone, are no times."""
+    if isinstance(given, datetime) or (isinstance(given, str) and re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given)):
+        return given
+    raise ValueError("must be a time in ISO 8601, such as 2026-03-31T10:00:00Z")
+
+
 def _in_calendar(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -81,17 +190,45 @@ def _in_calendar(moment: datetime) -> datetime:
         raise ValueError("is outside the calendar") from error
 
 
-RowId = Annotated[int, BeforeValidator(_digits), Path(ge=1, le=MAX_ID)]
+def _bound(given: object, *, time_of_day: str) -> object:
+    if isinstance(given, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given):
+        return f"{given}T{time_of_day}Z"
+    return _written(given)
+
+
+def _begin(given: object) -> object:
+    return _bound(given, time_of_day="00:00:00")
+
+
+def _end(given: object) -> object:
+    return _bound(given, time_of_day="23:59:59.999999")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return _in_calendar(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+RowId = Annotated[int, Path(ge=1, le=MAX_ID), BeforeValidator(_digits)]
 """A numeric id in a path."""
 
-Storable = AfterValidator(_storable)
+Storable = _StorableJson()
 """Free JSON that PostgreSQL can store and we can write again: clean text, finite numbers, bounded depth."""
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written), AfterValidator(_in_calendar)]
 """A time that was sent, with its zone."""
+
+_bound_schema = WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]})
+Since = Annotated[datetime, BeforeValidator(_begin), AfterValidator(_in_utc), _bound_schema]
+Until = Annotated[datetime, BeforeValidator(_end), AfterValidator(_in_utc), _bound_schema]
+"""Bounds of a list: a date alone is the whole day, a time without a zone is UTC."""
 
 Instant = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
 """A time on the wire: ISO 8601, UTC, `Z`, whole seconds."""
 
-Clean = AfterValidator(_clean)
+Clean = _CleanText()
 """Text that PostgreSQL can store."""
+
+RoomPath = Annotated[
+    str, Path(description="Name of the room, with or without the project's prefix.", json_schema_extra=ROOM_NAME)
+]
+"""A room in a path; `accounts.room_names.resolve` is who judges it."""

@@ -34,6 +34,10 @@ class EmbeddingError(RuntimeError):
     """Texts could not be embedded: the model or its server is away, or answers nonsense."""
 
 
+class OtherModel(EmbeddingError):
+    """The base is embedded with a model that this server does not run; vectors of two models do not compare."""
+
+
 class Embedder(Protocol):
     """Gives each text a vector of unit length. `dimensions` is 0 until the model has been asked once."""
 

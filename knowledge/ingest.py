@@ -15,7 +15,7 @@ import numpy as np
 
 from knowledge.chunking import Chunk, Passage, searched_text, split
 from knowledge.documents import DocumentError, checked, read_file, read_text, source_name
-from knowledge.embedders import Embedder, EmbeddingError, Vectors
+from knowledge.embedders import Embedder, OtherModel, Vectors
 from knowledge.store import EmbeddedDocument, KnowledgeBase
 
 MAX_CHUNKS: Final = 50_000
@@ -62,7 +62,7 @@ async def cut_text(content: str, label: str | None, base: KnowledgeBase) -> Docu
 async def embed_document(
     document: Document, base: KnowledgeBase, embedder: Embedder, progress: Progress | None = None
 ) -> EmbeddedDocument:
-    """Embed every chunk of a document with its base's model. Raises `EmbeddingError`."""
+    """Embed every chunk of a document with its base's model. Raises `OtherModel`, `EmbeddingError`."""
     _require_model(base, embedder)
     texts = [chunk.searched for chunk in document.chunks]
     parts: list[Vectors] = []
@@ -107,7 +107,7 @@ def _cut(passages: list[Passage], base: KnowledgeBase) -> list[Chunk]:
 
 def _require_model(base: KnowledgeBase, embedder: Embedder) -> None:
     if base.embedding_model != embedder.model:
-        raise EmbeddingError(
+        raise OtherModel(
             f"The knowledge base is embedded with {base.embedding_model}, this server embeds with {embedder.model}. "
             "Set PARLEY_KNOWLEDGE_EMBEDDER to the base's model, or index the base anew."
         )

@@ -1,6 +1,6 @@
 """Knowledge bases in PostgreSQL: the one class of this library that speaks SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,10 +10,10 @@ from pgvector import Vector
 from sqlalchemy import Row, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from knowledge.chunking import Chunk
+from knowledge.chunking import Chunk, searched_text
 from knowledge.embedders import Vectors
 from knowledge.search import STATEMENT, Hit, search_parameters
-from knowledge.tables import knowledge_base, knowledge_chunk, knowledge_document
+from knowledge.tables import knowledge_base, knowledge_chunk, knowledge_document, knowledge_vector
 
 ROWS_AT_ONCE: Final = 500
 
@@ -176,6 +176,12 @@ class KnowledgeStore:
         query = select(*BASE_COLUMNS).where(knowledge_base.c.project_id == project_id).order_by(knowledge_base.c.id)
         return [_base(row) for row in await self._db.execute(query)]
 
+    async def describe_base(self, base_id: int, *, project_id: int, **values: str) -> KnowledgeBase | None:
+        """Give a base another name or description."""
+        statement = update(knowledge_base).where(_is_base(base_id, project_id)).values(**values)
+        row = (await self._db.execute(statement.returning(*BASE_COLUMNS))).one_or_none()
+        return _base(row) if row else None
+
     async def delete_base(self, base_id: int, *, project_id: int) -> bool:
         """Delete a base with all it holds; whether there was one."""
         deleted = await self._db.execute(delete(knowledge_base).where(_is_base(base_id, project_id)).returning(1))
@@ -267,6 +273,44 @@ class KnowledgeStore:
             return False
         await self._db.execute(RECOUNT, {"project_id": project_id, "base_id": base_id, "finished": False})
         return True
+
+    async def searched_texts(self, base_id: int, *, project_id: int) -> dict[int, str]:
+        """What the vector of each chunk that can be found is made from, by the chunk's id."""
+        chunk = knowledge_chunk.c
+        query = select(chunk.id, chunk.heading, chunk.content).where(
+            chunk.project_id == project_id, chunk.base_id == base_id, chunk.is_active
+        )
+        return {row.id: searched_text(row.heading, row.content) for row in await self._db.execute(query)}
+
+    async def replace_vectors(
+        self, base_id: int, embedded: Mapping[int, tuple[str, Vectors]], *, project_id: int, model: str
+    ) -> dict[int, str]:
+        """Put new vectors in the place of all of a base's, which belongs to `model` from then on.
+
+        `embedded` has the text and the vector of each chunk, as of a moment ago. The texts that were changed or added
+        meanwhile are the answer; while there are any, nothing is written. The base stays locked until the commit.
+        """
+        await self._lock(base_id, project_id)
+        texts = await self.searched_texts(base_id, project_id=project_id)
+        missing = {key: text for key, text in texts.items() if key not in embedded or embedded[key][0] != text}
+        if missing:
+            return missing
+        where = {"project_id": project_id, "base_id": base_id}
+        vector = knowledge_vector.c
+        await self._db.execute(
+            delete(knowledge_vector).where(vector.project_id == project_id, vector.base_id == base_id)
+        )
+        ids = list(texts)
+        for start in range(0, len(ids), ROWS_AT_ONCE):
+            part = ids[start : start + ROWS_AT_ONCE]
+            given = [Vector(embedded[key][1]).to_text() for key in part]
+            await self._db.execute(ADD_VECTORS, where | {"ids": part, "vectors": given, "model": model})
+        change: dict[str, Any] = {"embedding_model": model}
+        if ids:
+            change["dimensions"] = len(embedded[ids[0]][1])
+        await self._db.execute(update(knowledge_base).where(_is_base(base_id, project_id)).values(**change))
+        await self._db.execute(RECOUNT, where | {"finished": True})
+        return {}
 
     async def search(
         self, query: str, *, vector: Vectors, model: str, base_ids: Sequence[int], project_id: int, top_k: int = 5

@@ -7,14 +7,19 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from parley.commands import running
+from parley.commands.call import call as place_call
+from parley.commands.keys import create_key, list_keys, revoke_key
+from parley.commands.running import KeyOption, ReadyFileOption, UrlOption, console, errors, find_platform
+from parley.commands.tail import tail as follow_monitor
 from parley.stack.directories import default_data_dir
 from parley.stack.doctor import Verdict, examine
 from parley.stack.errors import StackError
@@ -33,8 +38,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+keys = typer.Typer(
+    help="API keys of your account: `create`, `list`, `revoke`.", no_args_is_help=True, rich_markup_mode="markdown"
+)
+app.add_typer(keys, name="keys")
 
 DataOption = Annotated[
     Path | None,
@@ -53,6 +60,24 @@ PortOption = Annotated[
 WithoutOption = Annotated[
     str, typer.Option("--without", metavar="PARTS", help="Do not start these: `sip,egress`, or one of them.")
 ]
+AgentOption = Annotated[
+    int | None, typer.Option("--agent", metavar="ID", min=1, help="Which persona. Default: the first active one.")
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"parley {version('parley')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Voice agents on your own machines. `parley demo` shows it; `parley up` runs it on one machine."""
 
 
 @app.command()
@@ -127,6 +152,101 @@ def doctor(data: DataOption = None) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def tail(
+    channel: Annotated[
+        str, typer.Option(metavar="CHANNEL", help="`rooms` (everything), `sessions`, `calls`, or `room:NAME`.")
+    ] = "rooms",
+    after: Annotated[
+        int | None, typer.Option(min=0, metavar="ID", help="Begin behind this event; 0 is the beginning.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as the socket sends it.")] = False,
+    ready: ReadyFileOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Follow what happens: rooms, calls, what is said. A line for each event, until Ctrl-C.
+
+    A lost connection is made again and goes on where it was. Words that are still being spoken are shown on a
+    terminal only.
+
+        parley tail --channel room:my-room
+
+        parley tail --json --after 0 | jq .data.content
+    """
+    access = find_platform(ready, url, key)
+    running.run(follow_monitor(access, channel, after=after, as_json=as_json, console=console))
+
+
+@app.command()
+def call(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="With country code: +17751234567.")],
+    agent: AgentOption = None,
+    ready: ReadyFileOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Let a persona call a telephone, and follow the call to its end. Ctrl-C hangs up.
+
+    Needs a SIP trunk: `POST /api/v1/sip/trunks`. Status 0 when somebody, or a voicemail, took the call.
+    """
+    running.run(place_call(find_platform(ready, url, key), console, number=number, agent_id=agent))
+
+
+@app.command()
+def talk(
+    agent: AgentOption = None, ready: ReadyFileOption = None, url: UrlOption = None, key: KeyOption = None
+) -> None:
+    """Talk to a persona in text. An empty line or Ctrl-D ends; a line you type interrupts it.
+
+    It answers by voice as in any call, which is not played here; its words are shown as they come. Lines from a pipe
+    are asked one after the other:
+
+        echo "How long is the warranty on a repair?" | parley talk
+    """
+    access = find_platform(ready, url, key)
+    os.environ["PARLEY_API_KEY"] = access.api_key.get_secret_value()
+    # A process of its own: the media library takes a second to load, which no other command needs.
+    _become("parley.commands.talk", access.api_url, *([] if agent is None else [str(agent)]))
+
+
+@keys.command("create")
+def keys_create(
+    label: Annotated[str, typer.Option(metavar="LABEL", help="What it is for: `shop website`.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(metavar="SCOPE", help="What it may do; may be repeated. Default: everything.")
+    ] = None,
+    expires: Annotated[int | None, typer.Option(metavar="DAYS", min=1, max=36500, help="Days it is good for.")] = None,
+    project: Annotated[int | None, typer.Option(metavar="ID", min=1, help="Default: the project of your key.")] = None,
+    ready: ReadyFileOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Make an API key with its secret. Both are shown once.
+
+    parley keys create --label "shop website" --expires 90
+    """
+    access = find_platform(ready, url, key)
+    running.run(create_key(access, console, label=label, scopes=scope or [], days=expires, project_id=project))
+
+
+@keys.command("list")
+def keys_list(ready: ReadyFileOption = None, url: UrlOption = None, key: KeyOption = None) -> None:
+    """Show the account's keys: when each was last used, until when it is good."""
+    running.run(list_keys(find_platform(ready, url, key), console))
+
+
+@keys.command("revoke")
+def keys_revoke(
+    key_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="The id that `parley keys list` shows.")],
+    ready: ReadyFileOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """End a key at once, and whatever was opened with it."""
+    running.run(revoke_key(find_platform(ready, url, key), console, key_id))
+
+
 def _options(data: Path | None, ready: Path | None, port: int | None) -> StackOptions:
     directory = (data or default_data_dir()).expanduser().absolute()
     return StackOptions(
@@ -171,7 +291,9 @@ async def _show_what_to_try(stack: Stack) -> int | None:
         "",
         "Parley answers.",
         f"  talk to a persona   {ready['api_url']}/talk#key={ready['api_key']}",
-        f"  API                 {ready['api_url']}/api/v1  (described at {ready['api_url']}/openapi.json)",
+        f"  watch it live       {ready['api_url']}/monitor#key={ready['api_key']}",
+        f"  API                 {ready['api_url']}/api/v1",
+        f"  read and try it     {ready['api_url']}/docs#key={ready['api_key']}",
         f"  API key             {ready['api_key']}",
         f"  LiveKit             {ready['livekit_url']}",
         f"  logs                {ready['log_dir']}",

@@ -20,6 +20,7 @@ from sqlmodel import select
 from control_plane.accounts.models import Account, Member, Project
 from control_plane.accounts.service import seal_key
 from control_plane.auth.models import ApiKey
+from control_plane.auth.passwords import hash_password
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.ids import fingerprint
@@ -49,6 +50,7 @@ class SeedSettings(BaseSettings):
     api_key: SecretStr
     api_secret: SecretStr
     account_email: str = Field("demo@parley.invalid")
+    account_password: SecretStr
 
 
 async def seed(settings: Settings, wanted: SeedSettings) -> dict[str, Any]:
@@ -72,7 +74,14 @@ async def seed(settings: Settings, wanted: SeedSettings) -> dict[str, Any]:
 
 async def _fill(db: Db, settings: Settings, wanted: SeedSettings) -> Project:
     persona = tomllib.loads((DEMO / "persona.toml").read_text())
-    account = Account(id=1, email=wanted.account_email, name="Demo", plan="professional", requests_per_minute=DEMO_RATE)
+    account = Account(
+        id=1,
+        email=wanted.account_email,
+        name="Demo",
+        plan="professional",
+        requests_per_minute=DEMO_RATE,
+        password_hash=await hash_password(wanted.account_password.get_secret_value()),
+    )
     db.add(account)
     await db.flush()
     db.add(Member(account_id=1, email=account.email, name=account.name, role="owner"))

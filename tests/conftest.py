@@ -2,7 +2,12 @@
 
 import pytest
 
+from guard import logs
+
 pytest_plugins = ["tests.support.database", "tests.support.platform"]
+
+# As in production: structlog's own default draws every local variable of a traceback, however large.
+logs.configure("json")
 
 
 @pytest.fixture

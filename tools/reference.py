@@ -7,7 +7,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from agents.settings import WorkerSettings
-from control_plane.events.facts import MONITOR, WEBHOOKS, Fact
+from control_plane.events.facts import DOCUMENTED_WEBHOOKS, MONITOR, WEBHOOKS, Fact
 from control_plane.settings import Settings
 from knowledge.settings import KnowledgeSettings
 
@@ -48,13 +48,16 @@ def events() -> str:
         "# Events",
         "",
         "One row per fact; each sink has its own name for it. `data.room_name` is the short name on the monitor, with",
-        "`full_room_name` beside it; webhooks carry the full name. Written by `tools/reference.py`.",
+        "`full_room_name` beside it; webhooks carry the full name and all of the fact's data. “Where named”: sent only",
+        "to endpoints whose `events` name it. Written by `tools/reference.py`.",
         "",
         "| fact | webhook | monitor | fields on the monitor |",
         "|---|---|---|---|",
     ]
     for fact in Fact:
         webhook = f"`{fact}`" if fact in WEBHOOKS else "–"
+        if fact in WEBHOOKS and fact not in DOCUMENTED_WEBHOOKS:
+            webhook += ", where named"
         shown = MONITOR.get(fact)
         monitor = f"`{shown.type}`" if shown else "–"
         fields = ", ".join(f"`{field}`" for field in shown.fields) if shown else ""

@@ -15,6 +15,7 @@ depends_on = None
 
 TENANT_TABLES = (
     "audit_entry",
+    "budget_notice",
     "call",
     "idempotent_request",
     "persona_version",
@@ -38,18 +39,27 @@ create policy of_project on {table} using (
 
 # Usage is no longer a part of its session: bills outlive conversations, and calls and recordings are billed too.
 USAGE_BY_SOURCE = """
-alter table usage_entry add column source varchar, add column cost_usd numeric(20, 10) not null default 0;
+alter table usage_entry
+    add column source varchar,
+    add column cost_usd numeric(20, 10) not null default 0,
+    add column unpriced boolean not null default true;
 update usage_entry set source = format('report:%s:%s:%s', session_id, epoch, sequence);
 alter table usage_entry
     alter column source set not null,
     alter column session_id drop not null,
     alter column cost_usd drop default,
+    alter column unpriced drop default,
     drop column epoch, drop column sequence,
     drop constraint usage_entry_project_id_session_id_fkey,
     add foreign key (project_id) references project (id),
     add unique (project_id, source);
 drop index ix_usage_entry_session_id;
 create index usage_entry_by_session on usage_entry (project_id, session_id);
+insert into usage_day (project_id, day, persona_id, service, provider, model, input_tokens, output_tokens,
+    audio_seconds, characters, requests, cost_usd, unpriced)
+select project_id, (at at time zone 'utc')::date, coalesce(persona_id, 0), service, provider, model, sum(input_tokens),
+    sum(output_tokens), sum(audio_seconds), sum(characters), sum(requests), sum(cost_usd), bool_or(unpriced)
+from usage_entry group by 1, 2, 3, 4, 5, 6;
 """
 USAGE_BY_REPORT = """
 delete from usage_entry where source not like 'report:%' or (project_id, session_id) not in (
@@ -60,7 +70,7 @@ update usage_entry set epoch = split_part(source, ':', 3)::integer, sequence = s
 alter table usage_entry
     alter column epoch set not null, alter column sequence set not null, alter column session_id set not null,
     drop constraint usage_entry_project_id_fkey,
-    drop column source, drop column cost_usd,
+    drop column source, drop column cost_usd, drop column unpriced,
     add foreign key (project_id, session_id) references session (project_id, id) on delete cascade,
     add unique (session_id, epoch, sequence);
 create index ix_usage_entry_session_id on usage_entry (session_id);
@@ -151,6 +161,39 @@ begin
 end $$;
 """
 
+# What a budget is compared with: the roll-up's sum over the calendar month (UTC) of a moment; 0: the whole project.
+MONTH_SPENT = """
+create function month_spent(own_project bigint, wanted_persona bigint, at_time timestamptz) returns numeric
+language sql stable set search_path = public as $$
+    select coalesce(sum(cost_usd), 0) from usage_day
+    where project_id = own_project
+        and day >= date_trunc('month', at_time at time zone 'utc')
+        and day < date_trunc('month', at_time at time zone 'utc') + interval '1 month'
+        and (wanted_persona = 0 or persona_id = wanted_persona)
+$$;
+"""
+# Whose budget is used up: 0 for the project's own, else an agent's id; null while there is money left.
+USED_UP_BUDGET = """
+create function used_up_budget(own_project bigint, wanted bigint[], at_time timestamptz) returns bigint
+language plpgsql stable set search_path = public as $$
+declare budgeted record;
+begin
+    for budgeted in
+        select 0::bigint as persona, (budget ->> 'limit_usd')::numeric as amount
+        from project where id = own_project and budget is not null
+        union all
+        select id, (budget ->> 'limit_usd')::numeric
+        from persona where project_id = own_project and id = any (wanted) and budget is not null
+    loop
+        if month_spent(own_project, budgeted.persona, at_time) >= budgeted.amount then
+            return budgeted.persona;
+        end if;
+    end loop;
+    return null;
+end $$;
+"""
+BUDGET_FUNCTIONS = ("used_up_budget(bigint, bigint[], timestamptz)", "month_spent(bigint, bigint, timestamptz)")
+
 AUDITED_ADMISSION = """
 create function admit_call(
     own_project bigint, own_account bigint, session_limit integer, full_name text, foreign_slug text,
@@ -159,14 +202,27 @@ create function admit_call(
     out status text, out culprit bigint, out personas bigint[], out names text[], out room_live boolean
 )
 language plpgsql security definer set search_path = public as $$
+declare used_up bigint;
 begin
     select call.status, call.culprit, call.personas, call.names, call.room_live
     into status, culprit, personas, names, room_live
     from admit_call(own_project, own_account, session_limit, full_name, foreign_slug, wanted, hash, given_variables,
         identity, at_time, until) as call;
+    used_up := case when status = 'admitted' and cardinality(personas) > 0
+        then used_up_budget(own_project, personas, at_time) end;
+    if used_up is not null then
+        status := 'over_budget'; culprit := used_up;
+        delete from slot where ticket_hash = hash;
+        return;
+    end if;
     if status = 'admitted' then
+        -- Callers see the name that was published, as everything else of the agent in a call.
+        select coalesce(array_agg(coalesce(version.settings ->> 'name', persona.name) order by place), '{}') into names
+        from unnest(personas) with ordinality as chosen(id, place) join persona on persona.id = chosen.id
+        left join persona_version version
+            on version.persona_id = persona.id and version.version = persona.published_version;
         insert into audit_entry (project_id, key_id, action, target, status, at) values (
-            own_project, by_key, 'POST /api/v1/token', jsonb_build_object('room', full_name, 'agents', personas),
+            own_project, by_key, 'POST /token', jsonb_build_object('room', full_name, 'agents', personas),
             200, at_time);
     end if;
 end $$;
@@ -326,11 +382,25 @@ def upgrade() -> None:
         sa.Column("characters", sa.BigInteger(), nullable=False),
         sa.Column("requests", sa.Integer(), nullable=False),
         sa.Column("cost_usd", sa.Numeric(precision=20, scale=10), nullable=False),
+        sa.Column("unpriced", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["project_id"],
             ["project.id"],
         ),
         sa.PrimaryKeyConstraint("project_id", "day", "persona_id", "service", "provider", "model"),
+    )
+    op.create_table(
+        "budget_notice",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("persona_id", sa.BigInteger(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("fact", sa.String(), nullable=False),
+        sa.Column("threshold_usd", sa.Numeric(precision=20, scale=10), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["project.id"],
+        ),
+        sa.PrimaryKeyConstraint("project_id", "persona_id", "month", "fact", "threshold_usd"),
     )
     op.create_table(
         "webhook_endpoint",
@@ -405,6 +475,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("in_order", sa.Boolean(), nullable=False),
         sa.Column("redelivery_of", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -423,15 +494,22 @@ def upgrade() -> None:
         "webhook_delivery",
         ["endpoint_id", "event_seq"],
         unique=True,
-        postgresql_where=sa.text("redelivery_of is null"),
+        postgresql_where=sa.text("in_order"),
     )
     op.create_index("webhook_delivery_by_endpoint", "webhook_delivery", ["endpoint_id", "id"], unique=False)
     op.create_index(
-        "webhook_delivery_due",
+        "webhook_delivery_first",
         "webhook_delivery",
-        ["next_at"],
+        ["endpoint_id", "id"],
         unique=False,
-        postgresql_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting' and attempts = 0 and in_order"),
+    )
+    op.create_index(
+        "webhook_delivery_later",
+        "webhook_delivery",
+        ["endpoint_id", "next_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting' and (attempts > 0 or not in_order)"),
     )
     op.create_table(
         "webhook_attempt",
@@ -455,10 +533,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("delivery_id", "number"),
     )
     op.add_column("account", sa.Column("requests_per_minute", sa.Integer(), nullable=True))
+    op.add_column("account", sa.Column("password_hash", sa.String(), nullable=True))
     op.add_column(
         "persona", sa.Column("budget", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True)
     )
     op.add_column("persona", sa.Column("published_version", sa.Integer(), nullable=True))
+    op.add_column("session_job", sa.Column("wind_up_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("room", sa.Column("request_key", sa.String(), nullable=True))
+    op.add_column(
+        "session",
+        sa.Column(
+            "persona_versions", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False
+        ),
+    )
     op.add_column("project", sa.Column("retention_days", sa.Integer(), nullable=True))
     op.add_column("project", sa.Column("redact", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column(
@@ -478,6 +565,8 @@ def upgrade() -> None:
     op.execute("revoke all on function count_used(bigint, text, timestamptz) from public")
     op.execute("grant execute on function count_used(bigint, text, timestamptz) to parley_app")
     op.execute(LOCK_AND_COUNT)
+    op.execute(MONTH_SPENT)
+    op.execute(USED_UP_BUDGET)
     op.execute(AUDITED_ADMISSION)
     op.execute(f"revoke all on function {ADMISSION} from public")
     op.execute(f"grant execute on function {ADMISSION} to parley_app")
@@ -486,6 +575,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(f"drop function {ADMISSION}")
+    for function in BUDGET_FUNCTIONS:
+        op.execute(f"drop function {function}")
     op.execute(LOCK_AND_COUNT_OF_0002.format(arms=arms(KNOWN_TO_0002)))
     op.execute("drop function count_used(bigint, text, timestamptz)")
     op.execute(EXISTS_ELSEWHERE.format(tables=KNOWN_BEFORE))
@@ -494,19 +585,23 @@ def downgrade() -> None:
     op.drop_column("project", "allowed_origins")
     op.drop_column("project", "redact")
     op.drop_column("project", "retention_days")
+    op.drop_column("room", "request_key")
+    op.drop_column("session_job", "wind_up_at")
+    op.drop_column("session", "persona_versions")
     op.drop_column("persona", "published_version")
     op.drop_column("persona", "budget")
+    op.drop_column("account", "password_hash")
     op.drop_column("account", "requests_per_minute")
     op.drop_table("webhook_attempt")
-    op.drop_index("webhook_delivery_due", table_name="webhook_delivery", postgresql_where=sa.text("state = 'waiting'"))
+    op.drop_index("webhook_delivery_later", table_name="webhook_delivery")
+    op.drop_index("webhook_delivery_first", table_name="webhook_delivery")
     op.drop_index("webhook_delivery_by_endpoint", table_name="webhook_delivery")
-    op.drop_index(
-        "one_delivery_per_event", table_name="webhook_delivery", postgresql_where=sa.text("redelivery_of is null")
-    )
+    op.drop_index("one_delivery_per_event", table_name="webhook_delivery", postgresql_where=sa.text("in_order"))
     op.drop_table("webhook_delivery")
     op.drop_table("sip_config")
     op.drop_table("persona_version")
     op.drop_table("webhook_endpoint")
+    op.drop_table("budget_notice")
     op.drop_table("usage_day")
     op.drop_table("sip_trunk")
     op.drop_index("recording_by_project", table_name="recording")

@@ -17,6 +17,7 @@ class Account(SQLModel, table=True):
     name: str = ""
     plan: str = "free"
     requests_per_minute: int | None = Field(default=None, description="In place of the plan's rate.")
+    password_hash: str | None = Field(default=None, description="See `auth.passwords`.")
     created_at: datetime = created_now()
 
 

@@ -1,55 +1,137 @@
-"""`/projects` and `/api-keys`."""
+"""`/quota`, `/projects`, `/api-keys`, `/members` and `/audit`."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 
-from control_plane.accounts.schemas import KeyAnswer, KeyCreate, KeyList, ProjectAnswer, ProjectCreate, ProjectList
+from control_plane.accounts.audit import read_trail
+from control_plane.accounts.members import MemberService
+from control_plane.accounts.schemas import (
+    AuditList,
+    KeyAnswer,
+    KeyCreate,
+    KeyList,
+    KeyMadeAnswer,
+    KeyUpdate,
+    MemberAnswer,
+    MemberCreate,
+    MemberList,
+    ProjectAnswer,
+    ProjectCreate,
+    ProjectList,
+    ProjectUpdate,
+    QuotaRead,
+)
 from control_plane.accounts.service import AccountService
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
-from control_plane.gate.operation import Operation
+from control_plane.gate.operation import primary
+from control_plane.plans.catalogue import plans
 from control_plane.plans.quota import QuotaDep
-from control_plane.wire import Done, RowId
+from control_plane.wire import Done, Page, RowId
 
-router = APIRouter(tags=["Projects and keys"], route_class=Operation)
+router = primary()
 
 
-def find_account(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep, quota: QuotaDep) -> AccountService:
+async def find_account(
+    request: Request, db: DbDep, caller: CallerDep, clock: ClockDep, quota: QuotaDep
+) -> AccountService:
     """The account of this request's caller."""
     state = request.app.state
     return AccountService(db, caller, clock, state.secrets, quota, state.limiter)
 
 
+async def find_members(db: DbDep, caller: CallerDep, quota: QuotaDep) -> MemberService:
+    """The members of this request's account."""
+    return MemberService(db, caller, quota)
+
+
 Account = Annotated[AccountService, Depends(find_account)]
+Members = Annotated[MemberService, Depends(find_members)]
 
 
-@router.get("/projects", response_model=ProjectList)
+@router.get("/quota", tags=["Quota and usage"], response_model=QuotaRead)
+async def read_quota(caller: CallerDep, quota: QuotaDep) -> Any:
+    """Check remaining quota."""
+    return {"plan": caller.plan, "plan_display": plans()[caller.plan].display, "quotas": await quota.left()}
+
+
+@router.get("/projects", tags=["Projects and keys"], response_model=ProjectList)
 async def list_projects(account: Account) -> Any:
     """List the account's projects."""
     return {"projects": await account.projects()}
 
 
-@router.post("/projects", status_code=201, response_model=ProjectAnswer)
+@router.post("/projects", tags=["Projects and keys"], status_code=201, response_model=ProjectAnswer)
 async def create_project(body: ProjectCreate, account: Account) -> Any:
     """Create a project."""
     return {"project": await account.create_project(body)}
 
 
-@router.get("/api-keys", response_model=KeyList)
+@router.get("/projects/{project_id}", tags=["Projects and keys"], response_model=ProjectAnswer)
+async def read_project(project_id: RowId, account: Account) -> Any:
+    """Read a project."""
+    return {"project": await account.project(project_id)}
+
+
+@router.patch("/projects/{project_id}", tags=["Projects and keys"], response_model=ProjectAnswer)
+async def update_project(project_id: RowId, body: ProjectUpdate, account: Account) -> Any:
+    """Change a project; what is not sent stays."""
+    return {"project": await account.update_project(project_id, body)}
+
+
+@router.get("/api-keys", tags=["Projects and keys"], response_model=KeyList)
 async def list_keys(account: Account) -> Any:
     """List the account's API keys, without their secrets."""
     return {"api_keys": await account.keys()}
 
 
-@router.post("/api-keys", status_code=201, response_model=KeyAnswer)
+@router.post("/api-keys", tags=["Projects and keys"], status_code=201, response_model=KeyMadeAnswer)
 async def create_key(body: KeyCreate, account: Account) -> Any:
     """Create an API key; key and secret are shown only here."""
     return {"api_key": await account.create_key(body)}
 
 
-@router.delete("/api-keys/{key_number}", response_model=Done)
+@router.get("/api-keys/{key_number}", tags=["Projects and keys"], response_model=KeyAnswer)
+async def read_key(key_number: RowId, account: Account) -> Any:
+    """Read an API key, without its secrets."""
+    return {"api_key": await account.key(key_number)}
+
+
+@router.patch("/api-keys/{key_number}", tags=["Projects and keys"], response_model=KeyAnswer)
+async def update_key(key_number: RowId, body: KeyUpdate, account: Account) -> Any:
+    """Change an API key's label, scopes or expiry; what is not sent stays."""
+    return {"api_key": await account.update_key(key_number, body)}
+
+
+@router.delete("/api-keys/{key_number}", tags=["Projects and keys"], response_model=Done)
 async def revoke_key(key_number: RowId, account: Account) -> Any:
     """Revoke an API key at once."""
     await account.revoke_key(key_number)
     return Done(message="API key revoked")
+
+
+@router.get("/members", tags=["Members"], response_model=MemberList)
+async def list_members(members: Members) -> Any:
+    """List the account's members."""
+    return {"members": await members.all()}
+
+
+@router.post("/members", tags=["Members"], status_code=201, response_model=MemberAnswer)
+async def add_member(body: MemberCreate, members: Members) -> Any:
+    """Add a member to the account."""
+    return {"member": await members.add(body)}
+
+
+@router.delete("/members/{member_id}", tags=["Members"], response_model=Done)
+async def remove_member(member_id: RowId, members: Members) -> Any:
+    """Remove a member; the last owner stays."""
+    await members.remove(member_id)
+    return Done(message="Member removed")
+
+
+@router.get("/audit", tags=["Audit"], response_model=AuditList)
+async def read_audit(page: Annotated[Page, Depends()], db: DbDep, caller: CallerDep) -> Any:
+    """Read who changed what in the project, newest first."""
+    entries, total = await read_trail(db, page, project_id=caller.project_id)
+    return {"entries": entries, **page.pages(total)}

@@ -1,32 +1,133 @@
-"""Projects and API keys on the wire."""
+"""Quota, projects, API keys, members and the audit trail on the wire."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from control_plane.auth.scopes import SCOPES
+from control_plane.metering.budget import Budget
 from control_plane.wire import MAX_ID, Clean, Instant, Moment
 
+LONGEST_RETENTION: Final = 3650
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[0-9]{1,5})?")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+def _email(given: str) -> str:
+    try:
+        # Nothing is sent, so that names of the test domain are as good as others.
+        return validate_email(given, check_deliverability=False, test_environment=True).normalized.lower()
+    except EmailNotValidError as error:
+        raise ValueError("must be an e-mail address") from error
+
+
+def _known_scope(given: str) -> str:
+    if given not in SCOPES:
+        raise ValueError(f"must be one of {', '.join(SCOPES)}")
+    return given
+
+
+def _origin(given: str) -> str:
+    """An origin as browsers send it: lower case, without the scheme's own port."""
+    if given == "*":
+        return given
+    origin = given.lower()
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError("must be * or scheme://host[:port] without a path, such as https://app.example.org")
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("must have a port up to 65535, or none") from error
+    return origin.rpartition(":")[0] if port is not None and port == _DEFAULT_PORTS.get(parts.scheme) else origin
+
+
+def _once(given: list[str]) -> list[str]:
+    return list(dict.fromkeys(given))
+
+
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True), Clean]
-Scope = Annotated[str, StringConstraints(pattern=r"^\*$")]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,20}$")]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254, strip_whitespace=True),
+    Clean,
+    AfterValidator(_email),
+    Field(json_schema_extra={"format": "email"}),
+]
+Origin = Annotated[
+    str,
+    StringConstraints(max_length=300),
+    AfterValidator(_origin),
+    Field(json_schema_extra={"pattern": r"^(\*|[a-z][a-z0-9+.-]*://[a-z0-9_-]+(\.[a-z0-9_-]+)*(:[1-9][0-9]{0,3})?)$"}),
+]
+Origins = Annotated[list[Origin], Field(max_length=100), AfterValidator(_once)]
+Scope = Annotated[str, AfterValidator(_known_scope), Field(json_schema_extra={"enum": list(SCOPES)})]
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_once)]
+GivenId = Annotated[int, Field(ge=1, le=MAX_ID)]
+Sent = ConfigDict(extra="forbid", strict=True)
+Changed = ConfigDict(extra="forbid", strict=True, json_schema_extra={"minProperties": 1})
+Row = ConfigDict(from_attributes=True)
+
+
+class ResourceQuota(BaseModel):
+    """One resource of the plan; -1 is unlimited."""
+
+    limit: int
+    used: int
+    remaining: int
+
+
+class QuotaRead(BaseModel):
+    """`GET /quota`."""
+
+    plan: str
+    plan_display: str
+    quotas: dict[str, ResourceQuota]
 
 
 class ProjectCreate(BaseModel):
     """`POST /projects`."""
 
+    model_config = Sent
+
     name: Label
     slug: Slug | None = Field(None, description="Prefix of its LiveKit rooms; chosen by the platform if not given.")
+    account_id: GivenId | None = Field(None, description="The key's own account, which is also the default.")
+
+
+class ProjectUpdate(BaseModel):
+    """`PATCH /projects/{id}`: a field that is not sent stays as it is. The slug is never changed."""
+
+    model_config = Changed
+
+    name: Label = ""
+    retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION)] | None = Field(
+        None, description="Days after which sessions are deleted; null: never."
+    )
+    store_transcripts: bool = True
+    redact: bool = Field(False, description="Take personal data out of what is stored.")
+    allowed_origins: Origins = Field(default_factory=list, description="Pages that may call the API; `*`: any.")
+    budget: Budget | None = Field(None, description="What the project may cost in a month; null: no limit.")
 
 
 class ProjectRead(BaseModel):
     """A project."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = Row
 
     id: int
+    account_id: int
     name: str
     slug: str
+    retention_days: int | None
     store_transcripts: bool
+    redact: bool
+    allowed_origins: list[str]
+    budget: Budget | None
     created_at: Instant
 
 
@@ -45,18 +146,31 @@ class ProjectList(BaseModel):
 class KeyCreate(BaseModel):
     """`POST /api-keys`."""
 
-    project_id: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
+    model_config = Sent
+
+    project_id: GivenId | None = Field(None, description="The key's own project if not given.")
     label: Label
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=1)] = Field(
-        default_factory=lambda: ["*"], description="`*`: everything the project may."
+    scopes: Scopes = Field(
+        default_factory=lambda: ["*"],
+        description="`*` is everything; `read` and `write` go over all areas, `rooms:read` over one.",
     )
     expires_at: Moment | None = None
+
+
+class KeyUpdate(BaseModel):
+    """`PATCH /api-keys/{id}`: a field that is not sent stays as it is."""
+
+    model_config = Changed
+
+    label: Label = ""
+    scopes: Scopes = Field(default_factory=lambda: ["*"])
+    expires_at: Moment | None = Field(None, description="null: never.")
 
 
 class KeyRead(BaseModel):
     """A key without its secrets."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = Row
 
     id: int
     project_id: int
@@ -77,13 +191,76 @@ class KeyMade(KeyRead):
     secret: str
 
 
-class KeyAnswer(BaseModel):
+class KeyMadeAnswer(BaseModel):
     """`POST /api-keys`, 201."""
 
     api_key: KeyMade
+
+
+class KeyAnswer(BaseModel):
+    """One key."""
+
+    api_key: KeyRead
 
 
 class KeyList(BaseModel):
     """The account's keys."""
 
     api_keys: list[KeyRead]
+
+
+class MemberCreate(BaseModel):
+    """`POST /members`."""
+
+    model_config = Sent
+
+    email: Email
+    name: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Clean] = ""
+    role: Literal["owner", "member"] = "member"
+
+
+class MemberRead(BaseModel):
+    """Somebody who may see the account."""
+
+    model_config = Row
+
+    id: int
+    email: str
+    name: str
+    role: str
+    created_at: Instant
+
+
+class MemberAnswer(BaseModel):
+    """One member."""
+
+    member: MemberRead
+
+
+class MemberList(BaseModel):
+    """The account's members, its owners among them."""
+
+    members: list[MemberRead]
+
+
+class AuditRead(BaseModel):
+    """Somebody changed something."""
+
+    model_config = Row
+
+    id: int
+    at: Instant
+    key_id: str
+    key_label: str | None = Field(description="null for keys that are not of this project, such as the operator's.")
+    action: str = Field(description="Method and path template.")
+    target: dict[str, Any] = Field(description="What the path named.")
+    status: int
+
+
+class AuditList(BaseModel):
+    """One page of the audit trail, newest first."""
+
+    entries: list[AuditRead]
+    total: int
+    page: int
+    total_pages: int

@@ -2,13 +2,16 @@
 
 import secrets
 import string
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, NoReturn
 
+from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from control_plane.accounts.models import Project
-from control_plane.accounts.schemas import KeyCreate, KeyMade, KeyRead, ProjectCreate
+from control_plane.accounts.models import Account, Project
+from control_plane.accounts.schemas import KeyCreate, KeyMade, KeyRead, KeyUpdate, ProjectCreate, ProjectUpdate
 from control_plane.auth.callers import Caller
 from control_plane.auth.models import ApiKey
 from control_plane.clock import Clock
@@ -37,10 +40,21 @@ class AccountService:
         query = select(Project).where(Project.account_id == self.caller.account_id).order_by(col(Project.id))
         return list((await self.db.exec(query)).all())
 
+    async def project(self, project_id: int) -> Project:
+        """One of the account's projects; `NotFound` or `Forbidden`."""
+        project = await self.db.get(Project, project_id)
+        if project is None:
+            raise NotFound(f"There is no project {project_id}")
+        if project.account_id != self.caller.account_id:
+            raise Forbidden("This project belongs to another account")
+        return project
+
     async def create_project(self, body: ProjectCreate) -> Project:
-        """A new project; `Conflict` where the slug is taken."""
+        """A new project; `Conflict` where the slug is taken, `Forbidden` and `NotFound` for another account."""
+        if body.account_id not in (None, self.caller.account_id):
+            await self._refuse_account(body.account_id)
         await self.quota.take("projects")
-        slug = body.slug or "p" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(9))
+        slug = body.slug or random_slug()
         project = Project(account_id=self.caller.account_id, slug=slug, name=body.name)
         self.db.add(project)
         try:
@@ -48,6 +62,15 @@ class AccountService:
         except IntegrityError as error:
             raise Conflict(f"The slug {slug!r} is taken") from error
         await self.db.refresh(project)
+        return project
+
+    async def update_project(self, project_id: int, body: ProjectUpdate) -> Project:
+        """Change the fields that were sent."""
+        project = await self.project(project_id)
+        changes = _changes(body)
+        project.sqlmodel_update(changes)
+        if "allowed_origins" in changes:  # callers are remembered with them
+            await self._tell(await self._live_keys(project_id))
         return project
 
     async def keys(self) -> list[ApiKey]:
@@ -60,50 +83,97 @@ class AccountService:
         )
         return list((await self.db.exec(query)).all())
 
-    async def create_key(self, body: KeyCreate) -> KeyMade:
-        """A new key of one of the account's projects; its secrets are not shown again."""
-        project_id = body.project_id or self.caller.project_id
-        await self._own_project(project_id)
-        if body.expires_at is not None and body.expires_at <= self.clock.now():
-            raise InvalidRequest.field("expires_at", "must be in the future")
-        key, secret = random_secret("pk_"), random_secret("sk_")
-        row = seal_key(
-            self.box,
-            project_id=project_id,
-            label=body.label,
-            key=key,
-            secret=secret,
-            scopes=body.scopes,
-            expires_at=body.expires_at,
-        )
-        self.db.add(row)
-        await self.db.flush()
-        await self.db.refresh(row)
-        return KeyMade(**KeyRead.model_validate(row).model_dump(), key=key, secret=secret)
-
-    async def revoke_key(self, key_number: int) -> None:
-        """End a key at once; a key that has ended stays so."""
+    async def key(self, number: int) -> ApiKey:
+        """A key of one of the account's projects; `NotFound` or `Forbidden`."""
         query = (
             select(ApiKey, Project.account_id)
             .join(Project, col(Project.id) == ApiKey.project_id)
-            .where(ApiKey.id == key_number)
+            .where(ApiKey.id == number)
         )
         row = (await self.db.exec(query)).one_or_none()
         if row is None:
-            raise NotFound(f"There is no API key {key_number}")
+            raise NotFound(f"There is no API key {number}")
         if row[1] != self.caller.account_id:
-            raise Forbidden("This API key belongs to another project")
-        row[0].revoked_at = row[0].revoked_at or self.clock.now()
-        await self.db.commit()
-        await self.limiter.mark_changed(row[0].key_id)
+            raise Forbidden("This API key belongs to another account")
+        return row[0]
 
-    async def _own_project(self, project_id: int) -> None:
-        query = select(Project.account_id).where(Project.id == project_id)
-        account = (await self.db.exec(query)).one_or_none()
-        if account is None:
-            raise NotFound(f"There is no project {project_id}")
-        if account != self.caller.account_id:
-            raise Forbidden("This project belongs to another account")
+    async def create_key(self, body: KeyCreate) -> KeyMade:
+        """A new key of one of the account's projects, within the caller's own scopes; its secrets are shown once."""
+        self._check_expiry(body.expires_at)
+        project = await self.project(body.project_id or self.caller.project_id)
+        self.caller.demand_scopes(body.scopes)
+        return await make_key(
+            self.db, self.box, project.id, label=body.label, scopes=body.scopes, expires_at=body.expires_at
+        )
+
+    async def update_key(self, number: int, body: KeyUpdate) -> ApiKey:
+        """Change the fields that were sent; nobody makes a key that may do more, or longer, than he may himself."""
+        changes = _changes(body)
+        self._check_expiry(body.expires_at)
+        key = await self.key(number)
+        if not changes.keys().isdisjoint({"scopes", "expires_at"}):
+            self.caller.demand_scopes(changes.get("scopes", key.scopes))
+        if key.revoked_at is not None:
+            raise Conflict("This API key was revoked")
+        key.sqlmodel_update(changes)
+        await self._tell([key.key_id])
+        return key
+
+    async def revoke_key(self, number: int) -> None:
+        """End a key at once, the caller's own too; a key that has ended stays so."""
+        key = await self.key(number)
+        key.revoked_at = key.revoked_at or self.clock.now()
+        await self._tell([key.key_id])
+
+    async def _live_keys(self, project_id: int) -> list[str]:
+        query = select(ApiKey.key_id).where(ApiKey.project_id == project_id, col(ApiKey.revoked_at).is_(None))
+        return list((await self.db.exec(query)).all())
+
+    async def _tell(self, key_ids: list[str]) -> None:
+        """Make the change true, then have every process forget what it remembers of these keys."""
+        await self.db.commit()
+        await self.limiter.mark_changed(*key_ids)
+
+    async def _refuse_account(self, account_id: int) -> NoReturn:
+        if await self.db.get(Account, account_id) is None:
+            raise NotFound(f"There is no account {account_id}")
+        raise Forbidden("This account is another one than the API key's")
+
+    def _check_expiry(self, expires_at: datetime | None) -> None:
+        if expires_at is not None and expires_at <= self.clock.now():
+            raise InvalidRequest.field("expires_at", "must be in the future")
+
+
+def random_slug() -> str:
+    """A slug that nobody has, as far as chance allows."""
+    return "p" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(9))
+
+
+def _changes(body: BaseModel) -> dict[str, Any]:
+    changes = body.model_dump(exclude_unset=True)
+    if not changes:
+        raise InvalidRequest("Send at least one field to change")
+    return changes
+
+
+async def make_key(
+    db: Db,
+    box: SecretBox,
+    project_id: int,
+    *,
+    label: str,
+    scopes: Sequence[str] = ("*",),
+    expires_at: datetime | None = None,
+) -> KeyMade:
+    """Write a new key, and tell both of its secrets."""
+    key, secret = random_secret("pk_"), random_secret("sk_")
+    row = seal_key(
+        box, project_id=project_id, label=label, key=key, secret=secret, scopes=list(scopes), expires_at=expires_at
+    )
+    db.add(row)
+    await db.flush()
+    await db.refresh(row)
+    return KeyMade(**KeyRead.model_validate(row).model_dump(), key=key, secret=secret)
 
 
 def seal_key(

@@ -1,5 +1,6 @@
 """Who calls: an API key becomes a `Caller`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import text
 
+from control_plane.auth.scopes import granting
 from control_plane.db.database import Db
 from control_plane.errors import Forbidden, Unauthorized
 from control_plane.ids import fingerprint
@@ -45,10 +47,13 @@ class Caller:
 
     def demand(self, area: str, *, write: bool) -> None:
         """Raise `Forbidden` where the key's scopes do not cover this use of an area."""
-        wanted = {"*", "write", f"{area}:write"} if write else {"*", "read", "write", f"{area}:read", f"{area}:write"}
-        if wanted.isdisjoint(self.scopes):
-            action = "write" if write else "read"
-            raise Forbidden(f"This API key lacks the scope {area}:{action}", details={"scope": f"{area}:{action}"})
+        self.demand_scopes([f"{area}:{'write' if write else 'read'}"])
+
+    def demand_scopes(self, scopes: Iterable[str]) -> None:
+        """Raise `Forbidden` for the first of these scopes that the key's own do not include."""
+        for scope in scopes:
+            if granting(scope).isdisjoint(self.scopes):
+                raise Forbidden(f"This API key lacks the scope {scope}", details={"scope": scope})
 
 
 def key_hash(key: str | None) -> bytes:
@@ -84,7 +89,7 @@ async def alive_keys(db: Db, key_ids: set[str], *, now: datetime) -> set[str]:
     return set((await db.execute(_ALIVE, {"ids": list(key_ids), "now": now})).scalars())
 
 
-def find_caller(request: Request) -> Caller:
+async def find_caller(request: Request) -> Caller:
     """The caller of this request, as the gate admitted it."""
     caller: Caller = request.state.caller
     return caller

@@ -9,19 +9,19 @@ from control_plane.db.database import Db
 from control_plane.settings import Settings
 
 
-def find_db(request: Request) -> Db:
-    """This request's transaction, committed before the answer is sent."""
-    db: Db = request.state.db
+async def find_db(request: Request) -> Db:
+    """This request's transaction, begun now and committed before the answer is sent."""
+    db: Db = await request.state.transaction.begin()
     return db
 
 
-def find_clock(request: Request) -> Clock:
+async def find_clock(request: Request) -> Clock:
     """The process's clock."""
     clock: Clock = request.app.state.clock
     return clock
 
 
-def find_settings(request: Request) -> Settings:
+async def find_settings(request: Request) -> Settings:
     """The process's settings."""
     settings: Settings = request.app.state.settings
     return settings

@@ -4,9 +4,13 @@ Row-level security shows a transaction the rows of the project it has named (`pa
 tenant door names its project in its first statement; the platform door connects with `all`.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any
 
+import psycopg
+import psycopg_pool
+from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -17,7 +21,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from control_plane.errors import InvalidRequest, Unavailable
 
-POOL_TIMEOUT = 3.0
+POOL_TIMEOUT = 5.0
 """Seconds a request waits for a connection before it answers 503."""
 
 AWAY = ("08", "57", "40", "53", "55P03")
@@ -53,6 +57,15 @@ class Database:
 
     def __init__(self, url: str, *, pool: int) -> None:
         self._listeners: list[Callable[[], None]] = []
+        self._direct = psycopg_pool.AsyncConnectionPool(
+            url.replace("postgresql+psycopg://", "postgresql://", 1),
+            min_size=1,
+            max_size=pool,
+            timeout=POOL_TIMEOUT,
+            open=False,
+            kwargs={"autocommit": True, "row_factory": namedtuple_row} | _connect_options(project=""),
+        )
+        self._opened = False
         self._engines = [_engine(url, pool, project=""), _engine(url, max(4, pool // 2), project="all")]
         self._tenant, self._platform = (
             async_sessionmaker(engine, class_=Db, expire_on_commit=False, info={"listeners": self._listeners})
@@ -71,8 +84,25 @@ class Database:
         """A transaction across projects, for hooks, uplink, sweeps. Commits on a clean exit; raises `Unavailable`."""
         return _open(self._platform)
 
+    async def one(self, sql: str, values: dict[str, Any]) -> Any:
+        """The one row of one statement, straight through the driver: a transaction of its own, in one round trip.
+
+        For the paths where every tenth of a millisecond counts. It names no project and sees no tenant's rows, so the
+        statement calls a function that looks for itself. Raises `Unavailable`.
+        """
+        if not self._opened:
+            self._opened = True
+            await self._direct.open()
+        with _told():
+            async with self._direct.connection() as connection:
+                row = await (await connection.execute(sql, values)).fetchone()
+        assert row is not None
+        return row
+
     async def close(self) -> None:
         """Close all connections."""
+        if self._opened:
+            await self._direct.close()
         for engine in self._engines:
             await engine.dispose()
 
@@ -85,11 +115,13 @@ def _engine(url: str, pool: int, *, project: str) -> AsyncEngine:
         pool_timeout=POOL_TIMEOUT,
         pool_recycle=1800,
         hide_parameters=True,  # they are what customers said, and hashes
-        connect_args={
-            "connect_timeout": 3,
-            "options": f"-c parley.project={project} -c statement_timeout=15s -c jit=off",
-        },
+        connect_args=_connect_options(project=project),
     )
+
+
+def _connect_options(*, project: str) -> dict[str, Any]:
+    options = f"-c parley.project={project} -c statement_timeout=15s -c jit=off"
+    return {"connect_timeout": 3, "options": options}
 
 
 def _name_project(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
@@ -103,24 +135,36 @@ event.listen(Session, "after_begin", _name_project)
 
 @asynccontextmanager
 async def _open(sessions: async_sessionmaker[Db], project_id: int | None = None) -> AsyncIterator[Db]:
-    try:
+    with _told():
         async with sessions() as db:
             db.info["project"] = project_id
             yield db
             await db.commit()
-    except PoolTimeout as error:
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Faults of the database as errors that can be answered."""
+    try:
+        yield
+    except (PoolTimeout, psycopg_pool.PoolTimeout) as error:
         raise Unavailable("The database is busy; try again") from error
-    except DBAPIError as error:
+    except (DBAPIError, psycopg.Error) as error:
         if is_away(error):
             raise Unavailable("The database cannot do this now; try again") from error
-        if str(getattr(error.orig, "sqlstate", None) or "").startswith(UNFIT):
+        if _state(error).startswith(UNFIT):
             raise InvalidRequest("The request holds a value that cannot be stored") from error
         raise
 
 
-def is_away(error: DBAPIError) -> bool:
+def is_away(error: DBAPIError | psycopg.Error) -> bool:
     """Whether another try may succeed, as opposed to a statement that is wrong."""
-    state = getattr(error.orig, "sqlstate", None)
-    if state is None:
-        return isinstance(error, OperationalError | InterfaceError)
-    return str(state).startswith(AWAY)
+    state = _state(error)
+    if not state:
+        return isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError)
+    return state.startswith(AWAY)
+
+
+def _state(error: DBAPIError | psycopg.Error) -> str:
+    """The SQLSTATE; empty where the server said nothing."""
+    return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")

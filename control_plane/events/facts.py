@@ -18,7 +18,17 @@ class Fact(StrEnum):
     SESSION_ENDED = "session.ended"
     SESSION_FAILED = "session.failed"
     TRANSCRIPT_LINE = "transcript.line"
+    RECORDING_STARTED = "recording.started"
+    RECORDING_STOPPED = "recording.stopped"
+    EGRESS_STARTED = "egress.started"
+    EGRESS_ENDED = "egress.ended"
+    CALL_INITIATED = "sip.call_initiated"
+    CALL_RECEIVED = "sip.inbound_call"
     DOCUMENT_UPLOADED = "knowledge.document_uploaded"
+    REINDEXED = "knowledge.reindexed"
+    WEBHOOK_DISABLED = "webhook.disabled"
+    BUDGET_WARNING = "budget.warning"
+    BUDGET_EXCEEDED = "budget.exceeded"
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,8 @@ class MonitorName:
     type: str
     fields: tuple[str, ...]
 
+
+BUDGET_FIELDS = ("agent_config_id", "month", "limit_usd", "soft_at", "spent_usd")
 
 MONITOR: dict[str, MonitorName] = {
     Fact.ROOM_CREATED: MonitorName("room.created", ("created_at",)),
@@ -40,8 +52,36 @@ MONITOR: dict[str, MonitorName] = {
     Fact.TRANSCRIPT_LINE: MonitorName(
         "transcript.new", ("session_id", "speaker", "content", "timestamp_ms", "is_final", "final_at")
     ),
+    Fact.BUDGET_WARNING: MonitorName("budget.warning", BUDGET_FIELDS),
+    Fact.BUDGET_EXCEEDED: MonitorName("budget.exceeded", BUDGET_FIELDS),
 }
 """Facts without a name here do not appear on the monitor."""
 
 WEBHOOKS: frozenset[str] = frozenset(Fact) - {Fact.ROOM_CREATED, Fact.TRANSCRIPT_LINE}
-"""Facts that webhooks carry, under their own names."""
+"""Facts that webhooks carry, under their own names and with all their data."""
+
+TEST_WEBHOOK = "test"
+"""What `POST /webhooks/test` sends where nothing else is asked for; no fact."""
+
+DOCUMENTED_WEBHOOKS: frozenset[str] = frozenset(
+    {
+        Fact.ROOM_STARTED,
+        Fact.ROOM_FINISHED,
+        Fact.PARTICIPANT_JOINED,
+        Fact.PARTICIPANT_LEFT,
+        Fact.TRACK_PUBLISHED,
+        Fact.TRACK_UNPUBLISHED,
+        Fact.SESSION_STARTED,
+        Fact.SESSION_ENDED,
+        Fact.RECORDING_STARTED,
+        Fact.RECORDING_STOPPED,
+        Fact.CALL_INITIATED,
+        Fact.CALL_RECEIVED,
+        Fact.DOCUMENT_UPLOADED,
+        Fact.REINDEXED,
+        Fact.EGRESS_STARTED,
+        Fact.EGRESS_ENDED,
+        TEST_WEBHOOK,
+    }
+)
+"""What an endpoint without a filter is sent; other webhooks go only to endpoints that name them."""

@@ -8,16 +8,21 @@ import time
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, update
-from sqlmodel import col
+from sqlalchemy import text
 
 from control_plane.auth.callers import Caller, find_key
-from control_plane.auth.models import ApiKey
 from control_plane.clock import Clock
 from control_plane.db.database import Database
+from control_plane.errors import Unavailable
 
 REMEMBERED: Final = 2.0
 MOST: Final = 10_000
+
+_WRITE_USE = text("""
+    update api_key set last_used_at = greatest(last_used_at, used.at)
+    from unnest(cast(:key_ids as text[]), cast(:moments as timestamptz[])) as used (key_id, at)
+    where api_key.key_id = used.key_id
+""")
 
 
 class KeyRing:
@@ -52,13 +57,12 @@ class KeyRing:
         self._used[caller.key_id] = self.clock.now()
 
     async def write_use(self) -> None:
-        """Write when keys were last used, in one statement for all of them."""
+        """Write when each key was last used, in one statement; while the database is away it is kept for the next."""
         used, self._used = self._used, {}
         if not used:
             return
-        async with self.database.platform() as db:
-            await db.execute(
-                update(ApiKey)
-                .where(col(ApiKey.key_id).in_(used))
-                .values(last_used_at=func.greatest(ApiKey.last_used_at, max(used.values())))
-            )
+        try:
+            async with self.database.platform() as db:
+                await db.execute(_WRITE_USE, {"key_ids": list(used), "moments": list(used.values())})
+        except Unavailable:
+            self._used = used | self._used

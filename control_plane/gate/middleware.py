@@ -4,19 +4,19 @@ A request is refused here for its rate only. One without a good key goes on as a
 route it means refuses it, and a path that does not exist stays a 404.
 """
 
-from typing import Final
+from dataclasses import dataclass
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.auth.callers import Caller, key_hash
-from control_plane.errors import PlatformError, RateLimited, Unauthorized
+from control_plane.errors import Forbidden, PlatformError, RateLimited, Unauthorized
 from control_plane.gate.keys import KeyRing
+from control_plane.gate.operator import RATE, OperatorKey
 from control_plane.gate.window import RateLimiter, Taken
 from control_plane.plans.catalogue import plans, strangers
 from control_plane.refusals import refuse
-
-SURFACE: Final = "/api/v1/"
+from control_plane.wire import SURFACE
 
 log = structlog.get_logger()
 
@@ -28,12 +28,14 @@ class Gate:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(SURFACE):
+        if scope["type"] != "http" or not scope["path"].startswith(SURFACE + "/"):
             await self.app(scope, receive, send)
             return
         state = scope["app"].state
-        key = next((value for name, value in scope["headers"] if name == b"x-api-key"), None)
-        taken, caller, error = await admit(state.keys, state.limiter, key, scope["client"])
+        keys = [value for name, value in scope["headers"] if name == b"x-api-key"]
+        key = b",".join(keys) or None  # of two keys neither is obeyed
+        admitted = await admit(state.keys, state.limiter, state.operator, key, scope["client"])
+        taken = admitted.taken
         headers = taken.headers()
 
         async def answer(message: Message) -> None:
@@ -44,28 +46,43 @@ class Gate:
         if not taken.admitted:
             await refuse(answer, RateLimited(limit=taken.limit, retry_after=taken.retry_after))
             return
-        scope.setdefault("state", {}).update(caller=caller, refusal=error)
+        scope.setdefault("state", {}).update(
+            caller=admitted.caller, operator=admitted.operator, refusal=admitted.refusal
+        )
         await self.app(scope, receive, answer)
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the window says, who calls, and why routes of a project refuse whoever is no caller."""
+
+    taken: Taken
+    caller: Caller | None = None
+    operator: bool = False
+    refusal: PlatformError | None = None
+
+
 async def admit(
-    keys: KeyRing, limiter: RateLimiter, header: bytes | None, client: tuple[str, int] | None
-) -> tuple[Taken, Caller | None, PlatformError | None]:
-    """What the window says, the caller, and why there is none."""
+    keys: KeyRing, limiter: RateLimiter, operator: OperatorKey, header: bytes | None, client: tuple[str, int] | None
+) -> Admission:
+    """Take a request out of the window of whoever makes it."""
     try:
+        if operator.opens(header):
+            taken = await limiter.take("admin", RATE)
+            return Admission(taken, operator=True, refusal=Forbidden("The operator's key opens only /api/v1/admin"))
         hashed = key_hash(header.decode("latin-1") if header else None)
         caller = keys.remembered(hashed) or await keys.look_up(hashed)
         taken = await limiter.take(f"key:{caller.key_id}", rate_of(caller), key_id=caller.key_id)
         if taken.changed:
             caller = await keys.look_up(hashed)
         keys.used(caller)
-        return taken, caller, None
+        return Admission(taken, caller)
     except Unauthorized as error:
         refusal: PlatformError = error
     except PlatformError as error:  # the database is away: nobody can be told from a stranger
         refusal = error
     address = client[0] if client else "unknown"
-    return await limiter.take(f"address:{address}", strangers()), None, refusal
+    return Admission(await limiter.take(f"address:{address}", strangers()), refusal=refusal)
 
 
 def rate_of(caller: Caller) -> int:

@@ -33,7 +33,7 @@ class AuditEntry(SQLModel, table=True):
     id: int = id_column()
     project_id: int = owner()
     key_id: str = Field(description="Public name of the key that was used.")
-    action: str = Field(description="Method and path template, such as `POST /api/v1/rooms`.")
+    action: str = Field(description="Method and path template, such as `POST /rooms`.")
     target: dict[str, Any] = json_object()
     status: int
     at: datetime = moment()

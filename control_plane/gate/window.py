@@ -6,27 +6,30 @@ windows of its own: the limit is then per process, and health says so.
 """
 
 import asyncio
+import hashlib
 import os
 import time
 from collections import deque
 from dataclasses import dataclass
 from itertools import count
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from redis import asyncio as redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 MINUTE: Final = 60.0
 PREFIX: Final = "parley:window:"
 CHANGED: Final = "parley:key-changed:"
 CHANGED_FOR: Final = 10
 """Seconds for which a changed key is marked: longer than any process remembers a key."""
-WITHIN: Final = 0.25
+WITHIN: Final = 1.0
 """Seconds Redis may take before the process goes on by itself."""
 AWAY: Final = 3.0
 """Seconds for which Redis is not asked again."""
+BATCH: Final = 100
+"""Questions in one round trip."""
 WINDOWS: Final = 10_000
 """Windows a process keeps of its own at most."""
 
@@ -76,13 +79,23 @@ class Taken:
         ]
 
 
+class _Question:
+    """What Redis is asked for one request; its answer is None where Redis gave none."""
+
+    def __init__(self, words: tuple[str, str, int, str]) -> None:
+        self.words = words
+        self.answer: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
+
+
 class RateLimiter:
     """Takes requests out of windows. Never waits longer than a moment for Redis."""
 
     def __init__(self, url: str) -> None:
         self._redis = redis.Redis.from_url(url, socket_timeout=WITHIN, socket_connect_timeout=WITHIN)
-        self._script = self._redis.register_script(_TAKE)
+        self._script = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
         self._names = (f"{os.getpid()}-{os.urandom(4).hex()}-{number}" for number in count())
+        self._waiting: list[_Question] = []
+        self._asking: asyncio.Task[None] | None = None
         self._local: dict[str, deque[float]] = {}
         self._away_until = 0.0
 
@@ -94,29 +107,70 @@ class RateLimiter:
     async def take(self, window: str, limit: int, *, key_id: str = "") -> Taken:
         """Count one request of a window, if it fits."""
         if self.shared:
-            try:
-                async with asyncio.timeout(WITHIN):
-                    taken, used, opens, changed = await self._script(
-                        keys=[PREFIX + window, CHANGED + key_id], args=[limit, next(self._names)]
-                    )
+            question = _Question((PREFIX + window, CHANGED + key_id, limit, next(self._names)))
+            self._waiting.append(question)
+            if self._asking is None:
+                self._asking = asyncio.create_task(self._ask())
+            answer = await question.answer
+            if answer is not None:
+                taken, used, opens, changed = answer
                 return Taken(bool(taken), limit, max(0, limit - used), opens / 1e6, bool(changed))
-            except (RedisError, OSError, TimeoutError):
-                self._away_until = asyncio.get_running_loop().time() + AWAY
-                log.warning("rate windows are per process: Redis is away")
         return self._take_alone(window, limit)
 
-    async def mark_changed(self, key_id: str) -> None:
-        """Make every process look a key up again; while Redis is away none remembers keys."""
+    async def probe(self) -> bool:
+        """`shared`, asked of Redis: without requests nobody would have noticed that it is away."""
+        if self.shared:
+            try:
+                async with asyncio.timeout(WITHIN):
+                    await self._redis.ping()
+            except (RedisError, OSError, TimeoutError):
+                self._away_until = asyncio.get_running_loop().time() + AWAY
+        return self.shared
+
+    async def mark_changed(self, *key_ids: str) -> None:
+        """Make every process look keys up again; while Redis is away none remembers keys."""
+        marks = self._redis.pipeline(transaction=False)
+        for key_id in key_ids:
+            marks.set(CHANGED + key_id, 1, ex=CHANGED_FOR)
         try:
             async with asyncio.timeout(WITHIN):
-                await self._redis.set(CHANGED + key_id, 1, ex=CHANGED_FOR)
+                await marks.execute()
         except (RedisError, OSError, TimeoutError):
             self._away_until = asyncio.get_running_loop().time() + AWAY
             log.warning("a changed key could not be told to other processes")
 
     async def close(self) -> None:
         """Close the connection."""
+        if self._asking is not None:
+            await self._asking
         await self._redis.aclose()
+
+    async def _ask(self) -> None:
+        """Ask all that has gathered in one round trip, and again what gathered meanwhile; None answers are faults."""
+        while self._waiting:
+            questions, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            answers: list[Any]
+            try:
+                async with asyncio.timeout(WITHIN):
+                    answers = await self._execute(questions)
+                    if any(isinstance(answer, NoScriptError) for answer in answers):  # a new or flushed Redis
+                        await self._redis.script_load(_TAKE)
+                        answers = await self._execute(questions)
+            except (RedisError, OSError, TimeoutError):
+                answers = [None] * len(questions)
+            if any(not isinstance(answer, list) for answer in answers):
+                self._away_until = asyncio.get_running_loop().time() + AWAY
+                log.warning("rate windows are per process: Redis is away")
+            for question, answer in zip(questions, answers, strict=True):
+                if not question.answer.done():
+                    question.answer.set_result(answer if isinstance(answer, list) else None)
+        self._asking = None
+
+    async def _execute(self, questions: list["_Question"]) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for question in questions:
+            pipeline.evalsha(self._script, 2, *question.words)
+        return await pipeline.execute(raise_on_error=False)
 
     def _take_alone(self, window: str, limit: int) -> Taken:
         now = time.monotonic()

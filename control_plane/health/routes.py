@@ -16,13 +16,17 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@router.get("/ready", responses={503: {"description": "It cannot serve now.", "content": {"application/json": {}}}})
 async def ready(request: Request, response: Response) -> dict[str, Any]:
-    """The process can serve: its database answers and is migrated. 503 where not."""
+    """The process can serve: its database answers and is migrated. 503 where not.
+
+    `rate_windows` are `shared` by all processes, or `per process` while Redis is away.
+    """
     try:
         async with request.app.state.database.platform() as db:
             revision = await db.scalar(text("select version_num from alembic_version"))
     except Unavailable as error:
         response.status_code = 503
         return {"status": "unavailable", "reason": error.message}
-    return {"status": "ok", "revision": revision, **request.app.state.hub.figures()}
+    windows = "shared" if await request.app.state.limiter.probe() else "per process"
+    return {"status": "ok", "revision": revision, "rate_windows": windows, **request.app.state.hub.figures()}

@@ -2,24 +2,24 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, UploadFile
+from fastapi import Depends, Query, Request, UploadFile
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.events.log import EventLog
-from control_plane.gate.operation import READS, Operation
+from control_plane.gate.operation import READS, primary
 from control_plane.knowledge_bases import schemas
 from control_plane.knowledge_bases.service import MAX_UPLOAD, KnowledgeBaseService
 from control_plane.plans.quota import QuotaDep
 from control_plane.wire import Done, Page, RowId
 
-router = APIRouter(tags=["Knowledge bases"], route_class=Operation)
+router = primary(tags=["Knowledge bases"])
 
 SHOWN = 200
 """Characters of a chunk in the list."""
 
 
-def find_bases(
+async def find_bases(
     request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep
 ) -> KnowledgeBaseService:
     """The knowledge bases of this request's caller."""
@@ -47,6 +47,12 @@ async def read_base(base_id: RowId, bases: Bases) -> Any:
     return {"knowledge_base": await bases.get(base_id)}
 
 
+@router.patch("/knowledge-bases/{base_id}", response_model=schemas.BaseAnswer)
+async def change_base(base_id: RowId, body: schemas.BaseChange, bases: Bases) -> Any:
+    """Change a knowledge base's name or description."""
+    return {"knowledge_base": await bases.change(base_id, body)}
+
+
 @router.delete("/knowledge-bases/{base_id}", response_model=Done)
 async def delete_base(base_id: RowId, bases: Bases) -> Any:
     """Delete a knowledge base with all its chunks."""
@@ -65,6 +71,12 @@ async def upload_document(base_id: RowId, file: UploadFile, bases: Bases) -> Any
 async def ingest_text(base_id: RowId, body: schemas.TextIngest, bases: Bases) -> Any:
     """Ingest raw text."""
     return await bases.ingest(base_id, body)
+
+
+@router.post("/knowledge-bases/{base_id}/reindex", response_model=schemas.Reindexed)
+async def reindex(base_id: RowId, bases: Bases) -> Any:
+    """Regenerate the embeddings of all chunks, with the model this server embeds with."""
+    return schemas.Reindexed(chunks_reindexed=await bases.reindex(base_id))
 
 
 @router.get("/knowledge-bases/{base_id}/chunks", response_model=schemas.ChunkList)
@@ -89,6 +101,20 @@ async def list_chunks(
         for chunk in chunks
     ]
     return schemas.ChunkList(chunks=shown, **wanted.pages(total))
+
+
+@router.put("/knowledge-bases/{base_id}/chunks/{chunk_id}", response_model=schemas.ChunkAnswer)
+async def change_chunk(base_id: RowId, chunk_id: RowId, body: schemas.ChunkChange, bases: Bases) -> Any:
+    """Change a chunk's text and embed it anew; `is_active` takes it out of search or back in."""
+    chunk = await bases.change_chunk(base_id, chunk_id, body)
+    return schemas.ChunkAnswer(chunk=schemas.ChunkRead.model_validate(chunk))
+
+
+@router.delete("/knowledge-bases/{base_id}/chunks/{chunk_id}", response_model=Done)
+async def delete_chunk(base_id: RowId, chunk_id: RowId, bases: Bases) -> Any:
+    """Delete a chunk with its embedding."""
+    await bases.delete_chunk(base_id, chunk_id)
+    return Done(message="Chunk deleted")
 
 
 @router.post("/knowledge/search", response_model=schemas.SearchAnswer, openapi_extra=READS)

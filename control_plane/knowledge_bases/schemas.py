@@ -1,15 +1,23 @@
 """Knowledge bases on the wire."""
 
-from typing import Annotated
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic_core.core_schema import ValidationInfo
 
-from control_plane.wire import MAX_ID, Clean, Instant
+from control_plane.wire import MAX_ID, Change, Clean, Instant, Sent
+from knowledge.ingest import MAX_CHUNK_CHARACTERS
+
+CONTROL: Final = r"\x00-\x08\x0b\x0e-\x1f\x7f"
+"""What no text holds, as `knowledge.documents` judges it."""
+READABLE: Final = {"pattern": rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$"}
+NAMING: Final = {"pattern": rf"^[^{CONTROL}]*[^\s./\\{CONTROL}][^/\\{CONTROL}]*$"}
+"""JSON schemas of text, and of a name for it."""
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 
 
-class BaseCreate(BaseModel):
+class BaseCreate(Sent):
     """`POST /knowledge-bases`."""
 
     name: Label
@@ -17,11 +25,25 @@ class BaseCreate(BaseModel):
     chunk_size: Annotated[int, Field(ge=50, le=4000)] = 500
     chunk_overlap: Annotated[int, Field(ge=0, le=1000)] = 50
 
+    @field_validator("chunk_overlap")
+    @classmethod
+    def _below_size(cls, overlap: int, others: ValidationInfo) -> int:
+        if overlap >= others.data.get("chunk_size", overlap + 1):
+            raise ValueError("must be smaller than chunk_size")
+        return overlap
+
     @model_validator(mode="after")
-    def _overlap_below_size(self) -> "BaseCreate":
-        if self.chunk_overlap >= self.chunk_size:
-            raise ValueError("chunk_overlap must be smaller than chunk_size")
+    def _default_below_size(self) -> Self:
+        if self.chunk_overlap >= self.chunk_size:  # nobody asked for it
+            self.chunk_overlap = self.chunk_size // 2
         return self
+
+
+class BaseChange(Change):
+    """`PATCH /knowledge-bases/{id}`. How a base is cut into chunks cannot be changed."""
+
+    name: Label = ""
+    description: Annotated[str, StringConstraints(max_length=2000), Clean] = ""
 
 
 class BaseRead(BaseModel):
@@ -55,11 +77,13 @@ class BaseList(BaseModel):
     knowledge_bases: list[BaseRead]
 
 
-class TextIngest(BaseModel):
+class TextIngest(Sent):
     """`POST /knowledge-bases/{id}/ingest`."""
 
-    content: Annotated[str, StringConstraints(min_length=1)]
-    source_name: Label | None = Field(None, description="A label; the same one again replaces. Default: api_ingest.")
+    content: Annotated[str, Field(min_length=1, json_schema_extra=READABLE)]
+    source_name: Annotated[Label, Field(json_schema_extra=NAMING)] | None = Field(
+        None, description="A label; the same one again replaces. Default: api_ingest."
+    )
 
 
 class Ingested(BaseModel):
@@ -70,14 +94,37 @@ class Ingested(BaseModel):
     source_file: str
 
 
+class Reindexed(BaseModel):
+    """`POST …/reindex`."""
+
+    success: bool = True
+    chunks_reindexed: int = Field(description="All chunks of the base; inactive ones are still not found.")
+
+
+class ChunkChange(Sent):
+    """`PUT …/chunks/{id}`."""
+
+    content: Annotated[str, Field(min_length=1, max_length=MAX_CHUNK_CHARACTERS, json_schema_extra=READABLE)]
+    is_active: bool | None = Field(None, description="Inactive chunks are listed and never found.")
+
+
 class ChunkRead(BaseModel):
-    """A chunk in the list, its content cut to 200 characters."""
+    """A chunk; in the list, its content is cut to 200 characters."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     id: int
     content: str
     source: str
     chunk_index: int
     is_active: bool
+
+
+class ChunkAnswer(BaseModel):
+    """A changed chunk."""
+
+    success: bool = True
+    chunk: ChunkRead
 
 
 class ChunkList(BaseModel):
@@ -89,7 +136,7 @@ class ChunkList(BaseModel):
     total_pages: int
 
 
-class Query(BaseModel):
+class Query(Sent):
     """`POST /knowledge/search`."""
 
     knowledge_base_id: Annotated[int, Field(ge=1, le=MAX_ID)]

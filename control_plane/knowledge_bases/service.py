@@ -1,22 +1,40 @@
 """Knowledge bases as a customer handles them. Reading and embedding happen with no transaction open."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+import structlog
 
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing
-from control_plane.errors import InvalidRequest, NotFound, TooLarge, Unavailable
+from control_plane.errors import Conflict, InvalidRequest, NotFound, TooLarge, Unavailable
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
-from control_plane.knowledge_bases.schemas import BaseCreate, Found, Ingested, Query, SearchAnswer, TextIngest
+from control_plane.knowledge_bases.schemas import (
+    BaseChange,
+    BaseCreate,
+    ChunkChange,
+    Found,
+    Ingested,
+    Query,
+    SearchAnswer,
+    TextIngest,
+)
 from control_plane.plans.quota import Quota
 from control_plane.wire import Page
 from knowledge.documents import DocumentError
-from knowledge.embedders import Embedder, EmbeddingError
-from knowledge.ingest import Document, cut_file, cut_text, embed_document
+from knowledge.embedders import Embedder, EmbeddingError, OtherModel, Vectors
+from knowledge.ingest import Document, cut_file, cut_text, embed_chunk, embed_document
 from knowledge.store import BaseNotFound, KnowledgeBase, KnowledgeStore, StoredChunk
 
-MAX_UPLOAD = 10 * 1024 * 1024
+MAX_UPLOAD: Final = 10 * 1024 * 1024
+REINDEX_PASSES: Final = 5
+"""A base may be edited while it is embedded anew; each further pass embeds only what was changed during the last."""
+
+log = structlog.get_logger()
 
 
 class KnowledgeBaseService:
@@ -43,6 +61,12 @@ class KnowledgeBaseService:
     async def get(self, base_id: int) -> KnowledgeBase:
         """One base; `NotFound` or `Forbidden`."""
         base = await self.store.find_base(base_id, project_id=self.caller.project_id)
+        return base or await refuse_missing(self.db, "knowledge_base", base_id, "knowledge base")
+
+    async def change(self, base_id: int, body: BaseChange) -> KnowledgeBase:
+        """Change the name or the description."""
+        values = body.model_dump(exclude_unset=True)
+        base = await self.store.describe_base(base_id, project_id=self.caller.project_id, **values)
         return base or await refuse_missing(self.db, "knowledge_base", base_id, "knowledge base")
 
     async def delete(self, base_id: int) -> None:
@@ -83,23 +107,83 @@ class KnowledgeBaseService:
             is_active=is_active,
         )
 
-    async def search(self, body: Query) -> SearchAnswer:
-        """The passages that answer a query best."""
-        began = time.perf_counter()
-        base = await self.get(body.knowledge_base_id)
+    async def change_chunk(self, base_id: int, chunk_id: int, body: ChunkChange) -> StoredChunk:
+        """Give a chunk other words, embedded before anything is written."""
+        base = await self.get(base_id)
+        chunk = await self.store.find_chunk(chunk_id, base_id=base_id, project_id=self.caller.project_id)
+        if chunk is None:
+            return await self._refuse_chunk(chunk_id)
         await self.db.commit()
         try:
+            with _embedding():
+                content, vectors = await embed_chunk(body.content, chunk.heading, base, self.embedder)
+        except DocumentError as error:
+            raise _refused("content", error) from error
+        with _writing():
+            changed = await self.store.update_chunk(
+                chunk_id,
+                base_id=base_id,
+                project_id=self.caller.project_id,
+                content=content,
+                vectors=vectors,
+                model=self.embedder.model,
+                is_active=body.is_active,
+            )
+        return changed or await self._refuse_chunk(chunk_id)
+
+    async def delete_chunk(self, base_id: int, chunk_id: int) -> None:
+        """Delete a chunk."""
+        await self.get(base_id)
+        with _writing():
+            deleted = await self.store.delete_chunk(chunk_id, base_id=base_id, project_id=self.caller.project_id)
+        if not deleted:
+            await self._refuse_chunk(chunk_id)
+
+    async def reindex(self, base_id: int) -> int:
+        """Embed all chunks with this server's model; how many the base has. Until it is done, search finds as before.
+
+        Inactive chunks have no embedding to renew; they get one when they are switched on.
+        """
+        await self.get(base_id)
+        missing = await self.store.searched_texts(base_id, project_id=self.caller.project_id)
+        embedded: dict[int, tuple[str, Vectors]] = {}
+        for _ in range(REINDEX_PASSES):
+            await self.db.commit()
+            with _embedding():
+                vectors = await self.embedder.embed(list(missing.values()))
+            embedded |= dict(zip(missing, zip(missing.values(), vectors, strict=True), strict=True))
+            with _writing():
+                missing = await self.store.replace_vectors(
+                    base_id, embedded, project_id=self.caller.project_id, model=self.embedder.model
+                )
+            if not missing:
+                break
+        else:
+            raise Conflict("The knowledge base changes while it is indexed; try again")
+        count = (await self.get(base_id)).chunk_count
+        self.log.append(
+            Fact.REINDEXED,
+            project_id=self.caller.project_id,
+            knowledge_base_id=base_id,
+            chunks_reindexed=count,
+        )
+        return count
+
+    async def search(self, body: Query) -> SearchAnswer:
+        """The passages that answer a query best: one statement, and another look only where nothing was found."""
+        began = time.perf_counter()
+        with _embedding():
             vector = await self.embedder.embed_query(body.query)
-        except EmbeddingError as error:
-            raise Unavailable("The embedding model cannot be reached; try again") from error
         hits = await self.store.search(
             body.query,
             vector=vector,
             model=self.embedder.model,
-            base_ids=[base.id],
+            base_ids=[body.knowledge_base_id],
             project_id=self.caller.project_id,
             top_k=body.top_k,
         )
+        if not hits:
+            await self.get(body.knowledge_base_id)
         results = [
             Found(
                 chunk_id=hit.chunk_id,
@@ -114,14 +198,10 @@ class KnowledgeBaseService:
         return SearchAnswer(results=results, query=body.query, took_ms=took)
 
     async def _ingest(self, base: KnowledgeBase, document: Document) -> Ingested:
-        try:
+        with _embedding():
             embedded = await embed_document(document, base, self.embedder)
-        except EmbeddingError as error:
-            raise Unavailable(f"The document could not be embedded: {error}") from error
-        try:
+        with _writing():
             created = await self.store.replace_document(base.id, embedded, project_id=self.caller.project_id)
-        except BaseNotFound as error:
-            raise NotFound(str(error)) from error
         self.log.append(
             Fact.DOCUMENT_UPLOADED,
             project_id=self.caller.project_id,
@@ -130,6 +210,28 @@ class KnowledgeBaseService:
             chunks_created=created,
         )
         return Ingested(chunks_created=created, source_file=document.source)
+
+    async def _refuse_chunk(self, chunk_id: int) -> NoReturn:
+        await refuse_missing(self.db, "knowledge_chunk", chunk_id, "chunk")
+
+
+@contextmanager
+def _embedding() -> Iterator[None]:
+    try:
+        yield
+    except OtherModel as error:
+        raise Conflict(str(error)) from error
+    except EmbeddingError as error:
+        log.warning("embedding failed", reason=str(error))
+        raise Unavailable("The embedding model cannot be reached; try again") from error
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BaseNotFound as error:  # deleted while its text was embedded
+        raise NotFound(str(error)) from error
 
 
 def _refused(field: str, error: DocumentError) -> InvalidRequest:

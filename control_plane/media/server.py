@@ -11,6 +11,12 @@ from livekit import api
 from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformError, Unavailable
 
 T = TypeVar("T")
+SOURCES = {
+    "camera": api.TrackSource.CAMERA,
+    "microphone": api.TrackSource.MICROPHONE,
+    "screen_share": api.TrackSource.SCREEN_SHARE,
+    "screen_share_audio": api.TrackSource.SCREEN_SHARE_AUDIO,
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,28 @@ class LiveRoom:
 
 
 @dataclass(frozen=True)
+class Permission:
+    """What somebody may do in a room. `can_publish_sources`: empty means any."""
+
+    can_publish: bool = True
+    can_subscribe: bool = True
+    can_publish_data: bool = True
+    can_publish_sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ParticipantChange:
+    """What is to change of somebody in a room; None stays as it is. LiveKit cannot empty a name or metadata."""
+
+    name: str | None = None
+    metadata: str | None = None
+    can_publish: bool | None = None
+    can_subscribe: bool | None = None
+    can_publish_data: bool | None = None
+    can_publish_sources: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class LiveParticipant:
     """Somebody who is in a room now. `kind`: standard, agent, sip, egress, ingress."""
 
@@ -36,6 +64,8 @@ class LiveParticipant:
     joined_at: int
     hidden: bool
     tracks: list[dict[str, Any]]
+    metadata: str = ""
+    permission: Permission = Permission()
 
 
 class MediaServer(Protocol):
@@ -53,6 +83,18 @@ class MediaServer(Protocol):
 
     async def remove_participant(self, room: str, identity: str) -> None:
         """Raises `NotFound` where nobody has that identity."""
+
+    async def find_participant(self, room: str, identity: str) -> LiveParticipant:
+        """Raises `NotFound` where nobody has that identity."""
+
+    async def update_participant(self, room: str, identity: str, change: ParticipantChange) -> LiveParticipant:
+        """Change what `change` names and nothing else. Raises `NotFound` where nobody has that identity."""
+
+    async def mute_track(self, room: str, identity: str, track_sid: str, *, muted: bool) -> None:
+        """Mute or unmute a track. LiveKit takes an unknown track for done; `Conflict` where it may not unmute."""
+
+    async def send_data(self, room: str, data: bytes, *, topic: str | None, identities: list[str]) -> None:
+        """Send a reliable packet to these, or to everybody where there are none. Unknown ones get nothing."""
 
     async def dispatch(self, room: str, *, agent_name: str, metadata: str) -> None:
         """Ask for an agent in a room that exists."""
@@ -79,17 +121,39 @@ def participant_of(info: api.ParticipantInfo) -> LiveParticipant:
         joined_at=info.joined_at,
         hidden=info.permission.hidden,
         tracks=tracks,
+        metadata=info.metadata,
+        permission=Permission(
+            info.permission.can_publish,
+            info.permission.can_subscribe,
+            info.permission.can_publish_data,
+            tuple(api.TrackSource.Name(source).lower() for source in info.permission.can_publish_sources),
+        ),
     )
 
 
+def merge_permission(now: api.ParticipantPermission, change: ParticipantChange) -> api.ParticipantPermission:
+    """The whole permission that LiveKit is to have; what a caller cannot name is kept."""
+    merged = api.ParticipantPermission()
+    merged.CopyFrom(now)
+    for name in ("can_publish", "can_subscribe", "can_publish_data"):
+        wanted = getattr(change, name)
+        if wanted is not None:
+            setattr(merged, name, wanted)
+    if change.can_publish_sources is not None:
+        del merged.can_publish_sources[:]
+        merged.can_publish_sources.extend(SOURCES[name] for name in change.can_publish_sources)
+    return merged
+
+
 def _error_of(error: api.TwirpError) -> PlatformError:
+    message = error.message.removeprefix("twirp error unknown: ")
     match error.code:
         case "not_found":
             return NotFound("LiveKit knows no such room or participant")
         case "already_exists" | "failed_precondition" | "aborted":
-            return Conflict(f"LiveKit refused: {error.message}")
+            return Conflict(f"LiveKit refused: {message}")
         case "invalid_argument" | "malformed" | "out_of_range":
-            return InvalidRequest(f"LiveKit refused: {error.message}")
+            return InvalidRequest(f"LiveKit refused: {message}")
         case _:  # our own key is wrong, or LiveKit is in trouble: neither is the caller's fault
             return Unavailable(f"LiveKit answered {error.code}")
 
@@ -141,6 +205,35 @@ class LiveKitMedia:
     async def remove_participant(self, room: str, identity: str) -> None:
         request = api.RoomParticipantIdentity(room=room, identity=identity)
         await self._ask(self._api.room.remove_participant(request))
+
+    async def find_participant(self, room: str, identity: str) -> LiveParticipant:
+        return participant_of(await self._get(room, identity))
+
+    async def update_participant(self, room: str, identity: str, change: ParticipantChange) -> LiveParticipant:
+        now = (await self._get(room, identity)).permission
+        permission = merge_permission(now, change)
+        request = api.UpdateParticipantRequest(
+            room=room,
+            identity=identity,
+            name=change.name or "",
+            metadata=change.metadata or "",
+            permission=None if permission == now else permission,  # LiveKit replaces the whole
+        )
+        return participant_of(await self._ask(self._api.room.update_participant(request)))
+
+    async def mute_track(self, room: str, identity: str, track_sid: str, *, muted: bool) -> None:
+        request = api.MuteRoomTrackRequest(room=room, identity=identity, track_sid=track_sid, muted=muted)
+        await self._ask(self._api.room.mute_published_track(request))
+
+    async def send_data(self, room: str, data: bytes, *, topic: str | None, identities: list[str]) -> None:
+        request = api.SendDataRequest(
+            room=room, data=data, kind=api.DataPacket.Kind.RELIABLE, topic=topic, destination_identities=identities
+        )
+        await self._ask(self._api.room.send_data(request))
+
+    async def _get(self, room: str, identity: str) -> api.ParticipantInfo:
+        request = api.RoomParticipantIdentity(room=room, identity=identity)
+        return await self._ask(self._api.room.get_participant(request))
 
     async def dispatch(self, room: str, *, agent_name: str, metadata: str) -> None:
         request = api.CreateAgentDispatchRequest(agent_name=agent_name, room=room, metadata=metadata)

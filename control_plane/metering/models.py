@@ -35,6 +35,7 @@ class UsageEntry(SQLModel, table=True):
     characters: int = Field(0, sa_type=BigInteger)
     requests: int = 0
     cost_usd: Decimal = Field(Decimal(0), sa_type=COST)
+    unpriced: bool = Field(False, description="Nobody had put a price on this work.")
     at: datetime = moment()
 
 
@@ -55,3 +56,16 @@ class UsageDay(SQLModel, table=True):
     characters: int = Field(0, sa_type=BigInteger)
     requests: int = 0
     cost_usd: Decimal = Field(Decimal(0), sa_type=COST)
+    unpriced: bool = Field(False, description="Some of it had no price.")
+
+
+class BudgetNotice(SQLModel, table=True):
+    """That a budget's warning, or its end, was told: once in a month and for each amount."""
+
+    __tablename__ = "budget_notice"
+
+    project_id: int = Field(foreign_key="project.id", primary_key=True)
+    persona_id: int = Field(primary_key=True, sa_type=BigInteger, description="0 for the project's own budget.")
+    month: date = Field(primary_key=True, description="Its first day.")
+    fact: str = Field(primary_key=True)
+    threshold_usd: Decimal = Field(primary_key=True, sa_type=COST)

@@ -9,12 +9,15 @@ from control_plane.clock import iso_ms
 from control_plane.events.facts import MONITOR
 from control_plane.events.models import Event
 
+WRONG_KEY, FALLEN_BEHIND = 4001, 4008
+"""Close codes."""
+PING = '{"type":"ping"}'
 BACKLOG = 1000
 """Messages that may wait for one watcher before it is let go (4008); it may come back and resume."""
 
 
 class Watcher:
-    """One monitor socket: its channels and what waits to be sent.
+    """One monitor socket: its channels, what waits to be sent, and why it is let go.
 
     While a channel is being resumed from the log, live messages are held back, so that the order of ids stays; what the
     log has shown on a channel (`replayed`) is not shown on it again when the tail comes by.
@@ -22,19 +25,53 @@ class Watcher:
 
     def __init__(self, project_id: int, slug: str, key_id: str) -> None:
         self.project_id, self.slug, self.key_id = project_id, slug, key_id
-        self.revoked = asyncio.Event()
         self.channels: set[str] = set()
-        self.outbox: asyncio.Queue[str] = asyncio.Queue(BACKLOG)
-        self.fallen_behind = asyncio.Event()
+        self.closing: tuple[int, str] | None = None
+        self.sender: asyncio.Task[None] | None = None
+        self._outbox: list[str] = []
+        self._over = False
+        self._wanted: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
         self._replayed: dict[str, int] = {}
         self._held: list[tuple[int | None, tuple[str, ...], str]] | None = None
 
     def offer(self, text: str) -> None:
-        """Queue a message; never waits."""
-        try:
-            self.outbox.put_nowait(text)
-        except asyncio.QueueFull:
-            self.fallen_behind.set()
+        """Queue a message; never waits. A watcher with too long a queue is let go."""
+        if len(self._outbox) >= BACKLOG:
+            self.let_go(FALLEN_BEHIND, "Reading too slowly; subscribe again with `after`")
+            return
+        self._outbox.append(text)
+        _resolve(self._wanted)
+
+    async def pending(self) -> list[str]:
+        """All that waits, as soon as there is something."""
+        if not self._outbox:
+            self._wanted = asyncio.get_running_loop().create_future()
+            await self._wanted
+            self._wanted = None
+        texts, self._outbox = self._outbox, []
+        _resolve(self._drained)
+        return texts
+
+    async def room(self) -> None:
+        """Wait until at least half of the queue is free. Raises `ConnectionError` once nothing is sent any more."""
+        while len(self._outbox) >= BACKLOG // 2 or self._over:
+            if self._over:
+                raise ConnectionError("the socket is over")
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+
+    def end(self) -> None:
+        """Nothing is sent any more."""
+        self._over = True
+        _resolve(self._drained)
+
+    def let_go(self, code: int, reason: str) -> None:
+        """Close the socket with a code, also when it does not read."""
+        if self.closing is None:
+            self.closing = (code, reason)
+            if self.sender is not None:
+                self.sender.cancel()
 
     def show(self, seq: int | None, channels: tuple[str, ...], text: str) -> None:
         """Queue a message of these channels if the watcher wants one of them and has not seen it."""
@@ -46,7 +83,7 @@ class Watcher:
         elif len(self._held) < BACKLOG:
             self._held.append((seq, channels, text))
         else:
-            self.fallen_behind.set()
+            self.let_go(FALLEN_BEHIND, "Too much happened while resuming; subscribe again with `after`")
 
     def hold(self, channel: str) -> None:
         """A channel is being resumed: keep live messages back."""
@@ -59,6 +96,11 @@ class Watcher:
         held, self._held = self._held or [], None
         for message in held:
             self.show(*message)
+
+
+def _resolve(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)
 
 
 def short_name(full_name: str) -> str:
@@ -118,7 +160,13 @@ class MonitorHub:
         for group in self._watchers.values():
             for watcher in group:
                 if watcher.key_id in asked - alive:
-                    watcher.revoked.set()
+                    watcher.let_go(WRONG_KEY, "The API key was revoked")
+
+    def ping(self) -> None:
+        """Show every socket that the line is open."""
+        for group in self._watchers.values():
+            for watcher in group:
+                watcher.offer(PING)
 
     def tell(self, events: Iterable[Event]) -> None:
         """Pass stamped events on."""

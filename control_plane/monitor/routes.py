@@ -13,12 +13,12 @@ from control_plane.auth.callers import Caller, alive_keys, key_hash
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import Forbidden, InvalidRequest, Unauthorized, Unavailable
-from control_plane.events.tail import BATCH, read_after
-from control_plane.monitor.hub import MonitorHub, Watcher, project
+from control_plane.events.tail import BATCH, last_seq, read_after
+from control_plane.monitor.hub import WRONG_KEY, MonitorHub, Watcher, project
 from control_plane.monitor.tickets import redeem
 from control_plane.wire import MAX_ID
 
-WRONG_KEY, FALLEN_BEHIND, TRY_AGAIN = 4001, 4008, 1013
+TRY_AGAIN = 1013
 PING_EVERY = 20.0
 KEY_CHECK_EVERY = 0.8
 """A revoked key closes its sockets within a second."""
@@ -46,35 +46,25 @@ async def monitor(socket: WebSocket) -> None:
     hub: MonitorHub = socket.app.state.monitor
     watcher = Watcher(caller.project_id, caller.slug, caller.key_id)
     hub.add(watcher)
-    tasks = [
-        asyncio.create_task(_send(socket, watcher)),
-        asyncio.create_task(_listen(socket, watcher)),
-        asyncio.create_task(watcher.revoked.wait()),
-        asyncio.create_task(watcher.fallen_behind.wait()),
-    ]
+    watcher.sender = asyncio.create_task(_send(socket, watcher))
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        with suppress(RuntimeError, WebSocketDisconnect):  # it may be gone by now
-            if tasks[2] in done:
-                await socket.close(WRONG_KEY, "The API key was revoked")
-            elif tasks[3] in done:
-                await socket.close(FALLEN_BEHIND, "Reading too slowly; subscribe again with `after`")
+        with suppress(ConnectionError):  # while it resumed, the other side went away
+            await _listen(socket, watcher)
     finally:
         hub.remove(watcher)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        watcher.sender.cancel()
+        await asyncio.gather(watcher.sender, return_exceptions=True)
 
 
 async def _admit(socket: WebSocket) -> Caller:
-    """The caller by its key or its one-use ticket; looked up, never remembered: a socket lives long."""
+    """The caller by its key or its one-use ticket. A key that was just revoked is found out by `watch_keys`."""
     state = socket.app.state
     ticket = socket.query_params.get("ticket")
     if ticket is not None:
         async with state.database.platform() as db:
             return await redeem(db, ticket, now=state.clock.now())
     hashed = key_hash(socket.query_params.get("api_key") or socket.headers.get("x-api-key"))
-    caller: Caller = await state.keys.look_up(hashed)
+    caller: Caller = state.keys.remembered(hashed) or await state.keys.look_up(hashed)
     return caller
 
 
@@ -92,14 +82,26 @@ async def watch_keys(database: Database, hub: MonitorHub, clock: Clock) -> None:
             continue
 
 
-async def _send(socket: WebSocket, watcher: Watcher) -> None:
+async def keep_open(hub: MonitorHub) -> None:
+    """Ping all sockets from time to time, until cancelled."""
     while True:
+        await asyncio.sleep(PING_EVERY)
+        hub.ping()
+
+
+async def _send(socket: WebSocket, watcher: Watcher) -> None:
+    """Send what waits; a watcher that was let go is closed, and its listener then hears of the end."""
+    with suppress(RuntimeError, WebSocketDisconnect):  # it may be gone by now
         try:
-            async with asyncio.timeout(PING_EVERY):
-                text = await watcher.outbox.get()
-        except TimeoutError:
-            text = '{"type":"ping"}'
-        await socket.send_text(text)
+            while True:
+                for text in await watcher.pending():
+                    await socket.send({"type": "websocket.send", "text": text})
+        except asyncio.CancelledError:
+            if watcher.closing is None:
+                raise
+            await socket.close(*watcher.closing)
+        finally:
+            watcher.end()
 
 
 async def _listen(socket: WebSocket, watcher: Watcher) -> None:
@@ -151,11 +153,12 @@ async def _obey(socket: WebSocket, watcher: Watcher, message: dict[str, Any]) ->
     after = message.get("after")
     if after is not None and (not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= MAX_ID):
         raise InvalidRequest.field("after", "must be the id of an event")
-    watcher.offer(json.dumps({"type": "subscribed", "channel": message["channel"]}))
     if after is None:
-        watcher.channels.add(channel)
-    else:
-        await _resume(socket, watcher, channel, after)
+        async with socket.app.state.database.platform() as db:
+            after = await last_seq(db)
+    # With the id from which on it is shown, a client may resume before it has seen an event.
+    watcher.offer(json.dumps({"type": "subscribed", "channel": message["channel"], "id": after}))
+    await _resume(socket, watcher, channel, after)
 
 
 async def _resume(socket: WebSocket, watcher: Watcher, channel: str, after: int) -> None:
@@ -169,7 +172,8 @@ async def _resume(socket: WebSocket, watcher: Watcher, channel: str, after: int)
             for event in batch:
                 shown = project(event)
                 if shown and channel in shown[0]:
-                    await watcher.outbox.put(shown[1])
+                    await watcher.room()
+                    watcher.offer(shown[1])
                 cursor = event.seq or cursor
             if len(batch) < BATCH:
                 return

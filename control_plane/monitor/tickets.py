@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlmodel import col, delete
 
@@ -11,14 +10,14 @@ from control_plane.auth.callers import Caller, CallerDep, find_key
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.db.database import Db
 from control_plane.errors import Unauthorized
-from control_plane.gate.operation import READS, Operation
+from control_plane.gate.operation import READS, primary
 from control_plane.ids import fingerprint, random_secret
 from control_plane.monitor.models import MonitorTicket
 from control_plane.wire import Instant
 
 LIFETIME: Final = timedelta(seconds=60)
 
-router = APIRouter(prefix="/monitor", tags=["Monitoring"], route_class=Operation)
+router = primary("/monitor", tags=["Monitoring"])
 
 
 class TicketMade(BaseModel):

@@ -1,11 +1,13 @@
 """Agents on the wire."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from agents.contract import TurnTaking
-from control_plane.wire import MAX_ID, Clean, Instant, Storable
+from control_plane.metering.budget import Budget
+from control_plane.personas.tools import Tools
+from control_plane.wire import MAX_ID, Clean, Instant, Sent
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Text = Annotated[str, StringConstraints(max_length=50_000), Clean]
@@ -14,8 +16,53 @@ Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9
 BaseId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Seconds = Annotated[int, Field(ge=10, le=24 * 3600)]
 
+MERGED: Final = ("fallbacks", "turn_taking", "voicemail")
+"""Objects of which a PATCH changes the parts it names."""
 
-class AgentSettings(BaseModel):
+
+class Fallback(Sent):
+    """A model that is tried when those before it fail."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: Model
+    model: Model | None = None
+
+
+class VoiceFallback(Fallback):
+    """A voice that is tried when those before it fail."""
+
+    voice_id: Model | None = None
+
+
+class Fallbacks(Sent):
+    """Further models of each kind, in the order in which they are tried."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    llm: Annotated[list[Fallback], Field(max_length=5)] = Field(default_factory=list)
+    stt: Annotated[list[Fallback], Field(max_length=5)] = Field(default_factory=list)
+    tts: Annotated[list[VoiceFallback], Field(max_length=5)] = Field(default_factory=list)
+
+
+class TurnTakingSettings(TurnTaking):
+    """When a pause ends a turn, and when speech interrupts; durations in seconds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Voicemail(Sent):
+    """What happens when an answering machine takes an outbound call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    detect: bool = Field(False, description="Whether to listen for one.")
+    message: Annotated[str, StringConstraints(max_length=2000), Clean] = Field(
+        "", description="Left on the machine; empty: hang up without a word."
+    )
+
+
+class AgentSettings(Sent):
     """What can be set on an agent; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
@@ -34,15 +81,17 @@ class AgentSettings(BaseModel):
     tts_provider: Model = "openai"
     tts_model: Model | None = None
     voice_id: Model | None = None
-    fallbacks: Annotated[dict[str, list[dict[str, Any]]], Storable] = Field(default_factory=dict)
+    fallbacks: Fallbacks = Field(default_factory=Fallbacks)
     knowledge_base_ids: Annotated[list[BaseId], Field(max_length=20)] = Field(default_factory=list)
-    turn_taking: TurnTaking = Field(default_factory=TurnTaking)
-    voicemail: Annotated[dict[str, Any], Storable] = Field(default_factory=dict)
+    tools: Tools = Field(default_factory=list)
+    turn_taking: TurnTakingSettings = Field(default_factory=TurnTakingSettings)
+    voicemail: Voicemail = Field(default_factory=Voicemail)
     max_call_duration: Seconds = 3600
     silence_timeout: Seconds = 120
     record: bool = False
     store_transcripts: bool = True
     is_active: bool = True
+    budget: Budget | None = Field(None, description="What the agent may cost in a month; null: no limit.")
 
 
 class AgentCreate(AgentSettings):
@@ -54,7 +103,16 @@ class AgentCreate(AgentSettings):
 class AgentUpdate(AgentSettings):
     """`PATCH /agents/{id}`: a field that is not sent stays as it is."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     name: Name = ""
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were sent; of `MERGED` objects, their parts that were sent."""
+        sent = self.model_dump(include=self.model_fields_set)
+        for name in self.model_fields_set.intersection(MERGED):
+            sent[name] = {part: sent[name][part] for part in getattr(self, name).model_fields_set}
+        return sent
 
 
 class AgentRead(BaseModel):
@@ -86,6 +144,9 @@ class AgentRead(BaseModel):
     record: bool
     store_transcripts: bool
     is_active: bool
+    budget: Budget | None
+    published_version: int | None = Field(description="What calls use; null: the settings shown here.")
+    has_unpublished_changes: bool = Field(description="Whether calls use other settings than those shown here.")
     created_at: Instant
 
 
@@ -101,7 +162,49 @@ class AgentAnswer(BaseModel):
     agent: AgentRead
 
 
-class ToolList(BaseModel):
-    """The tools an agent has."""
+class Publish(Sent):
+    """`POST /agents/{id}/publish`."""
 
-    tools: list[dict[str, Any]]
+    model_config = ConfigDict(extra="forbid")
+
+    note: Annotated[str, StringConstraints(max_length=500, strip_whitespace=True), Clean] = Field(
+        "", description="What is different about this version."
+    )
+
+
+class Rollback(Sent):
+    """`POST /agents/{id}/rollback`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+        None, description="Default: the version before the one that is published."
+    )
+
+
+class Published(BaseModel):
+    """Which version calls use from now on."""
+
+    success: bool = True
+    version: int
+    agent: AgentRead
+
+
+class VersionRead(BaseModel):
+    """An agent's settings as they were published."""
+
+    version: int
+    note: str
+    created_at: Instant
+    is_published: bool = Field(description="Whether calls use this one.")
+    settings: dict[str, Any]
+
+
+class VersionList(BaseModel):
+    """`GET /agents/{id}/versions`, newest first."""
+
+    versions: list[VersionRead]
+    published_version: int | None
+    total: int
+    page: int
+    total_pages: int

@@ -10,11 +10,20 @@ from control_plane.auth.callers import Caller, CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
 from control_plane.db.database import Db
 from control_plane.errors import QuotaExceeded
-from control_plane.plans.catalogue import UNLIMITED, limit_of
+from control_plane.plans.catalogue import UNLIMITED, limit_of, plans
 
 UPGRADE_PATH = "/console/plan"
 
 _COUNT = text("select lock_and_count(:account, :resource, :now)")
+_COUNT_ALL = text("""
+    select resource, count_used(:account, resource, :now) as used
+    from unnest(cast(:resources as text[])) as resource
+""")
+
+
+def upgrade_url(public_url: str) -> str:
+    """Where a customer gets more."""
+    return public_url + UPGRADE_PATH
 
 
 class Quota:
@@ -22,7 +31,7 @@ class Quota:
 
     def __init__(self, db: Db, caller: Caller, now: datetime, public_url: str) -> None:
         self.db, self.caller, self.now = db, caller, now
-        self.upgrade_url = public_url + UPGRADE_PATH
+        self.upgrade_url = upgrade_url(public_url)
 
     async def take(self, resource: str) -> None:
         """Make sure that one more fits; holds the account's lock until the commit. Raises `QuotaExceeded`."""
@@ -38,8 +47,22 @@ class Quota:
         """The error that says what is used up and where to get more."""
         return QuotaExceeded(resource, limit=limit, used=used, upgrade_url=self.upgrade_url)
 
+    async def left(self) -> dict[str, dict[str, int]]:
+        """Limit, use and remainder of each resource, in one statement; `UNLIMITED` where there is no limit."""
+        limits = plans()[self.caller.plan].limits
+        values = {"account": self.caller.account_id, "resources": list(limits), "now": self.now}
+        used = {row.resource: row.used for row in await self.db.execute(_COUNT_ALL, values)}
+        return {
+            resource: {
+                "limit": limit,
+                "used": used[resource],
+                "remaining": UNLIMITED if limit == UNLIMITED else max(0, limit - used[resource]),
+            }
+            for resource, limit in limits.items()
+        }
 
-def find_quota(db: DbDep, caller: CallerDep, clock: ClockDep, settings: SettingsDep) -> Quota:
+
+async def find_quota(db: DbDep, caller: CallerDep, clock: ClockDep, settings: SettingsDep) -> Quota:
     """The quota of this request's caller."""
     return Quota(db, caller, clock.now(), settings.public_url)
 

@@ -37,6 +37,9 @@ class Room(SQLModel, table=True):
     empty_timeout: int = 300
     max_participants: int = 0
     metadata_: str = Field(default="", sa_column_kwargs={"name": "metadata"})
+    request_key: str | None = Field(
+        default=None, description="`Idempotency-Key` of the request that makes this room, until LiveKit has it."
+    )
     created_at: datetime = created_now()
     started_at: datetime | None = moment(nullable=True)
     closed_at: datetime | None = moment(nullable=True)

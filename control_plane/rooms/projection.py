@@ -12,7 +12,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.names import RoomName
-from control_plane.rooms.models import Room, RoomOrigin
+from control_plane.rooms.models import Participant, Room, RoomOrigin
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.service import finish_room
 
@@ -122,6 +122,14 @@ class RoomProjection:
             source=track["source"],
         )
 
+    async def refresh(self, stay: Participant, person: LiveParticipant) -> None:
+        """Somebody has another name, or muted a track: LiveKit tells neither by a hook."""
+        if (stay.name, stay.tracks) == (person.name, _with_states(stay.tracks, person.tracks)):
+            return
+        fresh = await RoomRepository(self.db, stay.project_id).find_stay(stay.room_id, stay.sid)
+        if fresh is not None:
+            fresh.name, fresh.tracks = person.name, _with_states(fresh.tracks, person.tracks)
+
     async def _open_room(self, full_name: str) -> Room | None:
         query = select(Room).where(Room.full_name == full_name, Room.status == "open").with_for_update()
         return (await self.db.exec(query)).one_or_none()
@@ -129,3 +137,9 @@ class RoomProjection:
     async def _was_closed(self, project_id: int, sid: str) -> bool:
         query = select(Room.id).where(Room.project_id == project_id, Room.sid == sid, Room.status == "closed")
         return (await self.db.exec(query)).first() is not None
+
+
+def _with_states(known: list[dict[str, Any]], live: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tracks that are known, muted or not as they are now."""
+    muted = {track["sid"]: track["muted"] for track in live}
+    return [track | {"muted": muted.get(track["sid"], track["muted"])} for track in known]

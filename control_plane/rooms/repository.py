@@ -22,11 +22,13 @@ class RoomRepository:
         self.db, self.project_id = db, project_id
 
     async def find_open(self, full_name: str, *, lock: bool = False) -> Room | None:
-        """The open room of that name."""
+        """The open room of that name; a locked one is read anew."""
         query = select(Room).where(
             Room.project_id == self.project_id, Room.full_name == full_name, Room.status == "open"
         )
-        return (await self.db.exec(query.with_for_update() if lock else query)).one_or_none()
+        if lock:
+            query = query.with_for_update().execution_options(populate_existing=True)
+        return (await self.db.exec(query)).one_or_none()
 
     async def find_newest(self, full_name: str) -> Room | None:
         """The room of that name, open or the last one closed."""
@@ -75,19 +77,23 @@ class RoomRepository:
         )
         return [(room, count) for room, count in (await self.db.exec(query)).all()]
 
-    async def present(self, room_id: int) -> list[Participant]:
-        """Who is in a room, in the order they came."""
-        query = (
-            select(Participant)
-            .where(
-                Participant.project_id == self.project_id,
-                Participant.room_id == room_id,
-                col(Participant.left_at).is_(None),
-                col(Participant.kind).in_(VISIBLE_KINDS),
-            )
+    async def find_with_present(self, full_name: str) -> tuple[Room, list[Participant]] | None:
+        """The room of that name, open or the last one closed, and who is in it in the order they came."""
+        newest = select(func.max(Room.id)).where(Room.project_id == self.project_id, Room.full_name == full_name)
+        is_there = (
+            (col(Participant.room_id) == Room.id)
+            & (col(Participant.project_id) == self.project_id)
+            & col(Participant.left_at).is_(None)
+            & col(Participant.kind).in_(VISIBLE_KINDS)
+        )
+        query: Any = (
+            select(Room, Participant)
+            .outerjoin(Participant, is_there)
+            .where(Room.project_id == self.project_id, Room.id == newest.scalar_subquery())
             .order_by(col(Participant.joined_at), col(Participant.id))
         )
-        return list((await self.db.exec(query)).all())
+        rows = (await self.db.execute(query)).all()
+        return (rows[0][0], [row[1] for row in rows if row[1] is not None]) if rows else None
 
     async def join(
         self, room_id: int, *, sid: str, identity: str, name: str, kind: str, joined_at: datetime, tracks: list[Any]
@@ -140,10 +146,11 @@ class RoomRepository:
         return list((await self.db.scalars(statement)).all())
 
     async def find_stay(self, room_id: int, sid: str) -> Participant | None:
-        """One stay, locked for a change of its tracks."""
+        """One stay, read anew and locked for a change."""
         query = (
             select(Participant)
             .where(Participant.project_id == self.project_id, Participant.room_id == room_id, Participant.sid == sid)
             .with_for_update()
+            .execution_options(populate_existing=True)
         )
         return (await self.db.exec(query)).one_or_none()

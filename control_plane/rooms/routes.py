@@ -2,13 +2,22 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import Depends, Header, Path, Request
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.events.log import EventLog
-from control_plane.gate.operation import Operation
+from control_plane.gate.operation import primary
 from control_plane.plans.quota import QuotaDep
+from control_plane.rooms.control import CallControl
+from control_plane.rooms.control_schemas import (
+    DataSend,
+    ParticipantUpdate,
+    ParticipantUpdated,
+    TrackMute,
+    TrackMuted,
+    show_live,
+)
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.schemas import (
     ParticipantList,
@@ -23,25 +32,34 @@ from control_plane.rooms.schemas import (
     unix,
 )
 from control_plane.rooms.service import RoomService
-from control_plane.wire import Done
+from control_plane.wire import Clean, Done, RoomPath
 
-router = APIRouter(prefix="/rooms", tags=["Rooms"], route_class=Operation)
+router = primary("/rooms", tags=["Rooms"])
 
 
-def find_rooms(request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep) -> RoomService:
+async def find_rooms(request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep) -> RoomService:
     """The rooms of this request's caller."""
     repository = RoomRepository(db, caller.project_id)
     return RoomService(db, caller, repository, request.app.state.media, quota, EventLog(db, clock), clock)
 
 
 Rooms = Annotated[RoomService, Depends(find_rooms)]
-Name = Annotated[str, Path(description="Short or full name of the room.", max_length=160)]
+
+
+async def find_control(request: Request, db: DbDep, caller: CallerDep, rooms: Rooms) -> CallControl:
+    """Call control for this request's caller."""
+    return CallControl(db, rooms, RoomRepository(db, caller.project_id), request.app.state.media)
+
+
+Control = Annotated[CallControl, Depends(find_control)]
+Identity = Annotated[str, Path(description="The participant's identity.", max_length=256), Clean]
+RequestKey = Annotated[str | None, Header(alias="Idempotency-Key", include_in_schema=False)]
 
 
 @router.post("", status_code=201, response_model=RoomCreated)
-async def create_room(body: RoomCreate, rooms: Rooms) -> Any:
+async def create_room(body: RoomCreate, rooms: Rooms, request_key: RequestKey = None) -> Any:
     """Create a room."""
-    room = await rooms.create(body)
+    room = await rooms.create(body, request_key=request_key)
     made = RoomMade(
         name=room.name,
         fullName=room.full_name,
@@ -64,28 +82,47 @@ async def list_rooms(rooms: Rooms) -> Any:
 
 
 @router.get("/{room_name}", response_model=RoomAnswer)
-async def read_room(room_name: Name, rooms: Rooms) -> Any:
+async def read_room(room_name: RoomPath, rooms: Rooms) -> Any:
     """Room detail; a closed room is answered from our rows."""
-    room = await rooms.get(room_name)
-    return RoomAnswer(room=show_room(room, await rooms.present(room)))
+    return RoomAnswer(room=show_room(*await rooms.get_with_present(room_name)))
 
 
 @router.get("/{room_name}/participants", response_model=ParticipantList)
-async def list_participants(room_name: Name, rooms: Rooms) -> Any:
+async def list_participants(room_name: RoomPath, rooms: Rooms) -> Any:
     """List participants in a room, with their tracks."""
-    present = await rooms.present(await rooms.get(room_name))
+    _, present = await rooms.get_with_present(room_name)
     return ParticipantList(participants=[show_with_tracks(participant) for participant in present])
 
 
 @router.delete("/{room_name}", response_model=Done)
-async def close_room(room_name: Name, rooms: Rooms) -> Any:
+async def close_room(room_name: RoomPath, rooms: Rooms) -> Any:
     """Close a room; everybody is disconnected."""
     await rooms.close(room_name)
     return Done(message="Room closed")
 
 
-@router.post("/{room_name}/kick/{identity}", response_model=Done)
-async def kick(room_name: Name, identity: Annotated[str, Path(max_length=256)], rooms: Rooms) -> Any:
+@router.post("/{room_name}/kick/{identity:path}", response_model=Done)
+async def kick(room_name: RoomPath, identity: Identity, control: Control) -> Any:
     """Kick a participant."""
-    await rooms.kick(room_name, identity)
+    await control.kick(room_name, identity)
     return Done(message="Participant removed")
+
+
+@router.post("/{room_name}/send-data", response_model=Done)
+async def send_data(room_name: RoomPath, body: DataSend, control: Control) -> Any:
+    """Send data to everybody in a room, or whisper to some; to an agent it is a supervisor's hint."""
+    await control.send(room_name, body)
+    return Done(message="Data sent")
+
+
+@router.post("/{room_name}/participants/{identity:path}/mute", response_model=TrackMuted)
+async def mute(room_name: RoomPath, identity: Identity, body: TrackMute, control: Control) -> Any:
+    """Mute or unmute a participant."""
+    track_sid = await control.mute(room_name, identity, body)
+    return TrackMuted(identity=identity, track_sid=track_sid, muted=body.muted)
+
+
+@router.post("/{room_name}/participants/{identity:path}", response_model=ParticipantUpdated)
+async def update_participant(room_name: RoomPath, identity: Identity, body: ParticipantUpdate, control: Control) -> Any:
+    """Update a participant's metadata, permission or display name."""
+    return ParticipantUpdated(participant=show_live(await control.update(room_name, identity, body)))

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, StringConstraints
 
 from control_plane.rooms.models import Participant, Room
-from control_plane.wire import Clean
+from control_plane.wire import ROOM_NAME, Clean, Sent
 
 
-class RoomCreate(BaseModel):
+class RoomCreate(Sent):
     """`POST /rooms`."""
 
-    name: str
+    name: Annotated[str, Field(json_schema_extra=ROOM_NAME)]
     empty_timeout: Annotated[int, Field(ge=1, le=24 * 3600)] = 300
     max_participants: Annotated[int, Field(ge=0, le=10_000)] = 0
     metadata: Annotated[str, StringConstraints(max_length=65_536), Clean] = ""

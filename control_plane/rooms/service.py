@@ -10,6 +10,7 @@ from control_plane.errors import Conflict, NotFound
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
+from control_plane.names import RoomName
 from control_plane.plans.quota import Quota
 from control_plane.rooms.models import Participant, Room, RoomOrigin
 from control_plane.rooms.repository import RoomRepository
@@ -32,13 +33,16 @@ class RoomService:
         self.db, self.caller, self.rooms, self.media = db, caller, rooms, media
         self.quota, self.log, self.clock = quota, log, clock
 
-    async def create(self, body: RoomCreate) -> Room:
-        """A new room. The row is written first; if LiveKit refuses, it is closed again and the error raised."""
+    async def create(self, body: RoomCreate, *, request_key: str | None = None) -> Room:
+        """A new room. The row is written first; if LiveKit refuses, it is closed again and the error raised.
+
+        `request_key` names the request: its repeat finds the row that a first try left behind, and finishes it.
+        """
         name = await resolve(self.db, self.caller.slug, body.name, field="name")
-        await self.quota.take("rooms")
-        values = body.model_dump(include={"empty_timeout", "max_participants"}) | {"metadata_": body.metadata}
-        room, made = await self.rooms.open(name, origin=RoomOrigin.API, sid=None, **values)
-        if not made:
+        begun = await self.rooms.find_open(name.full)
+        if begun is None:
+            begun = await self._begin(name, body, request_key)
+        elif request_key is None or begun.request_key != request_key:
             raise Conflict(f"The room {name.short!r} is open already")
         await self.db.commit()
         try:
@@ -49,20 +53,34 @@ class RoomService:
                 metadata=body.metadata,
             )
         except BaseException:
-            room.status, room.closed_at = "closed", self.clock.now()
-            self.db.add(room)
-            await self.db.commit()
+            await self._give_up(name)
             raise
-        fresh = await self.rooms.find_open(name.full, lock=True) or room
-        fresh.sid = fresh.sid or live.sid
-        fresh.created_at = datetime.fromtimestamp(live.created_at, UTC)
+        room = await self.rooms.find_open(name.full, lock=True) or begun
+        room.sid, room.request_key = room.sid or live.sid, None
+        room.created_at = datetime.fromtimestamp(live.created_at, UTC)
         self.log.append(
             Fact.ROOM_CREATED,
             project_id=self.caller.project_id,
             room_name=name.full,
-            created_at=iso(fresh.created_at),
+            created_at=iso(room.created_at),
         )
-        return fresh
+        return room
+
+    async def _begin(self, name: RoomName, body: RoomCreate, request_key: str | None) -> Room:
+        """Write down that a room is wanted, within the plan's number of rooms."""
+        await self.quota.take("rooms")
+        values = body.model_dump(include={"empty_timeout", "max_participants"}) | {"metadata_": body.metadata}
+        room, made = await self.rooms.open(name, origin=RoomOrigin.API, sid=None, request_key=request_key, **values)
+        if not made:
+            raise Conflict(f"The room {name.short!r} is open already")
+        return room
+
+    async def _give_up(self, name: RoomName) -> None:
+        """Close a row that came to nothing; where LiveKit has told of the room meanwhile it stays open."""
+        room = await self.rooms.find_open(name.full, lock=True)
+        if room is not None and room.sid is None:
+            room.status, room.closed_at = "closed", self.clock.now()
+        await self.db.commit()
 
     async def all(self) -> list[tuple[Room, int]]:
         """Open rooms with the number of those present."""
@@ -76,9 +94,20 @@ class RoomService:
             raise NotFound(f"There is no room {name.short!r}")
         return room
 
-    async def present(self, room: Room) -> list[Participant]:
-        """Who is in it now."""
-        return await self.rooms.present(room.id)
+    async def get_open(self, given: str) -> Room:
+        """The open room of that name; `NotFound`, or `Conflict` where it is closed."""
+        room = await self.get(given)
+        if room.status != "open":
+            raise Conflict(f"The room {room.name!r} is closed")
+        return room
+
+    async def get_with_present(self, given: str) -> tuple[Room, list[Participant]]:
+        """The room of that name, open or the last one closed, and who is in it now."""
+        name = await resolve(self.db, self.caller.slug, given, field="roomName")
+        found = await self.rooms.find_with_present(name.full)
+        if found is None:
+            raise NotFound(f"There is no room {name.short!r}")
+        return found
 
     async def close(self, given: str) -> None:
         """Close a room and disconnect everybody; closing a closed room is fine."""
@@ -88,12 +117,6 @@ class RoomService:
         open_room = await self.rooms.find_open(room.full_name, lock=True)
         if open_room is not None:
             await finish_room(self.rooms, self.log, open_room, at=self.clock.now())
-
-    async def kick(self, given: str, identity: str) -> None:
-        """Remove somebody from an open room; `NotFound` where nobody has that identity."""
-        room = await self.get(given)
-        await self.db.commit()
-        await self.media.remove_participant(room.full_name, identity)
 
 
 async def finish_room(rooms: RoomRepository, log: EventLog, room: Room, *, at: datetime) -> None:

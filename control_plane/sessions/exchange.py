@@ -11,6 +11,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.personas.models import Persona
+from control_plane.personas.serving import Serving, find_serving, find_version
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
@@ -37,11 +38,12 @@ class TicketExchange:
         known = await self._find_job(request.job_id)
         if known is not None:
             return await self._describe(known)
-        slot, persona = await self._find_slot(request)
+        slot, serving = await self._find_slot(request)
         known = await self._find_job(request.job_id)  # the slot's lock waited for this request's earlier self
         if known is not None:
             return await self._describe(known)
-        session = await self._open_session(slot, persona)
+        session = await self._open_session(slot, serving.persona)
+        persona = await self._as_begun(session, serving)
         session.epochs += 1
         now = self.clock.now()
         job = SessionJob(
@@ -73,7 +75,7 @@ class TicketExchange:
         query = select(SessionJob).where(SessionJob.livekit_job_id == livekit_job_id)
         return (await self.db.exec(query)).one_or_none()
 
-    async def _find_slot(self, request: Exchange) -> tuple[Slot, Persona]:
+    async def _find_slot(self, request: Exchange) -> tuple[Slot, Serving]:
         ticket = Ticket.parse(request.ticket)
         query = select(Slot).where(Slot.ticket_hash == ticket.hash).with_for_update() if ticket else None
         slot = (await self.db.exec(query)).one_or_none() if query is not None else None
@@ -83,14 +85,20 @@ class TicketExchange:
             raise NotFound("this ticket has expired")
         if slot.room_name != request.room_name:
             raise Conflict("this ticket is for another room")
-        persona = await self._find_persona(slot.project_id, ticket.persona_id)
-        if persona is None or not persona.is_active:
+        serving = await find_serving(self.db, ticket.persona_id, project_id=slot.project_id)
+        if serving is None or not serving.persona.is_active:
             raise NotFound("the agent of this ticket is not in service")
-        return slot, persona
+        return slot, serving
 
-    async def _find_persona(self, project_id: int, persona_id: int) -> Persona | None:
-        query = select(Persona).where(Persona.project_id == project_id, Persona.id == persona_id)
-        return (await self.db.exec(query)).one_or_none()
+    async def _as_begun(self, session: Session, serving: Serving) -> Persona:
+        """The agent as this session has used it from its first job on, whatever was published since."""
+        begun, key = session.persona_versions, str(serving.persona.id)
+        if key not in begun:
+            session.persona_versions = begun | {key: serving.version}
+        elif begun[key] != serving.version:
+            kept = await find_version(self.db, serving.persona.id, begun[key], project_id=session.project_id)
+            return (kept or serving).persona
+        return serving.persona
 
     async def _open_session(self, slot: Slot, persona: Persona) -> Session:
         now = self.clock.now()
@@ -129,11 +137,14 @@ class TicketExchange:
                 select(Slot).where(Slot.session_id == job.session_id, col(Slot.persona_ids).contains([job.persona_id]))
             )
         ).first()
-        persona = await self._find_persona(job.project_id, job.persona_id)
         session = await lock_session(self.db, job.session_id, project_id=job.project_id)
-        if slot is None or session is None or persona is None:
+        if slot is None or session is None:
             raise NotFound("this job has ended")
-        return self._job(job, session, persona, slot)
+        version = session.persona_versions.get(str(job.persona_id))
+        serving = await find_version(self.db, job.persona_id, version, project_id=job.project_id)
+        if serving is None:
+            raise NotFound("this job has ended")
+        return self._job(job, session, serving.persona, slot)
 
     def _job(self, job: SessionJob, session: Session, persona: Persona, slot: Slot) -> PersonaJob:
         knowledge = None

@@ -76,6 +76,8 @@ class Session(SQLModel, table=True):
     message_count: int = 0
     store_transcripts: bool = True
     epochs: int = Field(default=0, description="Jobs this session has had.")
+    persona_versions: dict[str, int | None] = json_object()
+    """By agent, the version that its first job here began with; null: its unpublished settings. Later ones keep it."""
     started_at: datetime = moment()
     announced_at: datetime | None = moment(nullable=True)
     ended_at: datetime | None = moment(nullable=True)
@@ -109,6 +111,8 @@ class SessionJob(SQLModel, table=True):
     started_at: datetime | None = moment(nullable=True)
     ended_at: datetime | None = moment(nullable=True)
     lease_until: datetime = moment()
+    wind_up_at: datetime | None = moment(nullable=True)
+    """When it was decided to bring this job to a polite end."""
 
 
 class TranscriptLine(SQLModel, table=True):

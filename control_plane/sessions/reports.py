@@ -132,7 +132,7 @@ class ReportDesk:
             persona_id=job.persona_id,
             **report.model_dump(exclude={"type"}),
         )
-        await record(db, entry)
+        await record(db, entry, clock=self.clock)
 
     async def _ended(self, db: Db, session: Session, submission: Submission, report: CallEnded) -> None:
         job = await self._job(db, session, submission)

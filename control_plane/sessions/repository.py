@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import Row, func, true
 from sqlmodel import col, select
 
 from control_plane.db.database import Db
+from control_plane.metering.repository import usage_of_session
 from control_plane.sessions.models import Session, SessionStatus, TranscriptLine, Turn
 from control_plane.wire import Page
 
@@ -33,6 +34,13 @@ class SessionRepository:
         """One session."""
         query = select(Session).where(Session.project_id == self.project_id, Session.id == session_id)
         return (await self.db.exec(query)).one_or_none()
+
+    async def find_with_usage(self, session_id: int) -> list[Row[Any]]:
+        """One session beside each service and model it used, the dearest first; nothing where it is not."""
+        used = usage_of_session(self.project_id, session_id)
+        query: Any = select(Session, *used.c).outerjoin(used, true())
+        query = query.where(Session.project_id == self.project_id, Session.id == session_id)
+        return list((await self.db.execute(query.order_by(used.c.cost_usd.desc()))).all())
 
     async def lock_active(self, room_name: str) -> Session | None:
         """The active session of a room, locked until the commit."""

@@ -1,17 +1,17 @@
 """`/sessions`."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import PlainTextResponse
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
-from control_plane.gate.operation import Operation
+from control_plane.gate.bodies import described, optional
+from control_plane.gate.operation import primary
+from control_plane.metering.schemas import show_costs
 from control_plane.sessions.repository import SessionFilter, SessionRepository
 from control_plane.sessions.schemas import (
-    Costs,
     LineCreate,
     LineCreated,
     SessionCreate,
@@ -29,18 +29,17 @@ from control_plane.sessions.schemas import (
     show_turn,
 )
 from control_plane.sessions.service import SessionService
-from control_plane.wire import MAX_ID, Page, RowId
+from control_plane.wire import MAX_ID, Page, RoomPath, RowId, Since, Until
 
-router = APIRouter(prefix="/sessions", tags=["Sessions"], route_class=Operation)
+router = primary("/sessions", tags=["Sessions"])
 
 
-def find_sessions(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> SessionService:
+async def find_sessions(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> SessionService:
     """The sessions of this request's caller."""
     return SessionService(db, caller, clock, SessionRepository(db, caller.project_id), request.app.state.live)
 
 
 Sessions = Annotated[SessionService, Depends(find_sessions)]
-RoomPath = Annotated[str, Path(description="Short or full name of the room.", max_length=160)]
 
 
 @router.post("", status_code=201, response_model=SessionCreated)
@@ -56,8 +55,8 @@ async def list_sessions(
     status: Literal["active", "completed"] | None = None,
     agent_config_id: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
     session_type: SessionType | None = None,
-    since: Annotated[datetime | None, Query(alias="from")] = None,
-    until: Annotated[datetime | None, Query(alias="to")] = None,
+    since: Annotated[Since | None, Query(alias="from")] = None,
+    until: Annotated[Until | None, Query(alias="to")] = None,
 ) -> Any:
     """List sessions, newest first."""
     narrow = SessionFilter(status, agent_config_id, session_type, since, until)
@@ -67,8 +66,12 @@ async def list_sessions(
 
 @router.get("/{session_id}/detail", response_model=SessionDetail)
 async def read_session(session_id: RowId, sessions: Sessions) -> Any:
-    """Session detail with costs."""
-    return SessionDetail(session=show_session(await sessions.get(session_id)), costs=Costs())
+    """Session detail with costs; a model that the agent does not name is the one that answered."""
+    session, used = await sessions.get_with_usage(session_id)
+    shown = show_session(session)
+    answered = next((row.model for row in used if row.service == "llm"), None)
+    shown.llm_model = shown.llm_model or answered
+    return SessionDetail(session=shown, costs=show_costs(used))
 
 
 @router.get("/{session_id}/transcript", response_model=Transcript)
@@ -100,9 +103,9 @@ async def add_line(room_name: RoomPath, body: LineCreate, sessions: Sessions) ->
     return LineCreated(transcript=show_line(await sessions.add_line(room_name, body)))
 
 
-@router.post("/{room_name}/end", response_model=SessionEnded)
+@router.post("/{room_name}/end", response_model=SessionEnded, openapi_extra=described(SessionEnd))
 async def end_session(
-    room_name: RoomPath, sessions: Sessions, body: Annotated[SessionEnd | None, Body()] = None
+    room_name: RoomPath, sessions: Sessions, body: Annotated[SessionEnd, Depends(optional(SessionEnd))]
 ) -> Any:
     """End the room's active session."""
-    return SessionEnded(session=show_session(await sessions.end(room_name, body or SessionEnd())))
+    return SessionEnded(session=show_session(await sessions.end(room_name, body)))

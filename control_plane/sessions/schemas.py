@@ -4,17 +4,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from control_plane.metering.schemas import Costs
 from control_plane.sessions.models import Session, TranscriptLine, Turn
-from control_plane.wire import MAX_ID, Clean, Instant, Storable
+from control_plane.wire import MAX_ID, ROOM_NAME, Clean, Instant, Sent, Storable
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=20_000), Clean]
 SessionType = Literal["voice", "sip"]
 
 
-class SessionCreate(BaseModel):
+class SessionCreate(Sent):
     """`POST /sessions`, for a customer's own agent servers."""
 
-    room_name: str
+    room_name: Annotated[str, Field(json_schema_extra=ROOM_NAME)]
     agent_config_id: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
     caller_identity: Annotated[str, StringConstraints(max_length=256), Clean] | None = None
     session_type: SessionType = "voice"
@@ -75,15 +76,6 @@ class SessionShown(SessionListed):
     metadata: dict[str, Any]
 
 
-class Costs(BaseModel):
-    """US dollars by service."""
-
-    total: float = 0.0
-    llm: float = 0.0
-    stt: float = 0.0
-    tts: float = 0.0
-
-
 class SessionDetail(BaseModel):
     """`GET /sessions/{id}/detail`."""
 
@@ -91,7 +83,7 @@ class SessionDetail(BaseModel):
     costs: Costs
 
 
-class LineCreate(BaseModel):
+class LineCreate(Sent):
     """`POST /sessions/{roomName}/transcript`."""
 
     speaker: Literal["agent", "user", "system"]
@@ -124,7 +116,7 @@ class Transcript(BaseModel):
     transcripts: list[Line]
 
 
-class SessionEnd(BaseModel):
+class SessionEnd(Sent):
     """`POST /sessions/{roomName}/end`."""
 
     summary: Annotated[str, StringConstraints(max_length=20_000), Clean] | None = None

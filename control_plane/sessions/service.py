@@ -1,5 +1,8 @@
 """Sessions as a customer handles them: opening, reading, adding lines, ending."""
 
+from typing import Any
+
+from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
@@ -52,7 +55,7 @@ class SessionService:
                 session_type=body.session_type,
                 caller_identity=body.caller_identity,
                 details=body.metadata,
-                store_transcripts=True,
+                store_transcripts=persona.store_transcripts if persona else True,
                 message_count=0,
                 epochs=0,
                 started_at=now,
@@ -78,8 +81,18 @@ class SessionService:
         found = await self.sessions.find(session_id)
         return found or await refuse_missing(self.db, "session", session_id, "session")
 
+    async def get_with_usage(self, session_id: int) -> tuple[Session, list[Row[Any]]]:
+        """One session and what it consumed by service and model, the dearest first; `NotFound` or `Forbidden`."""
+        rows = await self.sessions.find_with_usage(session_id)
+        if not rows:
+            await refuse_missing(self.db, "session", session_id, "session")
+        return rows[0][0], [row for row in rows if row.service is not None]
+
     async def add_line(self, room: str, body: LineCreate) -> TranscriptLine:
-        """Add a line to the room's active session; one that is not final is shown and not kept."""
+        """Add a line to the room's active session.
+
+        One that is not final is shown and not kept; so is every line where the session keeps no transcript.
+        """
         name = await resolve(self.db, self.caller.slug, room, field="roomName")
         session = await self._active(name)
         now = self.clock.now()
@@ -95,8 +108,8 @@ class SessionService:
             created_at=now,
         )
         shown = line.model_dump(include={"speaker", "content", "timestamp_ms"}) | {"session_id": session.id}
-        if not body.is_final:
-            message = {"project_id": session.project_id, "room_name": name.full, "is_final": False, **shown}
+        if not (body.is_final and session.store_transcripts):
+            message = {"project_id": session.project_id, "room_name": name.full, "is_final": body.is_final, **shown}
             await self.db.commit()
             await self.live.publish(LIVE_LINES, message)
             return line

@@ -13,7 +13,7 @@ from agents.contract import AGENT_NAME, DispatchMetadata
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.media.server import MediaServer
-from control_plane.personas.models import Persona
+from control_plane.personas.serving import find_serving
 from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.models import Slot, Worker
 from control_plane.sessions.slots import Ticket, new_secret, persona_identity
@@ -71,10 +71,13 @@ async def _renew(db: Db, slot_id: int, clock: Clock) -> tuple[str, list[Dispatch
     now, secret = clock.now(), new_secret()
     slot.ticket_hash = Ticket(secret, 0).hash
     slot.dispatched_at, slot.expires_at = now, now + LIFETIME
-    names = select(Persona.id, Persona.name).where(
-        Persona.project_id == slot.project_id, col(Persona.id).in_(slot.persona_ids)
-    )
+    servings = [await find_serving(db, persona_id, project_id=slot.project_id) for persona_id in slot.persona_ids]
     return slot.room_name, [
-        DispatchMetadata(ticket=str(Ticket(secret, persona)), identity=persona_identity(persona), name=name)
-        for persona, name in (await db.exec(names)).all()
+        DispatchMetadata(
+            ticket=str(Ticket(secret, serving.persona.id)),
+            identity=persona_identity(serving.persona.id),
+            name=serving.persona.name,
+        )
+        for serving in servings
+        if serving is not None
     ]

@@ -18,15 +18,23 @@ from control_plane.jobs.models import Job, JobState
 from control_plane.jobs.queue import JobRunner
 from control_plane.livekit_hooks.models import LivekitHook
 from control_plane.media.server import MediaServer
+from control_plane.metering.budget import WIND_UP
+from control_plane.secrets.box import SecretBox
 from control_plane.sessions.ending import CLOSE_ROOM, still_to_close
 from control_plane.sessions.watch import FORGET, sweep
+from control_plane.sessions.winding import cut_off, wind_up
+from control_plane.settings import Settings
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
+from control_plane.webhooks.deliverer import Deliverer
+from guard.outbound import Outbound
 
-SWEEP_LOCK, RECONCILE_LOCK = 7_270_002, 7_270_003
+SWEEP_LOCK, RECONCILE_LOCK, WEBHOOK_LOCK = 7_270_002, 7_270_003, 7_270_004
 """Advisory locks: each pass is made by one process of many."""
 SWEEP_EVERY, RECONCILE_EVERY = 1.0, 4.0
 RETRY = 1.0
+SILENCE = 60.0
+"""Seconds without an answer of the database after which a lock counts as lost."""
 PATIENCE = timedelta(seconds=10)
 
 log = structlog.get_logger()
@@ -52,6 +60,35 @@ async def lead(url: str, lock: int, seconds: float, work: Callable[[], Awaitable
         await asyncio.sleep(RETRY)
 
 
+async def govern(url: str, lock: int, work: Callable[[], Awaitable[None]]) -> None:
+    """Run `work` for ever in the one process that holds the lock; it is cancelled where the lock is lost."""
+    while True:
+        try:
+            connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=3)
+            async with connection:
+                while not await _holds(connection, lock):  # noqa: ASYNC110 - the lock is in the database
+                    await asyncio.sleep(RETRY)
+                await _serve_term(connection, lock, work)
+        except (psycopg.Error, TimeoutError):
+            log.warning("leadership interrupted", lock=lock)
+        except Exception:  # as in `lead`
+            log.exception("term ended", lock=lock)
+        await asyncio.sleep(RETRY)
+
+
+async def _serve_term(connection: psycopg.AsyncConnection, lock: int, work: Callable[[], Awaitable[None]]) -> None:
+    term = asyncio.ensure_future(work())
+    try:
+        while not term.done():
+            await asyncio.wait([term], timeout=RETRY)
+            async with asyncio.timeout(SILENCE):
+                await _holds(connection, lock)
+        await term
+    finally:
+        term.cancel()
+        await asyncio.gather(term, return_exceptions=True)
+
+
 async def _holds(connection: psycopg.AsyncConnection, lock: int) -> bool:
     row = await (await connection.execute("select pg_try_advisory_lock(%s)", (lock,))).fetchone()
     return bool(row and row[0])
@@ -65,8 +102,11 @@ async def forget(database: Database, clock: Clock) -> None:
         await db.exec(delete(Job).where(col(Job.state) == JobState.DONE, col(Job.run_at) < before))
 
 
-async def run(database: Database, url: str, media: MediaServer, clock: Clock, *, ready: Callable[[], None]) -> None:
+async def run(
+    database: Database, settings: Settings, media: MediaServer, clock: Clock, *, ready: Callable[[], None]
+) -> None:
     """Run everything until cancelled; `ready` is called once all of it has begun."""
+    url = settings.database_url.get_secret_value()
 
     async def close_room(payload: dict[str, Any]) -> None:
         async with database.platform() as db:
@@ -74,17 +114,26 @@ async def run(database: Database, url: str, media: MediaServer, clock: Clock, *,
         if wanted:
             await media.close_room(payload["room_name"])
 
+    async def end_politely(payload: dict[str, Any]) -> None:
+        await wind_up(database, clock, project_id=payload["owner_id"], persona_id=payload["persona_id"])
+
     began = clock.now()
 
     async def supervise() -> None:
         # After a restart of everything, workers get the time to say what they hold before they are missed.
         if clock.now() - began > PATIENCE:
             await sweep(database, clock)
+        await cut_off(database, clock)
         await forget(database, clock)
         await redispatch(database, media, clock)
 
+    async def deliver_webhooks() -> None:
+        async with Outbound(settings.webhook_networks) as outbound:
+            box = SecretBox(settings.secret_key.get_secret_value())
+            await Deliverer(database, clock, box, outbound).run(url)
+
     reconciler = Reconciler(database, media, clock)
-    runner = JobRunner(database, clock, {CLOSE_ROOM: close_room})
+    runner = JobRunner(database, clock, {CLOSE_ROOM: close_room, WIND_UP: end_politely})
     notifier = Notifier(url, WRITTEN)
     database.on_announcement(notifier.poke)
     async with asyncio.TaskGroup() as tasks:
@@ -92,5 +141,6 @@ async def run(database: Database, url: str, media: MediaServer, clock: Clock, *,
         tasks.create_task(Sequencer(url).run())
         tasks.create_task(runner.run())
         tasks.create_task(lead(url, SWEEP_LOCK, SWEEP_EVERY, supervise))
+        tasks.create_task(govern(url, WEBHOOK_LOCK, deliver_webhooks))
         tasks.create_task(lead(url, RECONCILE_LOCK, RECONCILE_EVERY, reconciler.reconcile))
         ready()

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
-from control_plane.media.server import LiveRoom, MediaServer
+from control_plane.media.server import LiveParticipant, LiveRoom, MediaServer
 from control_plane.rooms.models import Participant, Room
 from control_plane.rooms.projection import RoomProjection
 from control_plane.sessions.watch import room_gone
@@ -24,10 +24,12 @@ class Reconciler:
 
     def __init__(self, database: Database, media: MediaServer, clock: Clock) -> None:
         self.database, self.media, self.clock = database, media, clock
+        self._suspected: set[tuple[str, str]] = set()
 
     async def reconcile(self) -> None:
         """One pass over all rooms that are open here or run there. Raises `Unavailable` where LiveKit is away."""
         seen_at = self.clock.now()
+        suspected, self._suspected = self._suspected, set()
         live = {room.name: room for room in await self.media.list_rooms()}
         async with self.database.platform() as db:
             known = list((await db.exec(select(Room).where(Room.status == "open"))).all())
@@ -37,7 +39,7 @@ class Reconciler:
                 await self._finish(room)
         for running_room in live.values():
             try:
-                await self._compare(running_room)
+                await self._compare(running_room, suspected)
             except PlatformError as error:
                 log.warning("room not compared", room=running_room.name, reason=error.message)
             except Exception:  # a room that cannot be understood must not hide the others
@@ -49,7 +51,7 @@ class Reconciler:
             await RoomProjection(db, self.clock).finished(room.full_name, room.sid or "")
             await room_gone(db, self.clock, room.full_name, room.sid or "")
 
-    async def _compare(self, live: LiveRoom) -> None:
+    async def _compare(self, live: LiveRoom, suspected: set[tuple[str, str]]) -> None:
         there = {person.sid: person for person in await self.media.list_participants(live.name)}
         seen_at = self.clock.now()
         async with self.database.platform() as db:
@@ -69,3 +71,23 @@ class Reconciler:
             for sid, stay in here.items():
                 if sid not in there and stay.joined_at < seen_at - SETTLE:
                     await projection.left(live.name, sid, reason="found_gone")
+            for sid in here.keys() & there.keys():
+                await projection.refresh(here[sid], there[sid])
+                await self._compare_tracks(projection, live.name, here[sid], there[sid], suspected)
+
+    async def _compare_tracks(
+        self,
+        projection: RoomProjection,
+        room: str,
+        stay: Participant,
+        person: LiveParticipant,
+        suspected: set[tuple[str, str]],
+    ) -> None:
+        """Believe that a track came or went unheard once two passes saw it: one may have crossed the hook."""
+        known, live = ({track["sid"]: track for track in tracks} for tracks in (stay.tracks, person.tracks))
+        for track_sid in known.keys() ^ live.keys():
+            if (stay.sid, track_sid) in suspected:
+                track, published = (known | live)[track_sid], track_sid in live
+                await projection.track(room, stay.sid, track, published=published)
+            else:
+                self._suspected.add((stay.sid, track_sid))

@@ -2,32 +2,28 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 
-from control_plane.auth.callers import CallerDep
-from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
-from control_plane.gate.operation import AUDITED, Operation
-from control_plane.plans.quota import QuotaDep
+from control_plane.gate.operation import AUDITED, primary
+from control_plane.plans.quota import upgrade_url
 from control_plane.tokens.schemas import TokenAnswer, TokenRequest
 from control_plane.tokens.service import TokenService
 
-router = APIRouter(tags=["Tokens"], route_class=Operation)
+router = primary(tags=["Tokens"])
 
 
-def find_tokens(
-    request: Request, db: DbDep, caller: CallerDep, clock: ClockDep, settings: SettingsDep, quota: QuotaDep
-) -> TokenService:
-    """The token service of this request's caller."""
+async def find_tokens(request: Request) -> TokenService:
+    """The token service of this request's caller. It asks the request itself: this is the most frequent operation."""
     state = request.app.state
     return TokenService(
-        db,
-        caller,
-        clock,
+        request.state.transaction,
+        request.state.caller,
+        state.clock,
         state.token_signer,
         state.media,
-        quota,
-        ws_url=settings.livekit_public_url,
-        slot_lifetime=settings.slot_lifetime,
+        ws_url=state.settings.livekit_public_url,
+        slot_lifetime=state.settings.slot_lifetime,
+        upgrade_url=upgrade_url(state.settings.public_url),
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from control_plane.wire import MAX_ID, Clean, Storable
+from control_plane.wire import MAX_ID, ROOM_NAME, Clean, Sent, Storable
 
 RESERVED_IDENTITIES = ("agent-", "sip_", "EG_", "supervisor-")
 """Prefixes that only the platform gives out."""
@@ -26,11 +26,16 @@ class GrantsRequest(BaseModel):
     hidden: Literal[False] = False
 
 
-class TokenRequest(BaseModel):
+class TokenRequest(Sent):
     """Who wants to join which room, and which agents should be there."""
 
-    identity: Annotated[str, StringConstraints(min_length=1, max_length=256), Clean]
-    room: str
+    identity: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=256),
+        Clean,
+        Field(json_schema_extra={"pattern": f"^(?!{'|'.join(RESERVED_IDENTITIES)})[^\\u0000]*$"}),
+    ]
+    room: Annotated[str, Field(json_schema_extra=ROOM_NAME)]
     agent_config_id: AgentId | None = None
     agent_config_ids: Annotated[list[AgentId], Field(max_length=10)] | None = None
     no_agent: bool = False

@@ -4,27 +4,26 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from agents.contract import AGENT_NAME, DispatchMetadata
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
-from control_plane.db.database import Db
-from control_plane.errors import Conflict, Forbidden, NotFound, PlatformError, Unavailable
+from control_plane.errors import Conflict, Forbidden, NotFound, PlatformError, QuotaExceeded, Unavailable
+from control_plane.gate.transaction import Transaction
 from control_plane.media.server import MediaServer
 from control_plane.names import RoomName, foreign_prefix, refuse_foreign, room_name
 from control_plane.plans.catalogue import limit_of
-from control_plane.plans.quota import Quota
 from control_plane.sessions.slots import Ticket, new_secret, persona_identity
 from control_plane.tokens.schemas import TokenAnswer, TokenRequest
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 
-_ADMIT = text("""
+_ADMIT = """
     select status, culprit, personas, names, room_live from admit_call(
-        :project, :account, :session_limit, :room, cast(:foreign_slug as text), cast(:personas as bigint[]),
-        :ticket_hash, cast(:variables as jsonb), :identity, :now, :expires, :key
+        %(project)s, %(account)s, %(session_limit)s, %(room)s, %(foreign_slug)s::text, %(personas)s::bigint[],
+        %(ticket_hash)s, %(variables)s::jsonb, %(identity)s, %(now)s, %(expires)s, %(key)s
     )
-""")
+"""
 _RELEASE = text("delete from slot where project_id = :project and ticket_hash = :ticket_hash and session_id is null")
 
 
@@ -33,25 +32,26 @@ class TokenService:
 
     def __init__(
         self,
-        db: Db,
+        transaction: Transaction,
         caller: Caller,
         clock: Clock,
         signer: TokenSigner,
         media: MediaServer,
-        quota: Quota,
         *,
         ws_url: str,
         slot_lifetime: timedelta,
+        upgrade_url: str,
     ) -> None:
-        self.db, self.caller, self.clock, self.signer, self.media = db, caller, clock, signer, media
-        self.quota, self.ws_url, self.slot_lifetime = quota, ws_url, slot_lifetime
+        self.transaction, self.caller, self.clock = transaction, caller, clock
+        self.signer, self.media = signer, media
+        self.ws_url, self.slot_lifetime, self.upgrade_url = ws_url, slot_lifetime, upgrade_url
 
     async def issue(self, body: TokenRequest) -> TokenAnswer:
         """A token, and a slot for the agents that come with it.
 
         Agents that are in the room or on their way to it are not asked for again. Raises `NotFound`, `Forbidden`,
-        `Conflict` for agents that cannot be had, `QuotaExceeded` for the sessions of the plan, `Unavailable` where a
-        running room had to be told and LiveKit is away.
+        `Conflict` for agents that cannot be had, `Forbidden` where a budget is used up, `QuotaExceeded` for the
+        sessions of the plan, `Unavailable` where a running room had to be told and LiveKit is away.
         """
         name = room_name(body.room, self.caller.slug)
         secret = new_secret()
@@ -76,7 +76,7 @@ class TokenService:
         )
         return TokenAnswer(token=token, room=name.full, wsUrl=self.ws_url, agents_dispatched=admitted.personas)
 
-    async def _admit(self, body: TokenRequest, name: RoomName, ticket_hash: bytes) -> Row[Any]:
+    async def _admit(self, body: TokenRequest, name: RoomName, ticket_hash: bytes) -> Any:
         now = self.clock.now()
         limit = limit_of(self.caller.plan, "sessions")
         values = {
@@ -93,7 +93,7 @@ class TokenService:
             "expires": now + self.slot_lifetime,
             "key": self.caller.key_id,
         }
-        row = (await self.db.execute(_ADMIT, values)).one()
+        row = await self.transaction.one(_ADMIT, values)
         match row.status:
             case "admitted":
                 return row
@@ -105,20 +105,24 @@ class TokenService:
                 raise Forbidden(f"Agent {row.culprit} belongs to another project")
             case "inactive_agent":
                 raise Conflict(f"Agent {row.culprit} is not active")
+            case "over_budget":
+                whose = {"agent_config_id": row.culprit} if row.culprit else {}
+                raise Forbidden("This month's budget is used up", details={"rule": "budget", **whose})
             case "no_worker":
                 raise Unavailable("No worker has a free place for this call; try again", retry_after=5)
             case _:
-                raise self.quota.exceeded("sessions", limit=limit, used=row.culprit)
+                raise QuotaExceeded("sessions", limit=limit, used=row.culprit, upgrade_url=self.upgrade_url)
 
     async def _dispatch(self, name: RoomName, dispatches: tuple[DispatchMetadata, ...], ticket_hash: bytes) -> None:
         """Tell LiveKit, with the slot committed first; give the slot back where it refuses."""
-        await self.db.commit()
+        await self.transaction.commit()
         try:
             for dispatch in dispatches:
                 await self.media.dispatch(name.full, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
         except PlatformError:
-            await self.db.execute(_RELEASE, {"project": self.caller.project_id, "ticket_hash": ticket_hash})
-            await self.db.commit()
+            db = await self.transaction.begin()
+            await db.execute(_RELEASE, {"project": self.caller.project_id, "ticket_hash": ticket_hash})
+            await db.commit()
             raise
 
 

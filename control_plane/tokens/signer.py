@@ -1,11 +1,19 @@
-"""LiveKit join tokens. What a token may carry is an allow-list; everything else cannot be expressed here."""
+"""LiveKit join tokens. What a token may carry is an allow-list; everything else cannot be expressed here.
 
+The claims are those of LiveKit's own SDK, which takes twenty times as long to write them (a test compares the two).
+"""
+
+import base64
+import hmac
+import json
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-
-from livekit import api
+from typing import Any, Final
 
 from agents.contract import AGENT_NAME, DispatchMetadata
+
+HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
 
 
 @dataclass(frozen=True)
@@ -37,38 +45,39 @@ class TokenSigner:
     """Signs tokens with LiveKit's API secret."""
 
     def __init__(self, key: str, secret: str) -> None:
-        self._key, self._secret = key, secret
+        self._key, self._secret = key, secret.encode()
 
     def sign(self, entry: Pass) -> str:
         """The token (JWT, HS256): one room, kind standard, the dispatches in its room configuration."""
         grants = entry.grants
-        video = api.VideoGrants(
-            room_join=True,
-            room=entry.room,
-            can_publish=grants.can_publish,
-            can_subscribe=grants.can_subscribe,
-            can_publish_data=grants.can_publish_data,
-            can_update_own_metadata=grants.can_update_own_metadata,
-        )
+        now = int(time.time())  # LiveKit compares it with its own wall clock
+        video: dict[str, Any] = {
+            "roomJoin": True,
+            "room": entry.room,
+            "canPublish": grants.can_publish,
+            "canSubscribe": grants.can_subscribe,
+            "canPublishData": grants.can_publish_data,
+            "canUpdateOwnMetadata": grants.can_update_own_metadata,
+        }
         if grants.can_publish_sources is not None:
-            video.can_publish_sources = list(grants.can_publish_sources)
-        token = (
-            api.AccessToken(self._key, self._secret)
-            .with_identity(entry.identity)
-            .with_ttl(entry.ttl)
-            .with_kind("standard")
-            .with_grants(video)
-        )
-        if entry.name:
-            token = token.with_name(entry.name)
-        if entry.metadata:
-            token = token.with_metadata(entry.metadata)
-        if entry.attributes:
-            token = token.with_attributes(entry.attributes)
+            video["canPublishSources"] = grants.can_publish_sources
+        claims: dict[str, Any] = {
+            "iss": self._key,
+            "sub": entry.identity,
+            "nbf": now,
+            "exp": now + int(entry.ttl.total_seconds()),
+            "kind": "standard",
+            "video": video,
+        }
+        for name in ("name", "metadata", "attributes"):
+            if value := getattr(entry, name):
+                claims[name] = value
         if entry.dispatches:
-            agents = [
-                api.RoomAgentDispatch(agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
-                for dispatch in entry.dispatches
-            ]
-            token = token.with_room_config(api.RoomConfiguration(agents=agents))
-        return token.to_jwt()
+            agents = [{"agentName": AGENT_NAME, "metadata": each.model_dump_json()} for each in entry.dispatches]
+            claims["roomConfig"] = {"agents": agents}
+        signed = HEADER + b"." + _base64url(json.dumps(claims, separators=(",", ":")).encode())
+        return (signed + b"." + _base64url(hmac.digest(self._secret, signed, "sha256"))).decode()
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")

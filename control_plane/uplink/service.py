@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import structlog
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
 from agents.contract import Command, Exchange, Exchanged, Submission, Verdict
 from control_plane.clock import Clock
 from control_plane.db.database import Database
-from control_plane.errors import Conflict, Forbidden, NotFound, Unavailable
+from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 from control_plane.events.live import LiveBus
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.exchange import TicketExchange
@@ -66,7 +66,7 @@ class UplinkService:
             refused = str(error)
         except Unavailable:
             return None
-        except (DataError, IntegrityError):
+        except (InvalidRequest, IntegrityError):  # what no column can hold, or contradicts what is there
             log.exception("report cannot be kept", session=submission.session_id)
             refused = "the report cannot be kept"
         if not submission.sequence:
@@ -76,7 +76,10 @@ class UplinkService:
         )
 
     async def renew(self, worker_id: str, capacity: int, calls: list[str]) -> list[Command]:
-        """A worker lives, and so do its calls; commands for those that should have ended."""
+        """A worker lives, and so do its calls; commands for those that should have ended, or are to wind up.
+
+        A heartbeat repeats the commands of the one before: none is lost with a connection.
+        """
         async with self.database.platform() as db:
             seen = {"capacity": capacity, "connected": True, "seen_at": self.clock.now()}
             upsert = insert(Worker).values(id=worker_id, **seen)
@@ -87,15 +90,19 @@ class UplinkService:
                 update(SessionJob)
                 .where(col(SessionJob.livekit_job_id).in_(calls), col(SessionJob.ended_at).is_(None))
                 .values(lease_until=self.clock.now() + self.lease, worker_id=worker_id)
-                .returning(col(SessionJob.livekit_job_id))
+                .returning(SessionJob)
             )
-            alive = set(renewed.all())
+            alive = {job.livekit_job_id: job.wind_up_at for job in renewed.all()}
             over = await db.exec(
                 select(SessionJob.livekit_job_id).where(
                     col(SessionJob.livekit_job_id).in_(calls), col(SessionJob.ended_at).is_not(None)
                 )
             )
-            return [Command(action="end", job_id=job_id) for job_id in over.all() if job_id not in alive]
+            leaving = [job_id for job_id, wind_up_at in alive.items() if wind_up_at is not None]
+            return [
+                *(Command(action="wind_up", job_id=job_id, reason="budget") for job_id in leaving),
+                *(Command(action="end", job_id=job_id) for job_id in over.all() if job_id not in alive),
+            ]
 
     async def lost(self, worker_id: str) -> None:
         """A worker's uplink has closed: its calls have a few seconds to be heard of again.

@@ -9,9 +9,14 @@ from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import big, created_now, id_column, moment, owner
 
+FIRST = "state = 'waiting' and attempts = 0 and in_order"
+"""Deliveries that were planned from the log and not tried yet."""
+LATER = "state = 'waiting' and (attempts > 0 or not in_order)"
+"""All others that wait: they hold nothing back."""
+
 
 class DeliveryState(StrEnum):
-    """waiting ──2xx──▶ delivered; waiting ──last attempt, endpoint gone──▶ failed."""
+    """waiting ──2xx──▶ delivered; waiting ──last try, 410, endpoint switched off──▶ failed."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -53,9 +58,10 @@ class WebhookDelivery(SQLModel, table=True):
             "endpoint_id",
             "event_seq",
             unique=True,
-            postgresql_where=text("redelivery_of is null"),
+            postgresql_where=text("in_order"),
         ),
-        Index("webhook_delivery_due", "next_at", postgresql_where=text("state = 'waiting'")),
+        Index("webhook_delivery_first", "endpoint_id", "id", postgresql_where=text(FIRST)),
+        Index("webhook_delivery_later", "endpoint_id", "next_at", postgresql_where=text(LATER)),
         Index("webhook_delivery_by_endpoint", "endpoint_id", "id"),
     )
 
@@ -69,7 +75,10 @@ class WebhookDelivery(SQLModel, table=True):
     state: str = Field(default=DeliveryState.WAITING, description="See `DeliveryState`.")
     attempts: int = 0
     next_at: datetime = moment()
-    redelivery_of: int | None = Field(default=None, sa_type=BigInteger)
+    in_order: bool = Field(
+        default=True, description="Planned from the log, whose order its first try keeps; not tests and repeats."
+    )
+    redelivery_of: int | None = Field(default=None, sa_type=BigInteger, description="The delivery it repeats.")
     created_at: datetime = created_now()
     finished_at: datetime | None = moment(nullable=True)
 

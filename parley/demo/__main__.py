@@ -15,8 +15,8 @@ from typing import Any
 
 from rich.console import Console
 
+from parley.client import PlatformError, Ready
 from parley.demo.conversation import Outcome, converse
-from parley.demo.platform import PlatformError, Ready
 from parley.demo.script import Question, load_questions
 from parley.demo.show import Screen
 from parley.offline.flite import FliteMissing

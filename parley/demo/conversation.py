@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from parley.client import Ready
 from parley.demo.caller import MICROPHONE_RATE, Caller, CallFailed, Heard
-from parley.demo.platform import Platform, Ready
+from parley.demo.platform import Platform
 from parley.demo.script import Question
 from parley.demo.voice import Voice
 

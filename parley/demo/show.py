@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from parley.client import Ready
 from parley.demo.conversation import TO_CALLER, TO_WORKER, Answered, Outcome
-from parley.demo.platform import Ready
 from parley.demo.script import Question
 
 _BAR_WIDTH: Final = 60

@@ -34,7 +34,7 @@ async def run_in_foreground(stack: Stack, activity: Activity = wait_forever) -> 
         loop.add_signal_handler(number, signals.put_nowait, number)
     try:
         try:
-            return await _until_signal(_start_and_act(stack, activity), signals, stack)
+            status = await _until_signal(_start_and_act(stack, activity), signals, stack)
         finally:
             stopping = asyncio.create_task(stack.stop())
             if not await _is_done_before_signal(stopping, signals):
@@ -43,6 +43,8 @@ async def run_in_foreground(stack: Stack, activity: Activity = wait_forever) -> 
                 await stack.kill()
             else:
                 stopping.result()
+        stack.announce("Stopped.")
+        return status
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)

@@ -104,7 +104,6 @@ class Services:
             {
                 "PARLEY_SEED_API_KEY": secrets.api_key,
                 "PARLEY_SEED_API_SECRET": secrets.api_secret,
-                "PARLEY_SEED_ADMIN_KEY": secrets.admin_key,
                 "PARLEY_SEED_ACCOUNT_EMAIL": secrets.account_email,
                 "PARLEY_SEED_ACCOUNT_PASSWORD": secrets.account_password,
             },
@@ -138,7 +137,12 @@ class Services:
             environment=self._environment(
                 self._control_plane(),
                 self._models(),
-                {"PARLEY_HOST": _HOST, "PARLEY_PORT": str(port), "PARLEY_PUBLIC_URL": self.api_url},
+                {
+                    "PARLEY_HOST": _HOST,
+                    "PARLEY_PORT": str(port),
+                    "PARLEY_PUBLIC_URL": self.api_url,
+                    "PARLEY_ADMIN_KEY": self.secrets.admin_key,
+                },
             ),
             ready=answers,
             after=("migrations", "redis", "livekit", "models"),
@@ -238,7 +242,7 @@ class Services:
             "PARLEY_REDIS_URL": f"redis://:{self.secrets.redis_password}@{_HOST}:{self.ports['redis']}/0",
             "PARLEY_SECRET_KEY": self.secrets.secret_key,
             "PARLEY_WORKER_TOKEN": self.secrets.worker_token,
-            "PARLEY_WEBHOOK_ALLOW": "127.0.0.0/8",
+            "PARLEY_WEBHOOK_ALLOW": "127.0.0.0/8,::1/128",
         }
 
     def _environment(self, *parts: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,21 +38,33 @@ class RunningPlatform:
         return httpx2.Client(base_url=f"{ready['api_url']}/api/v1", headers={"X-API-Key": ready["api_key"]}, timeout=15)
 
 
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    """A platform of this test session on ports of its own."""
-    folder = tmp_path_factory.mktemp("platform")
+@contextmanager
+def start_platform(folder: Path, *, port: int) -> Iterator[RunningPlatform]:
+    """A platform with its data in a folder, on ports from this one up."""
     ready_file = folder / "ready.json"
     command = [sys.executable, "-m", "parley", "up", "--data", str(folder / "data"), "--ready", str(ready_file)]
     with (folder / "up.log").open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--port", "18800"], stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "NO_COLOR": "1"}
+            [*command, "--port", str(port)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "NO_COLOR": "1"},
         )
     deadline = time.monotonic() + START_WITHIN
     while not ready_file.exists():
         assert process.poll() is None, (folder / "up.log").read_text()
         assert time.monotonic() < deadline, (folder / "up.log").read_text()
         time.sleep(0.1)
-    yield RunningPlatform(process, ready_file)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(STOP_WITHIN) == 0
+    try:
+        yield RunningPlatform(process, ready_file)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(STOP_WITHIN)
+    assert status == 0
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+    """A platform of this test session on ports of its own."""
+    with start_platform(tmp_path_factory.mktemp("platform"), port=18800) as platform:
+        yield platform

@@ -4,34 +4,38 @@ import asyncio
 import base64
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import httpx2
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlmodel import SQLModel
 
-from control_plane.accounts.models import Account, Project
+from control_plane.accounts.models import Account, Member, Project
 from control_plane.accounts.service import seal_key
 from control_plane.app import create_app
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import NotFound
 from control_plane.ids import random_secret
-from control_plane.media.server import LiveParticipant, LiveRoom
+from control_plane.media.server import LiveParticipant, LiveRoom, ParticipantChange
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Worker
 from control_plane.settings import Settings
 from control_plane.supervisor import loops
-from tests.support.database import Clone
+from tests.support.database import CHECKOUT, Clone
 
 SECRET_KEY = base64.b64encode(bytes(32)).decode()
 WORKER_TOKEN = "a worker's token of the tests"
+ADMIN_KEY = "ak_the-operators-key-of-the-tests-0123456789"
+RIGHTS = ("can_publish", "can_subscribe", "can_publish_data", "can_publish_sources")
 
 
 def free_port() -> int:
@@ -85,8 +89,28 @@ class FakeMedia:
 
     async def remove_participant(self, room: str, identity: str) -> None:
         self._called("remove_participant", room, identity)
-        if identity not in [person.identity for person in self.people.get(room, [])]:
-            raise NotFound("LiveKit knows no such room or participant")
+        await self.find_participant(room, identity)
+
+    async def find_participant(self, room: str, identity: str) -> LiveParticipant:
+        for person in self.people.get(room, []):
+            if person.identity == identity:
+                return person
+        raise NotFound("LiveKit knows no such room or participant")
+
+    async def update_participant(self, room: str, identity: str, change: ParticipantChange) -> LiveParticipant:
+        self._called("update_participant", room, identity, change)
+        person = await self.find_participant(room, identity)
+        wanted = {name: value for name, value in asdict(change).items() if value is not None}
+        permission = replace(person.permission, **{name: wanted.pop(name) for name in list(wanted) if name in RIGHTS})
+        changed = replace(person, permission=permission, **wanted)
+        self.people[room] = [changed if one.identity == identity else one for one in self.people[room]]
+        return changed
+
+    async def mute_track(self, room: str, identity: str, track_sid: str, *, muted: bool) -> None:
+        self._called("mute_track", room, identity, track_sid, muted)
+
+    async def send_data(self, room: str, data: bytes, *, topic: str | None, identities: list[str]) -> None:
+        self._called("send_data", room, data, topic, identities)
 
     async def dispatch(self, room: str, *, agent_name: str, metadata: str) -> None:
         self._called("dispatch", room, metadata)
@@ -124,7 +148,7 @@ class Platform:
         account = Account(email=f"{slug}@example.org", name=slug, plan=plan, requests_per_minute=rate)
         await self.add(account)
         project = Project(account_id=account.id, slug=slug, name=slug)
-        await self.add(project)
+        await self.add(Member(account_id=account.id, email=account.email, name=slug, role="owner"), project)
         key = random_secret("pk_")
         box = SecretBox(SECRET_KEY)
         await self.add(seal_key(box, project_id=project.id, label="test", key=key, secret="sk_x", scopes=["*"]))
@@ -137,17 +161,52 @@ class Platform:
         await self.add(Worker(id="test", capacity=capacity, seen_at=Clock().now()))
 
     @asynccontextmanager
+    async def second_process(self) -> AsyncIterator[str]:
+        """A second control plane, in a process of its own, on the same database and Redis; its address."""
+        port = free_port()
+        given = {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in ((name, getattr(self.settings, name)) for name in self.settings.model_fields_set)
+        }
+        environment = {f"PARLEY_{name.upper()}": str(value) for name, value in given.items()}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "control_plane",
+            "serve",
+            cwd=CHECKOUT,
+            env={"PATH": "/usr/bin:/bin", **environment, "PARLEY_PORT": str(port)},
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            async with asyncio.timeout(30), httpx2.AsyncClient() as client:
+                while not await _answers(client, f"{url}/health/live"):
+                    await asyncio.sleep(0.05)
+            yield url
+        finally:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), 20)
+
+    @asynccontextmanager
     async def jobs(self) -> AsyncIterator[None]:
         """Run the jobs process's loops for the time of the block."""
         ready = asyncio.Event()
-        url = self.settings.database_url.get_secret_value()
-        work = asyncio.create_task(loops.run(self.database, url, self.media, self.app.state.clock, ready=ready.set))
+        work = asyncio.create_task(
+            loops.run(self.database, self.settings, self.media, self.app.state.clock, ready=ready.set)
+        )
         await ready.wait()
         try:
             yield
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+
+
+async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).is_success
+    except httpx2.TransportError:
+        return False
 
 
 @pytest.fixture
@@ -164,6 +223,8 @@ async def platform(clone: Clone, redis_url: str) -> AsyncIterator[Platform]:
             "livekit_api_secret": "devsecret-devsecret-devsecret-devsecret",
             "secret_key": SECRET_KEY,
             "worker_token": WORKER_TOKEN,
+            "admin_key": ADMIN_KEY,
+            "webhook_allow": "127.0.0.0/8,::1/128",
         }
     )
     media = FakeMedia()

@@ -106,6 +106,25 @@ async def test_resuming_shows_everything_after_an_id_once_and_in_order(platform:
     assert seen == list(range(1, spoken + 1))
 
 
+async def test_a_client_that_was_cut_off_before_the_first_event_resumes_from_where_it_subscribed(
+    platform: Platform,
+) -> None:
+    tenant = await platform.tenant()
+    async with platform.jobs():
+        await talk(tenant, "r", "before")
+        async with monitor(platform, tenant.key) as settled:
+            await subscribe(settled, "rooms", after=0)
+            await hear(settled, "transcript.new")
+        async with monitor(platform, tenant.key) as first:
+            await first.send('{"action":"subscribe","channel":"rooms"}')
+            subscribed_at = (await hear(first, "subscribed"))["id"]
+        await talk(tenant, "r", "while away")
+        async with monitor(platform, tenant.key) as second:
+            await subscribe(second, "rooms", after=subscribed_at)
+            message = await hear(second, "transcript.new")
+    assert message["data"]["content"] == "while away"
+
+
 async def test_a_revoked_key_closes_its_socket_within_a_second(platform: Platform) -> None:
     tenant = await platform.tenant()
     made = (await tenant.http.post("/api-keys", json={"label": "short"})).json()["api_key"]

@@ -7,11 +7,11 @@ from typing import Any
 import httpx2
 import jwt
 import pytest
-from sqlalchemy import event
 
 from control_plane.errors import Unavailable
 from guard.logs import hide_secrets
 from tests.support.platform import Platform, Tenant
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.anyio
 
@@ -188,16 +188,31 @@ async def test_a_room_named_after_another_project_is_forbidden(platform: Platfor
     assert own.json()["room"] == "mine_r"
 
 
-async def test_a_token_takes_two_statements(platform: Platform) -> None:
+async def test_a_token_takes_one_statement_besides_the_key_check(platform: Platform) -> None:
     tenant = await platform.tenant()
     await platform.add_worker()
     await make_agent(tenant)
-    statements: list[str] = []
-    engine = platform.database._engines[0].sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    answer = await tenant.http.post("/token", json={"identity": "user1", "room": "my-room"})
-    assert answer.status_code == 200
-    assert len(statements) == 2, statements
+    made = (await tenant.http.post("/api-keys", json={"label": "fresh"})).json()["api_key"]
+    header = {"X-API-Key": made["key"]}
+    for room, expected in (("one", 2), ("two", 1)):  # the second time the key was seen a moment ago
+        with statements() as sent:
+            answer = await tenant.http.post("/token", json={"identity": "user1", "room": room}, headers=header)
+        assert answer.status_code == 200
+        assert len(sent) == expected, sent
+    assert platform.media.calls == []
+
+
+@pytest.mark.parametrize("path", ["/agents", "/agents/1", "/rooms", "/rooms/r", "/sessions", "/sessions/1/detail"])
+async def test_a_read_takes_two_statements_at_most(platform: Platform, path: str) -> None:
+    tenant = await platform.tenant()
+    await make_agent(tenant)
+    await tenant.http.post("/rooms", json={"name": "r"})
+    await tenant.http.post("/sessions", json={"room_name": "r"})
+    calls = len(platform.media.calls)
+    with statements() as sent:
+        assert (await tenant.http.get(path)).status_code == 200
+    assert len(sent) <= 2, sent
+    assert len(platform.media.calls) == calls
 
 
 async def test_a_room_is_made_listed_and_closed(platform: Platform) -> None:
@@ -305,13 +320,12 @@ for _ in range(300):
 
 @pytest.mark.parametrize(
     "value",
-    ["\x00", "\ud800", float("nan"), float("inf"), 2**70, DEEP["a"]],
-    ids=["nul", "surrogate", "nan", "infinity", "huge", "deep"],
+    ["\x00", "\ud800", 2**70, DEEP["a"]],
+    ids=["nul", "surrogate", "huge", "deep"],
 )
 @pytest.mark.parametrize(
     ("path", "field", "body"),
     [
-        ("/agents", "voicemail", {"name": "n"}),
         ("/sessions", "metadata", {"room_name": "r"}),
         ("/token", "variables", {"identity": "u", "room": "r"}),
     ],

@@ -1,79 +1,20 @@
 """The uplink as a worker uses it: tickets, reports, repeats, leases, loss."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import jwt
 import pytest
 from sqlmodel import col, select, update
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from agents.contract import PersonaJob
 from control_plane.events.models import Event
 from control_plane.sessions.models import Session, SessionJob, Slot, Worker
 from control_plane.sessions.watch import sweep
-from tests.support.platform import WORKER_TOKEN, Platform, Tenant
+from tests.support.platform import Platform, Tenant
+from tests.support.uplink import FakeWorker, ticket_of, worker
 
 pytestmark = pytest.mark.anyio
-
-PERSONA = {"name": "Receptionist", "instructions": "You help {{who}}.", "greeting": "Hello {{who}}."}
-
-
-class FakeWorker:
-    """Speaks the uplink's protocol."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-
-    async def say(self, **message: Any) -> None:
-        await self.socket.send(json.dumps(message))
-
-    async def hear(self, kind: str) -> dict[str, Any]:
-        async with asyncio.timeout(5):
-            while True:
-                message: dict[str, Any] = json.loads(await self.socket.recv())
-                if message["type"] == kind:
-                    return message
-
-    async def exchange(self, ticket: str, *, job_id: str = "AJ_1", room: str = "proj_r") -> dict[str, Any]:
-        await self.say(type="exchange", ticket=ticket, job_id=job_id, room_name=room)
-        return await self.hear("exchanged")
-
-    async def report(self, job: PersonaJob, sequence: int, **report: Any) -> dict[str, Any]:
-        await self.say(
-            type="report",
-            session_id=job.session_id,
-            epoch=job.epoch,
-            sequence=sequence,
-            capability=job.capability,
-            report={"at": datetime.now(UTC).isoformat()} | report,
-        )
-        return await self.hear("verdict")
-
-
-@asynccontextmanager
-async def worker(platform: Platform, *, token: str = WORKER_TOKEN, name: str = "w1") -> AsyncIterator[FakeWorker]:
-    url = platform.url.replace("http", "ws") + "/uplink"
-    async with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, proxy=None) as socket:
-        fake = FakeWorker(socket)
-        await fake.say(type="hello", worker_id=name, capacity=10)
-        await fake.hear("welcome")
-        yield fake
-
-
-async def ticket_of(tenant: Tenant, room: str = "r") -> str:
-    """A ticket as it comes to a worker, in a caller's token."""
-    if not (await tenant.http.get("/agents")).json()["agents"]:
-        await tenant.http.post("/agents", json=PERSONA)
-    body = {"identity": "caller", "room": room, "variables": {"who": "Ada"}}
-    token = (await tenant.http.post("/token", json=body)).json()["token"]
-    claims = jwt.decode(token, options={"verify_signature": False})
-    return str(json.loads(claims["roomConfig"]["agents"][0]["metadata"])["ticket"])
 
 
 async def open_call(platform: Platform, tenant: Tenant, fake: FakeWorker) -> PersonaJob:

@@ -41,6 +41,12 @@ def test_a_worker_gets_neither_the_database_nor_the_key_of_stored_secrets(servic
     assert not {"PARLEY_DATABASE_URL", "PARLEY_SECRET_KEY", "PARLEY_KNOWLEDGE_DATABASE_URL"} & set(environment)
 
 
+def test_only_the_control_plane_knows_the_operators_key(services: Services) -> None:
+    assert services.control_plane().environment["PARLEY_ADMIN_KEY"] == services.secrets.admin_key
+    for child in (services.jobs(), services.worker(), services.knowledge(), services.models()):
+        assert services.secrets.admin_key not in child.environment.values()
+
+
 def test_the_knowledge_process_reads_with_a_role_of_its_own(services: Services) -> None:
     environment = services.knowledge().environment
     assert environment["PARLEY_KNOWLEDGE_DATABASE_URL"] == services.database.knowledge

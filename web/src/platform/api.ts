@@ -15,6 +15,28 @@ export interface Admission {
   answered: boolean;
 }
 
+export interface OpenRoom {
+  /** LiveKit's name, the project's slug in front. */
+  fullName: string;
+  name: string;
+  people: number;
+}
+
+/** A call that goes on. Moments are milliseconds since 1970. */
+export interface ActiveSession {
+  id: number;
+  fullRoomName: string;
+  agentName: string | null;
+  startedAt: number;
+}
+
+export interface SpokenLine {
+  speaker: string;
+  text: string;
+  /** From the start of the session. */
+  timestampMs: number;
+}
+
 /** The platform answered, and the answer was no. */
 export class ApiError extends Error {
   constructor(
@@ -66,6 +88,47 @@ export class Platform {
       wsUrl: answer.wsUrl,
       answered: (answer.agents_dispatched?.length ?? 0) > 0,
     };
+  }
+
+  /** The rooms that are open now. */
+  async rooms(): Promise<OpenRoom[]> {
+    const answer = (await this.ask("GET", "/api/v1/rooms")) as { rooms: Record<string, unknown>[] };
+    return answer.rooms.map((row) => ({
+      fullName: String(row["fullName"]),
+      name: String(row["name"]),
+      people: Number(row["numParticipants"]),
+    }));
+  }
+
+  /** The calls that go on, the newest hundred. */
+  async activeSessions(): Promise<ActiveSession[]> {
+    const answer = (await this.ask("GET", "/api/v1/sessions?status=active&per_page=100")) as {
+      sessions: Record<string, unknown>[];
+    };
+    return answer.sessions.map((row) => ({
+      id: Number(row["id"]),
+      fullRoomName: String(row["room_name"]),
+      agentName: typeof row["agent_name"] === "string" ? row["agent_name"] : null,
+      startedAt: Date.parse(String(row["started_at"])),
+    }));
+  }
+
+  /** What was said in a session so far. */
+  async transcript(sessionId: number): Promise<SpokenLine[]> {
+    const answer = (await this.ask("GET", `/api/v1/sessions/${sessionId}/transcript`)) as {
+      transcripts: Record<string, unknown>[];
+    };
+    return answer.transcripts.map((row) => ({
+      speaker: String(row["speaker"]),
+      text: String(row["content"]),
+      timestampMs: Number(row["timestamp_ms"]),
+    }));
+  }
+
+  /** Opens one monitor socket within a minute. */
+  async monitorTicket(): Promise<string> {
+    const answer = (await this.ask("POST", "/api/v1/monitor/tickets")) as { ticket: string };
+    return answer.ticket;
   }
 
   private async ask(method: string, path: string, body?: unknown): Promise<unknown> {

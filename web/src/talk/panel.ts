@@ -2,6 +2,7 @@
 
 import { element, setText } from "../dom/element";
 import { icon, type IconName } from "../dom/icons";
+import { KeyForm } from "../dom/key_form";
 import type { Problem } from "./problems";
 import type { TalkState } from "./state";
 import { TranscriptView } from "./transcript_view";
@@ -29,55 +30,20 @@ export class Panel {
   private readonly copy: HTMLButtonElement;
   private readonly notice = element("div", { class: "side__notice" });
   private readonly guide = element("ol", { class: "guide" });
-  private readonly form: HTMLFormElement;
-  private readonly input: HTMLInputElement;
-  private readonly submit: HTMLButtonElement;
+  private readonly form: KeyForm;
   private noticed = "";
 
   constructor(private readonly actions: PanelActions) {
     this.copy = element("button", { class: "button button--quiet", type: "button", hidden: true });
     this.copy.addEventListener("click", () => void this.copyWords());
-    this.input = element("input", {
-      class: "field__input",
-      id: "key",
-      name: "key",
-      type: "password",
-      required: true,
-      autocomplete: "off",
-      autocapitalize: "none",
-      spellcheck: "false",
-      placeholder: "pk_…",
-      "aria-describedby": "key-hint",
-    });
-    this.submit = element("button", { class: "button button--action", type: "submit" }, "Continue");
-    this.form = element(
-      "form",
-      { class: "key" },
-      element(
-        "div",
-        { class: "field" },
-        element("label", { class: "field__label", for: "key" }, "API key"),
-        this.input,
-        element(
-          "p",
-          { class: "field__hint", id: "key-hint" },
-          "It stays in this tab until you close it. A link that ends in #key=pk_… brings its key along.",
-        ),
-      ),
-      this.submit,
-    );
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      const key = this.input.value.trim();
-      if (key !== "") actions.enterKey(key);
-    });
+    this.form = new KeyForm((key) => actions.enterKey(key));
     this.root = element(
       "section",
       { class: "side panel", "aria-label": "Conversation" },
       element("header", { class: "side__head" }, this.title, this.copy),
       this.notice,
       this.guide,
-      this.form,
+      this.form.root,
       this.transcript.root,
     );
     this.labelCopy("copy", "Copy");
@@ -88,16 +54,11 @@ export class Panel {
     this.root.dataset["face"] = face;
     setText(this.title, titles[face]);
     this.guide.hidden = face !== "guide";
-    this.form.hidden = face !== "key";
+    this.form.root.hidden = face !== "key";
     this.transcript.root.hidden = face !== "transcript";
     this.copy.hidden = face !== "transcript" || !hasWords || state.phase === "call" || state.phase === "connecting";
     if (face === "guide") this.explain(state, persona ?? "The persona");
-    if (state.phase === "key") {
-      this.input.setAttribute("aria-invalid", String(state.problem !== null));
-      this.submit.disabled = state.checking;
-      setText(this.submit, state.checking ? "Checking" : "Continue");
-      if (state.problem !== null && !state.checking) this.input.select();
-    }
+    if (state.phase === "key") this.form.update({ checking: state.checking, refused: state.problem !== null });
     this.notify(noticeOf(state, persona ?? "The persona"), state.phase === "call");
   }
 

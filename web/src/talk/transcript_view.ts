@@ -2,21 +2,17 @@
 
 import { clock, KEPT_LINES, type Line } from "../call/transcript";
 import { element, setText } from "../dom/element";
-import { icon } from "../dom/icons";
-
-/** Within this many pixels of the end the view follows the talk. */
-const NEAR_END = 64;
+import { EndFollower } from "../dom/end_follower";
 
 export class TranscriptView {
   readonly root: HTMLElement;
   private readonly list = element("ol", { class: "transcript__lines" });
   private readonly scroller: HTMLElement;
   private readonly empty = element("p", { class: "transcript__empty" }, "What you both say appears here.");
-  private readonly latest: HTMLButtonElement;
+  private readonly follower: EndFollower;
   private readonly spoken = element("div", { class: "visually-hidden", role: "log", "aria-live": "polite" });
   private readonly items = new Map<string, HTMLLIElement>();
   private persona = "";
-  private following = true;
 
   constructor() {
     this.scroller = element(
@@ -25,17 +21,8 @@ export class TranscriptView {
       this.empty,
       this.list,
     );
-    this.latest = element("button", { class: "button transcript__latest", type: "button", hidden: true }, icon("down", 16), "Latest");
-    this.latest.addEventListener("click", () => this.follow());
-    this.scroller.addEventListener("scroll", () => {
-      const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-      this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
-      this.latest.hidden = this.following;
-    });
-    new ResizeObserver(() => {
-      if (this.following) this.follow();
-    }).observe(this.scroller);
-    this.root = element("div", { class: "transcript" }, this.scroller, this.latest, this.spoken);
+    this.follower = new EndFollower(this.scroller);
+    this.root = element("div", { class: "transcript" }, this.scroller, this.follower.latest, this.spoken);
   }
 
   clear(persona: string): void {
@@ -44,7 +31,7 @@ export class TranscriptView {
     this.list.replaceChildren();
     this.spoken.replaceChildren();
     this.empty.hidden = false;
-    this.follow();
+    this.follower.follow();
   }
 
   show(line: Line): void {
@@ -55,7 +42,7 @@ export class TranscriptView {
     if (words !== null) setText(words, line.text.trim());
     // Only finished lines are read out: interim ones would be repeated with every word.
     if (line.final && line.text.trim() !== "") this.announce(line);
-    if (this.following) this.follow();
+    this.follower.grown();
   }
 
   private append(line: Line): HTMLLIElement {
@@ -86,11 +73,5 @@ export class TranscriptView {
   private announce(line: Line): void {
     this.spoken.append(element("p", {}, `${line.speaker === "you" ? "You" : this.persona}: ${line.text.trim()}`));
     while (this.spoken.childElementCount > 20) this.spoken.firstElementChild?.remove();
-  }
-
-  private follow(): void {
-    this.following = true;
-    this.latest.hidden = true;
-    this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 }

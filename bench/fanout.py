@@ -1,0 +1,241 @@
+"""`python -m bench fanout`: the monitor's fan-out beside a bare broadcast loop, in deliveries per CPU-second.
+
+The server has core 0, the sockets core 1. Ours routes by project and channel, keeps a queue per socket and lets slow
+readers go; the bare one sends a prepared text to every socket in turn.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import re
+import resource
+import statistics
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import uvloop
+from redis import asyncio as redis
+from rich.console import Console
+from rich.table import Table
+
+from bench.platform import KEY, LOAD_CORE, RESULTS, SERVER_CORE, our_settings, start, stores, wait_for
+from control_plane.events.live import PREFIX
+from control_plane.sessions.reports import LIVE_LINES
+from parley.stack.database import DatabaseUrls
+
+TICKS = os.sysconf("SC_CLK_TCK")
+LINE = "The quick brown fox jumps over the lazy dog and is seen doing so."
+OURS, BARE = 9490, 9493
+
+
+class Reader(asyncio.Protocol):
+    """A socket that counts what it receives; a lazy one stops reading after its hello."""
+
+    def __init__(self, path: str, hello: str, *, lazy: bool = False) -> None:
+        self.path, self.hello, self.lazy = path, hello, lazy
+        self.received, self.arrivals = 0, [0.0]
+        self.ready = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(
+            f"GET {self.path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+
+    def data_received(self, data: bytes) -> None:
+        if not self.ready.done():
+            if self.hello:
+                body = self.hello.encode()
+                self.transport.write(bytes([0x81, 0x80 | len(body), 0, 0, 0, 0]) + body)
+            self.ready.set_result(None)
+            return
+        self.received += data.count(b"quick brown")
+        self.arrivals.append(time.perf_counter())
+        if self.lazy:
+            self.transport.pause_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(error or ConnectionError("closed"))
+
+
+@dataclass
+class Round:
+    """What one burst of messages cost."""
+
+    per_cpu_second: float
+    p99_ms: float
+
+
+@dataclass
+class Result:
+    """All rounds of one server."""
+
+    rounds: list[Round] = field(default_factory=list)
+    idle_kib: float = 0
+
+    def median(self, name: str) -> float:
+        """The middle of a figure over the rounds."""
+        return statistics.median(getattr(each, name) for each in self.rounds)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_kib(pid: int) -> int:
+    """Memory that a process holds."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1])
+
+
+async def open_readers(port: int, path: str, hello: str, count: int, *, lazy: int = 0) -> list[Reader]:
+    """Connect sockets, a hundred at a time."""
+    readers: list[Reader] = []
+    loop = asyncio.get_running_loop()
+    for begin in range(0, count, 100):
+        group = [Reader(path, hello, lazy=number < lazy) for number in range(begin, min(count, begin + 100))]
+        await asyncio.gather(
+            *(loop.create_connection(lambda reader=reader: reader, "127.0.0.1", port) for reader in group)
+        )  # type: ignore[misc]
+        await asyncio.gather(*(reader.ready for reader in group))
+        readers += group
+    await asyncio.sleep(1)  # subscriptions are obeyed
+    return readers
+
+
+def _same(reader: Reader) -> Reader:
+    return reader
+
+
+async def burst(readers: list[Reader], pid: int, messages: int, publish: object) -> Round:
+    """Send messages one after the other, and wait for all of them everywhere."""
+    awake = [reader for reader in readers if not reader.lazy]
+    before = [reader.received for reader in awake]
+    cpu = cpu_seconds(pid)
+    delays: list[float] = []
+    for number in range(messages):
+        sent = time.perf_counter()
+        await publish()  # type: ignore[operator]
+        while any(reader.received < start + number + 1 for reader, start in zip(awake, before, strict=True)):
+            await asyncio.sleep(0.001)
+        delays += [reader.arrivals[-1] - sent for reader in awake]
+    used = cpu_seconds(pid) - cpu
+    delays.sort()
+    return Round(len(awake) * messages / max(used, 1 / TICKS), delays[int(len(delays) * 0.99)] * 1000)
+
+
+async def measure(urls: DatabaseUrls, redis_url: str, sockets: int, messages: int, rounds: int) -> dict[str, Result]:
+    """Ours, ours with a reader that never reads, and the bare loop, in turn."""
+    results = {"bare": Result(), "ours": Result(), "ours, one never reads": Result()}
+    with ExitStack() as cleanup:
+        settings = our_settings(urls, redis_url, OURS)
+        pids = {
+            "ours": start(cleanup, [sys.executable, "-m", "control_plane", "serve"], settings, SERVER_CORE),
+            "bare": start(
+                cleanup,
+                [
+                    sys.executable,
+                    "-m",
+                    "uvicorn",
+                    "bench.peers:broadcast",
+                    "--port",
+                    str(BARE),
+                    "--no-access-log",
+                    "--log-level",
+                    "warning",
+                    "--ws",
+                    "websockets-sansio",
+                ],
+                {},
+                SERVER_CORE,
+            ),
+        }
+        wait_for(OURS)
+        wait_for(BARE)
+        live = redis.Redis.from_url(redis_url)
+        line = {
+            "project_id": 1,
+            "room_name": "proj_room1",
+            "session_id": 1,
+            "speaker": "agent",
+            "content": LINE,
+            "timestamp_ms": 1,
+            "is_final": False,
+        }
+
+        async def publish() -> None:
+            await live.publish(PREFIX + LIVE_LINES, json.dumps(line))
+
+        async with httpx2.AsyncClient() as client:
+
+            async def broadcast() -> None:
+                await client.post(f"http://127.0.0.1:{BARE}/send", content=LINE)
+
+            subscribe = json.dumps({"action": "subscribe", "channel": "room:room1"})
+            for name, lazy in (("bare", 0), ("ours", 0), ("ours, one never reads", 1)) * rounds:
+                server, port = name.split(",")[0], BARE if name == "bare" else OURS
+                empty = resident_kib(pids[server])
+                path, hello = ("/ws", "") if name == "bare" else (f"/ws/monitor?api_key={KEY}", subscribe)
+                readers = await open_readers(port, path, hello, sockets, lazy=lazy)
+                results[name].idle_kib = results[name].idle_kib or (resident_kib(pids[server]) - empty) / sockets
+                results[name].rounds.append(
+                    await burst(readers, pids[server], messages, broadcast if name == "bare" else publish)
+                )
+                for reader in readers:
+                    reader.transport.abort()
+                await asyncio.sleep(1)
+        await live.aclose()
+    return results
+
+
+def table(results: dict[str, Result], sockets: int) -> Table:
+    """The figures beside what they should be."""
+    shown = Table(title=f"{sockets} sockets, medians over rounds", title_justify="left")
+    for heading in ("server", "deliveries per CPU-second", "÷ bare", "p99 ms", "KiB per idle socket"):
+        shown.add_column(heading, justify="left" if heading == "server" else "right")
+    bare = results["bare"].median("per_cpu_second")
+    for name, result in results.items():
+        rate = result.median("per_cpu_second")
+        shown.add_row(
+            name, f"{rate:.0f}", f"{rate / bare:.2f}", f"{result.median('p99_ms'):.0f}", f"{result.idle_kib:.1f}"
+        )
+    shown.add_row("should be", "", "≥ 0.6", "≤ 1.2 × with a lazy one", "≤ 30")
+    return shown
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(prog="python -m bench fanout", description=__doc__)
+    parser.add_argument("--sockets", type=int, default=2000)
+    parser.add_argument("--messages", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    os.sched_setaffinity(0, {int(LOAD_CORE)})
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with ExitStack() as cleanup:
+        urls, redis_url = stores(cleanup, 9491)
+        runner = cleanup.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
+        results = runner.run(measure(urls, redis_url, arguments.sockets, arguments.messages, arguments.rounds))
+    Console(width=120).print(table(results, arguments.sockets))
+    RESULTS.mkdir(exist_ok=True)
+    figures = {
+        name: {"idle_kib": each.idle_kib, "rounds": [vars(one) for one in each.rounds]}
+        for name, each in results.items()
+    }
+    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    result = {"at": datetime.now(UTC).isoformat(), "machine": machine, "sockets": arguments.sockets, "servers": figures}
+    (RESULTS / "fanout.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -1,0 +1,85 @@
+"""`/admin`: the operator's surface."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from control_plane.accounts.audit import read_trail
+from control_plane.accounts.operator.health import examine
+from control_plane.accounts.operator.schemas import (
+    AccountAnswer,
+    AccountCreate,
+    AccountList,
+    AccountMade,
+    AccountUpdate,
+    HealthRead,
+    OperatorAuditList,
+    PlanList,
+)
+from control_plane.accounts.operator.service import OperatorService
+from control_plane.auth.deps import ClockDep, DbDep
+from control_plane.gate.operation import primary
+from control_plane.gate.operator import OperatorOperation
+from control_plane.plans.catalogue import plans
+from control_plane.wire import Page, RowId
+
+router = primary("/admin", route_class=OperatorOperation, tags=["Operator"])
+
+
+async def find_operator(request: Request, db: DbDep, clock: ClockDep) -> OperatorService:
+    """The operator's work on accounts."""
+    state = request.app.state
+    return OperatorService(db, clock, state.secrets, state.limiter)
+
+
+Operator = Annotated[OperatorService, Depends(find_operator)]
+
+
+@router.get("/accounts", response_model=AccountList)
+async def list_accounts(page: Annotated[Page, Depends()], operator: Operator) -> Any:
+    """List accounts."""
+    accounts, total = await operator.accounts(page)
+    return {"accounts": accounts, **page.pages(total)}
+
+
+@router.post("/accounts", status_code=201, response_model=AccountMade)
+async def create_account(body: AccountCreate, operator: Operator) -> Any:
+    """Create an account with its owner, one project and one API key, which is shown only here."""
+    return await operator.create(body)
+
+
+@router.patch("/accounts/{account_id}", response_model=AccountAnswer)
+async def update_account(account_id: RowId, body: AccountUpdate, operator: Operator) -> Any:
+    """Change an account's plan, rate or name; what is not sent stays."""
+    return {"account": await operator.update(account_id, body)}
+
+
+@router.get("/plans", response_model=PlanList)
+async def list_plans() -> Any:
+    """List the plans of this installation."""
+    return {
+        "plans": [
+            {
+                "name": plan.name,
+                "display": plan.display,
+                "requests_per_minute": plan.requests,
+                "limits": plan.limits,
+            }
+            for plan in plans().values()
+        ]
+    }
+
+
+@router.get("/health", response_model=HealthRead)
+async def read_health(request: Request) -> Any:
+    """Tell how every part of the installation is."""
+    state = request.app.state
+    here = len(state.hub.figures()["workers"])
+    return await examine(state.database, state.media, state.limiter, workers_here=here, version=request.app.version)
+
+
+@router.get("/audit", response_model=OperatorAuditList)
+async def read_all_audit(page: Annotated[Page, Depends()], db: DbDep) -> Any:
+    """Read who changed what in all projects, newest first, without what the paths named."""
+    entries, total = await read_trail(db, page)
+    return {"entries": entries, **page.pages(total)}

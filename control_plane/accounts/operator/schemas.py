@@ -1,0 +1,170 @@
+"""The operator's surface on the wire: e-mail, plan, counts. Never what customers named, said or keep secret."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from control_plane.accounts.schemas import Email, KeyMade
+from control_plane.plans.catalogue import plans
+from control_plane.wire import Clean, Instant
+
+PASSWORD = StringConstraints(min_length=8, max_length=200)
+
+
+def _known_plan(given: str) -> str:
+    if given not in plans():
+        raise ValueError(f"must be one of {', '.join(plans())}")
+    return given
+
+
+AccountName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Clean]
+PlanName = Annotated[str, AfterValidator(_known_plan), Field(json_schema_extra={"enum": list(plans())})]
+Rate = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class AccountCreate(BaseModel):
+    """`POST /admin/accounts`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    email: Email
+    name: AccountName = ""
+    password: Annotated[str, PASSWORD, Clean] = Field(repr=False)
+    plan: PlanName = "free"
+
+
+class AccountUpdate(BaseModel):
+    """`PATCH /admin/accounts/{id}`: a field that is not sent stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"minProperties": 1})
+
+    name: AccountName = ""
+    plan: PlanName = "free"
+    requests_per_minute: Rate | None = Field(None, description="In place of the plan's rate; null: the plan's.")
+
+
+class AccountRead(BaseModel):
+    """An account as the operator sees it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    email: str
+    plan: str
+    requests_per_minute: int | None
+    projects: int
+    members: int
+    api_keys: int = Field(description="Those that are not revoked.")
+    created_at: Instant
+
+
+class AccountAnswer(BaseModel):
+    """One account."""
+
+    account: AccountRead
+
+
+class AccountList(BaseModel):
+    """One page of accounts, oldest first."""
+
+    accounts: list[AccountRead]
+    total: int
+    page: int
+    total_pages: int
+
+
+class FirstProject(BaseModel):
+    """The project that a new account begins with."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    slug: str
+
+
+class AccountMade(AccountAnswer):
+    """`POST /admin/accounts`, 201: the only time the key and its secret are shown."""
+
+    project: FirstProject
+    api_key: KeyMade
+
+
+class PlanRead(BaseModel):
+    """A plan; -1 is unlimited."""
+
+    name: str
+    display: str
+    requests_per_minute: int
+    limits: dict[str, int]
+
+
+class PlanList(BaseModel):
+    """All plans."""
+
+    plans: list[PlanRead]
+
+
+class OperatorAuditRead(BaseModel):
+    """Somebody changed something in a project."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    at: Instant
+    project_id: int
+    key_id: str
+    action: str
+    status: int
+
+
+class OperatorAuditList(BaseModel):
+    """One page of all projects' audit trails, newest first."""
+
+    entries: list[OperatorAuditRead]
+    total: int
+    page: int
+    total_pages: int
+
+
+class Part(BaseModel):
+    """Whether one part of the installation works."""
+
+    status: Literal["ok", "unavailable"]
+    reason: str | None = None
+
+
+class DatabaseHealth(Part):
+    """PostgreSQL."""
+
+    revision: str | None = None
+
+
+class RedisHealth(Part):
+    """Redis; without it each process keeps rate windows of its own."""
+
+    shared: bool
+
+
+class WorkersHealth(Part):
+    """Workers, wherever they are connected."""
+
+    connected: int = 0
+    capacity: int = Field(0, description="Calls that the connected ones take at once.")
+    here: int = Field(0, description="Those connected to the process that answers.")
+
+
+class Parts(BaseModel):
+    """Every part."""
+
+    database: DatabaseHealth
+    redis: RedisHealth
+    livekit: Part
+    workers: WorkersHealth
+
+
+class HealthRead(BaseModel):
+    """`GET /admin/health`: `degraded` where a part is not ok."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    parts: Parts

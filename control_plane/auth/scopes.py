@@ -1,0 +1,33 @@
+"""What a key may do: everything (`*`), `read`, `write`, or one area of the API such as `rooms:read` or `rooms:write`.
+
+Writing includes reading.
+"""
+
+from typing import Final
+
+AREAS: Final = (
+    "agents",
+    "api-keys",
+    "audit",
+    "events",
+    "knowledge-bases",
+    "members",
+    "projects",
+    "recordings",
+    "rooms",
+    "sessions",
+    "sip",
+    "tokens",
+    "usage",
+    "webhooks",
+)
+"""Parts of the primary surface that a key may be confined to."""
+
+SCOPES: Final = ("*", "read", "write", *(f"{area}:{use}" for area in AREAS for use in ("read", "write")))
+
+
+def granting(scope: str) -> set[str]:
+    """The scopes that include this one, itself among them."""
+    area, _, use = scope.rpartition(":")
+    uses = ("read", "write") if use == "read" else (use,)
+    return {"*", *uses, *(f"{area}:{each}" for each in uses if area)}

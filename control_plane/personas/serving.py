@@ -1,0 +1,63 @@
+"""What calls use of an agent: the settings published last, or its row while nothing was ever published."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement
+from sqlmodel import col, select
+
+from control_plane.db.database import Db
+from control_plane.personas.models import Persona, PersonaVersion
+from control_plane.personas.schemas import AgentCreate
+
+AT_ONCE: Final = ("is_active", "budget")
+"""Settings that act at once, published or not."""
+VERSIONED: Final = tuple(name for name in AgentCreate.model_fields if name not in AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """An agent as a call uses it; `version` is None where that is its row as it stood."""
+
+    persona: Persona
+    version: int | None
+
+
+def settings_of(persona: Persona) -> dict[str, Any]:
+    """The settings that a version holds."""
+    return {name: getattr(persona, name) for name in VERSIONED}
+
+
+def in_version(persona: Persona, version: PersonaVersion) -> Persona:
+    """The agent with a version's settings: a copy, and no row. What the version does not know has its default."""
+    kept = {name: getattr(persona, name) for name in Persona.model_fields if name not in VERSIONED}
+    return Persona(**kept, **{name: value for name, value in version.settings.items() if name in VERSIONED})
+
+
+def differs(persona: Persona, version: PersonaVersion | None) -> bool:
+    """Whether calls use other settings than the row's, `version` being the published one."""
+    return version is not None and settings_of(in_version(persona, version)) != settings_of(persona)
+
+
+async def find_serving(db: Db, persona_id: int, *, project_id: int) -> Serving | None:
+    """An agent as a call that begins uses it, in service or not; None where there is none."""
+    return await _find(db, persona_id, project_id, col(PersonaVersion.version) == Persona.published_version)
+
+
+async def find_version(db: Db, persona_id: int, version: int | None, *, project_id: int) -> Serving | None:
+    """An agent as one of its versions says; None is its row."""
+    return await _find(db, persona_id, project_id, col(PersonaVersion.version) == version)
+
+
+async def _find(db: Db, persona_id: int, project_id: int, wanted: ColumnElement[bool]) -> Serving | None:
+    query = select(Persona, PersonaVersion).outerjoin(PersonaVersion, of_persona() & wanted)
+    row = (await db.exec(query.where(Persona.project_id == project_id, Persona.id == persona_id))).one_or_none()
+    if row is None:
+        return None
+    persona, version = row
+    return Serving(in_version(persona, version), version.version) if version else Serving(persona, None)
+
+
+def of_persona() -> ColumnElement[bool]:
+    """Joins versions to their agents."""
+    return (col(PersonaVersion.project_id) == Persona.project_id) & (col(PersonaVersion.persona_id) == Persona.id)

@@ -1,0 +1,166 @@
+"""What an agent can do besides talking: built-in acts, HTTP requests, tools of MCP servers. Kept and listed here."""
+
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from control_plane.wire import FREE, Clean, Sent, Storable
+
+MOST: Final = 50
+SEARCH: Final = "search_kb"
+"""Comes with a knowledge base, so no other tool may be called so."""
+
+
+def _object(required: tuple[str, ...] = (), **properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+NOTHING: Final = _object()
+BUILTIN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    SEARCH: (
+        "Search the knowledge base",
+        _object(("query",), query={"type": "string", "description": "What to look for"}),
+    ),
+    "end_call": ("End the call", NOTHING),
+    "transfer_call": (
+        "Transfer the call to another number",
+        _object(("to",), to={"type": "string", "description": "Number in E.164 form, such as +17751234567"}),
+    ),
+    "send_dtmf": (
+        "Press keys of the telephone",
+        _object(("digits",), digits={"type": "string", "pattern": "^[0-9*#A-D]{1,32}$"}),
+    ),
+}
+"""What each built-in tool does by default, and its parameters."""
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("must be an absolute http or https URL")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password")
+    if any(char.isspace() or not char.isprintable() for char in url):
+        raise ValueError("must not hold spaces or control characters")
+    return url
+
+
+def _schema(schema: dict[str, Any]) -> dict[str, Any]:
+    if schema.get("type") != "object":
+        raise ValueError('must be a JSON schema with "type": "object"')
+    properties = schema.get("properties", {})
+    if not isinstance(properties, dict) or not all(isinstance(part, dict) for part in properties.values()):
+        raise ValueError("properties must be an object of JSON schemas")
+    required = schema.get("required", [])
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        raise ValueError("required must be a list of names")
+    return schema
+
+
+ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+Description = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True), Clean]
+Url = Annotated[
+    str,
+    StringConstraints(max_length=2000),
+    Clean,
+    AfterValidator(_address),
+    WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https?://[a-z0-9.-]+", "maxLength": 2000}),
+]
+Schema = Annotated[
+    dict[str, Any],
+    Storable,
+    AfterValidator(_schema),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {
+                "type": {"const": "object"},
+                "properties": {"type": "object", "additionalProperties": {"type": "object"}},
+                "required": {"type": "array", "items": {"type": "string"}},
+            },
+            "required": ["type"],
+            "additionalProperties": FREE,
+        }
+    ),
+]
+
+
+class BuiltinTool(Sent):
+    """Something every worker can do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["builtin"]
+    name: Literal["end_call", "transfer_call", "send_dtmf"]
+    description: Description | None = Field(None, description="When to use it; each has a description of its own.")
+
+
+class HttpTool(Sent):
+    """A request to a server of the customer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["http"]
+    name: ToolName
+    description: Description
+    url: Url
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    parameters: Schema = Field(default_factory=lambda: dict(NOTHING), description="JSON schema of an object.")
+
+
+class McpServer(Sent):
+    """The tools of an MCP server."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["mcp"]
+    name: ToolName
+    description: Description
+    url: Url
+
+
+Tool = Annotated[BuiltinTool | HttpTool | McpServer, Field(discriminator="type")]
+
+
+def _distinct(tools: list[BuiltinTool | HttpTool | McpServer]) -> list[BuiltinTool | HttpTool | McpServer]:
+    names = [tool.name for tool in tools]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"names must be unique; there are several called {', '.join(twice)}")
+    if SEARCH in names:
+        raise ValueError(f"{SEARCH} comes with a knowledge base and cannot be set")
+    return tools
+
+
+Tools = Annotated[
+    list[Tool], Field(max_length=MOST, json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)
+]
+
+
+class ToolsSet(Sent):
+    """`PUT /agents/{id}/tools`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tools: Tools
+
+
+class ToolList(BaseModel):
+    """The tools an agent has."""
+
+    tools: list[dict[str, Any]]
+
+
+def listed(tools: list[dict[str, Any]], *, knowledge: bool) -> list[dict[str, Any]]:
+    """Every tool with its description and parameters; knowledge brings `search_kb`, first."""
+    search = {"type": "builtin", "name": SEARCH}
+    shown = []
+    for tool in [search, *tools] if knowledge else tools:
+        description, parameters = BUILTIN[tool["name"]] if tool["type"] == "builtin" else ("", NOTHING)
+        filled = {
+            "description": tool.get("description") or description,
+            "parameters": tool.get("parameters", parameters),
+        }
+        shown.append(tool | filled)
+    return shown

@@ -1,0 +1,57 @@
+"""Telephone numbers and the addresses of carriers, as they may be written. Pure."""
+
+import ipaddress
+import re
+from typing import Annotated, Final
+
+import phonenumbers
+from pydantic import AfterValidator, Field, StringConstraints
+
+E164: Final = re.compile(r"\+[0-9]{2,15}")
+LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+ADDRESS: Final = re.compile(rf"{LABEL}(?:\.{LABEL})*(?::(?P<port>[0-9]{{1,5}}))?")
+
+
+def is_possible(number: str) -> bool:
+    """Whether a text is a telephone number in E.164 form that may exist."""
+    if not E164.fullmatch(number):
+        return False
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _number(given: str) -> str:
+    if not is_possible(given):
+        raise ValueError("must be a possible number in E.164 form, such as +17751234567")
+    return given
+
+
+def _address(given: str) -> str:
+    found = ADDRESS.fullmatch(given)
+    if found is None or not 0 < int(found["port"] or 5060) <= 65_535:
+        raise ValueError("must be a host, or host:port, without sip:")
+    return given
+
+
+def _network(given: str) -> str:
+    try:
+        ipaddress.ip_network(given, strict=False)
+    except ValueError as error:
+        raise ValueError("must be an IP address or a network such as 192.0.2.0/24") from error
+    return given
+
+
+PhoneNumber = Annotated[
+    str,
+    AfterValidator(_number),
+    Field(json_schema_extra={"pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+17751234567"]}),
+]
+"""A number as it is dialled: `+`, country, number."""
+
+CarrierAddress = Annotated[str, StringConstraints(max_length=260), AfterValidator(_address)]
+"""Where a carrier's SIP server is."""
+
+Network = Annotated[str, StringConstraints(max_length=50), AfterValidator(_network)]
+"""Whose calls are let in."""

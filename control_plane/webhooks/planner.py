@@ -1,0 +1,109 @@
+"""From the log to deliveries: one for each event and endpoint that wants it.
+
+The deliveries and the cursor are written in one transaction, so a crash repeats nothing and passes by nothing.
+"""
+
+import json
+from collections import defaultdict
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from control_plane.clock import Clock, iso_ms
+from control_plane.db.database import Database, Db
+from control_plane.events.facts import DOCUMENTED_WEBHOOKS, WEBHOOKS
+from control_plane.events.models import Event, EventCursor
+from control_plane.events.tail import BATCH, read_after
+from control_plane.secrets.box import SecretBox
+from control_plane.webhooks.lanes import Parcel
+from control_plane.webhooks.models import WebhookEndpoint
+from control_plane.webhooks.store import Planned, write_planned
+from control_plane.webhooks.targets import Target, open_target
+
+READER: Final = "webhooks"
+MOST: Final = 1000
+"""Deliveries written in one transaction; the events behind the one that reaches this number wait for the next."""
+
+# What was written before there was any endpoint is nobody's. Without a number it cannot be passed by yet.
+_BEGIN = text("""
+    insert into event_cursor (reader, seq)
+    select :reader, coalesce(max(seq), 0) from event
+    where created_at < coalesce((select min(created_at) from webhook_endpoint), 'infinity')
+    having count(*) filter (where seq is null) = 0
+    on conflict do nothing
+""")
+
+
+def render(event_type: str, *, project_id: int, timestamp: str, data: dict[str, Any]) -> str:
+    """A body as the document shows it."""
+    body = {"event_type": event_type, "project_id": project_id, "timestamp": timestamp, "data": data}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def body_of(event: Event) -> str:
+    """The body for an event; `data.room_name` is the room's full name."""
+    room = {"room_name": event.room_name} if event.room_name else {}
+    return render(event.type, project_id=event.project_id, timestamp=iso_ms(event.created_at), data=room | event.data)
+
+
+def wants(events: list[str] | None, event_type: str) -> bool:
+    """Whether an endpoint with this filter is sent this fact."""
+    return event_type in WEBHOOKS and event_type in (DOCUMENTED_WEBHOOKS if events is None else events)
+
+
+class Planner:
+    """Follows the log on behalf of all endpoints."""
+
+    def __init__(self, database: Database, clock: Clock, box: SecretBox) -> None:
+        self.database, self.clock, self.box = database, clock, box
+
+    async def plan(self) -> tuple[dict[int, Target], list[Parcel], bool]:
+        """Take the next events in: the endpoints concerned, the new deliveries, and whether there is more to read.
+
+        Raises `Unavailable`; what was written then is unknown.
+        """
+        async with self.database.platform() as db:
+            cursor = await self._cursor(db)
+            events = await read_after(db, cursor.seq) if cursor else []
+            if cursor is None or not events:
+                return {}, [], False
+            planned, last = await self._match(db, events)
+            parcels = await write_planned(db, planned, now=self.clock.now())
+            cursor.seq = last.seq or cursor.seq
+        targets = {each.target.id: each.target for each in planned}
+        return targets, parcels, len(events) == BATCH or last is not events[-1]
+
+    async def _cursor(self, db: Db) -> EventCursor | None:
+        """The cursor, locked: a planner that lost its leadership meanwhile waits, and then finds nothing left.
+
+        None while it cannot be said yet where to begin.
+        """
+        query = select(EventCursor).where(EventCursor.reader == READER).with_for_update()
+        cursor = (await db.exec(query)).one_or_none()
+        if cursor is None:
+            await db.execute(_BEGIN, {"reader": READER})
+            cursor = (await db.exec(query)).one_or_none()
+        return cursor
+
+    async def _match(self, db: Db, events: list[Event]) -> tuple[list[Planned], Event]:
+        """What is to be written for these events, and the last of them that found room."""
+        projects = {event.project_id for event in events if event.type in WEBHOOKS}
+        # Locked against being switched off: what is planned for an endpoint is there to be given up with it.
+        query = (
+            select(WebhookEndpoint)
+            .where(col(WebhookEndpoint.project_id).in_(projects), col(WebhookEndpoint.is_active).is_(True))
+            .order_by(col(WebhookEndpoint.id))
+            .with_for_update(read=True)
+        )
+        endpoints = defaultdict(list)
+        for endpoint in (await db.exec(query)).all():
+            endpoints[endpoint.project_id].append((open_target(self.box, endpoint), endpoint.events))
+        planned: list[Planned] = []
+        for event in events:
+            wanted = [target for target, named in endpoints[event.project_id] if wants(named, event.type)]
+            body = body_of(event) if wanted else ""
+            planned += [Planned(target, event.seq or 0, event.type, event.room_name, body) for target in wanted]
+            if len(planned) >= MOST:
+                return planned, event
+        return planned, events[-1]

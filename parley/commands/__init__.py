@@ -1,0 +1,1 @@
+"""What the command `parley` does with a running platform: tail, keys, call, talk."""

@@ -1,0 +1,90 @@
+"""How a command runs: its options for finding the platform, its end by Ctrl-C, its errors in one line."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from parley.client import Access, PlatformError
+from parley.stack.directories import default_data_dir
+
+PLATFORM: Final = "Which platform"
+_PIPE_WIDTH: Final = 250
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+ReadyFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ready",
+        metavar="FILE",
+        help="What `parley up` wrote. Default: `ready.json` in its data directory.",
+        rich_help_panel=PLATFORM,
+    ),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="A platform elsewhere, with its --key.", rich_help_panel=PLATFORM),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        envvar="PARLEY_API_KEY",
+        show_envvar=False,
+        help="API key. Better in `$PARLEY_API_KEY`: other users of this machine see what is typed here.",
+        rich_help_panel=PLATFORM,
+    ),
+]
+
+# A pipe has no width: what is cut or wrapped there is harder to read for the next program.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+errors = Console(stderr=True, highlight=False)
+
+
+def find_platform(ready: Path | None, url: str | None, key: str | None) -> Access:
+    """The platform that the options name. Ends the command where there is none."""
+    try:
+        return Access.find((ready or default_data_dir() / "ready.json").expanduser().absolute(), url=url, key=key)
+    except PlatformError as error:
+        fail(error)
+
+
+def run(work: Coroutine[Any, Any, int]) -> NoReturn:
+    """Do a command's work and leave with its status; Ctrl-C cancels it and is no failure."""
+    try:
+        status = asyncio.run(_until_signal(work))
+    except PlatformError as error:
+        fail(error)
+    raise SystemExit(status)
+
+
+def fail(error: PlatformError) -> NoReturn:
+    """Say in one line what went wrong, and leave with status 1."""
+    errors.print(Text(f"parley: {plain(str(error))}"), soft_wrap=True)
+    raise SystemExit(1)
+
+
+def plain(text: str) -> str:
+    """Text of others on one line, without what a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 0
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,256 @@
+"""A call that is to wind up: the word reaches the conversation, which finishes, says goodbye and ends; what it used is
+reported turn by turn."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from livekit.agents.metrics import LLMMetrics, STTMetrics, TTSMetrics
+from livekit.agents.metrics.base import Metadata
+from livekit.rtc import EventEmitter
+
+from agents import conversation
+from agents.contract import CallEnded, Command, PersonaJob, Report, Submission, UsageCounted
+from agents.conversation import GOODBYE, Conversation
+from agents.desk import JobDesk
+from agents.reporter import Reporter
+from agents.spool import Spool
+from agents.worker import Worker
+
+pytestmark = pytest.mark.anyio
+
+JOB = PersonaJob(
+    session_id=1,
+    epoch=1,
+    project_id=1,
+    persona_id=1,
+    persona_name="Robin",
+    room_name="proj_r",
+    identity="agent-1",
+    capability="c",
+    instructions="",
+    started_at=datetime.now(UTC),
+)
+
+
+class FakeSpeech:
+    """Something that is being said until `over`."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    async def wait_for_playout(self) -> None:
+        await self.over.wait()
+
+
+class FakeSession(EventEmitter[str]):
+    """As much of the framework's session as a conversation touches; `acts` is what it was asked, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.acts: list[str] = []
+        self.current_speech: FakeSpeech | None = None
+        self.user_state = self.agent_state = "listening"
+
+    async def start(self, *_: object, **__: object) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+    async def interrupt(self, *, force: bool = False) -> None:
+        if self.current_speech is not None and not self.current_speech.over.is_set():
+            self.acts.append("interrupted")
+
+    async def say(self, text: str, *, allow_interruptions: bool = True) -> None:
+        self.acts.append(text)
+
+
+class FakeReporter:
+    """Keeps the reports, and the callbacks of the platform's commands."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.end: Callable[[Any], None] = lambda reason: None
+        self.wind_up: Callable[[Any], None] = lambda reason: None
+
+    def report(self, report: Report) -> None:
+        self.reports.append(report)
+
+    def on_end(self, callback: Callable[[Any], None]) -> None:
+        self.end = callback
+
+    def on_wind_up(self, callback: Callable[[Any], None]) -> None:
+        self.wind_up = callback
+
+    def used(self) -> list[UsageCounted]:
+        return [report for report in self.reports if isinstance(report, UsageCounted)]
+
+
+class Call:
+    """A conversation with doubles around it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.session, self.reporter = FakeSession(), FakeReporter()
+        monkeypatch.setattr(conversation, "build_session", lambda job, models: self.session)
+        self.models = SimpleNamespace(stt=EventEmitter(), llm=EventEmitter(), tts=EventEmitter())
+        room, persona = EventEmitter(), SimpleNamespace(marks=SimpleNamespace(committed=None))
+        self.conversation = Conversation(JOB, room, persona, self.models, self.reporter)  # type: ignore[arg-type]
+        self.running = asyncio.create_task(self.conversation.run())
+
+    def agent_goes(self, old: str, new: str) -> None:
+        self.session.emit("agent_state_changed", SimpleNamespace(old_state=old, new_state=new))
+
+    async def ended(self) -> CallEnded:
+        await asyncio.wait_for(self.running, 5)
+        last = self.reporter.reports[-1]
+        assert isinstance(last, CallEnded)
+        return last
+
+
+@pytest.fixture
+async def call(monkeypatch: pytest.MonkeyPatch) -> Call:
+    """A call that has begun."""
+    begun = Call(monkeypatch)
+    await asyncio.sleep(0)
+    return begun
+
+
+async def test_a_call_that_is_to_wind_up_says_goodbye_and_ends_well(call: Call) -> None:
+    call.reporter.wind_up("budget")
+    call.reporter.wind_up("budget")
+    last = await call.ended()
+    assert call.session.acts == [GOODBYE]
+    assert (last.reason, last.failed) == ("budget", False)
+
+
+async def test_what_is_being_said_is_finished_first(call: Call) -> None:
+    speech = call.session.current_speech = FakeSpeech()
+    call.reporter.wind_up("budget")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert call.session.acts == []
+    speech.over.set()
+    await call.ended()
+    assert call.session.acts == [GOODBYE]
+
+
+async def test_a_caller_is_not_talked_over(call: Call) -> None:
+    call.session.user_state = "speaking"
+    call.reporter.wind_up("budget")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert call.session.acts == []
+    call.session.user_state = "listening"
+    await call.ended()
+    assert call.session.acts == [GOODBYE]
+
+
+async def test_a_speech_without_end_is_not_waited_for(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "FINISH_WITHIN", 0.01)
+    call.session.current_speech = FakeSpeech()
+    call.reporter.wind_up("budget")
+    assert (await call.ended()).reason == "budget"
+    assert call.session.acts == ["interrupted", GOODBYE]
+
+
+async def test_an_end_at_once_does_not_wait_for_the_goodbye(call: Call) -> None:
+    call.session.current_speech = FakeSpeech()
+    call.reporter.wind_up("budget")
+    await asyncio.sleep(0)
+    call.reporter.end("api")
+    assert (await call.ended()).reason == "api"
+    assert call.session.acts == []
+
+
+def llm(tokens: int) -> LLMMetrics:
+    return LLMMetrics(
+        label="l",
+        request_id="r",
+        timestamp=0,
+        duration=0,
+        ttft=0,
+        cancelled=False,
+        completion_tokens=1,
+        prompt_tokens=tokens,
+        prompt_cached_tokens=0,
+        total_tokens=tokens,
+        tokens_per_second=0,
+        metadata=Metadata(model_name="gpt-4o", model_provider="api.openai.com"),
+    )
+
+
+def stt(seconds: float) -> STTMetrics:
+    named = Metadata(model_name="whisper-1", model_provider="api.openai.com")
+    return STTMetrics(
+        label="l",
+        request_id="r",
+        timestamp=0,
+        duration=0,
+        audio_duration=seconds,
+        streamed=True,
+        metadata=named,
+    )
+
+
+def tts(characters: int) -> TTSMetrics:
+    return TTSMetrics(
+        label="l",
+        request_id="r",
+        timestamp=0,
+        ttfb=0,
+        duration=0,
+        audio_duration=1.5,
+        cancelled=False,
+        characters_count=characters,
+        streamed=False,
+        metadata=Metadata(model_name="tts-1", model_provider="api.openai.com"),
+    )
+
+
+async def test_each_turn_reports_what_it_used_and_the_end_reports_the_rest(call: Call) -> None:
+    call.models.stt.emit("metrics_collected", stt(0.0))  # only tells of a connection
+    call.models.stt.emit("metrics_collected", stt(2.5))
+    call.models.llm.emit("metrics_collected", llm(100))
+    call.models.llm.emit("metrics_collected", llm(0))  # cut off by the caller, who spoke on
+    call.models.tts.emit("metrics_collected", tts(40))
+    call.agent_goes("speaking", "listening")
+    turn = {used.service: used for used in call.reporter.used()}
+    assert (turn["llm"].input_tokens, turn["llm"].output_tokens, turn["llm"].requests) == (200, 2, 2)
+    assert (turn["stt"].audio_seconds, turn["stt"].requests, turn["stt"].model) == (2.5, 1, "whisper-1")
+    assert (turn["tts"].characters, turn["tts"].audio_seconds, turn["tts"].provider) == (40, 1.5, "api.openai.com")
+
+    call.agent_goes("speaking", "listening")
+    assert len(call.reporter.used()) == 3, "a turn that used nothing reports nothing"
+
+    call.models.llm.emit("metrics_collected", llm(7))
+    call.reporter.end("api")
+    await call.ended()
+    assert sum(used.input_tokens for used in call.reporter.used()) == 207
+    assert isinstance(call.reporter.reports[-1], CallEnded), "nothing is reported after the end"
+
+
+async def test_a_command_of_the_platform_reaches_the_job_process(tmp_path: Path) -> None:
+    async def fetch(job_id: str) -> PersonaJob:
+        return JOB
+
+    async def submit(submission: Submission) -> None: ...
+
+    spool = Spool(tmp_path)
+    desk = JobDesk(spool, fetch=fetch, submit=submit, on_report=lambda job_id, submission: None)
+    await desk.open(tmp_path / "jobs.sock")
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    worker = SimpleNamespace(desk=desk)
+    try:
+        async with await Reporter.claim(tmp_path / "jobs.sock", "AJ_1", timeout=5) as reporter:
+            reporter.on_wind_up(lambda reason: heard.put_nowait(f"wind up: {reason}"))
+            reporter.on_end(lambda reason: heard.put_nowait(f"end: {reason}"))
+            Worker._obey(worker, Command(action="wind_up", job_id="AJ_1", reason="budget"))  # type: ignore[arg-type]
+            Worker._obey(worker, Command(action="end", job_id="AJ_1"))  # type: ignore[arg-type]
+            async with asyncio.timeout(5):
+                assert [await heard.get(), await heard.get()] == ["wind up: budget", "end: api"]
+    finally:
+        await desk.close()
+        spool.close()

@@ -1,0 +1,131 @@
+"""What the API says of itself: the OpenAPI document and the Postman collection agree with the routes and each other."""
+
+import base64
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from control_plane.app import create_app
+from control_plane.errors import PlatformError
+from control_plane.reference.answers import ERRORS
+from control_plane.reference.collection import collect
+from control_plane.reference.document import describe, operations
+from control_plane.settings import Settings
+
+Json = dict[str, Any]
+
+BESIDES = {"MethodNotAllowed", "Gone", "RangeNotSatisfiable"}
+"""Errors that operations do not share: of the frame itself, or described where they occur."""
+
+
+@pytest.fixture(scope="module")
+def document() -> Json:
+    settings = Settings(
+        environment="development",
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        livekit_api_key="devkey",
+        livekit_api_secret="devsecret-devsecret-devsecret-devsecret",
+        secret_key=base64.b64encode(bytes(32)).decode(),
+        worker_token="a worker's token",
+    )
+    return describe(create_app(settings))
+
+
+def keyed(document: Json) -> Iterator[tuple[str, str, Json]]:
+    return ((path, method, found) for path, method, found in operations(document) if found["security"])
+
+
+def test_every_operation_has_a_name_of_its_own_and_a_described_folder(document: Json) -> None:
+    named = Counter(operation["operationId"] for _, _, operation in operations(document))
+    assert [name for name, times in named.items() if times > 1] == []
+    folders = {tag["name"] for tag in document["tags"] if tag["description"]}
+    assert {tag for _, _, operation in operations(document) for tag in operation["tags"]} <= folders
+
+
+def test_every_operation_below_the_surface_needs_a_key_and_says_which_scope(document: Json) -> None:
+    inside = {(path, method) for path, method, _ in operations(document) if path.startswith("/api/v1/")}
+    assert inside == {(path, method) for path, method, operation in keyed(document) if operation["x-scope"]}
+
+
+def test_every_operation_documents_the_errors_that_all_have(document: Json) -> None:
+    for path, method, operation in keyed(document):
+        answers = set(operation["responses"])
+        assert {"400", "401", "403", "429", "500", "503"} <= answers, (method, path)
+        assert "422" not in answers, (method, path)
+        assert ("{" not in path) or "404" in answers, (method, path)
+        assert ("requestBody" not in operation) or "413" in answers, (method, path)
+
+
+def test_every_kind_of_error_is_described(document: Json) -> None:
+    described = {type(error).__name__ for error in ERRORS}
+    assert {kind.__name__ for kind in PlatformError.__subclasses__()} - described - BESIDES == set()
+    for error in ERRORS:
+        assert valid(document, document["components"]["schemas"]["Error"], error.body())
+
+
+def test_every_answer_carries_the_rate_headers(document: Json) -> None:
+    for path, method, operation in keyed(document):
+        for status, answer in operation["responses"].items():
+            if "$ref" in answer:
+                answer = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+            assert "X-RateLimit-Remaining" in answer["headers"], (method, path, status)
+
+
+def test_every_post_of_a_project_takes_an_idempotency_key(document: Json) -> None:
+    for path, method, operation in keyed(document):
+        names = {parameter["name"] for parameter in operation.get("parameters", ())}
+        expected = method == "post" and operation["x-scope"] != "operator"
+        assert ("Idempotency-Key" in names) == expected, (method, path)
+
+
+def test_every_json_body_has_an_example_and_all_examples_are_true(document: Json) -> None:
+    for path, method, operation in operations(document):
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if content is not None:
+            assert "example" in content, (method, path)
+            assert valid(document, content["schema"], content["example"]), (method, path)
+        for status, answer in operation["responses"].items():
+            shown = answer.get("content", {}).get("application/json", {})
+            if "example" in shown:
+                assert valid(document, {"allOf": [shown["schema"]]}, shown["example"]), (method, path, status)
+
+
+def valid(document: Json, schema: Json, value: object) -> bool:
+    validator = jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
+    return [error.message for error in validator.iter_errors(value)] == []
+
+
+def test_what_a_post_makes_links_to_what_goes_on_with_it(document: Json) -> None:
+    links = document["paths"]["/api/v1/agents"]["post"]["responses"]["201"]["links"]
+    assert links["delete_agent"]["parameters"] == {"agent_id": "$response.body#/agent/id"}
+    rooms = document["paths"]["/api/v1/rooms"]["post"]["responses"]["201"]["links"]
+    assert rooms["close_room"]["parameters"] == {"room_name": "$response.body#/room/name"}
+
+
+def test_what_is_not_for_customers_is_not_described(document: Json) -> None:
+    assert not any(path.startswith(("/livekit", "/uplink", "/docs", "/assets")) for path in document["paths"])
+    assert "head" not in {method for methods in document["paths"].values() for method in methods}
+
+
+def requests_of(collection: Json) -> list[Json]:
+    return [item for folder in collection["item"] for item in folder["item"]]
+
+
+def test_the_collection_has_every_operation_once_and_no_key(document: Json) -> None:
+    collection = collect(document, base_url="https://voice.example.org")
+    assert len(requests_of(collection)) == sum(1 for _ in operations(document))
+    variables = {variable["key"]: variable["value"] for variable in collection["variable"]}
+    assert (variables["baseUrl"], variables["apiKey"]) == ("https://voice.example.org", "")
+    assert (variables["agent_id"], variables["session_id"], variables["recording_id"]) == ("1", "42", "7")
+    assert all(item["event"][0]["script"]["exec"][0].startswith("pm.test(") for item in requests_of(collection))
+
+
+def test_the_collection_makes_before_it_reads_and_removes_last(document: Json) -> None:
+    folders = {folder["name"]: folder["item"] for folder in collect(document, base_url="http://x")["item"]}
+    methods = [item["request"]["method"] for item in folders["Agents"]]
+    assert methods[0] == "POST"
+    assert methods[-1] == "DELETE"
+    assert any("agent_id" in line for line in folders["Agents"][0]["event"][0]["script"]["exec"])

@@ -1,0 +1,448 @@
+"""Where our servers may be sent by a customer: not inside, by no spelling, not after a second thought."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+
+import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from guard.addresses import closed_kind, parse_networks
+from guard.outbound import LONGEST_URL, READ_LIMIT, BadAddress, NotAnswered, Outbound, OutboundError, read_url
+
+pytestmark = pytest.mark.anyio
+
+LOOPBACK = parse_networks("127.0.0.0/8,::1/128")
+
+CLOSED = [
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.0.0.1",
+    "10.255.255.255",
+    "100.64.0.1",
+    "100.100.100.200",
+    "100.127.255.255",
+    "127.0.0.1",
+    "127.255.255.254",
+    "168.63.129.16",
+    "169.254.0.1",
+    "169.254.169.254",
+    "169.254.170.2",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.1",
+    "192.0.0.192",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.0.1",
+    "192.168.255.255",
+    "198.18.0.1",
+    "198.19.255.255",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:8.8.8.8",
+    "::ffff:0:127.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::808:808",
+    "64:ff9b:1::1",
+    "100::1",
+    "2001::1",
+    "2001:0:7f00:1::",
+    "2001:10::1",
+    "2001:20::1",
+    "2001:db8::1",
+    "2002:7f00:1::",
+    "2002:808:808::",
+    "3fff::1",
+    "5f00::1",
+    "fc00::1",
+    "fd00:ec2::254",
+    "fdff::1",
+    "fe80::1",
+    "fe80::1%lo",
+    "fec0::1",
+    "ff02::1",
+    "ff0e::1",
+    "4000::1",
+    "e000::1",
+]
+OPEN = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.255.255.255",
+    "11.0.0.0",
+    "100.63.255.255",
+    "100.128.0.0",
+    "172.15.255.255",
+    "172.32.0.0",
+    "192.167.255.255",
+]
+OPEN += ["198.17.255.255", "198.20.0.0", "223.255.255.255", "2001:4860:4860::8888", "2606:4700::1111", "2a00:1450::1"]
+
+SPELLINGS = [
+    "http://127.0.0.1:{port}/",
+    "http://127.1:{port}/",
+    "http://127.0.1:{port}/",
+    "http://0:{port}/",
+    "http://0.0.0.0:{port}/",
+    "http://2130706433:{port}/",
+    "http://0x7f000001:{port}/",
+    "http://0x7f.0.0.1:{port}/",
+    "http://0x7F.0x0.0x0.0x1:{port}/",
+    "http://0177.0.0.1:{port}/",
+    "http://017700000001:{port}/",
+    "http://0177.0x0.0.1:{port}/",
+    "http://127.000.000.001:{port}/",
+    "http://127.0.0.1.:{port}/",
+    "http://127.0.0.1..:{port}/",
+    "http://00000177.0.0.1:{port}/",
+    "http://127.0.0.2:{port}/",
+    "http://127.127.127.127:{port}/",
+    "http://[::1]:{port}/",
+    "http://[::]:{port}/",
+    "http://[0:0:0:0:0:0:0:1]:{port}/",
+    "http://[::0001]:{port}/",
+    "http://[::ffff:127.0.0.1]:{port}/",
+    "http://[::ffff:7f00:1]:{port}/",
+    "http://[::127.0.0.1]:{port}/",
+    "http://[::ffff:0:127.0.0.1]:{port}/",
+    "http://[64:ff9b::7f00:1]:{port}/",
+    "http://[64:ff9b::127.0.0.1]:{port}/",
+    "http://[2002:7f00:1::]:{port}/",
+    "http://[fe80::1%25lo]:{port}/",
+    "http://[fe80::1%lo]:{port}/",
+    "http://[::1%25lo]:{port}/",
+    "http://[fc00::1]:{port}/",
+    "http://[ff02::1]:{port}/",
+    "http://[2001:0:7f00:1::]:{port}/",
+    "http://localhost:{port}/",
+    "http://LOCALHOST:{port}/",
+    "http://localhost.:{port}/",
+    "http://LocalHost.:{port}/",
+    "http://ip6-localhost:{port}/",
+    "http://127。0。0。1:{port}/",
+    "http://127．0．0．1:{port}/",
+    "http://127｡0｡0｡1:{port}/",
+    "http://１２７.０.０.１:{port}/",
+    "http://①②⑦.0.0.1:{port}/",
+    "http://ｌｏｃａｌｈｏｓｔ:{port}/",
+    "http://localhost。:{port}/",
+    "http://xn--localhost-:{port}/",
+    "http://public.example@127.0.0.1:{port}/",
+    "http://public.example:80@127.0.0.1:{port}/",
+    "http://@127.0.0.1:{port}/",
+    "http://:@127.0.0.1:{port}/",
+    "http://127.0.0.1:{port}\\@public.example/",
+    "http://127.0.0.1:{port}#@public.example/",
+    "http://127.0.0.1:{port}?@public.example/",
+    "http:\\\\127.0.0.1:{port}\\",
+    "http:/127.0.0.1:{port}/",
+    "http:127.0.0.1:{port}",
+    "//127.0.0.1:{port}/",
+    "HTTP://127.0.0.1:{port}/",
+    "http://%31%32%37.0.0.1:{port}/",
+    "http://127%2e0%2e0%2e1:{port}/",
+    "http://private.example:{port}/",
+    "http://mixed.example:{port}/",
+    "https://127.0.0.1:{port}/",
+    "http://[::1]:{port}/../x",
+    "ftp://127.0.0.1:{port}/",
+    "gopher://127.0.0.1:{port}/",
+    "file:///etc/passwd",
+    "unix:///run/x",
+    "ws://127.0.0.1:{port}/",
+    "http://127.0.0.1:{port}@/",
+    "http://[::1]@:{port}/",
+    "http://[127.0.0.1]:{port}/",
+    "http://127.0.0.1%00.example:{port}/",
+    "http://-127.0.0.1:{port}/",
+    "http://+127.0.0.1:{port}/",
+]
+SPELLINGS += [
+    "http://127.0.0.1:{port}/\t",
+    " http://127.0.0.1:{port}/",
+    "http://127.0.0.1\n:{port}/",
+    "http://127.0.0.1:/",
+    "",
+]
+
+
+class Names(AbstractResolver):
+    """A resolver with a script: each name's answers in turn, the last one for ever; other names are the system's."""
+
+    def __init__(self, **answers: list[list[str]]) -> None:
+        self.answers = {name.replace("_", "."): list(turns) for name, turns in answers.items()}
+        self.asked = 0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        turns = self.answers.get(host)
+        if turns is None:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = [str(address[0]) for *_, address in found]
+        else:
+            self.asked += 1
+            addresses = turns.pop(0) if len(turns) > 1 else turns[0]
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=0,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        return None
+
+
+class Canary:
+    """A listener on all of the loopback that counts who came."""
+
+    def __init__(self) -> None:
+        self.visits = 0
+        self.port = 0
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["Canary"]:
+        async def visit(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.visits += 1
+            writer.close()
+
+        both = await asyncio.start_server(visit, "::", 0)
+        self.port = both.sockets[0].getsockname()[1]
+        four = await asyncio.start_server(visit, "0.0.0.0", self.port)
+        async with both, four:
+            yield self
+
+
+@asynccontextmanager
+async def server(handler: web.RequestHandler) -> AsyncIterator[str]:  # type: ignore[type-arg]
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)  # type: ignore[arg-type]
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("address", CLOSED)
+def test_an_address_inside_is_closed(address: str) -> None:
+    assert closed_kind(ip_address(address))
+
+
+@pytest.mark.parametrize("address", OPEN)
+def test_a_public_address_is_open(address: str) -> None:
+    assert closed_kind(ip_address(address)) is None
+
+
+def test_the_operator_may_open_networks() -> None:
+    assert closed_kind(ip_address("127.0.0.1"), LOOPBACK) is None
+    assert closed_kind(ip_address("::1"), LOOPBACK) is None
+    assert closed_kind(ip_address("::ffff:127.0.0.1"), LOOPBACK) == "IPv4-mapped"
+    assert closed_kind(ip_address("10.0.0.1"), LOOPBACK) == "private"
+    assert parse_networks("") == parse_networks(" , ") == ()
+    with pytest.raises(ValueError, match=r"10\.0\.0\.1/8"):
+        parse_networks("10.0.0.1/8")
+
+
+def test_the_table_has_at_least_sixty_spellings() -> None:
+    assert len(SPELLINGS) >= 60
+
+
+async def test_no_spelling_reaches_the_loopback() -> None:
+    names = Names(private_example=[["10.0.0.1"]], mixed_example=[["127.0.0.1", "::1"]])
+    async with Canary().listening() as canary, Outbound(resolver=names, timeout=5) as outbound:
+        for spelling in SPELLINGS:
+            with pytest.raises(OutboundError):
+                await outbound.send("POST", spelling.format(port=canary.port), body=b"x")
+        assert canary.visits == 0
+        async with Outbound(LOOPBACK, timeout=5) as opened:
+            for url in ("http://127.0.0.1:{port}/", "http://[::1]:{port}/", "http://localhost:{port}/"):
+                with pytest.raises(NotAnswered):
+                    await opened.send("POST", url.format(port=canary.port))
+        assert canary.visits == 3, "the canary lives"
+
+
+async def test_every_spelling_is_refused_by_the_check() -> None:
+    names = Names(private_example=[["10.0.0.1"]], mixed_example=[["127.0.0.1", "::1"]])
+    async with Outbound(resolver=names, timeout=5) as outbound:
+        for spelling in SPELLINGS:
+            with pytest.raises(BadAddress):
+                await outbound.check(spelling.format(port=80))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://localhost./",
+        "http://any.localhost/",
+        "http://[::1]/",
+        "http://private.example/",
+        "http://half.example/",
+        "http://169.254.169.254/latest/meta-data",
+    ],
+)
+async def test_a_check_says_what_is_wrong_without_the_address(url: str) -> None:
+    names = Names(private_example=[["10.0.0.1"]], half_example=[["8.8.8.8", "10.0.0.1"]])
+    async with Outbound(resolver=names) as outbound:
+        with pytest.raises(BadAddress, match=r"not allowed \((private|loopback|link-local)\)"):
+            await outbound.check(url)
+
+
+async def test_a_name_that_nobody_knows_yet_passes_the_check_and_not_the_connection() -> None:
+    class Nobody(Names):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            raise OSError("no such name")
+
+    async with Outbound(resolver=Nobody()) as outbound:
+        await outbound.check("https://later.example/")
+        with pytest.raises(NotAnswered, match="not found"):
+            await outbound.send("POST", "https://later.example/")
+
+
+async def test_a_name_that_changes_its_mind_is_not_followed_inside() -> None:
+    names = Names(rebinding_example=[["8.8.8.8"], ["127.0.0.1"]])
+    async with Canary().listening() as canary, Outbound(resolver=names) as outbound:
+        url = f"http://rebinding.example:{canary.port}/"
+        await outbound.check(url)
+        with pytest.raises(BadAddress, match="loopback"):
+            await outbound.send("POST", url)
+        assert names.asked == 2
+        assert canary.visits == 0
+
+
+async def test_a_redirect_is_an_answer_and_leads_nowhere() -> None:
+    async with Canary().listening() as canary:
+        for status in (301, 302, 303, 307, 308):
+
+            async def redirect(_request: web.BaseRequest, status: int = status) -> web.StreamResponse:
+                return web.Response(status=status, headers={"Location": f"http://127.0.0.1:{canary.port}/"})
+
+            async with server(redirect) as url, Outbound(LOOPBACK) as outbound:  # type: ignore[arg-type]
+                assert (await outbound.send("POST", url)).status == status
+        assert canary.visits == 0
+
+
+async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(_request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text="direct")
+
+    async with Canary().listening() as canary, server(answer) as url:  # type: ignore[arg-type]
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{canary.port}")
+        async with Outbound(LOOPBACK) as outbound:
+            assert (await outbound.send("POST", url)).body == b"direct"
+        assert canary.visits == 0
+
+
+async def test_cookies_are_not_kept() -> None:
+    seen = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request.headers.get("Cookie"))
+        return web.Response(headers={"Set-Cookie": "a=b"})
+
+    async with server(answer) as url, Outbound(LOOPBACK) as outbound:  # type: ignore[arg-type]
+        for _ in range(2):
+            await outbound.send("POST", url)
+    assert seen == [None, None]
+
+
+async def test_an_answer_is_read_to_its_cap_and_not_decompressed() -> None:
+    async def endless(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Encoding": "gzip"})
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 65536)
+
+    async with server(endless) as url, Outbound(LOOPBACK) as outbound:  # type: ignore[arg-type]
+        answer = await outbound.send("POST", url)
+    assert answer.status == 200
+    assert answer.body == b"x" * READ_LIMIT
+
+
+async def test_silence_ends_with_the_time_limit_and_a_stalled_body_keeps_its_status() -> None:
+    async def silent(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/body":
+            response = web.StreamResponse(status=202)
+            await response.prepare(request)
+            await response.write(b"begin")
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+    async with server(silent) as url, Outbound(LOOPBACK, timeout=0.3) as outbound:  # type: ignore[arg-type]
+        with pytest.raises(NotAnswered, match=r"no answer within 0\.3 s"):
+            await outbound.send("POST", url)
+        answer = await outbound.send("POST", url + "/body")
+        assert (answer.status, answer.body) == (202, b"begin")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\x00" * 100, b"HTTP/1.1 200 OK\r\n"]
+)
+async def test_what_is_not_http_is_no_answer(content: bytes) -> None:
+    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(content)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as listener, Outbound(LOOPBACK) as outbound:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(NotAnswered):
+            await outbound.send("POST", f"http://127.0.0.1:{port}/")
+
+
+async def test_a_closed_port_is_no_answer() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        async with Outbound(LOOPBACK) as outbound:
+            with pytest.raises(NotAnswered, match="not accepted"):
+                await outbound.send("POST", f"http://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://example.org/" + "x" * LONGEST_URL, "at most"),
+        ("http://example.org:0/", "port"),
+        ("http://example.org:99999/", "URL"),
+        ("http://", "host|URL"),
+        ("http:///x", "host|URL"),
+        ("http://a b/", "spaces"),
+        ("http://[::1/", "URL"),
+        ("javascript:alert(1)", "http"),
+        ("http://user@example.org/", "user name"),
+        ("http://user:word@example.org/", "user name"),
+        ("http://1.2.3/", "four numbers"),
+        ("http://1.2.3.04/", "four numbers"),
+    ],
+)
+def test_a_url_is_refused_with_a_reason(url: str, problem: str) -> None:
+    with pytest.raises(BadAddress, match=problem):
+        read_url(url)
+
+
+@pytest.mark.parametrize("url", ["https://example.org", "http://example.org:8080/a?b=c#d", "https://bücher.example/ü"])
+def test_an_ordinary_url_is_read(url: str) -> None:
+    assert read_url(url).raw_host

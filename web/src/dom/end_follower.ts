@@ -1,0 +1,37 @@
+/** Keeps the end of a growing view in sight, until its reader scrolls away to read what was before. */
+
+import { element } from "./element";
+import { icon } from "./icons";
+
+/** Within this many pixels of the end the view follows. */
+const NEAR_END = 64;
+
+export class EndFollower {
+  /** Stands beside the scroller, in something positioned; shown while the view does not follow. */
+  readonly latest: HTMLButtonElement;
+
+  private following = true;
+
+  constructor(private readonly scroller: HTMLElement) {
+    this.latest = element("button", { class: "button latest", type: "button", hidden: true }, icon("down", 16), "Latest");
+    this.latest.addEventListener("click", () => this.follow());
+    scroller.addEventListener("scroll", () => {
+      const { scrollTop, scrollHeight, clientHeight } = scroller;
+      this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
+      this.latest.hidden = this.following;
+    });
+    new ResizeObserver(() => this.grown()).observe(scroller);
+  }
+
+  /** Go to the end and stay there. */
+  follow(): void {
+    this.following = true;
+    this.latest.hidden = true;
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  /** Something was added: go along if the reader was at the end. */
+  grown(): void {
+    if (this.following) this.follow();
+  }
+}
