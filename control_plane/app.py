@@ -137,6 +137,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await livekit_media.close()
         await state.live.close()
         await state.limiter.close()
+        await state.embedder.close()
         await state.database.close()
 
 

@@ -12,6 +12,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib import import_module
 from typing import Any, Final, Protocol
 
@@ -116,11 +117,17 @@ class LocalEmbedder:
         self._batches.shutdown(wait=False, cancel_futures=True)
 
 
+@cache
+def load_minilm(threads: int) -> minilm.MiniLM:
+    """The process's model: 90 MB of weights, which embedders share."""
+    return minilm.MiniLM(threads)
+
+
 class MiniLMEmbedder(LocalEmbedder):
     """all-MiniLM-L6-v2 without torch: 2–3 ms for a question, some 50–90 chunks a second on one core."""
 
     def __init__(self, threads: int = 1) -> None:
-        super().__init__(minilm.MiniLM(threads), model=minilm.MODEL, dimensions=minilm.DIMENSIONS)
+        super().__init__(load_minilm(threads), model=minilm.MODEL, dimensions=minilm.DIMENSIONS)
 
 
 class SentenceTransformersEmbedder(LocalEmbedder):
