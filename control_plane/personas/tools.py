@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from control_plane.wire import FREE, Clean, Sent, Storable
+from control_plane.wire import FREE, NO_NUL, Clean, Sent, Storable
 
 MOST: Final = 50
 SEARCH: Final = "search_kb"
@@ -76,10 +76,19 @@ Schema = Annotated[
             "type": "object",
             "properties": {
                 "type": {"const": "object"},
-                "properties": {"type": "object", "additionalProperties": {"type": "object"}},
-                "required": {"type": "array", "items": {"type": "string"}},
+                "properties": {
+                    "type": "object",
+                    "propertyNames": {"pattern": NO_NUL},
+                    "additionalProperties": {
+                        "type": "object",
+                        "propertyNames": {"pattern": NO_NUL},
+                        "additionalProperties": FREE,
+                    },
+                },
+                "required": {"type": "array", "items": {"type": "string", "pattern": NO_NUL}},
             },
             "required": ["type"],
+            "propertyNames": {"pattern": NO_NUL},
             "additionalProperties": FREE,
         }
     ),

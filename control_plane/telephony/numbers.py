@@ -50,8 +50,20 @@ PhoneNumber = Annotated[
 ]
 """A number as it is dialled: `+`, country, number."""
 
-CarrierAddress = Annotated[str, StringConstraints(max_length=260), AfterValidator(_address)]
+CarrierAddress = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=260),
+    AfterValidator(_address),
+    Field(
+        json_schema_extra={"pattern": rf"^{LABEL}(\.{LABEL})*(:[1-9][0-9]{{0,3}})?$", "examples": ["sip.example.com"]}
+    ),
+]
 """Where a carrier's SIP server is."""
 
-Network = Annotated[str, StringConstraints(max_length=50), AfterValidator(_network)]
+Network = Annotated[
+    str,
+    StringConstraints(max_length=50),
+    AfterValidator(_network),
+    Field(json_schema_extra={"examples": ["192.0.2.0/24"]}),
+]
 """Whose calls are let in."""

@@ -24,7 +24,12 @@ def _unique(names: list[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-Url = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_URL), Clean]
+Url = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST_URL),
+    Clean,
+    Field(json_schema_extra={"format": "uri", "pattern": "^https?://"}),
+]
 Description = Annotated[str, StringConstraints(max_length=500), Clean]
 EventType = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(KNOWN_EVENTS)})]
 Filter = Annotated[list[EventType], Field(min_length=1, max_length=100), AfterValidator(_unique)]
@@ -151,7 +156,12 @@ class Redelivered(BaseModel):
 class ReplayStart(BaseModel):
     """`POST /webhooks/{id}/replay`: from an event id or a time, to a time or the end of the log."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        populate_by_name=True,
+        json_schema_extra={"oneOf": [{"required": ["after_id"]}, {"required": ["from"]}]},
+    )
 
     after_id: Annotated[int, Field(ge=0, le=MAX_ID)] | None = Field(None, description="Events with greater ids.")
     since: Moment | None = Field(None, alias="from", description="Events of this time and later.")
@@ -178,7 +188,7 @@ class Replayed(BaseModel):
 class WebhookTest(BaseModel):
     """`POST /webhooks/test`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     event_type: EventType = Field(TEST_WEBHOOK, description="Event type to simulate.")
     payload: Annotated[dict[str, Any], Storable] | None = Field(None, description="Becomes `data`.")

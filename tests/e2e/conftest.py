@@ -39,16 +39,17 @@ class RunningPlatform:
 
 
 @contextmanager
-def start_platform(folder: Path, *, port: int) -> Iterator[RunningPlatform]:
-    """A platform with its data in a folder, on ports from this one up."""
+def start_platform(folder: Path, *, port: int, calls: int = 3) -> Iterator[RunningPlatform]:
+    """A platform with its data in a folder, on ports from this one up, with places for some calls."""
     ready_file = folder / "ready.json"
     command = [sys.executable, "-m", "parley", "up", "--data", str(folder / "data"), "--ready", str(ready_file)]
+    environment = {**os.environ, "NO_COLOR": "1", "PARLEY_MAX_CALLS": str(calls)}
     with (folder / "up.log").open("wb") as output:
         process = subprocess.Popen(
             [*command, "--port", str(port)],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "NO_COLOR": "1"},
+            env=environment,
         )
     deadline = time.monotonic() + START_WITHIN
     while not ready_file.exists():

@@ -28,7 +28,7 @@ FAQ = "# Opening hours\n\nWe are open from nine to five on weekdays.\n"
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     """A platform of these tests alone: the examples remove what others need."""
-    with start_platform(tmp_path_factory.mktemp("document"), port=18830) as platform:
+    with start_platform(tmp_path_factory.mktemp("document"), port=18830, calls=10) as platform:
         yield platform
 
 
@@ -122,7 +122,7 @@ def test_the_curl_lines_are_answered_as_documented(demo: RunningPlatform, folder
             wrong.append((line.splitlines()[0], status, answer, done.stderr))
         if status == "400":
             assert "No SIP trunk configured" in answer
-    assert wrong == []
+    assert wrong == [], "\n".join(map(str, wrong))
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 Script = Callable[["Received"], Awaitable[web.StreamResponse]]
@@ -33,6 +34,21 @@ class Received:
 async def accept(_received: Received) -> web.StreamResponse:
     """Answer 200."""
     return web.Response(text="thank you")
+
+
+def status(code: int, **headers: str) -> Script:
+    """Answer with this status, and with a body that PostgreSQL would not store."""
+
+    async def answer(_received: Received) -> web.StreamResponse:
+        return web.Response(status=code, headers=headers, text="x\x00y")
+
+    return answer
+
+
+async def hang(_received: Received) -> web.StreamResponse:
+    """Never answer."""
+    await asyncio.Event().wait()
+    raise AssertionError("never")
 
 
 @dataclass
@@ -85,3 +101,10 @@ async def receiving() -> AsyncIterator[Receiver]:
         yield receiver
     finally:
         await runner.cleanup()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver of one test."""
+    async with receiving() as running:
+        yield running
