@@ -127,6 +127,6 @@ def test_a_cost_is_never_further_from_the_truth_than_the_ledger_can_hold(
         service="llm", provider="p", model="m", valid_from=date(2025, 1, 1), input_tokens=dollars, minutes=dollars
     )
     cost = both.of(Quantities(input_tokens=tokens, audio_seconds=seconds))
-    truth = dollars * tokens / 1_000_000 + dollars * Decimal(seconds) / 60
+    truth = dollars * tokens / 1_000_000 + dollars * Decimal(repr(seconds)) / 60
     assert abs(cost - truth) <= EXACT
     assert cost == cost.quantize(EXACT)
