@@ -17,8 +17,8 @@ from control_plane.settings import Settings
 
 Json = dict[str, Any]
 
-BESIDES = {"MethodNotAllowed", "Gone", "RangeNotSatisfiable"}
-"""Errors that operations do not share: of the frame itself, or described where they occur."""
+BESIDES = {"MethodNotAllowed"}
+"""Errors that no operation gives: of the frame around them."""
 
 
 @pytest.fixture(scope="module")
