@@ -21,6 +21,7 @@ from parley.commands.running import console, plain, run
 from parley.commands.typed_lines import TypedLines
 
 _CHAT: Final = "lk.chat"
+_PERSONAS: Final = "agent-"  # how identities of personas begin, and of nobody else; its words may outrun its arrival
 _TRANSCRIPTION: Final = "lk.transcription"
 _STATE: Final = "lk.agent.state"
 _BUSY: Final = ("thinking", "speaking")
@@ -140,7 +141,7 @@ class Persona:
 
     async def _read(self, reader: rtc.TextStreamReader, identity: str) -> None:
         """Show one segment of its speech; what it hears of others is written by it, too, in their name."""
-        if identity != self._identity:
+        if not identity.startswith(_PERSONAS):
             reader.close()
             return
         self._writing += 1
