@@ -17,6 +17,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 PROTOCOL_VERSION = 1
 """Raised when a message changes its meaning; the control plane accepts this one and the one before."""
 
+PERSONA_PREFIX = "agent-"
+"""How the identities of personas begin in a room, and those of nobody else."""
 AGENT_NAME = "parley"
 """The name under which workers register with LiveKit; dispatch is always explicit."""
 

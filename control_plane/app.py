@@ -53,7 +53,6 @@ def create_app(settings: Settings, *, clock: Clock | None = None, media: MediaSe
         lifespan=_lifespan,
         redirect_slashes=False,
         openapi_url=None,
-        generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings, app.state.clock, app.state.media = settings, clock or Clock(), media
     app.add_middleware(Frontier)

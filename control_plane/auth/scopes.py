@@ -3,6 +3,7 @@
 Writing includes reading.
 """
 
+from functools import cache
 from typing import Final
 
 AREAS: Final = (
@@ -26,8 +27,9 @@ AREAS: Final = (
 SCOPES: Final = ("*", "read", "write", *(f"{area}:{use}" for area in AREAS for use in ("read", "write")))
 
 
-def granting(scope: str) -> set[str]:
+@cache
+def granting(scope: str) -> frozenset[str]:
     """The scopes that include this one, itself among them."""
     area, _, use = scope.rpartition(":")
     uses = ("read", "write") if use == "read" else (use,)
-    return {"*", *uses, *(f"{area}:{each}" for each in uses if area)}
+    return frozenset({"*", *uses, *(f"{area}:{each}" for each in uses if area)})

@@ -65,7 +65,6 @@ class Database:
             open=False,
             kwargs={"autocommit": True, "row_factory": namedtuple_row} | _connect_options(project=""),
         )
-        self._opened = False
         self._engines = [_engine(url, pool, project=""), _engine(url, max(4, pool // 2), project="all")]
         self._tenant, self._platform = (
             async_sessionmaker(engine, class_=Db, expire_on_commit=False, info={"listeners": self._listeners})
@@ -90,8 +89,7 @@ class Database:
         For the paths where every tenth of a millisecond counts. It names no project and sees no tenant's rows, so the
         statement calls a function that looks for itself. Raises `Unavailable`.
         """
-        if not self._opened:
-            self._opened = True
+        if self._direct.closed:
             await self._direct.open()
         with _told():
             async with self._direct.connection() as connection:
@@ -101,8 +99,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._opened:
-            await self._direct.close()
+        await self._direct.close()
         for engine in self._engines:
             await engine.dispose()
 

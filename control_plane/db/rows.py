@@ -2,12 +2,13 @@
 
 from typing import Any, NoReturn
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, func, text
+from sqlalchemy import BigInteger, Column, DateTime, Identity, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from control_plane.db.database import Db
 from control_plane.errors import Forbidden, NotFound
+from control_plane.wire import Page
 
 
 def id_column() -> Any:
@@ -48,6 +49,15 @@ def json_value() -> Any:
 def owner() -> Any:
     """The project that a row belongs to."""
     return Field(sa_type=BigInteger, foreign_key="project.id", nullable=False)
+
+
+async def read_page(db: Db, query: Any, page: Page) -> tuple[list[Any], int]:
+    """A page of an ordered query for one kind of row, and how many there are: one statement, two past the end."""
+    counted = query.add_columns(func.count().over()).offset(page.offset).limit(page.per_page)
+    rows = (await db.execute(counted)).all()
+    if rows or page.page == 1:
+        return [row[0] for row in rows], rows[0][1] if rows else 0
+    return [], await db.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
 
 
 async def refuse_missing(db: Db, table: str, row_id: int, noun: str) -> NoReturn:

@@ -124,7 +124,7 @@ class RateLimiter:
                 async with asyncio.timeout(WITHIN):
                     await self._redis.ping()
             except (RedisError, OSError, TimeoutError):
-                self._away_until = asyncio.get_running_loop().time() + AWAY
+                self._go_alone("rate windows are per process: Redis is away")
         return self.shared
 
     async def mark_changed(self, *key_ids: str) -> None:
@@ -136,8 +136,7 @@ class RateLimiter:
             async with asyncio.timeout(WITHIN):
                 await marks.execute()
         except (RedisError, OSError, TimeoutError):
-            self._away_until = asyncio.get_running_loop().time() + AWAY
-            log.warning("a changed key could not be told to other processes")
+            self._go_alone("a changed key could not be told to other processes")
 
     async def close(self) -> None:
         """Close the connection."""
@@ -159,8 +158,7 @@ class RateLimiter:
             except (RedisError, OSError, TimeoutError):
                 answers = [None] * len(questions)
             if any(not isinstance(answer, list) for answer in answers):
-                self._away_until = asyncio.get_running_loop().time() + AWAY
-                log.warning("rate windows are per process: Redis is away")
+                self._go_alone("rate windows are per process: Redis is away")
             for question, answer in zip(questions, answers, strict=True):
                 if not question.answer.done():
                     question.answer.set_result(answer if isinstance(answer, list) else None)
@@ -171,6 +169,10 @@ class RateLimiter:
         for question in questions:
             pipeline.evalsha(self._script, 2, *question.words)
         return await pipeline.execute(raise_on_error=False)
+
+    def _go_alone(self, why: str) -> None:
+        self._away_until = asyncio.get_running_loop().time() + AWAY
+        log.warning(why)
 
     def _take_alone(self, window: str, limit: int) -> Taken:
         now = time.monotonic()

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
-from control_plane.db.rows import refuse_missing
+from control_plane.db.rows import read_page, refuse_missing
 from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.plans.quota import Quota
 from control_plane.recordings.models import Recording
@@ -52,17 +52,13 @@ class RecordingService:
 
     async def page(self, page: Page, *, room_name: str | None, status: str | None) -> tuple[list[Recording], int]:
         """A page of recordings, newest first, and how many there are. `room_name` is a short or a full name."""
-        query: Any = select(Recording, func.count().over()).where(self._own())
+        query: Any = select(Recording).where(self._own())
         if room_name is not None:
             name = await resolve(self.db, self.caller.slug, room_name, field="room_name")
             query = query.where(Recording.room_name == name.full)
         if status is not None:
             query = query.where(Recording.status == status)
-        paged = query.order_by(col(Recording.id).desc()).offset(page.offset).limit(page.per_page)
-        rows = (await self.db.execute(paged)).all()
-        if rows or page.page == 1:
-            return [row[0] for row in rows], rows[0][1] if rows else 0
-        return [], await self.db.scalar(select(func.count()).select_from(query.subquery())) or 0
+        return await read_page(self.db, query.order_by(col(Recording.id).desc()), page)
 
     async def get(self, recording_id: int) -> Recording:
         """One recording; `NotFound` or `Forbidden`."""

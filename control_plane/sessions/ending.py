@@ -1,5 +1,6 @@
 """How a conversation ends, whoever ends it."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import col, delete, select, update
@@ -20,6 +21,28 @@ async def lock_session(db: Db, session_id: int, *, project_id: int) -> Session |
     """The session, locked until the commit."""
     query = select(Session).where(Session.id == session_id, Session.project_id == project_id).with_for_update()
     return (await db.exec(query)).one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A job that has not ended, in its locked session; `alone` where it is the session's last."""
+
+    session: Session
+    job: SessionJob
+    alone: bool
+
+
+async def lock_running(db: Db, job_id: int, session_id: int, *, project_id: int) -> Running | None:
+    """A job and its session, locked until the commit; None where the job has ended since it was looked at."""
+    session = await lock_session(db, session_id, project_id=project_id)
+    query = select(SessionJob).where(
+        SessionJob.project_id == project_id,
+        SessionJob.session_id == session_id,
+        col(SessionJob.ended_at).is_(None),
+    )
+    running = (await db.exec(query)).all()
+    job = next((job for job in running if job.id == job_id), None)
+    return Running(session, job, alone=len(running) == 1) if session and job else None
 
 
 async def end_session(

@@ -8,6 +8,7 @@ from sqlalchemy import Row, func, true
 from sqlmodel import col, select
 
 from control_plane.db.database import Db
+from control_plane.db.rows import read_page
 from control_plane.metering.repository import usage_of_session
 from control_plane.sessions.models import Session, SessionStatus, TranscriptLine, Turn
 from control_plane.wire import Page
@@ -57,7 +58,7 @@ class SessionRepository:
 
     async def page(self, narrow: SessionFilter, page: Page) -> tuple[list[Session], int]:
         """A page of sessions, newest first, and how many there are."""
-        query: Any = select(Session, func.count().over()).where(Session.project_id == self.project_id)
+        query: Any = select(Session).where(Session.project_id == self.project_id)
         wanted = {
             Session.status: narrow.status,
             Session.persona_id: narrow.persona_id,
@@ -70,12 +71,7 @@ class SessionRepository:
             query = query.where(col(Session.started_at) >= narrow.since)
         if narrow.until is not None:
             query = query.where(col(Session.started_at) <= narrow.until)
-        paged = query.order_by(col(Session.id).desc()).offset(page.offset).limit(page.per_page)
-        rows = (await self.db.execute(paged)).all()
-        if rows or page.page == 1:
-            return [row[0] for row in rows], rows[0][1] if rows else 0
-        count = await self.db.scalar(select(func.count()).select_from(query.subquery()))
-        return [], count or 0
+        return await read_page(self.db, query.order_by(col(Session.id).desc()), page)
 
     async def lines(self, session_id: int) -> list[TranscriptLine]:
         """What was said, in order."""

@@ -10,7 +10,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
 from control_plane.rooms.models import Participant, Room
-from control_plane.sessions.ending import end_session, lock_session
+from control_plane.sessions.ending import end_session, lock_running, lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot, Worker
 
 START_WITHIN = timedelta(seconds=10)
@@ -60,23 +60,18 @@ async def sweep(database: Database, clock: Clock) -> int:
 
 async def fail_job(db: Db, clock: Clock, job_id: int, session_id: int, project_id: int) -> None:
     """End a job that nobody answers for; with the last one its session has failed."""
-    session = await lock_session(db, session_id, project_id=project_id)
-    query = select(SessionJob).where(
-        SessionJob.project_id == project_id,
-        SessionJob.session_id == session_id,
-        col(SessionJob.ended_at).is_(None),
-    )
-    running = (await db.exec(query)).all()
-    job = next((job for job in running if job.id == job_id), None)
-    now = clock.now()
-    if session is None or job is None or (job.started_at is not None and job.lease_until >= now):
-        return  # it was heard of, or ended, since it was looked at
+    running = await lock_running(db, job_id, session_id, project_id=project_id)
+    if running is None:
+        return
+    session, job, now = running.session, running.job, clock.now()
+    if job.started_at is not None and job.lease_until >= now:
+        return  # it was heard of since it was looked at
     if job.started_at is not None and await _speaks_on(db, session, job):
         return
     job.ended_at = now
     reason: EndReason = "worker_lost" if job.started_at is not None else "not_started"
     log.warning("call failed", session=session_id, reason=reason, worker=job.worker_id)
-    if len(running) == 1:
+    if running.alone:
         await end_session(db, EventLog(db, clock), session, outcome="failed", reason=reason, at=now)
 
 

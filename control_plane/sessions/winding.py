@@ -14,7 +14,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
 from control_plane.metering.budget import find_used_up
-from control_plane.sessions.ending import end_session, lock_session
+from control_plane.sessions.ending import end_session, lock_running
 from control_plane.sessions.models import SessionJob
 
 CUT_OFF = timedelta(seconds=20)
@@ -56,17 +56,10 @@ async def cut_off(database: Database, clock: Clock) -> int:
 
 
 async def _end_job(db: Db, clock: Clock, job_id: int, session_id: int, project_id: int) -> None:
-    session = await lock_session(db, session_id, project_id=project_id)
-    query = select(SessionJob).where(
-        SessionJob.project_id == project_id,
-        SessionJob.session_id == session_id,
-        col(SessionJob.ended_at).is_(None),
-    )
-    running = (await db.exec(query)).all()
-    job = next((job for job in running if job.id == job_id), None)
-    if session is None or job is None:
-        return  # it ended since it was looked at
-    job.ended_at = clock.now()
-    log.warning("call cut off", session=session_id, worker=job.worker_id)
-    if len(running) == 1:
-        await end_session(db, EventLog(db, clock), session, outcome="ok", reason="budget", at=clock.now())
+    running = await lock_running(db, job_id, session_id, project_id=project_id)
+    if running is None:
+        return
+    running.job.ended_at = clock.now()
+    log.warning("call cut off", session=session_id, worker=running.job.worker_id)
+    if running.alone:
+        await end_session(db, EventLog(db, clock), running.session, outcome="ok", reason="budget", at=clock.now())

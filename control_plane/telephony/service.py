@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
-from control_plane.db.rows import refuse_missing
+from control_plane.db.rows import read_page, refuse_missing
 from control_plane.errors import Conflict, InvalidRequest, Unavailable
 from control_plane.personas.models import Persona
 from control_plane.plans.catalogue import UNLIMITED
@@ -47,14 +47,10 @@ class TelephonyService:
 
     async def calls(self, page: Page, *, status: str | None) -> tuple[list[Call], int]:
         """A page of calls, newest first, and how many there are."""
-        query: Any = select(Call, func.count().over()).where(Call.project_id == self.caller.project_id)
+        query: Any = select(Call).where(Call.project_id == self.caller.project_id)
         if status is not None:
             query = query.where(Call.status == status)
-        paged = query.order_by(col(Call.id).desc()).offset(page.offset).limit(page.per_page)
-        rows = (await self.db.execute(paged)).all()
-        if rows or page.page == 1:
-            return [row[0] for row in rows], rows[0][1] if rows else 0
-        return [], await self.db.scalar(select(func.count()).select_from(query.subquery())) or 0
+        return await read_page(self.db, query.order_by(col(Call.id).desc()), page)
 
     async def dial(self, body: Dial) -> NoReturn:
         """Call somebody. Raises, in this order: `InvalidRequest`, `NotFound`, `Forbidden` or `Conflict` for the agent,

@@ -11,12 +11,11 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing
 from control_plane.errors import Conflict
-from control_plane.events.facts import DOCUMENTED_WEBHOOKS, WEBHOOKS
 from control_plane.events.models import Event
 from control_plane.secrets.box import SecretBox
 from control_plane.webhooks import signing
 from control_plane.webhooks.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from control_plane.webhooks.planner import body_of
+from control_plane.webhooks.planner import body_of, wanted_types
 from control_plane.webhooks.schemas import AttemptRead, DeliveryDetail, DeliveryRead, Replayed, ReplayStart
 from control_plane.webhooks.store import Planned, write_planned
 from control_plane.webhooks.targets import Target, open_target
@@ -92,9 +91,10 @@ class DeliveryService:
         return Replayed(queued=queued, last_id=last if queued else None, complete=complete)
 
     async def _events(self, endpoint: WebhookEndpoint, body: ReplayStart, *, after: int) -> Sequence[Event]:
-        wanted = WEBHOOKS & (DOCUMENTED_WEBHOOKS if endpoint.events is None else frozenset(endpoint.events))
         query = select(Event).where(
-            Event.project_id == self.caller.project_id, col(Event.seq) > after, col(Event.type).in_(wanted)
+            Event.project_id == self.caller.project_id,
+            col(Event.seq) > after,
+            col(Event.type).in_(wanted_types(endpoint.events)),
         )
         if body.since is not None:
             query = query.where(Event.created_at >= body.since)
