@@ -21,7 +21,11 @@ class SessionStatus(StrEnum):
 class Slot(SQLModel, table=True):
     """A place for a conversation: held by a token until it expires, then by its session until that ends."""
 
-    __table_args__ = (Index("slot_by_account", "account_id"), Index("slot_by_room", "room_name"))
+    __table_args__ = (
+        Index("slot_by_account", "account_id"),
+        Index("slot_by_room", "room_name"),
+        Index("slot_waiting", "expires_at", postgresql_where=text("session_id is null")),
+    )
 
     id: int = id_column()
     project_id: int = owner()
