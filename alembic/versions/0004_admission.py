@@ -18,7 +18,7 @@ create function admit(
     out status text, out culprit bigint, out personas bigint[], out names text[], out room_live boolean
 )
 -- Planned once, when the tables may still be empty: it must not be a plan that reads them through.
-language plpgsql security definer set search_path = public 
+language plpgsql security definer set search_path = public
     set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 declare chosen record; candidate bigint; used integer; coming bigint[];
 begin

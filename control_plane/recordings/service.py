@@ -2,7 +2,6 @@
 
 from typing import Any, NoReturn
 
-from sqlalchemy import func
 from sqlmodel import col, select
 
 from control_plane.accounts.room_names import resolve

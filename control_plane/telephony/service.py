@@ -2,7 +2,6 @@
 
 from typing import Any, NoReturn
 
-from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
