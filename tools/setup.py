@@ -82,6 +82,9 @@ class Setup:
             missing.append("python3-venv")
         if self.for_tests and not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
             missing.append("chromium")
+        for program, package in (("baresip", "baresip-core"), ("sipp", "sip-tester")):
+            if self.for_tests and not shutil.which(program):
+                missing.append(package)
         if not missing:
             return "all there"
         apt = apt_get()

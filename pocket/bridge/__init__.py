@@ -1,0 +1,1 @@
+"""LiveKit's SIP service: joins calls to rooms, on LiveKit's internal RPC."""

@@ -1,0 +1,131 @@
+"""A call as its room sees it: one participant of kind SIP, with a microphone, attributes and digits."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import structlog
+from livekit import rtc
+from livekit.protocol.models import DisconnectReason
+
+from pocket.bridge.mixing import Mixer
+from pocket.bridge.native import Microphone, NativeAudio, Pcm
+
+log = structlog.get_logger()
+
+SAMPLE_RATE: Final = 16_000
+JOIN_WITHIN, ATTRIBUTES_WITHIN, LEAVE_WITHIN = 10.0, 3.0, 5.0
+"""Seconds."""
+STATUS: Final = "sip.callStatus"
+
+
+class Participant:
+    """Joins a room for a caller. `on_leave(reason)` is called when the room or LiveKit ends it, not when we do."""
+
+    def __init__(
+        self,
+        native: NativeAudio,
+        *,
+        on_leave: Callable[[int], None],
+        on_digit: Callable[[str], None],
+    ) -> None:
+        self.mixer = Mixer()
+        self.accompanied = asyncio.Event()
+        """Somebody's audio is subscribed, or another caller is there: worth answering for."""
+        self._native, self._on_leave, self._on_digit = native, on_leave, on_digit
+        self._room = rtc.Room()
+        self._microphone: Microphone | None = None
+        self._phone_rate: int | None = None
+        self._leaving = False
+        self._room.on("disconnected", self._disconnected)
+        self._room.on("track_published", self._published)
+        self._room.on("track_subscribed", self._subscribed)
+        self._room.on("track_unsubscribed", self._unsubscribed)
+        self._room.on("sip_dtmf_received", self._digit)
+        self._room.on("participant_connected", self._somebody)
+
+    @property
+    def sid(self) -> str:
+        """LiveKit's id of the participant."""
+        return str(self._room.local_participant.sid)
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """The attributes as they are now; none outside of a room."""
+        return dict(self._room.local_participant.attributes) if self._room.isconnected() else {}
+
+    async def join(self, url: str, token: str, attributes: Mapping[str, str]) -> None:
+        """Enter the room and publish a silent track, named as the participant. Raises `OSError`."""
+        try:
+            async with asyncio.timeout(JOIN_WITHIN):
+                await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=False, connect_timeout=JOIN_WITHIN))
+                local = self._room.local_participant
+                self._microphone = Microphone(self._native, SAMPLE_RATE)
+                track = rtc.LocalAudioTrack.create_audio_track(local.identity, self._microphone.source)
+                options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False)
+                await asyncio.gather(local.set_attributes(dict(attributes)), local.publish_track(track, options))
+        except (TimeoutError, rtc.ConnectError, RuntimeError) as error:
+            raise OSError(f"the room cannot be joined: {type(error).__name__}") from error
+
+    def listen(self, phone_rate: int) -> None:
+        """Subscribe to all audio of the room, now and later; `phone_rate` is that of the phone's codec."""
+        self._phone_rate = phone_rate
+        for participant in self._room.remote_participants.values():
+            self._somebody(participant)
+            for publication in participant.track_publications.values():
+                self._published(publication, participant)
+
+    def speak(self, pcm: Pcm) -> None:
+        """Send sound of the phone into the room, at `SAMPLE_RATE`."""
+        if self._microphone is not None and not self._leaving:
+            self._microphone.speak(pcm)
+
+    async def tell(self, attributes: Mapping[str, str]) -> None:
+        """Set attributes; a room that does not answer does not hold the call up."""
+        if not self._room.isconnected() or self._leaving:
+            return
+        try:
+            async with asyncio.timeout(ATTRIBUTES_WITHIN):
+                await self._room.local_participant.set_attributes(dict(attributes))
+        except (TimeoutError, RuntimeError):
+            log.warning("attributes of a call could not be set")
+
+    async def tell_digit(self, digit: str) -> None:
+        """Tell the room of a key that the caller pressed."""
+        if self._room.isconnected():
+            await self._room.local_participant.publish_dtmf(code="0123456789*#ABCD".index(digit), digit=digit)
+
+    async def leave(self, reason: int = DisconnectReason.CLIENT_INITIATED) -> None:
+        """Leave the room, for a reason that its others see."""
+        self._leaving = True
+        self.mixer.close()
+        try:
+            async with asyncio.timeout(LEAVE_WITHIN):
+                await self._room.disconnect(reason=reason)  # type: ignore[arg-type]
+        except (TimeoutError, RuntimeError):
+            log.warning("a room could not be left")
+        if self._microphone is not None:
+            await self._microphone.close()
+
+    def _disconnected(self, reason: int) -> None:
+        if not self._leaving:
+            self._on_leave(reason)
+
+    def _somebody(self, participant: rtc.RemoteParticipant) -> None:
+        if self._phone_rate is not None and participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP:
+            self.accompanied.set()
+
+    def _published(self, publication: rtc.RemoteTrackPublication, _participant: Any) -> None:
+        if self._phone_rate is not None and publication.kind == rtc.TrackKind.KIND_AUDIO:
+            publication.set_subscribed(True)
+
+    def _subscribed(self, track: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, _participant: Any) -> None:
+        if track.kind == rtc.TrackKind.KIND_AUDIO and self._phone_rate is not None and not self._leaving:
+            self.mixer.add(publication.sid, self._native.hear(track, self._phone_rate))
+            self.accompanied.set()
+
+    def _unsubscribed(self, _track: Any, publication: rtc.RemoteTrackPublication, _participant: Any) -> None:
+        self.mixer.remove(publication.sid)
+
+    def _digit(self, event: rtc.SipDTMF) -> None:
+        self._on_digit(event.digit)
