@@ -28,6 +28,14 @@ async def _sip() -> None:
     await runner.cleanup()
 
 
+class _Sdk(logging.Handler):
+    """LiveKit's SDK logs whole events, with what people said: only the kind of its complaint is kept."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        cause = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        log.warning("the LiveKit SDK complains", of=record.name, template=str(record.msg)[:80], error=cause)
+
+
 def main() -> None:
     """Run a service until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m pocket", description=__doc__)
@@ -43,6 +51,7 @@ def main() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
+    logging.basicConfig(level=logging.ERROR, handlers=[_Sdk()], force=True)
     asyncio.run(_sip())
 
 
