@@ -19,6 +19,7 @@ from parley.stack.secrets import Secrets
 
 RESULTS = Path(__file__).parent / "results"
 SERVER_CORE, LOAD_CORE = "0", "1"
+ALL_CORES = f"0-{(os.cpu_count() or 1) - 1}"
 KEY = "pk_bench-bench-bench-bench-bench"
 SECRET_KEY = base64.b64encode(bytes(32)).decode()
 

@@ -89,8 +89,7 @@ def up(
     PostgreSQL, Redis, livekit-server, offline models, control plane and worker are started as children of this
     command and started again when they die. The same directory starts again with all its data.
     """
-    _check_parts(without)
-    _run(_options(data, ready, port), _show_what_to_try)
+    _run(_options(data, ready, port, without=_parts(without)), _show_what_to_try)
 
 
 @app.command()
@@ -247,20 +246,25 @@ def keys_revoke(
     running.run(revoke_key(find_platform(ready, url, key), console, key_id))
 
 
-def _options(data: Path | None, ready: Path | None, port: int | None) -> StackOptions:
+def _options(
+    data: Path | None, ready: Path | None, port: int | None, *, without: frozenset[str] = frozenset()
+) -> StackOptions:
     directory = (data or default_data_dir()).expanduser().absolute()
     return StackOptions(
         data_dir=directory,
         port=port,
+        without=without,
         ready_file=(ready or directory / "ready.json").expanduser().absolute(),
     )
 
 
-def _check_parts(without: str) -> None:
-    unknown = {part.strip() for part in without.split(",") if part.strip()} - PARTS_ONE_CAN_DO_WITHOUT
+def _parts(without: str) -> frozenset[str]:
+    named = frozenset(part.strip() for part in without.split(",") if part.strip())
+    unknown = named - PARTS_ONE_CAN_DO_WITHOUT
     if unknown:
         known = ", ".join(sorted(PARTS_ONE_CAN_DO_WITHOUT))
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: only {known} can be left out", param_hint="--without")
+    return named
 
 
 def _run(options: StackOptions, activity: Activity) -> NoReturn:

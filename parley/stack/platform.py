@@ -28,6 +28,7 @@ from parley.stack.records import RunRecord
 from parley.stack.redis import redis_child
 from parley.stack.secrets import load_or_create
 from parley.stack.services import Services
+from parley.stack.sip import sip_child
 from parley.stack.steps import Step, run_once
 from parley.stack.supervisor import Supervisor
 
@@ -36,13 +37,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class StackOptions:
-    """How a platform is started. `only` names the parts and steps to start (None: all); `parent` is our own
+    """How a platform is started. `only` names the parts and steps to start (None: all), `without` those to leave out; `parent` is our own
     environment, of which the children get what `Services` passes on."""
 
     data_dir: Path
     port: int | None = None
     ready_file: Path | None = None
     only: Collection[str] | None = None
+    without: Collection[str] = ()
     parent: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -176,6 +178,7 @@ class Stack:
             "livekit": lambda: livekit_child(
                 directory.run / "livekit", ports, secrets, webhook_url=services.webhook_url
             ),
+            "sip": lambda: sip_child(directory.run / "sip", ports, secrets, pocket=services.pocket("sip")),
             "models": services.models,
             "seed": lambda: Step("seed", ("migrations", "models"), seed),
             "control_plane": services.control_plane,
@@ -188,7 +191,11 @@ class Stack:
         wanted = (
             None if options.only is None else {*options.only, *(["database"] if "postgres" in options.only else [])}
         )
-        return [make() for name, make in makers.items() if wanted is None or name in wanted]
+        return [
+            make()
+            for name, make in makers.items()
+            if name not in options.without and (wanted is None or name in wanted)
+        ]
 
     def _step_log(self, name: str) -> BoundedLog:
         return BoundedLog(self.directory.logs / f"{name}.log")

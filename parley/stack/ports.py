@@ -12,8 +12,12 @@ from typing import Literal, Self
 from parley.stack.errors import StackError
 from parley.stack.files import write_whole
 
-Transport = Literal["tcp", "udp"]
-_KINDS: dict[Transport, socket.SocketKind] = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+Transport = Literal["tcp", "udp", "both"]
+_KINDS: dict[Transport, tuple[socket.SocketKind, ...]] = {
+    "tcp": (socket.SOCK_STREAM,),
+    "udp": (socket.SOCK_DGRAM,),
+    "both": (socket.SOCK_STREAM, socket.SOCK_DGRAM),
+}
 _ATTEMPTS = 1000
 _HIGHEST_PORT = 65535
 
@@ -36,19 +40,23 @@ WISHES: Mapping[str, PortWish] = {
     "postgres": PortWish(54320),
     "redis": PortWish(63790),
     "models": PortWish(8100),
+    "sip": PortWish(5060, transport="both"),
+    "sip_rtp": PortWish(10000, transport="udp"),
+    "sip_health": PortWish(5090),
 }
 
 
 def is_free(port: int, *, transport: Transport = "tcp", host: str = "127.0.0.1") -> bool:
     """Tell whether a server could bind this port."""
-    with socket.socket(socket.AF_INET, _KINDS[transport]) as probe:
-        if transport == "tcp":
-            # Connections of an earlier server in TIME_WAIT must not count as a server.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
+    for kind in _KINDS[transport]:
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                # Connections of an earlier server in TIME_WAIT must not count as a server.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
     return True
 
 

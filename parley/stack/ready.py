@@ -74,7 +74,7 @@ def ready_content(services: Services, seeded: Seeded, pids: Mapping[str, int], l
         "knowledge_base_id": seeded.knowledge_base_id,
         "models_url": services.models_url,
         "database_url": services.database.owner,
-        "sip": None,
+        "sip": {"address": services.sip_address, "transport": "udp"} if "sip" in pids else None,
         "pids": {name: pids.get(name) for name in CHILDREN},
         "log_dir": str(log_dir),
         "version": version("parley"),

@@ -218,6 +218,15 @@ class Services:
             stop_within=6.0,
         )
 
+    def pocket(self, service: str) -> tuple[list[str], dict[str, str]]:
+        """Return command and environment of one of LiveKit's services in its pocket edition, without settings."""
+        return python("pocket", service), self._environment({})
+
+    @property
+    def sip_address(self) -> str:
+        """Where phones call, as host and port; UDP and TCP."""
+        return f"{_HOST}:{self.ports['sip']}"
+
     @property
     def _knowledge_socket(self) -> Path:
         return self.directory.run / "knowledge.sock"
