@@ -82,6 +82,9 @@ class PersonaJob(Message):
     knowledge_capability: str | None = Field(None, repr=False, description="Opens the bases of this persona, if any.")
     max_call_duration: float = Field(3600, gt=0, description="Seconds from the start to a polite end.")
     silence_timeout: float = Field(120, gt=0, description="Seconds without a word from anyone to a polite end.")
+    phone: str | None = Field(
+        None, description="Identity of the phone whose answer is waited for before a word is said."
+    )
     started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
 
 
@@ -174,6 +177,7 @@ EndReason = Literal[
     "not_started",
     "model_failed",
     "budget",
+    "not_answered",
 ]
 
 

@@ -21,6 +21,7 @@ from agents.contract import (
 )
 from agents.models import TRIES, Models
 from agents.persona import Persona
+from agents.phone import wait_for_answer
 from agents.reporter import Reporter
 from agents.timing import TurnMarks, moment
 from agents.usage import UsageMeter
@@ -69,7 +70,10 @@ class Conversation:
         self._listen()
 
     async def run(self) -> None:
-        """Greet, converse, end. Returns when the call is over and its last report is queued."""
+        """Greet, converse, end. Returns when the call is over and its last report is queued.
+
+        On the phone it waits for an answer; without one it returns and reports nothing.
+        """
         options = room_io.RoomOptions(
             close_on_disconnect=False,
             text_input=room_io.TextInputOptions(text_input_cb=self._on_text),
@@ -79,6 +83,11 @@ class Conversation:
         )
         # `session_host` would answer any participant who asks for instructions and history.
         await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
+        if self.job.phone is not None and not await wait_for_answer(self.room, self.job.phone):
+            await self.session.aclose()
+            return  # whoever placed the call says what became of it
+        self._began = self._last_word = time.time()
+        self.persona.may_speak.set()
         self.reporter.report(CallStarted(at=moment(time.time())))
         async with asyncio.TaskGroup() as tasks:
             limits = tasks.create_task(self._limits())

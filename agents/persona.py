@@ -1,5 +1,6 @@
 """Who speaks: instructions, a greeting, and what the knowledge base says, put before the model in each turn."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator
 
@@ -34,10 +35,12 @@ class Persona(Agent):
         super().__init__(instructions=job.instructions + rule)
         self.job, self.knowledge = job, knowledge
         self.marks = TurnMarks()
+        self.may_speak = asyncio.Event()
         self._found: tuple[str, list[Hit]] | None = None
 
     async def on_enter(self) -> None:
-        """Greet; a person may speak over it."""
+        """Greet, once somebody is there to hear it; a person may speak over it."""
+        await self.may_speak.wait()
         if self.job.greeting:
             self.session.say(self.job.greeting, allow_interruptions=True)
 

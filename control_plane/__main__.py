@@ -19,6 +19,7 @@ from control_plane.media.server import LiveKitMedia
 from control_plane.settings import MigrationSettings, Settings
 from control_plane.supervisor import loops
 from guard import logs
+from sip.dialer import LiveKitDialer
 
 CHECKOUT = Path(__file__).parent.parent
 GRACE = 10
@@ -57,11 +58,18 @@ async def _jobs(settings: Settings) -> None:
         timeout=settings.media_timeout,
     )
 
+    dialer = LiveKitDialer(
+        settings.livekit_url,
+        settings.livekit_api_key,
+        settings.livekit_api_secret.get_secret_value(),
+        timeout=settings.media_timeout,
+    )
+
     def ready() -> None:
         if settings.ready_file:
             Path(settings.ready_file).write_text(str(os.getpid()))
 
-    work = asyncio.create_task(loops.run(database, settings, media, Clock(), ready=ready))
+    work = asyncio.create_task(loops.run(database, settings, media, dialer, Clock(), ready=ready))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, work.cancel)
     try:
@@ -70,6 +78,7 @@ async def _jobs(settings: Settings) -> None:
         return
     finally:
         await media.close()
+        await dialer.close()
         await database.close()
 
 

@@ -36,6 +36,7 @@ from control_plane.uplink.service import UplinkService
 from guard.outbound import Outbound
 from knowledge.capability import derive_key
 from knowledge.embedders import build_embedder
+from sip.dialer import Dialer, LiveKitDialer
 
 VERSION = "0.1.0"
 KEY_USE_EVERY = 5.0
@@ -44,8 +45,14 @@ KEY_USE_EVERY = 5.0
 log = structlog.get_logger()
 
 
-def create_app(settings: Settings, *, clock: Clock | None = None, media: MediaServer | None = None) -> FastAPI:
-    """The control plane as an ASGI application. Without `media` it uses the LiveKit server of the settings."""
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    media: MediaServer | None = None,
+    dialer: Dialer | None = None,
+) -> FastAPI:
+    """The control plane as an ASGI application. Without `media` or `dialer` it uses the settings' LiveKit server."""
     app = FastAPI(
         title="Parley",
         version=VERSION,
@@ -55,6 +62,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, media: MediaSe
         openapi_url=None,
     )
     app.state.settings, app.state.clock, app.state.media = settings, clock or Clock(), media
+    app.state.dialer = dialer
     app.add_middleware(Frontier)
     app.add_middleware(Cors)
     app.add_middleware(Gate)
@@ -79,6 +87,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.operator = OperatorKey(settings.admin_key)
     livekit_media = LiveKitMedia(settings.livekit_url, key, secret, timeout=settings.media_timeout)
     state.media = state.media or livekit_media
+    livekit_dialer = LiveKitDialer(settings.livekit_url, key, secret, timeout=settings.media_timeout)
+    state.dialer = state.dialer or livekit_dialer
     state.token_signer = TokenSigner(key, secret)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
     state.secrets = SecretBox(secret_key)
@@ -134,6 +144,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await livekit_media.close()
+        await livekit_dialer.close()
         await state.live.close()
         await state.limiter.close()
         await state.embedder.close()

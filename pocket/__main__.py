@@ -8,14 +8,14 @@ import sys
 
 import structlog
 
+from pocket.bridge import health
+from pocket.bridge.service import Service
+from pocket.bridge.settings import Settings
+
 log = structlog.get_logger()
 
 
 async def _sip() -> None:
-    from pocket.bridge import health
-    from pocket.bridge.service import Service
-    from pocket.bridge.settings import Settings
-
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

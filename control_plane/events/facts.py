@@ -24,6 +24,7 @@ class Fact(StrEnum):
     EGRESS_ENDED = "egress.ended"
     CALL_INITIATED = "sip.call_initiated"
     CALL_RECEIVED = "sip.inbound_call"
+    CALL_STATUS = "call.status"
     DOCUMENT_UPLOADED = "knowledge.document_uploaded"
     REINDEXED = "knowledge.reindexed"
     WEBHOOK_DISABLED = "webhook.disabled"
@@ -51,6 +52,9 @@ MONITOR: dict[str, MonitorName] = {
     Fact.SESSION_FAILED: MonitorName("session.failed", ("session_id", "end_reason")),
     Fact.TRANSCRIPT_LINE: MonitorName(
         "transcript.new", ("session_id", "speaker", "content", "timestamp_ms", "is_final", "final_at")
+    ),
+    Fact.CALL_STATUS: MonitorName(
+        "call.status", ("call_id", "session_id", "phone_number", "direction", "status", "sip_status", "reason")
     ),
     Fact.BUDGET_WARNING: MonitorName("budget.warning", BUDGET_FIELDS),
     Fact.BUDGET_EXCEEDED: MonitorName("budget.exceeded", BUDGET_FIELDS),

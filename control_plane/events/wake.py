@@ -62,10 +62,10 @@ class Listener:
             finally:
                 task.cancel()
 
-    async def wait(self) -> None:
-        """Return when woken, or after the poll interval."""
+    async def wait(self, within: float | None = None) -> None:
+        """Return when woken, or after the poll interval; `within` is another one for this time."""
         try:
-            async with asyncio.timeout(self._poll):
+            async with asyncio.timeout(self._poll if within is None else within):
                 await self._heard.wait()
         except TimeoutError:
             return

@@ -16,6 +16,7 @@ from control_plane.livekit_hooks.models import LivekitHook
 from control_plane.media.server import LiveRoom, participant_of
 from control_plane.rooms.projection import RoomProjection
 from control_plane.sessions.watch import room_gone
+from control_plane.telephony.settling import phone_left
 
 router = APIRouter()
 log = structlog.get_logger()
@@ -66,6 +67,7 @@ async def apply(db: Db, clock: Clock, event: api.WebhookEvent) -> None:
         case "participant_left" | "participant_connection_aborted":
             reason = api.DisconnectReason.Name(event.participant.disconnect_reason).lower()
             await projection.left(room.name, event.participant.sid, reason=reason)
+            await phone_left(db, clock, room.name, event.participant.identity)
         case "track_published" | "track_unpublished":
             published = event.event == "track_published"
             await projection.track(room.name, event.participant.sid, _track(event), published=published)

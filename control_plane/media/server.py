@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import aiohttp
@@ -66,6 +66,7 @@ class LiveParticipant:
     tracks: list[dict[str, Any]]
     metadata: str = ""
     permission: Permission = Permission()
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 class MediaServer(Protocol):
@@ -122,6 +123,7 @@ def participant_of(info: api.ParticipantInfo) -> LiveParticipant:
         hidden=info.permission.hidden,
         tracks=tracks,
         metadata=info.metadata,
+        attributes=dict(info.attributes),
         permission=Permission(
             info.permission.can_publish,
             info.permission.can_subscribe,

@@ -176,6 +176,7 @@ class TicketExchange:
             knowledge_capability=knowledge,
             max_call_duration=persona.max_call_duration,
             silence_timeout=persona.silence_timeout,
+            phone=session.caller_identity if session.session_type == "sip" else None,
             started_at=session.started_at,
         )
 

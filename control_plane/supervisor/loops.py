@@ -26,8 +26,11 @@ from control_plane.sessions.winding import cut_off, wind_up
 from control_plane.settings import Settings
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
+from control_plane.telephony.placing import CallPlacer, sweep_calls
+from control_plane.telephony.trunks import repair_trunks
 from control_plane.webhooks.deliverer import Deliverer
 from guard.outbound import Outbound
+from sip.dialer import Dialer, SipAwayError
 
 SWEEP_LOCK, RECONCILE_LOCK, WEBHOOK_LOCK = 7_270_002, 7_270_003, 7_270_004
 """Advisory locks: each pass is made by one process of many."""
@@ -103,7 +106,13 @@ async def forget(database: Database, clock: Clock) -> None:
 
 
 async def run(
-    database: Database, settings: Settings, media: MediaServer, clock: Clock, *, ready: Callable[[], None]
+    database: Database,
+    settings: Settings,
+    media: MediaServer,
+    dialer: Dialer,
+    clock: Clock,
+    *,
+    ready: Callable[[], None],
 ) -> None:
     """Run everything until cancelled; `ready` is called once all of it has begun."""
     url = settings.database_url.get_secret_value()
@@ -126,13 +135,23 @@ async def run(
         await cut_off(database, clock)
         await forget(database, clock)
         await redispatch(database, media, clock)
+        await sweep_calls(database, clock)
+
+    box = SecretBox(settings.secret_key.get_secret_value())
 
     async def deliver_webhooks() -> None:
         async with Outbound(settings.webhook_networks) as outbound:
-            box = SecretBox(settings.secret_key.get_secret_value())
             await Deliverer(database, clock, box, outbound).run(url)
 
+    async def reconcile() -> None:
+        await reconciler.reconcile()
+        try:
+            await repair_trunks(database, dialer, box, clock)
+        except SipAwayError as error:
+            log.warning("trunks are not repaired", reason=str(error))
+
     reconciler = Reconciler(database, media, clock)
+    placer = CallPlacer(database, clock, media, dialer)
     runner = JobRunner(database, clock, {CLOSE_ROOM: close_room, WIND_UP: end_politely})
     notifier = Notifier(url, WRITTEN)
     database.on_announcement(notifier.poke)
@@ -142,5 +161,6 @@ async def run(
         tasks.create_task(runner.run())
         tasks.create_task(lead(url, SWEEP_LOCK, SWEEP_EVERY, supervise))
         tasks.create_task(govern(url, WEBHOOK_LOCK, deliver_webhooks))
-        tasks.create_task(lead(url, RECONCILE_LOCK, RECONCILE_EVERY, reconciler.reconcile))
+        tasks.create_task(lead(url, RECONCILE_LOCK, RECONCILE_EVERY, reconcile))
+        tasks.create_task(placer.run(url))
         ready()

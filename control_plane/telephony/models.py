@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import big, created_now, id_column, json_list, json_object, moment, owner
@@ -27,6 +27,14 @@ class SipTrunk(SQLModel, table=True):
     inbound_trunk_id: str | None = None
     outbound_trunk_id: str | None = None
     dispatch_rule_id: str | None = None
+    calls_per_second: float = Field(
+        1.0, sa_column_kwargs={"server_default": "1"}, description="What the carrier takes."
+    )
+    last_placed_at: datetime | None = moment(nullable=True)
+    synced_at: datetime | None = moment(nullable=True)
+    """When LiveKit was last told; null: it has another version, or none."""
+    deleted_at: datetime | None = moment(nullable=True)
+    """Given up, while LiveKit may still have it."""
     created_at: datetime = created_now()
 
 
@@ -52,7 +60,12 @@ class SipConfig(SQLModel, table=True):
 class Call(SQLModel, table=True):
     """A telephone call, from its dialling to its end."""
 
-    __table_args__ = (UniqueConstraint("project_id", "id"), Index("call_by_project", "project_id", "id"))
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        Index("call_by_project", "project_id", "id"),
+        Index("call_queued", "trunk_id", "id", postgresql_where=text("status = 'queued'")),
+        Index("call_open", "room_name", postgresql_where=text("ended_at is null")),
+    )
 
     id: int = id_column()
     project_id: int = owner()
@@ -65,6 +78,12 @@ class Call(SQLModel, table=True):
     sip_status: int | None = None
     reason: str | None = None
     details: dict[str, Any] = json_object()
+    trunk_id: int | None = Field(default=None, sa_type=BigInteger)
+    identity: str = Field("", sa_column_kwargs={"server_default": ""}, description="The phone's, in the room.")
+    placed_at: datetime | None = moment(nullable=True)
+    """When it was decided to send it out: from then on it is never sent again."""
+    watched_until: datetime | None = moment(nullable=True)
+    """Until when the process that placed it answers for its outcome."""
     started_at: datetime = moment()
     answered_at: datetime | None = moment(nullable=True)
     ended_at: datetime | None = moment(nullable=True)

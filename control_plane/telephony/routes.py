@@ -1,15 +1,18 @@
 """`/sip`."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Request, Response
 
 from control_plane.auth.callers import CallerDep
-from control_plane.auth.deps import DbDep
+from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
 from control_plane.gate.operation import primary
 from control_plane.plans.quota import QuotaDep
+from control_plane.telephony.dialling import DialService
 from control_plane.telephony.schemas import (
     CallList,
+    CallPlaced,
     CallStatus,
     ConfigAnswer,
     ConfigCreate,
@@ -18,88 +21,154 @@ from control_plane.telephony.schemas import (
     ConfigUpdate,
     Dial,
     Dialled,
+    Transfer,
     TrunkAnswer,
     TrunkCreate,
     TrunkList,
     TrunkUpdate,
     show_call,
 )
-from control_plane.telephony.service import TelephonyService
+from control_plane.telephony.service import CallService, ConfigService
+from control_plane.telephony.trunks import TrunkService
+from control_plane.tokens.signer import Grants, Pass
 from control_plane.wire import Done, Page, RowId
 
 router = primary("/sip", tags=["SIP / Telephony"])
 
 
-async def find_telephony(db: DbDep, caller: CallerDep, quota: QuotaDep) -> TelephonyService:
-    """The telephony of this request's caller."""
-    return TelephonyService(db, caller, quota)
+SUPERVISOR_FOR = timedelta(hours=1)
+QUEUED = 202
+"""The answer's status where the trunk's pace delays the call."""
 
 
-Telephony = Annotated[TelephonyService, Depends(find_telephony)]
+async def find_trunks(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> TrunkService:
+    """The trunks of this request's caller."""
+    return TrunkService(db, caller, clock, request.app.state.secrets, request.app.state.dialer)
 
 
-@router.post("/dial", response_model=Dialled)
-async def dial(body: Dial, telephony: Telephony) -> Any:
-    """Initiate an outbound call."""
-    return await telephony.dial(body)
+async def find_configs(db: DbDep, caller: CallerDep, quota: QuotaDep) -> ConfigService:
+    """The numbers of this request's caller."""
+    return ConfigService(db, caller, quota)
+
+
+async def find_calls(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> CallService:
+    """The calls of this request's caller."""
+    return CallService(db, caller, clock, request.app.state.media, request.app.state.dialer)
+
+
+async def find_dialling(
+    request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep
+) -> DialService:
+    """What places calls of this request's caller."""
+    return DialService(db, request.app.state.database, caller, quota, clock)
+
+
+Trunks = Annotated[TrunkService, Depends(find_trunks)]
+Configs = Annotated[ConfigService, Depends(find_configs)]
+Calls = Annotated[CallService, Depends(find_calls)]
+Dialling = Annotated[DialService, Depends(find_dialling)]
+
+
+@router.post("/dial", response_model=Dialled, responses={QUEUED: {"model": Dialled}})
+async def dial(body: Dial, dialling: Dialling, settings: SettingsDep, request: Request, response: Response) -> Any:
+    """Initiate an outbound call. Returns before there is an answer; `call.status` events tell the rest."""
+    placed = await dialling.dial(body)
+    if placed.status == "queued":
+        response.status_code = QUEUED
+    supervisor = Pass(
+        identity=f"supervisor-{placed.call.id}",
+        room=placed.name.full,
+        ttl=SUPERVISOR_FOR,
+        grants=Grants(can_publish=False, can_publish_data=False),
+    )
+    return Dialled(
+        call=CallPlaced(
+            id=placed.call.id,
+            status=placed.status,
+            room_name=placed.name.short,
+            full_room_name=placed.name.full,
+            phone_number=placed.call.phone_number,
+            caller_id=placed.trunk.phone_number,
+            trunk_id=placed.trunk.outbound_trunk_id or "",
+            session_id=placed.call.session_id,
+            sip_participant_id=placed.participant_sid,
+        ),
+        token=request.app.state.token_signer.sign(supervisor),
+        wsUrl=settings.livekit_public_url,
+    )
 
 
 @router.get("/trunks", response_model=TrunkList)
-async def list_trunks(telephony: Telephony) -> Any:
+async def list_trunks(trunks: Trunks) -> Any:
     """List SIP trunks."""
-    return {"trunks": await telephony.trunks()}
+    return {"trunks": await trunks.all()}
 
 
 @router.post("/trunks", status_code=201, response_model=TrunkAnswer)
-async def create_trunk(body: TrunkCreate, telephony: Telephony) -> Any:
+async def create_trunk(body: TrunkCreate, trunks: Trunks) -> Any:
     """Add a carrier's line."""
-    return await telephony.create_trunk(body)
+    return {"trunk": await trunks.create(body)}
 
 
 @router.patch("/trunks/{trunk_id}", response_model=TrunkAnswer)
-async def update_trunk(trunk_id: RowId, body: TrunkUpdate, telephony: Telephony) -> Any:
+async def update_trunk(trunk_id: RowId, body: TrunkUpdate, trunks: Trunks) -> Any:
     """Change fields of a trunk; what is not sent stays."""
-    return await telephony.update_trunk(trunk_id, body)
+    return {"trunk": await trunks.update(trunk_id, body)}
 
 
 @router.delete("/trunks/{trunk_id}", response_model=Done)
-async def delete_trunk(trunk_id: RowId, telephony: Telephony) -> Any:
+async def delete_trunk(trunk_id: RowId, trunks: Trunks) -> Any:
     """Give up a trunk."""
-    return await telephony.delete_trunk(trunk_id)
+    await trunks.delete(trunk_id)
+    return Done(message="The trunk was given up")
 
 
 @router.get("/configs", response_model=ConfigList)
-async def list_configs(telephony: Telephony) -> Any:
+async def list_configs(configs: Configs) -> Any:
     """List SIP configurations: numbers and the agents that answer them."""
     listed = [
         ConfigShown(**config.model_dump(include=set(ConfigShown.model_fields)), agent_name=agent_name)
-        for config, agent_name in await telephony.configs()
+        for config, agent_name in await configs.all()
     ]
     return ConfigList(configs=listed)
 
 
 @router.post("/configs", status_code=201, response_model=ConfigAnswer)
-async def create_config(body: ConfigCreate, telephony: Telephony) -> Any:
+async def create_config(body: ConfigCreate, configs: Configs) -> Any:
     """Have an agent answer a number."""
-    return await telephony.create_config(body)
+    return await configs.create(body)
 
 
 @router.patch("/configs/{config_id}", response_model=ConfigAnswer)
-async def update_config(config_id: RowId, body: ConfigUpdate, telephony: Telephony) -> Any:
+async def update_config(config_id: RowId, body: ConfigUpdate, configs: Configs) -> Any:
     """Change fields of a configuration; what is not sent stays."""
-    return await telephony.update_config(config_id, body)
+    return await configs.update(config_id, body)
 
 
 @router.delete("/configs/{config_id}", response_model=Done)
-async def delete_config(config_id: RowId, telephony: Telephony) -> Any:
+async def delete_config(config_id: RowId, configs: Configs) -> Any:
     """Give up a configuration."""
-    return await telephony.delete_config(config_id)
+    return await configs.delete(config_id)
 
 
 @router.get("/calls", response_model=CallList)
 async def list_calls(
-    telephony: Telephony, caller: CallerDep, page: Annotated[Page, Depends()], status: CallStatus | None = None
+    calls: Calls, caller: CallerDep, page: Annotated[Page, Depends()], status: CallStatus | None = None
 ) -> Any:
     """List calls, newest first."""
-    found, total = await telephony.calls(page, status=status)
+    found, total = await calls.page(page, status=status)
     return {"calls": [show_call(call, caller.slug).model_dump() for call in found], **page.pages(total)}
+
+
+@router.post("/calls/{call_id}/hangup", response_model=Done)
+async def hang_up(call_id: RowId, calls: Calls) -> Any:
+    """End a call, or take it out of the queue; one that has ended is fine."""
+    await calls.hang_up(call_id)
+    return Done(message="The call has ended, or is about to")
+
+
+@router.post("/calls/{call_id}/transfer", response_model=Done)
+async def transfer_call(call_id: RowId, body: Transfer, calls: Calls) -> Any:
+    """Have the phone of a call call somebody else; answers when that has happened."""
+    await calls.transfer(call_id, body.to)
+    return Done(message="The call was transferred")

@@ -33,6 +33,8 @@ class Dial(Sent):
 class CallPlaced(BaseModel):
     """A call that has been begun."""
 
+    id: int
+    status: CallStatus
     room_name: str
     full_room_name: str
     phone_number: str
@@ -49,6 +51,17 @@ class Dialled(BaseModel):
     call: CallPlaced
     token: str = Field(description="A supervisor's token for the room: hears, is not heard.")
     wsUrl: str
+
+
+class Transfer(Sent):
+    """`POST /sip/calls/{id}/transfer`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    to: Annotated[str, StringConstraints(pattern=r"^(\+[1-9]\d{6,14}|(sips?|tel):\S{1,250})$")] = Field(
+        description="A number, or a sip:, sips: or tel: URI."
+    )
+    mode: Literal["cold"] = "cold"
 
 
 class TrunkCreate(Sent):

@@ -1,38 +1,38 @@
-"""Trunks, numbers and calls of one caller."""
+"""Numbers and calls of one caller."""
 
 from typing import Any, NoReturn
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
+from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
-from control_plane.errors import Conflict, InvalidRequest, Unavailable
+from control_plane.errors import Conflict, Unavailable
+from control_plane.media.server import MediaServer
 from control_plane.personas.models import Persona
-from control_plane.plans.catalogue import UNLIMITED
 from control_plane.plans.quota import Quota
-from control_plane.telephony.models import Call, SipConfig, SipTrunk
-from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate, Dial, TrunkCreate, TrunkUpdate
+from control_plane.telephony.models import Call, SipConfig
+from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
+from control_plane.telephony.settling import lock_call, settle
 from control_plane.wire import Page
+from sip.dialer import Dialer, SipAwayError, SipRefusedError
+from sip.outcomes import Outcome
 
 RETRY_AFTER = 60
 """Seconds after which it is worth asking again for a part of the installation that is missing."""
+TRANSFER_WITHIN = 30.0
+"""Seconds the other phone may ring."""
 
 
-class TelephonyService:
-    """What a caller does with the telephone. All that changes something needs a SIP service beside LiveKit."""
+class ConfigService:
+    """The numbers of one caller. All that changes something needs a SIP service beside LiveKit."""
 
     def __init__(self, db: Db, caller: Caller, quota: Quota) -> None:
         self.db, self.caller, self.quota = db, caller, quota
 
-    async def trunks(self) -> list[SipTrunk]:
-        """All trunks, oldest first."""
-        query = select(SipTrunk).where(SipTrunk.project_id == self.caller.project_id).order_by(col(SipTrunk.id))
-        return list((await self.db.exec(query)).all())
-
-    async def configs(self) -> list[tuple[SipConfig, str]]:
+    async def all(self) -> list[tuple[SipConfig, str]]:
         """All configurations, oldest first, each with the name of its agent."""
         query = (
             select(SipConfig, Persona.name)
@@ -44,44 +44,7 @@ class TelephonyService:
         )
         return list((await self.db.exec(query)).all())
 
-    async def calls(self, page: Page, *, status: str | None) -> tuple[list[Call], int]:
-        """A page of calls, newest first, and how many there are."""
-        query: Any = select(Call).where(Call.project_id == self.caller.project_id)
-        if status is not None:
-            query = query.where(Call.status == status)
-        return await read_page(self.db, query.order_by(col(Call.id).desc()), page)
-
-    async def dial(self, body: Dial) -> NoReturn:
-        """Call somebody. Raises, in this order: `InvalidRequest`, `NotFound`, `Forbidden` or `Conflict` for the agent,
-        `InvalidRequest` for a missing trunk or a foreign caller id, `QuotaExceeded`, `Unavailable`.
-        """
-        if body.room_name is not None:
-            await resolve(self.db, self.caller.slug, body.room_name, field="room_name")
-        await self._agent_for_call(body.agent_config_id)
-        trunks = await self.trunks()
-        if not trunks:
-            raise InvalidRequest("No SIP trunk configured")
-        if body.caller_id is not None and body.caller_id not in [trunk.phone_number for trunk in trunks]:
-            raise InvalidRequest.field("caller_id", "must be a number of one of the project's trunks")
-        await self._check_configurations()
-        await self.quota.take("sip_calls")
-        _refuse_without_sip()
-
-    async def create_trunk(self, _body: TrunkCreate) -> NoReturn:
-        """A new trunk. Raises `Unavailable` without a SIP service."""
-        _refuse_without_sip()
-
-    async def update_trunk(self, trunk_id: int, _body: TrunkUpdate) -> NoReturn:
-        """Change a trunk. Raises `NotFound`, `Forbidden`, `Unavailable`."""
-        await self._trunk(trunk_id)
-        _refuse_without_sip()
-
-    async def delete_trunk(self, trunk_id: int) -> NoReturn:
-        """Give up a trunk. Raises `NotFound`, `Forbidden`, `Unavailable`."""
-        await self._trunk(trunk_id)
-        _refuse_without_sip()
-
-    async def create_config(self, body: ConfigCreate) -> NoReturn:
+    async def create(self, body: ConfigCreate) -> NoReturn:
         """Have an agent answer a number, within the plan's number of configurations.
 
         Raises `NotFound` or `Forbidden` for the agent, `QuotaExceeded`, `Conflict` where the number is in use anywhere
@@ -93,8 +56,8 @@ class TelephonyService:
         await self._claim_number(body.phone_number)
         _refuse_without_sip()
 
-    async def update_config(self, config_id: int, body: ConfigUpdate) -> NoReturn:
-        """Change a configuration. Raises as `create_config` does, and `NotFound` or `Forbidden` for the row."""
+    async def update(self, config_id: int, body: ConfigUpdate) -> NoReturn:
+        """Change a configuration. Raises as `create` does, and `NotFound` or `Forbidden` for the row."""
         config = await self._config(config_id)
         changes = body.model_dump(exclude_unset=True)
         if "agent_config_id" in changes:
@@ -103,7 +66,7 @@ class TelephonyService:
         await self._claim_number(config.phone_number)
         _refuse_without_sip()
 
-    async def delete_config(self, config_id: int) -> NoReturn:
+    async def delete(self, config_id: int) -> NoReturn:
         """Give up a configuration. Raises `NotFound`, `Forbidden`, `Unavailable`."""
         await self._config(config_id)
         _refuse_without_sip()
@@ -115,46 +78,12 @@ class TelephonyService:
         except IntegrityError as error:
             raise Conflict(f"The number {phone_number} belongs to another configuration") from error
 
-    async def _check_configurations(self) -> None:
-        """Dialling takes no configuration, but needs a plan that allows some and is not exceeded."""
-        held = (await self.quota.left())["sip_configs"]
-        limit, used = held["limit"], held["used"]
-        if limit != UNLIMITED and (limit == 0 or used > limit):
-            raise self.quota.exceeded("sip_configs", limit=limit, used=used)
-
-    async def _agent_for_call(self, wanted: int | None) -> Persona:
-        if wanted is not None:
-            persona = await self._agent(wanted)
-            if not persona.is_active:
-                raise Conflict(f"Agent {wanted} is not active")
-            return persona
-        query = (
-            select(Persona)
-            .where(
-                Persona.project_id == self.caller.project_id,
-                col(Persona.deleted_at).is_(None),
-                col(Persona.is_active).is_(True),
-            )
-            .order_by(col(Persona.id))
-            .limit(1)
-        )
-        first = (await self.db.exec(query)).one_or_none()
-        if first is None:
-            raise InvalidRequest("No active agent: create one, or activate one")
-        return first
-
     async def _agent(self, persona_id: int) -> Persona:
         query = select(Persona).where(
             Persona.project_id == self.caller.project_id, Persona.id == persona_id, col(Persona.deleted_at).is_(None)
         )
         found = (await self.db.exec(query)).one_or_none()
         return found or await refuse_missing(self.db, "persona", persona_id, "agent")
-
-    async def _trunk(self, trunk_id: int) -> SipTrunk:
-        query = select(SipTrunk).where(SipTrunk.project_id == self.caller.project_id, SipTrunk.id == trunk_id)
-        return (await self.db.exec(query)).one_or_none() or await refuse_missing(
-            self.db, "sip_trunk", trunk_id, "trunk"
-        )
 
     async def _config(self, config_id: int) -> SipConfig:
         query = select(SipConfig).where(SipConfig.project_id == self.caller.project_id, SipConfig.id == config_id)
@@ -163,5 +92,62 @@ class TelephonyService:
         )
 
 
+class CallService:
+    """The calls of one caller, and what can be done with one that goes on."""
+
+    def __init__(self, db: Db, caller: Caller, clock: Clock, media: MediaServer, dialer: Dialer) -> None:
+        self.db, self.caller, self.clock, self.media, self.dialer = db, caller, clock, media, dialer
+
+    async def page(self, page: Page, *, status: str | None) -> tuple[list[Call], int]:
+        """A page of calls, newest first, and how many there are."""
+        query: Any = select(Call).where(Call.project_id == self.caller.project_id)
+        if status is not None:
+            query = query.where(Call.status == status)
+        return await read_page(self.db, query.order_by(col(Call.id).desc()), page)
+
+    async def hang_up(self, call_id: int) -> None:
+        """End a call, or take it out of the queue; one that has ended is fine. Raises `Unavailable`."""
+        call = await self._get(call_id)
+        if call.ended_at is not None:
+            return
+        if call.status == "queued":
+            locked = await lock_call(self.db, call.id)
+            if locked is not None and locked.status == "queued":
+                await settle(self.db, self.clock, locked, Outcome("no_answer", None, "hung up before it was placed"))
+                return
+        await self.db.commit()
+        try:
+            await self.dialer.hang_up(call.room_name, call.identity)
+        except SipAwayError as error:
+            raise Unavailable(f"{error}; try again") from error
+
+    async def transfer(self, call_id: int, to: str) -> None:
+        """Have the phone call somebody else. Raises `Conflict` where there is no conversation or the transfer fails."""
+        call = await self._answered(call_id)
+        to = f"tel:{to}" if to.startswith("+") else to
+        await self.db.commit()
+        try:
+            outcome = await self.dialer.transfer(call.room_name, call.identity, to, within=TRANSFER_WITHIN)
+        except SipAwayError as error:
+            raise Unavailable(str(error)) from error
+        except SipRefusedError as error:
+            raise Conflict(str(error)) from error
+        if outcome.status != "answered":
+            raise Conflict(
+                "The transfer failed and the call goes on",
+                details={"sip_status": outcome.sip_status, "reason": outcome.reason},
+            )
+
+    async def _get(self, call_id: int) -> Call:
+        query = select(Call).where(Call.project_id == self.caller.project_id, Call.id == call_id)
+        return (await self.db.exec(query)).one_or_none() or await refuse_missing(self.db, "call", call_id, "call")
+
+    async def _answered(self, call_id: int) -> Call:
+        call = await self._get(call_id)
+        if call.answered_at is None or call.ended_at is not None:
+            raise Conflict(f"Call {call_id} is {call.status}: there is nobody on the line")
+        return call
+
+
 def _refuse_without_sip() -> NoReturn:
-    raise Unavailable("No SIP service is connected: telephony needs one beside livekit-server", retry_after=RETRY_AFTER)
+    raise Unavailable("Calls do not come in yet: telephony answers no numbers on this server", retry_after=RETRY_AFTER)

@@ -37,8 +37,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class StackOptions:
-    """How a platform is started. `only` names the parts and steps to start (None: all), `without` those to leave out; `parent` is our own
-    environment, of which the children get what `Services` passes on."""
+    """How a platform is started. `only` names the parts and steps to start (None: all), `without` those to leave out;
+    `parent` is our own environment, of which the children get what `Services` passes on."""
 
     data_dir: Path
     port: int | None = None

@@ -30,6 +30,8 @@ from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Worker
 from control_plane.settings import Settings
 from control_plane.supervisor import loops
+from sip.dialer import Carrier, OutgoingCall, SipAwayError
+from sip.outcomes import ANSWERED, Outcome
 from tests.support.database import CHECKOUT, Clone
 
 SECRET_KEY = base64.b64encode(bytes(32)).decode()
@@ -117,6 +119,42 @@ class FakeMedia:
 
 
 @dataclass
+class FakeDialer:
+    """A SIP service that remembers what it was asked; `answer` is what calls come to, once `picked_up` is set."""
+
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    answer: Outcome | Exception = ANSWERED
+    picked_up: asyncio.Event = field(default_factory=asyncio.Event)
+    away: bool = False
+
+    def _called(self, *call: Any) -> None:
+        self.calls.append(call)
+        if self.away:
+            raise SipAwayError("no SIP service answers")
+
+    async def open_trunk(self, carrier: Carrier, trunk_id: str | None) -> str:
+        self._called("open_trunk", carrier, trunk_id)
+        return trunk_id or f"ST_{len(self.calls)}"
+
+    async def close_trunk(self, trunk_id: str) -> None:
+        self._called("close_trunk", trunk_id)
+
+    async def call(self, call: OutgoingCall) -> Outcome:
+        self._called("call", call)
+        await self.picked_up.wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def hang_up(self, room: str, identity: str) -> None:
+        self._called("hang_up", room, identity)
+
+    async def transfer(self, room: str, identity: str, to: str, *, within: float) -> Outcome:
+        self._called("transfer", room, identity, to)
+        return self.answer if isinstance(self.answer, Outcome) else ANSWERED
+
+
+@dataclass
 class Tenant:
     """A project with a key, and a client that calls with it."""
 
@@ -134,6 +172,7 @@ class Platform:
     settings: Settings
     database: Database
     media: FakeMedia
+    dialer: FakeDialer
     clients: list[httpx2.AsyncClient] = field(default_factory=list)
 
     async def add(self, *rows: SQLModel) -> None:
@@ -192,7 +231,7 @@ class Platform:
         """Run the jobs process's loops for the time of the block."""
         ready = asyncio.Event()
         work = asyncio.create_task(
-            loops.run(self.database, self.settings, self.media, self.app.state.clock, ready=ready.set)
+            loops.run(self.database, self.settings, self.media, self.dialer, self.app.state.clock, ready=ready.set)
         )
         await ready.wait()
         try:
@@ -228,14 +267,15 @@ async def platform(clone: Clone, redis_url: str) -> AsyncIterator[Platform]:
         }
     )
     media = FakeMedia()
-    app = create_app(settings, media=media)
+    dialer = FakeDialer()
+    app = create_app(settings, media=media, dialer=dialer)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="on", timeout_graceful_shutdown=2))
     serving = asyncio.create_task(server.serve())
     while not server.started:
         if serving.done():
             await serving
         await asyncio.sleep(0.01)
-    running = Platform(app, f"http://127.0.0.1:{port}", settings, app.state.database, media)
+    running = Platform(app, f"http://127.0.0.1:{port}", settings, app.state.database, media, dialer)
     yield running
     for client in running.clients:
         await client.aclose()

@@ -90,8 +90,10 @@ class Telephone:
 
 
 @asynccontextmanager
-async def telephone(folder: Path, *, account: str = "", voice: np.ndarray | None = None) -> AsyncIterator[Telephone]:
-    """A phone at `sip:phone@127.0.0.1:port`.
+async def telephone(
+    folder: Path, *, user: str = "phone", account: str = "", voice: np.ndarray | None = None
+) -> AsyncIterator[Telephone]:
+    """A phone at `sip:user@127.0.0.1:port`.
 
     `account` is appended to its account, such as `;answermode=auto`; `voice` is what it says, at `RATE`: a tone of
     400 Hz where nothing is given. The phone hangs up at its end.
@@ -99,7 +101,7 @@ async def telephone(folder: Path, *, account: str = "", voice: np.ndarray | None
     folder.mkdir(parents=True, exist_ok=True)
     port, control, rtp = free_port(), free_port(), free_port() // 2 * 2
     _write(folder / "voice.wav", tone(400, 90) if voice is None else voice)
-    (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0{account}\n")
+    (folder / "accounts").write_text(f"<sip:{user}@127.0.0.1:{port}>;regint=0{account}\n")
     settings = {"port": port, "control": control, "rtp": rtp, "rtp_last": rtp + 40, "folder": folder}
     (folder / "config").write_text(_CONFIGURATION.format(**settings))
     with (folder / "log").open("wb") as log:

@@ -77,6 +77,8 @@ class Recording(TypedDict, total=False):
 
 
 class Call(TypedDict, total=False):
+    id: int
+    status: str
     room_name: str
     full_room_name: str
     phone_number: str

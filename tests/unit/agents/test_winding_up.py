@@ -96,7 +96,9 @@ class Call:
         self.session, self.reporter = FakeSession(), FakeReporter()
         monkeypatch.setattr(conversation, "build_session", lambda job, models: self.session)
         self.models = SimpleNamespace(stt=EventEmitter(), llm=EventEmitter(), tts=EventEmitter())
-        room, persona = EventEmitter(), SimpleNamespace(marks=SimpleNamespace(committed=None))
+        room, persona = EventEmitter(), SimpleNamespace(
+            marks=SimpleNamespace(committed=None), may_speak=asyncio.Event()
+        )
         self.conversation = Conversation(JOB, room, persona, self.models, self.reporter)  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.conversation.run())
 

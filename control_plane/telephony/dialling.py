@@ -1,0 +1,207 @@
+"""Calling somebody: every check, then the call as rows; placing it is the background process's."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from control_plane.accounts.room_names import resolve
+from control_plane.auth.callers import Caller
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.db.rows import refuse_missing
+from control_plane.errors import Conflict, Forbidden, InvalidRequest
+from control_plane.events.facts import Fact
+from control_plane.events.log import EventLog
+from control_plane.ids import random_id
+from control_plane.metering.budget import find_used_up
+from control_plane.names import RoomName, room_name
+from control_plane.personas.models import Persona
+from control_plane.personas.serving import find_serving
+from control_plane.plans.catalogue import UNLIMITED
+from control_plane.plans.quota import Quota
+from control_plane.rooms.models import RoomOrigin
+from control_plane.rooms.repository import RoomRepository
+from control_plane.sessions.models import Session, SessionStatus, Slot
+from control_plane.sessions.slots import Ticket, new_secret
+from control_plane.telephony.models import Call, SipTrunk
+from control_plane.telephony.schemas import Dial
+from control_plane.telephony.trunks import trunks_of
+
+PLACED = "parley_call_queued"
+"""PostgreSQL channel: a call waits to be placed."""
+ANSWER_WITHIN = 0.45
+"""Seconds a request waits for its phone to be in the room."""
+LOOK_EVERY = 0.03
+HELD = timedelta(minutes=10)
+"""How long a persona's place is kept for a call that waits in the queue."""
+
+_PROGRESS = text("""
+    select call.status, participant.sid from call
+    left join room on room.project_id = call.project_id and room.full_name = call.room_name and room.status = 'open'
+    left join participant on participant.project_id = call.project_id and participant.room_id = room.id
+        and participant.identity = call.identity
+    where call.id = :call and call.project_id = :project
+    order by participant.id desc limit 1
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A call as its caller hears of it; `participant_sid` is None while its phone is not in the room."""
+
+    call: Call
+    name: RoomName
+    trunk: SipTrunk
+    status: str
+    participant_sid: str | None
+
+
+class DialService:
+    """Places calls of one caller."""
+
+    def __init__(self, db: Db, database: Database, caller: Caller, quota: Quota, clock: Clock) -> None:
+        self.db, self.database, self.caller, self.quota, self.clock = db, database, caller, quota, clock
+
+    async def dial(self, body: Dial) -> Placed:
+        """Call somebody; returns before there is an answer, `status` is `queued` where the trunk's pace delays it.
+
+        Raises, in this order: `InvalidRequest`, `NotFound`, `Forbidden` or `Conflict` for the agent, `InvalidRequest`
+        for a missing trunk or a foreign caller id, `Forbidden` for a used up budget, `QuotaExceeded`, `Conflict`
+        where a session is active in the room.
+        """
+        name = await self._room(body)
+        persona = await self._persona(body.agent_config_id)
+        trunk = await self._trunk(body.caller_id)
+        used_up = await find_used_up(self.db, self.caller.project_id, [persona.id], at=self.clock.now())
+        if used_up is not None:
+            raise Forbidden("This month's budget is used up", details={"rule": "budget"})
+        await self._check_configurations()
+        await self.quota.take("sip_calls")
+        await self.quota.take("sessions")
+        call = await self._write(body, name, persona, trunk)
+        await self.db.execute(text(f"select pg_notify('{PLACED}', '')"))
+        await self.db.commit()
+        status, participant_sid = await self._wait_for_phone(call.id)
+        return Placed(call, name, trunk, status, participant_sid)
+
+    async def _write(self, body: Dial, name: RoomName, persona: Persona, trunk: SipTrunk) -> Call:
+        now, project = self.clock.now(), self.caller.project_id
+        identity = f"sip_{body.phone_number}"
+        rooms = RoomRepository(self.db, project)
+        await rooms.open(name, origin=RoomOrigin.DIAL, sid=None, created_at=now)
+        active = select(Session.id).where(Session.room_name == name.full, Session.status == SessionStatus.ACTIVE)
+        if (await self.db.exec(active)).first() is not None:
+            raise Conflict(f"A session is active in the room {name.short!r}")
+        session = Session(
+            project_id=project,
+            room_name=name.full,
+            persona_id=persona.id,
+            agent_name=persona.name,
+            llm_provider=persona.llm_provider,
+            llm_model=persona.llm_model,
+            status=SessionStatus.ACTIVE,
+            session_type="sip",
+            caller_identity=identity,
+            details=body.metadata,
+            store_transcripts=persona.store_transcripts,
+            message_count=0,
+            epochs=0,
+            started_at=now,
+        )
+        self.db.add(session)
+        await self.db.flush()
+        call = Call(
+            project_id=project,
+            session_id=session.id,
+            room_name=name.full,
+            phone_number=body.phone_number,
+            caller_id=trunk.phone_number,
+            status="queued",
+            identity=identity,
+            trunk_id=trunk.id,
+            started_at=now,
+            details={"persona_id": persona.id},
+        )
+        slot = Slot(
+            project_id=project,
+            account_id=self.caller.account_id,
+            room_name=name.full,
+            persona_ids=[persona.id],
+            ticket_hash=Ticket(new_secret(), 0).hash,  # replaced when it is placed
+            variables=_variables(body),
+            caller_identity=identity,
+            session_id=session.id,
+            dispatched_at=now,
+            expires_at=now + HELD,
+        )
+        self.db.add_all([call, slot])
+        await self.db.flush()
+        EventLog(self.db, self.clock).append(
+            Fact.CALL_INITIATED,
+            project_id=project,
+            room_name=name.full,
+            call_id=call.id,
+            session_id=session.id,
+            phone_number=call.phone_number,
+            caller_id=call.caller_id,
+            agent_config_id=persona.id,
+        )
+        return call
+
+    async def _wait_for_phone(self, call_id: int) -> tuple[str, str | None]:
+        deadline = asyncio.get_running_loop().time() + ANSWER_WITHIN
+        values = {"call": call_id, "project": self.caller.project_id}
+        while True:
+            async with self.database.tenant(self.caller.project_id) as db:
+                row = (await db.execute(_PROGRESS, values)).one()
+            if row.sid is not None or asyncio.get_running_loop().time() > deadline:
+                return row.status, row.sid
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _room(self, body: Dial) -> RoomName:
+        if body.room_name is not None:
+            return await resolve(self.db, self.caller.slug, body.room_name, field="room_name")
+        return room_name(random_id("call-", 10), self.caller.slug)
+
+    async def _persona(self, wanted: int | None) -> Persona:
+        if wanted is None:
+            query = select(Persona.id).where(
+                Persona.project_id == self.caller.project_id,
+                col(Persona.deleted_at).is_(None),
+                col(Persona.is_active).is_(True),
+            )
+            wanted = (await self.db.exec(query.order_by(col(Persona.id)).limit(1))).one_or_none()
+            if wanted is None:
+                raise InvalidRequest("No active agent: create one, or activate one")
+        serving = await find_serving(self.db, wanted, project_id=self.caller.project_id)
+        if serving is None or serving.persona.deleted_at is not None:
+            await refuse_missing(self.db, "persona", wanted, "agent")
+        elif not serving.persona.is_active:
+            raise Conflict(f"Agent {wanted} is not active")
+        else:
+            return serving.persona
+
+    async def _trunk(self, caller_id: str | None) -> SipTrunk:
+        trunks = (await self.db.exec(trunks_of(self.caller.project_id))).all()
+        if not trunks:
+            raise InvalidRequest("No SIP trunk configured")
+        trunk = next((trunk for trunk in trunks if caller_id in (None, trunk.phone_number)), None)
+        if trunk is None:
+            raise InvalidRequest.field("caller_id", "must be a number of one of the project's trunks")
+        return trunk
+
+    async def _check_configurations(self) -> None:
+        """Dialling takes no configuration, but needs a plan that allows some and is not exceeded."""
+        held = (await self.quota.left())["sip_configs"]
+        limit, used = held["limit"], held["used"]
+        if limit != UNLIMITED and (limit == 0 or used > limit):
+            raise self.quota.exceeded("sip_configs", limit=limit, used=used)
+
+
+def _variables(body: Dial) -> dict[str, Any]:
+    told = {name: value for name, value in body.metadata.items() if isinstance(value, (str, int, float))}
+    return told | {"phone_number": body.phone_number}

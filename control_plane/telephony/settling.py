@@ -1,0 +1,80 @@
+"""What became of a call, written once: its status, its event, and the end of its session."""
+
+import structlog
+from sqlmodel import col, select
+
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.events.facts import Fact
+from control_plane.events.log import EventLog
+from control_plane.sessions.ending import end_session, lock_session
+from control_plane.telephony.models import Call
+from sip.outcomes import Outcome
+
+OPEN = ("queued", "dialing", "ringing", "answered", "voicemail")
+BEFORE_ANSWER = ("queued", "dialing", "ringing")
+
+log = structlog.get_logger()
+
+
+async def lock_call(db: Db, call_id: int) -> Call | None:
+    """A call, locked until the commit."""
+    return (await db.exec(select(Call).where(Call.id == call_id).with_for_update())).one_or_none()
+
+
+def tell_status(db: Db, clock: Clock, call: Call) -> None:
+    """Record the call's status as an event."""
+    EventLog(db, clock).append(
+        Fact.CALL_STATUS,
+        project_id=call.project_id,
+        room_name=call.room_name,
+        call_id=call.id,
+        session_id=call.session_id,
+        phone_number=call.phone_number,
+        direction=call.direction,
+        status=call.status,
+        sip_status=call.sip_status,
+        reason=call.reason,
+    )
+
+
+def ring(db: Db, clock: Clock, call: Call) -> None:
+    """It rings. The call must be locked."""
+    if call.status == "dialing":
+        call.status = "ringing"
+        tell_status(db, clock, call)
+
+
+async def settle(db: Db, clock: Clock, call: Call, outcome: Outcome) -> None:
+    """Write an outcome down. One that is known already stays; the call must be locked."""
+    now = clock.now()
+    if outcome.status == "answered":
+        if call.status in BEFORE_ANSWER:
+            call.status, call.sip_status, call.answered_at = "answered", outcome.sip_status, now
+            tell_status(db, clock, call)
+        return
+    if call.ended_at is not None:
+        return
+    answered = call.answered_at is not None
+    call.status = "ended" if answered else outcome.status
+    call.sip_status = call.sip_status if answered else outcome.sip_status
+    call.reason, call.ended_at = outcome.reason, now
+    tell_status(db, clock, call)
+    log.info("call settled", call=call.id, status=call.status, sip_status=call.sip_status)
+    if call.session_id is None or answered:
+        return  # its persona ends an answered one, after the goodbye
+    session = await lock_session(db, call.session_id, project_id=call.project_id)
+    if session is not None:
+        await end_session(db, EventLog(db, clock), session, outcome=call.status, reason="not_answered", at=now)
+
+
+async def phone_left(db: Db, clock: Clock, room_name: str, identity: str) -> None:
+    """A phone has left its room: an answered call has ended. What one that was not means, whoever placed it knows."""
+    query = select(Call).where(
+        Call.room_name == room_name,
+        Call.identity == identity,
+        col(Call.ended_at).is_(None),
+        col(Call.answered_at).is_not(None),
+    )
+    for call in (await db.exec(query.with_for_update())).all():
+        await settle(db, clock, call, Outcome("ended", None, "hung up"))

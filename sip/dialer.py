@@ -1,0 +1,192 @@
+"""Phones behind a seam: what is asked of LiveKit's SIP API, in this library's words."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import aiohttp
+from google.protobuf.duration_pb2 import Duration
+from livekit import api
+
+from sip.outcomes import ANSWERED, Outcome, of_status
+
+T = TypeVar("T")
+
+_TRANSPORTS = {
+    "udp": api.SIPTransport.SIP_TRANSPORT_UDP,
+    "tcp": api.SIPTransport.SIP_TRANSPORT_TCP,
+    "tls": api.SIPTransport.SIP_TRANSPORT_TLS,
+}
+
+
+class SipAwayError(Exception):
+    """LiveKit or its SIP service cannot be reached; nothing was sent to a carrier."""
+
+
+class SipRefusedError(Exception):
+    """LiveKit does not take what was asked; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingCall:
+    """A call to place. `ringing` and `longest` are seconds."""
+
+    trunk_id: str
+    number: str
+    caller_id: str
+    room: str
+    identity: str
+    ringing: float
+    longest: float
+    name: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A carrier's line: where calls are sent to, and how it knows us. `key` is what we call it."""
+
+    key: str
+    name: str
+    number: str
+    address: str
+    transport: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+class Dialer(Protocol):
+    """Trunks and calls. Raises `SipAwayError` and `SipRefusedError`."""
+
+    async def open_trunk(self, carrier: Carrier, trunk_id: str | None) -> str:
+        """Make LiveKit's trunk for a carrier as it is now; its id."""
+
+    async def close_trunk(self, trunk_id: str) -> None:
+        """Give a trunk up; one that is gone is fine."""
+
+    async def call(self, call: OutgoingCall) -> Outcome:
+        """Ring until there is an answer, or none. `SipAwayError` only where nothing was sent."""
+
+    async def hang_up(self, room: str, identity: str) -> None:
+        """End a call; one that has ended is fine."""
+
+    async def transfer(self, room: str, identity: str, to: str, *, within: float) -> Outcome:
+        """Have the phone call somebody else. `answered` where it does; else the call goes on."""
+
+
+class LiveKitDialer:
+    """`Dialer` on livekit-server. Build it inside the running loop."""
+
+    def __init__(self, url: str, key: str, secret: str, *, timeout: float) -> None:
+        self._api = api.LiveKitAPI(url, key, secret)
+        self._timeout = timeout
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.aclose()
+
+    async def open_trunk(self, carrier: Carrier, trunk_id: str | None) -> str:
+        trunk = api.SIPOutboundTrunkInfo(
+            name=carrier.name,
+            metadata=carrier.key,
+            address=carrier.address,
+            transport=_TRANSPORTS[carrier.transport],
+            numbers=[carrier.number],
+            auth_username=carrier.username,
+            auth_password=carrier.password,
+        )
+        if trunk_id is not None:
+            try:
+                return (await self._ask(self._api.sip.update_outbound_trunk(trunk_id, trunk))).sip_trunk_id
+            except _Missing:
+                pass
+        asked = api.CreateSIPOutboundTrunkRequest(trunk=trunk)
+        return (await self._ask(self._api.sip.create_outbound_trunk(asked))).sip_trunk_id
+
+    async def close_trunk(self, trunk_id: str) -> None:
+        try:
+            await self._ask(self._api.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id)))
+        except _Missing:
+            return
+
+    async def call(self, call: OutgoingCall) -> Outcome:
+        asked = api.CreateSIPParticipantRequest(
+            sip_trunk_id=call.trunk_id,
+            sip_call_to=call.number,
+            sip_number=call.caller_id,
+            room_name=call.room,
+            participant_identity=call.identity,
+            participant_name=call.name,
+            participant_attributes=call.attributes,
+            ringing_timeout=_duration(call.ringing),
+            max_call_duration=_duration(call.longest),
+            wait_until_answered=True,
+        )
+        try:
+            async with asyncio.timeout(call.ringing + self._timeout):
+                await self._api.sip.create_sip_participant(asked)
+        except api.SipCallError as error:
+            return of_status(error.sip_status_code or 0, error.sip_status or "")
+        except api.TwirpError as error:
+            if error.code == "unavailable":
+                raise SipAwayError("no SIP service answers") from error
+            if error.code == "canceled":
+                return Outcome("no_answer", None, "not answered in time")
+            return Outcome("failed", None, _told(error))
+        except TimeoutError:
+            return Outcome("failed", None, "the SIP service did not say what became of the call")
+        except aiohttp.ClientConnectorError as error:
+            raise SipAwayError("LiveKit cannot be reached") from error
+        except aiohttp.ClientError:
+            return Outcome("failed", None, "the connection to LiveKit was lost while it rang")
+        return ANSWERED
+
+    async def hang_up(self, room: str, identity: str) -> None:
+        try:
+            who = api.RoomParticipantIdentity(room=room, identity=identity)
+            await self._ask(self._api.room.remove_participant(who))
+        except _Missing:
+            return
+
+    async def transfer(self, room: str, identity: str, to: str, *, within: float) -> Outcome:
+        asked = api.TransferSIPParticipantRequest(
+            room_name=room, participant_identity=identity, transfer_to=to, ringing_timeout=_duration(within)
+        )
+        try:
+            async with asyncio.timeout(within + self._timeout):
+                await self._api.sip.transfer_sip_participant(asked)
+        except api.SipCallError as error:
+            return of_status(error.sip_status_code or 0, error.sip_status or "")
+        except api.TwirpError as error:
+            if error.code in ("not_found", "unavailable"):
+                raise SipRefusedError("there is no such call") from error
+            return Outcome("no_answer", None, _told(error))
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise SipAwayError("LiveKit did not say what became of the transfer") from error
+        return ANSWERED
+
+    async def _ask(self, call: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await call
+        except api.TwirpError as error:
+            if error.code == "not_found":
+                raise _Missing from error
+            if error.code in ("invalid_argument", "failed_precondition", "already_exists"):
+                raise SipRefusedError(_told(error)) from error
+            raise SipAwayError(f"LiveKit answered {error.code}") from error
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise SipAwayError("LiveKit cannot be reached") from error
+
+
+class _Missing(SipRefusedError):
+    """LiveKit does not know it."""
+
+
+def _told(error: api.TwirpError) -> str:
+    return error.message.removeprefix("twirp error unknown: ")
+
+
+def _duration(seconds: float) -> Duration:
+    return Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))

@@ -1,0 +1,242 @@
+"""Calling somebody: what the customer sees of it, with a SIP service that does as it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from control_plane.clock import Clock
+from control_plane.events.models import Event
+from control_plane.sessions.models import Slot
+from control_plane.telephony.models import Call, SipTrunk
+from control_plane.telephony.placing import CallPlacer, sweep_calls
+from sip.dialer import SipAwayError, SipRefusedError
+from sip.outcomes import Outcome, of_status
+from tests.support.platform import Platform, Tenant
+
+pytestmark = pytest.mark.anyio
+
+CALLEE, LINE = "+17751234567", "+18001234567"
+TRUNK = {"name": "Main Trunk", "phone_number": LINE, "address": "sip.example.org:5060"}
+
+
+class SteppedClock(Clock):
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+async def tenant(platform: Platform) -> Tenant:
+    """A project with an agent and a trunk."""
+    tenant = await platform.tenant(plan="enterprise")
+    await tenant.http.post("/agents", json={"name": "Support"})
+    assert (await tenant.http.post("/sip/trunks", json=TRUNK)).status_code == 201
+    return tenant
+
+
+@pytest.fixture
+async def placing(platform: Platform) -> AsyncIterator[None]:
+    """The background process at work."""
+    async with platform.jobs():
+        yield
+
+
+async def dial(tenant: Tenant, **more: object) -> dict[str, Any]:
+    answer = await tenant.http.post("/sip/dial", json={"phone_number": CALLEE} | more)
+    assert answer.status_code in (200, 202), answer.text
+    return dict(answer.json()["call"])
+
+
+async def call_of(tenant: Tenant, call_id: int) -> dict[str, Any]:
+    calls = (await tenant.http.get("/sip/calls")).json()["calls"]
+    return next(call for call in calls if call["id"] == call_id)
+
+
+async def until(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    found = None
+    try:
+        async with asyncio.timeout(10):
+            while (found := await look()) != wanted:
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"{found!r} instead of {wanted!r}") from None
+
+
+async def statuses(platform: Platform, call_id: int) -> list[str]:
+    """The statuses that were told as events, in their order."""
+    from control_plane.events.models import Event
+
+    async with platform.database.platform() as db:
+        query = select(Event).where(Event.type == "call.status").order_by(col(Event.id))
+        events = (await db.exec(query)).all()
+    return [event.data["status"] for event in events if event.data["call_id"] == call_id]
+
+
+OUTCOMES = [
+    (of_status(486, "Busy Here"), "busy", 486),
+    (of_status(600, "Busy Everywhere"), "busy", 600),
+    (of_status(603, "Decline"), "rejected", 603),
+    (of_status(403, "Forbidden"), "rejected", 403),
+    (of_status(480, "Temporarily Unavailable"), "no_answer", 480),
+    (of_status(408, "Request Timeout"), "no_answer", 408),
+    (of_status(404, "Not Found"), "failed", 404),
+    (of_status(503, "Service Unavailable"), "failed", 503),
+    (Outcome("no_answer", None, "not answered in time"), "no_answer", None),
+    (SipRefusedError("no such trunk"), "failed", None),
+]
+
+
+@pytest.mark.parametrize(("answer", "status", "sip_status"), OUTCOMES)
+@pytest.mark.usefixtures("placing")
+async def test_a_call_that_is_not_answered_ends_once_with_the_reason_and_frees_what_it_held(
+    platform: Platform, tenant: Tenant, answer: Any, status: str, sip_status: int | None
+) -> None:
+    platform.dialer.answer = answer
+    platform.dialer.picked_up.set()
+    placed = await dial(tenant)
+
+    async def shown() -> tuple[str, int | None]:
+        call = await call_of(tenant, placed["id"])
+        return call["status"], call["sip_status"]
+
+    await until(shown, (status, sip_status))
+    session = (await tenant.http.get(f"/sessions/{placed['session_id']}/detail")).json()["session"]
+    assert (session["status"], session["outcome"]) == ("completed", status)
+    quota = (await tenant.http.get("/quota")).json()
+    assert all(quota["quotas"][name]["used"] == 0 for name in ("sip_calls", "sessions"))
+    assert await statuses(platform, placed["id"]) == ["dialing", status]
+
+
+@pytest.mark.usefixtures("placing")
+async def test_an_answered_call_has_its_persona_and_ends_when_the_phone_leaves(
+    platform: Platform, tenant: Tenant
+) -> None:
+    placed = await dial(tenant, room_name="hello", metadata={"name": "Ada"})
+    assert (placed["room_name"], placed["caller_id"]) == ("hello", LINE)
+    platform.dialer.picked_up.set()
+
+    async def status() -> str:
+        return str((await call_of(tenant, placed["id"]))["status"])
+
+    await until(status, "answered")
+    assert [call[0] for call in platform.media.calls].count("dispatch") == 1
+    async with platform.database.platform() as db:
+        slot = (await db.exec(select(Slot))).one()
+    assert slot.variables == {"name": "Ada", "phone_number": CALLEE}
+    assert (await tenant.http.post(f"/sip/calls/{placed['id']}/hangup")).status_code == 200
+    assert platform.dialer.calls[-1] == ("hang_up", "proj_hello", f"sip_{CALLEE}")
+
+
+@pytest.mark.usefixtures("placing")
+async def test_a_call_waits_for_a_sip_service_that_is_just_away(platform: Platform, tenant: Tenant) -> None:
+    platform.dialer.answer = SipAwayError("no SIP service answers")
+    platform.dialer.picked_up.set()
+    placed = await dial(tenant)
+
+    async def tries() -> int:
+        return min(2, len([call for call in platform.dialer.calls if call[0] == "call"]))
+
+    await until(tries, 2)
+    platform.dialer.answer = of_status(486, "Busy Here")
+
+    async def status() -> str:
+        return str((await call_of(tenant, placed["id"]))["status"])
+
+    await until(status, "busy")
+
+
+async def test_without_a_background_process_a_call_is_queued_and_can_be_taken_back(
+    platform: Platform, tenant: Tenant
+) -> None:
+    answer = await tenant.http.post("/sip/dial", json={"phone_number": CALLEE})
+    call = answer.json()["call"]
+    assert (answer.status_code, call["status"], call["sip_participant_id"]) == (202, "queued", None)
+    await tenant.http.post(f"/sip/calls/{call['id']}/hangup")
+    assert (await call_of(tenant, call["id"]))["status"] == "no_answer"
+    assert not [call for call in platform.dialer.calls if call[0] == "call"]
+
+
+async def test_queued_calls_are_never_placed_faster_than_their_trunk_allows(platform: Platform, tenant: Tenant) -> None:
+    clock = SteppedClock()
+    rate, number = 4.0, 40
+    async with platform.database.platform() as db:
+        trunk = (await db.exec(select(SipTrunk))).one()
+        trunk.calls_per_second = rate
+        for index in range(number):
+            db.add(
+                Call(
+                    project_id=tenant.project.id,
+                    room_name=f"proj_{index}",
+                    phone_number=CALLEE,
+                    status="queued",
+                    trunk_id=trunk.id,
+                    started_at=clock.at,
+                )
+            )
+    placers = [CallPlacer(platform.database, clock, platform.media, platform.dialer) for _ in range(2)]
+    began, placed = clock.at, []
+    while len(placed) < number and clock.at < began + timedelta(seconds=60):
+        both = await asyncio.gather(*(placer.claim() for placer in placers))
+        placed += [(clock.at, call) for claimed in both for call in claimed]
+        clock.at += timedelta(seconds=0.01)
+    assert len({call for _, call in placed}) == number
+    moments = [at for at, _ in placed]
+    for at in moments:
+        assert sum(at <= other < at + timedelta(seconds=1) for other in moments) <= rate
+    assert abs((moments[-1] - began).total_seconds() - number / rate) <= 1
+
+
+async def test_a_call_whose_process_died_is_settled_and_never_placed_again(platform: Platform, tenant: Tenant) -> None:
+    clock = SteppedClock()
+    queued = await dial(tenant)
+    placer = CallPlacer(platform.database, clock, platform.media, platform.dialer)
+    assert await placer.claim() == [queued["id"]]
+    assert await sweep_calls(platform.database, clock) == 0
+    clock.at += timedelta(minutes=2)
+    assert await placer.claim() == []
+    assert await sweep_calls(platform.database, clock) == 1
+    assert (await call_of(tenant, queued["id"]))["status"] == "failed"
+    assert (await tenant.http.get("/sessions?status=active")).json()["total"] == 0
+
+
+async def test_a_trunk_is_made_changed_and_given_up_in_livekit_too(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = await tenant.http.post("/sip/trunks", json=TRUNK | {"username": "me", "password": "hunter2hunter2"})
+    trunk = made.json()["trunk"]
+    assert "hunter2" not in made.text
+    _, carrier, _ = platform.dialer.calls[-1]
+    assert (carrier.address, carrier.username, carrier.password) == ("sip.example.org:5060", "me", "hunter2hunter2")
+    await tenant.http.patch(f"/sip/trunks/{trunk['id']}", json={"transport": "tls"})
+    name, carrier, known = platform.dialer.calls[-1]
+    assert (name, carrier.transport, carrier.password, known) == (
+        "open_trunk",
+        "tls",
+        "hunter2hunter2",
+        trunk["outbound_trunk_id"],
+    )
+    await tenant.http.delete(f"/sip/trunks/{trunk['id']}")
+    assert platform.dialer.calls[-1] == ("close_trunk", trunk["outbound_trunk_id"])
+    assert (await tenant.http.get("/sip/trunks")).json() == {"trunks": []}
+
+
+async def test_without_a_sip_service_a_trunk_is_not_made_and_none_is_changed(
+    platform: Platform, tenant: Tenant
+) -> None:
+    before = (await tenant.http.get("/sip/trunks")).json()
+    platform.dialer.away = True
+    trunk = before["trunks"][0]["id"]
+    for method, path, body in (
+        ("POST", "/sip/trunks", TRUNK | {"phone_number": "+18001234568"}),
+        ("PATCH", f"/sip/trunks/{trunk}", {"name": "Other"}),
+    ):
+        answer = await tenant.http.request(method, path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
+    assert (await tenant.http.get("/sip/trunks")).json() == before
