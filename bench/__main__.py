@@ -1,10 +1,10 @@
-"""`python -m bench call|api|fanout`: what is measured here; each prints a table and writes to `bench/results/`."""
+"""`python -m bench call|api|fanout|phone`: what is measured here; each prints a table, and writes `bench/results/`."""
 
 import sys
 
-from bench import api, call, fanout
+from bench import api, call, fanout, phone
 
-MEASURES = {"call": call.main, "api": api.main, "fanout": fanout.main}
+MEASURES = {"call": call.main, "api": api.main, "fanout": fanout.main, "phone": phone.main}
 
 
 def main() -> None:

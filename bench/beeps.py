@@ -17,7 +17,10 @@ LOUD, QUIET = 2000, 100
 
 
 class Beeper:
-    """Silence with beeps, asked for piece by piece. `began` has the moments at which one was handed out."""
+    """Silence with beeps, asked for piece by piece.
+
+    `began` has the moments at which beeps were spoken: a piece can be handed out when its last sample was.
+    """
 
     def __init__(self, sample_rate: int, piece: float) -> None:
         self.began: list[float] = []
@@ -33,7 +36,7 @@ class Beeper:
             self._beeping = not self._beeping
             self._left = round((LONG if self._beeping else random.uniform(0.3, 0.5)) / self._piece)
             if self._beeping:
-                self.began.append(time.monotonic())
+                self.began.append(time.monotonic() - self._piece)
         self._left -= 1
         return self._tone if self._beeping else self._silence
 
@@ -56,7 +59,7 @@ class Listener:
 
 
 class Somebody:
-    """A participant with LiveKit's own SDK, who speaks what a beeper gives, and hands on what is heard of each track."""
+    """A participant with LiveKit's own SDK. `ears` gives, for an identity, who hears its track."""
 
     def __init__(self, ears: Callable[[str], Callable[[Samples], None] | None]) -> None:
         self.room = rtc.Room()
@@ -97,8 +100,12 @@ class Somebody:
             self._own(self._listen(track, ear))
 
     async def _listen(self, track: rtc.RemoteTrack, ear: Callable[[Samples], None]) -> None:
-        async for event in rtc.AudioStream(track, sample_rate=16_000, num_channels=1, frame_size_ms=10):
-            ear(np.frombuffer(event.frame.data, np.int16))
+        stream = rtc.AudioStream(track, sample_rate=16_000, num_channels=1, frame_size_ms=10)
+        try:
+            async for event in stream:
+                ear(np.frombuffer(event.frame.data, np.int16))
+        finally:
+            await stream.aclose()
 
     def _own(self, work) -> None:  # type: ignore[no-untyped-def]
         task = asyncio.create_task(work)

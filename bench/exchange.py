@@ -36,6 +36,10 @@ class Exchange:
         grants = api.VideoGrants(room_join=True, room=room)
         return api.AccessToken(KEY, SECRET).with_identity(identity).with_grants(grants).to_jwt()
 
+    def api(self) -> api.LiveKitAPI:
+        """A client of LiveKit's API."""
+        return api.LiveKitAPI(self.url, KEY, SECRET)
+
     def figure(self, name: str) -> float:
         """One of the service's metrics."""
         with urlopen(f"http://{HOST}:{HEALTH}/metrics") as answer:

@@ -13,7 +13,8 @@ from pocket.rtp import sdp
 from pocket.rtp.codecs import PCMU, Codec, Samples
 from pocket.rtp.ports import Ports
 from pocket.rtp.stream import MediaStream
-from pocket.sip.agent import Listening, Rate, UserAgent
+from pocket.sip.admission import Rate
+from pocket.sip.agent import Listening, UserAgent
 from pocket.sip.message import Request
 from pocket.sip.transactions import ServerTransaction
 

@@ -59,6 +59,9 @@ class House(Protocol):
     def know(self, call: "Call") -> None:
         """Hand requests of the call's dialog to it from now on."""
 
+    def part(self, call: "Call") -> None:
+        """Requests of the call's dialog belong to nothing from now on."""
+
     def forget(self, call: "Call") -> None:
         """The call is over."""
 
@@ -88,8 +91,8 @@ class Call:
         """Frames for the phone, before anything of the room."""
         self.referred: asyncio.Future[tuple[int, str]] | None = None
         """How the transfer under way went."""
-        self.expires_at: float | None = None
-        """When the far end must have refreshed the session (RFC 4028), by the monotonic clock."""
+        self.timer: asyncio.TimerHandle | None = None
+        """When the session is to be refreshed, or is over (RFC 4028)."""
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._bridged = False
         self._answered_at = 0.0
@@ -152,7 +155,12 @@ class Call:
         """Use what both sides agreed on, at first or anew."""
         assert self.media is not None
         self.agreement = agreement
+        before = self.media.sample_rate
         self.media.agree(agreement)
+        if self.media.sample_rate != before:
+            self.playing.clear()
+            if self._bridged:
+                self.participant.listen(self.media.sample_rate)
         self._double = Doubler() if agreement.codec.sample_rate * 2 == SAMPLE_RATE else None
         self._answered_at = self._answered_at or time.monotonic()
 
@@ -207,7 +215,11 @@ class Call:
             if value is not None:
                 found[attribute] = value
         test = message.get("x-lk-test-id")
-        return found | ({"lktest.id": test} if test else {})
+        found |= {"lktest.id": test} if test else {}
+        # LiveKit takes no bytes that are not UTF-8.
+        return {
+            name: value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name, value in found.items()
+        }
 
     def parting_headers(self) -> list[tuple[str, str]]:
         """Attributes as headers of the BYE or REFER."""
@@ -220,7 +232,7 @@ class Call:
         deadline = time.monotonic() + self.longest
         while not self.ended:
             await asyncio.wait({self._ending}, timeout=min(LOOKED_AT, max(0.01, deadline - time.monotonic())))
-            if time.monotonic() >= deadline or self._is_silent() or self._has_expired():
+            if time.monotonic() >= deadline or self._is_silent():
                 self.end(Ending())
 
     def _is_silent(self) -> bool:
@@ -230,18 +242,19 @@ class Call:
         patience = settings.media_timeout if media.heard_at is not None else settings.media_timeout_initial
         return time.monotonic() - max(media.heard_at or 0.0, self._answered_at) > patience
 
-    def _has_expired(self) -> bool:
-        return self.expires_at is not None and time.monotonic() > self.expires_at
-
     def _left(self, reason: int) -> None:
         self.end(Ending(reason))
 
     async def _close(self, ending: Ending) -> None:
         self._bridged = False
+        if self.timer is not None:
+            self.timer.cancel()
         if self.referred is not None and not self.referred.done():
             self.referred.set_result((200, ""))  # over before the transfer was reported: it went there
         if self.dialog is not None and not ending.said:
             self.house.own(self._say_bye(self.dialog))
+        else:
+            self.house.part(self)
         if ending.said:
             await self.participant.tell({STATUS: "hangup"})
         self.house.forget(self)
@@ -251,3 +264,4 @@ class Call:
 
     async def _say_bye(self, dialog: Dialog) -> None:
         await dialog.request("BYE", headers=self.parting_headers())
+        self.house.part(self)  # not before: theirs may cross ours

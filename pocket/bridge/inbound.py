@@ -1,6 +1,7 @@
 """Calls from a phone: livekit-server says who may call, and where to; it rings until somebody there can be heard."""
 
 import asyncio
+import re
 from typing import Final, TypeVar
 
 import structlog
@@ -8,7 +9,7 @@ from google.protobuf.message import Message as Protobuf
 from livekit.protocol.room import RoomConfiguration
 from livekit.protocol.sip import SIPUri
 
-from pocket.bridge import requests
+from pocket.bridge import refreshing
 from pocket.bridge.call import Call, Ending
 from pocket.bridge.participant import STATUS
 from pocket.bridge.protobufs import rpc_sip_pb2 as rpc
@@ -66,7 +67,7 @@ class Ringing:
                 transaction.respond(refusal.status, headers=refusal.headers)
             else:
                 transaction.drop()
-            self.call.end(Ending(said=True))
+            self.call.end(Ending(said=self.call.dialog is None))
         except (OSError, NoPort):
             log.warning("a call could not be taken", call=self.call.id)
             transaction.respond(503, headers=[("retry-after", "5")])
@@ -111,8 +112,13 @@ class Ringing:
             called, caller, to = (Uri.parse(text) for text in (request.uri, request.from_.uri, request.to.uri))
         except SipError:
             raise RefusedError(400) from None
-        if not request.from_.tag:
+        caller_tag = request.from_.tag
+        said = f"{request.uri}{request.from_.uri}{caller_tag}{request.to.uri}{request.call_id}"
+        if not caller_tag or not said.isprintable():  # LiveKit takes no bytes that are not UTF-8
             raise RefusedError(400)
+        unknown = [word for word in re.split(r"[,\s]+", ",".join(request.all("require"))) if word not in ("", "timer")]
+        if unknown:
+            raise RefusedError(420, (("unsupported", ", ".join(unknown)),))
         described = rpc.SIPCall(
             lk_call_id=self.call.id,
             source_ip=self.transaction.flow.host,
@@ -172,9 +178,9 @@ class Ringing:
             agreement = sdp.agree(remote, encryption=encryption)
         except sdp.SdpError as error:
             raise RefusedError(488) from error
-        interval = requests.session_expires(self.transaction.request)
-        if interval is not None and interval < requests.LEAST_INTERVAL:
-            raise RefusedError(422, (("min-se", str(requests.LEAST_INTERVAL)),))
+        least, interval = house.settings.least_session_interval, refreshing.interval_of(self.transaction.request)
+        if interval is not None and interval < least:
+            raise RefusedError(422, (("min-se", str(least)),))
         media = await call.open_media()
         call.description = sdp.answer(remote, agreement, house.agent.host, media.port, call.session_id, call.version)
         self._agreement = agreement
@@ -189,7 +195,7 @@ class Ringing:
         call.dialog = Dialog.begun_by_them(self._house.agent, transaction)
         self._house.know(call)
         contact = self._house.agent.contact(transaction.flow.transport)
-        timer = requests.refreshed(call, transaction.request)
+        timer = refreshing.accept(call, transaction.request)
         transaction.respond(200, headers=[("contact", contact), *timer, *headers], body=call.description)
 
     async def _enter(self, rule: rpc.EvaluateSIPDispatchRulesResponse) -> None:

@@ -1,8 +1,10 @@
 """Audio in and out of LiveKit's native library, without the Python queues of its SDK.
 
 The SDK hands every event of every track to every room and stream, and makes a queue for every frame that is captured:
-with n calls that is n² work. Here frames go straight into their reader's buffer, on the library's own thread. This uses
-names the SDK does not promise (`FfiClient`, `FfiRequest`): `check` proves at the start that they are as we know them.
+with n calls that is n² work; and it has the library hand over every line of its log, thousands for every call, of which
+it then drops nearly all. Here frames go straight into their reader's buffer, on the library's own thread, and the log
+stays outside. This uses names the SDK does not promise (`FfiClient`, `FfiRequest`): where one of them is not as we know
+it, `NativeAudio` fails as it is made.
 """
 
 import ctypes
@@ -12,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from livekit import rtc
-from livekit.rtc._ffi_client import FfiClient, FfiHandle
+from livekit.rtc._ffi_client import FfiClient, FfiHandle, ffi_cb_fnc, ffi_event_callback
 from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
 
 Pcm = npt.NDArray[np.int16]
@@ -22,6 +24,19 @@ AHEAD: Final = 16
 """Frames a reader may be behind before the oldest are lost."""
 IN_FLIGHT: Final = 16
 """Captured frames whose memory is kept alive: the library may read it after the request returns."""
+
+
+def _first_byte(name: str) -> int:
+    """How an event of this kind begins: protobuf's tag of a message, one byte for the numbers below 16."""
+    number = ffi_pb2.FfiEvent.DESCRIPTOR.fields_by_name[name].number
+    if number > 15:
+        raise ImportError("LiveKit's SDK numbers its events anew")
+    return number << 3 | 2
+
+
+_CAPTURED, _HEARD = _first_byte("capture_audio_frame"), _first_byte("audio_stream_event")
+_CALLBACKS: Final[list[Any]] = []
+"""Kept for as long as the library may call them, which is until the process ends."""
 
 
 class Heard:
@@ -47,13 +62,20 @@ class Microphone:
         self.source = rtc.AudioSource(sample_rate, 1, queue_size_ms=0)
         self._native, self._half = native, sample_rate // 100
         self._kept: deque[Pcm] = deque(maxlen=IN_FLIGHT)
+        self._request = ffi_pb2.FfiRequest()
+        self._request.capture_audio_frame.source_handle = self.source._ffi_handle.handle
+        self._buffer = self._request.capture_audio_frame.buffer
+        self._buffer.num_channels, self._buffer.sample_rate = 1, sample_rate
+        self._buffer.samples_per_channel = self._half
 
     def speak(self, pcm: Pcm) -> None:
         """Send any whole number of 10 ms."""
         kept = np.ascontiguousarray(pcm)
         self._kept.append(kept)
+        address = kept.ctypes.data
         for start in range(0, len(kept) - self._half + 1, self._half):
-            self._native.capture(self.source, kept[start : start + self._half])
+            self._buffer.data_ptr = address + start * kept.itemsize
+            self._native.request(self._request)
 
     async def close(self) -> None:
         """Free the native source."""
@@ -61,14 +83,17 @@ class Microphone:
 
 
 class NativeAudio:
-    """The door to the library; one for the process."""
+    """The door to the library; one for the process.
+
+    What the library has to complain about it writes to stderr by itself, as far as `RUST_LOG` lets it.
+    """
 
     def __init__(self) -> None:
         self.readers: dict[int, deque[Pcm]] = {}
         self._client: Any = FfiClient.instance
-        queue = self._client.queue
-        self._others = queue.put
-        queue.put = self._event
+        callback = ffi_cb_fnc(self._event)
+        _CALLBACKS.append(callback)
+        self._client._ffi_lib.livekit_ffi_initialize(callback, False, b"python", rtc.__version__.encode())
 
     def hear(self, track: rtc.RemoteTrack, sample_rate: int) -> Heard:
         """Open a remote track, resampled by the library."""
@@ -81,28 +106,24 @@ class NativeAudio:
         self.readers[handle] = heard.frames
         return heard
 
-    def capture(self, source: rtc.AudioSource, pcm: Pcm) -> None:
-        """Hand 10 ms to a source; `pcm` must stay alive for a while."""
-        request = ffi_pb2.FfiRequest()
-        capture = request.capture_audio_frame
-        capture.source_handle = source._ffi_handle.handle
-        buffer = capture.buffer
-        buffer.data_ptr, buffer.num_channels = pcm.ctypes.data, 1
-        buffer.sample_rate, buffer.samples_per_channel = source.sample_rate, len(pcm)
-        self._client.request(request)
+    def request(self, request: ffi_pb2.FfiRequest) -> ffi_pb2.FfiResponse:
+        """Ask something of the library; it answers at once."""
+        response: ffi_pb2.FfiResponse = self._client.request(request)
+        return response
 
-    def _event(self, event: Any) -> None:
+    def _event(self, data: Any, size: int) -> None:
         """On the library's thread, for every event."""
-        kind = event.WhichOneof("message")
-        if kind == "capture_audio_frame":
+        kind = data[0]
+        if kind == _CAPTURED:  # two of three events, of which there is nothing to know
             return
-        if kind != "audio_stream_event":
-            self._others(event)
+        if kind != _HEARD:
+            ffi_event_callback(data, size)
             return
-        if event.audio_stream_event.HasField("frame_received"):
-            buffer = event.audio_stream_event.frame_received.frame
-            frames = self.readers.get(event.audio_stream_event.stream_handle)
+        event = ffi_pb2.FfiEvent.FromString(ctypes.string_at(data, size)).audio_stream_event
+        if event.HasField("frame_received"):
+            buffer = event.frame_received.frame
+            frames = self.readers.get(event.stream_handle)
             if frames is not None:
-                data = ctypes.string_at(buffer.info.data_ptr, 2 * buffer.info.samples_per_channel)
-                frames.append(np.frombuffer(data, np.int16))
+                pcm = ctypes.string_at(buffer.info.data_ptr, 2 * buffer.info.samples_per_channel)
+                frames.append(np.frombuffer(pcm, np.int16))
             FfiHandle(buffer.handle.id).dispose()

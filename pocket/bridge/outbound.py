@@ -5,6 +5,7 @@ import secrets
 from contextlib import suppress
 from typing import Final
 
+from pocket.bridge import refreshing
 from pocket.bridge.call import Call, House
 from pocket.bridge.outcomes import CallFailedError, broken, refused, silent, unanswered
 from pocket.bridge.participant import STATUS
@@ -109,7 +110,7 @@ class Dialling:
                         return transaction, response
                     if response.status not in (401, 407) or number == ATTEMPTS:
                         break
-                    if credentials is not None and "stale=true" not in _challenge(response).lower():
+                    if credentials is not None and "stale=true" not in _challenge(response):
                         break
                     credentials = self._credentials(response, target)
         except TimeoutError:
@@ -166,9 +167,8 @@ class Dialling:
         call, asked = self.call, self.asked
         dialog = call.dialog = Dialog.begun_by_us(self._house.agent, transaction, response)
         self._house.know(call)
-        number = response.cseq[0]
-        transaction.on_late_success = lambda _: self._house.own(dialog.acknowledge(number))
-        await dialog.acknowledge(number)
+        await dialog.acknowledge(transaction, response)
+        refreshing.agree(call, response)
         try:
             call.agree(sdp.agree(sdp.parse(response.body), encryption=self._encryption, our_offer=offered))
         except sdp.SdpError as error:
@@ -190,7 +190,8 @@ class Dialling:
 
 
 def _challenge(response: Response) -> str:
-    return response.get("www-authenticate") or response.get("proxy-authenticate") or ""
+    challenge = response.get("www-authenticate") or response.get("proxy-authenticate") or ""
+    return challenge.lower().replace('"', "").replace(" ", "")
 
 
 async def take_back(agent: UserAgent, transaction: ClientTransaction) -> None:
@@ -204,5 +205,5 @@ async def take_back(agent: UserAgent, transaction: ClientTransaction) -> None:
         return
     if response is not None and response.status < 300:
         dialog = Dialog.begun_by_us(agent, transaction, response)
-        await dialog.acknowledge(response.cseq[0])
+        await dialog.acknowledge(transaction, response)
         await dialog.request("BYE")

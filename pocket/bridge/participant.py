@@ -68,12 +68,17 @@ class Participant:
             raise OSError(f"the room cannot be joined: {type(error).__name__}") from error
 
     def listen(self, phone_rate: int) -> None:
-        """Subscribe to all audio of the room, now and later; `phone_rate` is that of the phone's codec."""
+        """Subscribe to all audio of the room, now and later; `phone_rate` is that of the phone, and may change."""
+        changed = self._phone_rate not in (None, phone_rate)
+        if changed:
+            self.mixer.close()
         self._phone_rate = phone_rate
         for participant in self._room.remote_participants.values():
             self._somebody(participant)
             for publication in participant.track_publications.values():
                 self._published(publication, participant)
+                if changed and publication.track is not None:
+                    self._subscribed(publication.track, publication, participant)
 
     def speak(self, pcm: Pcm) -> None:
         """Send sound of the phone into the room, at `SAMPLE_RATE`."""

@@ -1,17 +1,15 @@
 """What the far end asks for during a call: hold, refresh, digits, the outcome of a transfer, the end."""
 
 import re
-import time
 from typing import Final
 
+from pocket.bridge import refreshing
 from pocket.bridge.call import Call, Ending
 from pocket.rtp import sdp
 from pocket.sip.message import Request
 from pocket.sip.transactions import ServerTransaction
 
-LEAST_INTERVAL: Final = 90
-"""Seconds between refreshes that we accept (RFC 4028, 5)."""
-_SIGNAL: Final = re.compile(r"(?im)^\s*signal\s*=\s*([0-9A-D*#])|^\s*([0-9A-D*#])\s*$")
+_SIGNAL: Final = re.compile(r"(?im)^[ \t]*signal[ \t]*=[ \t]*([0-9A-D*#])|^[ \t]*([0-9A-D*#])[ \t]*\r?$")
 _FRAGMENT: Final = re.compile(r"SIP/2\.0 (\d{3}) ?([^\r\n]*)")
 
 
@@ -19,6 +17,9 @@ def receive(call: Call, request: Request, transaction: ServerTransaction) -> Non
     """Answer a request of an established call."""
     if call.dialog is None or not call.dialog.accepts(request):
         transaction.respond(500)
+        return
+    if call.ended and (request.method != "BYE" or call.cancelled):
+        transaction.respond(481)
         return
     match request.method:
         case "BYE":
@@ -40,27 +41,12 @@ def receive(call: Call, request: Request, transaction: ServerTransaction) -> Non
             transaction.respond(405)
 
 
-def session_expires(request: Request) -> int | None:
-    """The interval the far end asks for; None where it has no session timer."""
-    found = re.match(r"\s*(\d{1,6})", request.get("session-expires") or "")
-    return int(found[1]) if found else None
-
-
-def refreshed(call: Call, request: Request) -> list[tuple[str, str]]:
-    """Note when the far end must speak again, which it is to do itself, and the header that says so."""
-    interval = session_expires(request)
-    if interval is None:
-        return []
-    call.expires_at = time.monotonic() + interval
-    return [("session-expires", f"{interval};refresher=uac"), ("require", "timer")]
-
-
 def _change(call: Call, request: Request, transaction: ServerTransaction) -> None:
     assert call.dialog is not None
     assert call.media is not None
-    interval = session_expires(request)
-    if interval is not None and interval < LEAST_INTERVAL:
-        transaction.respond(422, headers=[("min-se", str(LEAST_INTERVAL))])
+    least, interval = call.house.settings.least_session_interval, refreshing.interval_of(request)
+    if interval is not None and interval < least:
+        transaction.respond(422, headers=[("min-se", str(least))])
         return
     body = b""
     if request.body:
@@ -80,7 +66,7 @@ def _change(call: Call, request: Request, transaction: ServerTransaction) -> Non
         body = call.description
     call.dialog.refresh(request)
     contact = call.house.agent.contact(call.dialog.flow.transport)
-    transaction.respond(200, headers=[("contact", contact), *refreshed(call, request)], body=body)
+    transaction.respond(200, headers=[("contact", contact), *refreshing.accept(call, request)], body=body)
 
 
 def _press(call: Call, request: Request) -> None:

@@ -117,12 +117,15 @@ class Service:
         if call.dialog is not None:
             self._dialogs[call.dialog.key] = call
 
+    def part(self, call: Call) -> None:
+        """Requests of the call's dialog belong to nothing from now on."""
+        if call.dialog is not None:
+            self._dialogs.pop(call.dialog.key, None)
+
     def forget(self, call: Call) -> None:
         """The call is over."""
         self.outcomes[call.direction, "answered" if call.agreement else "unanswered"] += 1
         self.calls.pop(call.id, None)
-        if call.dialog is not None:
-            self._dialogs.pop(call.dialog.key, None)
         self.own(self._server.withdraw("TransferSIPParticipant", call.id))
 
     async def offer_transfer(self, call: Call) -> None:
@@ -178,8 +181,10 @@ class Service:
     def _on_request(self, request: Request, transaction: ServerTransaction) -> None:
         if request.to.tag:
             call = self._dialogs.get((request.call_id, request.to.tag))
-            if call is None:
-                transaction.respond(481)
+            if call is None and request.method == "INVITE":
+                transaction.respond(481)  # remembered until its ACK
+            elif call is None:
+                transaction.refuse(481)
             else:
                 requests.receive(call, request, transaction)
         elif request.method == "INVITE":
@@ -187,7 +192,7 @@ class Service:
         elif request.method == "OPTIONS":
             transaction.respond(503 if self.draining else 200)
         else:
-            transaction.respond(481 if request.method in ("BYE", "NOTIFY", "INFO", "UPDATE") else 405)
+            transaction.refuse(481 if request.method in ("BYE", "NOTIFY", "INFO", "UPDATE") else 405)
 
     def _ring(self, transaction: ServerTransaction) -> None:
         if self.full:
@@ -211,7 +216,11 @@ class Service:
                 due = loop.time()
             await asyncio.sleep(max(0.0, wait))
             for call in tuple(self.calls.values()):
-                call.tick()
+                try:
+                    call.tick()
+                except Exception:
+                    log.exception("the media of a call broke", call=call.id)
+                    call.end(Ending())  # alone: the clock is of all calls
 
 
 def _server_tls(settings: Settings) -> ssl.SSLContext | None:

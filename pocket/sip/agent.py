@@ -172,8 +172,10 @@ class UserAgent:
         self._theirs[transaction.key] = transaction
         if request.method == "CANCEL":
             invite = self._theirs.get((*key, "INVITE"))
-            transaction.respond(200 if invite else 481)
-            if invite is not None:
+            if invite is None:
+                transaction.refuse(481)
+            else:
+                transaction.respond(200)
                 invite.cancelled()
             return
         self._on_request(request, transaction)

@@ -1,5 +1,6 @@
 """Dialogs (RFC 3261, 12): what the two ends of a call remember of each other."""
 
+import re
 from typing import Self
 
 from pocket.sip.agent import UserAgent
@@ -17,6 +18,8 @@ class Dialog:
     ) -> None:
         self.agent, self.call_id, self.local, self.remote = agent, call_id, local, remote
         self.target, self.routes, self.flow = target, routes, flow
+        self.allowed = ""
+        """The methods that the peer says it knows."""
         self.local_number, self.remote_number = 0, -1
         """The CSeq of the last request each way."""
 
@@ -29,11 +32,12 @@ class Dialog:
             call_id=request.call_id,
             local=request.get("from") or "",
             remote=response.get("to") or "",
-            target=response.contact or request.uri,
+            target=request.uri,
             routes=list(reversed(response.listed("record-route"))),
             flow=transaction.flow,
         )
         dialog.local_number = request.cseq[0]
+        dialog.refresh(response)
         return dialog
 
     @classmethod
@@ -45,11 +49,12 @@ class Dialog:
             call_id=request.call_id,
             local=f"{request.get('to')};tag={transaction.to_tag}",
             remote=request.get("from") or "",
-            target=request.contact or request.from_.uri,
+            target=request.from_.uri,
             routes=request.listed("record-route"),
             flow=transaction.flow,
         )
         dialog.remote_number = request.cseq[0]
+        dialog.refresh(request)
         return dialog
 
     @property
@@ -65,8 +70,13 @@ class Dialog:
         return True
 
     def refresh(self, message: Request | Response) -> None:
-        """The peer may say anew where it is, in an INVITE or UPDATE and their answers."""
+        """The peer says where it is and what it knows, in an INVITE or UPDATE and their answers."""
         self.target = message.contact or self.target
+        self.allowed = ",".join(message.all("allow")).upper() or self.allowed
+
+    def allows(self, method: str) -> bool:
+        """Whether the peer said that it knows a method."""
+        return method in re.split(r"[,\s]+", self.allowed)
 
     async def send(self, method: str, *, headers: Headers = (), body: bytes = b"") -> ClientTransaction:
         """Begin a request in the dialog. Raises `OSError` where the peer cannot be reached."""
@@ -81,19 +91,34 @@ class Dialog:
         return self.agent.send(request, await self._next_hop())
 
     async def request(self, method: str, *, headers: Headers = (), body: bytes = b"") -> Response | None:
-        """The final answer to a request in the dialog; None where the peer is silent or cannot be reached."""
+        """The final answer to a request in the dialog; None where the peer is silent or cannot be reached.
+
+        That of an INVITE is acknowledged; what it or that of an UPDATE says of the peer is kept.
+        """
         try:
             transaction = await self.send(method, headers=headers, body=body)
         except (OSError, SipError):
             return None
-        return await transaction.final()
+        response = await transaction.final()
+        if response is not None and response.status < 300 and method in ("INVITE", "UPDATE"):
+            self.refresh(response)
+            if method == "INVITE":
+                await self.acknowledge(transaction, response)
+        return response
 
-    async def acknowledge(self, number: int) -> None:
-        """ACK a 2xx to an INVITE of ours, by its CSeq. It has no answer; a lost one is asked for by the next 2xx."""
+    async def acknowledge(self, transaction: ClientTransaction, response: Response) -> None:
+        """ACK a 2xx to an INVITE of ours, and whenever it is repeated, for then our ACK was lost."""
+        number = response.cseq[0]
         try:
-            self.agent.send_ack(self._make("ACK", number), await self._next_hop())
+            flow = await self._next_hop()
         except (OSError, SipError):
             return
+
+        def send(_: Response) -> None:
+            self.agent.send_ack(self._make("ACK", number), flow)
+
+        transaction.on_late_success = send
+        send(response)
 
     def _make(self, method: str, number: int) -> Request:
         request = Request(method=method, uri=self.target)

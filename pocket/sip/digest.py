@@ -12,7 +12,7 @@ from pocket.sip.uri import SipError
 
 NONCE_LIFETIME: Final = 60
 """Seconds a challenge may be answered."""
-_PARAMETER: Final = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
+_PARAMETER: Final = re.compile(r'\b(\w++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
 _HASHES: Final = {"MD5": "md5", "SHA-256": "sha256"}
 
 
@@ -48,7 +48,7 @@ class Challenges:
         """Whether it answers a challenge of ours for this call that is not too old."""
         try:
             stamp, _, proof = _parameters(authorization).get("nonce", "").partition(".")
-            age = time.time() - int(stamp, 16)
+            age = int(time.time()) - int(stamp, 16)
         except (SipError, ValueError):
             return False
         return -1 <= age <= NONCE_LIFETIME and _same(proof, self._proof(stamp, call_id))

@@ -61,6 +61,8 @@ _SPELLED: Final = {"call-id": "Call-ID", "cseq": "CSeq", "www-authenticate": "WW
 _NEEDED: Final = ("via", "from", "to", "call-id", "cseq")
 _FIRST_LINE: Final = re.compile(r"SIP/2\.0 ([1-6]\d\d) ?(.*)|([A-Z]{1,20}) (\S{1,1024}) SIP/2\.0")
 _NAME: Final = re.compile(r"[a-z0-9\-.!%*_+`'~]+")
+_NOT_OF_NAMES: Final = re.compile(r"[^A-Za-z0-9\-.!%*_+`'~]")
+_CSEQ: Final = re.compile(r"([0-9]{1,10})[ \t]+([A-Z]{1,20})")
 _VIA: Final = re.compile(r"SIP\s*/\s*2\.0\s*/\s*(\w+)\s+([^\s;:,]+|\[[^\]]+\])(?::(\d{1,5}))?([^,]*)")
 
 
@@ -140,10 +142,10 @@ class Message:
     @property
     def cseq(self) -> tuple[int, str]:
         """Number and method. Raises `SipError`."""
-        number, _, method = self._first("cseq").partition(" ")
-        if not number.isascii() or not number.isdigit() or len(number) > 10 or int(number) >= 2**31:
+        match = _CSEQ.fullmatch(self._first("cseq"))
+        if match is None or int(match[1]) >= 2**31:
             raise SipError("not a CSeq")
-        return int(number), method.strip()
+        return int(match[1]), match[2]
 
     @property
     def via(self) -> Via:
@@ -152,6 +154,8 @@ class Message:
         if match is None:
             raise SipError("not a Via")
         _, host, port, rest = match.groups()
+        if port is not None and not 0 < int(port) < 65536:
+            raise SipError("not a port")
         return Via(host, int(port) if port else None, dict(Address.parse(f"<x>{rest}").parameters))
 
     @property
@@ -164,7 +168,7 @@ class Message:
         for name, value in self.headers:
             if name != "content-length":
                 spelled = _SPELLED.get(name) or "-".join(part.capitalize() for part in name.split("-"))
-                yield f"{_one_line(spelled)}: {_one_line(value)}"
+                yield f"{_NOT_OF_NAMES.sub('-', spelled)}: {_one_line(value)}"
         yield f"Content-Length: {len(self.body)}"
 
 
@@ -177,7 +181,8 @@ class Request(Message):
 
     def encode(self) -> bytes:
         """As it goes over the wire."""
-        return _encode(f"{self.method} {_one_line(self.uri)} SIP/2.0", self._lines(), self.body)
+        uri = re.sub(r"\s", "%20", _one_line(self.uri))
+        return _encode(f"{self.method} {uri} SIP/2.0", self._lines(), self.body)
 
 
 @dataclass
@@ -246,6 +251,8 @@ def _headers(lines: list[str]) -> list[tuple[str, str]]:
         if line[:1] in (" ", "\t") and headers:
             name, value = headers[-1]
             headers[-1] = (name, f"{value} {line.strip()}")
+            if len(headers[-1][1]) > LONGEST_LINE:
+                raise SipError("a long header")
             continue
         name, colon, value = line.partition(":")
         name = name.strip().lower()

@@ -199,10 +199,16 @@ class ServerTransaction:
                 self._repeater.start()
         loop.call_later(TIMEOUT, self._wire.forget, self)
 
+    def refuse(self, status: int) -> None:
+        """Answer a request that belongs to nothing, and forget it: strangers could send more than we can remember."""
+        self._wire.transmit(self._make(status, "", (), b"").encode(), self.flow)
+        self.dropped = True
+        self._wire.forget(self)
+
     def drop(self) -> None:
         """Never answer: whoever sent this is not worth a datagram."""
         self.dropped = True
-        asyncio.get_running_loop().call_later(T4, self._wire.forget, self)
+        asyncio.get_running_loop().call_later(TIMEOUT, self._wire.forget, self)
 
     def repeated(self) -> None:
         """The request came again."""

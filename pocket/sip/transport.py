@@ -57,7 +57,16 @@ class Transports:
         loop = asyncio.get_running_loop()
         self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._receive), sock=datagrams)
         if tls is not None:
-            self._servers.append(await asyncio.start_server(self._accept_tls, host, tls_port, limit=LARGEST, ssl=tls))
+            self._servers.append(
+                await asyncio.start_server(
+                    self._accept_tls,
+                    host,
+                    tls_port,
+                    limit=LARGEST,
+                    ssl=tls,
+                    ssl_handshake_timeout=FIRST_MESSAGE_WITHIN,
+                )
+            )
         return port
 
     async def close(self) -> None:
@@ -74,7 +83,10 @@ class Transports:
         """A way to a peer, over a stream that is open where there is one. Raises `OSError`."""
         if transport == "UDP":
             loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+            try:
+                found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+            except UnicodeError:
+                raise OSError("not a name of a host") from None
             address = found[0][4]
             return Flow("UDP", str(address[0]), int(address[1]))
         key = (transport, host, port)
@@ -88,6 +100,8 @@ class Transports:
                     )
             except TimeoutError:
                 raise OSError("the peer accepts no connection") from None
+            except UnicodeError:
+                raise OSError("not a name of a host") from None
             self._streams[key] = writer
             task = asyncio.create_task(self._read(reader, writer, key))
             self._readers.add(task)

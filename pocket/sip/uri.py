@@ -8,7 +8,8 @@ from typing import Final, Self
 _URI: Final = re.compile(
     r"(sips?|tel):(?:([^@;?>\s]{0,256})@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.\-_+*#()]{1,255})(?::(\d{1,5}))?((?:;[^?>\s]*)?)(?:\?\S*)?"
 )
-_NAMED: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^<]*?))\s*<([^>]{1,1024})>(.*)')
+# Possessive (`*+`): a stranger's header must not make the search go back over it.
+_NAMED: Final = re.compile(r'\s*+(?:"((?:[^"\\]|\\.)*+)"\s*+|([^<"]*+))<([^>]{1,1024})>(.*)')
 
 
 class SipError(ValueError):

@@ -91,19 +91,25 @@ class Telephone:
 
 @asynccontextmanager
 async def telephone(
-    folder: Path, *, user: str = "phone", account: str = "", voice: np.ndarray | None = None
+    folder: Path,
+    *,
+    user: str = "phone",
+    account: str = "",
+    voice: np.ndarray | None = None,
+    certificate: Path | None = None,
 ) -> AsyncIterator[Telephone]:
     """A phone at `sip:user@127.0.0.1:port`.
 
     `account` is appended to its account, such as `;answermode=auto`; `voice` is what it says, at `RATE`: a tone of
-    400 Hz where nothing is given. The phone hangs up at its end.
+    400 Hz where nothing is given. The phone hangs up at its end. With a `certificate` it takes TLS at its port + 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port, control, rtp = free_port(), free_port(), free_port() // 2 * 2
     _write(folder / "voice.wav", tone(400, 90) if voice is None else voice)
     (folder / "accounts").write_text(f"<sip:{user}@127.0.0.1:{port}>;regint=0{account}\n")
     settings = {"port": port, "control": control, "rtp": rtp, "rtp_last": rtp + 40, "folder": folder}
-    (folder / "config").write_text(_CONFIGURATION.format(**settings))
+    tls = f"sip_certificate {certificate}\nsip_cafile {certificate}\n" if certificate else ""
+    (folder / "config").write_text(_CONFIGURATION.format(**settings) + tls)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             "baresip", "-4", "-f", str(folder), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log

@@ -30,7 +30,11 @@ class Exchange:
     livekit_port: int
     sip_port: int
     health_port: int
-    sip_pid: int
+    tls_port: int
+    certificate: Path
+    """Of the exchange and of its phones: key and certificate in one file."""
+    livekit: subprocess.Popen[bytes]
+    sip: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
@@ -48,6 +52,19 @@ class Exchange:
             lines = answer.read().decode().splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
+
+
+def make_certificate(folder: Path) -> Path:
+    """A certificate of 127.0.0.1 that signs itself, and its key, in a file."""
+    path = folder / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path, "-out", folder / "public.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with path.open("ab") as file:
+        file.write((folder / "public.pem").read_bytes())
+    return path
 
 
 @contextmanager
@@ -76,8 +93,15 @@ def _wait_for(port: int, log: Path) -> None:
 @pytest.fixture(scope="session")
 def exchange(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     """The servers."""
-    folder = tmp_path_factory.mktemp("exchange")
-    livekit, media, tcp, sip, health = (free_port() for _ in range(5))
+    with start_exchange(redis_url, tmp_path_factory.mktemp("exchange")) as exchange:
+        yield exchange
+
+
+@contextmanager
+def start_exchange(redis_url: str, folder: Path, *, rtp_first: int = 42_000) -> Iterator[Exchange]:
+    """An exchange of one's own, to break; `rtp_first` begins a range of 200 ports."""
+    livekit, media, tcp, sip, health, tls = (free_port() for _ in range(6))
+    certificate = make_certificate(folder)
     configuration = {
         "port": livekit,
         "bind_addresses": ["127.0.0.1"],
@@ -101,19 +125,24 @@ def exchange(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "POCKET_SIP_API_SECRET": SECRET,
         "POCKET_SIP_PORT": str(sip),
         "POCKET_SIP_HEALTH_PORT": str(health),
-        "POCKET_SIP_RTP_FIRST": "42000",
-        "POCKET_SIP_RTP_LAST": "42399",
+        "POCKET_SIP_RTP_FIRST": str(rtp_first),
+        "POCKET_SIP_RTP_LAST": str(rtp_first + 399),
         "POCKET_SIP_MEDIA_TIMEOUT_INITIAL": "4",
         "POCKET_SIP_MEDIA_TIMEOUT": "3",
         "POCKET_SIP_DRAIN": "0.5",
+        "POCKET_SIP_LEAST_SESSION_INTERVAL": "3",
+        "POCKET_SIP_TLS_PORT": str(tls),
+        "POCKET_SIP_TLS_CERTIFICATE": str(certificate),
+        "POCKET_SIP_TLS_KEY": str(certificate),
+        "POCKET_SIP_TLS_AUTHORITIES": str(certificate),
     }
     server = [livekit_program(), "--config", str(folder / "livekit.yaml")]
-    with _process(server, {}, folder / "livekit.log"):
+    with _process(server, {}, folder / "livekit.log") as livekit_process:
         _wait_for(livekit, folder / "livekit.log")
         service = [sys.executable, "-m", "pocket", "sip"]
         with _process(service, settings | {"PYTHONPATH": str(CHECKOUT)}, folder / "sip.log") as process:
             _wait_for(health, folder / "sip.log")
-            yield Exchange(livekit, sip, health, process.pid)
+            yield Exchange(livekit, sip, health, tls, certificate, livekit_process, process)
             assert "Traceback" not in (folder / "sip.log").read_text()
 
 
