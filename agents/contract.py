@@ -103,6 +103,12 @@ class CallStarted(Report):
     type: Literal["call.started.v1"] = "call.started.v1"
 
 
+class CallReady(Report):
+    """The job is in the room and waits for somebody to answer the phone."""
+
+    type: Literal["call.ready.v1"] = "call.ready.v1"
+
+
 class LineSpoken(Report):
     """One finished line. Of the persona: what was really heard, cut where it was interrupted."""
 
@@ -191,7 +197,7 @@ class CallEnded(Report):
 
 
 AnyReport = Annotated[
-    CallStarted | LineSpoken | LineInterim | TurnMeasured | UsageCounted | CallEnded,
+    CallStarted | CallReady | LineSpoken | LineInterim | TurnMeasured | UsageCounted | CallEnded,
     Field(discriminator="type"),
 ]
 REPORT: TypeAdapter[AnyReport] = TypeAdapter(AnyReport)

@@ -12,6 +12,7 @@ from livekit.agents.voice.agent_session import SessionConnectOptions
 
 from agents.contract import (
     CallEnded,
+    CallReady,
     CallStarted,
     EndReason,
     LineInterim,
@@ -72,7 +73,7 @@ class Conversation:
     async def run(self) -> None:
         """Greet, converse, end. Returns when the call is over and its last report is queued.
 
-        On the phone it waits for an answer; without one it returns and reports nothing.
+        On the phone it waits for an answer; what became of a call without one, whoever placed it says.
         """
         options = room_io.RoomOptions(
             close_on_disconnect=False,
@@ -83,9 +84,12 @@ class Conversation:
         )
         # `session_host` would answer any participant who asks for instructions and history.
         await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
-        if self.job.phone is not None and not await wait_for_answer(self.room, self.job.phone):
-            await self.session.aclose()
-            return  # whoever placed the call says what became of it
+        if self.job.phone is not None:
+            self.reporter.report(CallReady(at=moment(time.time())))
+            if not await wait_for_answer(self.room, self.job.phone):
+                await self.session.aclose()
+                self.reporter.report(CallEnded(at=moment(time.time()), reason="not_answered", duration_ms=0))
+                return
         self._began = self._last_word = time.time()
         self.persona.may_speak.set()
         self.reporter.report(CallStarted(at=moment(time.time())))

@@ -10,6 +10,7 @@ from sqlmodel import SQLModel, col, select
 from agents.contract import (
     REPORT,
     CallEnded,
+    CallReady,
     CallStarted,
     LineInterim,
     LineSpoken,
@@ -60,8 +61,11 @@ class ReportDesk:
             if session is None:
                 raise ReportRefused("there is no such session")
             match report:
+                case CallReady():
+                    await self._begun(db, session, submission)
                 case CallStarted():
-                    await self._started(db, session, submission)
+                    await self._begun(db, session, submission)
+                    self._announce(db, session)
                 case LineSpoken() if session.store_transcripts:
                     await self._line(db, session, submission, report)
                 case LineSpoken():
@@ -76,12 +80,13 @@ class ReportDesk:
         if unkept is not None:
             await self._tell(project_id, session.id, unkept, session.room_name, is_final=True)
 
-    async def _started(self, db: Db, session: Session, submission: Submission) -> None:
+    async def _begun(self, db: Db, session: Session, submission: Submission) -> None:
         job = await self._job(db, session, submission)
-        now = self.clock.now()
-        job.started_at = job.started_at or now
+        job.started_at = job.started_at or self.clock.now()
+
+    def _announce(self, db: Db, session: Session) -> None:
         if session.announced_at is None and session.status == SessionStatus.ACTIVE:
-            session.announced_at = now
+            session.announced_at = self.clock.now()
             EventLog(db, self.clock).append(
                 Fact.SESSION_STARTED,
                 project_id=session.project_id,
@@ -139,6 +144,8 @@ class ReportDesk:
         now = self.clock.now()
         job.ended_at = job.ended_at or now
         await db.flush()
+        if report.reason == "not_answered":
+            return  # its session ends with the call, and with what became of that
         others = select(SessionJob.id).where(
             SessionJob.project_id == session.project_id,
             SessionJob.session_id == session.id,

@@ -45,10 +45,7 @@ async def sweep(database: Database, clock: Clock) -> int:
     async with database.platform() as db:
         await db.exec(delete(Slot).where(col(Slot.session_id).is_(None), col(Slot.expires_at) < now))
         await db.exec(delete(Worker).where(col(Worker.seen_at) < now - FORGET))
-        # A persona that waits until a phone is answered has not begun and is not late: its call says when to give up.
-        waiting = select(Session.id).where(Session.id == SessionJob.session_id, Session.session_type == "sip")
         late = col(SessionJob.started_at).is_(None) & (col(SessionJob.accepted_at) < now - START_WITHIN)
-        late &= ~waiting.exists()
         query = (
             select(SessionJob.id, SessionJob.session_id, SessionJob.project_id)
             .where(col(SessionJob.ended_at).is_(None), (col(SessionJob.lease_until) < now) | late)
