@@ -29,7 +29,9 @@ from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.reports import LIVE_LINES
 from control_plane.sessions.service import END_CALLS
+from control_plane.sessions.slots import NumberSigner
 from control_plane.settings import Settings
+from control_plane.telephony.sync import TrunkSync
 from control_plane.tokens.signer import TokenSigner
 from control_plane.uplink.hub import UplinkHub
 from control_plane.uplink.service import UplinkService
@@ -92,6 +94,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.token_signer = TokenSigner(key, secret)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
     state.secrets = SecretBox(secret_key)
+    state.trunks = TrunkSync(state.dialer, state.secrets, NumberSigner(secret_key), clock)
     state.outbound = Outbound(settings.webhook_networks)
     state.embedder = build_embedder(
         settings.knowledge_embedder,
@@ -105,6 +108,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.hub,
         state.live,
         ReportSigner(secret_key),
+        NumberSigner(secret_key),
         derive_key(settings.worker_token.get_secret_value()),
         lease=settings.lease,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from control_plane.errors import Forbidden, InvalidRequest
 
-NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+NAME = re.compile(r"[A-Za-z0-9._+-]{1,128}")
 PREFIX = re.compile(r"([a-z0-9]{3,20})_.+")
 
 

@@ -38,7 +38,7 @@ FREE = {"x-free-json": True}
 """In a JSON schema: whatever `Storable` lets through. The reference writes it out."""
 
 
-ROOM_NAME: dict[str, Any] = {"pattern": "^[A-Za-z0-9._-]+$", "minLength": 1, "maxLength": 128}
+ROOM_NAME: dict[str, Any] = {"pattern": "^[A-Za-z0-9._+-]+$", "minLength": 1, "maxLength": 128}
 """JSON schema of a room's name."""
 
 

@@ -54,6 +54,16 @@ class Carrier:
     transport: str
     username: str = ""
     password: str = field(default="", repr=False)
+    allowed_addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Who answers calls to a carrier's number: each gets a room `<room_prefix>_<caller>_<random>` with an agent."""
+
+    room_prefix: str
+    agent_name: str
+    agent_metadata: str = field(repr=False)
 
 
 class Dialer(Protocol):
@@ -62,8 +72,17 @@ class Dialer(Protocol):
     async def open_trunk(self, carrier: Carrier, trunk_id: str | None) -> str:
         """Make LiveKit's trunk for a carrier as it is now; its id."""
 
+    async def open_inbound(self, carrier: Carrier, trunk_id: str | None) -> str:
+        """Make LiveKit's trunk for calls of a carrier to its number as it is now; its id."""
+
+    async def open_rule(self, carrier: Carrier, line: Line, inbound_id: str, rule_id: str | None) -> str:
+        """Have calls that come by an inbound trunk answered; the rule's id."""
+
     async def close_trunk(self, trunk_id: str) -> None:
         """Give a trunk up; one that is gone is fine."""
+
+    async def close_rule(self, rule_id: str) -> None:
+        """Have calls answered no longer; a rule that is gone is fine."""
 
     async def call(self, call: OutgoingCall) -> Outcome:
         """Ring until there is an answer, or none. `SipAwayError` only where nothing was sent."""
@@ -103,6 +122,46 @@ class LiveKitDialer:
                 pass
         asked = api.CreateSIPOutboundTrunkRequest(trunk=trunk)
         return (await self._ask(self._api.sip.create_outbound_trunk(asked))).sip_trunk_id
+
+    async def open_inbound(self, carrier: Carrier, trunk_id: str | None) -> str:
+        trunk = api.SIPInboundTrunkInfo(
+            name=carrier.name,
+            metadata=carrier.key,
+            numbers=[carrier.number],
+            allowed_addresses=carrier.allowed_addresses,
+        )
+        if trunk_id is not None:
+            try:
+                return (await self._ask(self._api.sip.update_inbound_trunk(trunk_id, trunk))).sip_trunk_id
+            except _Missing:
+                pass
+        asked = api.CreateSIPInboundTrunkRequest(trunk=trunk)
+        return (await self._ask(self._api.sip.create_inbound_trunk(asked))).sip_trunk_id
+
+    async def open_rule(self, carrier: Carrier, line: Line, inbound_id: str, rule_id: str | None) -> str:
+        agent = api.RoomAgentDispatch(agent_name=line.agent_name, metadata=line.agent_metadata)
+        individual = api.SIPDispatchRuleIndividual(room_prefix=line.room_prefix)
+        rule = api.SIPDispatchRuleInfo(
+            name=carrier.name,
+            metadata=carrier.key,
+            rule=api.SIPDispatchRule(dispatch_rule_individual=individual),
+            trunk_ids=[inbound_id],
+            room_config=api.RoomConfiguration(agents=[agent]),
+        )
+        if rule_id is not None:
+            try:
+                return (await self._ask(self._api.sip.update_dispatch_rule(rule_id, rule))).sip_dispatch_rule_id
+            except _Missing:
+                pass
+        asked = api.CreateSIPDispatchRuleRequest(dispatch_rule=rule)
+        return (await self._ask(self._api.sip.create_dispatch_rule(asked))).sip_dispatch_rule_id
+
+    async def close_rule(self, rule_id: str) -> None:
+        try:
+            asked = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
+            await self._ask(self._api.sip.delete_dispatch_rule(asked))
+        except _Missing:
+            return
 
     async def close_trunk(self, trunk_id: str) -> None:
         try:

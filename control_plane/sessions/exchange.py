@@ -1,8 +1,10 @@
 """A ticket becomes a job: the session opens, and the worker learns all it will need."""
 
 import re
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select, update
 
@@ -27,11 +29,32 @@ KNOWLEDGE_GRACE = timedelta(hours=1)
 """A knowledge capability outlives the longest call by this much."""
 
 
+Answer = Callable[[Db, Ticket, Exchange], Awaitable[Slot | None]]
+"""What a ticket opens that is no slot's: a place made for this call, or nothing."""
+
+_COUNT = text("select lock_and_count(:account, 'sessions', :now)")
+
+
+async def count_sessions(db: Db, account_id: int, at: datetime) -> int:
+    """Sessions an account has, under its lock."""
+    return await db.scalar(_COUNT, {"account": account_id, "now": at}) or 0
+
+
 class TicketExchange:
     """Exchanges tickets for jobs. The same LiveKit job gets the same answer again."""
 
-    def __init__(self, db: Db, clock: Clock, signer: ReportSigner, knowledge_key: bytes, *, lease: timedelta) -> None:
+    def __init__(
+        self,
+        db: Db,
+        clock: Clock,
+        signer: ReportSigner,
+        knowledge_key: bytes,
+        answer: Answer,
+        *,
+        lease: timedelta,
+    ) -> None:
         self.db, self.clock, self.signer, self.knowledge_key, self.lease = db, clock, signer, knowledge_key, lease
+        self.answer = answer
 
     async def exchange(self, request: Exchange, *, worker_id: str) -> PersonaJob:
         """The job behind a ticket. Raises `NotFound` for an unknown or expired one, `Conflict` for a wrong room."""
@@ -79,6 +102,8 @@ class TicketExchange:
         ticket = Ticket.parse(request.ticket)
         query = select(Slot).where(Slot.ticket_hash == ticket.hash).with_for_update() if ticket else None
         slot = (await self.db.exec(query)).one_or_none() if query is not None else None
+        if slot is None and ticket is not None:
+            return await self._find_line(ticket, request)
         if ticket is None or slot is None or ticket.persona_id not in slot.persona_ids:
             raise NotFound("this ticket opens nothing")
         if slot.session_id is None and slot.expires_at <= self.clock.now():
@@ -88,6 +113,13 @@ class TicketExchange:
         serving = await find_serving(self.db, ticket.persona_id, project_id=slot.project_id)
         if serving is None or not serving.persona.is_active:
             raise NotFound("the agent of this ticket is not in service")
+        return slot, serving
+
+    async def _find_line(self, ticket: Ticket, request: Exchange) -> tuple[Slot, Serving]:
+        slot = await self.answer(self.db, ticket, request)
+        serving = slot and await find_serving(self.db, ticket.persona_id, project_id=slot.project_id)
+        if not slot or not serving or not serving.persona.is_active:
+            raise NotFound("this ticket opens nothing")
         return slot, serving
 
     async def _as_begun(self, session: Session, serving: Serving) -> Persona:
@@ -112,7 +144,7 @@ class TicketExchange:
                 llm_provider=persona.llm_provider,
                 llm_model=persona.llm_model,
                 status=SessionStatus.ACTIVE,
-                session_type="voice",
+                session_type="sip" if (slot.caller_identity or "").startswith("sip_") else "voice",
                 caller_identity=slot.caller_identity,
                 store_transcripts=persona.store_transcripts,
                 message_count=0,

@@ -1,8 +1,13 @@
 """Places for conversations, and the tickets that open them. A ticket is a secret: only its hash is kept."""
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 
+from agents.contract import PERSONA_PREFIX
 from control_plane.ids import fingerprint, random_secret
+
+_OF_NUMBER = "num-"
 
 
 @dataclass(frozen=True)
@@ -36,4 +41,25 @@ def new_secret() -> str:
 
 def persona_identity(persona_id: int) -> str:
     """The fixed identity of a persona in a room: LiveKit itself rules out two of the same."""
-    return f"agent-{persona_id}"
+    return f"{PERSONA_PREFIX}{persona_id}"
+
+
+class NumberSigner:
+    """Tickets that telephone numbers hold for ever: LiveKit hands one to a worker whenever the number is called."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._key = hmac.digest(secret_key.encode(), b"parley number ticket v1", hashlib.sha256)
+
+    def sign(self, config_id: int, persona_id: int) -> Ticket:
+        """The ticket of a configuration's number."""
+        return Ticket(f"{_OF_NUMBER}{config_id}-{self._mac(config_id)}", persona_id)
+
+    def config_of(self, ticket: Ticket) -> int | None:
+        """The configuration whose ticket it is; None for any other one."""
+        config, _, mac = ticket.secret.removeprefix(_OF_NUMBER).partition("-")
+        if not ticket.secret.startswith(_OF_NUMBER) or not config.isascii() or not config.isdigit() or len(config) > 18:
+            return None
+        return int(config) if hmac.compare_digest(mac.encode(), self._mac(int(config)).encode()) else None
+
+    def _mac(self, config_id: int) -> str:
+        return hmac.new(self._key, str(config_id).encode(), hashlib.sha256).hexdigest()

@@ -21,13 +21,14 @@ from control_plane.media.server import MediaServer
 from control_plane.metering.budget import WIND_UP
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.ending import CLOSE_ROOM, still_to_close
+from control_plane.sessions.slots import NumberSigner
 from control_plane.sessions.watch import FORGET, sweep
 from control_plane.sessions.winding import cut_off, wind_up
 from control_plane.settings import Settings
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.placing import CallPlacer, sweep_calls
-from control_plane.telephony.trunks import repair_trunks
+from control_plane.telephony.sync import TrunkSync, repair_trunks
 from control_plane.webhooks.deliverer import Deliverer
 from guard.outbound import Outbound
 from sip.dialer import Dialer, SipAwayError
@@ -146,11 +147,12 @@ async def run(
     async def reconcile() -> None:
         await reconciler.reconcile()
         try:
-            await repair_trunks(database, dialer, box, clock)
+            await repair_trunks(database, trunks)
         except SipAwayError as error:
             log.warning("trunks are not repaired", reason=str(error))
 
     reconciler = Reconciler(database, media, clock)
+    trunks = TrunkSync(dialer, box, NumberSigner(settings.secret_key.get_secret_value()), clock)
     placer = CallPlacer(database, clock, media, dialer)
     runner = JobRunner(database, clock, {CLOSE_ROOM: close_room, WIND_UP: end_politely})
     notifier = Notifier(url, WRITTEN)

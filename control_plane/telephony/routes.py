@@ -17,7 +17,6 @@ from control_plane.telephony.schemas import (
     ConfigAnswer,
     ConfigCreate,
     ConfigList,
-    ConfigShown,
     ConfigUpdate,
     Dial,
     Dialled,
@@ -27,8 +26,10 @@ from control_plane.telephony.schemas import (
     TrunkList,
     TrunkUpdate,
     show_call,
+    show_config,
 )
 from control_plane.telephony.service import CallService, ConfigService
+from control_plane.telephony.sync import TrunkSync
 from control_plane.telephony.trunks import TrunkService
 from control_plane.tokens.signer import Grants, Pass
 from control_plane.wire import Done, Page, RowId
@@ -41,14 +42,23 @@ QUEUED = 202
 """The answer's status where the trunk's pace delays the call."""
 
 
-async def find_trunks(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> TrunkService:
+async def find_sync(request: Request) -> TrunkSync:
+    """What tells LiveKit of trunks."""
+    sync: TrunkSync = request.app.state.trunks
+    return sync
+
+
+SyncDep = Annotated[TrunkSync, Depends(find_sync)]
+
+
+async def find_trunks(db: DbDep, caller: CallerDep, sync: SyncDep) -> TrunkService:
     """The trunks of this request's caller."""
-    return TrunkService(db, caller, clock, request.app.state.secrets, request.app.state.dialer)
+    return TrunkService(db, caller, sync)
 
 
-async def find_configs(db: DbDep, caller: CallerDep, quota: QuotaDep) -> ConfigService:
+async def find_configs(db: DbDep, caller: CallerDep, quota: QuotaDep, sync: SyncDep) -> ConfigService:
     """The numbers of this request's caller."""
-    return ConfigService(db, caller, quota)
+    return ConfigService(db, caller, quota, sync)
 
 
 async def find_calls(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> CallService:
@@ -126,29 +136,26 @@ async def delete_trunk(trunk_id: RowId, trunks: Trunks) -> Any:
 @router.get("/configs", response_model=ConfigList)
 async def list_configs(configs: Configs) -> Any:
     """List SIP configurations: numbers and the agents that answer them."""
-    listed = [
-        ConfigShown(**config.model_dump(include=set(ConfigShown.model_fields)), agent_name=agent_name)
-        for config, agent_name in await configs.all()
-    ]
-    return ConfigList(configs=listed)
+    return ConfigList(configs=[show_config(config, agent_name) for config, agent_name in await configs.all()])
 
 
 @router.post("/configs", status_code=201, response_model=ConfigAnswer)
 async def create_config(body: ConfigCreate, configs: Configs) -> Any:
     """Have an agent answer a number."""
-    return await configs.create(body)
+    return {"config": show_config(*await configs.create(body))}
 
 
 @router.patch("/configs/{config_id}", response_model=ConfigAnswer)
 async def update_config(config_id: RowId, body: ConfigUpdate, configs: Configs) -> Any:
     """Change fields of a configuration; what is not sent stays."""
-    return await configs.update(config_id, body)
+    return {"config": show_config(*await configs.update(config_id, body))}
 
 
 @router.delete("/configs/{config_id}", response_model=Done)
 async def delete_config(config_id: RowId, configs: Configs) -> Any:
     """Give up a configuration."""
-    return await configs.delete(config_id)
+    await configs.delete(config_id)
+    return Done(message="The configuration was given up")
 
 
 @router.get("/calls", response_model=CallList)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from control_plane.telephony.models import Call
+from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.numbers import CarrierAddress, Network, PhoneNumber
 from control_plane.wire import MAX_ID, ROOM_NAME, Change, Clean, Instant, Sent, Storable
 
@@ -148,6 +148,11 @@ class ConfigShown(BaseModel):
     dtmf_enabled: bool
     max_call_duration: int
     created_at: Instant
+
+
+def show_config(config: SipConfig, agent_name: str) -> ConfigShown:
+    """A configuration as it is listed."""
+    return ConfigShown(**config.model_dump(include=set(ConfigShown.model_fields)), agent_name=agent_name)
 
 
 class ConfigList(BaseModel):

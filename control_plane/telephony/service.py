@@ -1,6 +1,6 @@
 """Numbers and calls of one caller."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
@@ -13,28 +13,73 @@ from control_plane.errors import Conflict, Unavailable
 from control_plane.media.server import MediaServer
 from control_plane.personas.models import Persona
 from control_plane.plans.quota import Quota
-from control_plane.telephony.models import Call, SipConfig
+from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
 from control_plane.telephony.settling import lock_call, settle
+from control_plane.telephony.sync import TrunkSync, tell_now
+from control_plane.telephony.trunks import trunks_of
 from control_plane.wire import Page
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
 from sip.outcomes import Outcome
 
-RETRY_AFTER = 60
-"""Seconds after which it is worth asking again for a part of the installation that is missing."""
 TRANSFER_WITHIN = 30.0
 """Seconds the other phone may ring."""
 
 
 class ConfigService:
-    """The numbers of one caller. All that changes something needs a SIP service beside LiveKit."""
+    """The numbers of one caller: who answers them. A number is called over the trunk that has it."""
 
-    def __init__(self, db: Db, caller: Caller, quota: Quota) -> None:
-        self.db, self.caller, self.quota = db, caller, quota
+    def __init__(self, db: Db, caller: Caller, quota: Quota, sync: TrunkSync) -> None:
+        self.db, self.caller, self.quota, self.sync = db, caller, quota, sync
 
     async def all(self) -> list[tuple[SipConfig, str]]:
         """All configurations, oldest first, each with the name of its agent."""
-        query = (
+        return [(config, name) for config, name in (await self.db.exec(self._query())).all()]
+
+    async def create(self, body: ConfigCreate) -> tuple[SipConfig, str]:
+        """Have an agent answer a number, within the plan's number of configurations.
+
+        Raises `NotFound` or `Forbidden` for the agent, `QuotaExceeded`, `Conflict` where the number is in use anywhere
+        on this server, and `Unavailable`; whatever is raised, nothing is kept.
+        """
+        agent = await self._agent(body.agent_config_id)
+        await self.quota.take("sip_configs")
+        config = SipConfig(project_id=self.caller.project_id, **body.model_dump())
+        self.db.add(config)
+        await self._claim_number(body.phone_number)
+        await self._tell(body.phone_number)
+        return config, agent.name
+
+    async def update(self, config_id: int, body: ConfigUpdate) -> tuple[SipConfig, str]:
+        """Change a configuration. Raises as `create` does, and `NotFound` or `Forbidden` for the row."""
+        config, name = await self._config(config_id)
+        before = config.phone_number
+        changes = body.model_dump(exclude_unset=True)
+        if "agent_config_id" in changes:
+            name = (await self._agent(changes["agent_config_id"])).name
+        config.sqlmodel_update(changes)
+        await self._claim_number(config.phone_number)
+        await self._tell(before, config.phone_number)
+        return config, name
+
+    async def delete(self, config_id: int) -> None:
+        """Give up a configuration. Raises `NotFound`, `Forbidden`, `Unavailable`."""
+        config, _ = await self._config(config_id)
+        await self.db.delete(config)
+        await self.db.flush()
+        await self._tell(config.phone_number)
+
+    async def _tell(self, *phone_numbers: str) -> None:
+        """Tell LiveKit while nothing is committed: where it cannot be told, nothing has changed.
+
+        Where the commit fails afterwards LiveKit is ahead of us, and its rule opens nothing: the ticket has no row.
+        """
+        query = trunks_of(self.caller.project_id).where(col(SipTrunk.phone_number).in_(phone_numbers))
+        for trunk in (await self.db.exec(query.with_for_update())).all():
+            await tell_now(self.db, self.sync, trunk)
+
+    def _query(self) -> Any:
+        return (
             select(SipConfig, Persona.name)
             .join(
                 Persona, (col(Persona.id) == SipConfig.agent_config_id) & (Persona.project_id == SipConfig.project_id)
@@ -42,34 +87,6 @@ class ConfigService:
             .where(SipConfig.project_id == self.caller.project_id)
             .order_by(col(SipConfig.id))
         )
-        return list((await self.db.exec(query)).all())
-
-    async def create(self, body: ConfigCreate) -> NoReturn:
-        """Have an agent answer a number, within the plan's number of configurations.
-
-        Raises `NotFound` or `Forbidden` for the agent, `QuotaExceeded`, `Conflict` where the number is in use anywhere
-        on this server, and `Unavailable`; whatever is raised, nothing is kept.
-        """
-        await self._agent(body.agent_config_id)
-        await self.quota.take("sip_configs")
-        self.db.add(SipConfig(project_id=self.caller.project_id, **body.model_dump()))
-        await self._claim_number(body.phone_number)
-        _refuse_without_sip()
-
-    async def update(self, config_id: int, body: ConfigUpdate) -> NoReturn:
-        """Change a configuration. Raises as `create` does, and `NotFound` or `Forbidden` for the row."""
-        config = await self._config(config_id)
-        changes = body.model_dump(exclude_unset=True)
-        if "agent_config_id" in changes:
-            await self._agent(changes["agent_config_id"])
-        config.sqlmodel_update(changes)
-        await self._claim_number(config.phone_number)
-        _refuse_without_sip()
-
-    async def delete(self, config_id: int) -> NoReturn:
-        """Give up a configuration. Raises `NotFound`, `Forbidden`, `Unavailable`."""
-        await self._config(config_id)
-        _refuse_without_sip()
 
     async def _claim_number(self, phone_number: str) -> None:
         """Write what was changed; the database sees the numbers of all projects."""
@@ -85,11 +102,11 @@ class ConfigService:
         found = (await self.db.exec(query)).one_or_none()
         return found or await refuse_missing(self.db, "persona", persona_id, "agent")
 
-    async def _config(self, config_id: int) -> SipConfig:
-        query = select(SipConfig).where(SipConfig.project_id == self.caller.project_id, SipConfig.id == config_id)
-        return (await self.db.exec(query)).one_or_none() or await refuse_missing(
-            self.db, "sip_config", config_id, "SIP configuration"
-        )
+    async def _config(self, config_id: int) -> tuple[SipConfig, str]:
+        found = (await self.db.exec(self._query().where(SipConfig.id == config_id))).one_or_none()
+        if found is None:
+            await refuse_missing(self.db, "sip_config", config_id, "SIP configuration")
+        return found[0], found[1]
 
 
 class CallService:
@@ -147,7 +164,3 @@ class CallService:
         if call.answered_at is None or call.ended_at is not None:
             raise Conflict(f"Call {call_id} is {call.status}: there is nobody on the line")
         return call
-
-
-def _refuse_without_sip() -> NoReturn:
-    raise Unavailable("Calls do not come in yet: telephony answers no numbers on this server", retry_after=RETRY_AFTER)

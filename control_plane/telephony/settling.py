@@ -69,12 +69,12 @@ async def settle(db: Db, clock: Clock, call: Call, outcome: Outcome) -> None:
 
 
 async def phone_left(db: Db, clock: Clock, room_name: str, identity: str) -> None:
-    """A phone has left its room: an answered call has ended. What one that was not means, whoever placed it knows."""
+    """A phone has left its room: its call has ended, but for one of ours without an answer, whose placer knows more."""
     query = select(Call).where(
         Call.room_name == room_name,
         Call.identity == identity,
         col(Call.ended_at).is_(None),
-        col(Call.answered_at).is_not(None),
+        col(Call.answered_at).is_not(None) | (col(Call.direction) == "inbound"),
     )
     for call in (await db.exec(query.with_for_update())).all():
-        await settle(db, clock, call, Outcome("ended", None, "hung up"))
+        await settle(db, clock, call, Outcome("no_answer", None, "hung up"))

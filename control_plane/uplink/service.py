@@ -9,13 +9,15 @@ from sqlmodel import col, select, update
 
 from agents.contract import Command, Exchange, Exchanged, Submission, Verdict
 from control_plane.clock import Clock
-from control_plane.db.database import Database
+from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 from control_plane.events.live import LiveBus
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.exchange import TicketExchange
-from control_plane.sessions.models import SessionJob, Worker
+from control_plane.sessions.models import SessionJob, Slot, Worker
 from control_plane.sessions.reports import ReportDesk, ReportRefused
+from control_plane.sessions.slots import NumberSigner, Ticket
+from control_plane.telephony.answering import name_session, persona_speaks, take_call
 from control_plane.uplink.hub import UplinkHub
 
 LOST_LEASE = timedelta(seconds=5)
@@ -34,12 +36,13 @@ class UplinkService:
         hub: UplinkHub,
         live: LiveBus,
         signer: ReportSigner,
+        numbers: NumberSigner,
         knowledge_key: bytes,
         *,
         lease: timedelta,
     ) -> None:
         self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
-        self.knowledge_key, self.lease = knowledge_key, lease
+        self.numbers, self.knowledge_key, self.lease = numbers, knowledge_key, lease
         self.closing = False
         self.desk = ReportDesk(database, clock, signer, live)
 
@@ -47,8 +50,12 @@ class UplinkService:
         """The job behind a ticket, or why there is none; None while the database is away (the worker asks again)."""
         try:
             async with self.database.platform() as db:
-                exchange = TicketExchange(db, self.clock, self.signer, self.knowledge_key, lease=self.lease)
+                exchange = TicketExchange(
+                    db, self.clock, self.signer, self.knowledge_key, self._answer, lease=self.lease
+                )
                 job = await exchange.exchange(request, worker_id=worker_id)
+                if job.phone is not None:
+                    await name_session(db, job.room_name, job.session_id)
         except (NotFound, Conflict, Forbidden) as error:
             log.info("ticket refused", job=request.job_id, reason=error.message)
             return Exchanged(job_id=request.job_id, refused=error.message)
@@ -56,11 +63,20 @@ class UplinkService:
             return None
         return Exchanged(job_id=request.job_id, job=job)
 
+    async def _answer(self, db: Db, ticket: Ticket, request: Exchange) -> Slot | None:
+        config_id = self.numbers.config_of(ticket)
+        if config_id is None:
+            return None
+        return await take_call(db, self.clock, config_id, ticket.persona_id, request.room_name, request.room_sid)
+
     async def submit(self, submission: Submission) -> Verdict | None:
         """Take a report. None where nothing is to be answered: interim ones, and those the worker must repeat."""
         refused = None
         try:
             await self.desk.submit(submission)
+            if submission.report.get("type") == "call.started.v1":
+                async with self.database.platform() as db:
+                    await persona_speaks(db, self.clock, submission.session_id)
         except ReportRefused as error:
             log.warning("report refused", session=submission.session_id, reason=str(error))
             refused = str(error)

@@ -30,7 +30,7 @@ from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Worker
 from control_plane.settings import Settings
 from control_plane.supervisor import loops
-from sip.dialer import Carrier, OutgoingCall, SipAwayError
+from sip.dialer import Carrier, Line, OutgoingCall, SipAwayError
 from sip.outcomes import ANSWERED, Outcome
 from tests.support.database import CHECKOUT, Clone
 
@@ -135,6 +135,17 @@ class FakeDialer:
     async def open_trunk(self, carrier: Carrier, trunk_id: str | None) -> str:
         self._called("open_trunk", carrier, trunk_id)
         return trunk_id or f"ST_{len(self.calls)}"
+
+    async def open_inbound(self, carrier: Carrier, trunk_id: str | None) -> str:
+        self._called("open_inbound", carrier, trunk_id)
+        return trunk_id or f"ST_{len(self.calls)}"
+
+    async def open_rule(self, carrier: Carrier, line: Line, inbound_id: str, rule_id: str | None) -> str:
+        self._called("open_rule", carrier, line, inbound_id, rule_id)
+        return rule_id or f"SDR_{len(self.calls)}"
+
+    async def close_rule(self, rule_id: str) -> None:
+        self._called("close_rule", rule_id)
 
     async def close_trunk(self, trunk_id: str) -> None:
         self._called("close_trunk", trunk_id)

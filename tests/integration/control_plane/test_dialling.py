@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
+from agents.contract import DispatchMetadata, Exchange, Exchanged, Submission
 from control_plane.clock import Clock
 from control_plane.events.models import Event
 from control_plane.sessions.models import Slot
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.placing import CallPlacer, sweep_calls
+from control_plane.telephony.settling import phone_left
 from sip.dialer import SipAwayError, SipRefusedError
 from sip.outcomes import Outcome, of_status
 from tests.support.platform import Platform, Tenant
@@ -72,7 +74,6 @@ async def until(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
 
 async def statuses(platform: Platform, call_id: int) -> list[str]:
     """The statuses that were told as events, in their order."""
-    from control_plane.events.models import Event
 
     async with platform.database.platform() as db:
         query = select(Event).where(Event.type == "call.status").order_by(col(Event.id))
@@ -212,10 +213,10 @@ async def test_a_trunk_is_made_changed_and_given_up_in_livekit_too(platform: Pla
     made = await tenant.http.post("/sip/trunks", json=TRUNK | {"username": "me", "password": "hunter2hunter2"})
     trunk = made.json()["trunk"]
     assert "hunter2" not in made.text
-    _, carrier, _ = platform.dialer.calls[-1]
+    _, carrier, _ = platform.dialer.calls[0]
     assert (carrier.address, carrier.username, carrier.password) == ("sip.example.org:5060", "me", "hunter2hunter2")
     await tenant.http.patch(f"/sip/trunks/{trunk['id']}", json={"transport": "tls"})
-    name, carrier, known = platform.dialer.calls[-1]
+    name, carrier, known = platform.dialer.calls[2]
     assert (name, carrier.transport, carrier.password, known) == (
         "open_trunk",
         "tls",
@@ -223,7 +224,10 @@ async def test_a_trunk_is_made_changed_and_given_up_in_livekit_too(platform: Pla
         trunk["outbound_trunk_id"],
     )
     await tenant.http.delete(f"/sip/trunks/{trunk['id']}")
-    assert platform.dialer.calls[-1] == ("close_trunk", trunk["outbound_trunk_id"])
+    assert platform.dialer.calls[-2:] == [
+        ("close_trunk", trunk["outbound_trunk_id"]),
+        ("close_trunk", trunk["inbound_trunk_id"]),
+    ]
     assert (await tenant.http.get("/sip/trunks")).json() == {"trunks": []}
 
 
@@ -232,11 +236,88 @@ async def test_without_a_sip_service_a_trunk_is_not_made_and_none_is_changed(
 ) -> None:
     before = (await tenant.http.get("/sip/trunks")).json()
     platform.dialer.away = True
-    trunk = before["trunks"][0]["id"]
+    trunk, agent = before["trunks"][0]["id"], (await tenant.http.get("/agents")).json()["agents"][0]["id"]
     for method, path, body in (
         ("POST", "/sip/trunks", TRUNK | {"phone_number": "+18001234568"}),
         ("PATCH", f"/sip/trunks/{trunk}", {"name": "Other"}),
+        ("POST", "/sip/configs", {"name": "Line", "phone_number": LINE, "agent_config_id": agent}),
     ):
         answer = await tenant.http.request(method, path, json=body)
         assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
     assert (await tenant.http.get("/sip/trunks")).json() == before
+    assert (await tenant.http.get("/sip/configs")).json() == {"configs": []}
+
+
+@pytest.fixture
+async def line(platform: Platform, tenant: Tenant) -> DispatchMetadata:
+    """What LiveKit hands to a worker when the trunk's number is called."""
+    agent = (await tenant.http.get("/agents")).json()["agents"][0]["id"]
+    config = {"name": "Inbound", "phone_number": LINE, "agent_config_id": agent}
+    assert (await tenant.http.post("/sip/configs", json=config)).status_code == 201
+    name, _, line, *_ = platform.dialer.calls[-1]
+    assert (name, line.room_prefix) == ("open_rule", "proj_call")
+    return DispatchMetadata.model_validate_json(line.agent_metadata)
+
+
+ROOM = "proj_call_+17755550100_abcdef"
+
+
+async def exchange(platform: Platform, line: DispatchMetadata, room: str = ROOM, job: str = "AJ_1") -> Exchanged:
+    request = Exchange(ticket=line.ticket, job_id=job, room_name=room, room_sid="RM_1")
+    answer = await platform.app.state.uplink.exchange(request, "w")
+    assert answer is not None
+    return answer
+
+
+async def test_a_number_that_is_called_reaches_its_persona(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    first, again = await exchange(platform, line), await exchange(platform, line)
+    assert first.job is not None
+    assert first.job.phone == "sip_+17755550100"
+    assert first == again
+
+    async def the_call() -> dict[str, Any]:
+        (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
+        return {name: call[name] for name in ("direction", "phone_number", "status", "session_id")}
+
+    seen = {"direction": "inbound", "phone_number": "+17755550100", "session_id": first.job.session_id}
+    assert await the_call() == seen | {"status": "ringing"}
+    started = {"type": "call.started.v1", "at": datetime.now(UTC).isoformat()}
+    job = first.job
+    submission = Submission(
+        session_id=job.session_id, epoch=job.epoch, sequence=1, capability=job.capability, report=started
+    )
+    assert await platform.app.state.uplink.submit(submission) is not None
+    assert await the_call() == seen | {"status": "answered"}
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), ROOM, "sip_+17755550100")
+    assert await the_call() == seen | {"status": "ended"}
+
+
+async def test_a_caller_who_gives_up_before_the_persona_speaks_is_told_and_holds_nothing(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    assert (await exchange(platform, line)).job is not None
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), ROOM, "sip_+17755550100")
+    (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
+    assert call["status"] == "no_answer"
+    assert (await tenant.http.get("/sessions?status=active")).json()["total"] == 0
+
+
+@pytest.mark.parametrize("room", ["other_call_+1_a", "proj_private"])
+async def test_a_numbers_ticket_opens_no_other_room(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata, room: str
+) -> None:
+    assert (await exchange(platform, line, room)).job is None
+    assert (await tenant.http.get("/sip/calls")).json()["total"] == 0
+
+
+async def test_a_number_that_was_given_up_is_answered_no_longer(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    (config,) = (await tenant.http.get("/sip/configs")).json()["configs"]
+    assert (await tenant.http.delete(f"/sip/configs/{config['id']}")).status_code == 200
+    assert "close_rule" in [call[0] for call in platform.dialer.calls]
+    assert (await exchange(platform, line)).job is None

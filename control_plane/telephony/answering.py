@@ -1,0 +1,103 @@
+"""Calls that come in: LiveKit has made a room for one, and its persona's worker asks for the job."""
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select, update
+
+from control_plane.accounts.models import Account, Project
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.errors import Conflict, NotFound
+from control_plane.events.facts import Fact
+from control_plane.events.log import EventLog
+from control_plane.ids import fingerprint
+from control_plane.plans.catalogue import UNLIMITED, limit_of
+from control_plane.sessions.exchange import count_sessions
+from control_plane.sessions.models import Slot
+from control_plane.telephony.models import Call, SipConfig
+from control_plane.telephony.settling import settle, tell_status
+from sip.outcomes import ANSWERED
+
+ROOM_PREFIX = "call"
+"""Rooms of calls that come in are `<slug>_call_<caller>_<random>`."""
+
+
+async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_name: str, room_sid: str) -> Slot:
+    """A place for the persona of a number that is being called, the same one for the same room.
+
+    Raises `NotFound` where the number is answered no longer, `Conflict` for a wrong room or where all lines are busy.
+    """
+    query = (
+        select(SipConfig, Project, Account)
+        .join(Project, col(Project.id) == SipConfig.project_id)
+        .join(Account, col(Account.id) == Project.account_id)
+        .where(SipConfig.id == config_id, SipConfig.agent_config_id == persona_id)
+    )
+    row = (await db.exec(query)).one_or_none()
+    if row is None:
+        raise NotFound("this number is answered no longer")
+    config, project, account = row
+    prefix = f"{project.slug}_{ROOM_PREFIX}_"
+    if not room_name.startswith(prefix):
+        raise Conflict("this ticket is for another room")
+    caller = room_name.removeprefix(prefix).rpartition("_")[0]
+    ticket_hash = fingerprint(f"{config_id}:{room_name}:{room_sid}")
+    known = select(Slot).where(Slot.ticket_hash == ticket_hash).with_for_update()
+    slot = (await db.exec(known)).one_or_none()
+    if slot is not None:
+        return slot
+    now, limit = clock.now(), limit_of(account.plan, "sessions")
+    if limit != UNLIMITED and await count_sessions(db, account.id, now) >= limit:
+        raise Conflict("all lines are busy")
+    identity = f"sip_{caller}"
+    await db.exec(
+        insert(Slot)
+        .values(
+            project_id=project.id,
+            account_id=account.id,
+            room_name=room_name,
+            persona_ids=[persona_id],
+            ticket_hash=ticket_hash,
+            variables={"phone_number": caller, "called_number": config.phone_number},
+            caller_identity=identity,
+            dispatched_at=now,
+            expires_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    call = Call(
+        project_id=project.id,
+        room_name=room_name,
+        phone_number=caller,
+        caller_id=config.phone_number,
+        direction="inbound",
+        status="ringing",
+        identity=identity,
+        started_at=now,
+        details={"persona_id": persona_id, "config_id": config_id},
+    )
+    db.add(call)
+    await db.flush()
+    EventLog(db, clock).append(
+        Fact.CALL_RECEIVED,
+        project_id=project.id,
+        room_name=room_name,
+        call_id=call.id,
+        phone_number=caller,
+        called_number=config.phone_number,
+        agent_config_id=persona_id,
+    )
+    tell_status(db, clock, call)
+    return (await db.exec(known)).one()
+
+
+async def name_session(db: Db, room_name: str, session_id: int) -> None:
+    """The call of a room has this session."""
+    open_call = (col(Call.room_name) == room_name) & col(Call.ended_at).is_(None)
+    await db.exec(update(Call).where(open_call, col(Call.session_id).is_(None)).values(session_id=session_id))
+
+
+async def persona_speaks(db: Db, clock: Clock, session_id: int) -> None:
+    """A session has begun: where it is a call that rang, it has been answered."""
+    query = select(Call).where(Call.session_id == session_id, Call.direction == "inbound", Call.status == "ringing")
+    for call in (await db.exec(query.with_for_update())).all():
+        await settle(db, clock, call, ANSWERED)

@@ -1,0 +1,117 @@
+"""LiveKit's trunks and rules in step with our rows."""
+
+from datetime import timedelta
+
+import structlog
+from sqlmodel import col, select
+
+from agents.contract import AGENT_NAME, DispatchMetadata
+from control_plane.accounts.models import Project
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.errors import InvalidRequest, Unavailable
+from control_plane.personas.models import Persona
+from control_plane.secrets.box import SecretBox
+from control_plane.sessions.slots import NumberSigner, persona_identity
+from control_plane.telephony.answering import ROOM_PREFIX
+from control_plane.telephony.models import SipConfig, SipTrunk
+from sip.dialer import Carrier, Dialer, Line, SipAwayError, SipRefusedError
+
+SETTLE = timedelta(seconds=5)
+"""A trunk this young is being made by its request."""
+
+log = structlog.get_logger()
+
+
+def sealed_for(trunk_id: int) -> str:
+    """The row a trunk's password is sealed for."""
+    return f"sip_trunk:{trunk_id}"
+
+
+class TrunkSync:
+    """Tells LiveKit of trunks as our rows have them: one each way, and a rule where a number is answered."""
+
+    def __init__(self, dialer: Dialer, box: SecretBox, numbers: NumberSigner, clock: Clock) -> None:
+        self.dialer, self.box, self.numbers, self.clock = dialer, box, numbers, clock
+
+    async def tell(self, db: Db, trunk: SipTrunk) -> None:
+        """The caller commits. Raises `SipAwayError`, `SipRefusedError`."""
+        sealed = trunk.sealed_password
+        carrier = Carrier(
+            key=f"parley:trunk:{trunk.id}",
+            name=trunk.name,
+            number=trunk.phone_number,
+            address=trunk.address,
+            transport=trunk.transport,
+            username=trunk.username,
+            password=self.box.open(sealed, row=sealed_for(trunk.id)) if sealed else "",
+            allowed_addresses=tuple(trunk.allowed_addresses),
+        )
+        trunk.outbound_trunk_id = await self.dialer.open_trunk(carrier, trunk.outbound_trunk_id)
+        trunk.inbound_trunk_id = await self.dialer.open_inbound(carrier, trunk.inbound_trunk_id)
+        line = await self._line(db, trunk)
+        if line is not None:
+            trunk.dispatch_rule_id = await self.dialer.open_rule(
+                carrier, line, trunk.inbound_trunk_id, trunk.dispatch_rule_id
+            )
+        elif trunk.dispatch_rule_id is not None:
+            await self.dialer.close_rule(trunk.dispatch_rule_id)
+            trunk.dispatch_rule_id = None
+        trunk.synced_at = self.clock.now()
+
+    async def forget(self, db: Db, trunk: SipTrunk) -> None:
+        """Take a trunk that was given up from LiveKit, then its row. Raises `SipAwayError`."""
+        if trunk.dispatch_rule_id is not None:
+            await self.dialer.close_rule(trunk.dispatch_rule_id)
+        for livekit_id in (trunk.outbound_trunk_id, trunk.inbound_trunk_id):
+            if livekit_id is not None:
+                await self.dialer.close_trunk(livekit_id)
+        await db.delete(trunk)
+        await db.commit()
+
+    async def _line(self, db: Db, trunk: SipTrunk) -> Line | None:
+        query = (
+            select(SipConfig, Persona.name, Project.slug)
+            .join(Persona, col(Persona.id) == SipConfig.agent_config_id)
+            .join(Project, col(Project.id) == SipConfig.project_id)
+            .where(SipConfig.project_id == trunk.project_id, SipConfig.phone_number == trunk.phone_number)
+        )
+        row = (await db.exec(query)).one_or_none()
+        if row is None:
+            return None
+        config, name, slug = row
+        dispatch = DispatchMetadata(
+            ticket=str(self.numbers.sign(config.id, config.agent_config_id)),
+            identity=persona_identity(config.agent_config_id),
+            name=name,
+        )
+        return Line(f"{slug}_{ROOM_PREFIX}", AGENT_NAME, dispatch.model_dump_json())
+
+
+async def tell_now(db: Db, sync: TrunkSync, trunk: SipTrunk) -> None:
+    """Tell LiveKit in a request, and commit. Raises `Unavailable`, `InvalidRequest`."""
+    try:
+        await sync.tell(db, trunk)
+    except SipAwayError as error:
+        raise Unavailable(f"{error}: telephony needs a SIP service beside livekit-server", retry_after=5) from error
+    except SipRefusedError as error:
+        raise InvalidRequest(f"LiveKit does not take this trunk: {error}") from error
+    await db.commit()
+
+
+async def repair_trunks(database: Database, sync: TrunkSync) -> int:
+    """Finish what a crash or an absent LiveKit left: how many trunks. Raises `SipAwayError`."""
+    async with database.platform() as db:
+        unfinished = col(SipTrunk.synced_at).is_(None) & (col(SipTrunk.created_at) < sync.clock.now() - SETTLE)
+        query = select(SipTrunk).where(unfinished | col(SipTrunk.deleted_at).is_not(None)).limit(100)
+        trunks = (await db.exec(query.with_for_update(skip_locked=True))).all()
+        for trunk in trunks:
+            try:
+                if trunk.deleted_at is not None:
+                    await sync.forget(db, trunk)
+                else:
+                    await sync.tell(db, trunk)
+            except SipRefusedError as error:
+                trunk.synced_at = sync.clock.now()  # it will not be taken the next time either
+                log.warning("LiveKit does not take a trunk", trunk=trunk.id, reason=str(error))
+    return len(trunks)
