@@ -19,6 +19,8 @@ PROTOCOL_VERSION = 1
 
 PERSONA_PREFIX = "agent-"
 """How the identities of personas begin in a room, and those of nobody else."""
+DIGITS = r"^[0-9*#A-Dw]{0,64}$"
+"""Keys of a telephone; `w` is half a second of nothing."""
 AGENT_NAME = "parley"
 """The name under which workers register with LiveKit; dispatch is always explicit."""
 
@@ -278,15 +280,17 @@ class Verdict(Message):
 
 
 class Command(Message):
-    """Something a running call must do: `end` at once, or `wind_up`: finish what is being said, say goodbye, end.
+    """Something a running call must do.
 
-    May come more than once.
+    `end` at once, or `wind_up`: finish what is being said, say goodbye, end; both may come more than once. `press` keys
+    for the phone in the room to hear: comes once or, where the worker is just away, not at all.
     """
 
     type: Literal["command"] = "command"
-    action: Literal["end", "wind_up"]
+    action: Literal["end", "wind_up", "press"]
     job_id: str
     reason: EndReason = "api"
+    digits: str = Field("", pattern=DIGITS)
 
 
 AnyToWorker = Annotated[Welcome | Exchanged | Verdict | Command, Field(discriminator="type")]

@@ -22,7 +22,7 @@ from agents.contract import (
 )
 from agents.models import TRIES, Models
 from agents.persona import Persona
-from agents.phone import wait_for_answer
+from agents.phone import press, wait_for_answer
 from agents.reporter import Reporter
 from agents.timing import TurnMarks, moment
 from agents.usage import UsageMeter
@@ -68,6 +68,7 @@ class Conversation:
         self._last_word = time.time()
         self._last_apology = 0.0
         self._leaving: asyncio.TimerHandle | None = None
+        self._pressing: asyncio.Task[None] | None = None
         self._listen()
 
     async def run(self) -> None:
@@ -97,6 +98,8 @@ class Conversation:
             limits = tasks.create_task(self._limits())
             reason = await self._ended
             limits.cancel()
+        if self._pressing is not None:
+            self._pressing.cancel()
         await self.session.aclose()
         self._count_usage()
         duration = max(0, round((time.time() - self._began) * 1000))
@@ -117,6 +120,15 @@ class Conversation:
             self._wind_up_reason = reason
             self._winding_up.set()
 
+    def press(self, digits: str) -> None:
+        """Press keys of a telephone, after those that are still being pressed."""
+        self._pressing = asyncio.create_task(self._press_after(self._pressing, digits))
+
+    async def _press_after(self, before: asyncio.Task[None] | None, digits: str) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        await press(self.room, digits)
+
     def _listen(self) -> None:
         self.session.on("user_state_changed", self._on_user_state)
         self.session.on("agent_state_changed", self._on_agent_state)
@@ -129,6 +141,7 @@ class Conversation:
         self.room.on("disconnected", lambda _reason: self.end("room_closed"))
         self.reporter.on_end(self.end)
         self.reporter.on_wind_up(self.wind_up)
+        self.reporter.on_press(self.press)
 
     def _on_user_state(self, event: events.UserStateChangedEvent) -> None:
         now = time.time()

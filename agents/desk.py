@@ -2,6 +2,7 @@
 
 job → main   {"claim": job id} · {"report": submission}
 main → job   {"job": PersonaJob} · {"refused": why} · {"kept": sequence} · {"end": reason} · {"wind_up": reason}
+             {"press": digits}
 """
 
 import asyncio
@@ -56,6 +57,10 @@ class JobDesk:
     def wind_up(self, job_id: str, reason: EndReason) -> None:
         """Have a job bring its call to a polite end."""
         self._tell(job_id, {"wind_up": reason})
+
+    def press(self, job_id: str, digits: str) -> None:
+        """Have a job press keys of a telephone."""
+        self._tell(job_id, {"press": digits})
 
     def _tell(self, job_id: str, message: dict[str, Any]) -> None:
         writer = self._writers.get(job_id)

@@ -1,11 +1,15 @@
 """A phone in the room: LiveKit's SIP service says in its attributes how far its call has come."""
 
 import asyncio
+from typing import Final
 
 from livekit import rtc
 
 STATUS = "sip.callStatus"
 ANSWERED = ("active", "hangup")
+KEYS: Final = "0123456789*#ABCD"
+PAUSE: Final = 0.5
+"""Seconds of a `w`."""
 
 
 async def wait_for_answer(room: rtc.Room, identity: str) -> bool:
@@ -36,3 +40,12 @@ async def wait_for_answer(room: rtc.Room, identity: str) -> bool:
         room.off("participant_attributes_changed", look)
         room.off("participant_disconnected", gone)
         room.off("disconnected", over)
+
+
+async def press(room: rtc.Room, digits: str) -> None:
+    """Press keys for the phone in the room to hear; LiveKit's SIP service plays each in full, one after the other."""
+    for digit in digits:
+        if digit == "w":
+            await asyncio.sleep(PAUSE)
+        else:
+            await room.local_participant.publish_dtmf(code=KEYS.index(digit), digit=digit)

@@ -33,6 +33,7 @@ class Reporter:
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE)
         self._on_end: Callable[[EndReason], None] | None = None
         self._on_wind_up: Callable[[EndReason], None] | None = None
+        self._on_press: Callable[[str], None] | None = None
         self._all_kept = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -63,6 +64,10 @@ class Reporter:
     def on_wind_up(self, callback: Callable[[EndReason], None]) -> None:
         """Call this when the platform wants the call to come to a polite end; it may ask more than once."""
         self._on_wind_up = callback
+
+    def on_press(self, callback: Callable[[str], None]) -> None:
+        """Call this when the platform wants keys of a telephone pressed."""
+        self._on_press = callback
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._listen())]
@@ -113,3 +118,5 @@ class Reporter:
                 self._on_end(message["end"])
             elif "wind_up" in message and self._on_wind_up is not None:
                 self._on_wind_up(message["wind_up"])
+            elif "press" in message and self._on_press is not None:
+                self._on_press(message["press"])

@@ -189,6 +189,8 @@ class Worker:
                 self.desk.end(command.job_id, command.reason)
             case "wind_up":
                 self.desk.wind_up(command.job_id, command.reason)
+            case "press":
+                self.desk.press(command.job_id, command.digits)
 
     def _watch_processes(self) -> None:
         # The framework tells nobody when a job process dies; LiveKit itself notices after 21 s.

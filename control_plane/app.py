@@ -31,6 +31,7 @@ from control_plane.sessions.reports import LIVE_LINES
 from control_plane.sessions.service import END_CALLS
 from control_plane.sessions.slots import NumberSigner
 from control_plane.settings import Settings
+from control_plane.telephony.service import PRESS_KEYS
 from control_plane.telephony.sync import TrunkSync
 from control_plane.tokens.signer import TokenSigner
 from control_plane.uplink.hub import UplinkHub
@@ -124,7 +125,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.monitor.tell_line(line, timestamp=iso_ms(clock.now()))
 
     async def hear() -> None:
-        await state.live.hear({LIVE_LINES: tell_line, END_CALLS: state.uplink.end_calls})
+        await state.live.hear(
+            {LIVE_LINES: tell_line, END_CALLS: state.uplink.end_calls, PRESS_KEYS: state.uplink.press_keys}
+        )
 
     async def write_key_use() -> None:
         while True:

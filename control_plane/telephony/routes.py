@@ -20,6 +20,7 @@ from control_plane.telephony.schemas import (
     ConfigUpdate,
     Dial,
     Dialled,
+    Keys,
     Transfer,
     TrunkAnswer,
     TrunkCreate,
@@ -63,7 +64,7 @@ async def find_configs(db: DbDep, caller: CallerDep, quota: QuotaDep, sync: Sync
 
 async def find_calls(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> CallService:
     """The calls of this request's caller."""
-    return CallService(db, caller, clock, request.app.state.media, request.app.state.dialer)
+    return CallService(db, caller, clock, request.app.state.dialer, request.app.state.live)
 
 
 async def find_dialling(
@@ -172,6 +173,13 @@ async def hang_up(call_id: RowId, calls: Calls) -> Any:
     """End a call, or take it out of the queue; one that has ended is fine."""
     await calls.hang_up(call_id)
     return Done(message="The call has ended, or is about to")
+
+
+@router.post("/calls/{call_id}/dtmf", response_model=Done)
+async def press_keys(call_id: RowId, body: Keys, calls: Calls) -> Any:
+    """Press keys of the telephone in a call that goes on."""
+    await calls.press(call_id, body.digits)
+    return Done(message="The keys are being pressed")
 
 
 @router.post("/calls/{call_id}/transfer", response_model=Done)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from agents.contract import DIGITS
 from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.numbers import CarrierAddress, Network, PhoneNumber
 from control_plane.wire import MAX_ID, ROOM_NAME, Change, Clean, Instant, Sent, Storable
@@ -51,6 +52,16 @@ class Dialled(BaseModel):
     call: CallPlaced
     token: str = Field(description="A supervisor's token for the room: hears, is not heard.")
     wsUrl: str
+
+
+class Keys(Sent):
+    """`POST /sip/calls/{id}/dtmf`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    digits: Annotated[str, StringConstraints(min_length=1, pattern=DIGITS)] = Field(
+        description="0-9, *, #, A-D; w waits half a second."
+    )
 
 
 class Transfer(Sent):

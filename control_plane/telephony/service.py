@@ -10,7 +10,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
 from control_plane.errors import Conflict, Unavailable
-from control_plane.media.server import MediaServer
+from control_plane.events.live import LiveBus
 from control_plane.personas.models import Persona
 from control_plane.plans.quota import Quota
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
@@ -22,6 +22,8 @@ from control_plane.wire import Page
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
 from sip.outcomes import Outcome
 
+PRESS_KEYS = "press_keys"
+"""Live channel: keys of a telephone that a session's persona is to press."""
 TRANSFER_WITHIN = 30.0
 """Seconds the other phone may ring."""
 
@@ -112,8 +114,8 @@ class ConfigService:
 class CallService:
     """The calls of one caller, and what can be done with one that goes on."""
 
-    def __init__(self, db: Db, caller: Caller, clock: Clock, media: MediaServer, dialer: Dialer) -> None:
-        self.db, self.caller, self.clock, self.media, self.dialer = db, caller, clock, media, dialer
+    def __init__(self, db: Db, caller: Caller, clock: Clock, dialer: Dialer, live: LiveBus) -> None:
+        self.db, self.caller, self.clock, self.dialer, self.live = db, caller, clock, dialer, live
 
     async def page(self, page: Page, *, status: str | None) -> tuple[list[Call], int]:
         """A page of calls, newest first, and how many there are."""
@@ -154,6 +156,12 @@ class CallService:
                 "The transfer failed and the call goes on",
                 details={"sip_status": outcome.sip_status, "reason": outcome.reason},
             )
+
+    async def press(self, call_id: int, digits: str) -> None:
+        """Press keys for the other end to hear. Raises `Conflict` where there is no conversation."""
+        call = await self._answered(call_id)
+        await self.db.commit()
+        await self.live.publish(PRESS_KEYS, {"session_id": call.session_id, "digits": digits})
 
     async def _get(self, call_id: int) -> Call:
         query = select(Call).where(Call.project_id == self.caller.project_id, Call.id == call_id)

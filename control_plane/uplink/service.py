@@ -1,6 +1,7 @@
 """What a worker says over its uplink, and what it is answered."""
 
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy.dialects.postgresql import insert
@@ -137,6 +138,17 @@ class UplinkService:
                 )
         except Unavailable:
             log.warning("leases not shortened", worker=worker_id)
+
+    async def press_keys(self, message: dict[str, Any]) -> None:
+        """Keys of a telephone were pressed by the API: tell the session's job, where its worker is connected here."""
+        async with self.database.platform() as db:
+            query = select(SessionJob).where(
+                SessionJob.session_id == message["session_id"], col(SessionJob.ended_at).is_(None)
+            )
+            job = (await db.exec(query.order_by(col(SessionJob.id)).limit(1))).first()
+        link = job and self.hub.find(job.worker_id)
+        if job and link:
+            link.send(Command(action="press", job_id=job.livekit_job_id, digits=message["digits"]))
 
     async def end_calls(self, message: dict[str, int]) -> None:
         """A session was ended elsewhere: tell its jobs, where their workers are connected here."""

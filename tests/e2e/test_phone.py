@@ -57,6 +57,8 @@ async def test_a_phone_that_is_called_hears_the_persona(running: RunningPlatform
         placed = post(running, "/sip/dial", {"phone_number": CALLEE, "caller_id": trunk["phone_number"]})["call"]
         await until_status(running, placed["id"], "answered")
         await until_said(running, placed["session_id"])
+        post(running, f"/sip/calls/{placed['id']}/dtmf", {"digits": "4#"})
+        assert [(await phone.until("CALL_DTMF_START", count=n))["param"] for n in (1, 2)] == ["4", "#"]
         await phone.command("hangup")
         call = await until_status(running, placed["id"], "ended")
         assert (call["sip_status"], call["direction"]) == (200, "outbound")

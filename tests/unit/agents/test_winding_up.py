@@ -82,6 +82,9 @@ class FakeReporter:
     def on_end(self, callback: Callable[[Any], None]) -> None:
         self.end = callback
 
+    def on_press(self, callback: Callable[[Any], None]) -> None:
+        pass
+
     def on_wind_up(self, callback: Callable[[Any], None]) -> None:
         self.wind_up = callback
 
@@ -96,8 +99,9 @@ class Call:
         self.session, self.reporter = FakeSession(), FakeReporter()
         monkeypatch.setattr(conversation, "build_session", lambda job, models: self.session)
         self.models = SimpleNamespace(stt=EventEmitter(), llm=EventEmitter(), tts=EventEmitter())
-        room, persona = EventEmitter(), SimpleNamespace(
-            marks=SimpleNamespace(committed=None), may_speak=asyncio.Event()
+        room, persona = (
+            EventEmitter(),
+            SimpleNamespace(marks=SimpleNamespace(committed=None), may_speak=asyncio.Event()),
         )
         self.conversation = Conversation(JOB, room, persona, self.models, self.reporter)  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.conversation.run())
