@@ -31,6 +31,10 @@ class Figures(Collector):
         for what, number in service.agent.counters.items():
             messages.add_metric([what], number)
         yield messages
+        packets = CounterMetricFamily("pocket_sip_rtp_packets", "RTP packets, by what became of them.", labels=["what"])
+        for what, number in service.packets.items():
+            packets.add_metric([what], number)
+        yield packets
         outcomes = CounterMetricFamily("pocket_sip_calls", "Calls that ended.", labels=["direction", "outcome"])
         for (direction, outcome), number in service.outcomes.items():
             outcomes.add_metric([direction, outcome], number)

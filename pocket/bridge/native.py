@@ -8,6 +8,7 @@ it, `NativeAudio` fails as it is made.
 """
 
 import ctypes
+import os
 from collections import deque
 from typing import Any, Final
 
@@ -85,11 +86,13 @@ class Microphone:
 class NativeAudio:
     """The door to the library; one for the process.
 
-    What the library has to complain about it writes to stderr by itself, as far as `RUST_LOG` lets it.
+    What the library has to complain about it would write to stderr by itself, strangers' words and all: nothing, unless
+    `RUST_LOG` says otherwise.
     """
 
     def __init__(self) -> None:
         self.readers: dict[int, deque[Pcm]] = {}
+        os.environ.setdefault("RUST_LOG", "off")
         self._client: Any = FfiClient.instance
         callback = ffi_cb_fnc(self._event)
         _CALLBACKS.append(callback)

@@ -14,8 +14,8 @@ from pocket.bridge.native import Microphone, NativeAudio, Pcm
 log = structlog.get_logger()
 
 SAMPLE_RATE: Final = 16_000
-JOIN_WITHIN, ATTRIBUTES_WITHIN, LEAVE_WITHIN = 10.0, 3.0, 5.0
-"""Seconds."""
+JOIN_WITHIN, RETURN_WITHIN, ATTRIBUTES_WITHIN, LEAVE_WITHIN = 10.0, 8.0, 3.0, 5.0
+"""Seconds. The SDK tries to come back into a lost room for minutes, while the caller would hear nothing."""
 STATUS: Final = "sip.callStatus"
 
 
@@ -37,7 +37,10 @@ class Participant:
         self._microphone: Microphone | None = None
         self._phone_rate: int | None = None
         self._leaving = False
+        self._lost: asyncio.TimerHandle | None = None
         self._room.on("disconnected", self._disconnected)
+        self._room.on("reconnecting", self._reconnecting)
+        self._room.on("reconnected", self._reconnected)
         self._room.on("track_published", self._published)
         self._room.on("track_subscribed", self._subscribed)
         self._room.on("track_unsubscribed", self._unsubscribed)
@@ -103,6 +106,7 @@ class Participant:
     async def leave(self, reason: int = DisconnectReason.CLIENT_INITIATED) -> None:
         """Leave the room, for a reason that its others see."""
         self._leaving = True
+        self._reconnected()
         self.mixer.close()
         try:
             async with asyncio.timeout(LEAVE_WITHIN):
@@ -115,6 +119,16 @@ class Participant:
     def _disconnected(self, reason: int) -> None:
         if not self._leaving:
             self._on_leave(reason)
+
+    def _reconnecting(self) -> None:
+        if self._lost is None and not self._leaving:
+            gone = DisconnectReason.SIGNAL_CLOSE
+            self._lost = asyncio.get_running_loop().call_later(RETURN_WITHIN, self._disconnected, gone)
+
+    def _reconnected(self) -> None:
+        if self._lost is not None:
+            self._lost.cancel()
+            self._lost = None
 
     def _somebody(self, participant: rtc.RemoteParticipant) -> None:
         if self._phone_rate is not None and participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP:

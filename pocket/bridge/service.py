@@ -1,6 +1,7 @@
 """The service: what livekit-server asks of it, what phones ask of it, and the clock of all calls."""
 
 import asyncio
+import dataclasses
 import secrets
 import ssl
 import time
@@ -65,6 +66,7 @@ class Service:
         self.draining = False
         self.late_ticks = 0
         self.outcomes: Counter[tuple[str, str]] = Counter()
+        self._packets: Counter[str] = Counter()
         self._server = Server(self.bus, "SIPInternal")
         self._livekit = Client(self.bus, "IOInfo")
         self._challenges = Challenges()
@@ -104,6 +106,14 @@ class Service:
         """Whether another call would harm those there are, or would not last."""
         return self.draining or len(self.calls) >= self.settings.most_calls
 
+    @property
+    def packets(self) -> Counter[str]:
+        """RTP packets of all calls until now, by what became of them."""
+        total = self._packets.copy()
+        for call in self.calls.values():
+            total.update(_packets_of(call))
+        return total
+
     # What calls ask for.
 
     def own(self, work: Coroutine[Any, Any, None]) -> None:
@@ -125,7 +135,8 @@ class Service:
     def forget(self, call: Call) -> None:
         """The call is over."""
         self.outcomes[call.direction, "answered" if call.agreement else "unanswered"] += 1
-        self.calls.pop(call.id, None)
+        if self.calls.pop(call.id, None) is not None:
+            self._packets.update(_packets_of(call))
         self.own(self._server.withdraw("TransferSIPParticipant", call.id))
 
     async def offer_transfer(self, call: Call) -> None:
@@ -221,6 +232,10 @@ class Service:
                 except Exception:
                     log.exception("the media of a call broke", call=call.id)
                     call.end(Ending())  # alone: the clock is of all calls
+
+
+def _packets_of(call: Call) -> dict[str, int]:
+    return dataclasses.asdict(call.media.counters) if call.media is not None else {}
 
 
 def _server_tls(settings: Settings) -> ssl.SSLContext | None:
