@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check check-api fix unit integration e2e bench migrate web lock clean
+.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check check-api fix unit integration e2e bench bench-phone migrate web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -60,6 +60,9 @@ test-sentence-transformers: setup-test ## Install the optional embedder (5 GB, a
 
 bench: ## Measure; the results are described in bench/
 	$(BIN)/python -m bench $(ARGS)
+
+bench-phone: ## Measure the SIP service: delay, calls at once, calls in a row
+	$(BIN)/python -m bench phone $(ARGS)
 
 migrate: ## Write a migration from the models: make migrate m="rooms: remember who closed them"
 	@$(BIN)/python tools/migration.py "$(m)"

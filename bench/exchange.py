@@ -60,6 +60,8 @@ def exchange(*, most_calls: int) -> Iterator[Exchange]:
             "enable_loopback_candidate": True,
             "node_ip": HOST,
             "interfaces": {"includes": ["lo"]},
+            # As on the platform: else clients are told public ones, and each call waits for their names in threads.
+            "stun_servers": [f"{HOST}:{LIVEKIT + 2}"],
         }
         configuration = {
             "port": LIVEKIT,
