@@ -13,6 +13,7 @@ import numpy as np
 from tests.support.platform import free_port
 
 RATE = 8000
+RTP_PORTS = 40
 
 _CONFIGURATION = """\
 sip_listen 127.0.0.1:{port}
@@ -104,10 +105,11 @@ async def telephone(
     400 Hz where nothing is given. The phone hangs up at its end. With a `certificate` it takes TLS at its port + 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port, control, rtp = free_port(), free_port(), free_port() // 2 * 2
+    port = free_port(4 + RTP_PORTS)  # SIP, and TLS beside it
+    control, rtp = port + 2, port + 4
     _write(folder / "voice.wav", tone(400, 90) if voice is None else voice)
     (folder / "accounts").write_text(f"<sip:{user}@127.0.0.1:{port}>;regint=0{account}\n")
-    settings = {"port": port, "control": control, "rtp": rtp, "rtp_last": rtp + 40, "folder": folder}
+    settings = {"port": port, "control": control, "rtp": rtp, "rtp_last": rtp + RTP_PORTS, "folder": folder}
     tls = f"sip_certificate {certificate}\nsip_cafile {certificate}\n" if certificate else ""
     (folder / "config").write_text(_CONFIGURATION.format(**settings) + tls)
     with (folder / "log").open("wb") as log:
