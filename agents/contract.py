@@ -2,8 +2,8 @@
 
 Everything here travels as JSON over the uplink, one WebSocket per worker:
 
-worker → control plane   Hello · Exchange · Submission · Heartbeat
-control plane → worker   Welcome · Exchanged · Verdict · Command
+worker → control plane   Hello · Exchange · Submission · Heartbeat · TransferAsked
+control plane → worker   Welcome · Exchanged · Verdict · Command · Transferred
 
 Receivers ignore unknown fields, so that a control plane one version ahead understands an older worker. A new
 meaning is a new `type` with a higher version suffix, never a changed field.
@@ -62,6 +62,19 @@ class TurnTaking(Message):
     allow_interruptions: bool = True
 
 
+class Act(Message):
+    """Something a persona may do besides talking."""
+
+    name: Literal["end_call", "transfer_call", "send_dtmf"]
+    description: str = Field(description="For the model: when to do it.")
+
+
+class Voicemail(Message):
+    """What is left on a machine that answers a call of ours."""
+
+    message: str = Field("", description="Empty: hang up without a word.")
+
+
 class PersonaJob(Message):
     """Everything one conversation needs, fetched once with the ticket. A running call asks for nothing more."""
 
@@ -87,6 +100,9 @@ class PersonaJob(Message):
     phone: str | None = Field(
         None, description="Identity of the phone whose answer is waited for before a word is said."
     )
+    acts: list[Act] = []
+    voicemail: Voicemail | None = Field(None, description="Whether to find out who answers before a word is said.")
+    hears_keys: bool = Field(True, description="Whether keys that are pressed on the phone are answered.")
     started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
 
 
@@ -109,6 +125,13 @@ class CallReady(Report):
     """The job is in the room and waits for somebody to answer the phone."""
 
     type: Literal["call.ready.v1"] = "call.ready.v1"
+
+
+class PhoneAnswered(Report):
+    """Who answered the phone, where the persona listened for a machine."""
+
+    type: Literal["phone.answered.v1"] = "phone.answered.v1"
+    by: Literal["human", "machine", "screening", "unsure"]
 
 
 class LineSpoken(Report):
@@ -186,6 +209,8 @@ EndReason = Literal[
     "model_failed",
     "budget",
     "not_answered",
+    "voicemail",
+    "transferred",
 ]
 
 
@@ -199,7 +224,7 @@ class CallEnded(Report):
 
 
 AnyReport = Annotated[
-    CallStarted | CallReady | LineSpoken | LineInterim | TurnMeasured | UsageCounted | CallEnded,
+    CallStarted | CallReady | PhoneAnswered | LineSpoken | LineInterim | TurnMeasured | UsageCounted | CallEnded,
     Field(discriminator="type"),
 ]
 REPORT: TypeAdapter[AnyReport] = TypeAdapter(AnyReport)
@@ -246,7 +271,18 @@ class Heartbeat(Message):
     calls: list[str] = Field([], description="LiveKit job ids.")
 
 
-AnyFromWorker = Annotated[Hello | Exchange | Submission | Heartbeat, Field(discriminator="type")]
+class TransferAsked(Message):
+    """The persona wants the phone of its call to be transferred. Asked once; without an answer nothing is known."""
+
+    type: Literal["transfer_asked"] = "transfer_asked"
+    job_id: str = Field(description="LiveKit's job id.")
+    session_id: int
+    epoch: int
+    capability: str = Field(repr=False)
+    to: str = Field(description="A number in E.164 form.")
+
+
+AnyFromWorker = Annotated[Hello | Exchange | Submission | Heartbeat | TransferAsked, Field(discriminator="type")]
 FROM_WORKER: TypeAdapter[AnyFromWorker] = TypeAdapter(AnyFromWorker)
 
 
@@ -293,7 +329,15 @@ class Command(Message):
     digits: str = Field("", pattern=DIGITS)
 
 
-AnyToWorker = Annotated[Welcome | Exchanged | Verdict | Command, Field(discriminator="type")]
+class Transferred(Message):
+    """The answer to a `TransferAsked`: nothing, where the phone now calls the other, or why it does not."""
+
+    type: Literal["transferred"] = "transferred"
+    job_id: str
+    problem: str | None = None
+
+
+AnyToWorker = Annotated[Welcome | Exchanged | Verdict | Command | Transferred, Field(discriminator="type")]
 TO_WORKER: TypeAdapter[AnyToWorker] = TypeAdapter(AnyToWorker)
 
 

@@ -1,15 +1,17 @@
 """One conversation: a session of the framework, what it tells, and how it ends."""
 
 import asyncio
+import math
 import time
 from contextlib import suppress
 
 import structlog
 from livekit import rtc
-from livekit.agents import AgentSession, TurnHandlingOptions, inference, llm
+from livekit.agents import AgentSession, llm
 from livekit.agents.voice import events, room_io
-from livekit.agents.voice.agent_session import SessionConnectOptions
 
+from agents.acts import build_tools
+from agents.answering import listen_to
 from agents.contract import (
     CallEnded,
     CallReady,
@@ -18,14 +20,18 @@ from agents.contract import (
     LineInterim,
     LineSpoken,
     PersonaJob,
+    PhoneAnswered,
+    Voicemail,
     timestamp_ms,
 )
-from agents.models import TRIES, Models
+from agents.models import Models
 from agents.persona import Persona
-from agents.phone import press, wait_for_answer
+from agents.phone import Keypad, wait_for_answer
 from agents.reporter import Reporter
 from agents.timing import TurnMarks, moment
+from agents.turns import build_session
 from agents.usage import UsageMeter
+from knowledge.client import KnowledgeClient
 
 REJOIN_WITHIN = 10.0
 """Seconds a person whose connection was lost has to come back."""
@@ -36,7 +42,16 @@ FINISH_WITHIN = 6.0
 APOLOGY_PAUSE = 5.0
 """At most one apology in this many seconds."""
 APOLOGY = "I am sorry, something went wrong on my side. Could you say that again?"
+WARNED_BEFORE, WARNED_OF = 30.0, 120.0
+"""Seconds before the longest duration at which its end is told, in calls that may be at least as long as the other."""
+WARNING = "I am sorry, but our time is nearly up: we have half a minute left."
+BEEP = 1.5
+"""Seconds that a machine takes for its tone, once it has finished speaking."""
+MESSAGE_WITHIN = 120.0
+"""Seconds that a message on a machine may take."""
+KEYS_ENTERED = "I pressed {keys} on my phone."
 GOODBYES: dict[EndReason, str] = {
+    "persona_ended": "Thank you for calling. Goodbye.",
     "max_duration": "We have reached the time limit of this call. Goodbye.",
     "silence": "I have not heard anything for a while, so I will hang up. Goodbye.",
 }
@@ -44,8 +59,6 @@ GOODBYE = "I am sorry, I have to end our call here. Thank you for calling, and g
 """For every other reason: what a platform can afford is no matter of the caller's."""
 LONGEST_TYPED = 4000
 """Characters of a typed line that are read."""
-DETECTOR_SILENCE = 0.25
-"""Seconds of silence the turn detector needs to have heard."""
 OWN_ACT = {rtc.DisconnectReason.CLIENT_INITIATED, rtc.DisconnectReason.PARTICIPANT_REMOVED}
 PEOPLE = {rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP}
 
@@ -55,9 +68,14 @@ log = structlog.get_logger()
 class Conversation:
     """Runs a persona in a room until somebody or something ends it; every line goes to the reporter."""
 
-    def __init__(self, job: PersonaJob, room: rtc.Room, persona: Persona, models: Models, reporter: Reporter) -> None:
-        self.job, self.room, self.persona, self.reporter = job, room, persona, reporter
+    def __init__(
+        self, job: PersonaJob, room: rtc.Room, knowledge: KnowledgeClient | None, models: Models, reporter: Reporter
+    ) -> None:
+        self.job, self.room, self.models, self.reporter = job, room, models, reporter
+        self.persona = Persona(job, knowledge, build_tools(job.acts, self))
         self.session = build_session(job, models)
+        self._keypad: Keypad | None = None
+        self._answering: asyncio.Task[None] | None = None
         self._usage = UsageMeter(models.stt, models.llm, models.tts)
         self._winding_up = asyncio.Event()
         self._wind_up_reason: EndReason = "budget"
@@ -68,7 +86,6 @@ class Conversation:
         self._last_word = time.time()
         self._last_apology = 0.0
         self._leaving: asyncio.TimerHandle | None = None
-        self._pressing: asyncio.Task[None] | None = None
         self._listen()
 
     async def run(self) -> None:
@@ -85,21 +102,21 @@ class Conversation:
         )
         # `session_host` would answer any participant who asks for instructions and history.
         await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
-        if self.job.phone is not None:
-            self.reporter.report(CallReady(at=moment(time.time())))
-            if not await wait_for_answer(self.room, self.job.phone):
-                await self.session.aclose()
-                self.reporter.report(CallEnded(at=moment(time.time()), reason="not_answered", duration_ms=0))
-                return
+        if self.job.phone is not None and not await self._answered(self.job.phone):
+            await self.session.aclose()
+            self.reporter.report(CallEnded(at=moment(time.time()), reason="not_answered", duration_ms=0))
+            return
         self._began = self._last_word = time.time()
-        self.persona.may_speak.set()
         self.reporter.report(CallStarted(at=moment(time.time())))
         async with asyncio.TaskGroup() as tasks:
-            limits = tasks.create_task(self._limits())
+            running = [tasks.create_task(self._open()), tasks.create_task(self._limits())]
             reason = await self._ended
-            limits.cancel()
-        if self._pressing is not None:
-            self._pressing.cancel()
+            for task in running:
+                task.cancel()
+        if self._keypad is not None:
+            self._keypad.close()
+        if self._answering is not None:
+            self._answering.cancel()
         await self.session.aclose()
         self._count_usage()
         duration = max(0, round((time.time() - self._began) * 1000))
@@ -121,13 +138,53 @@ class Conversation:
             self._winding_up.set()
 
     def press(self, digits: str) -> None:
-        """Press keys of a telephone, after those that are still being pressed."""
-        self._pressing = asyncio.create_task(self._press_after(self._pressing, digits))
+        """Press keys of the telephone, where there is one."""
+        if self._keypad is not None:
+            self._keypad.press(digits)
 
-    async def _press_after(self, before: asyncio.Task[None] | None, digits: str) -> None:
-        if before is not None:
-            await asyncio.wait({before})
-        await press(self.room, digits)
+    async def transfer(self, to: str) -> str | None:
+        """Have the phone transferred; None where it was, else why not."""
+        if self.job.phone is None:
+            return "this is no telephone call"
+        try:
+            return await self.reporter.transfer(to)
+        except TimeoutError:
+            return "nothing was heard of it"
+
+    async def _answered(self, phone: str) -> bool:
+        """Wait for somebody to answer; the greeting is prepared meanwhile."""
+        preparing = asyncio.create_task(self.persona.prepare(self.models.tts))
+        self.reporter.report(CallReady(at=moment(time.time())))
+        answered = await wait_for_answer(self.room, phone)
+        preparing.cancel()
+        await asyncio.gather(preparing, return_exceptions=True)
+        if answered:
+            self._keypad = Keypad(self.room, phone, self._on_keys if self.job.hears_keys else None)
+        return answered
+
+    async def _open(self) -> None:
+        """Have the persona greet, or leave a message on the machine that answered."""
+        if self.job.phone is not None and self.job.voicemail is not None:
+            by, takes_messages = await listen_to(self.session, self.job.phone)
+            log.info("phone answered", session=self.job.session_id, by=by)
+            self.reporter.report(PhoneAnswered(at=moment(time.time()), by=by))
+            await self.session.interrupt(force=True)  # what would have answered "hello?": the greeting does
+            if by == "machine":
+                await self._leave_message(self.job.voicemail, takes_messages=takes_messages)
+                return
+        self.persona.greet()
+
+    async def _leave_message(self, voicemail: Voicemail, *, takes_messages: bool) -> None:
+        if voicemail.message and takes_messages:
+            await asyncio.sleep(BEEP)
+            with suppress(TimeoutError, RuntimeError):  # the machine hung up first
+                async with asyncio.timeout(MESSAGE_WITHIN):
+                    await self.session.say(voicemail.message, allow_interruptions=False)
+        self.end("voicemail")
+
+    def _on_keys(self, keys: str) -> None:
+        """Answer keys that were pressed as a line that was typed."""
+        self._answering = asyncio.create_task(self._answer_line(KEYS_ENTERED.format(keys=" ".join(keys))))
 
     def _listen(self) -> None:
         self.session.on("user_state_changed", self._on_user_state)
@@ -184,11 +241,13 @@ class Conversation:
                 )
             )
 
-    async def _on_text(self, session: AgentSession[None], event: room_io.TextInputEvent) -> None:
+    async def _on_text(self, _session: AgentSession[None], event: room_io.TextInputEvent) -> None:
         """Answer a typed line as a spoken one: it interrupts, is in the transcript, and is answered by voice."""
         text = event.text.strip()[:LONGEST_TYPED]
-        if not text:
-            return
+        if text:
+            await self._answer_line(text)
+
+    async def _answer_line(self, text: str) -> None:
         now = moment(time.time())
         self._last_word = time.time()
         self.reporter.report(
@@ -201,8 +260,8 @@ class Conversation:
             )
         )
         try:
-            await session.interrupt()
-            session.generate_reply(user_input=text)
+            await self.session.interrupt()
+            self.session.generate_reply(user_input=text)
         except RuntimeError:  # a goodbye is being said, or the call is over
             log.info("typed line not answered", session=self.job.session_id)
 
@@ -263,6 +322,7 @@ class Conversation:
     async def _limits(self) -> None:
         """End politely after the longest duration, or the longest silence."""
         deadline = self._began + self.job.max_call_duration
+        warn_at = deadline - WARNED_BEFORE if self.job.max_call_duration >= WARNED_OF else math.inf
         while True:
             now = time.time()
             busy = self.session.user_state == "speaking" or self.session.agent_state in ("speaking", "thinking")
@@ -270,10 +330,13 @@ class Conversation:
             if now >= deadline:
                 await self._goodbye("max_duration")
                 return
+            if now >= warn_at:
+                warn_at = math.inf
+                self.session.say(WARNING)
             if now >= quiet_until:
                 await self._goodbye("silence")
                 return
-            if await self._told_to_wind_up(within=max(0.05, min(deadline, quiet_until) - now)):
+            if await self._told_to_wind_up(within=max(0.05, min(deadline, quiet_until, warn_at) - now)):
                 await self._finish_speaking()
                 await self._goodbye(self._wind_up_reason)
                 return
@@ -305,38 +368,3 @@ class Conversation:
     def _count_usage(self) -> None:
         for counted in self._usage.read():
             self.reporter.report(counted)
-
-
-def build_session(job: PersonaJob, models: Models) -> AgentSession[None]:
-    """The framework's session with this persona's turn taking. Everything local: no detector in a cloud."""
-    turns = job.turn_taking
-    by_model = turns.detection == "model"
-    vad_silence = max(turns.vad_min_silence, DETECTOR_SILENCE) if by_model else turns.vad_min_silence
-    handling: TurnHandlingOptions = {
-        "turn_detection": inference.TurnDetector(version="v1-mini") if by_model else "vad",
-        "endpointing": {
-            "mode": "fixed",
-            "min_delay": turns.min_endpointing_delay,
-            "max_delay": turns.max_endpointing_delay,
-        },
-        "interruption": {
-            "enabled": turns.allow_interruptions,
-            "mode": "vad",
-            "min_duration": turns.interruption_min_duration,
-            "resume_false_interruption": False,
-        },
-        "preemptive_generation": {"enabled": True, "preemptive_tts": True},
-    }
-    return AgentSession(
-        stt=models.stt,
-        llm=models.llm,
-        tts=models.tts,
-        vad=inference.VAD(min_silence_duration=vad_silence),
-        turn_handling=handling,
-        conn_options=SessionConnectOptions(
-            stt_conn_options=TRIES, llm_conn_options=TRIES, tts_conn_options=TRIES, max_unrecoverable_errors=3
-        ),
-        aec_warmup_duration=None,
-        user_away_timeout=None,
-        session_close_transcript_timeout=0.3,
-    )

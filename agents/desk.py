@@ -1,8 +1,8 @@
 """Where job processes meet the main process: one unix socket, JSON lines.
 
-job → main   {"claim": job id} · {"report": submission}
+job → main   {"claim": job id} · {"report": submission} · {"transfer": TransferAsked without its job id}
 main → job   {"job": PersonaJob} · {"refused": why} · {"kept": sequence} · {"end": reason} · {"wind_up": reason}
-             {"press": digits}
+             {"press": digits} · {"transferred": problem or null}
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from agents.contract import EndReason, PersonaJob, Submission
+from agents.contract import EndReason, PersonaJob, Submission, TransferAsked
 from agents.spool import Spool
 from agents.uplink import ExchangeRefused
 
@@ -32,9 +32,11 @@ class JobDesk:
         *,
         fetch: Callable[[str], Awaitable[PersonaJob]],
         submit: Callable[[Submission], Awaitable[None]],
+        ask: Callable[[TransferAsked], Awaitable[None]],
         on_report: Callable[[str, Submission], None],
     ) -> None:
         self._spool, self._fetch, self._submit, self._on_report = spool, fetch, submit, on_report
+        self._ask = ask
         self._writers: dict[str, asyncio.StreamWriter] = {}
         self._server: asyncio.Server | None = None
 
@@ -62,6 +64,10 @@ class JobDesk:
         """Have a job press keys of a telephone."""
         self._tell(job_id, {"press": digits})
 
+    def transferred(self, job_id: str, problem: str | None) -> None:
+        """Tell a job what became of the transfer it asked for."""
+        self._tell(job_id, {"transferred": problem})
+
     def _tell(self, job_id: str, message: dict[str, Any]) -> None:
         writer = self._writers.get(job_id)
         if writer is not None:
@@ -78,6 +84,8 @@ class JobDesk:
                     await self._claim(job_id, writer)
                 elif "report" in message:
                     await self._keep(job_id, Submission.model_validate(message["report"]), writer)
+                elif "transfer" in message:
+                    await self._ask(TransferAsked.model_validate(message["transfer"] | {"job_id": job_id}))
         except (ConnectionError, ValueError) as error:
             log.warning("job connection failed", job=job_id, reason=type(error).__name__)
         finally:

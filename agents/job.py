@@ -14,7 +14,6 @@ from livekit.rtc._ffi_client import FfiClient
 from agents.contract import CallEnded
 from agents.conversation import Conversation
 from agents.models import Models, build_client
-from agents.persona import Persona
 from agents.reporter import JobRefused, Reporter
 from agents.settings import WorkerSettings
 from guard import logs
@@ -70,7 +69,7 @@ async def entrypoint(context: JobContext) -> None:
         async with reporter:
             try:
                 models = Models(settings, job, context.proc.userdata["client"])
-                conversation = Conversation(job, context.room, Persona(job, knowledge), models, reporter)
+                conversation = Conversation(job, context.room, knowledge, models, reporter)
                 await context.connect()
                 await conversation.run()
             except Exception:  # whatever it was, the caller must not be left with a silent persona

@@ -1,12 +1,12 @@
 """Who speaks: instructions, a greeting, and what the knowledge base says, put before the model in each turn."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any
 
 import structlog
 from livekit import rtc
-from livekit.agents import Agent, FlushSentinel, ModelSettings, llm
+from livekit.agents import NOT_GIVEN, Agent, APIError, FlushSentinel, ModelSettings, llm, tts
 
 from agents.contract import ChunkUsed, PersonaJob
 from agents.timing import TurnMarks
@@ -30,19 +30,29 @@ log = structlog.get_logger()
 class Persona(Agent):
     """One persona in one call. Retrieval is part of the model step: one model call a turn; its failure costs none."""
 
-    def __init__(self, job: PersonaJob, knowledge: KnowledgeClient | None) -> None:
+    def __init__(self, job: PersonaJob, knowledge: KnowledgeClient | None, tools: list[llm.Tool | llm.Toolset]) -> None:
         rule = f"\n\n{KNOWLEDGE_RULE}" if job.knowledge_capability else ""
-        super().__init__(instructions=job.instructions + rule)
+        super().__init__(instructions=job.instructions + rule, tools=tools)
         self.job, self.knowledge = job, knowledge
         self.marks = TurnMarks()
-        self.may_speak = asyncio.Event()
         self._found: tuple[str, list[Hit]] | None = None
+        self._greeting: list[rtc.AudioFrame] | None = None
 
-    async def on_enter(self) -> None:
-        """Greet, once somebody is there to hear it; a person may speak over it."""
-        await self.may_speak.wait()
+    async def prepare(self, voice: tts.TTS[Any]) -> None:
+        """Have the greeting spoken before it is wanted; cancelled, or where that fails, it is spoken when it is."""
+        if not self.job.greeting:
+            return
+        try:
+            async with voice.synthesize(self.job.greeting) as stream:
+                self._greeting = [spoken.frame async for spoken in stream]
+        except APIError as error:
+            log.warning("greeting not prepared", reason=type(error).__name__)
+
+    def greet(self) -> None:
+        """Say the greeting, if there is one; a person may speak over it."""
         if self.job.greeting:
-            self.session.say(self.job.greeting, allow_interruptions=True)
+            audio = NOT_GIVEN if self._greeting is None else _played(self._greeting)
+            self.session.say(self.job.greeting, audio=audio, allow_interruptions=True)
 
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
@@ -89,6 +99,11 @@ class Persona(Agent):
     def _note(self, hits: list[Hit]) -> None:
         self.marks.retrieved = time.time()
         self.marks.chunks = [ChunkUsed(chunk_id=hit.chunk_id, score=hit.score, source=hit.source) for hit in hits]
+
+
+async def _played(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:
+    for frame in frames:
+        yield frame
 
 
 def _last_question(chat_ctx: llm.ChatContext) -> tuple[int, str]:

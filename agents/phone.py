@@ -1,6 +1,7 @@
 """A phone in the room: LiveKit's SIP service says in its attributes how far its call has come."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from livekit import rtc
@@ -10,6 +11,9 @@ ANSWERED = ("active", "hangup")
 KEYS: Final = "0123456789*#ABCD"
 PAUSE: Final = 0.5
 """Seconds of a `w`."""
+ENTERED_AFTER: Final = 1.5
+"""Seconds without another key after which what was pressed is complete; `#` completes it at once."""
+MOST_KEYS: Final = 64
 
 
 async def wait_for_answer(room: rtc.Room, identity: str) -> bool:
@@ -42,10 +46,51 @@ async def wait_for_answer(room: rtc.Room, identity: str) -> bool:
         room.off("disconnected", over)
 
 
-async def press(room: rtc.Room, digits: str) -> None:
-    """Press keys for the phone in the room to hear; LiveKit's SIP service plays each in full, one after the other."""
-    for digit in digits:
-        if digit == "w":
-            await asyncio.sleep(PAUSE)
-        else:
-            await room.local_participant.publish_dtmf(code=KEYS.index(digit), digit=digit)
+class Keypad:
+    """Both ways of a phone's keys: those that are pressed there, and those that we press for it to hear."""
+
+    def __init__(self, room: rtc.Room, identity: str, on_entered: Callable[[str], None] | None) -> None:
+        """`on_entered` gets what was pressed on the phone of this identity, without its final `#`."""
+        self._room, self._identity, self._on_entered = room, identity, on_entered
+        self._entered = ""
+        self._complete: asyncio.TimerHandle | None = None
+        self._pressing: asyncio.Task[None] | None = None
+        if on_entered is not None:
+            room.on("sip_dtmf_received", self._heard)
+
+    def press(self, digits: str) -> None:
+        """Press keys, after those that are still being pressed; `w` is a pause. The SIP service plays each in full."""
+        self._pressing = asyncio.create_task(self._press_after(self._pressing, digits))
+
+    def close(self) -> None:
+        """Press and hear nothing any more."""
+        self._room.off("sip_dtmf_received", self._heard)
+        if self._complete is not None:
+            self._complete.cancel()
+        if self._pressing is not None:
+            self._pressing.cancel()
+
+    async def _press_after(self, before: asyncio.Task[None] | None, digits: str) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        for digit in digits:
+            if digit == "w":
+                await asyncio.sleep(PAUSE)
+            else:
+                await self._room.local_participant.publish_dtmf(code=KEYS.index(digit), digit=digit)
+
+    def _heard(self, key: rtc.SipDTMF) -> None:
+        if key.participant is None or key.participant.identity != self._identity or key.digit not in KEYS:
+            return
+        if self._complete is not None:
+            self._complete.cancel()
+        if key.digit == "#" and self._entered:
+            self._enter()
+            return
+        self._entered = (self._entered + key.digit)[:MOST_KEYS]
+        self._complete = asyncio.get_running_loop().call_later(ENTERED_AFTER, self._enter)
+
+    def _enter(self) -> None:
+        entered, self._entered, self._complete = self._entered, "", None
+        if self._on_entered is not None:
+            self._on_entered(entered)

@@ -25,6 +25,8 @@ class Reporter:
     """Open it in the job process. Leaving it waits until every report is on disk, within `FLUSH` seconds."""
 
     FLUSH = 5.0
+    TRANSFERRED_WITHIN = 40.0
+    """Seconds; the other phone may ring for 30 of them."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -34,6 +36,7 @@ class Reporter:
         self._on_end: Callable[[EndReason], None] | None = None
         self._on_wind_up: Callable[[EndReason], None] | None = None
         self._on_press: Callable[[str], None] | None = None
+        self._transferred: asyncio.Future[str | None] | None = None
         self._all_kept = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -102,6 +105,17 @@ class Reporter:
         if not interim:
             self._next += 1
 
+    async def transfer(self, to: str) -> str | None:
+        """Have the phone of this call transferred; None where it was, else why not. Not twice at once.
+
+        Raises `TimeoutError` where nothing is known of it.
+        """
+        asked = {"session_id": self.job.session_id, "epoch": self.job.epoch, "capability": self.job.capability}
+        self._transferred = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait({"transfer": {**asked, "to": to}})
+        async with asyncio.timeout(self.TRANSFERRED_WITHIN):
+            return await self._transferred
+
     async def _send(self) -> None:
         while True:
             message = await self._queue.get()
@@ -120,3 +134,5 @@ class Reporter:
                 self._on_wind_up(message["wind_up"])
             elif "press" in message and self._on_press is not None:
                 self._on_press(message["press"])
+            elif "transferred" in message and self._transferred is not None and not self._transferred.done():
+                self._transferred.set_result(message["transferred"])

@@ -18,6 +18,8 @@ from agents.contract import (
     Message,
     PersonaJob,
     Submission,
+    TransferAsked,
+    Transferred,
     Verdict,
     Welcome,
 )
@@ -52,10 +54,12 @@ class Uplink:
         calls: Callable[[], list[str]],
         on_command: Callable[[Command], None],
         on_connected: Callable[[], None],
+        on_transferred: Callable[[Transferred], None],
     ) -> None:
         self._url = url.replace("http", "ws", 1).rstrip("/") + "/uplink"
         self._token, self._spool, self._calls, self._on_command = token, spool, calls, on_command
         self._worker_id, self._capacity, self._on_connected = worker_id, capacity, on_connected
+        self._on_transferred = on_transferred
         self._socket: ClientConnection | None = None
         self._attempt = 0
         self._exchanges: dict[str, asyncio.Future[PersonaJob]] = {}
@@ -97,6 +101,10 @@ class Uplink:
     async def submit(self, submission: Submission) -> None:
         """Send a report now, if connected; a kept one is sent again after a reconnect until there is a verdict."""
         await self._send(submission)
+
+    async def ask(self, asked: TransferAsked) -> None:
+        """Send a question, if connected; its answer goes to `on_transferred`, or never comes."""
+        await self._send(asked)
 
     async def _converse(self, socket: ClientConnection) -> None:
         await socket.send(
@@ -155,6 +163,8 @@ class Uplink:
                 self._spool.park(verdict.session_id, verdict.epoch, verdict.sequence, verdict.refused or "")
             case Command() as command:
                 self._on_command(command)
+            case Transferred() as answer:
+                self._on_transferred(answer)
             case Welcome():
                 log.warning("second welcome ignored")
 

@@ -45,8 +45,15 @@ class Worker:
             calls=lambda: list(self._calls),
             on_command=self._obey,
             on_connected=self._tell_ready,
+            on_transferred=lambda answer: self.desk.transferred(answer.job_id, answer.problem),
         )
-        self.desk = JobDesk(self.spool, fetch=self._fetch, submit=self.uplink.submit, on_report=self._on_report)
+        self.desk = JobDesk(
+            self.spool,
+            fetch=self._fetch,
+            submit=self.uplink.submit,
+            ask=self.uplink.ask,
+            on_report=self._on_report,
+        )
         self._calls: dict[str, asyncio.Task[PersonaJob]] = {}
         self._started: dict[str, asyncio.Event] = {}
         self._watches: set[asyncio.Task[None]] = set()

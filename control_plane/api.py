@@ -15,6 +15,7 @@ from control_plane.personas.routes import router as personas
 from control_plane.recordings.routes import router as recordings
 from control_plane.rooms.routes import router as rooms
 from control_plane.sessions.routes import router as sessions
+from control_plane.telephony.routes import policy_router as dial_policies
 from control_plane.telephony.routes import router as telephony
 from control_plane.tokens.routes import router as tokens
 from control_plane.uplink.routes import router as uplink
@@ -27,6 +28,7 @@ PRIMARY = (
     sessions,
     recordings,
     telephony,
+    dial_policies,
     knowledge_bases,
     accounts,
     usage,

@@ -14,7 +14,7 @@ from control_plane.personas.models import Persona, PersonaVersion
 from control_plane.recordings.models import Recording
 from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine, Turn, Worker
-from control_plane.telephony.models import Call, SipConfig, SipTrunk
+from control_plane.telephony.models import Call, DialPolicy, SipConfig, SipTrunk
 from control_plane.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from knowledge.tables import metadata as knowledge_metadata
 
@@ -22,6 +22,7 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     AuditEntry,
     BudgetNotice,
     Call,
+    DialPolicy,
     Event,
     IdempotentRequest,
     Participant,

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from math import ceil, isfinite
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from fastapi import Path, Query
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -55,23 +56,27 @@ class Done(BaseModel):
     message: str
 
 
-def _hide_null(schema: dict[str, Any]) -> None:
+def _hide_null(schema: dict[str, Any], model: "type[Change]") -> None:
     schema["minProperties"] = 1
-    for field in schema["properties"].values():
+    for name, field in schema["properties"].items():
         field.pop("default", None)
+        if name in model.nullable:
+            continue
         kinds = [kind for kind in field.pop("anyOf", []) if kind != {"type": "null"}]
         field.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})
 
 
 class Change(Sent):
-    """A change of something: at least one field, none of them unknown, none null. What is not sent stays as it is."""
+    """A change of something: at least one field, none of them unknown, only `nullable` ones null. What is not sent
+    stays as it is."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_hide_null)
+    nullable: ClassVar[frozenset[str]] = frozenset()
 
     @field_validator("*", mode="before")
     @classmethod
-    def _given(cls, given: object) -> object:
-        if given is None:
+    def _given(cls, given: object, about: ValidationInfo) -> object:
+        if given is None and about.field_name not in cls.nullable:
             raise ValueError("must not be null")
         return given
 

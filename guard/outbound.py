@@ -186,6 +186,24 @@ class Outbound:
             if kind:
                 raise BadAddress(f"leads to an address that is not allowed ({kind})")
 
+    async def find(self, host: str) -> list[str]:
+        """The addresses of a host that may be connected to, for what is not HTTP: connect to these, never to the name.
+
+        At least one. Raises `BadAddress` where all lead into closed networks, `NotAnswered` where there is none.
+        """
+        _read_host(host.lower())
+        try:
+            found = await self._look_up(host.lower(), 0)
+        except BadAddress as error:
+            raise NotAnswered(error.reason) from error
+        if not found:
+            raise NotAnswered("names a host that was not found")
+        kinds = {address: closed_host(address, self._allow) for address in found}
+        reachable = [address for address, kind in kinds.items() if kind is None]
+        if not reachable:
+            raise BadAddress(f"leads to an address that is not allowed ({kinds[found[0]]})")
+        return reachable
+
     async def _look_up(self, host: str, port: int) -> list[str]:
         name = host.rstrip(".")
         if name == "localhost" or name.endswith(".localhost"):

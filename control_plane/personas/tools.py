@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from agents.contract import Act
 from control_plane.wire import FREE, NO_NUL, Clean, Sent, Storable
 
 MOST: Final = 50
@@ -22,7 +23,7 @@ BUILTIN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "Search the knowledge base",
         _object(("query",), query={"type": "string", "description": "What to look for"}),
     ),
-    "end_call": ("End the call", NOTHING),
+    "end_call": ("End the call; the goodbye is said for you", NOTHING),
     "transfer_call": (
         "Transfer the call to another number",
         _object(("to",), to={"type": "string", "description": "Number in E.164 form, such as +17751234567"}),
@@ -159,6 +160,12 @@ class ToolList(BaseModel):
     """The tools an agent has."""
 
     tools: list[dict[str, Any]]
+
+
+def acts_of(tools: list[dict[str, Any]]) -> list[Act]:
+    """What the persona can do by itself; requests and servers of the customer are others' to ask."""
+    builtin = (tool for tool in tools if tool["type"] == "builtin")
+    return [Act(name=tool["name"], description=tool.get("description") or BUILTIN[tool["name"]][0]) for tool in builtin]
 
 
 def listed(tools: list[dict[str, Any]], *, knowledge: bool) -> list[dict[str, Any]]:

@@ -8,12 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select, update
 
-from agents.contract import Exchange, ModelChoice, PersonaJob, TurnTaking
+from agents.contract import Exchange, ModelChoice, PersonaJob, TurnTaking, Voicemail
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.personas.models import Persona
 from control_plane.personas.serving import Serving, find_serving, find_version
+from control_plane.personas.tools import acts_of
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
@@ -189,6 +190,9 @@ class TicketExchange:
                 session_id=session.id,
                 expires_at=until,
             )
+        voicemail = None
+        if persona.voicemail.get("detect"):
+            voicemail = Voicemail(message=fill(persona.voicemail.get("message", ""), slot.variables))
         return PersonaJob(
             session_id=session.id,
             epoch=job.epoch,
@@ -209,6 +213,8 @@ class TicketExchange:
             max_call_duration=persona.max_call_duration,
             silence_timeout=persona.silence_timeout,
             phone=session.caller_identity if session.session_type == "sip" else None,
+            acts=acts_of(persona.tools),
+            voicemail=voicemail,
             started_at=session.started_at,
         )
 

@@ -1,8 +1,9 @@
 """Calls that come in: LiveKit has made a room for one, and its persona's worker asks for the job."""
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, select, update
+from sqlmodel import col, func, select
 
+from agents.contract import PersonaJob
 from control_plane.accounts.models import Account, Project
 from control_plane.clock import Clock
 from control_plane.db.database import Db
@@ -48,6 +49,7 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
     now, limit = clock.now(), limit_of(account.plan, "sessions")
     if limit != UNLIMITED and await count_sessions(db, account.id, now) >= limit:
         raise Conflict("all lines are busy")
+    await _demand_line(db, config)
     identity = f"sip_{caller}"
     await db.exec(
         insert(Slot)
@@ -90,10 +92,50 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
     return (await db.exec(known)).one()
 
 
-async def name_session(db: Db, room_name: str, session_id: int) -> None:
-    """The call of a room has this session."""
-    open_call = (col(Call.room_name) == room_name) & col(Call.ended_at).is_(None)
-    await db.exec(update(Call).where(open_call, col(Call.session_id).is_(None)).values(session_id=session_id))
+async def _demand_line(db: Db, config: SipConfig) -> None:
+    """Refuse a call that is one too many for its number, which stays locked until the commit."""
+    if config.max_concurrent is None:
+        return
+    await db.exec(select(SipConfig.id).where(SipConfig.id == config.id).with_for_update())
+    going_on = select(func.count()).where(
+        Call.project_id == config.project_id,
+        Call.direction == "inbound",
+        Call.caller_id == config.phone_number,
+        col(Call.ended_at).is_(None),
+    )
+    if (await db.exec(going_on)).one() >= config.max_concurrent:
+        raise Conflict("all lines of this number are busy")
+
+
+async def join_call(db: Db, job: PersonaJob) -> PersonaJob:
+    """The call of a job's room has its session from now on; the job, with what the call adds to it."""
+    open_call = (Call.room_name == job.room_name, Call.identity == job.phone, col(Call.ended_at).is_(None))
+    call = (await db.exec(select(Call).where(*open_call).with_for_update())).first()
+    if call is None:
+        return job
+    call.session_id = call.session_id or job.session_id
+    if call.direction == "outbound":
+        return job
+    config = await db.get(SipConfig, call.details["config_id"])
+    if config is None:
+        return job.model_copy(update={"voicemail": None})
+    return job.model_copy(
+        update={
+            "voicemail": None,
+            "hears_keys": config.dtmf_enabled,
+            "max_call_duration": min(job.max_call_duration, config.max_call_duration),
+        }
+    )
+
+
+async def phone_answered(db: Db, clock: Clock, session_id: int, by: str) -> None:
+    """A persona has found out who answered its call."""
+    query = select(Call).where(Call.session_id == session_id, col(Call.ended_at).is_(None), Call.status == "answered")
+    for call in (await db.exec(query.with_for_update())).all():
+        call.details = call.details | {"answered_by": by}
+        if by == "machine":
+            call.status = "voicemail"
+            tell_status(db, clock, call)
 
 
 async def persona_speaks(db: Db, clock: Clock, session_id: int) -> None:

@@ -27,6 +27,7 @@ from control_plane.rooms.models import RoomOrigin
 from control_plane.rooms.repository import RoomRepository
 from control_plane.sessions.models import Session, SessionStatus, Slot
 from control_plane.sessions.slots import Ticket, new_secret
+from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.schemas import Dial
 from control_plane.telephony.trunks import trunks_of
@@ -70,12 +71,14 @@ class DialService:
         """Call somebody; returns before there is an answer, `status` is `queued` where the trunk's pace delays it.
 
         Raises, in this order: `InvalidRequest`, `NotFound`, `Forbidden` or `Conflict` for the agent, `InvalidRequest`
-        for a missing trunk or a foreign caller id, `Forbidden` for a used up budget, `QuotaExceeded`, `Conflict`
-        where a session is active in the room.
+        for a missing trunk or a foreign caller id, `Forbidden` for what the project's policy does not allow and for a
+        used up budget, `QuotaExceeded`, `Conflict` where a session is active in the room.
         """
         name = await self._room(body)
         persona = await self._persona(body.agent_config_id)
         trunk = await self._trunk(body.caller_id)
+        number, line, now = body.phone_number, trunk.phone_number, self.clock.now()
+        await demand_right_to_call(self.db, self.caller.project_id, number, calling_from=line, now=now)
         used_up = await find_used_up(self.db, self.caller.project_id, [persona.id], at=self.clock.now())
         if used_up is not None:
             raise Forbidden("This month's budget is used up", details={"rule": "budget"})

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import big, created_now, id_column, json_list, json_object, moment, owner
+from control_plane.db.rows import big, created_now, id_column, json_list, json_object, json_value, moment, owner
 
 
 class SipTrunk(SQLModel, table=True):
@@ -54,7 +54,22 @@ class SipConfig(SQLModel, table=True):
     agent_config_id: int = big()
     dtmf_enabled: bool = True
     max_call_duration: int = Field(1800, description="Seconds.")
+    max_concurrent: int | None = Field(None, description="Calls that it answers at once; None: as many as the plan.")
     created_at: datetime = created_now()
+
+
+class DialPolicy(SQLModel, table=True):
+    """Whom a project may call, and how much. A project without a row has the defaults of these columns."""
+
+    __tablename__ = "dial_policy"
+
+    project_id: int = Field(sa_type=BigInteger, foreign_key="project.id", primary_key=True)
+    countries: list[str] | None = json_value()
+    """ISO 3166 alpha-2; null: those that the line calls as inland."""
+    quiet_hours: dict[str, str] | None = json_value()
+    limits: dict[str, Any] = json_object()
+    do_not_call: list[str] = json_list()
+    updated_at: datetime = moment()
 
 
 class Call(SQLModel, table=True):
@@ -65,6 +80,7 @@ class Call(SQLModel, table=True):
         Index("call_by_project", "project_id", "id"),
         Index("call_queued", "trunk_id", "id", postgresql_where=text("status = 'queued'")),
         Index("call_open", "room_name", postgresql_where=text("ended_at is null")),
+        Index("call_out_by_day", "project_id", "started_at", postgresql_where=text("direction = 'outbound'")),
     )
 
     id: int = id_column()

@@ -43,6 +43,12 @@ def _network(given: str) -> str:
     return given
 
 
+def _country(given: str) -> str:
+    if given not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("must be a country as ISO 3166 writes it, such as US")
+    return given
+
+
 PhoneNumber = Annotated[
     str,
     AfterValidator(_number),
@@ -59,6 +65,13 @@ CarrierAddress = Annotated[
     ),
 ]
 """Where a carrier's SIP server is."""
+
+Country = Annotated[
+    str,
+    AfterValidator(_country),
+    Field(json_schema_extra={"enum": sorted(phonenumbers.SUPPORTED_REGIONS)}),
+]
+"""A country that has telephone numbers."""
 
 Network = Annotated[
     str,

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
+from control_plane.accounts.routes import Account
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
 from control_plane.gate.operation import primary
 from control_plane.plans.quota import QuotaDep
 from control_plane.telephony.dialling import DialService
+from control_plane.telephony.gate import PolicyService
 from control_plane.telephony.schemas import (
     CallList,
     CallPlaced,
@@ -20,22 +22,27 @@ from control_plane.telephony.schemas import (
     ConfigUpdate,
     Dial,
     Dialled,
+    DialPolicyRead,
+    DialPolicySet,
     Keys,
     Transfer,
     TrunkAnswer,
     TrunkCreate,
     TrunkList,
+    TrunkTestAnswer,
     TrunkUpdate,
     show_call,
     show_config,
 )
 from control_plane.telephony.service import CallService, ConfigService
 from control_plane.telephony.sync import TrunkSync
+from control_plane.telephony.testing import TrunkTester
 from control_plane.telephony.trunks import TrunkService
 from control_plane.tokens.signer import Grants, Pass
 from control_plane.wire import Done, Page, RowId
 
 router = primary("/sip", tags=["SIP / Telephony"])
+policy_router = primary("/projects", tags=["SIP / Telephony"])
 
 
 SUPERVISOR_FOR = timedelta(hours=1)
@@ -57,6 +64,14 @@ async def find_trunks(db: DbDep, caller: CallerDep, sync: SyncDep) -> TrunkServi
     return TrunkService(db, caller, sync)
 
 
+Trunks = Annotated[TrunkService, Depends(find_trunks)]
+
+
+async def find_tester(request: Request, db: DbDep, trunks: Trunks) -> TrunkTester:
+    """What asks the servers of this request's caller's trunks."""
+    return TrunkTester(db, trunks, request.app.state.outbound)
+
+
 async def find_configs(db: DbDep, caller: CallerDep, quota: QuotaDep, sync: SyncDep) -> ConfigService:
     """The numbers of this request's caller."""
     return ConfigService(db, caller, quota, sync)
@@ -64,7 +79,8 @@ async def find_configs(db: DbDep, caller: CallerDep, quota: QuotaDep, sync: Sync
 
 async def find_calls(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> CallService:
     """The calls of this request's caller."""
-    return CallService(db, caller, clock, request.app.state.dialer, request.app.state.live)
+    state = request.app.state
+    return CallService(db, caller, clock, state.dialer, state.live, state.transfers)
 
 
 async def find_dialling(
@@ -74,10 +90,16 @@ async def find_dialling(
     return DialService(db, request.app.state.database, caller, quota, clock)
 
 
-Trunks = Annotated[TrunkService, Depends(find_trunks)]
+async def find_policies(request: Request, db: DbDep, account: Account, clock: ClockDep) -> PolicyService:
+    """The dial policies of the projects of this request's account."""
+    return PolicyService(db, request.app.state.database, account, clock)
+
+
+Tester = Annotated[TrunkTester, Depends(find_tester)]
 Configs = Annotated[ConfigService, Depends(find_configs)]
 Calls = Annotated[CallService, Depends(find_calls)]
 Dialling = Annotated[DialService, Depends(find_dialling)]
+Policies = Annotated[PolicyService, Depends(find_policies)]
 
 
 @router.post("/dial", response_model=Dialled, responses={QUEUED: {"model": Dialled}})
@@ -134,6 +156,12 @@ async def delete_trunk(trunk_id: RowId, trunks: Trunks) -> Any:
     return Done(message="The trunk was given up")
 
 
+@router.post("/trunks/{trunk_id}/test", response_model=TrunkTestAnswer)
+async def run_trunk_test(trunk_id: RowId, tester: Tester) -> Any:
+    """Ask the trunk's server whether it answers (SIP OPTIONS), and say what is wrong; takes at most 5 seconds."""
+    return {"test": await tester.test(trunk_id)}
+
+
 @router.get("/configs", response_model=ConfigList)
 async def list_configs(configs: Configs) -> Any:
     """List SIP configurations: numbers and the agents that answer them."""
@@ -187,3 +215,15 @@ async def transfer_call(call_id: RowId, body: Transfer, calls: Calls) -> Any:
     """Have the phone of a call call somebody else; answers when that has happened."""
     await calls.transfer(call_id, body.to)
     return Done(message="The call was transferred")
+
+
+@policy_router.get("/{project_id}/dial-policy", response_model=DialPolicyRead)
+async def read_dial_policy(project_id: RowId, policies: Policies) -> Any:
+    """Read whom a project may call, and how much. Without a policy: its lines call their own country."""
+    return await policies.get(project_id)
+
+
+@policy_router.put("/{project_id}/dial-policy", response_model=DialPolicyRead)
+async def set_dial_policy(project_id: RowId, body: DialPolicySet, policies: Policies) -> Any:
+    """Say whom a project may call, and how much; the next call obeys."""
+    return await policies.put(project_id, body)

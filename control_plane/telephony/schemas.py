@@ -1,12 +1,12 @@
 """Trunks, numbers and calls on the wire."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from agents.contract import DIGITS
 from control_plane.telephony.models import Call, SipConfig
-from control_plane.telephony.numbers import CarrierAddress, Network, PhoneNumber
+from control_plane.telephony.numbers import CarrierAddress, Country, Network, PhoneNumber
 from control_plane.wire import MAX_ID, ROOM_NAME, Change, Clean, Instant, Sent, Storable
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
@@ -16,6 +16,10 @@ Transport = Literal["udp", "tcp", "tls"]
 AgentId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Seconds = Annotated[int, Field(ge=10, le=24 * 3600)]
 Networks = Annotated[list[Network], Field(max_length=100)]
+CallsAtOnce = Annotated[int, Field(ge=1, le=1000)]
+Amount = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Dollars = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 CallStatus = Literal[
     "queued", "dialing", "ringing", "answered", "voicemail", "ended", "busy", "rejected", "no_answer", "failed"
 ]
@@ -126,6 +130,24 @@ class TrunkAnswer(BaseModel):
     trunk: TrunkShown
 
 
+class TrunkTest(BaseModel):
+    """What a carrier's server said to an OPTIONS."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    ok: bool = Field(description="It answers, and refuses neither the line nor its credentials.")
+    sip_status: int | None = Field(description="Of its last answer.")
+    latency_ms: float | None = Field(description="From the last question to its answer.")
+    problem: str | None = Field(description="What is wrong, where it is not ok.")
+    advice: str | None = Field(description="What to do, or what this test does not show.")
+
+
+class TrunkTestAnswer(BaseModel):
+    """`POST /sip/trunks/{id}/test`."""
+
+    test: TrunkTest
+
+
 class ConfigCreate(Sent):
     """`POST /sip/configs`: who answers a number. A number belongs to one configuration on the whole server."""
 
@@ -136,16 +158,22 @@ class ConfigCreate(Sent):
     agent_config_id: AgentId
     dtmf_enabled: bool = True
     max_call_duration: Seconds = 1800
+    max_concurrent: CallsAtOnce | None = Field(
+        None, description="Calls the number answers at once; null: as many as the plan allows."
+    )
 
 
 class ConfigUpdate(Change):
     """`PATCH /sip/configs/{id}`: a field that is not sent stays as it is."""
+
+    nullable: ClassVar[frozenset[str]] = frozenset({"max_concurrent"})
 
     name: Name | None = None
     phone_number: PhoneNumber | None = None
     agent_config_id: AgentId | None = None
     dtmf_enabled: bool | None = None
     max_call_duration: Seconds | None = None
+    max_concurrent: CallsAtOnce | None = None
 
 
 class ConfigShown(BaseModel):
@@ -158,6 +186,7 @@ class ConfigShown(BaseModel):
     agent_name: str
     dtmf_enabled: bool
     max_call_duration: int
+    max_concurrent: int | None
     created_at: Instant
 
 
@@ -217,3 +246,46 @@ def show_call(call: Call, slug: str) -> CallShown:
         full_room_name=call.room_name,
         duration=duration,
     )
+
+
+class QuietTimes(Sent):
+    """When nobody is called, in the callee's local time; over midnight where `end` comes first, all day where both
+    are the same."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: TimeOfDay = Field(examples=["21:00"])
+    end: TimeOfDay = Field(examples=["08:00"])
+
+
+class DialLimits(Sent):
+    """How much may be used by calls out; null is no limit, 0 is nothing. Days are those of UTC."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    concurrent: Amount | None = Field(None, description="Calls at once, those in the queue included.")
+    calls_per_day: Amount | None = None
+    minutes_per_day: Amount | None = Field(None, description="Minutes begun, of the calls begun on the day.")
+    usd_per_day: Dollars | None = Field(None, description="Those minutes by the platform's `telephony` prices.")
+
+
+class DialPolicySet(Sent):
+    """`PUT /projects/{id}/dial-policy`: the whole policy; what is not sent is as if there were none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    countries: Annotated[list[Country], Field(max_length=300)] | None = Field(
+        None, description="ISO 3166 alpha-2; null: the country of the trunk's own number."
+    )
+    quiet_hours: QuietTimes | None = None
+    limits: DialLimits = Field(default_factory=DialLimits)
+    do_not_call: Annotated[list[PhoneNumber], Field(max_length=10_000)] = Field(default_factory=list)
+
+
+class DialPolicyRead(BaseModel):
+    """A dial policy as it applies."""
+
+    countries: list[str]
+    quiet_hours: QuietTimes | None
+    limits: DialLimits
+    do_not_call: list[str]

@@ -17,15 +17,14 @@ from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
 from control_plane.telephony.settling import lock_call, settle
 from control_plane.telephony.sync import TrunkSync, tell_now
+from control_plane.telephony.transfers import Transfers
 from control_plane.telephony.trunks import trunks_of
 from control_plane.wire import Page
-from sip.dialer import Dialer, SipAwayError, SipRefusedError
+from sip.dialer import Dialer, SipAwayError
 from sip.outcomes import Outcome
 
 PRESS_KEYS = "press_keys"
 """Live channel: keys of a telephone that a session's persona is to press."""
-TRANSFER_WITHIN = 30.0
-"""Seconds the other phone may ring."""
 
 
 class ConfigService:
@@ -114,8 +113,11 @@ class ConfigService:
 class CallService:
     """The calls of one caller, and what can be done with one that goes on."""
 
-    def __init__(self, db: Db, caller: Caller, clock: Clock, dialer: Dialer, live: LiveBus) -> None:
+    def __init__(
+        self, db: Db, caller: Caller, clock: Clock, dialer: Dialer, live: LiveBus, transfers: Transfers
+    ) -> None:
         self.db, self.caller, self.clock, self.dialer, self.live = db, caller, clock, dialer, live
+        self.transfers = transfers
 
     async def page(self, page: Page, *, status: str | None) -> tuple[list[Call], int]:
         """A page of calls, newest first, and how many there are."""
@@ -141,21 +143,10 @@ class CallService:
             raise Unavailable(f"{error}; try again") from error
 
     async def transfer(self, call_id: int, to: str) -> None:
-        """Have the phone call somebody else. Raises `Conflict` where there is no conversation or the transfer fails."""
+        """Have the phone call somebody else. Raises as `Transfers` does, and `Conflict` where there is nobody."""
         call = await self._answered(call_id)
-        to = f"tel:{to}" if to.startswith("+") else to
         await self.db.commit()
-        try:
-            outcome = await self.dialer.transfer(call.room_name, call.identity, to, within=TRANSFER_WITHIN)
-        except SipAwayError as error:
-            raise Unavailable(str(error)) from error
-        except SipRefusedError as error:
-            raise Conflict(str(error)) from error
-        if outcome.status != "answered":
-            raise Conflict(
-                "The transfer failed and the call goes on",
-                details={"sip_status": outcome.sip_status, "reason": outcome.reason},
-            )
+        await self.transfers.transfer(call, to)
 
     async def press(self, call_id: int, digits: str) -> None:
         """Press keys for the other end to hear. Raises `Conflict` where there is no conversation."""

@@ -58,7 +58,7 @@ async def settle(db: Db, clock: Clock, call: Call, outcome: Outcome) -> None:
     answered = call.answered_at is not None
     call.status = "ended" if answered else outcome.status
     call.sip_status = call.sip_status if answered else outcome.sip_status
-    call.reason, call.ended_at = outcome.reason, now
+    call.reason, call.ended_at = call.reason or outcome.reason, now
     tell_status(db, clock, call)
     log.info("call settled", call=call.id, status=call.status, sip_status=call.sip_status)
     if call.session_id is None or answered:

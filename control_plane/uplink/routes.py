@@ -7,7 +7,16 @@ import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
-from agents.contract import FROM_WORKER, PROTOCOL_VERSION, Exchange, Heartbeat, Hello, Submission, Welcome
+from agents.contract import (
+    FROM_WORKER,
+    PROTOCOL_VERSION,
+    Exchange,
+    Heartbeat,
+    Hello,
+    Submission,
+    TransferAsked,
+    Welcome,
+)
 from control_plane.errors import Unavailable
 from control_plane.uplink.hub import WorkerLink
 from control_plane.uplink.service import UplinkService
@@ -92,7 +101,8 @@ async def _receive(
     socket: WebSocket, service: UplinkService, link: WorkerLink, hello: Hello, reports: asyncio.Queue[Submission]
 ) -> None:
     await _renew(service, link, hello.capacity, hello.calls)
-    async with asyncio.TaskGroup() as exchanges:
+    under_way: set[asyncio.Task[None]] = set()
+    try:
         while True:
             try:
                 async with asyncio.timeout(SILENCE):
@@ -110,10 +120,16 @@ async def _receive(
                         reports.put_nowait(message)
                 case Heartbeat():
                     await _renew(service, link, hello.capacity, message.calls)
-                case Exchange():
-                    exchanges.create_task(_exchange(service, link, message))
+                case Exchange() | TransferAsked():
+                    task = asyncio.create_task(_answer(service, link, message))
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
                 case Hello():
                     log.warning("second hello ignored", worker=link.worker_id)
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
 async def _renew(service: UplinkService, link: WorkerLink, capacity: int, calls: list[str]) -> None:
@@ -124,10 +140,16 @@ async def _renew(service: UplinkService, link: WorkerLink, capacity: int, calls:
         log.warning("leases not renewed", worker=link.worker_id)
 
 
-async def _exchange(service: UplinkService, link: WorkerLink, request: Exchange) -> None:
-    answer = await service.exchange(request, link.worker_id)
-    if answer is not None:
-        link.send(answer)
+async def _answer(service: UplinkService, link: WorkerLink, asked: Exchange | TransferAsked) -> None:
+    try:
+        if isinstance(asked, Exchange):
+            answer = await service.exchange(asked, link.worker_id)
+            if answer is not None:
+                link.send(answer)
+        else:
+            link.send(await service.transfer(asked))
+    except Exception:  # the worker asks again, or gives up; its other calls go on
+        log.exception("not answered", worker=link.worker_id, job=asked.job_id)
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

@@ -8,17 +8,18 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
-from agents.contract import Command, Exchange, Exchanged, Submission, Verdict
+from agents.contract import Command, Exchange, Exchanged, Submission, TransferAsked, Transferred, Verdict
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
-from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, PlatformError, Unavailable
 from control_plane.events.live import LiveBus
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.exchange import TicketExchange
 from control_plane.sessions.models import SessionJob, Slot, Worker
 from control_plane.sessions.reports import ReportDesk, ReportRefused
 from control_plane.sessions.slots import NumberSigner, Ticket
-from control_plane.telephony.answering import name_session, persona_speaks, take_call
+from control_plane.telephony.answering import join_call, persona_speaks, phone_answered, take_call
+from control_plane.telephony.transfers import Transfers, problem_of
 from control_plane.uplink.hub import UplinkHub
 
 LOST_LEASE = timedelta(seconds=5)
@@ -39,9 +40,11 @@ class UplinkService:
         signer: ReportSigner,
         numbers: NumberSigner,
         knowledge_key: bytes,
+        transfers: Transfers,
         *,
         lease: timedelta,
     ) -> None:
+        self.transfers = transfers
         self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
         self.numbers, self.knowledge_key, self.lease = numbers, knowledge_key, lease
         self.closing = False
@@ -56,7 +59,7 @@ class UplinkService:
                 )
                 job = await exchange.exchange(request, worker_id=worker_id)
                 if job.phone is not None:
-                    await name_session(db, job.room_name, job.session_id)
+                    job = await join_call(db, job)
         except (NotFound, Conflict, Forbidden) as error:
             log.info("ticket refused", job=request.job_id, reason=error.message)
             return Exchanged(job_id=request.job_id, refused=error.message)
@@ -75,9 +78,7 @@ class UplinkService:
         refused = None
         try:
             await self.desk.submit(submission)
-            if submission.report.get("type") == "call.started.v1":
-                async with self.database.platform() as db:
-                    await persona_speaks(db, self.clock, submission.session_id)
+            await self._tell_call(submission.session_id, submission.report)
         except ReportRefused as error:
             log.warning("report refused", session=submission.session_id, reason=str(error))
             refused = str(error)
@@ -91,6 +92,27 @@ class UplinkService:
         return Verdict(
             session_id=submission.session_id, epoch=submission.epoch, sequence=submission.sequence, refused=refused
         )
+
+    async def _tell_call(self, session_id: int, report: dict[str, Any]) -> None:
+        """What a report that was taken says of a telephone call."""
+        match report:
+            case {"type": "call.started.v1"}:
+                async with self.database.platform() as db:
+                    await persona_speaks(db, self.clock, session_id)
+            case {"type": "phone.answered.v1", "by": by}:
+                async with self.database.platform() as db:
+                    await phone_answered(db, self.clock, session_id, by)
+
+    async def transfer(self, asked: TransferAsked) -> Transferred:
+        """Have the phone of a job's call transferred, and say what became of it."""
+        project_id = self.signer.project_of(asked.capability, asked.session_id, asked.epoch)
+        if project_id is None:
+            return Transferred(job_id=asked.job_id, problem="the capability does not fit the session")
+        try:
+            await self.transfers.transfer_session(project_id, asked.session_id, asked.to)
+        except PlatformError as error:
+            return Transferred(job_id=asked.job_id, problem=problem_of(error))
+        return Transferred(job_id=asked.job_id)
 
     async def renew(self, worker_id: str, capacity: int, calls: list[str]) -> list[Command]:
         """A worker lives, and so do its calls; commands for those that should have ended, or are to wind up.

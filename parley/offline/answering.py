@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from parley.offline.errors import InvalidRequest
+from parley.offline.examples import classify
 from parley.offline.instructions import Script, read_script
 from parley.offline.reading import Encode, answer, summary
 from parley.offline.schemas import ChatMessage, ChatRequest, JsonSchema, NamedTool
@@ -60,7 +61,7 @@ def reply(request: ChatRequest, encode: Encode) -> Reply:
     question = next((text for role, text in reversed(messages) if role == "user"), None)
     if question is None:
         return Reply(script.always or script.opening)
-    return _answered(request, question, passages, script, encode)
+    return _answered(request, question, passages, instructions, encode)
 
 
 def estimated_usage(request: ChatRequest, given: Reply) -> Usage:
@@ -80,11 +81,12 @@ def text_of(message: ChatMessage) -> str:
     return message.content or ""
 
 
-def _answered(request: ChatRequest, question: str, passages: Sequence[str], script: Script, encode: Encode) -> Reply:
+def _answered(request: ChatRequest, question: str, passages: Sequence[str], instructions: str, encode: Encode) -> Reply:
+    script = read_script(instructions)
     scripted = script.scripted(question)
     if scripted:
         return Reply(scripted)
-    called = _tool(request, question)
+    called = _tool(request, question, instructions, encode)
     if isinstance(called, Call):
         return Reply(calls=[called])
     talk = script.small_talk(question)
@@ -98,7 +100,7 @@ def _answered(request: ChatRequest, question: str, passages: Sequence[str], scri
     return Reply(script.refusal)
 
 
-def _tool(request: ChatRequest, question: str) -> Call | Missing | None:
+def _tool(request: ChatRequest, question: str, instructions: str, encode: Encode) -> Call | Missing | None:
     functions = [tool.function for tool in request.tools]
     if request.tool_choice == "none":
         return None
@@ -107,7 +109,9 @@ def _tool(request: ChatRequest, question: str) -> Call | Missing | None:
         functions = [function for function in functions if function.name == name]
         if not functions:
             raise InvalidRequest(f"tool_choice names '{name}', which is not among the tools.", param="tool_choice")
-    return choose(question, functions, forced=request.tool_choice != "auto")
+    forced = request.tool_choice != "auto"
+    labelled = classify(question, instructions, functions, encode) if forced else None
+    return labelled or choose(question, functions, forced=forced)
 
 
 def _passages(knowledge: str) -> list[str]:

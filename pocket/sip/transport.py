@@ -146,7 +146,7 @@ class Transports:
         try:
             while True:
                 async with asyncio.timeout(patience):
-                    message = await _cut(reader)
+                    message = await read_message(reader)
                 if message == b"\r\n\r\n":
                     writer.write(b"\r\n")  # RFC 5626, 4.4.1: the answer to a keep-alive
                 elif not self._receive(message, flow):
@@ -168,8 +168,9 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._receive(data, Flow("UDP", addr[0], addr[1]))
 
 
-async def _cut(reader: asyncio.StreamReader) -> bytes:
-    """One message, or the two line ends of a keep-alive. Raises `ValueError` for a body nobody would send."""
+async def read_message(reader: asyncio.StreamReader) -> bytes:
+    """One message of a stream, or the two line ends of a keep-alive. Raises `ValueError` for a body nobody would send,
+    `asyncio.IncompleteReadError` at the end, `asyncio.LimitOverrunError` for headers that have none."""
     head = await reader.readuntil(b"\r\n\r\n")
     if head == b"\r\n\r\n":
         return head

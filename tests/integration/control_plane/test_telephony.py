@@ -56,6 +56,7 @@ async def test_trunks_and_configurations_are_listed_as_documented(platform: Plat
                 "agent_name": "Support Agent",
                 "dtmf_enabled": True,
                 "max_call_duration": 1800,
+                "max_concurrent": None,
                 "created_at": "2026-03-28T14:00:00Z",
             }
         ]

@@ -14,7 +14,7 @@ from livekit.agents.metrics.base import Metadata
 from livekit.rtc import EventEmitter
 
 from agents import conversation
-from agents.contract import CallEnded, Command, PersonaJob, Report, Submission, UsageCounted
+from agents.contract import CallEnded, Command, PersonaJob, Report, Submission, TransferAsked, UsageCounted
 from agents.conversation import GOODBYE, Conversation
 from agents.desk import JobDesk
 from agents.reporter import Reporter
@@ -99,11 +99,7 @@ class Call:
         self.session, self.reporter = FakeSession(), FakeReporter()
         monkeypatch.setattr(conversation, "build_session", lambda job, models: self.session)
         self.models = SimpleNamespace(stt=EventEmitter(), llm=EventEmitter(), tts=EventEmitter())
-        room, persona = (
-            EventEmitter(),
-            SimpleNamespace(marks=SimpleNamespace(committed=None), may_speak=asyncio.Event()),
-        )
-        self.conversation = Conversation(JOB, room, persona, self.models, self.reporter)  # type: ignore[arg-type]
+        self.conversation = Conversation(JOB, EventEmitter(), None, self.models, self.reporter)  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.conversation.run())
 
     def agent_goes(self, old: str, new: str) -> None:
@@ -244,8 +240,10 @@ async def test_a_command_of_the_platform_reaches_the_job_process(tmp_path: Path)
 
     async def submit(submission: Submission) -> None: ...
 
+    async def ask(asked: TransferAsked) -> None: ...
+
     spool = Spool(tmp_path)
-    desk = JobDesk(spool, fetch=fetch, submit=submit, on_report=lambda job_id, submission: None)
+    desk = JobDesk(spool, fetch=fetch, submit=submit, ask=ask, on_report=lambda job_id, submission: None)
     await desk.open(tmp_path / "jobs.sock")
     heard: asyncio.Queue[str] = asyncio.Queue()
     worker = SimpleNamespace(desk=desk)

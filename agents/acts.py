@@ -1,0 +1,65 @@
+"""What a persona can do besides talking: end the call, transfer the phone, press keys. The model calls these."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from livekit.agents import RunContext, llm
+from livekit.agents.llm import function_tool
+
+from agents.contract import Act, EndReason
+from agents.phone import KEYS
+
+
+class Stage(Protocol):
+    """The conversation, as far as acts reach into it."""
+
+    def wind_up(self, reason: EndReason) -> None:
+        """End the call once what is being said was heard, and a goodbye."""
+
+    def end(self, reason: EndReason) -> None:
+        """End the call at once."""
+
+    def press(self, digits: str) -> None:
+        """Press keys of the telephone."""
+
+    async def transfer(self, to: str) -> str | None:
+        """Have the phone transferred; None where it was, else why not."""
+
+
+def build_tools(acts: list[Act], stage: Stage) -> list[llm.Tool | llm.Toolset]:
+    """The tools of a persona, for its model."""
+
+    async def end_call() -> None:
+        """End the call."""
+        stage.wind_up("persona_ended")
+
+    async def send_dtmf(digits: str) -> str:
+        """Press keys of the telephone.
+
+        Args:
+            digits: Keys, of 0-9, *, #, A-D.
+        """
+        if not 0 < len(digits) <= 32 or set(digits) - set(KEYS):
+            raise llm.ToolError("Keys are 0 to 9, *, # and A to D, at most 32 of them.")
+        stage.press(digits)
+        return "The keys are being pressed."
+
+    async def transfer_call(context: RunContext[None], to: str) -> str | None:
+        """Transfer the call to another number.
+
+        Args:
+            to: Number in E.164 form, such as +17751234567.
+        """
+        await context.wait_for_playout()
+        problem = await stage.transfer(to)
+        if problem is None:
+            stage.end("transferred")
+            return None
+        return f"The call could not be transferred: {problem}. It goes on."
+
+    known: dict[str, Callable[..., Awaitable[str | None]]] = {
+        "end_call": end_call,
+        "send_dtmf": send_dtmf,
+        "transfer_call": transfer_call,
+    }
+    return [function_tool(known[act.name], name=act.name, description=act.description) for act in acts]

@@ -1,0 +1,75 @@
+"""Having the phone of a call call somebody else."""
+
+import re
+from typing import Final
+
+from sqlmodel import col, select
+
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.errors import Conflict, InvalidRequest, PlatformError, Unavailable
+from control_plane.telephony.gate import demand_right_to_call
+from control_plane.telephony.models import Call
+from control_plane.telephony.numbers import is_possible
+from control_plane.telephony.settling import lock_call
+from sip.dialer import Dialer, SipAwayError, SipRefusedError
+
+WITHIN: Final = 30.0
+"""Seconds the other phone may ring."""
+NUMBER: Final = re.compile(r"(?:(?:sips?|tel):)?(\+[0-9]+)", re.I)
+"""The number in an address, however it is written."""
+
+
+class Transfers:
+    """Transfers calls: the project's policy holds for whom a phone is sent to as for whom we call."""
+
+    def __init__(self, database: Database, clock: Clock, dialer: Dialer) -> None:
+        self.database, self.clock, self.dialer = database, clock, dialer
+
+    async def transfer(self, call: Call, to: str) -> None:
+        """Send the phone of a call that goes on to a number or an address; holds no connection meanwhile.
+
+        Raises `Forbidden` for what the policy does not allow, `Conflict` where it fails, and `Unavailable`.
+        """
+        number = NUMBER.match(to)
+        if number is not None:
+            line, now = call.caller_id or "", self.clock.now()
+            async with self.database.tenant(call.project_id) as db:
+                await demand_right_to_call(db, call.project_id, number[1], calling_from=line, now=now, replacing=True)
+        address = f"tel:{to}" if to.startswith("+") else to
+        try:
+            outcome = await self.dialer.transfer(call.room_name, call.identity, address, within=WITHIN)
+        except SipAwayError as error:
+            raise Unavailable(str(error)) from error
+        except SipRefusedError as error:
+            raise Conflict(str(error)) from error
+        if outcome.status != "answered":
+            raise Conflict(
+                "The transfer failed and the call goes on",
+                details={"sip_status": outcome.sip_status, "reason": outcome.reason},
+            )
+        async with self.database.tenant(call.project_id) as db:
+            transferred = await lock_call(db, call.id)
+            if transferred is not None:
+                transferred.reason = "transferred"
+
+    async def transfer_session(self, project_id: int, session_id: int, to: str) -> None:
+        """The same for the call of a session, as its persona asks: to numbers only. Raises `InvalidRequest` too."""
+        if not is_possible(to):
+            raise InvalidRequest.field("to", "must be a possible number in E.164 form, such as +17751234567")
+        async with self.database.tenant(project_id) as db:
+            call = await _find_answered(db, session_id)
+        if call is None:
+            raise Conflict("there is nobody on the line")
+        await self.transfer(call, to)
+
+
+async def _find_answered(db: Db, session_id: int) -> Call | None:
+    going_on = (col(Call.answered_at).is_not(None), col(Call.ended_at).is_(None))
+    return (await db.exec(select(Call).where(Call.session_id == session_id, *going_on).limit(1))).first()
+
+
+def problem_of(error: PlatformError) -> str:
+    """Why a transfer failed, for a persona to say."""
+    reason = (error.details or {}).get("reason")
+    return f"{error.message}: {reason}" if reason else error.message
