@@ -10,10 +10,9 @@ import asyncio
 import psycopg
 import structlog
 
+from control_plane.db.leadership import Lock, connect, holds
 from control_plane.events.wake import RETRY, STAMPED, WRITTEN, Listener
 
-LOCK = 7_270_001
-"""Advisory lock of the one sequencer."""
 BATCH = 1000
 
 _STAMP = """
@@ -44,19 +43,13 @@ class Sequencer:
                     await asyncio.sleep(RETRY)
 
     async def _lead(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=3, options="-c parley.project=all"
-        )
-        async with connection:
-            while not await self._try_lock(connection):  # noqa: ASYNC110 - the lock is in the database
+        # It stamps through the connection that holds the lock: with the lock it loses its hand.
+        async with await connect(self._url, options="-c parley.project=all") as connection:
+            while not await holds(connection, Lock.SEQUENCER):  # noqa: ASYNC110 - the lock is in the database
                 await asyncio.sleep(RETRY)
             while True:
                 if await self.stamp(connection) < BATCH:
                     await self._listener.wait()
-
-    async def _try_lock(self, connection: psycopg.AsyncConnection) -> bool:
-        row = await (await connection.execute("select pg_try_advisory_lock(%s)", (LOCK,))).fetchone()
-        return bool(row and row[0])
 
     async def stamp(self, connection: psycopg.AsyncConnection) -> int:
         """Stamp one batch and wake the readers; how many rows it was."""

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 import psycopg
 import structlog
 
+from control_plane.db.leadership import connect
+
 WRITTEN = "parley_written"
 """Somebody committed events that have no `seq` yet."""
 STAMPED = "parley_stamped"
@@ -33,8 +35,7 @@ class Notifier:
         """Send until cancelled."""
         while True:
             try:
-                connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=3)
-                async with connection:
+                async with await connect(self._url) as connection:
                     while True:
                         await self._wanted.wait()
                         self._wanted.clear()
@@ -74,8 +75,7 @@ class Listener:
     async def _listen(self) -> None:
         while True:
             try:
-                connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=3)
-                async with connection:
+                async with await connect(self._url) as connection:
                     await connection.execute(f"listen {self._channel}")
                     self._heard.set()
                     async for _ in connection.notifies():

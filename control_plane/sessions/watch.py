@@ -16,9 +16,6 @@ from control_plane.sessions.models import Session, SessionJob, SessionStatus, Sl
 START_WITHIN = timedelta(seconds=10)
 """A job that has not said "started" this long after its ticket was exchanged has failed; workers say so sooner."""
 
-FORGET = timedelta(days=1)
-"""How long a worker that is not heard of any more stays on record."""
-
 log = structlog.get_logger()
 
 
@@ -44,7 +41,6 @@ async def sweep(database: Database, clock: Clock) -> int:
     now = clock.now()
     async with database.platform() as db:
         await db.exec(delete(Slot).where(col(Slot.session_id).is_(None), col(Slot.expires_at) < now))
-        await db.exec(delete(Worker).where(col(Worker.seen_at) < now - FORGET))
         late = col(SessionJob.started_at).is_(None) & (col(SessionJob.accepted_at) < now - START_WITHIN)
         query = (
             select(SessionJob.id, SessionJob.session_id, SessionJob.project_id)

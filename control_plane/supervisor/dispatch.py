@@ -22,12 +22,11 @@ PATIENCE = timedelta(seconds=3)
 """How long a person waits, and how long after a dispatch, before it is made again."""
 ALIVE = timedelta(seconds=8)
 """A worker that was heard of this recently can take a job."""
-LIFETIME = timedelta(minutes=2)
 
 log = structlog.get_logger()
 
 
-async def redispatch(database: Database, media: MediaServer, clock: Clock) -> int:
+async def redispatch(database: Database, media: MediaServer, clock: Clock, *, slot_lifetime: timedelta) -> int:
     """Dispatch again for everybody who waits; how many. Raises `Unavailable` where LiveKit is away."""
     now = clock.now()
     async with database.platform() as db:
@@ -52,7 +51,7 @@ async def redispatch(database: Database, media: MediaServer, clock: Clock) -> in
         slots = (await db.exec(waiting)).all()
     for slot_id in slots:
         async with database.platform() as db:
-            renewed = await _renew(db, slot_id, clock)
+            renewed = await _renew(db, slot_id, clock, slot_lifetime)
         if renewed is None:
             continue
         room_name, dispatches = renewed
@@ -62,7 +61,9 @@ async def redispatch(database: Database, media: MediaServer, clock: Clock) -> in
     return len(slots)
 
 
-async def _renew(db: Db, slot_id: int, clock: Clock) -> tuple[str, list[DispatchMetadata]] | None:
+async def _renew(
+    db: Db, slot_id: int, clock: Clock, slot_lifetime: timedelta
+) -> tuple[str, list[DispatchMetadata]] | None:
     """Give a slot a new ticket; the old one opens nothing any more. None where somebody came meanwhile."""
     query = select(Slot).where(Slot.id == slot_id, col(Slot.session_id).is_(None)).with_for_update()
     slot = (await db.exec(query)).one_or_none()
@@ -70,7 +71,7 @@ async def _renew(db: Db, slot_id: int, clock: Clock) -> tuple[str, list[Dispatch
         return None
     now, secret = clock.now(), new_secret()
     slot.ticket_hash = Ticket(secret, 0).hash
-    slot.dispatched_at, slot.expires_at = now, now + LIFETIME
+    slot.dispatched_at, slot.expires_at = now, now + slot_lifetime
     servings = [await find_serving(db, persona_id, project_id=slot.project_id) for persona_id in slot.persona_ids]
     return slot.room_name, [
         DispatchMetadata(

@@ -137,17 +137,25 @@ async def wait_for_persona(platform: Platform, tenant: Tenant) -> None:
         await db.exec(update(Participant).values(joined_at=past))
 
 
+async def dispatch_again(platform: Platform) -> int:
+    clock, held = platform.app.state.clock, platform.settings.slot_lifetime
+    return await redispatch(platform.database, platform.media, clock, slot_lifetime=held)
+
+
 async def test_a_dropped_dispatch_is_made_again_when_a_worker_is_there(platform: Platform) -> None:
     tenant = await platform.tenant()
     await wait_for_persona(platform, tenant)
     async with platform.database.platform() as db:
         await db.exec(update(Worker).values(connected=False))
-    assert await redispatch(platform.database, platform.media, platform.app.state.clock) == 0
+    assert await dispatch_again(platform) == 0
     async with platform.database.platform() as db:
         await db.exec(update(Worker).values(connected=True))
-    assert await redispatch(platform.database, platform.media, platform.app.state.clock) == 1
-    assert await redispatch(platform.database, platform.media, platform.app.state.clock) == 0
+    assert await dispatch_again(platform) == 1
+    assert await dispatch_again(platform) == 0
     assert [call[:2] for call in platform.media.calls] == [("dispatch", "proj_r")]
+    async with platform.database.platform() as db:
+        slot = (await db.exec(select(Slot))).one()
+    assert slot.expires_at - slot.dispatched_at == platform.settings.slot_lifetime
 
 
 async def test_a_room_that_a_token_made_goes_with_its_session(platform: Platform) -> None:

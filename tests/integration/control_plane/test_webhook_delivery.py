@@ -13,9 +13,9 @@ from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook
 
 from control_plane.clock import Clock
+from control_plane.db.leadership import Lock
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
-from control_plane.supervisor import loops
 from tests.support.database import Clone
 from tests.support.platform import Platform, Tenant
 from tests.support.receiver import Received, Receiver, hang, status
@@ -329,7 +329,7 @@ async def test_another_jobs_process_takes_over_where_one_stopped(
             await receiver.wait_for(2)
             async with platform.database.platform() as db:
                 lock = text("select pid from pg_locks where locktype = 'advisory' and objid = :lock and granted")
-                leader = await db.scalar(lock, {"lock": loops.WEBHOOK_LOCK})
+                leader = await db.scalar(lock, {"lock": Lock.WEBHOOKS})
             async with await psycopg.AsyncConnection.connect(clone.superuser, autocommit=True) as owner:
                 await owner.execute("select pg_terminate_backend(%s)", (leader,))
             await tell(platform, tenant, Fact.ROOM_CREATED, Fact.TRACK_PUBLISHED)

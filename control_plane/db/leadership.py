@@ -1,0 +1,62 @@
+"""Work that one process of many does: whoever holds an advisory lock, for as long as its connection stands."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+
+import psycopg
+import structlog
+
+RETRY = 1.0
+SILENCE = 60.0
+"""Seconds without an answer of the database after which a lock counts as lost."""
+
+log = structlog.get_logger()
+
+
+class Lock(IntEnum):
+    """The advisory locks of the platform; migrations have 7 270 000."""
+
+    SEQUENCER = 7_270_001
+    SWEEP = 7_270_002
+    RECONCILE = 7_270_003
+    WEBHOOKS = 7_270_004
+
+
+async def connect(url: str, *, options: str = "") -> psycopg.AsyncConnection:
+    """A connection of its own, outside the pools: for a lock, or to listen."""
+    return await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=3, options=options)
+
+
+async def holds(connection: psycopg.AsyncConnection, lock: Lock) -> bool:
+    """Take a lock where it is free. Asking again is harmless for the holder, and fails where the connection is lost."""
+    row = await (await connection.execute("select pg_try_advisory_lock(%s)", (lock,))).fetchone()
+    return bool(row and row[0])
+
+
+async def govern(url: str, lock: Lock, work: Callable[[], Awaitable[None]]) -> None:
+    """Run `work` for ever in the one process that holds the lock; it is cancelled where the lock is lost."""
+    while True:
+        try:
+            async with await connect(url) as connection:
+                while not await holds(connection, lock):  # noqa: ASYNC110 - the lock is in the database
+                    await asyncio.sleep(RETRY)
+                await _serve_term(connection, lock, work)
+        except (psycopg.Error, TimeoutError):
+            log.warning("leadership interrupted", lock=lock.name)
+        except Exception:  # one work that fails must not end those beside it
+            log.exception("term ended", lock=lock.name)
+        await asyncio.sleep(RETRY)
+
+
+async def _serve_term(connection: psycopg.AsyncConnection, lock: Lock, work: Callable[[], Awaitable[None]]) -> None:
+    term = asyncio.ensure_future(work())
+    try:
+        while not term.done():
+            await asyncio.wait([term], timeout=RETRY)
+            async with asyncio.timeout(SILENCE):
+                await holds(connection, lock)
+        await term
+    finally:
+        term.cancel()
+        await asyncio.gather(term, return_exceptions=True)
