@@ -36,7 +36,7 @@ class Job(SQLModel, table=True):
     id: int = id_column()
     kind: str
     key: str = Field(description="At most one open job per kind and key.")
-    project_id: int | None = Field(default=None, sa_type=BigInteger)
+    project_id: int | None = Field(default=None, sa_type=BigInteger, description="Not used any more.")
     payload: dict[str, Any] = json_object()
     state: str = Field(default=JobState.WAITING, description="See `JobState`.")
     attempts: int = 0

@@ -39,15 +39,12 @@ _FINISH = text("""
 log = structlog.get_logger()
 
 
-async def enqueue(
-    db: Db, kind: str, key: str, *, run_at: datetime, project_id: int | None = None, **payload: Any
-) -> None:
+async def enqueue(db: Db, kind: str, key: str, *, run_at: datetime, **payload: Any) -> None:
     """Have `kind` done after the commit, once per open key."""
     row = insert(Job).values(
         kind=kind,
         key=key,
         payload=payload,
-        project_id=project_id,
         run_at=run_at,
         state=JobState.WAITING,
         attempts=0,

@@ -20,7 +20,7 @@ from control_plane.jobs.queue import enqueue
 from control_plane.metering.models import BudgetNotice, UsageEntry
 
 WIND_UP: Final = "budget.wind_up"
-"""Job: a budget is used up; bring its calls to an end. Payload: owner_id (the project), persona_id (0: all of them)."""
+"""Job: a budget is used up; bring its calls to an end. Payload: project_id, persona_id (0: all of them)."""
 
 _BUDGETS = text("""
     select cast(0 as bigint) as persona_id, budget from project where id = :project and budget is not null
@@ -78,7 +78,8 @@ async def watch_budgets(db: Db, log: EventLog, budgets: dict[int, Budget], entry
                 )
         if spent >= limit:
             key = f"{entry.project_id}:{persona_id}"
-            await enqueue(db, WIND_UP, key, run_at=log.clock.now(), owner_id=entry.project_id, persona_id=persona_id)
+            payload = {"project_id": entry.project_id, "persona_id": persona_id}
+            await enqueue(db, WIND_UP, key, run_at=log.clock.now(), **payload)
 
 
 async def _first(db: Db, entry: UsageEntry, persona_id: int, fact: Fact, threshold: Decimal) -> bool:

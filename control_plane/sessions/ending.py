@@ -87,15 +87,7 @@ async def end_session(
         )
     ).one_or_none()
     if room is not None and room.origin != RoomOrigin.API:
-        await enqueue(
-            db,
-            CLOSE_ROOM,
-            f"{room.id}",
-            run_at=at,
-            project_id=session.project_id,
-            room_name=room.full_name,
-            room_id=room.id,
-        )
+        await enqueue(db, CLOSE_ROOM, f"{room.id}", run_at=at, room_name=room.full_name, room_id=room.id)
 
 
 async def still_to_close(db: Db, room_id: int, full_name: str, *, now: datetime) -> bool:

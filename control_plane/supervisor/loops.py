@@ -77,7 +77,7 @@ async def run(
             await media.close_room(payload["room_name"])
 
     async def end_politely(payload: dict[str, Any]) -> None:
-        await wind_up(database, clock, project_id=payload["owner_id"], persona_id=payload["persona_id"])
+        await wind_up(database, clock, **payload)
 
     began = clock.now()
 
