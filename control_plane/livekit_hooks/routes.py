@@ -1,7 +1,6 @@
 """`POST /livekit/webhook`: what LiveKit tells us. Verified, deduplicated, applied in one transaction."""
 
 from datetime import datetime
-from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request, Response
@@ -13,7 +12,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Unauthorized
 from control_plane.livekit_hooks.models import LivekitHook
-from control_plane.media.server import LiveRoom, participant_of
+from control_plane.media.server import participant_of, room_of, track_of
 from control_plane.rooms.projection import RoomProjection
 from control_plane.sessions.watch import room_gone
 from control_plane.telephony.settling import phone_left
@@ -49,13 +48,7 @@ async def remember(db: Db, hook_id: str, *, at: datetime) -> bool:
 async def apply(db: Db, clock: Clock, event: api.WebhookEvent) -> None:
     """Turn a hook into rows and facts."""
     projection = RoomProjection(db, clock)
-    room = LiveRoom(
-        event.room.name,
-        event.room.sid,
-        event.room.creation_time,
-        event.room.empty_timeout,
-        event.room.max_participants,
-    )
+    room = room_of(event.room)
     match event.event:
         case "room_started":
             await projection.started(room)
@@ -70,15 +63,4 @@ async def apply(db: Db, clock: Clock, event: api.WebhookEvent) -> None:
             await phone_left(db, clock, room.name, event.participant.identity)
         case "track_published" | "track_unpublished":
             published = event.event == "track_published"
-            await projection.track(room.name, event.participant.sid, _track(event), published=published)
-
-
-def _track(event: api.WebhookEvent) -> dict[str, Any]:
-    track = event.track
-    return {
-        "sid": track.sid,
-        "name": track.name,
-        "type": api.TrackType.Name(track.type).lower(),
-        "source": api.TrackSource.Name(track.source).lower(),
-        "muted": track.muted,
-    }
+            await projection.track(room.name, event.participant.sid, track_of(event.track), published=published)

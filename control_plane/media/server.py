@@ -101,18 +101,24 @@ class MediaServer(Protocol):
         """Ask for an agent in a room that exists."""
 
 
+def room_of(room: api.Room) -> LiveRoom:
+    """Translate LiveKit's room."""
+    return LiveRoom(room.name, room.sid, room.creation_time, room.empty_timeout, room.max_participants)
+
+
+def track_of(track: api.TrackInfo) -> dict[str, Any]:
+    """Translate LiveKit's track."""
+    return {
+        "sid": track.sid,
+        "name": track.name,
+        "type": api.TrackType.Name(track.type).lower(),
+        "source": api.TrackSource.Name(track.source).lower(),
+        "muted": track.muted,
+    }
+
+
 def participant_of(info: api.ParticipantInfo) -> LiveParticipant:
     """Translate LiveKit's participant."""
-    tracks = [
-        {
-            "sid": track.sid,
-            "name": track.name,
-            "type": api.TrackType.Name(track.type).lower(),
-            "source": api.TrackSource.Name(track.source).lower(),
-            "muted": track.muted,
-        }
-        for track in info.tracks
-    ]
     return LiveParticipant(
         sid=info.sid,
         identity=info.identity,
@@ -121,7 +127,7 @@ def participant_of(info: api.ParticipantInfo) -> LiveParticipant:
         state=api.ParticipantInfo.State.Name(info.state),
         joined_at=info.joined_at,
         hidden=info.permission.hidden,
-        tracks=tracks,
+        tracks=[track_of(track) for track in info.tracks],
         metadata=info.metadata,
         attributes=dict(info.attributes),
         permission=Permission(
@@ -185,7 +191,7 @@ class LiveKitMedia:
         request = api.CreateRoomRequest(
             name=name, empty_timeout=empty_timeout, max_participants=max_participants, metadata=metadata
         )
-        return _room_of(await self._ask(self._api.room.create_room(request)))
+        return room_of(await self._ask(self._api.room.create_room(request)))
 
     async def close_room(self, name: str) -> None:
         try:
@@ -195,7 +201,7 @@ class LiveKitMedia:
 
     async def list_rooms(self) -> list[LiveRoom]:
         response = await self._ask(self._api.room.list_rooms(api.ListRoomsRequest()))
-        return [_room_of(room) for room in response.rooms]
+        return [room_of(room) for room in response.rooms]
 
     async def list_participants(self, room: str) -> list[LiveParticipant]:
         try:
@@ -240,7 +246,3 @@ class LiveKitMedia:
     async def dispatch(self, room: str, *, agent_name: str, metadata: str) -> None:
         request = api.CreateAgentDispatchRequest(agent_name=agent_name, room=room, metadata=metadata)
         await self._ask(self._api.agent_dispatch.create_dispatch(request))
-
-
-def _room_of(room: api.Room) -> LiveRoom:
-    return LiveRoom(room.name, room.sid, room.creation_time, room.empty_timeout, room.max_participants)
