@@ -12,6 +12,7 @@ from agents.contract import Exchange, ModelChoice, PersonaJob, TurnTaking, Voice
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound, Unavailable
+from control_plane.ids import fingerprint
 from control_plane.personas.models import Persona
 from control_plane.personas.serving import Serving, find_serving, find_version
 from control_plane.personas.tools import acts_of
@@ -101,7 +102,7 @@ class TicketExchange:
 
     async def _find_slot(self, request: Exchange) -> tuple[Slot, Serving]:
         ticket = Ticket.parse(request.ticket)
-        query = select(Slot).where(Slot.ticket_hash == ticket.hash).with_for_update() if ticket else None
+        query = select(Slot).where(Slot.ticket_hash == fingerprint(ticket.secret)).with_for_update() if ticket else None
         slot = (await self.db.exec(query)).one_or_none() if query is not None else None
         if slot is None and ticket is not None:
             return await self._find_line(ticket, request)

@@ -1,11 +1,11 @@
-"""Places for conversations, and the tickets that open them. A ticket is a secret: only its hash is kept."""
+"""Places for conversations, and the tickets that open them. A ticket is a secret: only its fingerprint is kept."""
 
 import hashlib
 import hmac
 from dataclasses import dataclass
 
-from agents.contract import PERSONA_PREFIX
-from control_plane.ids import fingerprint, random_secret
+from agents.contract import PERSONA_PREFIX, DispatchMetadata
+from control_plane.ids import random_secret
 
 _OF_NUMBER = "num-"
 
@@ -19,11 +19,6 @@ class Ticket:
 
     def __str__(self) -> str:
         return f"{self.secret}.{self.persona_id}"
-
-    @property
-    def hash(self) -> bytes:
-        """What the slot keeps of it."""
-        return fingerprint(self.secret)
 
     @classmethod
     def parse(cls, text: str) -> "Ticket | None":
@@ -42,6 +37,11 @@ def new_secret() -> str:
 def persona_identity(persona_id: int) -> str:
     """The fixed identity of a persona in a room: LiveKit itself rules out two of the same."""
     return f"{PERSONA_PREFIX}{persona_id}"
+
+
+def dispatch_of(ticket: Ticket, name: str) -> DispatchMetadata:
+    """What LiveKit hands the worker that is to bring the persona of a ticket."""
+    return DispatchMetadata(ticket=str(ticket), identity=persona_identity(ticket.persona_id), name=name)
 
 
 class NumberSigner:

@@ -12,11 +12,12 @@ from sqlmodel import col, select
 from agents.contract import AGENT_NAME, DispatchMetadata
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
+from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
 from control_plane.personas.serving import find_serving
 from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.models import Slot, Worker
-from control_plane.sessions.slots import Ticket, new_secret, persona_identity
+from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 
 PATIENCE = timedelta(seconds=3)
 """How long a person waits, and how long after a dispatch, before it is made again."""
@@ -70,15 +71,11 @@ async def _renew(
     if slot is None:
         return None
     now, secret = clock.now(), new_secret()
-    slot.ticket_hash = Ticket(secret, 0).hash
+    slot.ticket_hash = fingerprint(secret)
     slot.dispatched_at, slot.expires_at = now, now + slot_lifetime
     servings = [await find_serving(db, persona_id, project_id=slot.project_id) for persona_id in slot.persona_ids]
     return slot.room_name, [
-        DispatchMetadata(
-            ticket=str(Ticket(secret, serving.persona.id)),
-            identity=persona_identity(serving.persona.id),
-            name=serving.persona.name,
-        )
+        dispatch_of(Ticket(secret, serving.persona.id), serving.persona.name)
         for serving in servings
         if serving is not None
     ]

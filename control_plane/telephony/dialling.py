@@ -16,7 +16,7 @@ from control_plane.db.rows import refuse_missing
 from control_plane.errors import Conflict, Forbidden, InvalidRequest
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
-from control_plane.ids import random_id
+from control_plane.ids import fingerprint, random_id
 from control_plane.metering.budget import find_used_up
 from control_plane.names import RoomName, room_name
 from control_plane.personas.models import Persona
@@ -26,7 +26,7 @@ from control_plane.plans.quota import Quota
 from control_plane.rooms.models import RoomOrigin
 from control_plane.rooms.repository import RoomRepository
 from control_plane.sessions.models import Session, SessionStatus, Slot
-from control_plane.sessions.slots import Ticket, new_secret
+from control_plane.sessions.slots import new_secret
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.schemas import Dial
@@ -134,7 +134,7 @@ class DialService:
             account_id=self.caller.account_id,
             room_name=name.full,
             persona_ids=[persona.id],
-            ticket_hash=Ticket(new_secret(), 0).hash,  # replaced when it is placed
+            ticket_hash=fingerprint(new_secret()),  # replaced when it is placed
             variables=_variables(body),
             caller_identity=identity,
             session_id=session.id,

@@ -13,11 +13,12 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import PlatformError
 from control_plane.events.wake import Listener
+from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
 from control_plane.personas.serving import find_serving
 from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.models import Slot
-from control_plane.sessions.slots import Ticket, new_secret, persona_identity
+from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.settling import BEFORE_ANSWER, lock_call, ring, settle, tell_status
@@ -145,12 +146,8 @@ class CallPlacer:
                 await settle(db, self.clock, call, Outcome("failed", None, "its trunk or its agent is gone"))
                 return None
             secret = new_secret()
-            slot.ticket_hash, slot.dispatched_at = Ticket(secret, 0).hash, self.clock.now()
-            dispatch = DispatchMetadata(
-                ticket=str(Ticket(secret, persona_id)),
-                identity=persona_identity(persona_id),
-                name=serving.persona.name,
-            )
+            slot.ticket_hash, slot.dispatched_at = fingerprint(secret), self.clock.now()
+            dispatch = dispatch_of(Ticket(secret, persona_id), serving.persona.name)
             outgoing = OutgoingCall(
                 trunk_id=trunk.outbound_trunk_id,
                 number=call.phone_number,

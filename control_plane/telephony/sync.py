@@ -5,14 +5,14 @@ from datetime import timedelta
 import structlog
 from sqlmodel import col, select
 
-from agents.contract import AGENT_NAME, DispatchMetadata
+from agents.contract import AGENT_NAME
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import InvalidRequest, Unavailable
 from control_plane.personas.models import Persona
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.slots import NumberSigner, persona_identity
+from control_plane.sessions.slots import NumberSigner, dispatch_of
 from control_plane.telephony.answering import ROOM_PREFIX
 from control_plane.telephony.models import SipConfig, SipTrunk
 from sip.dialer import Carrier, Dialer, Line, SipAwayError, SipRefusedError
@@ -80,11 +80,7 @@ class TrunkSync:
         if row is None:
             return None
         config, name, slug = row
-        dispatch = DispatchMetadata(
-            ticket=str(self.numbers.sign(config.id, config.agent_config_id)),
-            identity=persona_identity(config.agent_config_id),
-            name=name,
-        )
+        dispatch = dispatch_of(self.numbers.sign(config.id, config.agent_config_id), name)
         return Line(f"{slug}_{ROOM_PREFIX}", AGENT_NAME, dispatch.model_dump_json())
 
 

@@ -11,10 +11,11 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.errors import Conflict, Forbidden, NotFound, PlatformError, QuotaExceeded, Unavailable
 from control_plane.gate.transaction import Transaction
+from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
 from control_plane.names import RoomName, foreign_prefix, refuse_foreign, room_name
 from control_plane.plans.catalogue import limit_of
-from control_plane.sessions.slots import Ticket, new_secret, persona_identity
+from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 from control_plane.tokens.schemas import TokenAnswer, TokenRequest
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 
@@ -55,13 +56,13 @@ class TokenService:
         """
         name = room_name(body.room, self.caller.slug)
         secret = new_secret()
-        admitted = await self._admit(body, name, Ticket(secret, 0).hash)
+        admitted = await self._admit(body, name, fingerprint(secret))
         dispatches = tuple(
-            DispatchMetadata(ticket=str(Ticket(secret, persona)), identity=persona_identity(persona), name=called)
+            dispatch_of(Ticket(secret, persona), called)
             for persona, called in zip(admitted.personas, admitted.names, strict=True)
         )
         if admitted.room_live and dispatches:
-            await self._dispatch(name, dispatches, Ticket(secret, 0).hash)
+            await self._dispatch(name, dispatches, fingerprint(secret))
         token = self.signer.sign(
             Pass(
                 identity=body.identity,
