@@ -35,14 +35,26 @@ class Running:
 async def lock_running(db: Db, job_id: int, session_id: int, *, project_id: int) -> Running | None:
     """A job and its session, locked until the commit; None where the job has ended since it was looked at."""
     session = await lock_session(db, session_id, project_id=project_id)
+    return await find_running(db, job_id, session) if session else None
+
+
+async def find_running(db: Db, job_id: int, session: Session) -> Running | None:
+    """A job of a locked session; None where it has ended."""
     query = select(SessionJob).where(
-        SessionJob.project_id == project_id,
-        SessionJob.session_id == session_id,
+        SessionJob.project_id == session.project_id,
+        SessionJob.session_id == session.id,
         col(SessionJob.ended_at).is_(None),
     )
     running = (await db.exec(query)).all()
     job = next((job for job in running if job.id == job_id), None)
-    return Running(session, job, alone=len(running) == 1) if session and job else None
+    return Running(session, job, alone=len(running) == 1) if job else None
+
+
+async def end_job(db: Db, log: EventLog, running: Running, *, outcome: str, reason: EndReason, at: datetime) -> None:
+    """End a job; with the last one its session."""
+    running.job.ended_at = at
+    if running.alone:
+        await end_session(db, log, running.session, outcome=outcome, reason=reason, at=at)
 
 
 async def end_session(

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import SQLModel, col, select
+from sqlmodel import SQLModel, select
 
 from agents.contract import (
     REPORT,
@@ -26,7 +26,7 @@ from control_plane.events.log import EventLog
 from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
 from control_plane.sessions.capability import ReportSigner
-from control_plane.sessions.ending import end_session, lock_session
+from control_plane.sessions.ending import end_job, find_running, lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, TranscriptLine, Turn
 
 LIVE_LINES = "lines"
@@ -141,19 +141,14 @@ class ReportDesk:
 
     async def _ended(self, db: Db, session: Session, submission: Submission, report: CallEnded) -> None:
         job = await self._job(db, session, submission)
-        now = self.clock.now()
-        job.ended_at = job.ended_at or now
-        await db.flush()
+        running, now = await find_running(db, job.id, session), self.clock.now()
+        if running is None:
+            return
         if report.reason == "not_answered":
-            return  # its session ends with the call, and with what became of that
-        others = select(SessionJob.id).where(
-            SessionJob.project_id == session.project_id,
-            SessionJob.session_id == session.id,
-            col(SessionJob.ended_at).is_(None),
-        )
-        if (await db.exec(others)).first() is None:
-            outcome = "failed" if report.failed else "ok"
-            await end_session(db, EventLog(db, self.clock), session, outcome=outcome, reason=report.reason, at=now)
+            job.ended_at = now  # its session ends with the call, and with what became of that
+            return
+        outcome = "failed" if report.failed else "ok"
+        await end_job(db, EventLog(db, self.clock), running, outcome=outcome, reason=report.reason, at=now)
 
     async def _job(self, db: Db, session: Session, submission: Submission) -> SessionJob:
         query = select(SessionJob).where(

@@ -10,7 +10,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
 from control_plane.rooms.models import Participant, Room
-from control_plane.sessions.ending import end_session, lock_running, lock_session
+from control_plane.sessions.ending import end_job, end_session, lock_running, lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot, Worker
 
 START_WITHIN = timedelta(seconds=10)
@@ -64,11 +64,9 @@ async def fail_job(db: Db, clock: Clock, job_id: int, session_id: int, project_i
         return  # it was heard of since it was looked at
     if job.started_at is not None and await _speaks_on(db, session, job):
         return
-    job.ended_at = now
     reason: EndReason = "worker_lost" if job.started_at is not None else "not_started"
     log.warning("call failed", session=session_id, reason=reason, worker=job.worker_id)
-    if running.alone:
-        await end_session(db, EventLog(db, clock), session, outcome="failed", reason=reason, at=now)
+    await end_job(db, EventLog(db, clock), running, outcome="failed", reason=reason, at=now)
 
 
 async def _speaks_on(db: Db, session: Session, job: SessionJob) -> bool:

@@ -14,7 +14,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
 from control_plane.metering.budget import find_used_up
-from control_plane.sessions.ending import end_session, lock_running
+from control_plane.sessions.ending import end_job, lock_running
 from control_plane.sessions.models import SessionJob
 
 CUT_OFF = timedelta(seconds=20)
@@ -59,7 +59,5 @@ async def _end_job(db: Db, clock: Clock, job_id: int, session_id: int, project_i
     running = await lock_running(db, job_id, session_id, project_id=project_id)
     if running is None:
         return
-    running.job.ended_at = clock.now()
     log.warning("call cut off", session=session_id, worker=running.job.worker_id)
-    if running.alone:
-        await end_session(db, EventLog(db, clock), running.session, outcome="ok", reason="budget", at=clock.now())
+    await end_job(db, EventLog(db, clock), running, outcome="ok", reason="budget", at=clock.now())
