@@ -106,10 +106,10 @@ class ProjectUpdate(BaseModel):
 
     name: Label = ""
     retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION)] | None = Field(
-        None, description="Days after which sessions are deleted; null: never."
+        None, description="Days after which sessions are to be deleted; null: never. Kept, and not acted on yet."
     )
-    store_transcripts: bool = True
-    redact: bool = Field(False, description="Take personal data out of what is stored.")
+    store_transcripts: bool = Field(True, description="Whether what is said is kept, where the agent keeps it too.")
+    redact: bool = Field(False, description="Take personal data out of what is stored. Kept, and not acted on yet.")
     allowed_origins: Origins = Field(default_factory=list, description="Pages that may call the API; `*`: any.")
     budget: Budget | None = Field(None, description="What the project may cost in a month; null: no limit.")
 
