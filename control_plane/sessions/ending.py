@@ -1,4 +1,4 @@
-"""How a conversation ends, whoever ends it."""
+"""How a conversation is announced and how it ends, whoever ends it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,19 @@ async def lock_session(db: Db, session_id: int, *, project_id: int) -> Session |
     """The session, locked until the commit."""
     query = select(Session).where(Session.id == session_id, Session.project_id == project_id).with_for_update()
     return (await db.exec(query)).one_or_none()
+
+
+def announce(log: EventLog, session: Session, *, at: datetime) -> None:
+    """Tell once that a conversation has begun, unless it is over."""
+    if session.announced_at is None and session.status == SessionStatus.ACTIVE:
+        session.announced_at = at
+        log.append(
+            Fact.SESSION_STARTED,
+            project_id=session.project_id,
+            room_name=session.room_name,
+            session_id=session.id,
+            agent_config_id=session.persona_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)

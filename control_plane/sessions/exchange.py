@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select, update
 
 from agents.contract import Exchange, ModelChoice, PersonaJob, TurnTaking, Voicemail
@@ -18,7 +17,7 @@ from control_plane.personas.serving import Serving, find_serving, find_version
 from control_plane.personas.tools import acts_of
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import lock_session
-from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
+from control_plane.sessions.models import Session, SessionJob, Slot
 from control_plane.sessions.repository import SessionRepository
 from control_plane.sessions.slots import Ticket, persona_identity
 from knowledge import capability
@@ -135,30 +134,16 @@ class TicketExchange:
         return serving.persona
 
     async def _open_session(self, slot: Slot, persona: Persona) -> Session:
-        now = self.clock.now()
-        statement = (
-            insert(Session)
-            .values(
-                project_id=slot.project_id,
-                room_name=slot.room_name,
-                persona_id=persona.id,
-                agent_name=persona.name,
-                llm_provider=persona.llm_provider,
-                llm_model=persona.llm_model,
-                status=SessionStatus.ACTIVE,
-                session_type="sip" if (slot.caller_identity or "").startswith("sip_") else "voice",
-                caller_identity=slot.caller_identity,
-                store_transcripts=persona.store_transcripts,
-                message_count=0,
-                epochs=0,
-                started_at=now,
-            )
-            .on_conflict_do_nothing()
-        )
         sessions = SessionRepository(self.db, slot.project_id)
         for _ in range(OPEN_TRIES):
-            await self.db.exec(statement)
-            session = await sessions.lock_active(slot.room_name)
+            begun = await sessions.begin(
+                slot.room_name,
+                persona,
+                at=self.clock.now(),
+                session_type="sip" if (slot.caller_identity or "").startswith("sip_") else "voice",
+                caller_identity=slot.caller_identity,
+            )
+            session = begun or await sessions.lock_active(slot.room_name)
             if session is not None:
                 return session
         raise Unavailable("the room's last session is just ending")

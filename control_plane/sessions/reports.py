@@ -26,8 +26,8 @@ from control_plane.events.log import EventLog
 from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
 from control_plane.sessions.capability import ReportSigner
-from control_plane.sessions.ending import end_job, find_running, lock_session
-from control_plane.sessions.models import Session, SessionJob, SessionStatus, TranscriptLine, Turn
+from control_plane.sessions.ending import announce, end_job, find_running, lock_session
+from control_plane.sessions.models import Session, SessionJob, TranscriptLine, Turn
 
 LIVE_LINES = "lines"
 """Channel of lines that are not kept."""
@@ -65,7 +65,7 @@ class ReportDesk:
                     await self._begun(db, session, submission)
                 case CallStarted():
                     await self._begun(db, session, submission)
-                    self._announce(db, session)
+                    announce(EventLog(db, self.clock), session, at=self.clock.now())
                 case LineSpoken() if session.store_transcripts:
                     await self._line(db, session, submission, report)
                 case LineSpoken():
@@ -83,17 +83,6 @@ class ReportDesk:
     async def _begun(self, db: Db, session: Session, submission: Submission) -> None:
         job = await self._job(db, session, submission)
         job.started_at = job.started_at or self.clock.now()
-
-    def _announce(self, db: Db, session: Session) -> None:
-        if session.announced_at is None and session.status == SessionStatus.ACTIVE:
-            session.announced_at = self.clock.now()
-            EventLog(db, self.clock).append(
-                Fact.SESSION_STARTED,
-                project_id=session.project_id,
-                room_name=session.room_name,
-                session_id=session.id,
-                agent_config_id=session.persona_id,
-            )
 
     async def _line(self, db: Db, session: Session, submission: Submission, report: LineSpoken) -> None:
         values = {

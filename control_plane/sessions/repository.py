@@ -5,11 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, true
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
+from control_plane.accounts.models import Project
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page
 from control_plane.metering.repository import usage_of_session
+from control_plane.personas.models import Persona
 from control_plane.sessions.models import Session, SessionStatus, TranscriptLine, Turn
 from control_plane.wire import Page
 
@@ -30,6 +33,28 @@ class SessionRepository:
 
     def __init__(self, db: Db, project_id: int) -> None:
         self.db, self.project_id = db, project_id
+
+    async def begin(self, room_name: str, persona: Persona | None, *, at: datetime, **values: Any) -> Session | None:
+        """Open the session of a room; None where one is active there.
+
+        What is said in it is kept where both the project and the persona allow that.
+        """
+        of_project = select(Project.store_transcripts).where(Project.id == self.project_id).scalar_subquery()
+        statement = insert(Session).values(
+            project_id=self.project_id,
+            room_name=room_name,
+            persona_id=persona.id if persona else None,
+            agent_name=persona.name if persona else None,
+            llm_provider=persona.llm_provider if persona else None,
+            llm_model=persona.llm_model if persona else None,
+            status=SessionStatus.ACTIVE,
+            store_transcripts=of_project if persona is None or persona.store_transcripts else False,
+            message_count=0,
+            epochs=0,
+            started_at=at,
+            **values,
+        )
+        return (await self.db.scalars(statement.on_conflict_do_nothing().returning(Session))).one_or_none()
 
     async def find(self, session_id: int) -> Session | None:
         """One session."""

@@ -17,8 +17,8 @@ from control_plane.events.live import LiveBus
 from control_plane.events.log import EventLog
 from control_plane.names import RoomName
 from control_plane.personas.models import Persona
-from control_plane.sessions.ending import end_session
-from control_plane.sessions.models import Session, SessionStatus, TranscriptLine
+from control_plane.sessions.ending import announce, end_session
+from control_plane.sessions.models import Session, TranscriptLine
 from control_plane.sessions.reports import LIVE_LINES
 from control_plane.sessions.repository import SessionRepository
 from control_plane.sessions.schemas import LineCreate, SessionCreate, SessionEnd
@@ -42,38 +42,17 @@ class SessionService:
         name = await resolve(self.db, self.caller.slug, body.room_name, field="room_name")
         persona = await self._persona(body.agent_config_id)
         now = self.clock.now()
-        statement = (
-            insert(Session)
-            .values(
-                project_id=self.caller.project_id,
-                room_name=name.full,
-                persona_id=persona.id if persona else None,
-                agent_name=persona.name if persona else None,
-                llm_provider=persona.llm_provider if persona else None,
-                llm_model=persona.llm_model if persona else None,
-                status=SessionStatus.ACTIVE,
-                session_type=body.session_type,
-                caller_identity=body.caller_identity,
-                details=body.metadata,
-                store_transcripts=persona.store_transcripts if persona else True,
-                message_count=0,
-                epochs=0,
-                started_at=now,
-                announced_at=now,
-            )
-            .on_conflict_do_nothing()
-            .returning(Session)
+        session = await self.sessions.begin(
+            name.full,
+            persona,
+            at=now,
+            session_type=body.session_type,
+            caller_identity=body.caller_identity,
+            details=body.metadata,
         )
-        session = (await self.db.scalars(statement)).one_or_none()
         if session is None:
             raise Conflict(f"A session is active in the room {name.short!r}")
-        self.log.append(
-            Fact.SESSION_STARTED,
-            project_id=session.project_id,
-            room_name=name.full,
-            session_id=session.id,
-            agent_config_id=session.persona_id,
-        )
+        announce(self.log, session, at=now)
         return session
 
     async def get(self, session_id: int) -> Session:

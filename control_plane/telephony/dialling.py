@@ -25,7 +25,8 @@ from control_plane.plans.catalogue import UNLIMITED
 from control_plane.plans.quota import Quota
 from control_plane.rooms.models import RoomOrigin
 from control_plane.rooms.repository import RoomRepository
-from control_plane.sessions.models import Session, SessionStatus, Slot
+from control_plane.sessions.models import Slot
+from control_plane.sessions.repository import SessionRepository
 from control_plane.sessions.slots import new_secret
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call, SipTrunk
@@ -96,27 +97,11 @@ class DialService:
         identity = f"sip_{body.phone_number}"
         rooms = RoomRepository(self.db, project)
         await rooms.open(name, origin=RoomOrigin.DIAL, sid=None, created_at=now)
-        active = select(Session.id).where(Session.room_name == name.full, Session.status == SessionStatus.ACTIVE)
-        if (await self.db.exec(active)).first() is not None:
-            raise Conflict(f"A session is active in the room {name.short!r}")
-        session = Session(
-            project_id=project,
-            room_name=name.full,
-            persona_id=persona.id,
-            agent_name=persona.name,
-            llm_provider=persona.llm_provider,
-            llm_model=persona.llm_model,
-            status=SessionStatus.ACTIVE,
-            session_type="sip",
-            caller_identity=identity,
-            details=body.metadata,
-            store_transcripts=persona.store_transcripts,
-            message_count=0,
-            epochs=0,
-            started_at=now,
+        session = await SessionRepository(self.db, project).begin(
+            name.full, persona, at=now, session_type="sip", caller_identity=identity, details=body.metadata
         )
-        self.db.add(session)
-        await self.db.flush()
+        if session is None:
+            raise Conflict(f"A session is active in the room {name.short!r}")
         call = Call(
             project_id=project,
             session_id=session.id,

@@ -245,11 +245,16 @@ async def test_a_wrong_session_is_refused(platform: Platform, change: dict[str, 
     assert (await tenant.http.get("/sessions")).json()["total"] == 0
 
 
-async def test_an_agent_that_keeps_no_transcripts_keeps_none_of_a_customers_own_server_either(
-    platform: Platform,
+@pytest.mark.parametrize("unwilling", ["agent", "project"])
+async def test_an_agent_or_project_that_keeps_no_transcripts_keeps_none_of_a_customers_own_server_either(
+    platform: Platform, unwilling: str
 ) -> None:
     tenant = await platform.tenant()
-    session = await a_session(tenant, agent_config_id=await an_agent(tenant, store_transcripts=False))
+    if unwilling == "project":
+        kept = await tenant.http.patch(f"/projects/{tenant.project.id}", json={"store_transcripts": False})
+        assert kept.status_code == 200
+    agent = await an_agent(tenant, store_transcripts=unwilling == "project")
+    session = await a_session(tenant, agent_config_id=agent)
     line = {"speaker": "user", "content": "my secret"}
     assert (await tenant.http.post("/sessions/my-room/transcript", json=line)).status_code == 201
     assert (await tenant.http.get(f"/sessions/{session}/transcript")).json()["transcripts"] == []
