@@ -21,6 +21,18 @@ _COUNT_ALL = text("""
 """)
 
 
+async def used_where_full(db: Db, account_id: int, plan: str, resource: str, now: datetime) -> int | None:
+    """How many an account has where its plan allows no more; None where one more fits.
+
+    Holds the account's lock until the commit.
+    """
+    limit = limit_of(plan, resource)
+    if limit == UNLIMITED:
+        return None
+    used: int = await db.scalar(_COUNT, {"account": account_id, "resource": resource, "now": now}) or 0
+    return used if used >= limit else None
+
+
 def upgrade_url(public_url: str) -> str:
     """Where a customer gets more."""
     return public_url + UPGRADE_PATH
@@ -35,13 +47,9 @@ class Quota:
 
     async def take(self, resource: str) -> None:
         """Make sure that one more fits; holds the account's lock until the commit. Raises `QuotaExceeded`."""
-        limit = limit_of(self.caller.plan, resource)
-        if limit == UNLIMITED:
-            return
-        values = {"account": self.caller.account_id, "resource": resource, "now": self.now}
-        used = await self.db.scalar(_COUNT, values) or 0
-        if used >= limit:
-            raise self.exceeded(resource, limit=limit, used=used)
+        used = await used_where_full(self.db, self.caller.account_id, self.caller.plan, resource, self.now)
+        if used is not None:
+            raise self.exceeded(resource, limit=limit_of(self.caller.plan, resource), used=used)
 
     def exceeded(self, resource: str, *, limit: int, used: int) -> QuotaExceeded:
         """The error that says what is used up and where to get more."""

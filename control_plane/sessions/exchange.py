@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import text
 from sqlmodel import col, select, update
 
 from agents.contract import Exchange, ModelChoice, PersonaJob, TurnTaking, Voicemail
@@ -32,13 +31,6 @@ KNOWLEDGE_GRACE = timedelta(hours=1)
 
 Answer = Callable[[Db, Ticket, Exchange], Awaitable[Slot | None]]
 """What a ticket opens that is no slot's: a place made for this call, or nothing."""
-
-_COUNT = text("select lock_and_count(:account, 'sessions', :now)")
-
-
-async def count_sessions(db: Db, account_id: int, at: datetime) -> int:
-    """Sessions an account has, under its lock."""
-    return await db.scalar(_COUNT, {"account": account_id, "now": at}) or 0
 
 
 class TicketExchange:

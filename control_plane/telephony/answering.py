@@ -11,8 +11,7 @@ from control_plane.errors import Conflict, NotFound
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.ids import fingerprint
-from control_plane.plans.catalogue import UNLIMITED, limit_of
-from control_plane.sessions.exchange import count_sessions
+from control_plane.plans.quota import used_where_full
 from control_plane.sessions.models import Slot
 from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.settling import settle, tell_status
@@ -46,8 +45,8 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
     slot = (await db.exec(known)).one_or_none()
     if slot is not None:
         return slot
-    now, limit = clock.now(), limit_of(account.plan, "sessions")
-    if limit != UNLIMITED and await count_sessions(db, account.id, now) >= limit:
+    now = clock.now()
+    if await used_where_full(db, account.id, account.plan, "sessions", now) is not None:
         raise Conflict("all lines are busy")
     await _demand_line(db, config)
     identity = f"sip_{caller}"
