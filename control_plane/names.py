@@ -37,6 +37,6 @@ def foreign_prefix(given: str, slug: str) -> str | None:
     return match.group(1) if match and match.group(1) != slug else None
 
 
-def refuse_foreign(given: str) -> Forbidden:
+def foreign_room(given: str) -> Forbidden:
     """The error for a name that begins with another project's slug."""
     return Forbidden(f"The room name {given!r} belongs to another project")

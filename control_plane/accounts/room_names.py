@@ -4,7 +4,7 @@ from sqlmodel import col, select
 
 from control_plane.accounts.models import Project
 from control_plane.db.database import Db
-from control_plane.names import RoomName, foreign_prefix, refuse_foreign, room_name
+from control_plane.names import RoomName, foreign_prefix, foreign_room, room_name
 
 
 async def resolve(db: Db, slug: str, given: str, *, field: str = "room") -> RoomName:
@@ -12,5 +12,5 @@ async def resolve(db: Db, slug: str, given: str, *, field: str = "room") -> Room
     name = room_name(given, slug, field=field)
     other = foreign_prefix(given, slug)
     if other and (await db.exec(select(Project.id).where(col(Project.slug) == other))).first():
-        raise refuse_foreign(given)
+        raise foreign_room(given)
     return name

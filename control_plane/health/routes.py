@@ -29,4 +29,5 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
         response.status_code = 503
         return {"status": "unavailable", "reason": error.message}
     windows = "shared" if await request.app.state.limiter.probe() else "per process"
-    return {"status": "ok", "revision": revision, "rate_windows": windows, **request.app.state.hub.figures()}
+    workers = request.app.state.hub.worker_ids()
+    return {"status": "ok", "revision": revision, "rate_windows": windows, "workers": workers}

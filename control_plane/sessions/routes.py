@@ -34,9 +34,19 @@ from control_plane.wire import MAX_ID, Page, RoomPath, RowId, Since, Until
 router = primary("/sessions", tags=["Sessions"])
 
 
-async def find_sessions(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> SessionService:
+async def find_rows(db: DbDep, caller: CallerDep) -> SessionRepository:
+    """The rows of this request's caller."""
+    return SessionRepository(db, caller.project_id)
+
+
+SessionRows = Annotated[SessionRepository, Depends(find_rows)]
+
+
+async def find_sessions(
+    request: Request, db: DbDep, caller: CallerDep, clock: ClockDep, rows: SessionRows
+) -> SessionService:
     """The sessions of this request's caller."""
-    return SessionService(db, caller, clock, SessionRepository(db, caller.project_id), request.app.state.live)
+    return SessionService(db, caller, clock, rows, request.app.state.live)
 
 
 Sessions = Annotated[SessionService, Depends(find_sessions)]
@@ -50,7 +60,7 @@ async def create_session(body: SessionCreate, sessions: Sessions) -> Any:
 
 @router.get("", response_model=SessionList)
 async def list_sessions(
-    sessions: Sessions,
+    rows: SessionRows,
     page: Annotated[Page, Depends()],
     status: Literal["active", "completed"] | None = None,
     agent_config_id: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
@@ -60,7 +70,7 @@ async def list_sessions(
 ) -> Any:
     """List sessions, newest first."""
     narrow = SessionFilter(status, agent_config_id, session_type, since, until)
-    found, total = await sessions.sessions.page(narrow, page)
+    found, total = await rows.page(narrow, page)
     return {"sessions": [show_session(session).model_dump() for session in found], **page.pages(total)}
 
 
@@ -75,25 +85,25 @@ async def read_session(session_id: RowId, sessions: Sessions) -> Any:
 
 
 @router.get("/{session_id}/transcript", response_model=Transcript)
-async def read_transcript(session_id: RowId, sessions: Sessions) -> Any:
+async def read_transcript(session_id: RowId, sessions: Sessions, rows: SessionRows) -> Any:
     """Get the transcript as JSON."""
     session = await sessions.get(session_id)
-    lines = await sessions.sessions.lines(session.id)
+    lines = await rows.lines(session.id)
     return Transcript(session_id=session.id, transcripts=[show_line(line) for line in lines])
 
 
 @router.get("/{session_id}/transcript/text", response_class=PlainTextResponse)
-async def read_transcript_text(session_id: RowId, sessions: Sessions) -> str:
+async def read_transcript_text(session_id: RowId, sessions: Sessions, rows: SessionRows) -> str:
     """Get the transcript as plain text."""
     session = await sessions.get(session_id)
-    return as_text(await sessions.sessions.lines(session.id))
+    return as_text(await rows.lines(session.id))
 
 
 @router.get("/{session_id}/turns", response_model=TurnList)
-async def read_turns(session_id: RowId, sessions: Sessions) -> Any:
+async def read_turns(session_id: RowId, sessions: Sessions, rows: SessionRows) -> Any:
     """Where the time of each answer went, and which passages it used."""
     session = await sessions.get(session_id)
-    turns = await sessions.sessions.turns(session.id)
+    turns = await rows.turns(session.id)
     return TurnList(session_id=session.id, turns=[show_turn(turn) for turn in turns])
 
 

@@ -13,7 +13,7 @@ from control_plane.errors import Conflict, Forbidden, NotFound, PlatformError, Q
 from control_plane.gate.transaction import Transaction
 from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
-from control_plane.names import RoomName, foreign_prefix, refuse_foreign, room_name
+from control_plane.names import RoomName, foreign_prefix, foreign_room, room_name
 from control_plane.plans.catalogue import limit_of
 from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 from control_plane.tokens.schemas import TokenAnswer, TokenRequest
@@ -99,7 +99,7 @@ class TokenService:
             case "admitted":
                 return row
             case "foreign_room":
-                raise refuse_foreign(body.room)
+                raise foreign_room(body.room)
             case "unknown_agent":
                 raise NotFound(f"There is no agent {row.culprit}")
             case "foreign_agent":

@@ -1,7 +1,6 @@
 """The workers that are connected to this process, and commands to the calls they hold."""
 
 import asyncio
-from typing import Any
 
 import structlog
 
@@ -53,6 +52,6 @@ class UplinkHub:
         """The link of a worker that is connected here."""
         return self._links.get(worker_id)
 
-    def figures(self) -> dict[str, Any]:
-        """For health: who is connected."""
-        return {"workers": sorted(self._links)}
+    def worker_ids(self) -> list[str]:
+        """Who is connected here."""
+        return sorted(self._links)

@@ -47,7 +47,7 @@ LAST_WORDS: Final = 1.0
 log = structlog.get_logger()
 
 
-class Turn(NamedTuple):
+class Sending(NamedTuple):
     """A parcel that is to be sent now; `unanswered`: to an endpoint that did not answer the last time."""
 
     queue: EndpointQueue
@@ -136,7 +136,7 @@ class Deliverer:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def _next(self) -> Turn | None:
+    def _next(self) -> Sending | None:
         """What may be sent now; endpoints take turns."""
         while self._offering and not self._closing:
             queue = self._offering.popleft()
@@ -147,15 +147,15 @@ class Deliverer:
             if parcel is not None:
                 self._offering.append(queue)
                 self._unanswered += not queue.answers
-                return Turn(queue, parcel, unanswered=not queue.answers)
+                return Sending(queue, parcel, unanswered=not queue.answers)
             queue.listed = False
         return None
 
-    async def _send(self, turn: Turn | None) -> None:
+    async def _send(self, sending: Sending | None) -> None:
         """Send this parcel, and then others, until there is none."""
-        while turn is not None:
-            await self._try(*turn)
-            turn = self._next()
+        while sending is not None:
+            await self._try(*sending)
+            sending = self._next()
             self._start()
 
     async def _try(self, queue: EndpointQueue, parcel: Parcel, unanswered: bool) -> None:

@@ -74,7 +74,7 @@ async def list_plans() -> Any:
 async def read_health(request: Request) -> Any:
     """Tell how every part of the installation is."""
     state = request.app.state
-    here = len(state.hub.figures()["workers"])
+    here = len(state.hub.worker_ids())
     return await examine(state.database, state.media, state.limiter, workers_here=here, version=request.app.version)
 
 
