@@ -29,6 +29,7 @@ LONGEST_URL: Final = 2048
 READ_LIMIT: Final = 64 * 1024
 """Bytes of an answer's body that are read; the connection is dropped at the first byte beyond."""
 TIMEOUT: Final = 15.0
+CONNECTIONS: Final = 256
 LOOK_UP_WITHIN: Final = 3.0
 """Seconds that `check` waits for a name; one that takes longer is judged when it is connected to."""
 LOOK_UPS: Final = 32
@@ -145,17 +146,16 @@ class Outbound:
         allow: Sequence[Network] = (),
         *,
         timeout: float = TIMEOUT,
-        connections: int = 256,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._allow = tuple(allow)
-        self._connections, self._timeout = connections, timeout
+        self._timeout = timeout
         self._resolver: AbstractResolver = resolver or SystemResolver()
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
-            limit=self._connections,
+            limit=CONNECTIONS,
             resolver=self._resolver,
             socket_factory=self._make_socket,
             keepalive_timeout=KEEP_ALIVE,

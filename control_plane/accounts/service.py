@@ -1,7 +1,5 @@
 """Projects and API keys of an account."""
 
-import secrets
-import string
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NoReturn
@@ -146,7 +144,7 @@ class AccountService:
 
 def random_slug() -> str:
     """A slug that nobody has, as far as chance allows."""
-    return "p" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(9))
+    return random_id("p", 9)
 
 
 def _changes(body: BaseModel) -> dict[str, Any]:

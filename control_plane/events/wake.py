@@ -16,6 +16,7 @@ STAMPED = "parley_stamped"
 
 INTERVAL = 0.05
 RETRY = 0.5
+POLL = 1.0
 
 log = structlog.get_logger()
 
@@ -49,8 +50,8 @@ class Notifier:
 class Listener:
     """Waits for a channel, and looks anyway once a second: a lost wake-up costs promptness only."""
 
-    def __init__(self, url: str, channel: str, *, poll: float = 1.0) -> None:
-        self._url, self._channel, self._poll = url, channel, poll
+    def __init__(self, url: str, channel: str) -> None:
+        self._url, self._channel = url, channel
         self._heard = asyncio.Event()
 
     @asynccontextmanager
@@ -64,9 +65,9 @@ class Listener:
                 task.cancel()
 
     async def wait(self, within: float | None = None) -> None:
-        """Return when woken, or after the poll interval; `within` is another one for this time."""
+        """Return when woken, or after `POLL`; `within` is another interval for this time."""
         try:
-            async with asyncio.timeout(self._poll if within is None else within):
+            async with asyncio.timeout(POLL if within is None else within):
                 await self._heard.wait()
         except TimeoutError:
             return

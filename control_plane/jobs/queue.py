@@ -17,6 +17,7 @@ from control_plane.jobs.models import Job, JobState
 LEASE = timedelta(seconds=60)
 """How long a claimed job may run before another process takes it."""
 MAX_ATTEMPTS = 8
+AT_ONCE = 8
 POLL = 0.5
 """Seconds between looks; jobs that a caller waits for are done in the request, not here."""
 
@@ -60,8 +61,8 @@ def back_off(attempts: int) -> timedelta:
 class JobRunner:
     """Claims jobs and gives them to their handlers, a bounded number at once."""
 
-    def __init__(self, database: Database, clock: Clock, handlers: dict[str, Handler], *, limit: int = 8) -> None:
-        self._database, self._clock, self._handlers, self._limit = database, clock, handlers, limit
+    def __init__(self, database: Database, clock: Clock, handlers: dict[str, Handler]) -> None:
+        self._database, self._clock, self._handlers = database, clock, handlers
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -77,7 +78,7 @@ class JobRunner:
         """Do what is due now; how many jobs that was."""
         now = self._clock.now()
         async with self._database.platform() as db:
-            claimed = (await db.execute(_CLAIM, {"now": now, "lease": now + LEASE, "limit": self._limit})).all()
+            claimed = (await db.execute(_CLAIM, {"now": now, "lease": now + LEASE, "limit": AT_ONCE})).all()
         async with asyncio.TaskGroup() as tasks:
             for job in claimed:
                 tasks.create_task(self._do(job.id, job.kind, job.payload, job.attempts))

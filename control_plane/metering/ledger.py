@@ -10,15 +10,13 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.events.log import EventLog
 from control_plane.metering.budget import lock_budgets, watch_budgets
-from control_plane.metering.models import UsageDay, UsageEntry
+from control_plane.metering.models import SUMS, UsageDay, UsageEntry
 from control_plane.metering.prices import Quantities, price_book
 
 _KEY: Final = ("project_id", "day", "persona_id", "service", "provider", "model")
-_SUMS: Final = ("input_tokens", "output_tokens", "audio_seconds", "characters", "requests", "cost_usd")
-_WALL_CLOCK: Final = Clock()
 
 
-async def record(db: Db, entry: UsageEntry, *, clock: Clock = _WALL_CLOCK) -> bool:
+async def record(db: Db, entry: UsageEntry, *, clock: Clock) -> bool:
     """Write an entry in the caller's transaction; False, and nothing changes, where its source was counted already.
 
     Its provider is named and its cost set here, by the prices in force when the work was done; work without a price
@@ -47,9 +45,9 @@ def _price(entry: UsageEntry) -> None:
 
 
 async def _roll_up(db: Db, entry: UsageEntry) -> None:
-    kind = entry.model_dump(include={"project_id", "service", "provider", "model", "unpriced", *_SUMS})
+    kind = entry.model_dump(include={"project_id", "service", "provider", "model", "unpriced", *SUMS})
     kind |= {"day": entry.at.astimezone(UTC).date(), "persona_id": entry.persona_id or 0}
     statement = insert(UsageDay).values(**kind)
-    sums = {name: col(getattr(UsageDay, name)) + statement.excluded[name] for name in _SUMS}
+    sums = {name: col(getattr(UsageDay, name)) + statement.excluded[name] for name in SUMS}
     unpriced = col(UsageDay.unpriced) | statement.excluded.unpriced
     await db.execute(statement.on_conflict_do_update(index_elements=_KEY, set_={**sums, "unpriced": unpriced}))

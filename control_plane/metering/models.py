@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
 
 from sqlalchemy import BigInteger, Index, Numeric, UniqueConstraint
 from sqlmodel import Field, SQLModel
@@ -37,6 +38,10 @@ class UsageEntry(SQLModel, table=True):
     cost_usd: Decimal = Field(Decimal(0), sa_type=COST)
     unpriced: bool = Field(False, description="Nobody had put a price on this work.")
     at: datetime = moment()
+
+
+SUMS: Final = ("cost_usd", "input_tokens", "output_tokens", "audio_seconds", "characters", "requests")
+"""What is summed up of entries."""
 
 
 class UsageDay(SQLModel, table=True):

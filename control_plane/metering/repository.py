@@ -7,7 +7,7 @@ from sqlalchemy import Row, column, func, table
 from sqlmodel import col, select
 
 from control_plane.db.database import Db
-from control_plane.metering.models import UsageDay, UsageEntry
+from control_plane.metering.models import SUMS, UsageDay, UsageEntry
 
 GroupBy = Literal["day", "model", "agent", "service"]
 
@@ -18,7 +18,6 @@ _GROUPS: dict[GroupBy, tuple[Any, ...]] = {
     "agent": (_PERSONA.c.name.label("agent"), col(UsageDay.persona_id).label("agent_id")),
     "service": (),
 }
-_SUMS = ("cost_usd", "input_tokens", "output_tokens", "audio_seconds", "characters", "requests")
 
 
 def usage_of_session(project_id: int, session_id: int) -> Any:
@@ -39,7 +38,7 @@ class UsageRepository:
         """Sums since a day (UTC; None: always) by group and service: the group's own columns, `service`, the sums,
         and `unpriced`, whether some of it had no price."""
         keys = _GROUPS[group]
-        sums = [func.sum(getattr(UsageDay, name)).label(name) for name in _SUMS]
+        sums = [func.sum(getattr(UsageDay, name)).label(name) for name in SUMS]
         columns: list[Any] = [*keys, UsageDay.service, *sums, func.bool_or(UsageDay.unpriced).label("unpriced")]
         query: Any = select(*columns)
         if group == "agent":

@@ -52,11 +52,6 @@ def wanted_types(events: list[str] | None) -> frozenset[str]:
     return WEBHOOKS & (DOCUMENTED_WEBHOOKS if events is None else frozenset(events))
 
 
-def wants(events: list[str] | None, event_type: str) -> bool:
-    """Whether an endpoint with this filter is sent this fact."""
-    return event_type in wanted_types(events)
-
-
 class Planner:
     """Follows the log on behalf of all endpoints."""
 
@@ -103,10 +98,10 @@ class Planner:
         )
         endpoints = defaultdict(list)
         for endpoint in (await db.exec(query)).all():
-            endpoints[endpoint.project_id].append((open_target(self.box, endpoint), endpoint.events))
+            endpoints[endpoint.project_id].append((open_target(self.box, endpoint), wanted_types(endpoint.events)))
         planned: list[Planned] = []
         for event in events:
-            wanted = [target for target, named in endpoints[event.project_id] if wants(named, event.type)]
+            wanted = [target for target, types in endpoints[event.project_id] if event.type in types]
             body = body_of(event) if wanted else ""
             planned += [Planned(target, event.seq or 0, event.type, event.room_name, body) for target in wanted]
             if len(planned) >= MOST:

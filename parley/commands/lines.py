@@ -80,10 +80,6 @@ def _failed(data: dict[str, Any]) -> str:
     return f"call {data.get('session_id')} failed{_because(data.get('end_reason'))}"
 
 
-def _recording(data: dict[str, Any]) -> str:
-    return f"recording {data.get('recording_id')}: {data.get('status')}"
-
-
 def _call(data: dict[str, Any]) -> str:
     status, number = str(data.get("status")), str(data.get("phone_number"))
     answer = data.get("sip_status")
@@ -103,7 +99,6 @@ _SENTENCES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "session.started": _started,
     "session.ended": _ended,
     "session.failed": _failed,
-    "recording.status": _recording,
     "call.status": _call,
     "budget.warning": _budget,
     "budget.exceeded": _budget,

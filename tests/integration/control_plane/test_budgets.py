@@ -39,7 +39,7 @@ async def spend(
         at=at or Clock().now(),
     )
     async with platform.database.platform() as db:
-        await record(db, work)
+        await record(db, work, clock=Clock())
 
 
 async def new_agent(tenant: Tenant, limit: float | None = None, name: str = "Receptionist") -> int:

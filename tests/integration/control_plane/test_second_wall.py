@@ -7,11 +7,11 @@ import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import select
+from sqlmodel import SQLModel, select
 
 from control_plane.db.database import Database
 from control_plane.personas.models import Persona
-from control_plane.tables import TENANT_TABLES
+from control_plane.tables import PLATFORM_TABLES, TENANT_TABLES
 from knowledge.tables import metadata as knowledge_metadata
 from tests.support.database import Clone
 from tests.support.platform import Platform
@@ -19,6 +19,10 @@ from tests.support.platform import Platform
 pytestmark = pytest.mark.anyio
 
 WALLED = sorted({str(table.__tablename__) for table in TENANT_TABLES} | set(knowledge_metadata.tables))
+
+
+def test_every_table_is_behind_the_wall_or_the_platforms() -> None:
+    assert {table.__tablename__ for table in (*TENANT_TABLES, *PLATFORM_TABLES)} == set(SQLModel.metadata.tables)
 
 
 @pytest.fixture

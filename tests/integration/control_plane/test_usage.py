@@ -52,7 +52,7 @@ def entry(project_id: int, **values: Any) -> UsageEntry:
 async def write(platform: Platform, *entries: UsageEntry) -> None:
     for each in entries:
         async with platform.database.platform() as db:
-            await record(db, each)
+            await record(db, each, clock=Clock())
 
 
 async def usage(tenant: Tenant, **query: str) -> dict[str, Any]:
@@ -251,7 +251,7 @@ async def test_every_grouping_adds_up_to_the_same(platform: Platform) -> None:
     ]
     async with platform.database.platform() as db:
         for work in works:
-            await record(db, work)
+            await record(db, work, clock=Clock())
     exact = sum((work.cost_usd for work in works), Decimal(0))
     for group in ("day", "model", "agent", "service"):
         answer = await usage(tenant, period="all", group_by=group)

@@ -34,7 +34,6 @@ def test_a_spoken_line_says_who_speaks() -> None:
         ("call.status", {"phone_number": "+1775", "status": "busy", "sip_status": 486}, "+1775 is busy (SIP 486)"),
         ("call.status", {"phone_number": "+1775", "status": "ringing"}, "+1775 is ringing"),
         ("call.status", {"phone_number": "+1775", "status": "parked"}, "+1775: parked"),
-        ("recording.status", {"recording_id": 7, "status": "completed"}, "recording 7: completed"),
         ("something.else", {}, "something else"),
     ],
 )
