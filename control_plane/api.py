@@ -10,7 +10,6 @@ from control_plane.livekit_hooks.routes import router as livekit_hooks
 from control_plane.metering.routes import router as usage
 from control_plane.monitor.feed import router as event_feed
 from control_plane.monitor.routes import router as monitor
-from control_plane.monitor.tickets import router as monitor_tickets
 from control_plane.personas.routes import router as personas
 from control_plane.recordings.routes import router as recordings
 from control_plane.rooms.routes import router as rooms
@@ -32,7 +31,6 @@ PRIMARY = (
     knowledge_bases,
     accounts,
     usage,
-    monitor_tickets,
     event_feed,
     webhooks,
     operator,

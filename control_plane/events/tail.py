@@ -1,7 +1,7 @@
 """Reading the log as it grows: every reader has its own cursor, and none can pass by a row."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import structlog
 from sqlalchemy import func
@@ -22,11 +22,15 @@ async def last_seq(db: Db) -> int:
     return (await db.exec(select(func.max(Event.seq)))).one() or 0
 
 
-async def read_after(db: Db, seq: int, *, limit: int = BATCH, project_id: int | None = None) -> list[Event]:
-    """Stamped events after `seq`, in order."""
+async def read_after(
+    db: Db, seq: int, *, limit: int = BATCH, project_id: int | None = None, types: Collection[str] = ()
+) -> list[Event]:
+    """Stamped events after `seq`, in order: of one project, or of all, and of these types, or of any."""
     query = select(Event).where(col(Event.seq) > seq).order_by(col(Event.seq)).limit(limit)
     if project_id is not None:
         query = query.where(Event.project_id == project_id)
+    if types:
+        query = query.where(col(Event.type).in_(types))
     return list((await db.exec(query)).all())
 
 
