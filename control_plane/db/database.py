@@ -30,6 +30,7 @@ AWAY = ("08", "57", "40", "53", "55P03")
 UNFIT = "22"
 """Class of SQLSTATE for data that no column can hold; schemas refuse it earlier, this is the net below them."""
 
+_REVISION = text("select version_num from alembic_version")
 _NAME_PROJECT = text("select set_config('parley.project', :id, true)")
 
 
@@ -102,6 +103,11 @@ class Database:
         await self._direct.close()
         for engine in self._engines:
             await engine.dispose()
+
+
+async def find_revision(db: Db) -> str:
+    """The migration that the database is at."""
+    return str(await db.scalar(_REVISION))
 
 
 def _engine(url: str, pool: int, *, project: str) -> AsyncEngine:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import text
 
+from control_plane.db.database import find_revision
 from control_plane.errors import Unavailable
 
 router = APIRouter(prefix="/health", tags=["Health"])
@@ -24,7 +24,7 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
     """
     try:
         async with request.app.state.database.platform() as db:
-            revision = await db.scalar(text("select version_num from alembic_version"))
+            revision = await find_revision(db)
     except Unavailable as error:
         response.status_code = 503
         return {"status": "unavailable", "reason": error.message}

@@ -18,7 +18,6 @@ CHECKOUT = Path(__file__).parents[2]
 PACKAGES = ("agents", "control_plane", "guard", "knowledge", "parley", "pocket", "sip")
 SOURCES = sorted(path for package in PACKAGES for path in (CHECKOUT / package).rglob("*.py"))
 BANNED_NAMES = {"utils", "util", "common", "core", "helpers", "helper", "base", "misc"}
-SQL_ROOMS = ("db", "models", "repository", "events", "projection")
 
 
 def tree(path: Path) -> ast.Module:
@@ -69,6 +68,14 @@ def test_livekit_is_imported_only_behind_its_seams() -> None:
         place = str(path.relative_to(CHECKOUT / "control_plane"))
         if any(name.split(".")[0] == "livekit" for name in imports(tree(path))):
             assert place.startswith(allowed), place
+
+
+def test_routes_speak_http_and_no_sql() -> None:
+    routes = [path for path in (CHECKOUT / "control_plane").rglob("*.py") if "\nrouter = " in path.read_text()]
+    assert len(routes) > 10
+    for path in routes:
+        spoken = {name.split(".")[0] for name in imports(tree(path))}
+        assert not spoken & {"sqlalchemy", "sqlmodel", "psycopg"}, f"{path}: ask a repository, a service or a noun"
 
 
 def test_the_fixed_top_level_names_are_there() -> None:

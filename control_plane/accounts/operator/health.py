@@ -3,13 +3,12 @@
 from sqlalchemy import text
 
 from control_plane.accounts.operator.schemas import DatabaseHealth, HealthRead, Part, Parts, RedisHealth, WorkersHealth
-from control_plane.db.database import Database
+from control_plane.db.database import Database, find_revision
 from control_plane.errors import PlatformError, Unavailable
 from control_plane.gate.window import RateLimiter
 from control_plane.media.server import MediaServer
 
 _WORKERS = text("select count(*) as connected, coalesce(sum(capacity), 0) as capacity from worker where connected")
-_REVISION = text("select version_num from alembic_version")
 
 
 async def examine(
@@ -35,7 +34,7 @@ async def examine(
 async def _examine_database(database: Database, workers_here: int) -> tuple[DatabaseHealth, WorkersHealth]:
     try:
         async with database.platform() as db:
-            revision = await db.scalar(_REVISION)
+            revision = await find_revision(db)
             row = (await db.execute(_WORKERS)).one()
     except Unavailable as error:
         unknown = WorkersHealth(status="unavailable", reason="The database cannot say", here=workers_here)

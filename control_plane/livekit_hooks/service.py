@@ -1,0 +1,44 @@
+"""What LiveKit's hooks come to: rows and facts, once each."""
+
+from datetime import datetime
+
+from livekit import api
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.livekit_hooks.models import LivekitHook
+from control_plane.media.server import participant_of, room_of, track_of
+from control_plane.rooms.projection import RoomProjection
+from control_plane.sessions.watch import room_gone
+from control_plane.telephony.settling import phone_left
+
+
+async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> None:
+    """Turn a hook into rows and facts, unless it was seen before."""
+    if not await _remember(db, event.id, at=clock.now()):
+        return
+    projection = RoomProjection(db, clock)
+    room = room_of(event.room)
+    match event.event:
+        case "room_started":
+            await projection.started(room)
+        case "room_finished":
+            await projection.finished(room.name, room.sid)
+            await room_gone(db, clock, room.name, room.sid)
+        case "participant_joined":
+            await projection.joined(room, participant_of(event.participant))
+        case "participant_left" | "participant_connection_aborted":
+            reason = api.DisconnectReason.Name(event.participant.disconnect_reason).lower()
+            await projection.left(room.name, event.participant.sid, reason=reason)
+            await phone_left(db, clock, room.name, event.participant.identity)
+        case "track_published" | "track_unpublished":
+            published = event.event == "track_published"
+            await projection.track(room.name, event.participant.sid, track_of(event.track), published=published)
+
+
+async def _remember(db: Db, hook_id: str, *, at: datetime) -> bool:
+    """Whether this hook is seen for the first time."""
+    statement = insert(LivekitHook).values(id=hook_id, received_at=at).on_conflict_do_nothing()
+    return await db.scalar(statement.returning(col(LivekitHook.id))) is not None
