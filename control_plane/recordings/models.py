@@ -1,11 +1,20 @@
 """Recordings of rooms."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import created_now, id_column, moment, owner
+
+
+class RecordingStatus(StrEnum):
+    """See `Recording`."""
+
+    RECORDING = "recording"
+    COMPLETED = "completed"
+    ERROR = "error"
 
 
 class Recording(SQLModel, table=True):
@@ -19,7 +28,7 @@ class Recording(SQLModel, table=True):
     session_id: int | None = Field(default=None, sa_type=BigInteger)
     egress_id: str | None = Field(default=None, unique=True)
     format: str = "ogg"
-    status: str = Field(default="recording", description="`recording`, `completed` or `error`.")
+    status: str = Field(default=RecordingStatus.RECORDING, description="See `RecordingStatus`.")
     error: str | None = None
     storage_key: str | None = Field(default=None, description="Where the file is, in the store of the settings.")
     duration: float | None = Field(default=None, description="Seconds.")

@@ -10,9 +10,9 @@ from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
 from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.plans.quota import Quota
-from control_plane.recordings.models import Recording
-from control_plane.rooms.models import Room
+from control_plane.recordings.models import Recording, RecordingStatus
 from control_plane.rooms.repository import RoomRepository
+from control_plane.rooms.service import get_open_room, get_room
 from control_plane.wire import Page
 
 RETRY_AFTER = 60
@@ -24,23 +24,22 @@ class RecordingService:
 
     def __init__(self, db: Db, caller: Caller, quota: Quota) -> None:
         self.db, self.caller, self.quota = db, caller, quota
+        self.rooms = RoomRepository(db, caller.project_id)
 
     async def start(self, given: str) -> NoReturn:
         """Record an open room, within the plan's number of running recordings.
 
         Raises `NotFound` for an unknown room, `Conflict` for a closed one, and `Unavailable` without an egress service.
         """
-        room = await self._room(given)
-        if room.status != "open":
-            raise Conflict(f"The room {room.name!r} is closed")
+        await get_open_room(self.rooms, self.caller, given)
         await self.quota.take("recordings")
         _refuse_without_egress()
 
     async def stop(self, given: str, egress_id: str | None) -> NoReturn:
         """Stop one running recording of a room, or all. Raises `NotFound` where none runs, and `Unavailable`."""
-        room = await self._room(given)
+        room = await get_room(self.rooms, self.caller, given)
         query = select(Recording.id).where(
-            self._own(), Recording.room_name == room.full_name, Recording.status == "recording"
+            self._own(), Recording.room_name == room.full_name, Recording.status == RecordingStatus.RECORDING
         )
         if egress_id is not None:
             query = query.where(Recording.egress_id == egress_id)
@@ -68,7 +67,7 @@ class RecordingService:
     async def open_file(self, recording_id: int) -> NoReturn:
         """The file of a recording. Raises `Conflict` while it is being written, `NotFound` where there is none."""
         recording = await self.get(recording_id)
-        if recording.status == "recording":
+        if recording.status == RecordingStatus.RECORDING:
             raise Conflict(f"Recording {recording_id} is still running")
         if recording.storage_key is None:
             raise NotFound(f"Recording {recording_id} has no file")
@@ -77,18 +76,11 @@ class RecordingService:
     async def delete(self, recording_id: int) -> None:
         """Delete a recording and its file; `Conflict` while it runs."""
         recording = await self.get(recording_id)
-        if recording.status == "recording":
+        if recording.status == RecordingStatus.RECORDING:
             raise Conflict(f"Recording {recording_id} is still running: stop it first")
         if recording.storage_key is not None:
             _refuse_without_egress()
         await self.db.delete(recording)
-
-    async def _room(self, given: str) -> Room:
-        name = await resolve(self.db, self.caller.slug, given, field="roomName")
-        room = await RoomRepository(self.db, self.caller.project_id).find_newest(name.full)
-        if room is None:
-            raise NotFound(f"There is no room {name.short!r}")
-        return room
 
     def _own(self) -> Any:
         return Recording.project_id == self.caller.project_id

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound
 from control_plane.media.server import LiveParticipant, MediaServer
 from control_plane.rooms.control_schemas import DataSend, ParticipantUpdate, TrackMute
 from control_plane.rooms.models import Room
 from control_plane.rooms.repository import VISIBLE_KINDS, RoomRepository
-from control_plane.rooms.service import RoomService
+from control_plane.rooms.service import get_open_room
 
 
 class CallControl:
@@ -18,8 +19,8 @@ class CallControl:
     where LiveKit is away. Recorders are nobody: they are neither found nor changed.
     """
 
-    def __init__(self, db: Db, rooms: RoomService, rows: RoomRepository, media: MediaServer) -> None:
-        self.db, self.rooms, self.rows, self.media = db, rooms, rows, media
+    def __init__(self, db: Db, caller: Caller, rooms: RoomRepository, media: MediaServer) -> None:
+        self.db, self.caller, self.rooms, self.media = db, caller, rooms, media
 
     async def send(self, given: str, body: DataSend) -> None:
         """Send data to everybody or to some; where one of them is not there, nobody gets anything."""
@@ -38,7 +39,7 @@ class CallControl:
         room = await self._open(given)
         await self._find(room, identity)
         changed = await self.media.update_participant(room.full_name, identity, body.change())
-        stay = await self.rows.find_stay(room.id, changed.sid)
+        stay = await self.rooms.find_stay(room.id, changed.sid)
         if stay is not None:
             stay.name = changed.name
         return changed
@@ -52,7 +53,7 @@ class CallControl:
         person = await self._find(room, identity)
         track = _choose(person, body.track_sid)
         await self.media.mute_track(room.full_name, identity, track, muted=body.muted)
-        stay = await self.rows.find_stay(room.id, person.sid)
+        stay = await self.rooms.find_stay(room.id, person.sid)
         if stay is not None:
             stay.tracks = [row | {"muted": body.muted} if row["sid"] == track else row for row in stay.tracks]
         return track
@@ -65,7 +66,7 @@ class CallControl:
 
     async def _open(self, given: str) -> Room:
         """The room, with no transaction left open while LiveKit is asked."""
-        room = await self.rooms.get_open(given)
+        room = await get_open_room(self.rooms, self.caller, given)
         await self.db.commit()
         return room
 

@@ -18,6 +18,13 @@ class RoomOrigin(StrEnum):
     DIAL = "dial"
 
 
+class RoomStatus(StrEnum):
+    """A room that is closed is not opened again: its name belongs to the next one."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 class Room(SQLModel, table=True):
     """open ──finished, deleted or found gone──▶ closed. A name may be used again once its room is closed."""
 
@@ -32,7 +39,7 @@ class Room(SQLModel, table=True):
     name: str = Field(description="As the customer calls it.")
     full_name: str = Field(description="As LiveKit calls it: the project's slug, an underscore, the name.")
     sid: str | None = None
-    status: str = Field(default="open", description="`open` or `closed`.")
+    status: str = Field(default=RoomStatus.OPEN, description="See `RoomStatus`.")
     origin: str = Field(default=RoomOrigin.API, description="See `RoomOrigin`.")
     empty_timeout: int = 300
     max_participants: int = 0

@@ -12,7 +12,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.names import RoomName
-from control_plane.rooms.models import Participant, Room, RoomOrigin
+from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.service import finish_room
 
@@ -59,7 +59,7 @@ class RoomProjection:
     async def joined(self, live: LiveRoom, participant: LiveParticipant) -> None:
         """Somebody is in a room."""
         room = await self.started(live)
-        if room is None or room.status != "open":
+        if room is None or room.status != RoomStatus.OPEN:
             return
         rooms = RoomRepository(self.db, room.project_id)
         joined_at = datetime.fromtimestamp(participant.joined_at, UTC) if participant.joined_at else self.clock.now()
@@ -131,11 +131,11 @@ class RoomProjection:
             fresh.name, fresh.tracks = person.name, _with_states(fresh.tracks, person.tracks)
 
     async def _open_room(self, full_name: str) -> Room | None:
-        query = select(Room).where(Room.full_name == full_name, Room.status == "open").with_for_update()
+        query = select(Room).where(Room.full_name == full_name, Room.status == RoomStatus.OPEN).with_for_update()
         return (await self.db.exec(query)).one_or_none()
 
     async def _was_closed(self, project_id: int, sid: str) -> bool:
-        query = select(Room.id).where(Room.project_id == project_id, Room.sid == sid, Room.status == "closed")
+        query = select(Room.id).where(Room.project_id == project_id, Room.sid == sid, Room.status == RoomStatus.CLOSED)
         return (await self.db.exec(query)).first() is not None
 
 

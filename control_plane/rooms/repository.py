@@ -9,7 +9,7 @@ from sqlmodel import col, select, update
 
 from control_plane.db.database import Db
 from control_plane.names import RoomName
-from control_plane.rooms.models import Participant, Room, RoomOrigin
+from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
 
 VISIBLE_KINDS = ("standard", "agent", "sip")
 """Who counts as somebody in the room: people, personas and phones, not recorders."""
@@ -24,7 +24,7 @@ class RoomRepository:
     async def find_open(self, full_name: str, *, lock: bool = False) -> Room | None:
         """The open room of that name; a locked one is read anew."""
         query = select(Room).where(
-            Room.project_id == self.project_id, Room.full_name == full_name, Room.status == "open"
+            Room.project_id == self.project_id, Room.full_name == full_name, Room.status == RoomStatus.OPEN
         )
         if lock:
             query = query.with_for_update().execution_options(populate_existing=True)
@@ -43,7 +43,7 @@ class RoomRepository:
     async def open(self, name: RoomName, *, origin: RoomOrigin, sid: str | None, **values: Any) -> tuple[Room, bool]:
         """The open room of that name, made if there is none; whether it was made."""
         row = {"project_id": self.project_id, "name": name.short, "full_name": name.full, "origin": origin, "sid": sid}
-        defaults = {"status": "open", "empty_timeout": 300, "max_participants": 0, "metadata_": ""}
+        defaults = {"status": RoomStatus.OPEN, "empty_timeout": 300, "max_participants": 0, "metadata_": ""}
         statement = (
             insert(Room)
             .values(**defaults | row | values)
@@ -72,7 +72,7 @@ class RoomRepository:
         query = (
             select(Room, func.coalesce(present.c.present, 0))
             .outerjoin(present, present.c.room_id == Room.id)
-            .where(Room.project_id == self.project_id, Room.status == "open")
+            .where(Room.project_id == self.project_id, Room.status == RoomStatus.OPEN)
             .order_by(col(Room.id).desc())
         )
         return [(room, count) for room, count in (await self.db.exec(query)).all()]

@@ -46,9 +46,9 @@ async def find_rooms(request: Request, db: DbDep, caller: CallerDep, quota: Quot
 Rooms = Annotated[RoomService, Depends(find_rooms)]
 
 
-async def find_control(request: Request, db: DbDep, caller: CallerDep, rooms: Rooms) -> CallControl:
+async def find_control(request: Request, db: DbDep, caller: CallerDep) -> CallControl:
     """Call control for this request's caller."""
-    return CallControl(db, rooms, RoomRepository(db, caller.project_id), request.app.state.media)
+    return CallControl(db, caller, RoomRepository(db, caller.project_id), request.app.state.media)
 
 
 Control = Annotated[CallControl, Depends(find_control)]

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from control_plane.rooms.models import Participant, Room
+from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.wire import ROOM_NAME, Clean, Sent
 
 
@@ -113,7 +113,7 @@ def show_room(room: Room, present: list[Participant]) -> RoomShown:
         name=room.name,
         fullName=room.full_name,
         sid=room.sid or "",
-        status="active" if room.status == "open" else "closed",
+        status="active" if room.status == RoomStatus.OPEN else "closed",
         numParticipants=len(present),
         maxParticipants=room.max_participants,
         createdAt=unix(room),

@@ -12,7 +12,7 @@ from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
 from control_plane.names import RoomName
 from control_plane.plans.quota import Quota
-from control_plane.rooms.models import Participant, Room, RoomOrigin
+from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.schemas import RoomCreate
 
@@ -79,27 +79,12 @@ class RoomService:
         """Close a row that came to nothing; where LiveKit has told of the room meanwhile it stays open."""
         room = await self.rooms.find_open(name.full, lock=True)
         if room is not None and room.sid is None:
-            room.status, room.closed_at = "closed", self.clock.now()
+            room.status, room.closed_at = RoomStatus.CLOSED, self.clock.now()
         await self.db.commit()
 
     async def all(self) -> list[tuple[Room, int]]:
         """Open rooms with the number of those present."""
         return await self.rooms.list_live()
-
-    async def get(self, given: str) -> Room:
-        """The room of that name, open or the last one closed."""
-        name = await resolve(self.db, self.caller.slug, given, field="roomName")
-        room = await self.rooms.find_newest(name.full)
-        if room is None:
-            raise NotFound(f"There is no room {name.short!r}")
-        return room
-
-    async def get_open(self, given: str) -> Room:
-        """The open room of that name; `NotFound`, or `Conflict` where it is closed."""
-        room = await self.get(given)
-        if room.status != "open":
-            raise Conflict(f"The room {room.name!r} is closed")
-        return room
 
     async def get_with_present(self, given: str) -> tuple[Room, list[Participant]]:
         """The room of that name, open or the last one closed, and who is in it now."""
@@ -111,12 +96,29 @@ class RoomService:
 
     async def close(self, given: str) -> None:
         """Close a room and disconnect everybody; closing a closed room is fine."""
-        room = await self.get(given)
+        room = await get_room(self.rooms, self.caller, given)
         await self.db.commit()
         await self.media.close_room(room.full_name)
         open_room = await self.rooms.find_open(room.full_name, lock=True)
         if open_room is not None:
             await finish_room(self.rooms, self.log, open_room, at=self.clock.now())
+
+
+async def get_room(rooms: RoomRepository, caller: Caller, given: str) -> Room:
+    """The caller's room of that name, open or the last one closed; `NotFound`."""
+    name = await resolve(rooms.db, caller.slug, given, field="roomName")
+    room = await rooms.find_newest(name.full)
+    if room is None:
+        raise NotFound(f"There is no room {name.short!r}")
+    return room
+
+
+async def get_open_room(rooms: RoomRepository, caller: Caller, given: str) -> Room:
+    """The caller's open room of that name; `NotFound`, or `Conflict` where it is closed."""
+    room = await get_room(rooms, caller, given)
+    if room.status != RoomStatus.OPEN:
+        raise Conflict(f"The room {room.name!r} is closed")
+    return room
 
 
 async def finish_room(rooms: RoomRepository, log: EventLog, room: Room, *, at: datetime) -> None:
@@ -129,5 +131,5 @@ async def finish_room(rooms: RoomRepository, log: EventLog, room: Room, *, at: d
             identity=participant.identity,
             reason="room_closed",
         )
-    room.status, room.closed_at = "closed", at
+    room.status, room.closed_at = RoomStatus.CLOSED, at
     log.append(Fact.ROOM_FINISHED, project_id=room.project_id, room_name=room.full_name)

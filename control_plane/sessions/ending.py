@@ -10,7 +10,8 @@ from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
-from control_plane.rooms.models import Room, RoomOrigin
+from control_plane.rooms.models import Room, RoomOrigin, RoomStatus
+from control_plane.rooms.repository import RoomRepository
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
 
 CLOSE_ROOM = "room.close"
@@ -104,20 +105,14 @@ async def end_session(
     log.append(Fact.SESSION_ENDED, project_id=session.project_id, room_name=session.room_name, **told)
     if outcome == "failed":
         log.append(Fact.SESSION_FAILED, project_id=session.project_id, room_name=session.room_name, **told)
-    room = (
-        await db.exec(
-            select(Room).where(
-                Room.project_id == session.project_id, Room.full_name == session.room_name, Room.status == "open"
-            )
-        )
-    ).one_or_none()
+    room = await RoomRepository(db, session.project_id).find_open(session.room_name)
     if room is not None and room.origin != RoomOrigin.API:
         await enqueue(db, CLOSE_ROOM, f"{room.id}", run_at=at, room_name=room.full_name, room_id=room.id)
 
 
 async def still_to_close(db: Db, room_id: int, full_name: str, *, now: datetime) -> bool:
     """Whether a room that was to be closed is still the one: nobody has come back to its name since."""
-    room = select(Room.id).where(Room.id == room_id, Room.status == "open")
+    room = select(Room.id).where(Room.id == room_id, Room.status == RoomStatus.OPEN)
     active = select(Session.id).where(Session.room_name == full_name, Session.status == SessionStatus.ACTIVE)
     awaited = select(Slot.id).where(Slot.room_name == full_name, col(Slot.expires_at) > now)
     if (await db.exec(room)).first() is None:

@@ -9,7 +9,7 @@ from agents.contract import EndReason
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
-from control_plane.rooms.models import Participant, Room
+from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.sessions.ending import end_job, end_session, lock_running, lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot, Worker
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 async def room_gone(db: Db, clock: Clock, full_name: str, sid: str) -> None:
     """A room has ended: so has its session, unless the name is in use again."""
-    open_room = await db.exec(select(Room.sid).where(Room.full_name == full_name, Room.status == "open"))
+    open_room = await db.exec(select(Room.sid).where(Room.full_name == full_name, Room.status == RoomStatus.OPEN))
     if open_room.one_or_none() not in (None, sid):
         return
     active = select(Session.id, Session.project_id).where(
@@ -84,7 +84,7 @@ async def _speaks_on(db: Db, session: Session, job: SessionJob) -> bool:
         .where(
             Room.project_id == session.project_id,
             Room.full_name == session.room_name,
-            Room.status == "open",
+            Room.status == RoomStatus.OPEN,
             Participant.identity == job.identity,
             col(Participant.left_at).is_(None),
         )

@@ -15,7 +15,7 @@ from control_plane.db.database import Database, Db
 from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
 from control_plane.personas.serving import find_serving
-from control_plane.rooms.models import Participant, Room
+from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.sessions.models import Slot, Worker
 from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 
@@ -36,7 +36,7 @@ async def redispatch(database: Database, media: MediaServer, clock: Clock, *, sl
             return 0
         waiting = (
             select(Slot.id)
-            .join(Room, (col(Room.full_name) == Slot.room_name) & (col(Room.status) == "open"))
+            .join(Room, (col(Room.full_name) == Slot.room_name) & (col(Room.status) == RoomStatus.OPEN))
             .join(Participant, col(Participant.room_id) == Room.id)
             .where(
                 col(Slot.session_id).is_(None),

@@ -9,7 +9,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.media.server import LiveParticipant, LiveRoom, MediaServer
-from control_plane.rooms.models import Participant, Room
+from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.projection import RoomProjection
 from control_plane.sessions.watch import room_gone
 
@@ -32,7 +32,7 @@ class Reconciler:
         suspected, self._suspected = self._suspected, set()
         live = {room.name: room for room in await self.media.list_rooms()}
         async with self.database.platform() as db:
-            known = list((await db.exec(select(Room).where(Room.status == "open"))).all())
+            known = list((await db.exec(select(Room).where(Room.status == RoomStatus.OPEN))).all())
         for room in known:
             running = live.get(room.full_name)
             if room.created_at < seen_at - SETTLE and (running is None or running.sid != (room.sid or running.sid)):
