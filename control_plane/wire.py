@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from math import ceil, isfinite
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
 from fastapi import Path, Query
 from pydantic import (
@@ -16,9 +16,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
-    ValidationInfo,
     WithJsonSchema,
-    field_validator,
     model_validator,
 )
 from pydantic_core import CoreSchema
@@ -56,35 +54,29 @@ class Done(BaseModel):
     message: str
 
 
-def _hide_null(schema: dict[str, Any], model: "type[Change]") -> None:
+def _without_defaults(schema: dict[str, Any]) -> None:
     schema["minProperties"] = 1
-    for name, field in schema["properties"].items():
+    for field in schema["properties"].values():
         field.pop("default", None)
-        if name in model.nullable:
-            continue
-        kinds = [kind for kind in field.pop("anyOf", []) if kind != {"type": "null"}]
-        field.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})
 
 
 class Change(Sent):
-    """A change of something: at least one field, none of them unknown, only `nullable` ones null. What is not sent
-    stays as it is."""
+    """A change of something: at least one field, none of them unknown. What is not sent stays as it is.
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_hide_null)
-    nullable: ClassVar[frozenset[str]] = frozenset()
+    The defaults of its fields are never read: `changes` holds what was sent.
+    """
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _given(cls, given: object, about: ValidationInfo) -> object:
-        if given is None and about.field_name not in cls.nullable:
-            raise ValueError("must not be null")
-        return given
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
             raise ValueError(f"needs at least one of {', '.join(type(self).model_fields)}")
         return self
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were sent."""
+        return self.model_dump(exclude_unset=True)
 
 
 class Page:

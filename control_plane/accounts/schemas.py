@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from control_plane.auth.scopes import SCOPES
 from control_plane.metering.budget import Budget
-from control_plane.wire import MAX_ID, Clean, Instant, Moment
+from control_plane.wire import MAX_ID, Change, Clean, Instant, Moment
 
 LONGEST_RETENTION: Final = 3650
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[0-9]{1,5})?")
@@ -69,7 +69,6 @@ Scope = Annotated[str, AfterValidator(_known_scope), Field(json_schema_extra={"e
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_once)]
 GivenId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Sent = ConfigDict(extra="forbid", strict=True)
-Changed = ConfigDict(extra="forbid", strict=True, json_schema_extra={"minProperties": 1})
 Row = ConfigDict(from_attributes=True)
 
 
@@ -99,10 +98,8 @@ class ProjectCreate(BaseModel):
     account_id: GivenId | None = Field(None, description="The key's own account, which is also the default.")
 
 
-class ProjectUpdate(BaseModel):
+class ProjectUpdate(Change):
     """`PATCH /projects/{id}`: a field that is not sent stays as it is. The slug is never changed."""
-
-    model_config = Changed
 
     name: Label = ""
     retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION)] | None = Field(
@@ -157,10 +154,8 @@ class KeyCreate(BaseModel):
     expires_at: Moment | None = None
 
 
-class KeyUpdate(BaseModel):
+class KeyUpdate(Change):
     """`PATCH /api-keys/{id}`: a field that is not sent stays as it is."""
-
-    model_config = Changed
 
     label: Label = ""
     scopes: Scopes = Field(default_factory=lambda: ["*"])

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -65,7 +64,7 @@ class AccountService:
     async def update_project(self, project_id: int, body: ProjectUpdate) -> Project:
         """Change the fields that were sent."""
         project = await self.project(project_id)
-        changes = _changes(body)
+        changes = body.changes()
         project.sqlmodel_update(changes)
         if "allowed_origins" in changes:  # callers are remembered with them
             await self._tell(await self._live_keys(project_id))
@@ -106,7 +105,7 @@ class AccountService:
 
     async def update_key(self, number: int, body: KeyUpdate) -> ApiKey:
         """Change the fields that were sent; nobody makes a key that may do more, or longer, than he may himself."""
-        changes = _changes(body)
+        changes = body.changes()
         self._check_expiry(body.expires_at)
         key = await self.key(number)
         if not changes.keys().isdisjoint({"scopes", "expires_at"}):
@@ -145,13 +144,6 @@ class AccountService:
 def random_slug() -> str:
     """A slug that nobody has, as far as chance allows."""
     return random_id("p", 9)
-
-
-def _changes(body: BaseModel) -> dict[str, Any]:
-    changes = body.model_dump(exclude_unset=True)
-    if not changes:
-        raise InvalidRequest("Send at least one field to change")
-    return changes
 
 
 async def make_key(

@@ -65,8 +65,7 @@ class KnowledgeBaseService:
 
     async def change(self, base_id: int, body: BaseChange) -> KnowledgeBase:
         """Change the name or the description."""
-        values = body.model_dump(exclude_unset=True)
-        base = await self.store.describe_base(base_id, project_id=self.caller.project_id, **values)
+        base = await self.store.describe_base(base_id, project_id=self.caller.project_id, **body.changes())
         return base or await refuse_missing(self.db, "knowledge_base", base_id, "knowledge base")
 
     async def delete(self, base_id: int) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from agents.contract import TurnTaking
 from control_plane.metering.budget import Budget
 from control_plane.personas.tools import Tools
-from control_plane.wire import MAX_ID, Clean, Instant, Sent
+from control_plane.wire import MAX_ID, Change, Clean, Instant, Sent
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Text = Annotated[str, StringConstraints(max_length=50_000), Clean]
@@ -100,10 +100,8 @@ class AgentCreate(AgentSettings):
     name: Name
 
 
-class AgentUpdate(AgentSettings):
+class AgentUpdate(AgentSettings, Change):
     """`PATCH /agents/{id}`: a field that is not sent stays as it is."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     name: Name = ""
 

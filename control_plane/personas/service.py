@@ -8,7 +8,6 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing
-from control_plane.errors import InvalidRequest
 from control_plane.personas.models import Persona, PersonaVersion
 from control_plane.personas.schemas import MERGED, AgentCreate, AgentUpdate
 from control_plane.personas.serving import of_persona
@@ -48,8 +47,6 @@ class PersonaService:
         """Change the fields that were sent."""
         persona = await self._lock(persona_id)
         changes = body.changes()
-        if not changes:
-            raise InvalidRequest("Send at least one field to change")
         for name in changes.keys() & set(MERGED):
             changes[name] = getattr(persona, name) | changes[name]
         await self._check_bases(changes.get("knowledge_base_ids", []))

@@ -53,26 +53,27 @@ class DataSend(Sent):
 class PermissionChange(Change):
     """What a participant may do; what is not named stays. Nothing else of a permission can be changed."""
 
-    canPublish: bool | None = None
-    canSubscribe: bool | None = None
-    canPublishData: bool | None = None
-    canPublishSources: Annotated[list[Source], Field(min_length=1)] | None = None
+    canPublish: bool = True
+    canSubscribe: bool = True
+    canPublishData: bool = True
+    canPublishSources: Annotated[list[Source], Field(min_length=1)] = Field(default_factory=list)
 
 
 class ParticipantUpdate(Change):
     """`POST /rooms/{roomName}/participants/{identity}`: at least one field."""
 
-    metadata: Annotated[str, StringConstraints(min_length=1, max_length=65_536), Clean] | None = None
-    permission: PermissionChange | None = None
-    name: Annotated[str, StringConstraints(min_length=1, max_length=256), Clean] | None = None
+    metadata: Annotated[str, StringConstraints(min_length=1, max_length=65_536), Clean] = ""
+    permission: PermissionChange = Field(default_factory=PermissionChange.model_construct)
+    name: Annotated[str, StringConstraints(min_length=1, max_length=256), Clean] = ""
 
     def change(self) -> ParticipantChange:
         """The change in the media server's words."""
-        wanted = self.permission.model_dump() if self.permission else {}
+        sent = self.changes()
+        wanted = sent.get("permission", {})
         sources = wanted.get("canPublishSources")
         return ParticipantChange(
-            name=self.name,
-            metadata=self.metadata,
+            name=sent.get("name"),
+            metadata=sent.get("metadata"),
             can_publish=wanted.get("canPublish"),
             can_subscribe=wanted.get("canSubscribe"),
             can_publish_data=wanted.get("canPublishData"),

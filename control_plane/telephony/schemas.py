@@ -1,6 +1,6 @@
 """Trunks, numbers and calls on the wire."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -96,13 +96,13 @@ class TrunkCreate(Sent):
 class TrunkUpdate(Change):
     """`PATCH /sip/trunks/{id}`: a field that is not sent stays as it is."""
 
-    name: Name | None = None
-    phone_number: PhoneNumber | None = None
-    address: CarrierAddress | None = None
-    transport: Transport | None = None
-    username: Credential | None = None
-    password: Password | None = Field(None, repr=False)
-    allowed_addresses: Networks | None = None
+    name: Name = ""
+    phone_number: PhoneNumber = ""
+    address: CarrierAddress = ""
+    transport: Transport = "udp"
+    username: Credential = ""
+    password: Password = Field("", repr=False)
+    allowed_addresses: Networks = Field(default_factory=list)
 
 
 class TrunkShown(BaseModel):
@@ -166,13 +166,11 @@ class ConfigCreate(Sent):
 class ConfigUpdate(Change):
     """`PATCH /sip/configs/{id}`: a field that is not sent stays as it is."""
 
-    nullable: ClassVar[frozenset[str]] = frozenset({"max_concurrent"})
-
-    name: Name | None = None
-    phone_number: PhoneNumber | None = None
-    agent_config_id: AgentId | None = None
-    dtmf_enabled: bool | None = None
-    max_call_duration: Seconds | None = None
+    name: Name = ""
+    phone_number: PhoneNumber = ""
+    agent_config_id: AgentId = 0
+    dtmf_enabled: bool = True
+    max_call_duration: Seconds = 1800
     max_concurrent: CallsAtOnce | None = None
 
 

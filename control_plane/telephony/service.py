@@ -55,7 +55,7 @@ class ConfigService:
         """Change a configuration. Raises as `create` does, and `NotFound` or `Forbidden` for the row."""
         config, name = await self._config(config_id)
         before = config.phone_number
-        changes = body.model_dump(exclude_unset=True)
+        changes = body.changes()
         if "agent_config_id" in changes:
             name = (await self._agent(changes["agent_config_id"])).name
         config.sqlmodel_update(changes)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from control_plane.clock import iso_ms
 from control_plane.events.facts import DOCUMENTED_WEBHOOKS, TEST_WEBHOOK, WEBHOOKS
 from control_plane.webhooks.models import DeliveryState
-from control_plane.wire import MAX_ID, Clean, Instant, Moment, Storable
+from control_plane.wire import MAX_ID, Change, Clean, Instant, Moment, Storable
 from guard.outbound import LONGEST_URL
 
 KNOWN_EVENTS = DOCUMENTED_WEBHOOKS | WEBHOOKS
@@ -48,10 +48,8 @@ class EndpointCreate(BaseModel):
     is_active: bool = True
 
 
-class EndpointUpdate(EndpointCreate):
+class EndpointUpdate(EndpointCreate, Change):
     """`PATCH /webhooks/{id}`: a field that is not sent stays as it is."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     url: Url = ""
 

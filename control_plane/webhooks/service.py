@@ -63,9 +63,7 @@ class WebhookService:
 
     async def update(self, endpoint_id: int, body: EndpointUpdate) -> WebhookEndpoint:
         """Change the fields that were sent. Switching off gives up what waits; switching on forgets past failures."""
-        changes = body.model_dump(exclude_unset=True)
-        if not changes:
-            raise InvalidRequest("Send at least one field to change")
+        changes = body.changes()
         if "url" in changes:
             await self._check(body.url)
         endpoint = await self.get(endpoint_id, lock=True)

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from control_plane.accounts.schemas import Email, KeyMade
 from control_plane.plans.catalogue import plans
-from control_plane.wire import Clean, Instant
+from control_plane.wire import Change, Clean, Instant
 
 PASSWORD = StringConstraints(min_length=8, max_length=200)
 
@@ -33,10 +33,8 @@ class AccountCreate(BaseModel):
     plan: PlanName = "free"
 
 
-class AccountUpdate(BaseModel):
+class AccountUpdate(Change):
     """`PATCH /admin/accounts/{id}`: a field that is not sent stays as it is."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"minProperties": 1})
 
     name: AccountName = ""
     plan: PlanName = "free"

@@ -14,7 +14,7 @@ from control_plane.auth.models import ApiKey
 from control_plane.auth.passwords import hash_password
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.errors import Conflict, InvalidRequest, NotFound
+from control_plane.errors import Conflict, NotFound
 from control_plane.gate.models import AuditEntry
 from control_plane.gate.operator import KEY_ID
 from control_plane.gate.window import RateLimiter
@@ -66,13 +66,10 @@ class OperatorService:
 
     async def update(self, account_id: int, body: AccountUpdate) -> AccountRead:
         """Change the fields that were sent; in force for the account's next request."""
-        changes = body.model_dump(exclude_unset=True)
-        if not changes:
-            raise InvalidRequest("Send at least one field to change")
         account = await self.db.get(Account, account_id)
         if account is None:
             raise NotFound(f"There is no account {account_id}")
-        account.sqlmodel_update(changes)
+        account.sqlmodel_update(body.changes())
         first_project = await self.db.scalar(select(func.min(Project.id)).where(col(Project.account_id) == account_id))
         if first_project is not None:
             self._note("PATCH /admin/accounts/{account_id}", first_project, account_id, status=200)

@@ -12,7 +12,7 @@ from control_plane.app import create_app
 from control_plane.errors import PlatformError
 from control_plane.reference.answers import ERRORS
 from control_plane.reference.collection import collect
-from control_plane.reference.document import describe, operations
+from control_plane.reference.document import describe, operations, schema_of
 from control_plane.settings import Settings
 
 Json = dict[str, Any]
@@ -48,6 +48,16 @@ def test_every_operation_has_a_name_of_its_own_and_a_described_folder(document: 
 def test_every_operation_below_the_surface_needs_a_key_and_says_which_scope(document: Json) -> None:
     inside = {(path, method) for path, method, _ in operations(document) if path.startswith("/api/v1/")}
     assert inside == {(path, method) for path, method, operation in keyed(document) if operation["x-scope"]}
+
+
+def test_what_a_patch_does_not_send_has_no_default(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    patched = [operation["requestBody"] for _, method, operation in operations(document) if method == "patch"]
+    assert len(patched) == 8
+    for body in patched:
+        schema = schema_of(body, schemas)
+        assert schema["minProperties"] == 1, schema["title"]
+        assert [name for name, field in schema["properties"].items() if "default" in field] == [], schema["title"]
 
 
 def test_every_operation_documents_the_errors_that_all_have(document: Json) -> None:
