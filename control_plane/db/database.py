@@ -24,7 +24,8 @@ from control_plane.errors import InvalidRequest, Unavailable
 POOL_TIMEOUT = 5.0
 """Seconds a request waits for a connection before it answers 503."""
 
-AWAY = ("08", "57", "40", "53", "55P03")
+LOCK_TIMEOUT = "55P03"
+AWAY = ("08", "57", "40", "53", LOCK_TIMEOUT)
 """SQLSTATEs that mean "not now": connection lost, server stopping, time-outs, deadlock, no resources."""
 
 UNFIT = "22"
@@ -155,19 +156,19 @@ def _told() -> Iterator[None]:
     except (DBAPIError, psycopg.Error) as error:
         if is_away(error):
             raise Unavailable("The database cannot do this now; try again") from error
-        if _state(error).startswith(UNFIT):
+        if sqlstate(error).startswith(UNFIT):
             raise InvalidRequest("The request holds a value that cannot be stored") from error
         raise
 
 
 def is_away(error: DBAPIError | psycopg.Error) -> bool:
     """Whether another try may succeed, as opposed to a statement that is wrong."""
-    state = _state(error)
+    state = sqlstate(error)
     if not state:
         return isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError)
     return state.startswith(AWAY)
 
 
-def _state(error: DBAPIError | psycopg.Error) -> str:
+def sqlstate(error: DBAPIError | psycopg.Error) -> str:
     """The SQLSTATE; empty where the server said nothing."""
     return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")

@@ -18,7 +18,7 @@ from sqlmodel import col, select, update
 
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
-from control_plane.db.database import Database, Db
+from control_plane.db.database import LOCK_TIMEOUT, Database, Db, sqlstate
 from control_plane.errors import Conflict, InvalidRequest
 from control_plane.gate.models import IdempotentRequest
 from control_plane.secrets.box import SecretBox
@@ -70,8 +70,10 @@ class Replay:
             try:
                 if await self._claim(db):
                     return None
-            except OperationalError as error:  # lock_timeout: the first request's transaction is still open
-                raise self._running() from error
+            except OperationalError as error:
+                if sqlstate(error) != LOCK_TIMEOUT:
+                    raise
+                raise self._running() from error  # the first request's transaction is still open
             row = await self._find(db)
             if row is not None and row.request_hash != self.hashed:
                 raise Conflict("This Idempotency-Key was used for another request")

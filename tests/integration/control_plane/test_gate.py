@@ -2,17 +2,22 @@
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
+from sqlalchemy import text
 from sqlmodel import select
 
 from control_plane.errors import Unavailable
-from control_plane.gate.models import AuditEntry
+from control_plane.gate.models import AuditEntry, IdempotentRequest
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
 
+END_WHO_WAITS_FOR_US = text("""
+    select count(pg_terminate_backend(pid)) from pg_locks where pg_backend_pid() = any(pg_blocking_pids(pid))
+""")
 LIMIT_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
@@ -140,6 +145,19 @@ async def test_what_was_refused_for_good_is_refused_again_and_what_may_pass_is_t
     assert [answer.status_code for answer in refused] == [409, 409]
     assert refused[0].content == refused[1].content
     assert "idempotent-replayed" in refused[1].headers
+
+
+async def test_a_repeat_whose_connection_breaks_while_it_waits_is_no_conflict(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with platform.database.platform() as db:
+        key = {"project_id": tenant.project.id, "key": "held"}
+        db.add(IdempotentRequest(**key, request_hash=b"", lease_until=datetime.now(UTC)))
+        await db.flush()
+        waiting = asyncio.create_task(tenant.http.post("/agents", json={}, headers={"Idempotency-Key": "held"}))
+        async with asyncio.timeout(4):
+            while not await db.scalar(END_WHO_WAITS_FOR_US):
+                await asyncio.sleep(0.02)
+        assert (await waiting).status_code == 503
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\there"])
