@@ -1,12 +1,12 @@
 """What an agent can do besides talking: built-in acts, HTTP requests, tools of MCP servers. Kept and listed here."""
 
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from agents.contract import Act
 from control_plane.wire import FREE, NO_NUL, Clean, Sent, Storable
+from guard.outbound import LONGEST_URL, BadAddress, read_url
 
 MOST: Final = 50
 SEARCH: Final = "search_kb"
@@ -37,13 +37,10 @@ BUILTIN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 
 
 def _address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError("must be an absolute http or https URL")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or password")
-    if any(char.isspace() or not char.isprintable() for char in url):
-        raise ValueError("must not hold spaces or control characters")
+    try:
+        read_url(url)
+    except BadAddress as error:
+        raise ValueError(error.reason) from error
     return url
 
 
@@ -63,10 +60,10 @@ ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 Description = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True), Clean]
 Url = Annotated[
     str,
-    StringConstraints(max_length=2000),
+    StringConstraints(max_length=LONGEST_URL),
     Clean,
     AfterValidator(_address),
-    WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https?://[a-z0-9.-]+", "maxLength": 2000}),
+    WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https?://[a-z0-9.-]+", "maxLength": LONGEST_URL}),
 ]
 Schema = Annotated[
     dict[str, Any],
