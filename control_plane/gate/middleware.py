@@ -10,7 +10,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.auth.callers import Caller, key_hash
-from control_plane.errors import Forbidden, PlatformError, RateLimited, Unauthorized
+from control_plane.errors import Forbidden, PlatformError, RateLimited
 from control_plane.gate.keys import KeyRing
 from control_plane.gate.operator import RATE, OperatorKey
 from control_plane.gate.window import RateLimiter, Taken
@@ -77,9 +77,7 @@ async def admit(
             caller = await keys.look_up(hashed)
         keys.used(caller)
         return Admission(taken, caller)
-    except Unauthorized as error:
-        refusal: PlatformError = error
-    except PlatformError as error:  # the database is away: nobody can be told from a stranger
+    except PlatformError as error:  # no good key; or the database is away: nobody can be told from a stranger
         refusal = error
     address = client[0] if client else "unknown"
     return Admission(await limiter.take(f"address:{address}", strangers()), refusal=refusal)

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Database
-from control_plane.errors import InvalidRequest, PlatformError, Unauthorized
+from control_plane.errors import InvalidRequest, PlatformError
 from control_plane.gate.idempotency import Answer, Replay, check_key, request_hash
 from control_plane.gate.models import AuditEntry
 from control_plane.gate.strict import QueryNames, StrictRequest
@@ -121,7 +121,7 @@ def _caller(request: Request) -> Caller:
     state = request.scope["state"]
     caller: Caller | None = state["caller"]
     if caller is None:
-        raise state["refusal"] or Unauthorized("Missing X-API-Key header")
+        raise state["refusal"]
     return caller
 
 

@@ -55,7 +55,7 @@ class OperatorOperation(APIRoute):
             if state["caller"] is not None:
                 raise Forbidden("This needs the operator's key (ak_…); a project's API key does not open it")
             if not state["operator"]:
-                raise state["refusal"] or Unauthorized("Missing X-API-Key header")
+                raise state["refusal"]
             self.query.check(request)
             database: Database = request.app.state.database
             async with Transaction(database, database.platform) as transaction:
