@@ -1,5 +1,7 @@
 """`/openapi.json` and `/postman.json`."""
 
+import asyncio
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -13,6 +15,7 @@ from control_plane.reference.document import describe
 def install(app: FastAPI, public_url: str) -> None:
     """Add the reference; it describes the operations that are there when it is first asked for."""
     router = APIRouter(include_in_schema=False)
+    alone = asyncio.Lock()  # the first reader's thread writes it for all
 
     @cache
     def document() -> dict[str, Any]:
@@ -22,14 +25,18 @@ def install(app: FastAPI, public_url: str) -> None:
     def collection() -> dict[str, Any]:
         return collect(document(), base_url=public_url)
 
+    async def answer(make: Callable[[], dict[str, Any]]) -> JSONResponse:
+        async with alone:
+            return JSONResponse(await asyncio.to_thread(make))
+
     @router.get("/openapi.json")
     async def openapi() -> JSONResponse:
         """The OpenAPI 3.1 document."""
-        return JSONResponse(document())
+        return await answer(document)
 
     @router.get("/postman.json")
     async def postman() -> JSONResponse:
         """The Postman collection, ready to be imported."""
-        return JSONResponse(collection())
+        return await answer(collection)
 
     app.include_router(router)
