@@ -17,8 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import text
 from sqlmodel import select
 
+from control_plane.accounts.keys import seal_key
 from control_plane.accounts.models import Account, Member, Project
-from control_plane.accounts.service import seal_key
 from control_plane.auth.models import ApiKey
 from control_plane.auth.passwords import hash_password
 from control_plane.clock import Clock

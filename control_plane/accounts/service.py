@@ -1,26 +1,23 @@
 """Projects and API keys of an account."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NoReturn
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from control_plane.accounts.keys import live_keys, make_key, publish
 from control_plane.accounts.models import Account, Project
-from control_plane.accounts.schemas import KeyCreate, KeyMade, KeyRead, KeyUpdate, ProjectCreate, ProjectUpdate
+from control_plane.accounts.schemas import KeyCreate, KeyMade, KeyUpdate, ProjectCreate, ProjectUpdate
 from control_plane.auth.callers import Caller
 from control_plane.auth.models import ApiKey
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from control_plane.gate.window import RateLimiter
-from control_plane.ids import fingerprint, random_id, random_secret
+from control_plane.ids import random_id
 from control_plane.plans.quota import Quota
 from control_plane.secrets.box import SecretBox
-
-SHOWN = 10
-"""Characters of a key that may be shown to recognise it by."""
 
 
 class AccountService:
@@ -67,7 +64,7 @@ class AccountService:
         changes = body.changes()
         project.sqlmodel_update(changes)
         if "allowed_origins" in changes:  # callers are remembered with them
-            await self._tell(await self._live_keys(project_id))
+            await publish(self.db, self.limiter, await live_keys(self.db, col(Project.id) == project_id))
         return project
 
     async def keys(self) -> list[ApiKey]:
@@ -113,23 +110,14 @@ class AccountService:
         if key.revoked_at is not None:
             raise Conflict("This API key was revoked")
         key.sqlmodel_update(changes)
-        await self._tell([key.key_id])
+        await publish(self.db, self.limiter, [key.key_id])
         return key
 
     async def revoke_key(self, number: int) -> None:
         """End a key at once, the caller's own too; a key that has ended stays so."""
         key = await self.key(number)
         key.revoked_at = key.revoked_at or self.clock.now()
-        await self._tell([key.key_id])
-
-    async def _live_keys(self, project_id: int) -> list[str]:
-        query = select(ApiKey.key_id).where(ApiKey.project_id == project_id, col(ApiKey.revoked_at).is_(None))
-        return list((await self.db.exec(query)).all())
-
-    async def _tell(self, key_ids: list[str]) -> None:
-        """Make the change true, then have every process forget what it remembers of these keys."""
-        await self.db.commit()
-        await self.limiter.mark_changed(*key_ids)
+        await publish(self.db, self.limiter, [key.key_id])
 
     async def _refuse_account(self, account_id: int) -> NoReturn:
         if await self.db.get(Account, account_id) is None:
@@ -144,47 +132,3 @@ class AccountService:
 def random_slug() -> str:
     """A slug that nobody has, as far as chance allows."""
     return random_id("p", 9)
-
-
-async def make_key(
-    db: Db,
-    box: SecretBox,
-    project_id: int,
-    *,
-    label: str,
-    scopes: Sequence[str] = ("*",),
-    expires_at: datetime | None = None,
-) -> KeyMade:
-    """Write a new key, and tell both of its secrets."""
-    key, secret = random_secret("pk_"), random_secret("sk_")
-    row = seal_key(
-        box, project_id=project_id, label=label, key=key, secret=secret, scopes=list(scopes), expires_at=expires_at
-    )
-    db.add(row)
-    await db.flush()
-    await db.refresh(row)
-    return KeyMade(**KeyRead.model_validate(row).model_dump(), key=key, secret=secret)
-
-
-def seal_key(
-    box: SecretBox,
-    *,
-    project_id: int,
-    label: str,
-    key: str,
-    secret: str,
-    scopes: list[str],
-    expires_at: datetime | None = None,
-) -> ApiKey:
-    """The row of a key: its hash, and its paired secret sealed for that row."""
-    key_id = random_id("key_")
-    return ApiKey(
-        project_id=project_id,
-        key_id=key_id,
-        label=label,
-        prefix=key[:SHOWN],
-        hash=fingerprint(key),
-        sealed_secret=box.seal(secret, row=f"api_key:{key_id}"),
-        scopes=scopes,
-        expires_at=expires_at,
-    )

@@ -1,6 +1,5 @@
-"""What every operation of the primary surface has around it: a caller, a scope, one transaction, replay, audit."""
+"""What an operation for projects has around it: a caller, a scope, replay, audit."""
 
-from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -11,13 +10,10 @@ from control_plane.auth.callers import Caller
 from control_plane.db.database import Database
 from control_plane.errors import InvalidRequest, PlatformError
 from control_plane.gate.idempotency import Answer, Replay, check_key, request_hash
-from control_plane.gate.models import AuditEntry
-from control_plane.gate.strict import QueryNames, StrictRequest
+from control_plane.gate.route import Door, Handler, Route, audit_entry
 from control_plane.gate.transaction import Transaction
 from control_plane.refusals import encode
 from control_plane.wire import SURFACE
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 SAFE: Final = ("GET", "HEAD")
 READS: Final = {"x-reads": True}
@@ -36,48 +32,38 @@ NAMED_OTHERWISE: Final = {
 """Areas of scopes (`auth.scopes.AREAS`) that are not called like the first part of their path."""
 
 
-class Operation(APIRoute):
-    """A route that needs a key.
+class Operation(Route):
+    """A route that needs a project's key.
 
     The order of checks: key and window (the gate), scope, `Idempotency-Key`, body, existence and ownership, quota.
     """
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
-        self.shown = self.path_format.removeprefix(SURFACE)
+    @property
+    def area(self) -> str:
+        """The area of scopes it belongs to."""
         first = self.shown.strip("/").partition("/")[0]
-        self.area = NAMED_OTHERWISE.get(first, first)
-        methods = self.methods or set()
-        extra = self.openapi_extra or {}
-        self.writes = methods.isdisjoint(SAFE) and not extra.get("x-reads")
-        self.audited = bool(extra.get("x-audited"))
-        self.query = QueryNames(self.dependant)
-        self.openapi_extra = {**extra, "x-scope": f"{self.area}:{'write' if self.writes else 'read'}"}
-        if "GET" in methods:
-            methods.add("HEAD")
+        return NAMED_OTHERWISE.get(first, first)
 
-    def get_route_handler(self) -> Handler:
-        handle = super().get_route_handler()
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything."""
+        return (self.methods or set()).isdisjoint(SAFE) and not self._is("x-reads")
 
-        async def serve(request: Request) -> Response:
-            request = StrictRequest(request.scope, request.receive)
-            caller = _caller(request)
-            caller.demand(self.area, write=self.writes)
-            self.query.check(request)
-            given = _idempotency_key(request)
-            database: Database = request.app.state.database
-            async with Transaction(database, partial(database.tenant, caller.project_id)) as transaction:
-                request.state.transaction = transaction
-                if not self.writes:
-                    return await handle(request)
-                replay = await _replay(request, caller, given) if given else None
-                return await self._change(request, transaction, caller, replay, handle)
+    @property
+    def scope(self) -> str:
+        return f"{self.area}:{'write' if self.writes else 'read'}"
 
-        return serve
+    def admit(self, request: Request, database: Database) -> Door:
+        caller = _caller(request)
+        caller.demand(self.area, write=self.writes)
+        return partial(database.tenant, caller.project_id)
 
-    async def _change(
-        self, request: Request, transaction: Transaction, caller: Caller, replay: Replay | None, handle: Handler
-    ) -> Response:
+    async def answer(self, request: Request, transaction: Transaction, handle: Handler) -> Response:
+        given = _idempotency_key(request)
+        if not self.writes:
+            return await handle(request)
+        caller = _caller(request)
+        replay = await _replay(request, caller, given) if given else None
         if replay is not None:
             earlier = await replay.begin(await transaction.begin())
             if earlier is not None:
@@ -93,22 +79,19 @@ class Operation(APIRoute):
             raise
         if replay is not None:
             await replay.finish(await transaction.begin(), Answer(response.status_code, bytes(response.body)))
-        if not self.audited:
-            db = await transaction.begin()
-            db.add(
-                AuditEntry(
-                    project_id=caller.project_id,
-                    key_id=caller.key_id,
-                    action=f"{request.method} {self.shown}",
-                    target=dict(request.path_params),
-                    status=response.status_code,
-                    at=request.app.state.clock.now(),
-                )
+        if not self._is("x-audited"):
+            target, status = dict(request.path_params), response.status_code
+            entry = audit_entry(
+                request, project_id=caller.project_id, key_id=caller.key_id, target=target, status=status
             )
+            (await transaction.begin()).add(entry)
         return response
 
+    def _is(self, mark: str) -> bool:
+        return bool((self.openapi_extra or {}).get(mark))
 
-def primary(prefix: str = "", *, route_class: type[APIRoute] = Operation, **options: Any) -> APIRouter:
+
+def primary(prefix: str = "", *, route_class: type[Route] = Operation, **options: Any) -> APIRouter:
     """A router of the primary surface. Its routes know their whole path: they are not included again."""
     return APIRouter(prefix=SURFACE + prefix, route_class=route_class, generate_unique_id_function=_name, **options)
 

@@ -1,18 +1,15 @@
 """The operator: a key `ak_…` of the settings, with a surface of its own."""
 
-from collections.abc import Callable, Coroutine
 from hmac import compare_digest
-from typing import Any, Final
+from typing import Final
 
-from fastapi import Request, Response
-from fastapi.routing import APIRoute
+from fastapi import Request
 from pydantic import SecretStr
 
 from control_plane.auth.callers import key_hash
 from control_plane.db.database import Database
 from control_plane.errors import Forbidden, Unauthorized
-from control_plane.gate.strict import QueryNames, StrictRequest
-from control_plane.gate.transaction import Transaction
+from control_plane.gate.route import Door, Route
 
 PREFIX: Final = b"ak_"
 RATE: Final = 300
@@ -36,30 +33,17 @@ class OperatorKey:
         return True
 
 
-class OperatorOperation(APIRoute):
+class OperatorOperation(Route):
     """A route of the operator. Its transaction sees all projects."""
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
-        self.query = QueryNames(self.dependant)
-        self.openapi_extra = {**(self.openapi_extra or {}), "x-scope": "operator"}
-        if self.methods and "GET" in self.methods:
-            self.methods.add("HEAD")
+    @property
+    def scope(self) -> str:
+        return "operator"
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def serve(request: Request) -> Response:
-            request = StrictRequest(request.scope, request.receive)
-            state = request.scope["state"]
-            if state["caller"] is not None:
-                raise Forbidden("This needs the operator's key (ak_…); a project's API key does not open it")
-            if not state["operator"]:
-                raise state["refusal"]
-            self.query.check(request)
-            database: Database = request.app.state.database
-            async with Transaction(database, database.platform) as transaction:
-                request.state.transaction = transaction
-                return await handle(request)
-
-        return serve
+    def admit(self, request: Request, database: Database) -> Door:
+        state = request.scope["state"]
+        if state["caller"] is not None:
+            raise Forbidden("This needs the operator's key (ak_…); a project's API key does not open it")
+        if not state["operator"]:
+            raise state["refusal"]
+        return database.platform

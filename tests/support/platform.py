@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlmodel import SQLModel
 
+from control_plane.accounts.keys import seal_key
 from control_plane.accounts.models import Account, Member, Project
-from control_plane.accounts.service import seal_key
 from control_plane.app import create_app
 from control_plane.clock import Clock
 from control_plane.db.database import Database

@@ -1,5 +1,6 @@
 """`/admin`: the operator's surface."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -17,19 +18,20 @@ from control_plane.accounts.operator.schemas import (
     PlanList,
 )
 from control_plane.accounts.operator.service import OperatorService
-from control_plane.auth.deps import ClockDep, DbDep
+from control_plane.auth.deps import DbDep
 from control_plane.gate.operation import primary
 from control_plane.gate.operator import OperatorOperation
+from control_plane.gate.route import audit_entry
 from control_plane.plans.catalogue import plans
 from control_plane.wire import Page, RowId
 
 router = primary("/admin", route_class=OperatorOperation, tags=["Operator"])
 
 
-async def find_operator(request: Request, db: DbDep, clock: ClockDep) -> OperatorService:
+async def find_operator(request: Request, db: DbDep) -> OperatorService:
     """The operator's work on accounts."""
     state = request.app.state
-    return OperatorService(db, clock, state.secrets, state.limiter)
+    return OperatorService(db, partial(audit_entry, request), state.secrets, state.limiter)
 
 
 Operator = Annotated[OperatorService, Depends(find_operator)]

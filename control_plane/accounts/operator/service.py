@@ -1,18 +1,18 @@
 """What the operator does with accounts."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Row, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
+from control_plane.accounts.keys import live_keys, make_key, publish
 from control_plane.accounts.members import OWNER
 from control_plane.accounts.models import Account, Member, Project
 from control_plane.accounts.operator.schemas import AccountCreate, AccountMade, AccountRead, AccountUpdate, FirstProject
-from control_plane.accounts.service import make_key, random_slug
-from control_plane.auth.models import ApiKey
+from control_plane.accounts.service import random_slug
 from control_plane.auth.passwords import hash_password
-from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound
 from control_plane.gate.models import AuditEntry
@@ -36,8 +36,8 @@ _SEE_ONE = text(_SEE.format(which="where id = :account"))
 class OperatorService:
     """All accounts, through a transaction across projects."""
 
-    def __init__(self, db: Db, clock: Clock, box: SecretBox, limiter: RateLimiter) -> None:
-        self.db, self.clock, self.box, self.limiter = db, clock, box, limiter
+    def __init__(self, db: Db, entry: Callable[..., AuditEntry], box: SecretBox, limiter: RateLimiter) -> None:
+        self.db, self.entry, self.box, self.limiter = db, entry, box, limiter
 
     async def accounts(self, page: Page) -> tuple[list[Row[Any]], int]:
         """A page of accounts, and how many there are."""
@@ -58,7 +58,7 @@ class OperatorService:
         self.db.add_all([Member(account_id=account.id, email=body.email, name=body.name, role=OWNER), project])
         await self.db.flush()
         key = await make_key(self.db, self.box, project.id, label="First key")
-        self._note("POST /admin/accounts", project.id, account.id, status=201)
+        self._note(project.id, account.id, status=201)
         await self.db.flush()
         return AccountMade(
             account=await self._seen(account.id), project=FirstProject.model_validate(project), api_key=key
@@ -72,31 +72,17 @@ class OperatorService:
         account.sqlmodel_update(body.changes())
         first_project = await self.db.scalar(select(func.min(Project.id)).where(col(Project.account_id) == account_id))
         if first_project is not None:
-            self._note("PATCH /admin/accounts/{account_id}", first_project, account_id, status=200)
+            self._note(first_project, account_id, status=200)
         await self.db.flush()
         seen = await self._seen(account_id)
-        keys = await self.db.scalars(
-            select(col(ApiKey.key_id))
-            .join(Project, col(Project.id) == col(ApiKey.project_id))
-            .where(col(Project.account_id) == account_id, col(ApiKey.revoked_at).is_(None))
-        )
-        key_ids = keys.all()
-        await self.db.commit()
-        await self.limiter.mark_changed(*key_ids)  # callers are remembered with plan and rate
+        keys = await live_keys(self.db, col(Project.account_id) == account_id)
+        await publish(self.db, self.limiter, keys)  # callers are remembered with plan and rate
         return seen
 
     async def _seen(self, account_id: int) -> AccountRead:
         return AccountRead.model_validate((await self.db.execute(_SEE_ONE, {"account": account_id})).one())
 
-    def _note(self, action: str, project_id: int, account_id: int, *, status: int) -> None:
+    def _note(self, project_id: int, account_id: int, *, status: int) -> None:
         """An entry in the account's own trail: its customer sees what the operator changed."""
-        self.db.add(
-            AuditEntry(
-                project_id=project_id,
-                key_id=KEY_ID,
-                action=action,
-                target={"account_id": str(account_id)},
-                status=status,
-                at=self.clock.now(),
-            )
-        )
+        target = {"account_id": str(account_id)}
+        self.db.add(self.entry(project_id=project_id, key_id=KEY_ID, target=target, status=status))
