@@ -79,6 +79,14 @@ class Change(Sent):
         return self.model_dump(exclude_unset=True)
 
 
+class Paged(BaseModel):
+    """A part of a list; its pages are counted from 1."""
+
+    total: int
+    page: int
+    total_pages: int
+
+
 class Page:
     """Which part of a list is asked for; pages begin with 1."""
 
@@ -95,7 +103,7 @@ class Page:
         return (self.page - 1) * self.per_page
 
     def pages(self, total: int) -> dict[str, int]:
-        """The fields beside a list."""
+        """The fields of `Paged`."""
         return {"total": total, "page": self.page, "total_pages": ceil(total / self.per_page)}
 
 

@@ -1,12 +1,14 @@
 """Who changed what: reading the entries that every changing request leaves behind."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select, true
+from sqlalchemy import ColumnElement, Row, select, true
 from sqlmodel import col
 
 from control_plane.auth.models import ApiKey
 from control_plane.db.database import Db
+from control_plane.db.rows import read_rows
 from control_plane.gate.models import AuditEntry
 from control_plane.wire import Page
 
@@ -22,10 +24,8 @@ _SHOWN: tuple[Any, ...] = (
 )
 
 
-async def read_trail(db: Db, page: Page, *, project_id: int | None = None) -> tuple[list[Row[Any]], int]:
+async def read_trail(db: Db, page: Page, *, project_id: int | None = None) -> tuple[Sequence[Row[Any]], int]:
     """A page of entries, newest first, and how many there are: of one project, or of all where none is named."""
     wanted: ColumnElement[bool] = true() if project_id is None else col(AuditEntry.project_id) == project_id
-    total = await db.scalar(select(func.count()).select_from(AuditEntry).where(wanted))
     query = select(*_SHOWN).outerjoin(ApiKey, col(ApiKey.key_id) == col(AuditEntry.key_id)).where(wanted)
-    page_of_it = query.order_by(col(AuditEntry.id).desc()).offset(page.offset).limit(page.per_page)
-    return list((await db.execute(page_of_it)).all()), total or 0
+    return await read_rows(db, query.order_by(col(AuditEntry.id).desc()), page)

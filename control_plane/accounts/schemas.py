@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from control_plane.auth.scopes import SCOPES
 from control_plane.metering.budget import Budget
-from control_plane.wire import MAX_ID, Change, Clean, Instant, Moment
+from control_plane.wire import MAX_ID, Change, Clean, Instant, Moment, Paged
 
 LONGEST_RETENTION: Final = 3650
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[0-9]{1,5})?")
@@ -252,10 +252,7 @@ class AuditRead(BaseModel):
     status: int
 
 
-class AuditList(BaseModel):
+class AuditList(Paged):
     """One page of the audit trail, newest first."""
 
     entries: list[AuditRead]
-    total: int
-    page: int
-    total_pages: int

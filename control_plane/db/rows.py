@@ -1,8 +1,9 @@
 """Columns and questions that every table of a tenant shares."""
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, func, select, text
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Row, func, literal, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -52,12 +53,20 @@ def owner() -> Any:
 
 
 async def read_page(db: Db, query: Any, page: Page) -> tuple[list[Any], int]:
-    """A page of an ordered query for one kind of row, and how many there are: one statement, two past the end."""
-    counted = query.add_columns(func.count().over()).offset(page.offset).limit(page.per_page)
-    rows = (await db.execute(counted)).all()
+    """A page of an ordered query for one kind of row, and how many there are."""
+    rows, total = await read_rows(db, query, page)
+    return [row[0] for row in rows], total
+
+
+async def read_rows(db: Db, query: Any, page: Page) -> tuple[Sequence[Row[Any]], int]:
+    """A page of an ordered query, and how many rows it has: one statement, two past the end."""
+    every = query.order_by(None).with_only_columns(literal(1), maintain_column_froms=True)
+    counted = select(func.count()).select_from(every.subquery())
+    asked = query.add_columns(counted.scalar_subquery()).offset(page.offset).limit(page.per_page)
+    rows = (await db.execute(asked)).all()
     if rows or page.page == 1:
-        return [row[0] for row in rows], rows[0][1] if rows else 0
-    return [], await db.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+        return rows, rows[0][-1] if rows else 0
+    return [], await db.scalar(counted) or 0
 
 
 async def refuse_missing(db: Db, table: str, row_id: int, noun: str) -> NoReturn:

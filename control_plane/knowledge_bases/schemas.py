@@ -5,7 +5,7 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from control_plane.wire import MAX_ID, Change, Clean, Instant, Sent
+from control_plane.wire import MAX_ID, Change, Clean, Instant, Paged, Sent
 from knowledge.ingest import MAX_CHUNK_CHARACTERS
 
 CONTROL: Final = r"\x00-\x08\x0b\x0e-\x1f\x7f"
@@ -127,13 +127,10 @@ class ChunkAnswer(BaseModel):
     chunk: ChunkRead
 
 
-class ChunkList(BaseModel):
+class ChunkList(Paged):
     """`GET …/chunks`."""
 
     chunks: list[ChunkRead]
-    total: int
-    page: int
-    total_pages: int
 
 
 class Query(Sent):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from agents.contract import TurnTaking
 from control_plane.metering.budget import Budget
 from control_plane.personas.tools import Tools
-from control_plane.wire import MAX_ID, Change, Clean, Instant, Sent
+from control_plane.wire import MAX_ID, Change, Clean, Instant, Paged, Sent
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Text = Annotated[str, StringConstraints(max_length=50_000), Clean]
@@ -198,11 +198,8 @@ class VersionRead(BaseModel):
     settings: dict[str, Any]
 
 
-class VersionList(BaseModel):
+class VersionList(Paged):
     """`GET /agents/{id}/versions`, newest first."""
 
     versions: list[VersionRead]
     published_version: int | None
-    total: int
-    page: int
-    total_pages: int

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from control_plane.wire import Clean, Instant, Sent
+from control_plane.wire import Clean, Instant, Paged, Sent
 
 Status = Literal["recording", "completed", "error"]
 Format = Literal["ogg", "mp4", "wav"]
@@ -65,13 +65,10 @@ class RecordingShown(BaseModel):
     error: str | None
 
 
-class RecordingList(BaseModel):
+class RecordingList(Paged):
     """`GET /recordings`."""
 
     recordings: list[RecordingShown]
-    total: int
-    page: int
-    total_pages: int
 
 
 class RecordingAnswer(BaseModel):

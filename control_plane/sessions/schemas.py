@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from control_plane.metering.schemas import Costs
 from control_plane.sessions.models import Session, TranscriptLine, Turn
-from control_plane.wire import MAX_ID, ROOM_NAME, Clean, Instant, Sent, Storable
+from control_plane.wire import MAX_ID, ROOM_NAME, Clean, Instant, Paged, Sent, Storable
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=20_000), Clean]
 SessionType = Literal["voice", "sip"]
@@ -55,13 +55,10 @@ class SessionListed(BaseModel):
     end_reason: str | None
 
 
-class SessionList(BaseModel):
+class SessionList(Paged):
     """`GET /sessions`."""
 
     sessions: list[SessionListed]
-    total: int
-    page: int
-    total_pages: int
 
 
 class SessionShown(SessionListed):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from agents.contract import DIGITS
 from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.numbers import CarrierAddress, Country, Network, PhoneNumber
-from control_plane.wire import MAX_ID, ROOM_NAME, Change, Clean, Instant, Sent, Storable
+from control_plane.wire import MAX_ID, ROOM_NAME, Change, Clean, Instant, Paged, Sent, Storable
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Credential = Annotated[str, StringConstraints(max_length=256), Clean]
@@ -223,13 +223,10 @@ class CallShown(BaseModel):
     duration: int | None = Field(description="Seconds from the answer to the end; null until both are known.")
 
 
-class CallList(BaseModel):
+class CallList(Paged):
     """`GET /sip/calls`."""
 
     calls: list[CallShown]
-    total: int
-    page: int
-    total_pages: int
 
 
 def show_call(call: Call, slug: str) -> CallShown:

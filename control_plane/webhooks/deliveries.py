@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import func
 from sqlmodel import col, select
 
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.db.rows import refuse_missing
+from control_plane.db.rows import read_page, refuse_missing
 from control_plane.errors import Conflict
 from control_plane.events.models import Event
 from control_plane.secrets.box import SecretBox
@@ -42,9 +41,8 @@ class DeliveryService:
             where.append(WebhookDelivery.state == state)
         if event_type is not None:
             where.append(WebhookDelivery.event_type == event_type)
-        total = (await self.db.exec(select(func.count()).select_from(WebhookDelivery).where(*where))).one()
         query = select(WebhookDelivery).where(*where).order_by(col(WebhookDelivery.id).desc())
-        rows = (await self.db.exec(query.offset(page.offset).limit(page.per_page))).all()
+        rows, total = await read_page(self.db, query, page)
         return [DeliveryRead(**_shown(row)) for row in rows], total
 
     async def get(self, delivery_id: int) -> DeliveryDetail:

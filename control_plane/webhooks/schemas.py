@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from control_plane.clock import iso_ms
 from control_plane.events.facts import DOCUMENTED_WEBHOOKS, TEST_WEBHOOK, WEBHOOKS
 from control_plane.webhooks.models import DeliveryState
-from control_plane.wire import MAX_ID, Change, Clean, Instant, Moment, Storable
+from control_plane.wire import MAX_ID, Change, Clean, Instant, Moment, Paged, Storable
 from guard.outbound import LONGEST_URL
 
 KNOWN_EVENTS = DOCUMENTED_WEBHOOKS | WEBHOOKS
@@ -130,13 +130,10 @@ class DeliveryDetail(DeliveryRead):
     attempts: list[AttemptRead]
 
 
-class DeliveryList(BaseModel):
+class DeliveryList(Paged):
     """Deliveries of an endpoint, the newest first."""
 
     deliveries: list[DeliveryRead]
-    total: int
-    page: int
-    total_pages: int
 
 
 class DeliveryAnswer(BaseModel):

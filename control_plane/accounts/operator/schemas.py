@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from control_plane.accounts.schemas import Email, KeyMade
 from control_plane.plans.catalogue import plans
-from control_plane.wire import Change, Clean, Instant
+from control_plane.wire import Change, Clean, Instant, Paged
 
 PASSWORD = StringConstraints(min_length=8, max_length=200)
 
@@ -62,13 +62,10 @@ class AccountAnswer(BaseModel):
     account: AccountRead
 
 
-class AccountList(BaseModel):
+class AccountList(Paged):
     """One page of accounts, oldest first."""
 
     accounts: list[AccountRead]
-    total: int
-    page: int
-    total_pages: int
 
 
 class FirstProject(BaseModel):
@@ -115,13 +112,10 @@ class OperatorAuditRead(BaseModel):
     status: int
 
 
-class OperatorAuditList(BaseModel):
+class OperatorAuditList(Paged):
     """One page of all projects' audit trails, newest first."""
 
     entries: list[OperatorAuditRead]
-    total: int
-    page: int
-    total_pages: int
 
 
 class Part(BaseModel):
