@@ -10,6 +10,7 @@ from control_plane.gate.bodies import described, optional
 from control_plane.gate.operation import primary
 from control_plane.personas import schemas
 from control_plane.personas.models import Persona, PersonaVersion
+from control_plane.personas.repository import PersonaRepository
 from control_plane.personas.service import PersonaService
 from control_plane.personas.serving import differs
 from control_plane.personas.tools import ToolList, ToolsSet, listed
@@ -21,7 +22,7 @@ router = primary("/agents", tags=["Agents"])
 
 
 async def find_personas(db: DbDep, caller: CallerDep, clock: ClockDep, quota: QuotaDep) -> PersonaService:
-    """The agents of this request's caller."""
+    """The agents of this request's caller, to be changed."""
     return PersonaService(db, caller, clock, quota)
 
 
@@ -30,6 +31,12 @@ async def find_versions(db: DbDep, caller: CallerDep, clock: ClockDep) -> Versio
     return VersionService(db, caller, clock)
 
 
+async def find_agents(db: DbDep, caller: CallerDep) -> PersonaRepository:
+    """The agents of this request's caller, to be read."""
+    return PersonaRepository(db, project_id=caller.project_id)
+
+
+Agents = Annotated[PersonaRepository, Depends(find_agents)]
 Personas = Annotated[PersonaService, Depends(find_personas)]
 Versions = Annotated[VersionService, Depends(find_versions)]
 
@@ -41,9 +48,9 @@ def show_agent(persona: Persona, published: PersonaVersion | None) -> schemas.Ag
 
 
 @router.get("", response_model=schemas.AgentList)
-async def list_agents(personas: Personas) -> Any:
+async def list_agents(agents: Agents) -> Any:
     """List agents."""
-    return {"agents": [show_agent(persona, published) for persona, published in await personas.all()]}
+    return {"agents": [show_agent(persona, published) for persona, published in await agents.all()]}
 
 
 @router.post("", status_code=201, response_model=schemas.AgentAnswer)
@@ -53,9 +60,9 @@ async def create_agent(body: schemas.AgentCreate, personas: Personas) -> Any:
 
 
 @router.get("/{agent_id}", response_model=schemas.AgentAnswer)
-async def read_agent(agent_id: RowId, personas: Personas) -> Any:
+async def read_agent(agent_id: RowId, agents: Agents) -> Any:
     """Read an agent."""
-    return {"agent": show_agent(*await personas.get(agent_id))}
+    return {"agent": show_agent(*await agents.get_with_published(agent_id))}
 
 
 @router.patch("/{agent_id}", response_model=schemas.AgentAnswer)
@@ -73,9 +80,9 @@ async def delete_agent(agent_id: RowId, personas: Personas) -> Any:
 
 
 @router.get("/{agent_id}/tools", response_model=ToolList)
-async def read_tools(agent_id: RowId, personas: Personas) -> Any:
+async def read_tools(agent_id: RowId, agents: Agents) -> Any:
     """Get an agent's tools."""
-    persona, _ = await personas.get(agent_id)
+    persona = await agents.get(agent_id)
     return ToolList(tools=listed(persona.tools, knowledge=bool(persona.knowledge_base_ids)))
 
 

@@ -39,6 +39,11 @@ def differs(persona: Persona, version: PersonaVersion | None) -> bool:
     return version is not None and settings_of(in_version(persona, version)) != settings_of(persona)
 
 
+def served(persona: Persona, version: PersonaVersion | None) -> Serving:
+    """An agent with the settings of a version; None is its row's."""
+    return Serving(in_version(persona, version), version.version) if version else Serving(persona, None)
+
+
 async def find_serving(db: Db, persona_id: int, *, project_id: int) -> Serving | None:
     """An agent as a call that begins uses it, in service or not; None where there is none."""
     return await _find(db, persona_id, project_id, col(PersonaVersion.version) == Persona.published_version)
@@ -52,10 +57,7 @@ async def find_version(db: Db, persona_id: int, version: int | None, *, project_
 async def _find(db: Db, persona_id: int, project_id: int, wanted: ColumnElement[bool]) -> Serving | None:
     query = select(Persona, PersonaVersion).outerjoin(PersonaVersion, of_persona() & wanted)
     row = (await db.exec(query.where(Persona.project_id == project_id, Persona.id == persona_id))).one_or_none()
-    if row is None:
-        return None
-    persona, version = row
-    return Serving(in_version(persona, version), version.version) if version else Serving(persona, None)
+    return served(*row) if row else None
 
 
 def of_persona() -> ColumnElement[bool]:

@@ -6,21 +6,13 @@ from sqlmodel import col, select
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.db.rows import refuse_missing
+from control_plane.db.rows import read_page
 from control_plane.errors import Conflict, NotFound
 from control_plane.personas.models import Persona, PersonaVersion
+from control_plane.personas.repository import PersonaRepository
 from control_plane.personas.schemas import VersionList, VersionRead
 from control_plane.personas.serving import VERSIONED, differs, in_version, settings_of
 from control_plane.wire import Page
-
-
-async def lock_persona(db: Db, persona_id: int, *, project_id: int) -> Persona:
-    """An agent, locked until the commit; `NotFound` or `Forbidden`."""
-    query = select(Persona).where(
-        Persona.project_id == project_id, Persona.id == persona_id, col(Persona.deleted_at).is_(None)
-    )
-    persona = (await db.exec(query.with_for_update())).one_or_none()
-    return persona or await refuse_missing(db, "persona", persona_id, "agent")
 
 
 class VersionService:
@@ -28,10 +20,11 @@ class VersionService:
 
     def __init__(self, db: Db, caller: Caller, clock: Clock) -> None:
         self.db, self.caller, self.clock = db, caller, clock
+        self.personas = PersonaRepository(db, project_id=caller.project_id)
 
     async def publish(self, persona_id: int, note: str) -> tuple[Persona, PersonaVersion]:
         """Have calls use the draft as it is. Where they do already, nothing is written."""
-        persona = await lock_persona(self.db, persona_id, project_id=self.caller.project_id)
+        persona = await self.personas.get(persona_id, lock=True)
         present = await self.published(persona)
         if present is not None and not differs(persona, present):
             return persona, present
@@ -50,7 +43,7 @@ class VersionService:
 
     async def rollback(self, persona_id: int, wanted: int | None) -> tuple[Persona, PersonaVersion]:
         """Have calls use an earlier version, and make the draft equal to it. Raises `NotFound`, `Conflict`."""
-        persona = await lock_persona(self.db, persona_id, project_id=self.caller.project_id)
+        persona = await self.personas.get(persona_id, lock=True)
         query = select(PersonaVersion).where(*self._of(persona_id))
         if wanted is not None:
             version = (await self.db.exec(query.where(PersonaVersion.version == wanted))).one_or_none()
@@ -69,33 +62,20 @@ class VersionService:
 
     async def page(self, persona_id: int, page: Page) -> VersionList:
         """An agent's versions, newest first."""
-        query = select(Persona.published_version).where(
-            Persona.project_id == self.caller.project_id,
-            Persona.id == persona_id,
-            col(Persona.deleted_at).is_(None),
-        )
-        row = (await self.db.execute(query)).one_or_none()
-        if row is None:
-            return await refuse_missing(self.db, "persona", persona_id, "agent")
-        total = await self.db.scalar(select(func.count()).where(*self._of(persona_id)))
-        versions = await self.db.exec(
-            select(PersonaVersion)
-            .where(*self._of(persona_id))
-            .order_by(col(PersonaVersion.version).desc())
-            .offset(page.offset)
-            .limit(page.per_page)
-        )
+        persona = await self.personas.get(persona_id)
+        every = select(PersonaVersion).where(*self._of(persona_id)).order_by(col(PersonaVersion.version).desc())
+        versions, total = await read_page(self.db, every, page)
         shown = [
             VersionRead(
                 version=version.version,
                 note=version.note,
                 created_at=version.created_at,
-                is_published=version.version == row.published_version,
+                is_published=version.version == persona.published_version,
                 settings=version.settings,
             )
             for version in versions
         ]
-        return VersionList(versions=shown, published_version=row.published_version, **page.pages(total or 0))
+        return VersionList(versions=shown, published_version=persona.published_version, **page.pages(total))
 
     async def published(self, persona: Persona) -> PersonaVersion | None:
         """The version of an agent that calls use."""

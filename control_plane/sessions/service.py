@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, select
+from sqlmodel import col
 
 from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
@@ -16,7 +16,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.live import LiveBus
 from control_plane.events.log import EventLog
 from control_plane.names import RoomName
-from control_plane.personas.models import Persona
+from control_plane.personas.repository import PersonaRepository
 from control_plane.sessions.ending import announce, end_session
 from control_plane.sessions.models import Session, TranscriptLine
 from control_plane.sessions.reports import LIVE_LINES
@@ -40,7 +40,8 @@ class SessionService:
     async def create(self, body: SessionCreate) -> Session:
         """Open a session in a room; `Conflict` while one is active there."""
         name = await resolve(self.db, self.caller.slug, body.room_name, field="room_name")
-        persona = await self._persona(body.agent_config_id)
+        personas = PersonaRepository(self.db, project_id=self.caller.project_id)
+        persona = (await personas.serving(body.agent_config_id)).persona if body.agent_config_id else None
         now = self.clock.now()
         session = await self.sessions.begin(
             name.full,
@@ -124,13 +125,3 @@ class SessionService:
         if session is None:
             raise Conflict(f"No session is active in the room {name.short!r}")
         return session
-
-    async def _persona(self, persona_id: int | None) -> Persona | None:
-        if persona_id is None:
-            return None
-        query = select(Persona).where(
-            Persona.project_id == self.caller.project_id, Persona.id == persona_id, col(Persona.deleted_at).is_(None)
-        )
-        return (await self.db.exec(query)).one_or_none() or await refuse_missing(
-            self.db, "persona", persona_id, "agent"
-        )

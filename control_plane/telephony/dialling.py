@@ -12,7 +12,6 @@ from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
-from control_plane.db.rows import refuse_missing
 from control_plane.errors import Conflict, Forbidden, InvalidRequest
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
@@ -20,7 +19,7 @@ from control_plane.ids import fingerprint, random_id
 from control_plane.metering.budget import find_used_up
 from control_plane.names import RoomName, room_name
 from control_plane.personas.models import Persona
-from control_plane.personas.serving import find_serving
+from control_plane.personas.repository import PersonaRepository
 from control_plane.plans.catalogue import UNLIMITED
 from control_plane.plans.quota import Quota
 from control_plane.rooms.models import RoomOrigin
@@ -165,13 +164,10 @@ class DialService:
             wanted = (await self.db.exec(query.order_by(col(Persona.id)).limit(1))).one_or_none()
             if wanted is None:
                 raise InvalidRequest("No active agent: create one, or activate one")
-        serving = await find_serving(self.db, wanted, project_id=self.caller.project_id)
-        if serving is None or serving.persona.deleted_at is not None:
-            await refuse_missing(self.db, "persona", wanted, "agent")
-        elif not serving.persona.is_active:
+        serving = await PersonaRepository(self.db, project_id=self.caller.project_id).serving(wanted)
+        if not serving.persona.is_active:
             raise Conflict(f"Agent {wanted} is not active")
-        else:
-            return serving.persona
+        return serving.persona
 
     async def _trunk(self, caller_id: str | None) -> SipTrunk:
         trunks = (await self.db.exec(trunks_of(self.caller.project_id))).all()

@@ -12,6 +12,7 @@ from control_plane.db.rows import read_page, refuse_missing
 from control_plane.errors import Conflict, Unavailable
 from control_plane.events.live import LiveBus
 from control_plane.personas.models import Persona
+from control_plane.personas.repository import PersonaRepository
 from control_plane.plans.quota import Quota
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
@@ -32,6 +33,7 @@ class ConfigService:
 
     def __init__(self, db: Db, caller: Caller, quota: Quota, sync: TrunkSync) -> None:
         self.db, self.caller, self.quota, self.sync = db, caller, quota, sync
+        self.personas = PersonaRepository(db, project_id=caller.project_id)
 
     async def all(self) -> list[tuple[SipConfig, str]]:
         """All configurations, oldest first, each with the name of its agent."""
@@ -43,7 +45,7 @@ class ConfigService:
         Raises `NotFound` or `Forbidden` for the agent, `QuotaExceeded`, `Conflict` where the number is in use anywhere
         on this server, and `Unavailable`; whatever is raised, nothing is kept.
         """
-        agent = await self._agent(body.agent_config_id)
+        agent = await self.personas.get(body.agent_config_id)
         await self.quota.take("sip_configs")
         config = SipConfig(project_id=self.caller.project_id, **body.model_dump())
         self.db.add(config)
@@ -57,7 +59,7 @@ class ConfigService:
         before = config.phone_number
         changes = body.changes()
         if "agent_config_id" in changes:
-            name = (await self._agent(changes["agent_config_id"])).name
+            name = (await self.personas.get(changes["agent_config_id"])).name
         config.sqlmodel_update(changes)
         await self._claim_number(config.phone_number)
         await self._tell(before, config.phone_number)
@@ -95,13 +97,6 @@ class ConfigService:
             await self.db.flush()
         except IntegrityError as error:
             raise Conflict(f"The number {phone_number} belongs to another configuration") from error
-
-    async def _agent(self, persona_id: int) -> Persona:
-        query = select(Persona).where(
-            Persona.project_id == self.caller.project_id, Persona.id == persona_id, col(Persona.deleted_at).is_(None)
-        )
-        found = (await self.db.exec(query)).one_or_none()
-        return found or await refuse_missing(self.db, "persona", persona_id, "agent")
 
     async def _config(self, config_id: int) -> tuple[SipConfig, str]:
         found = (await self.db.exec(self._query().where(SipConfig.id == config_id))).one_or_none()

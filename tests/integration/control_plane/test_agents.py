@@ -368,3 +368,14 @@ async def test_callers_see_the_published_name_of_an_agent(platform: Platform) ->
     token = (await tenant.http.post("/token", json={"identity": "u", "room": "other"})).json()["token"]
     dispatched = jwt.decode(token, options={"verify_signature": False})["roomConfig"]["agents"][0]
     assert json.loads(dispatched["metadata"])["name"] == "Receptionist"
+
+
+async def test_a_session_that_a_customer_opens_is_of_the_published_version(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    agent = await make_agent(tenant, llm_model="published")
+    await publish(tenant, agent)
+    await change(tenant, agent, name="Not yet", llm_model="not-yet")
+    opened = await tenant.http.post("/sessions", json={"room_name": "r", "agent_config_id": agent})
+    assert opened.status_code == 201, opened.text
+    detail = (await tenant.http.get(f"/sessions/{opened.json()['session']['id']}/detail")).json()["session"]
+    assert (detail["agent_name"], detail["llm_model"]) == ("Receptionist", "published")
