@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from control_plane.clock import iso
+from control_plane.names import NAME
 
 SURFACE = "/api/v1"
 """Where the primary surface begins."""
@@ -37,7 +38,7 @@ FREE = {"x-free-json": True}
 """In a JSON schema: whatever `Storable` lets through. The reference writes it out."""
 
 
-ROOM_NAME: dict[str, Any] = {"pattern": "^[A-Za-z0-9._+-]+$", "minLength": 1, "maxLength": 128}
+ROOM_NAME: dict[str, Any] = {"pattern": f"^{NAME.pattern}$", "minLength": 1, "maxLength": 128}
 """JSON schema of a room's name."""
 
 
@@ -45,6 +46,12 @@ class Sent(BaseModel):
     """Base of bodies that callers send: numbers are numbers and truths are truths, not strings that look like them."""
 
     model_config = ConfigDict(strict=True)
+
+
+class Exactly(Sent):
+    """Base of bodies in which an unknown field is refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Done(BaseModel):
@@ -60,13 +67,13 @@ def _without_defaults(schema: dict[str, Any]) -> None:
         field.pop("default", None)
 
 
-class Change(Sent):
+class Change(Exactly):
     """A change of something: at least one field, none of them unknown. What is not sent stays as it is.
 
     The defaults of its fields are never read: `changes` holds what was sent.
     """
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -105,6 +112,11 @@ class Page:
     def pages(self, total: int) -> dict[str, int]:
         """The fields of `Paged`."""
         return {"total": total, "page": self.page, "total_pages": ceil(total / self.per_page)}
+
+
+def once(given: list[str]) -> list[str]:
+    """The same without repeats."""
+    return list(dict.fromkeys(given))
 
 
 def _clean(text: str) -> str:
@@ -212,6 +224,9 @@ def _end(given: object) -> object:
 def _in_utc(moment: datetime) -> datetime:
     return _in_calendar(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
+
+GivenId = Annotated[int, Field(ge=1, le=MAX_ID)]
+"""The numeric id of something in a body."""
 
 RowId = Annotated[int, Path(ge=1, le=MAX_ID), BeforeValidator(_digits)]
 """A numeric id in a path."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from control_plane.auth.scopes import SCOPES
 from control_plane.metering.budget import Budget
-from control_plane.wire import MAX_ID, Change, Clean, Instant, Moment, Paged
+from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, Moment, Paged, once
 
 LONGEST_RETENTION: Final = 3650
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[0-9]{1,5})?")
@@ -45,10 +45,6 @@ def _origin(given: str) -> str:
     return origin.rpartition(":")[0] if port is not None and port == _DEFAULT_PORTS.get(parts.scheme) else origin
 
 
-def _once(given: list[str]) -> list[str]:
-    return list(dict.fromkeys(given))
-
-
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True), Clean]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,20}$")]
 Email = Annotated[
@@ -64,11 +60,9 @@ Origin = Annotated[
     AfterValidator(_origin),
     Field(json_schema_extra={"pattern": r"^(\*|[a-z][a-z0-9+.-]*://[a-z0-9_-]+(\.[a-z0-9_-]+)*(:[1-9][0-9]{0,3})?)$"}),
 ]
-Origins = Annotated[list[Origin], Field(max_length=100), AfterValidator(_once)]
+Origins = Annotated[list[Origin], Field(max_length=100), AfterValidator(once)]
 Scope = Annotated[str, AfterValidator(_known_scope), Field(json_schema_extra={"enum": list(SCOPES)})]
-Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_once)]
-GivenId = Annotated[int, Field(ge=1, le=MAX_ID)]
-Sent = ConfigDict(extra="forbid", strict=True)
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(once)]
 Row = ConfigDict(from_attributes=True)
 
 
@@ -88,10 +82,8 @@ class QuotaRead(BaseModel):
     quotas: dict[str, ResourceQuota]
 
 
-class ProjectCreate(BaseModel):
+class ProjectCreate(Exactly):
     """`POST /projects`."""
-
-    model_config = Sent
 
     name: Label
     slug: Slug | None = Field(None, description="Prefix of its LiveKit rooms; chosen by the platform if not given.")
@@ -140,10 +132,8 @@ class ProjectList(BaseModel):
     projects: list[ProjectRead]
 
 
-class KeyCreate(BaseModel):
+class KeyCreate(Exactly):
     """`POST /api-keys`."""
-
-    model_config = Sent
 
     project_id: GivenId | None = Field(None, description="The key's own project if not given.")
     label: Label
@@ -204,10 +194,8 @@ class KeyList(BaseModel):
     api_keys: list[KeyRead]
 
 
-class MemberCreate(BaseModel):
+class MemberCreate(Exactly):
     """`POST /members`."""
-
-    model_config = Sent
 
     email: Email
     name: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Clean] = ""

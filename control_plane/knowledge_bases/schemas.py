@@ -5,7 +5,7 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from control_plane.wire import MAX_ID, Change, Clean, Instant, Paged, Sent
+from control_plane.wire import Change, Clean, GivenId, Instant, Paged, Sent
 from knowledge.ingest import MAX_CHUNK_CHARACTERS
 
 CONTROL: Final = r"\x00-\x08\x0b\x0e-\x1f\x7f"
@@ -136,7 +136,7 @@ class ChunkList(Paged):
 class Query(Sent):
     """`POST /knowledge/search`."""
 
-    knowledge_base_id: Annotated[int, Field(ge=1, le=MAX_ID)]
+    knowledge_base_id: GivenId
     query: Annotated[str, StringConstraints(min_length=1, max_length=2000), Clean]
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
 

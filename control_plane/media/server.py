@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import aiohttp
 from livekit import api
@@ -11,6 +11,8 @@ from livekit import api
 from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformError, Unavailable
 
 T = TypeVar("T")
+Source = Literal["camera", "microphone", "screen_share", "screen_share_audio"]
+"""What somebody may publish from."""
 SOURCES = {
     "camera": api.TrackSource.CAMERA,
     "microphone": api.TrackSource.MICROPHONE,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
@@ -18,6 +18,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
 from control_plane.metering.models import BudgetNotice, UsageEntry
+from control_plane.wire import Exactly
 
 WIND_UP: Final = "budget.wind_up"
 """Job: a budget is used up; bring its calls to an end. Payload: project_id, persona_id (0: all of them)."""
@@ -32,10 +33,8 @@ _SPENT = text("select month_spent(:project, :persona, :at)")
 _USED_UP = text("select used_up_budget(:project, cast(:personas as bigint[]), :at)")
 
 
-class Budget(BaseModel):
+class Budget(Exactly):
     """What may be spent in a calendar month (UTC), and at which share of it to warn."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     limit_usd: Annotated[float, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
     soft_at: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.8

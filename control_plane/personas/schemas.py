@@ -7,23 +7,20 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from agents.contract import TurnTaking
 from control_plane.metering.budget import Budget
 from control_plane.personas.tools import Tools
-from control_plane.wire import MAX_ID, Change, Clean, Instant, Paged, Sent
+from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, Paged
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Text = Annotated[str, StringConstraints(max_length=50_000), Clean]
 Model = Annotated[str, StringConstraints(min_length=1, max_length=200), Clean]
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
-BaseId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Seconds = Annotated[int, Field(ge=10, le=24 * 3600)]
 
 MERGED: Final = ("fallbacks", "turn_taking", "voicemail")
 """Objects of which a PATCH changes the parts it names."""
 
 
-class Fallback(Sent):
+class Fallback(Exactly):
     """A model that is tried when those before it fail."""
-
-    model_config = ConfigDict(extra="forbid")
 
     provider: Model
     model: Model | None = None
@@ -35,10 +32,8 @@ class VoiceFallback(Fallback):
     voice_id: Model | None = None
 
 
-class Fallbacks(Sent):
+class Fallbacks(Exactly):
     """Further models of each kind, in the order in which they are tried."""
-
-    model_config = ConfigDict(extra="forbid")
 
     llm: Annotated[list[Fallback], Field(max_length=5)] = Field(default_factory=list)
     stt: Annotated[list[Fallback], Field(max_length=5)] = Field(default_factory=list)
@@ -51,10 +46,8 @@ class TurnTakingSettings(TurnTaking):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Voicemail(Sent):
+class Voicemail(Exactly):
     """What happens when an answering machine takes an outbound call."""
-
-    model_config = ConfigDict(extra="forbid")
 
     detect: bool = Field(False, description="Whether to listen for one.")
     message: Annotated[str, StringConstraints(max_length=2000), Clean] = Field(
@@ -62,10 +55,8 @@ class Voicemail(Sent):
     )
 
 
-class AgentSettings(Sent):
+class AgentSettings(Exactly):
     """What can be set on an agent; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
 
     agent_type: Literal["voice", "text"] = "voice"
     instructions: Text = Field("", description="What the persona is and does; `{{name}}` is filled from variables.")
@@ -82,7 +73,7 @@ class AgentSettings(Sent):
     tts_model: Model | None = None
     voice_id: Model | None = None
     fallbacks: Fallbacks = Field(default_factory=Fallbacks)
-    knowledge_base_ids: Annotated[list[BaseId], Field(max_length=20)] = Field(default_factory=list)
+    knowledge_base_ids: Annotated[list[GivenId], Field(max_length=20)] = Field(default_factory=list)
     tools: Tools = Field(default_factory=list)
     turn_taking: TurnTakingSettings = Field(default_factory=TurnTakingSettings)
     voicemail: Voicemail = Field(default_factory=Voicemail)
@@ -160,20 +151,16 @@ class AgentAnswer(BaseModel):
     agent: AgentRead
 
 
-class Publish(Sent):
+class Publish(Exactly):
     """`POST /agents/{id}/publish`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     note: Annotated[str, StringConstraints(max_length=500, strip_whitespace=True), Clean] = Field(
         "", description="What is different about this version."
     )
 
 
-class Rollback(Sent):
+class Rollback(Exactly):
     """`POST /agents/{id}/rollback`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
         None, description="Default: the version before the one that is published."

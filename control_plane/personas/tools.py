@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
 
 from agents.contract import Act
-from control_plane.wire import FREE, NO_NUL, Clean, Sent, Storable
+from control_plane.wire import FREE, NO_NUL, Clean, Exactly, Storable
 from guard.outbound import LONGEST_URL, BadAddress, read_url
 
 MOST: Final = 50
@@ -93,20 +93,16 @@ Schema = Annotated[
 ]
 
 
-class BuiltinTool(Sent):
+class BuiltinTool(Exactly):
     """Something every worker can do."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: Literal["builtin"]
     name: Literal["end_call", "transfer_call", "send_dtmf"]
     description: Description | None = Field(None, description="When to use it; each has a description of its own.")
 
 
-class HttpTool(Sent):
+class HttpTool(Exactly):
     """A request to a server of the customer."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: Literal["http"]
     name: ToolName
@@ -116,10 +112,8 @@ class HttpTool(Sent):
     parameters: Schema = Field(default_factory=lambda: dict(NOTHING), description="JSON schema of an object.")
 
 
-class McpServer(Sent):
+class McpServer(Exactly):
     """The tools of an MCP server."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: Literal["mcp"]
     name: ToolName
@@ -145,10 +139,8 @@ Tools = Annotated[
 ]
 
 
-class ToolsSet(Sent):
+class ToolsSet(Exactly):
     """`PUT /agents/{id}/tools`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tools: Tools
 

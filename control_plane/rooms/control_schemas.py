@@ -1,18 +1,17 @@
 """Call control on the wire: what is sent into a room, and what is changed of those in it."""
 
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
-from control_plane.media.server import LiveParticipant, ParticipantChange, Permission
+from control_plane.media.server import LiveParticipant, ParticipantChange, Permission, Source
 from control_plane.rooms.schemas import PresentWithTracks
 from control_plane.wire import Change, Clean, Sent, Storable
 
 DATA_LIMIT: Final = 15 * 1024
 """Bytes of a packet that LiveKit promises to deliver reliably."""
 
-Source = Literal["camera", "microphone", "screen_share", "screen_share_audio"]
 Identity = Annotated[str, StringConstraints(min_length=1, max_length=256), Clean]
 
 

@@ -7,13 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from agents.contract import DIGITS
 from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.numbers import CarrierAddress, Country, Network, PhoneNumber
-from control_plane.wire import MAX_ID, ROOM_NAME, Change, Clean, Instant, Paged, Sent, Storable
+from control_plane.wire import ROOM_NAME, Change, Clean, Exactly, GivenId, Instant, Paged, Sent, Storable
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Credential = Annotated[str, StringConstraints(max_length=256), Clean]
 Password = Annotated[Credential, Field(json_schema_extra={"format": "password", "writeOnly": True})]
 Transport = Literal["udp", "tcp", "tls"]
-AgentId = Annotated[int, Field(ge=1, le=MAX_ID)]
 Seconds = Annotated[int, Field(ge=10, le=24 * 3600)]
 Networks = Annotated[list[Network], Field(max_length=100)]
 CallsAtOnce = Annotated[int, Field(ge=1, le=1000)]
@@ -25,11 +24,11 @@ CallStatus = Literal[
 ]
 
 
-class Dial(Sent):
+class Dial(Exactly):
     """`POST /sip/dial`."""
 
     phone_number: PhoneNumber
-    agent_config_id: AgentId | None = Field(None, description="The first active agent where this is left out.")
+    agent_config_id: GivenId | None = Field(None, description="The first active agent where this is left out.")
     room_name: Annotated[str, Field(json_schema_extra=ROOM_NAME)] | None = None
     caller_id: PhoneNumber | None = Field(None, description="A number of the project's trunks.")
     metadata: Annotated[dict[str, Any], Storable] = Field(default_factory=dict)
@@ -58,20 +57,16 @@ class Dialled(BaseModel):
     wsUrl: str
 
 
-class Keys(Sent):
+class Keys(Exactly):
     """`POST /sip/calls/{id}/dtmf`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     digits: Annotated[str, StringConstraints(min_length=1, pattern=DIGITS)] = Field(
         description="0-9, *, #, A-D; w waits half a second."
     )
 
 
-class Transfer(Sent):
+class Transfer(Exactly):
     """`POST /sip/calls/{id}/transfer`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     to: Annotated[str, StringConstraints(pattern=r"^(\+[1-9]\d{6,14}|(sips?|tel):\S{1,250})$")] = Field(
         description="A number, or a sip:, sips: or tel: URI."
@@ -79,10 +74,8 @@ class Transfer(Sent):
     mode: Literal["cold"] = "cold"
 
 
-class TrunkCreate(Sent):
+class TrunkCreate(Exactly):
     """`POST /sip/trunks`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Name
     phone_number: PhoneNumber
@@ -148,14 +141,12 @@ class TrunkTestAnswer(BaseModel):
     test: TrunkTest
 
 
-class ConfigCreate(Sent):
+class ConfigCreate(Exactly):
     """`POST /sip/configs`: who answers a number. A number belongs to one configuration on the whole server."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Name
     phone_number: PhoneNumber
-    agent_config_id: AgentId
+    agent_config_id: GivenId
     dtmf_enabled: bool = True
     max_call_duration: Seconds = 1800
     max_concurrent: CallsAtOnce | None = Field(
@@ -168,7 +159,7 @@ class ConfigUpdate(Change):
 
     name: Name = ""
     phone_number: PhoneNumber = ""
-    agent_config_id: AgentId = 0
+    agent_config_id: GivenId = 0
     dtmf_enabled: bool = True
     max_call_duration: Seconds = 1800
     max_concurrent: CallsAtOnce | None = None
@@ -247,16 +238,12 @@ class QuietTimes(Sent):
     """When nobody is called, in the callee's local time; over midnight where `end` comes first, all day where both
     are the same."""
 
-    model_config = ConfigDict(extra="forbid")
-
     start: TimeOfDay = Field(examples=["21:00"])
     end: TimeOfDay = Field(examples=["08:00"])
 
 
-class DialLimits(Sent):
+class DialLimits(Exactly):
     """How much may be used by calls out; null is no limit, 0 is nothing. Days are those of UTC."""
-
-    model_config = ConfigDict(extra="forbid")
 
     concurrent: Amount | None = Field(None, description="Calls at once, those in the queue included.")
     calls_per_day: Amount | None = None
@@ -264,10 +251,8 @@ class DialLimits(Sent):
     usd_per_day: Dollars | None = Field(None, description="Those minutes by the platform's `telephony` prices.")
 
 
-class DialPolicySet(Sent):
+class DialPolicySet(Exactly):
     """`PUT /projects/{id}/dial-policy`: the whole policy; what is not sent is as if there were none."""
-
-    model_config = ConfigDict(extra="forbid")
 
     countries: Annotated[list[Country], Field(max_length=300)] | None = Field(
         None, description="ISO 3166 alpha-2; null: the country of the trunk's own number."

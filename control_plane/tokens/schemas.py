@@ -2,21 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, Field, StringConstraints, field_validator
 
-from control_plane.wire import MAX_ID, ROOM_NAME, Clean, Sent, Storable
+from control_plane.media.server import Source
+from control_plane.wire import ROOM_NAME, Clean, Exactly, GivenId, Sent, Storable
 
 RESERVED_IDENTITIES = ("agent-", "sip_", "EG_", "supervisor-")
 """Prefixes that only the platform gives out."""
 
-AgentId = Annotated[int, Field(ge=1, le=MAX_ID)]
-Source = Literal["camera", "microphone", "screen_share", "screen_share_audio"]
 
-
-class GrantsRequest(BaseModel):
+class GrantsRequest(Exactly):
     """The grants a caller may ask for; any other is refused by its name."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     canPublish: bool = True
     canSubscribe: bool = True
@@ -36,8 +32,8 @@ class TokenRequest(Sent):
         Field(json_schema_extra={"pattern": f"^(?!{'|'.join(RESERVED_IDENTITIES)})[^\\u0000]*$"}),
     ]
     room: Annotated[str, Field(json_schema_extra=ROOM_NAME)]
-    agent_config_id: AgentId | None = None
-    agent_config_ids: Annotated[list[AgentId], Field(max_length=10)] | None = None
+    agent_config_id: GivenId | None = None
+    agent_config_ids: Annotated[list[GivenId], Field(max_length=10)] | None = None
     no_agent: bool = False
     grants: GrantsRequest = Field(default_factory=GrantsRequest)
     name: Annotated[str, StringConstraints(max_length=256), Clean] = ""

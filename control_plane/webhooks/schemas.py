@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from control_plane.clock import iso_ms
 from control_plane.events.facts import DOCUMENTED_WEBHOOKS, TEST_WEBHOOK, WEBHOOKS
 from control_plane.webhooks.models import DeliveryState
-from control_plane.wire import MAX_ID, Change, Clean, Instant, Moment, Paged, Storable
+from control_plane.wire import MAX_ID, Change, Clean, Exactly, Instant, Moment, Paged, Storable, once
 from guard.outbound import LONGEST_URL
 
 KNOWN_EVENTS = DOCUMENTED_WEBHOOKS | WEBHOOKS
@@ -20,10 +20,6 @@ def _known(name: str) -> str:
     return str(name)
 
 
-def _unique(names: list[str]) -> list[str]:
-    return list(dict.fromkeys(names))
-
-
 Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST_URL),
@@ -32,15 +28,13 @@ Url = Annotated[
 ]
 Description = Annotated[str, StringConstraints(max_length=500), Clean]
 EventType = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(KNOWN_EVENTS)})]
-Filter = Annotated[list[EventType], Field(min_length=1, max_length=100), AfterValidator(_unique)]
+Filter = Annotated[list[EventType], Field(min_length=1, max_length=100), AfterValidator(once)]
 Millis = Annotated[datetime, PlainSerializer(iso_ms, return_type=str, when_used="json")]
 """A time on the wire with milliseconds."""
 
 
-class EndpointCreate(BaseModel):
+class EndpointCreate(Exactly):
     """`POST /webhooks`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     url: Url = Field(description="Where events are posted: http or https, on the public internet.")
     events: Filter | None = Field(None, description="Event types to send; null for the 17 of the document.")
@@ -148,14 +142,11 @@ class Redelivered(BaseModel):
     delivery: DeliveryRead
 
 
-class ReplayStart(BaseModel):
+class ReplayStart(Exactly):
     """`POST /webhooks/{id}/replay`: from an event id or a time, to a time or the end of the log."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        populate_by_name=True,
-        json_schema_extra={"oneOf": [{"required": ["after_id"]}, {"required": ["from"]}]},
+        populate_by_name=True, json_schema_extra={"oneOf": [{"required": ["after_id"]}, {"required": ["from"]}]}
     )
 
     after_id: Annotated[int, Field(ge=0, le=MAX_ID)] | None = Field(None, description="Events with greater ids.")
@@ -180,10 +171,8 @@ class Replayed(BaseModel):
     )
 
 
-class WebhookTest(BaseModel):
+class WebhookTest(Exactly):
     """`POST /webhooks/test`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     event_type: EventType = Field(TEST_WEBHOOK, description="Event type to simulate.")
     payload: Annotated[dict[str, Any], Storable] | None = Field(None, description="Becomes `data`.")

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from control_plane.accounts.schemas import Email, KeyMade
 from control_plane.plans.catalogue import plans
-from control_plane.wire import Change, Clean, Instant, Paged
+from control_plane.wire import Change, Clean, Exactly, Instant, Paged
 
 PASSWORD = StringConstraints(min_length=8, max_length=200)
 
@@ -22,10 +22,10 @@ PlanName = Annotated[str, AfterValidator(_known_plan), Field(json_schema_extra={
 Rate = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class AccountCreate(BaseModel):
+class AccountCreate(Exactly):
     """`POST /admin/accounts`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     email: Email
     name: AccountName = ""
