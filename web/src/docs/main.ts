@@ -27,7 +27,7 @@ root.append(
   element(
     "header",
     { class: "docs__masthead" },
-    element("span", { class: "docs__name" }, element("span", { class: "docs__mark", "aria-hidden": "true" }), "Parley API"),
+    element("span", { class: "docs__name" }, element("span", { class: "mark", "aria-hidden": "true" }), "Parley API"),
     element(
       "nav",
       { class: "docs__links", "aria-label": "Downloads" },

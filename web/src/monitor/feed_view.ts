@@ -14,7 +14,7 @@ export class FeedView {
   readonly root: HTMLElement;
 
   private readonly list = element("ol", { class: "feed__entries" });
-  private readonly empty = element("div", { class: "feed__empty" });
+  private readonly empty = element("div", { class: "log__empty" });
   private readonly follower: EndFollower;
   /** Only finished lines of one chosen room are read out: all rooms at once would be a babble. */
   private readonly spoken = element("div", { class: "visually-hidden", role: "log", "aria-live": "polite" });
@@ -24,12 +24,12 @@ export class FeedView {
   constructor() {
     const scroller = element(
       "div",
-      { class: "feed__scroller", tabindex: "0", role: "region", "aria-label": "What is said and what happens" },
+      { class: "log__scroller", tabindex: "0", role: "region", "aria-label": "What is said and what happens" },
       this.empty,
       this.list,
     );
     this.follower = new EndFollower(scroller);
-    this.root = element("div", { class: "feed" }, scroller, this.follower.latest, this.spoken);
+    this.root = element("div", { class: "log" }, scroller, this.follower.latest, this.spoken);
   }
 
   /** Shows the entries of a room, or of all of them. */

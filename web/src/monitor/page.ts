@@ -75,7 +75,7 @@ export class MonitorPage {
       ),
     );
     this.title.id = "scene-title";
-    const mark = element("span", { class: "masthead__mark", "aria-hidden": "true" });
+    const mark = element("span", { class: "mark", "aria-hidden": "true" });
     const name = element("span", { class: "masthead__page" }, "Monitor");
     root.append(element("header", { class: "masthead" }, mark, "Parley", name, this.state, this.talk), this.door, this.main);
     addEventListener("hashchange", () => {

@@ -8,7 +8,7 @@ export class TranscriptView {
   readonly root: HTMLElement;
   private readonly list = element("ol", { class: "transcript__lines" });
   private readonly scroller: HTMLElement;
-  private readonly empty = element("p", { class: "transcript__empty" }, "What you both say appears here.");
+  private readonly empty = element("p", { class: "log__empty" }, "What you both say appears here.");
   private readonly follower: EndFollower;
   private readonly spoken = element("div", { class: "visually-hidden", role: "log", "aria-live": "polite" });
   private readonly items = new Map<string, HTMLLIElement>();
@@ -17,12 +17,12 @@ export class TranscriptView {
   constructor() {
     this.scroller = element(
       "div",
-      { class: "transcript__scroller", tabindex: "0", role: "region", "aria-label": "Transcript" },
+      { class: "log__scroller", tabindex: "0", role: "region", "aria-label": "Transcript" },
       this.empty,
       this.list,
     );
     this.follower = new EndFollower(this.scroller);
-    this.root = element("div", { class: "transcript" }, this.scroller, this.follower.latest, this.spoken);
+    this.root = element("div", { class: "log" }, this.scroller, this.follower.latest, this.spoken);
   }
 
   clear(persona: string): void {
