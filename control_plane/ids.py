@@ -1,8 +1,10 @@
 """Random ids and credentials. Numbers that customers see come from the tables' sequences, not from here."""
 
 import hashlib
+import re
 import secrets
 
+NUMBER = re.compile(r"[0-9]{1,18}")
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 """Letters and digits that cannot be mistaken for one another."""
 
@@ -15,6 +17,11 @@ def random_id(prefix: str, length: int = 20) -> str:
 def random_secret(prefix: str) -> str:
     """A credential such as `pk_…`: 192 bits after its prefix."""
     return prefix + secrets.token_urlsafe(24)
+
+
+def read_number(text: str) -> int | None:
+    """The number that a credential names; None where it names none."""
+    return int(text) if NUMBER.fullmatch(text) else None
 
 
 def fingerprint(secret: str) -> bytes:

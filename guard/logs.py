@@ -15,7 +15,7 @@ SECRET_WORDS = ("secret", "password", "token", "api_key", "authorization", "capa
 """A field whose name contains one of these is written as `***`."""
 
 
-SECRET_TEXT = re.compile(r"\b(pk|sk|ak|tk|whsec)_[A-Za-z0-9_+/=-]{12,}|(?<=[?&]ticket=)[^&\s\"]+")
+SECRET_TEXT = re.compile(r"\b(pk|sk|ak|tk|mt|whsec)_[A-Za-z0-9_+/=-]{12,}|(?<=[?&]ticket=)[^&\s\"]+")
 """Credentials of ours, wherever in a text they stand: other libraries log addresses and exceptions whole."""
 
 

@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 
+from control_plane.ids import read_number
+
 
 class ReportSigner:
     """Signs (project, session, epoch) with a key derived from the platform's secret."""
@@ -17,10 +19,11 @@ class ReportSigner:
     def project_of(self, capability: str, session_id: int, epoch: int) -> int | None:
         """The project a good capability belongs to; None for a bad one."""
         project, _, mac = capability.partition(".")
-        if not project.isascii() or not project.isdigit() or len(project) > 18:
+        project_id = read_number(project)
+        if project_id is None:
             return None
-        expected = self._mac(int(project), session_id, epoch)
-        return int(project) if hmac.compare_digest(mac, expected) else None
+        expected = self._mac(project_id, session_id, epoch)
+        return project_id if hmac.compare_digest(mac.encode(), expected.encode()) else None
 
     def _mac(self, project_id: int, session_id: int, epoch: int) -> str:
         message = f"{project_id}:{session_id}:{epoch}".encode()

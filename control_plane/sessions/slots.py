@@ -5,7 +5,7 @@ import hmac
 from dataclasses import dataclass
 
 from agents.contract import PERSONA_PREFIX, DispatchMetadata
-from control_plane.ids import random_secret
+from control_plane.ids import random_secret, read_number
 
 _OF_NUMBER = "num-"
 
@@ -24,9 +24,8 @@ class Ticket:
     def parse(cls, text: str) -> "Ticket | None":
         """Read a ticket; None where it cannot be one."""
         secret, _, persona = text.rpartition(".")
-        if not secret or not persona.isascii() or not persona.isdigit() or len(persona) > 18:
-            return None
-        return cls(secret, int(persona))
+        persona_id = read_number(persona)
+        return cls(secret, persona_id) if secret and persona_id is not None else None
 
 
 def new_secret() -> str:
@@ -57,9 +56,10 @@ class NumberSigner:
     def config_of(self, ticket: Ticket) -> int | None:
         """The configuration whose ticket it is; None for any other one."""
         config, _, mac = ticket.secret.removeprefix(_OF_NUMBER).partition("-")
-        if not ticket.secret.startswith(_OF_NUMBER) or not config.isascii() or not config.isdigit() or len(config) > 18:
+        config_id = read_number(config)
+        if not ticket.secret.startswith(_OF_NUMBER) or config_id is None:
             return None
-        return int(config) if hmac.compare_digest(mac.encode(), self._mac(int(config)).encode()) else None
+        return config_id if hmac.compare_digest(mac.encode(), self._mac(config_id).encode()) else None
 
     def _mac(self, config_id: int) -> str:
         return hmac.new(self._key, str(config_id).encode(), hashlib.sha256).hexdigest()

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
+from agents.contract import PERSONA_PREFIX
 from control_plane.media.server import Source
 from control_plane.wire import ROOM_NAME, Clean, Exactly, GivenId, Sent, Storable
 
-RESERVED_IDENTITIES = ("agent-", "sip_", "EG_", "supervisor-")
+RESERVED_IDENTITIES = (PERSONA_PREFIX, "sip_", "EG_", "supervisor-")
 """Prefixes that only the platform gives out."""
 
 

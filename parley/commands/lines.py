@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
+from agents.contract import PERSONA_PREFIX
 from parley.commands.monitor import Message
 from parley.commands.running import plain
 
@@ -109,7 +110,7 @@ _ALARMING: Final = frozenset({"session.failed", "budget.exceeded"})
 
 def _person(data: dict[str, Any]) -> str:
     identity = str(data.get("identity", "somebody"))
-    return "the persona" if identity.startswith("agent-") else identity.removeprefix("sip_")
+    return "the persona" if identity.startswith(PERSONA_PREFIX) else identity.removeprefix("sip_")
 
 
 def _because(reason: object) -> str:

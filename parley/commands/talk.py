@@ -16,12 +16,12 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.text import Text
 
+from agents.contract import PERSONA_PREFIX
 from parley.client import Access, Api, PlatformError
 from parley.commands.running import console, plain, run
 from parley.commands.typed_lines import TypedLines
 
 _CHAT: Final = "lk.chat"
-_PERSONAS: Final = "agent-"  # how identities of personas begin, and of nobody else; its words may outrun its arrival
 _TRANSCRIPTION: Final = "lk.transcription"
 _STATE: Final = "lk.agent.state"
 _BUSY: Final = ("thinking", "speaking")
@@ -141,7 +141,7 @@ class Persona:
 
     async def _read(self, reader: rtc.TextStreamReader, identity: str) -> None:
         """Show one segment of its speech; what it hears of others is written by it, too, in their name."""
-        if not identity.startswith(_PERSONAS):
+        if not identity.startswith(PERSONA_PREFIX):  # its words may outrun its arrival
             reader.close()
             return
         self._writing += 1

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from control_plane.ids import random_secret
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.slots import Ticket
@@ -34,6 +35,7 @@ def test_a_report_capability_fits_one_job() -> None:
     assert signer.project_of(capability, 2, 4) is None
     assert signer.project_of(capability, 3, 3) is None
     assert signer.project_of("9" + capability, 2, 3) is None
+    assert signer.project_of("1.é", 2, 3) is None
     assert ReportSigner("other").project_of(capability, 2, 3) is None
 
 
@@ -56,3 +58,8 @@ def test_fields_that_are_secrets_by_name_are_not_logged() -> None:
         "livekit_api_secret": "***",
         "room": "r",
     }
+
+
+@pytest.mark.parametrize("prefix", ["pk_", "sk_", "ak_", "tk_", "mt_", "whsec_"])
+def test_a_credential_in_a_text_is_not_logged(prefix: str) -> None:
+    assert hide_secrets(None, "info", {"event": f"bad {random_secret(prefix)}."}) == {"event": "bad ***."}
