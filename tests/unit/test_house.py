@@ -1,8 +1,10 @@
 """Habits that no linter knows: where things may be said, how long a file may be, which folders there are."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +108,23 @@ def test_compose_runs_the_same_processes_as_the_command() -> None:
     for name in ("livekit", "sip", "egress"):
         assert services[name]["image"].startswith("livekit/")
     assert services["livekit"]["image"].endswith("v1.13.5")
+
+
+def test_the_page_on_architecture_shows_the_floors_that_are_held() -> None:
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each["name"] == "Floors of the control plane")
+    page = (CHECKOUT / "docs" / "architecture.md").read_text()
+    shown = page.partition("a room imports only from floors below its own:\n\n```\n")[2].partition("```")[0]
+    floors = [set(line[len("foundation   ") :].split(" · ")) for line in shown.splitlines()]
+    assert floors == [set(re.findall(r"\w+", layer)) for layer in reversed(layers)]
+
+
+def test_every_decision_is_listed() -> None:
+    pages = CHECKOUT / "docs" / "decisions"
+    listed = (pages / "README.md").read_text()
+    for page in pages.glob("0*.md"):
+        title = page.read_text().partition("\n")[0].partition(" · ")[2]
+        assert f"| [{page.name[:4]}]({page.name}) | {title} |" in listed
 
 
 def test_the_reference_pages_say_what_the_code_says() -> None:
