@@ -175,6 +175,12 @@ class Tenant:
     key: str
     http: httpx2.AsyncClient
 
+    async def make_agent(self, **fields: object) -> int:
+        """A new agent's id."""
+        made = await self.http.post("/agents", json={"name": "Support Agent", **fields})
+        assert made.status_code == 201, made.text
+        return int(made.json()["agent"]["id"])
+
 
 @dataclass
 class Platform:
@@ -294,3 +300,9 @@ async def platform(clone: Clone, redis_url: str) -> AsyncIterator[Platform]:
         await client.aclose()
     server.should_exit = True
     await serving
+
+
+@pytest.fixture
+async def tenant(platform: Platform) -> Tenant:
+    """A project of the platform."""
+    return await platform.tenant()

@@ -27,9 +27,7 @@ HTTP_TOOL = {
 
 
 async def make_agent(tenant: Tenant, **changes: object) -> int:
-    answer = await tenant.http.post("/agents", json=AGENT | changes)
-    assert answer.status_code == 201, answer.text
-    return int(answer.json()["agent"]["id"])
+    return await tenant.make_agent(**(AGENT | changes))
 
 
 async def read(tenant: Tenant, agent: int) -> dict[str, Any]:

@@ -127,7 +127,7 @@ async def test_hooks_and_reconciler_at_once_tell_everything_once(platform: Platf
 async def wait_for_persona(platform: Platform, tenant: Tenant) -> None:
     """A person who has been alone in a room for a while, with a persona asked for."""
     await platform.add_worker()
-    await tenant.http.post("/agents", json={"name": "Ada"})
+    await tenant.make_agent(name="Ada")
     assert (await tenant.http.post("/token", json={"identity": "u", "room": "r"})).status_code == 200
     live(platform)
     await reconcile(platform)

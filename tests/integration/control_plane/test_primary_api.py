@@ -19,9 +19,7 @@ PERSONA = {"name": "Receptionist", "instructions": "You help.", "greeting": "Hel
 
 
 async def make_agent(tenant: Tenant, **changes: object) -> int:
-    answer = await tenant.http.post("/agents", json=PERSONA | changes)
-    assert answer.status_code == 201, answer.text
-    return int(answer.json()["agent"]["id"])
+    return await tenant.make_agent(**(PERSONA | changes))
 
 
 async def test_a_request_without_a_good_key_is_refused(platform: Platform) -> None:

@@ -44,7 +44,7 @@ async def recount(platform: Platform, tenant: Tenant) -> dict[str, int]:
 
 async def test_the_quota_of_a_plan_has_the_documented_shape(platform: Platform) -> None:
     tenant = await platform.tenant()
-    await tenant.http.post("/agents", json={"name": "Receptionist"})
+    await tenant.make_agent(name="Receptionist")
     body = (await tenant.http.get("/quota")).json()
     assert (body["plan"], body["plan_display"]) == ("professional", "Professional")
     assert list(body["quotas"]) == [*DOCUMENTED, "rooms", "sessions", "recordings", "sip_calls"]
@@ -117,7 +117,7 @@ class Customer:
 async def test_at_any_moment_what_is_used_equals_the_rows(platform: Platform, seed: int) -> None:
     tenant = await platform.tenant(plan="free")
     await platform.add_worker()
-    await tenant.http.post("/agents", json={"name": "first"})
+    await tenant.make_agent(name="first")
     customer = Customer(platform, tenant, random.Random(seed))
     for _ in range(40):
         await customer.act()
@@ -127,7 +127,7 @@ async def test_at_any_moment_what_is_used_equals_the_rows(platform: Platform, se
 async def test_a_place_that_nobody_took_stops_counting_when_its_token_is_old(platform: Platform) -> None:
     tenant = await platform.tenant()
     await platform.add_worker()
-    await tenant.http.post("/agents", json={"name": "first"})
+    await tenant.make_agent(name="first")
     await tenant.http.post("/token", json={"identity": "a", "room": "r"})
     assert (await used(tenant))["sessions"] == 1
     async with platform.database.platform() as db:

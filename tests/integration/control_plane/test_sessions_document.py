@@ -82,8 +82,7 @@ def lacks(documented: Any, answered: Any, path: str = "") -> list[str]:
 
 
 async def an_agent(tenant: Tenant, **more: object) -> int:
-    body = {"name": "Support Agent", "llm_provider": "openai", "llm_model": "gpt-4o", **more}
-    return int((await tenant.http.post("/agents", json=body)).json()["agent"]["id"])
+    return await tenant.make_agent(**{"llm_provider": "openai", "llm_model": "gpt-4o", **more})
 
 
 async def a_session(tenant: Tenant, **more: object) -> int:

@@ -111,7 +111,7 @@ async def test_usage_answers_as_documented(platform: Platform) -> None:
 
 async def test_a_grouping_puts_its_own_name_in_the_place_of_the_period(platform: Platform) -> None:
     tenant = await platform.tenant()
-    agent = (await tenant.http.post("/agents", json={"name": "Support Agent"})).json()["agent"]["id"]
+    agent = await tenant.make_agent()
     await write(
         platform,
         entry(tenant.project.id, persona_id=agent, input_tokens=1000),

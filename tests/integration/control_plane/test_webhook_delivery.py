@@ -24,11 +24,6 @@ from tests.support.webhooks import deliveries, in_state, make, tell, turn_clock,
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def tenant(platform: Platform) -> Tenant:
-    return await platform.tenant()
-
-
 async def test_an_event_arrives_as_the_document_shows_it(
     platform: Platform, tenant: Tenant, receiver: Receiver
 ) -> None:

@@ -16,11 +16,6 @@ from tests.support.webhooks import deliveries, in_state, make, tell, turn_clock,
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def tenant(platform: Platform) -> Tenant:
-    return await platform.tenant()
-
-
 async def test_both_secrets_sign_for_a_day_after_a_rotation(
     platform: Platform, tenant: Tenant, receiver: Receiver
 ) -> None:
