@@ -234,7 +234,7 @@ def show_call(call: Call, slug: str) -> CallShown:
     )
 
 
-class QuietTimes(Sent):
+class QuietTimes(Exactly):
     """When nobody is called, in the callee's local time; over midnight where `end` comes first, all day where both
     are the same."""
 
