@@ -211,6 +211,7 @@ EndReason = Literal[
     "not_answered",
     "voicemail",
     "transferred",
+    "nobody_came",
 ]
 
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from livekit import rtc
@@ -12,6 +13,7 @@ from livekit.agents.voice import events, room_io
 
 from agents.acts import build_tools
 from agents.answering import listen_to
+from agents.arrival import PEOPLE, wait_for_answer, wait_for_person
 from agents.contract import (
     CallEnded,
     CallReady,
@@ -26,13 +28,15 @@ from agents.contract import (
 )
 from agents.models import Models
 from agents.persona import Persona
-from agents.phone import Keypad, wait_for_answer
+from agents.phone import Keypad
 from agents.reporter import Reporter
 from agents.timing import TurnMarks, moment
 from agents.turns import build_session
 from agents.usage import UsageMeter
 from knowledge.client import KnowledgeClient
 
+COME_WITHIN = 120.0
+"""Seconds a persona waits in an empty room; a phone rings for as long as its call may."""
 REJOIN_WITHIN = 10.0
 """Seconds a person whose connection was lost has to come back."""
 GOODBYE_WITHIN = 8.0
@@ -60,7 +64,6 @@ GOODBYE = "I am sorry, I have to end our call here. Thank you for calling, and g
 LONGEST_TYPED = 4000
 """Characters of a typed line that are read."""
 OWN_ACT = {rtc.DisconnectReason.CLIENT_INITIATED, rtc.DisconnectReason.PARTICIPANT_REMOVED}
-PEOPLE = {rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP}
 
 log = structlog.get_logger()
 
@@ -89,9 +92,9 @@ class Conversation:
         self._listen()
 
     async def run(self) -> None:
-        """Greet, converse, end. Returns when the call is over and its last report is queued.
+        """Wait for somebody, greet, converse, end. Returns when the call is over and its last report is queued.
 
-        On the phone it waits for an answer; what became of a call without one, whoever placed it says.
+        What became of a telephone call that was not answered, whoever placed it says.
         """
         options = room_io.RoomOptions(
             close_on_disconnect=False,
@@ -102,10 +105,13 @@ class Conversation:
         )
         # `session_host` would answer any participant who asks for instructions and history.
         await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
-        if self.job.phone is not None and not await self._answered(self.job.phone):
+        if not await self._somebody_is_there():
             await self.session.aclose()
-            self.reporter.report(CallEnded(at=moment(time.time()), reason="not_answered", duration_ms=0))
+            reason: EndReason = "nobody_came" if self.job.phone is None else "not_answered"
+            self.reporter.report(CallEnded(at=moment(time.time()), reason=reason, duration_ms=0))
             return
+        if self.job.phone is not None:
+            self._keypad = Keypad(self.room, self.job.phone, self._on_keys if self.job.hears_keys else None)
         self._began = self._last_word = time.time()
         self.reporter.report(CallStarted(at=moment(time.time())))
         async with asyncio.TaskGroup() as tasks:
@@ -151,16 +157,24 @@ class Conversation:
         except TimeoutError:
             return "nothing was heard of it"
 
-    async def _answered(self, phone: str) -> bool:
-        """Wait for somebody to answer; the greeting is prepared meanwhile."""
-        preparing = asyncio.create_task(self.persona.prepare(self.models.tts))
-        self.reporter.report(CallReady(at=moment(time.time())))
-        answered = await wait_for_answer(self.room, phone)
-        preparing.cancel()
-        await asyncio.gather(preparing, return_exceptions=True)
-        if answered:
-            self._keypad = Keypad(self.room, phone, self._on_keys if self.job.hears_keys else None)
-        return answered
+    async def _somebody_is_there(self) -> bool:
+        """Wait for somebody to come, or to answer the phone; the greeting is prepared meanwhile."""
+        phone = self.job.phone
+        coming = asyncio.create_task(wait_for_answer(self.room, phone) if phone else wait_for_person(self.room))
+        await asyncio.sleep(0)  # most have come: they made the room
+        if not coming.done():
+            self.reporter.report(CallReady(at=moment(time.time())))
+            preparing = asyncio.create_task(self.persona.prepare(self.models.tts))
+            timeout = COME_WITHIN if phone is None else None
+            either: list[asyncio.Future[Any]] = [coming, self._ended]
+            await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
+        if coming.done():
+            return coming.result()
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        return False
 
     async def _open(self) -> None:
         """Have the persona greet, or leave a message on the machine that answered."""

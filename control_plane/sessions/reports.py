@@ -136,7 +136,7 @@ class ReportDesk:
         if report.reason == "not_answered":
             job.ended_at = now  # its session ends with the call, and with what became of that
             return
-        outcome = "failed" if report.failed else "ok"
+        outcome = "failed" if report.failed else "abandoned" if report.reason == "nobody_came" else "ok"
         await end_job(db, EventLog(db, self.clock), running, outcome=outcome, reason=report.reason, at=now)
 
     async def _job(self, db: Db, session: Session, submission: Submission) -> SessionJob:

@@ -11,10 +11,20 @@ from typing import Any
 import pytest
 from livekit.agents.metrics import LLMMetrics, STTMetrics, TTSMetrics
 from livekit.agents.metrics.base import Metadata
-from livekit.rtc import EventEmitter
+from livekit.rtc import EventEmitter, ParticipantKind
 
 from agents import conversation
-from agents.contract import CallEnded, Command, PersonaJob, Report, Submission, TransferAsked, UsageCounted
+from agents.contract import (
+    CallEnded,
+    CallReady,
+    CallStarted,
+    Command,
+    PersonaJob,
+    Report,
+    Submission,
+    TransferAsked,
+    UsageCounted,
+)
 from agents.conversation import GOODBYE, Conversation
 from agents.desk import JobDesk
 from agents.reporter import Reporter
@@ -68,6 +78,18 @@ class FakeSession(EventEmitter[str]):
         self.acts.append(text)
 
 
+class FakeRoom(EventEmitter[str]):
+    """A room with some people."""
+
+    def __init__(self, *people: str) -> None:
+        super().__init__()
+        self.remote_participants = {identity: person(identity) for identity in people}
+
+
+def person(identity: str) -> SimpleNamespace:
+    return SimpleNamespace(identity=identity, kind=ParticipantKind.PARTICIPANT_KIND_STANDARD, attributes={})
+
+
 class FakeReporter:
     """Keeps the reports, and the callbacks of the platform's commands."""
 
@@ -95,11 +117,12 @@ class FakeReporter:
 class Call:
     """A conversation with doubles around it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *people: str) -> None:
         self.session, self.reporter = FakeSession(), FakeReporter()
         monkeypatch.setattr(conversation, "build_session", lambda job, models: self.session)
         self.models = SimpleNamespace(stt=EventEmitter(), llm=EventEmitter(), tts=EventEmitter())
-        self.conversation = Conversation(JOB, EventEmitter(), None, self.models, self.reporter)  # type: ignore[arg-type]
+        self.room = FakeRoom(*people)
+        self.conversation = Conversation(JOB, self.room, None, self.models, self.reporter)  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.conversation.run())
 
     def agent_goes(self, old: str, new: str) -> None:
@@ -115,7 +138,7 @@ class Call:
 @pytest.fixture
 async def call(monkeypatch: pytest.MonkeyPatch) -> Call:
     """A call that has begun."""
-    begun = Call(monkeypatch)
+    begun = Call(monkeypatch, "somebody")
     await asyncio.sleep(0)
     return begun
 
@@ -126,6 +149,24 @@ async def test_a_call_that_is_to_wind_up_says_goodbye_and_ends_well(call: Call) 
     last = await call.ended()
     assert call.session.acts == [GOODBYE]
     assert (last.reason, last.failed) == ("budget", False)
+
+
+async def test_a_persona_in_an_empty_room_waits_and_then_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = Call(monkeypatch)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert [type(report) for report in call.reporter.reports] == [CallReady]
+    call.room.emit("participant_connected", person("late"))
+    call.reporter.end("api")
+    assert (await call.ended()).reason == "api"
+    assert [type(report) for report in call.reporter.reports][:2] == [CallReady, CallStarted]
+
+
+async def test_a_persona_to_whom_nobody_comes_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "COME_WITHIN", 0.05)
+    call = Call(monkeypatch)
+    assert (await call.ended()).reason == "nobody_came"
+    assert call.session.acts == []
 
 
 async def test_what_is_being_said_is_finished_first(call: Call) -> None:
