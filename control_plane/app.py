@@ -32,8 +32,8 @@ from control_plane.sessions.service import END_CALLS
 from control_plane.sessions.slots import NumberSigner
 from control_plane.settings import Settings
 from control_plane.telephony.service import PRESS_KEYS
+from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync
-from control_plane.telephony.transfers import Transfers
 from control_plane.tokens.signer import TokenSigner
 from control_plane.uplink.hub import UplinkHub
 from control_plane.uplink.service import UplinkService
@@ -96,7 +96,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.token_signer = TokenSigner(key, secret)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
     state.secrets = SecretBox(secret_key)
-    state.transfers = Transfers(state.database, clock, state.dialer)
+    state.switchboard = Switchboard(state.database, clock, state.dialer)
     state.trunks = TrunkSync(state.dialer, state.secrets, NumberSigner(secret_key), clock)
     state.outbound = Outbound(settings.webhook_networks)
     state.embedder = build_embedder(
@@ -113,7 +113,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         ReportSigner(secret_key),
         NumberSigner(secret_key),
         derive_key(settings.worker_token.get_secret_value()),
-        state.transfers,
+        state.switchboard,
         lease=settings.lease,
     )
     notifier = Notifier(url, WRITTEN)

@@ -15,7 +15,7 @@ from control_plane.plans.quota import used_where_full
 from control_plane.sessions.models import Slot
 from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.settling import settle, tell_status
-from sip.outcomes import ANSWERED
+from sip.outcomes import ANSWERED, Outcome
 
 ROOM_PREFIX = "call"
 """Rooms of calls that come in are `<slug>_call_<caller>_<random>`."""
@@ -36,10 +36,7 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
     if row is None:
         raise NotFound("this number is answered no longer")
     config, project, account = row
-    prefix = f"{project.slug}_{ROOM_PREFIX}_"
-    if not room_name.startswith(prefix):
-        raise Conflict("this ticket is for another room")
-    caller = room_name.removeprefix(prefix).rpartition("_")[0]
+    caller = _caller_of(room_name, project)
     ticket_hash = fingerprint(f"{config_id}:{room_name}:{room_sid}")
     known = select(Slot).where(Slot.ticket_hash == ticket_hash).with_for_update()
     slot = (await db.exec(known)).one_or_none()
@@ -65,6 +62,36 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
         )
         .on_conflict_do_nothing()
     )
+    await _write_call(db, clock, config, project, room_name)
+    return (await db.exec(known)).one()
+
+
+async def miss_call(db: Db, clock: Clock, config_id: int, room_name: str, reason: str) -> str | None:
+    """Keep a call that nobody will answer, once; the identity of its phone. None where it is no call to the number."""
+    query = select(SipConfig, Project).join(Project, col(Project.id) == SipConfig.project_id)
+    row = (await db.exec(query.where(SipConfig.id == config_id))).one_or_none()
+    if row is None:
+        return None
+    config, project = row
+    try:
+        _caller_of(room_name, project)
+    except Conflict:
+        return None
+    known = select(Call).where(Call.project_id == project.id, Call.room_name == room_name)
+    call = (await db.exec(known.with_for_update())).first() or await _write_call(db, clock, config, project, room_name)
+    await settle(db, clock, call, Outcome("busy", 486, reason))
+    return call.identity
+
+
+def _caller_of(room_name: str, project: Project) -> str:
+    prefix = f"{project.slug}_{ROOM_PREFIX}_"
+    if not room_name.startswith(prefix):
+        raise Conflict("this ticket is for another room")
+    return room_name.removeprefix(prefix).rpartition("_")[0]
+
+
+async def _write_call(db: Db, clock: Clock, config: SipConfig, project: Project, room_name: str) -> Call:
+    caller = _caller_of(room_name, project)
     call = Call(
         project_id=project.id,
         room_name=room_name,
@@ -72,9 +99,9 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
         caller_id=config.phone_number,
         direction="inbound",
         status="ringing",
-        identity=identity,
-        started_at=now,
-        details={"persona_id": persona_id, "config_id": config_id},
+        identity=f"sip_{caller}",
+        started_at=clock.now(),
+        details={"persona_id": config.agent_config_id, "config_id": config.id},
     )
     db.add(call)
     await db.flush()
@@ -85,10 +112,10 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
         call_id=call.id,
         phone_number=caller,
         called_number=config.phone_number,
-        agent_config_id=persona_id,
+        agent_config_id=config.agent_config_id,
     )
     tell_status(db, clock, call)
-    return (await db.exec(known)).one()
+    return call
 
 
 async def _demand_line(db: Db, config: SipConfig) -> None:

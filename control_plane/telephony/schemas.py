@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from agents.contract import DIGITS
 from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.numbers import CarrierAddress, Country, Network, PhoneNumber
-from control_plane.wire import ROOM_NAME, Change, Clean, Exactly, GivenId, Instant, Paged, Sent, Storable
+from control_plane.wire import ROOM_NAME, Change, Clean, Exactly, GivenId, Instant, Paged, Storable
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Credential = Annotated[str, StringConstraints(max_length=256), Clean]

@@ -17,8 +17,8 @@ from control_plane.plans.quota import Quota
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
 from control_plane.telephony.settling import lock_call, settle
+from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync, tell_now
-from control_plane.telephony.transfers import Transfers
 from control_plane.telephony.trunks import trunks_of
 from control_plane.wire import Page
 from sip.dialer import Dialer, SipAwayError
@@ -109,10 +109,10 @@ class CallService:
     """The calls of one caller, and what can be done with one that goes on."""
 
     def __init__(
-        self, db: Db, caller: Caller, clock: Clock, dialer: Dialer, live: LiveBus, transfers: Transfers
+        self, db: Db, caller: Caller, clock: Clock, dialer: Dialer, live: LiveBus, switchboard: Switchboard
     ) -> None:
         self.db, self.caller, self.clock, self.dialer, self.live = db, caller, clock, dialer, live
-        self.transfers = transfers
+        self.switchboard = switchboard
 
     async def page(self, page: Page, *, status: str | None) -> tuple[list[Call], int]:
         """A page of calls, newest first, and how many there are."""
@@ -138,10 +138,10 @@ class CallService:
             raise Unavailable(f"{error}; try again") from error
 
     async def transfer(self, call_id: int, to: str) -> None:
-        """Have the phone call somebody else. Raises as `Transfers` does, and `Conflict` where there is nobody."""
+        """Have the phone call somebody else. Raises as `Switchboard` does, and `Conflict` where there is nobody."""
         call = await self._answered(call_id)
         await self.db.commit()
-        await self.transfers.transfer(call, to)
+        await self.switchboard.transfer(call, to)
 
     async def press(self, call_id: int, digits: str) -> None:
         """Press keys for the other end to hear. Raises `Conflict` where there is no conversation."""

@@ -19,7 +19,7 @@ from control_plane.sessions.models import SessionJob, Slot, Worker
 from control_plane.sessions.reports import ReportDesk, ReportRefused
 from control_plane.sessions.slots import NumberSigner, Ticket
 from control_plane.telephony.answering import join_call, persona_speaks, phone_answered, take_call
-from control_plane.telephony.transfers import Transfers, problem_of
+from control_plane.telephony.switchboard import Switchboard, problem_of
 from control_plane.uplink.hub import UplinkHub
 
 LOST_LEASE = timedelta(seconds=5)
@@ -40,11 +40,11 @@ class UplinkService:
         signer: ReportSigner,
         numbers: NumberSigner,
         knowledge_key: bytes,
-        transfers: Transfers,
+        switchboard: Switchboard,
         *,
         lease: timedelta,
     ) -> None:
-        self.transfers = transfers
+        self.switchboard = switchboard
         self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
         self.numbers, self.knowledge_key, self.lease = numbers, knowledge_key, lease
         self.closing = False
@@ -62,6 +62,7 @@ class UplinkService:
                     job = await join_call(db, job)
         except (NotFound, Conflict, Forbidden) as error:
             log.info("ticket refused", job=request.job_id, reason=error.message)
+            await self._turn_away(request, error.message)
             return Exchanged(job_id=request.job_id, refused=error.message)
         except (Unavailable, IntegrityError):  # the worker asks again
             return None
@@ -72,6 +73,13 @@ class UplinkService:
         if config_id is None:
             return None
         return await take_call(db, self.clock, config_id, ticket.persona_id, request.room_name, request.room_sid)
+
+    async def _turn_away(self, request: Exchange, reason: str) -> None:
+        """Where the ticket is a number's: its caller must not hear it ring for ever."""
+        ticket = Ticket.parse(request.ticket)
+        config_id = self.numbers.config_of(ticket) if ticket else None
+        if config_id is not None:
+            await self.switchboard.turn_away(config_id, request.room_name, reason)
 
     async def submit(self, submission: Submission) -> Verdict | None:
         """Take a report. None where nothing is to be answered: interim ones, and those the worker must repeat."""
@@ -109,7 +117,7 @@ class UplinkService:
         if project_id is None:
             return Transferred(job_id=asked.job_id, problem="the capability does not fit the session")
         try:
-            await self.transfers.transfer_session(project_id, asked.session_id, asked.to)
+            await self.switchboard.transfer_session(project_id, asked.session_id, asked.to)
         except PlatformError as error:
             return Transferred(job_id=asked.job_id, problem=problem_of(error))
         return Transferred(job_id=asked.job_id)

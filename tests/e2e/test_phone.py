@@ -1,14 +1,18 @@
 """Telephone calls on the whole platform, with a real phone: out, in, and what the customer sees of them."""
 
 import asyncio
+import io
+import wave
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
+from livekit import rtc
 
 from tests.e2e.conftest import RunningPlatform
-from tests.support.telephones import Telephone, telephone
+from tests.support.telephones import RATE, Telephone, telephone
 
 pytestmark = [pytest.mark.anyio, pytest.mark.call]
 
@@ -85,3 +89,86 @@ async def test_a_number_that_is_called_is_answered_by_its_persona(running: Runni
         assert spoke(phone)
     with running.client() as client:
         client.delete(f"/sip/trunks/{trunk['id']}")
+
+
+def spoken(running: RunningPlatform, text: str) -> np.ndarray:
+    """A text as the platform's own voice says it, at the rate of telephones, and then a long silence."""
+    asked = {"input": text, "response_format": "wav"}
+    answer = httpx2.post(f"{running.ready['models_url']}/audio/speech", json=asked, timeout=30).raise_for_status()
+    with wave.open(io.BytesIO(answer.content)) as file:
+        rate, samples = file.getframerate(), np.frombuffer(file.readframes(10**9), np.int16)
+    narrow = rtc.AudioResampler(rate, RATE, quality=rtc.AudioResamplerQuality.VERY_HIGH)
+    frames = narrow.push(rtc.AudioFrame(samples.tobytes(), rate, 1, len(samples))) + narrow.flush()
+    said = [np.frombuffer(frame.data, np.int16) for frame in frames]
+    return np.concatenate([*said, np.zeros(60 * RATE, np.int16)])
+
+
+def recognised(running: RunningPlatform, phone: Telephone) -> str:
+    """What the phone heard, as words."""
+    samples, rate = phone.heard()
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(samples.tobytes())
+    answer = httpx2.post(
+        f"{running.ready['models_url']}/audio/transcriptions",
+        files={"file": ("heard.wav", file.getvalue())},
+        timeout=60,
+    )
+    text: str = answer.raise_for_status().json()["text"]
+    return text.lower()
+
+
+def make_agent(running: RunningPlatform, **fields: Any) -> int:
+    agent: int = post(running, "/agents", {"name": "Ada", "instructions": "You are Ada.", **fields})["agent"]["id"]
+    return agent
+
+
+async def test_a_machine_that_answers_is_left_a_message(running: RunningPlatform, tmp_path: Path) -> None:
+    left = {"detect": True, "message": "The library called. Your book about copper kettles has arrived."}
+    agent = make_agent(running, greeting="Hello, am I speaking with Tom?", voicemail=left)
+    greeting = spoken(running, "You have reached the voice mailbox of Tom. Please leave a message after the tone.")
+    async with telephone(tmp_path, user=CALLEE, account=";answermode=auto", voice=greeting) as phone:
+        trunk = {"name": "Out", "phone_number": "+18001234597", "address": f"127.0.0.1:{phone.port}"}
+        made = post(running, "/sip/trunks", trunk)["trunk"]
+        dialled = {"phone_number": CALLEE, "caller_id": trunk["phone_number"], "agent_config_id": agent}
+        placed = post(running, "/sip/dial", dialled)["call"]
+        await phone.until("CALL_CLOSED", within=40)
+        await until_status(running, placed["id"], "ended")
+        heard = recognised(running, phone)
+    told = get(running, "/events?types=call.status&limit=100")["events"]
+    states = [event["data"]["status"] for event in told if event["data"]["call_id"] == placed["id"]]
+    assert [state for state in states if state != "ringing"] == ["dialing", "answered", "voicemail", "ended"]
+    assert "your book about copper" in heard
+    assert "am i speaking" not in heard
+    assert get(running, f"/sessions/{placed['session_id']}/detail")["session"]["end_reason"] == "voicemail"
+    with running.client() as client:
+        client.delete(f"/sip/trunks/{made['id']}")
+
+
+async def test_a_persona_understands_keys_and_ends_the_call(running: RunningPlatform, tmp_path: Path) -> None:
+    agent = make_agent(
+        running,
+        greeting="Please enter your number.",
+        instructions="You are Ada. If someone pressed 1 2, say: Your order has left the house.",
+        tools=[{"type": "builtin", "name": "end_call"}],
+    )
+    silence = np.zeros(60 * RATE, np.int16)
+    async with telephone(tmp_path, user=CALLEE, account=";answermode=auto", voice=silence) as phone:
+        trunk = {"name": "Out", "phone_number": "+18001234596", "address": f"127.0.0.1:{phone.port}"}
+        made = post(running, "/sip/trunks", trunk)["trunk"]
+        dialled = {"phone_number": CALLEE, "caller_id": trunk["phone_number"], "agent_config_id": agent}
+        placed = post(running, "/sip/dial", dialled)["call"]
+        await until_said(running, placed["session_id"])
+        for key in "12#":
+            await phone.command("sndcode", key)
+        lines = f"/sessions/{placed['session_id']}/transcript"
+        async with asyncio.timeout(20):
+            while "left the house" not in str(await asyncio.to_thread(get, running, lines)):
+                await asyncio.sleep(0.1)
+        await phone.command("hangup")
+        await until_status(running, placed["id"], "ended")
+    with running.client() as client:
+        client.delete(f"/sip/trunks/{made['id']}")

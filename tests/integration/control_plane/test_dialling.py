@@ -167,7 +167,7 @@ async def test_without_a_background_process_a_call_is_queued_and_can_be_taken_ba
 
 async def test_queued_calls_are_never_placed_faster_than_their_trunk_allows(platform: Platform, tenant: Tenant) -> None:
     clock = SteppedClock()
-    rate, number = 4.0, 40
+    rate, number = 100.0, 1000
     async with platform.database.platform() as db:
         trunk = (await db.exec(select(SipTrunk))).one()
         trunk.calls_per_second = rate
@@ -304,6 +304,23 @@ async def test_a_caller_who_gives_up_before_the_persona_speaks_is_told_and_holds
     (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
     assert call["status"] == "no_answer"
     assert (await tenant.http.get("/sessions?status=active")).json()["total"] == 0
+
+
+async def test_a_caller_finds_the_line_busy_where_all_of_its_places_are_taken(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    (config,) = (await tenant.http.get("/sip/configs")).json()["configs"]
+    limit = await tenant.http.patch(f"/sip/configs/{config['id']}", json={"max_concurrent": 1})
+    assert limit.json()["config"]["max_concurrent"] == 1
+    assert (await exchange(platform, line)).job is not None
+    second = "proj_call_+17755550199_ghijkl"
+    for _ in range(2):
+        refused = await exchange(platform, line, second, "AJ_2")
+        assert refused.refused == "all lines of this number are busy"
+        assert platform.dialer.calls[-1] == ("hang_up", second, "sip_+17755550199")
+    busy, going_on = (await tenant.http.get("/sip/calls")).json()["calls"][:2]
+    assert [busy[name] for name in ("status", "sip_status", "phone_number")] == ["busy", 486, "+17755550199"]
+    assert going_on["status"] == "ringing"
 
 
 @pytest.mark.parametrize("room", ["other_call_+1_a", "proj_private"])

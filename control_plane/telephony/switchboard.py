@@ -1,18 +1,22 @@
-"""Having the phone of a call call somebody else."""
+"""What is done with a phone that is on the line: sent to somebody else, or turned away."""
 
 import re
 from typing import Final
 
+import structlog
 from sqlmodel import col, select
 
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, InvalidRequest, PlatformError, Unavailable
+from control_plane.telephony.answering import miss_call
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call
 from control_plane.telephony.numbers import is_possible
 from control_plane.telephony.settling import lock_call
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
+
+log = structlog.get_logger()
 
 WITHIN: Final = 30.0
 """Seconds the other phone may ring."""
@@ -20,8 +24,8 @@ NUMBER: Final = re.compile(r"(?:(?:sips?|tel):)?(\+[0-9]+)", re.I)
 """The number in an address, however it is written."""
 
 
-class Transfers:
-    """Transfers calls: the project's policy holds for whom a phone is sent to as for whom we call."""
+class Switchboard:
+    """Reaches phones by LiveKit. The project's policy holds for whom a phone is sent to as for whom we call."""
 
     def __init__(self, database: Database, clock: Clock, dialer: Dialer) -> None:
         self.database, self.clock, self.dialer = database, clock, dialer
@@ -62,6 +66,16 @@ class Transfers:
         if call is None:
             raise Conflict("there is nobody on the line")
         await self.transfer(call, to)
+
+    async def turn_away(self, config_id: int, room_name: str, reason: str) -> None:
+        """Tell a caller whom nobody will answer that the line is busy, and keep that they called."""
+        async with self.database.platform() as db:
+            identity = await miss_call(db, self.clock, config_id, room_name, reason)
+        if identity is not None:
+            try:
+                await self.dialer.hang_up(room_name, identity)
+            except (SipAwayError, SipRefusedError) as error:
+                log.warning("a caller was not turned away", room=room_name, reason=str(error))
 
 
 async def _find_answered(db: Db, session_id: int) -> Call | None:
