@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.table import Table
@@ -300,6 +300,7 @@ async def _show_what_to_try(stack: Stack) -> int | None:
         f"  read and try it     {ready['api_url']}/docs#key={ready['api_key']}",
         f"  API key             {ready['api_key']}",
         f"  LiveKit             {ready['livekit_url']}",
+        *_phones(ready),
         f"  logs                {ready['log_dir']}",
         f"  try                 curl -H 'X-API-Key: {ready['api_key']}' {ready['api_url']}/api/v1/agents",
         "",
@@ -307,6 +308,15 @@ async def _show_what_to_try(stack: Stack) -> int | None:
     ]
     console.print(Text("\n".join(lines)), soft_wrap=True)
     return None
+
+
+def _phones(ready: dict[str, Any]) -> list[str]:
+    if ready["sip"] is None:
+        return []
+    return [
+        f"  call it by phone    sip:+18001234567@{ready['sip']['address']}",
+        "  have it call        parley call +17751234567",
+    ]
 
 
 async def _scripted_caller(options: StackOptions) -> int:

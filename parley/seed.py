@@ -12,6 +12,7 @@ from datetime import timedelta
 from importlib import resources
 from typing import Any
 
+from phonenumbers import region_codes_for_country_code
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import text
@@ -28,6 +29,7 @@ from control_plane.personas.models import Persona
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Session, SessionStatus, TranscriptLine
 from control_plane.settings import Settings
+from control_plane.telephony.models import DialPolicy, SipConfig, SipTrunk
 from knowledge.embedders import build_embedder
 from knowledge.ingest import cut_file, embed_document
 from knowledge.store import KnowledgeStore
@@ -35,7 +37,8 @@ from knowledge.store import KnowledgeStore
 _DRAW = text("select max(nextval(pg_get_serial_sequence(:table, 'id'))) from generate_series(1, :numbers)")
 
 DEMO = resources.files("parley") / "demo"
-FIXED_TABLES = ("account", "project", "persona", "knowledge_base", "session")
+FIXED_TABLES = ("account", "project", "persona", "knowledge_base", "session", "sip_trunk", "sip_config")
+LINE = "+18001234567"
 DEMO_RATE = 6000
 """Requests per minute of the demo's key: pages and scripts ask often while one tries things."""
 FIRST_FREE = 1000
@@ -51,6 +54,7 @@ class SeedSettings(BaseSettings):
     api_secret: SecretStr
     account_email: str = Field("demo@parley.invalid")
     account_password: SecretStr
+    carrier: str = Field("127.0.0.1:5070", description="Where the demo's line sends its calls.")
 
 
 async def seed(settings: Settings, wanted: SeedSettings) -> dict[str, Any]:
@@ -92,6 +96,7 @@ async def _fill(db: Db, settings: Settings, wanted: SeedSettings) -> Project:
     db.add(Persona(id=1, project_id=1, knowledge_base_ids=[1], **persona))
     await db.flush()
     await _session(db, persona["name"])
+    await _line(db, wanted.carrier)
     for table in FIXED_TABLES:
         # Drawing numbers is what the role may; setting a sequence is the owner's.
         await db.execute(_DRAW, {"table": table, "numbers": FIRST_FREE - 1})
@@ -154,6 +159,16 @@ async def _session(db: Db, agent_name: str) -> None:
                 created_at=began,
             )
         )
+
+
+async def _line(db: Db, carrier: str) -> None:
+    """A line that may call all of +1. LiveKit is told of it by the jobs process, as of all that it does not have."""
+    began = Clock().now() - timedelta(minutes=10)
+    line: dict[str, Any] = {"id": 1, "project_id": 1, "phone_number": LINE, "created_at": began}
+    db.add(SipTrunk(name="Main Trunk", address=carrier, calls_per_second=5, **line))
+    db.add(SipConfig(name="Inbound Line", agent_config_id=1, **line))
+    db.add(DialPolicy(project_id=1, countries=list(region_codes_for_country_code(1)), updated_at=began))
+    await db.flush()
 
 
 async def _key(db: Db, settings: Settings, wanted: SeedSettings, project: Project) -> ApiKey:

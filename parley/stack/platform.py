@@ -179,6 +179,7 @@ class Stack:
                 directory.run / "livekit", ports, secrets, webhook_url=services.webhook_url
             ),
             "sip": lambda: sip_child(directory.run / "sip", ports, secrets, pocket=services.pocket("sip")),
+            "phone": services.phone,
             "models": services.models,
             "seed": lambda: Step("seed", ("migrations", "models"), seed),
             "control_plane": services.control_plane,
@@ -188,6 +189,8 @@ class Stack:
         }
         if not services.has_own_models:
             del makers["models"]
+        if "sip" in options.without:
+            del makers["phone"]
         wanted = (
             None if options.only is None else {*options.only, *(["database"] if "postgres" in options.only else [])}
         )

@@ -18,6 +18,7 @@ CHILDREN = (
     "worker",
     "knowledge",
     "models",
+    "phone",
     "livekit",
     "postgres",
     "redis",

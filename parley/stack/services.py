@@ -14,6 +14,7 @@ from parley.stack.children import Child, ready_file_exists
 from parley.stack.database import DatabaseUrls
 from parley.stack.directories import DataDirectory
 from parley.stack.errors import ProgramMissing
+from parley.stack.ports import is_free
 from parley.stack.secrets import Secrets
 
 # What a person may set for `parley up` and for its children alike.
@@ -106,6 +107,7 @@ class Services:
                 "PARLEY_SEED_API_SECRET": secrets.api_secret,
                 "PARLEY_SEED_ACCOUNT_EMAIL": secrets.account_email,
                 "PARLEY_SEED_ACCOUNT_PASSWORD": secrets.account_password,
+                "PARLEY_SEED_CARRIER": self.phone_address,
             },
         )
 
@@ -218,9 +220,29 @@ class Services:
             stop_within=6.0,
         )
 
+    def phone(self) -> Child:
+        """Return the phone that answers calls out of this machine's demo line."""
+        ports = self.ports["phone"], self.ports["phone_rtp"]
+
+        async def answers() -> bool:
+            return not is_free(ports[0], transport="udp")
+
+        return Child(
+            name="phone",
+            command=python("parley.demo.telephone", "--port", str(ports[0]), "--rtp-first", str(ports[1])),
+            environment=self._environment({}),
+            ready=answers,
+            start_within=60.0,
+        )
+
     def pocket(self, service: str) -> tuple[list[str], dict[str, str]]:
         """Return command and environment of one of LiveKit's services in its pocket edition, without settings."""
         return python("pocket", service), self._environment({})
+
+    @property
+    def phone_address(self) -> str:
+        """Where the answering phone is called."""
+        return f"{_HOST}:{self.ports['phone']}"
 
     @property
     def sip_address(self) -> str:

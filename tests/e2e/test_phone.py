@@ -29,9 +29,9 @@ def post(running: RunningPlatform, path: str, body: Any = None) -> Any:
         return client.post(path, json=body).raise_for_status().json()
 
 
-async def until_status(running: RunningPlatform, call_id: int, status: str) -> dict[str, Any]:
+async def until_status(running: RunningPlatform, call_id: int, status: str, within: float = 15) -> dict[str, Any]:
     """The call, once it has a status."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(within):
         while True:
             calls = (await asyncio.to_thread(get, running, "/sip/calls"))["calls"]
             call: dict[str, Any] = next(call for call in calls if call["id"] == call_id)
@@ -70,6 +70,15 @@ async def test_a_phone_that_is_called_hears_the_persona(running: RunningPlatform
         assert spoke(phone)
     with running.client() as client:
         client.delete(f"/sip/trunks/{made['id']}")
+
+
+async def test_the_demo_line_calls_its_answering_phone_until_that_hangs_up(running: RunningPlatform) -> None:
+    placed = post(running, "/sip/dial", {"phone_number": CALLEE, "agent_config_id": 1})["call"]
+    assert placed["caller_id"] == "+18001234567"
+    await until_status(running, placed["id"], "answered")
+    await until_said(running, placed["session_id"])
+    call = await until_status(running, placed["id"], "ended", within=40)
+    assert (call["sip_status"], call["reason"]) == (200, "hung up")
 
 
 async def test_a_number_that_is_called_is_answered_by_its_persona(running: RunningPlatform, tmp_path: Path) -> None:
