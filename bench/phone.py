@@ -19,13 +19,17 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from bench.call import a_platform
 from bench.calls import delays, together
+from bench.dialled import dialled
+from bench.first_call import median, percentile
 from bench.platform import RESULTS
 from bench.short_calls import in_a_row
 from pocket.rtp.codecs import CODECS
 
 GOALS: Final = {"phone → room": 60, "room → phone": 40}
 """Milliseconds over the same path without the service."""
+DIALLED: Final = {"request → CreateSIPParticipant": "p95 ≤ 150", "answer → first sound": "median ≤ 700"}
 AT_ONCE: Final = 4
 """Of the short calls."""
 STEPS: Final = (1, 4, 8, 16, 20, 24)
@@ -90,8 +94,17 @@ def row_table(found: dict[str, Any]) -> Table:
     return shown
 
 
+def dialled_table(found: dict[str, list[float]]) -> Table:
+    """The platform's own share of a call out."""
+    shown = _table("a call out by the API, ms", "what", "median", "p95", "n", "should be")
+    for name, values in found.items():
+        middle, most = median(values), percentile(values, 0.95)
+        shown.add_row(name, f"{middle:.0f}", f"{most:.0f}", str(len(values)), DIALLED[name])
+    return shown
+
+
 def _keep(part: str, codec: str, figures: Any) -> None:
-    """Write one of the three; the others stay as they were measured before."""
+    """Write one of them; the others stay as they were measured before."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "phone.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
@@ -103,10 +116,12 @@ def _keep(part: str, codec: str, figures: Any) -> None:
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(prog="python -m bench phone", description=__doc__)
-    parser.add_argument("--only", choices=["delay", "load", "row"], help="one of the three")
+    parser.add_argument("--only", choices=["delay", "load", "row", "dial"], help="one of them")
     parser.add_argument("--codec", choices=[codec.name for codec in CODECS], default="PCMU", help="of the phones")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--calls", type=int, default=1000, help="in a row")
+    parser.add_argument("--dials", type=int, default=10, help="by the API")
+    parser.add_argument("--ready", default="", help="the ready file of a platform that runs; else one is started")
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS, help="calls at once")
     arguments = parser.parse_args()
     if shutil.which("sipp") is None:
@@ -122,6 +137,11 @@ def main() -> None:
         rows = asyncio.run(together(codec, arguments.steps, arguments.seconds))
         _keep("load", codec.name, rows)
         console.print(load_table(rows))
+    if arguments.only in (None, "dial"):
+        with a_platform(arguments.ready) as ready:
+            called = asyncio.run(dialled(ready, arguments.dials))
+        _keep("dial", codec.name, called)
+        console.print(dialled_table(called))
     if arguments.only in (None, "row"):
         row = asyncio.run(in_a_row(arguments.calls, AT_ONCE))
         _keep("row", codec.name, row)

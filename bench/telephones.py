@@ -36,6 +36,8 @@ class Line:
     packets: list[float] = field(default_factory=list)
     """When they came."""
     silent: int = 0
+    answered_at: float = 0
+    """Unix seconds."""
 
     def hear(self, pcm: Samples) -> None:
         """Sound came."""
@@ -50,9 +52,11 @@ class Line:
 
 
 class Telephones:
-    """Any number of phones behind one socket. `say` and `on_audio` are those of the next call."""
+    """Any number of phones behind one socket. `say` and `on_audio` are those of the next call, which rings for some
+    seconds."""
 
-    def __init__(self, codec: Codec = PCMU) -> None:
+    def __init__(self, codec: Codec = PCMU, ringing: float = 0) -> None:
+        self._ringing = ringing
         self.lines: dict[str, Line] = {}
         self.say: Callable[[], Samples | None] = lambda: None
         self.on_audio: Callable[[Samples], None] = lambda pcm: None
@@ -79,11 +83,15 @@ class Telephones:
 
     async def _answer(self, request: Request, transaction: ServerTransaction) -> None:
         line = self.lines[request.call_id] = Line(self.say, self.on_audio)
+        if self._ringing:
+            transaction.respond(180)
+            await asyncio.sleep(self._ringing)
         remote = sdp.parse(request.body)
         agreement = sdp.agree(remote, codecs=(self._codec,))
         line.media = await MediaStream.open(self._ports, HOST, on_audio=line.hear, on_digit=lambda digit: None)
         body = sdp.answer(remote, agreement, HOST, line.media.port, 1, 1)
         line.media.agree(agreement)
+        line.answered_at = time.time()
         transaction.respond(200, headers=[("contact", self.agent.contact("UDP"))], body=body)
 
     async def run(self) -> None:
@@ -99,9 +107,9 @@ class Telephones:
 
 
 @asynccontextmanager
-async def telephones(codec: Codec = PCMU) -> AsyncIterator[Telephones]:
+async def telephones(codec: Codec = PCMU, *, ringing: float = 0) -> AsyncIterator[Telephones]:
     """Phones for the length of a block."""
-    phones = Telephones(codec)
+    phones = Telephones(codec, ringing)
     await phones.agent.start()
     speaking = asyncio.create_task(phones.run())
     try:
