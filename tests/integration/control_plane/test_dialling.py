@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from agents.contract import DispatchMetadata, Exchange, Exchanged, Submission
+from agents.contract import DispatchMetadata, Exchange, Exchanged, PersonaJob, Submission, TransferAsked
 from control_plane.clock import Clock
 from control_plane.events.models import Event
 from control_plane.sessions.models import Slot
@@ -338,3 +338,88 @@ async def test_a_number_that_was_given_up_is_answered_no_longer(
     assert (await tenant.http.delete(f"/sip/configs/{config['id']}")).status_code == 200
     assert "close_rule" in [call[0] for call in platform.dialer.calls]
     assert (await exchange(platform, line)).job is None
+
+
+async def an_answered_call(platform: Platform, line: DispatchMetadata) -> PersonaJob:
+    job = (await exchange(platform, line)).job
+    assert job is not None
+    await report(platform, job, 1, {"type": "call.started.v1"})
+    return job
+
+
+async def report(platform: Platform, job: PersonaJob, sequence: int, body: dict[str, Any]) -> None:
+    submission = Submission(
+        session_id=job.session_id,
+        epoch=job.epoch,
+        sequence=sequence,
+        capability=job.capability,
+        report=body | {"at": datetime.now(UTC).isoformat()},
+    )
+    verdict = await platform.app.state.uplink.submit(submission)
+    assert verdict.refused is None
+
+
+async def transfer(platform: Platform, job: PersonaJob, to: str) -> str | None:
+    asked = TransferAsked(job_id="AJ_1", session_id=job.session_id, epoch=job.epoch, capability=job.capability, to=to)
+    answer = await platform.app.state.uplink.transfer(asked)
+    return str(answer.problem) if answer.problem else None
+
+
+async def test_a_persona_transfers_its_phone_as_the_projects_policy_allows(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    job = await an_answered_call(platform, line)
+    problem = await transfer(platform, job, "+442071838750")
+    assert problem is not None
+    assert "GB" in problem
+    assert await transfer(platform, job, "operator") is not None
+    assert not [call for call in platform.dialer.calls if call[0] == "transfer"]
+    assert await transfer(platform, job, CALLEE) is None
+    assert platform.dialer.calls[-1] == ("transfer", ROOM, "sip_+17755550100", f"tel:{CALLEE}")
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), ROOM, "sip_+17755550100")
+    (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
+    assert (call["status"], call["reason"]) == ("ended", "transferred")
+
+
+async def test_a_transfer_that_is_refused_is_told_and_the_call_goes_on(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    job = await an_answered_call(platform, line)
+    platform.dialer.answer = of_status(486, "Busy Here")
+    assert await transfer(platform, job, CALLEE) == "The transfer failed and the call goes on: Busy Here"
+    (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
+    assert (call["status"], call["reason"]) == ("answered", None)
+
+
+@pytest.mark.usefixtures("placing")
+async def test_a_machine_that_answered_makes_a_call_a_voicemail(platform: Platform, tenant: Tenant) -> None:
+    agent = (await tenant.http.get("/agents")).json()["agents"][0]["id"]
+    left = {"detect": True, "message": "Hello {{name}}, call us back."}
+    await tenant.http.patch(f"/agents/{agent}", json={"voicemail": left})
+    platform.dialer.picked_up.set()
+    placed = await dial(tenant, metadata={"name": "Ada"})
+
+    async def status() -> str:
+        return str((await call_of(tenant, placed["id"]))["status"])
+
+    await until(status, "answered")
+    ((_, metadata),) = [call[1:] for call in platform.media.calls if call[0] == "dispatch"]
+    dispatch = DispatchMetadata.model_validate_json(metadata)
+    request = Exchange(ticket=dispatch.ticket, job_id="AJ_9", room_name=placed["full_room_name"], room_sid="RM_9")
+    job = (await platform.app.state.uplink.exchange(request, "w")).job
+    assert job.voicemail.message == "Hello Ada, call us back."
+    await report(platform, job, 1, {"type": "phone.answered.v1", "by": "machine"})
+    assert await status() == "voicemail"
+    assert (await statuses(platform, placed["id"]))[-1] == "voicemail"
+
+
+async def test_a_number_says_how_long_its_calls_are_and_whether_keys_are_heard(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    (config,) = (await tenant.http.get("/sip/configs")).json()["configs"]
+    change = {"dtmf_enabled": False, "max_call_duration": 300}
+    assert (await tenant.http.patch(f"/sip/configs/{config['id']}", json=change)).status_code == 200
+    job = (await exchange(platform, line)).job
+    assert job is not None
+    assert (job.hears_keys, job.max_call_duration, job.voicemail) == (False, 300, None)
