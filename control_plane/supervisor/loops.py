@@ -26,7 +26,7 @@ from control_plane.settings import Settings
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.forgetting import forget
 from control_plane.supervisor.reconciler import Reconciler
-from control_plane.telephony.placing import CallPlacer, sweep_calls
+from control_plane.telephony.placing import CallPlacer, hang_up_leftovers, sweep_calls
 from control_plane.telephony.sync import TrunkSync, repair_trunks
 from control_plane.webhooks.deliverer import Deliverer
 from guard.outbound import Outbound
@@ -101,6 +101,7 @@ async def run(
         partial(cut_off, database, clock),
         partial(redispatch, database, media, clock, slot_lifetime=settings.slot_lifetime),
         partial(sweep_calls, database, clock),
+        partial(hang_up_leftovers, database, clock, dialer),
     )
     reconcile = partial(every, RECONCILE_EVERY, partial(reconciler.reconcile), partial(repair_trunks, database, trunks))
     placer = CallPlacer(database, clock, media, dialer)

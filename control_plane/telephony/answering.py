@@ -1,5 +1,7 @@
 """Calls that come in: LiveKit has made a room for one, and its persona's worker asks for the job."""
 
+from datetime import timedelta
+
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, func, select
 
@@ -17,6 +19,8 @@ from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.settling import settle, tell_status
 from sip.outcomes import ANSWERED, Outcome
 
+WATCHED = timedelta(minutes=1)
+"""How long a call rests on LiveKit's hooks alone."""
 ROOM_PREFIX = "call"
 """Rooms of calls that come in are `<slug>_call_<caller>_<random>`."""
 
@@ -101,6 +105,7 @@ async def _write_call(db: Db, clock: Clock, config: SipConfig, project: Project,
         status="ringing",
         identity=f"sip_{caller}",
         started_at=clock.now(),
+        watched_until=clock.now() + WATCHED,
         details={"persona_id": config.agent_config_id, "config_id": config.id},
     )
     db.add(call)

@@ -17,7 +17,7 @@ from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
 from control_plane.personas.serving import find_serving
 from control_plane.rooms.models import Participant, Room
-from control_plane.sessions.models import Slot
+from control_plane.sessions.models import Session, Slot
 from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.models import Call, SipTrunk
@@ -32,6 +32,8 @@ AT_ONCE: Final = 500
 """Calls one process watches while they ring."""
 LOOK_EVERY: Final = 0.25
 """Seconds between looks at whether it rings: LiveKit has no hook for it."""
+LEFT_OVER, LEFT_OVER_AT_ONCE = timedelta(seconds=5), 20
+"""How long after its conversation a phone is hung up, where its room is still there; and how many in a pass."""
 WATCHED: Final = timedelta(seconds=RINGING + 15)
 AWAY_TRIES, AWAY_PAUSE = 5, 2.0
 """Without a SIP service nothing is sent, and it is tried again this often, after this many seconds each."""
@@ -203,12 +205,12 @@ class CallPlacer:
 
 
 async def sweep_calls(database: Database, clock: Clock) -> int:
-    """Settle calls that nobody watches any more: their process died. How many."""
+    """Settle calls that nobody watches any more: their process died, or no hook told of their end. How many."""
     now = clock.now()
     async with database.platform() as db:
         query = (
             select(Call)
-            .where(col(Call.ended_at).is_(None), col(Call.placed_at).is_not(None), col(Call.watched_until) < now)
+            .where(col(Call.ended_at).is_(None), col(Call.watched_until) < now)
             .limit(100)
             .with_for_update(skip_locked=True)
         )
@@ -216,6 +218,25 @@ async def sweep_calls(database: Database, clock: Clock) -> int:
         for call in calls:
             await _settle_unwatched(db, clock, call)
     return len(calls)
+
+
+async def hang_up_leftovers(database: Database, clock: Clock, dialer: Dialer) -> int:
+    """Hang up phones whose conversation is over, where their room goes on without it. How many."""
+    over = clock.now() - LEFT_OVER
+    async with database.platform() as db:
+        query = (
+            select(Call.room_name, Call.identity)
+            .join(Session, (col(Session.id) == Call.session_id) & (col(Session.project_id) == Call.project_id))
+            .where(col(Call.ended_at).is_(None), col(Call.answered_at).is_not(None), col(Session.ended_at) < over)
+            .limit(LEFT_OVER_AT_ONCE)
+        )
+        phones = (await db.exec(query)).all()
+    for room_name, identity in phones:
+        try:
+            await dialer.hang_up(room_name, identity)
+        except (SipAwayError, SipRefusedError) as error:
+            log.warning("a phone was not hung up", room=room_name, reason=str(error))
+    return len(phones)
 
 
 async def _settle_unwatched(db: Db, clock: Clock, call: Call) -> None:
@@ -227,8 +248,8 @@ async def _settle_unwatched(db: Db, clock: Clock, call: Call) -> None:
     )
     phone = (await db.exec(stay.limit(1))).first()
     if phone is not None and phone.left_at is None:
-        # It has been there for longer than a phone may ring: somebody has answered.
-        if call.status in BEFORE_ANSWER:
+        # It has been there for longer than a phone that we called may ring: somebody has answered.
+        if call.status in BEFORE_ANSWER and call.direction == "outbound":
             await settle(db, clock, call, Outcome("answered"))
         call.watched_until = clock.now() + WATCHED
     elif call.answered_at is not None:

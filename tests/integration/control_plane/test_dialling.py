@@ -13,7 +13,7 @@ from control_plane.clock import Clock
 from control_plane.events.models import Event
 from control_plane.sessions.models import Slot
 from control_plane.telephony.models import Call, SipTrunk
-from control_plane.telephony.placing import CallPlacer, sweep_calls
+from control_plane.telephony.placing import CallPlacer, hang_up_leftovers, sweep_calls
 from control_plane.telephony.settling import phone_left
 from sip.dialer import SipAwayError, SipRefusedError
 from sip.outcomes import Outcome, of_status
@@ -423,3 +423,26 @@ async def test_a_number_says_how_long_its_calls_are_and_whether_keys_are_heard(
     job = (await exchange(platform, line)).job
     assert job is not None
     assert (job.hears_keys, job.max_call_duration, job.voicemail) == (False, 300, None)
+
+
+async def test_a_call_in_whose_end_no_hook_told_is_settled_all_the_same(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    await an_answered_call(platform, line)
+    clock = SteppedClock()
+    clock.at = datetime.now(UTC) + timedelta(minutes=2)
+    await sweep_calls(platform.database, clock)
+    (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
+    assert (call["status"], call["reason"]) == ("ended", "hung up")
+
+
+async def test_a_phone_that_is_left_alone_in_its_room_is_hung_up(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    job = await an_answered_call(platform, line)
+    assert await hang_up_leftovers(platform.database, Clock(), platform.dialer) == 0
+    await report(platform, job, 2, {"type": "call.ended.v1", "reason": "persona_ended", "duration_ms": 1000})
+    clock = SteppedClock()
+    clock.at = datetime.now(UTC) + timedelta(seconds=10)
+    assert await hang_up_leftovers(platform.database, clock, platform.dialer) == 1
+    assert platform.dialer.calls[-1] == ("hang_up", ROOM, "sip_+17755550100")
