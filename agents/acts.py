@@ -25,6 +25,9 @@ class Stage(Protocol):
     async def transfer(self, to: str) -> str | None:
         """Have the phone transferred; None where it was, else why not."""
 
+    def hand_over(self, to: str) -> None:
+        """Have a person called and asked to take the caller, who waits; what comes of it is said."""
+
 
 def build_tools(acts: list[Act], stage: Stage) -> list[llm.Tool | llm.Toolset]:
     """The tools of a persona, for its model."""
@@ -51,12 +54,16 @@ def build_tools(acts: list[Act], stage: Stage) -> list[llm.Tool | llm.Toolset]:
             to: Number in E.164 form, such as +17751234567.
         """
         await context.wait_for_playout()
+        if warm:
+            stage.hand_over(to)
+            return None
         problem = await stage.transfer(to)
         if problem is None:
             stage.end("transferred")
             return None
         return f"The call could not be transferred: {problem}. It goes on."
 
+    warm = any(act.warm for act in acts)
     known: dict[str, Callable[..., Awaitable[str | None]]] = {
         "end_call": end_call,
         "send_dtmf": send_dtmf,

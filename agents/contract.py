@@ -67,6 +67,7 @@ class Act(Message):
 
     name: Literal["end_call", "transfer_call", "send_dtmf"]
     description: str = Field(description="For the model: when to do it.")
+    warm: bool = Field(False, description="Of `transfer_call`: the other is asked first, while the caller waits.")
 
 
 class Voicemail(Message):
@@ -273,7 +274,10 @@ class Heartbeat(Message):
 
 
 class TransferAsked(Message):
-    """The persona wants the phone of its call to be transferred. Asked once; without an answer nothing is known."""
+    """The persona wants the phone of its call to be transferred, or (`warm`) somebody called into its room.
+
+    Asked once; without an answer nothing is known.
+    """
 
     type: Literal["transfer_asked"] = "transfer_asked"
     job_id: str = Field(description="LiveKit's job id.")
@@ -281,6 +285,7 @@ class TransferAsked(Message):
     epoch: int
     capability: str = Field(repr=False)
     to: str = Field(description="A number in E.164 form.")
+    warm: bool = False
 
 
 AnyFromWorker = Annotated[Hello | Exchange | Submission | Heartbeat | TransferAsked, Field(discriminator="type")]
@@ -320,22 +325,25 @@ class Command(Message):
     """Something a running call must do.
 
     `end` at once, or `wind_up`: finish what is being said, say goodbye, end; both may come more than once. `press` keys
-    for the phone in the room to hear: comes once or, where the worker is just away, not at all.
+    for the phone in the room to hear, and `hand_over` the caller to a person at the number `to`: come once or, where
+    the worker is just away, not at all.
     """
 
     type: Literal["command"] = "command"
-    action: Literal["end", "wind_up", "press"]
+    action: Literal["end", "wind_up", "press", "hand_over"]
     job_id: str
     reason: EndReason = "api"
     digits: str = Field("", pattern=DIGITS)
+    to: str = ""
 
 
 class Transferred(Message):
-    """The answer to a `TransferAsked`: nothing, where the phone now calls the other, or why it does not."""
+    """The answer to a `TransferAsked`: no problem, where the phone calls the other, or the other is being called."""
 
     type: Literal["transferred"] = "transferred"
     job_id: str
     problem: str | None = None
+    identity: str = Field("", description="Of the phone that is being called into the room.")
 
 
 AnyToWorker = Annotated[Welcome | Exchanged | Verdict | Command | Transferred, Field(discriminator="type")]

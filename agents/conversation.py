@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from livekit import rtc
-from livekit.agents import AgentSession, llm
+from livekit.agents import AgentSession
 from livekit.agents.voice import events, room_io
 
 from agents.acts import build_tools
@@ -19,18 +19,18 @@ from agents.contract import (
     CallReady,
     CallStarted,
     EndReason,
-    LineInterim,
-    LineSpoken,
     PersonaJob,
     PhoneAnswered,
     Voicemail,
-    timestamp_ms,
 )
+from agents.handover import Handover
 from agents.models import Models
 from agents.persona import Persona
 from agents.phone import Keypad
 from agents.reporter import Reporter
+from agents.settings import WorkerSettings
 from agents.timing import TurnMarks, moment
+from agents.transcript import Transcript
 from agents.turns import build_session
 from agents.usage import UsageMeter
 from knowledge.client import KnowledgeClient
@@ -53,6 +53,8 @@ BEEP = 1.5
 """Seconds that a machine takes for its tone, once it has finished speaking."""
 MESSAGE_WITHIN = 120.0
 """Seconds that a message on a machine may take."""
+ONE_MOMENT = "One moment please, I will see who can help you."
+NOBODY_FREE = "I am sorry, nobody is free to take your call at the moment."
 KEYS_ENTERED = "I pressed {keys} on my phone."
 GOODBYES: dict[EndReason, str] = {
     "persona_ended": "Thank you for calling. Goodbye.",
@@ -72,20 +74,27 @@ class Conversation:
     """Runs a persona in a room until somebody or something ends it; every line goes to the reporter."""
 
     def __init__(
-        self, job: PersonaJob, room: rtc.Room, knowledge: KnowledgeClient | None, models: Models, reporter: Reporter
+        self,
+        job: PersonaJob,
+        room: rtc.Room,
+        knowledge: KnowledgeClient | None,
+        models: Models,
+        reporter: Reporter,
+        settings: WorkerSettings,
     ) -> None:
-        self.job, self.room, self.models, self.reporter = job, room, models, reporter
+        self.job, self.room, self.models, self.reporter, self.settings = job, room, models, reporter, settings
         self.persona = Persona(job, knowledge, build_tools(job.acts, self))
         self.session = build_session(job, models)
         self._keypad: Keypad | None = None
         self._answering: asyncio.Task[None] | None = None
+        self._handing_over: asyncio.Task[None] | None = None
         self._usage = UsageMeter(models.stt, models.llm, models.tts)
         self._winding_up = asyncio.Event()
         self._wind_up_reason: EndReason = "budget"
         self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._failed = False
         self._began = time.time()
-        self._user_began: float | None = None
+        self._transcript = Transcript(job, self.session, self.persona, reporter)
         self._last_word = time.time()
         self._last_apology = 0.0
         self._leaving: asyncio.TimerHandle | None = None
@@ -121,8 +130,9 @@ class Conversation:
                 task.cancel()
         if self._keypad is not None:
             self._keypad.close()
-        if self._answering is not None:
-            self._answering.cancel()
+        for doing in (self._answering, self._handing_over):
+            if doing is not None:
+                doing.cancel()
         await self.session.aclose()
         self._count_usage()
         duration = max(0, round((time.time() - self._began) * 1000))
@@ -156,6 +166,27 @@ class Conversation:
             return await self.reporter.transfer(to)
         except TimeoutError:
             return "nothing was heard of it"
+
+    def hand_over(self, to: str) -> None:
+        """Hand the caller over to a person, as the platform or the persona asks; one at a time."""
+        if self.job.phone is not None and not self._is_handing_over():
+            self._handing_over = asyncio.create_task(self._hand_over(self.job.phone, to))
+
+    def _is_handing_over(self) -> bool:
+        return self._handing_over is not None and not self._handing_over.done()
+
+    async def _hand_over(self, caller: str, to: str) -> None:
+        await self.session.say(ONE_MOMENT)
+        handover = Handover(self.settings, self.room, self.session, caller, self.reporter)
+        try:
+            problem = await handover.run(to, self._transcript.about_caller())
+        except TimeoutError:
+            problem = "nothing was heard of it"
+        if problem is None:
+            self.end("transferred")
+        else:
+            log.info("not handed over", session=self.job.session_id, reason=problem)
+            self.session.say(NOBODY_FREE)
 
     async def _somebody_is_there(self) -> bool:
         """Wait for somebody to come, or to answer the phone; the greeting is prepared meanwhile."""
@@ -203,8 +234,8 @@ class Conversation:
     def _listen(self) -> None:
         self.session.on("user_state_changed", self._on_user_state)
         self.session.on("agent_state_changed", self._on_agent_state)
-        self.session.on("user_input_transcribed", self._on_transcribed)
-        self.session.on("conversation_item_added", self._on_item)
+        self.session.on("user_input_transcribed", self._transcript.transcribed)
+        self.session.on("conversation_item_added", self._transcript.added)
         self.session.on("error", self._on_error)
         self.session.on("close", self._on_close)
         self.room.on("participant_disconnected", self._on_left)
@@ -213,11 +244,12 @@ class Conversation:
         self.reporter.on_end(self.end)
         self.reporter.on_wind_up(self.wind_up)
         self.reporter.on_press(self.press)
+        self.reporter.on_hand_over(self.hand_over)
 
     def _on_user_state(self, event: events.UserStateChangedEvent) -> None:
         now = time.time()
         if event.new_state == "speaking":
-            self._user_began = self._user_began or now
+            self._transcript.user_began = self._transcript.user_began or now
         elif event.old_state == "speaking":
             self._last_word = now
 
@@ -230,31 +262,6 @@ class Conversation:
             self._last_word = now
             self._count_usage()  # each turn, so that a budget acts in time
 
-    def _on_transcribed(self, event: events.UserInputTranscribedEvent) -> None:
-        text = event.transcript.strip()
-        if not text:
-            return
-        at = event.created_at
-        began = timestamp_ms(self.job.started_at, moment(self._user_began or at))
-        speaker = self._speaker()
-        if event.is_final:
-            self.persona.marks.transcribed = at
-            self.reporter.report(
-                LineSpoken(at=moment(at), speaker="user", identity=speaker, text=text, timestamp_ms=began)
-            )
-            self._user_began = None
-        else:
-            self.reporter.report(
-                LineInterim(
-                    at=moment(at),
-                    room_name=self.job.room_name,
-                    speaker="user",
-                    identity=speaker,
-                    text=text,
-                    timestamp_ms=began,
-                )
-            )
-
     async def _on_text(self, _session: AgentSession[None], event: room_io.TextInputEvent) -> None:
         """Answer a typed line as a spoken one: it interrupts, is in the transcript, and is answered by voice."""
         text = event.text.strip()[:LONGEST_TYPED]
@@ -262,43 +269,13 @@ class Conversation:
             await self._answer_line(text)
 
     async def _answer_line(self, text: str) -> None:
-        now = moment(time.time())
         self._last_word = time.time()
-        self.reporter.report(
-            LineSpoken(
-                at=now,
-                speaker="user",
-                identity=self._speaker(),
-                text=text,
-                timestamp_ms=timestamp_ms(self.job.started_at, now),
-            )
-        )
+        self._transcript.typed(text)
         try:
             await self.session.interrupt()
             self.session.generate_reply(user_input=text)
         except RuntimeError:  # a goodbye is being said, or the call is over
             log.info("typed line not answered", session=self.job.session_id)
-
-    def _on_item(self, event: events.ConversationItemAddedEvent) -> None:
-        item = event.item
-        if not isinstance(item, llm.ChatMessage):
-            return
-        metrics = item.metrics or {}
-        if item.role == "user":
-            self.persona.marks.speech_ended = metrics.get("stopped_speaking_at")
-            self.persona.marks.committed = event.created_at
-        elif item.role == "assistant" and item.text_content:
-            started = metrics.get("started_speaking_at") or item.created_at
-            self.reporter.report(
-                LineSpoken(
-                    at=moment(event.created_at),
-                    speaker="agent",
-                    identity=self.job.identity,
-                    text=item.text_content.strip(),
-                    timestamp_ms=timestamp_ms(self.job.started_at, moment(started)),
-                    interrupted=item.interrupted,
-                )
-            )
 
     def _on_error(self, event: events.ErrorEvent) -> None:
         recoverable = getattr(event.error, "recoverable", False)
@@ -313,6 +290,8 @@ class Conversation:
         self.end("model_failed" if broken else "persona_ended", failed=broken)
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity == self.job.phone:
+            self.end("caller_left")  # whoever else is there came for this call
         if participant.kind not in PEOPLE or self._people():
             return
         if participant.disconnect_reason in OWN_ACT:
@@ -329,17 +308,14 @@ class Conversation:
     def _people(self) -> list[str]:
         return [person.identity for person in self.room.remote_participants.values() if person.kind in PEOPLE]
 
-    def _speaker(self) -> str:
-        linked = self.session.room_io.linked_participant
-        return linked.identity if linked is not None else ""
-
     async def _limits(self) -> None:
         """End politely after the longest duration, or the longest silence."""
         deadline = self._began + self.job.max_call_duration
         warn_at = deadline - WARNED_BEFORE if self.job.max_call_duration >= WARNED_OF else math.inf
         while True:
             now = time.time()
-            busy = self.session.user_state == "speaking" or self.session.agent_state in ("speaking", "thinking")
+            speaking = self.session.user_state == "speaking" or self.session.agent_state in ("speaking", "thinking")
+            busy = speaking or self._is_handing_over()
             quiet_until = (now if busy else self._last_word) + self.job.silence_timeout
             if now >= deadline:
                 await self._goodbye("max_duration")

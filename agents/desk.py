@@ -2,7 +2,7 @@
 
 job → main   {"claim": job id} · {"report": submission} · {"transfer": TransferAsked without its job id}
 main → job   {"job": PersonaJob} · {"refused": why} · {"kept": sequence} · {"end": reason} · {"wind_up": reason}
-             {"press": digits} · {"transferred": problem or null}
+             {"press": digits} · {"hand_over": number} · {"transferred": Transferred}
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from agents.contract import EndReason, PersonaJob, Submission, TransferAsked
+from agents.contract import EndReason, PersonaJob, Submission, TransferAsked, Transferred
 from agents.spool import Spool
 from agents.uplink import ExchangeRefused
 
@@ -64,9 +64,13 @@ class JobDesk:
         """Have a job press keys of a telephone."""
         self._tell(job_id, {"press": digits})
 
-    def transferred(self, job_id: str, problem: str | None) -> None:
+    def hand_over(self, job_id: str, to: str) -> None:
+        """Have a job hand its caller over to somebody."""
+        self._tell(job_id, {"hand_over": to})
+
+    def transferred(self, answer: Transferred) -> None:
         """Tell a job what became of the transfer it asked for."""
-        self._tell(job_id, {"transferred": problem})
+        self._tell(answer.job_id, {"transferred": answer.model_dump(mode="json")})
 
     def _tell(self, job_id: str, message: dict[str, Any]) -> None:
         writer = self._writers.get(job_id)

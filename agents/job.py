@@ -69,7 +69,7 @@ async def entrypoint(context: JobContext) -> None:
         async with reporter:
             try:
                 models = Models(settings, job, context.proc.userdata["client"])
-                conversation = Conversation(job, context.room, knowledge, models, reporter)
+                conversation = Conversation(job, context.room, knowledge, models, reporter, settings)
                 await context.connect()
                 await conversation.run()
             except Exception:  # whatever it was, the caller must not be left with a silent persona

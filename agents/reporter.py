@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import structlog
 
-from agents.contract import EndReason, LineInterim, PersonaJob, Report, Submission
+from agents.contract import EndReason, LineInterim, PersonaJob, Report, Submission, Transferred
 
 LINE = 2**20
 QUEUE = 2000
@@ -36,7 +36,8 @@ class Reporter:
         self._on_end: Callable[[EndReason], None] | None = None
         self._on_wind_up: Callable[[EndReason], None] | None = None
         self._on_press: Callable[[str], None] | None = None
-        self._transferred: asyncio.Future[str | None] | None = None
+        self._on_hand_over: Callable[[str], None] | None = None
+        self._transferred: asyncio.Future[Transferred] | None = None
         self._all_kept = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -71,6 +72,10 @@ class Reporter:
     def on_press(self, callback: Callable[[str], None]) -> None:
         """Call this when the platform wants keys of a telephone pressed."""
         self._on_press = callback
+
+    def on_hand_over(self, callback: Callable[[str], None]) -> None:
+        """Call this when the platform wants the caller handed over to somebody."""
+        self._on_hand_over = callback
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._listen())]
@@ -110,9 +115,20 @@ class Reporter:
 
         Raises `TimeoutError` where nothing is known of it.
         """
+        return (await self._ask(to, warm=False)).problem
+
+    async def call_in(self, to: str) -> tuple[str | None, str]:
+        """Have somebody called into the room: why they are not, or None, and the identity of their phone.
+
+        Raises `TimeoutError` as `transfer` does.
+        """
+        answer = await self._ask(to, warm=True)
+        return answer.problem, answer.identity
+
+    async def _ask(self, to: str, *, warm: bool) -> Transferred:
         asked = {"session_id": self.job.session_id, "epoch": self.job.epoch, "capability": self.job.capability}
         self._transferred = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait({"transfer": {**asked, "to": to}})
+        self._queue.put_nowait({"transfer": {**asked, "to": to, "warm": warm}})
         async with asyncio.timeout(self.TRANSFERRED_WITHIN):
             return await self._transferred
 
@@ -135,4 +151,6 @@ class Reporter:
             elif "press" in message and self._on_press is not None:
                 self._on_press(message["press"])
             elif "transferred" in message and self._transferred is not None and not self._transferred.done():
-                self._transferred.set_result(message["transferred"])
+                self._transferred.set_result(Transferred.model_validate(message["transferred"]))
+            elif "hand_over" in message and self._on_hand_over is not None:
+                self._on_hand_over(message["hand_over"])

@@ -45,7 +45,7 @@ class Worker:
             calls=lambda: list(self._calls),
             on_command=self._obey,
             on_connected=self._tell_ready,
-            on_transferred=lambda answer: self.desk.transferred(answer.job_id, answer.problem),
+            on_transferred=lambda answer: self.desk.transferred(answer),
         )
         self.desk = JobDesk(
             self.spool,
@@ -198,6 +198,8 @@ class Worker:
                 self.desk.wind_up(command.job_id, command.reason)
             case "press":
                 self.desk.press(command.job_id, command.digits)
+            case "hand_over":
+                self.desk.hand_over(command.job_id, command.to)
 
     def _watch_processes(self) -> None:
         # The framework tells nobody when a job process dies; LiveKit itself notices after 21 s.

@@ -31,7 +31,7 @@ from control_plane.sessions.reports import LIVE_LINES
 from control_plane.sessions.service import END_CALLS
 from control_plane.sessions.slots import NumberSigner
 from control_plane.settings import Settings
-from control_plane.telephony.service import PRESS_KEYS
+from control_plane.telephony.service import HAND_OVER, PRESS_KEYS
 from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync
 from control_plane.tokens.signer import TokenSigner
@@ -129,7 +129,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
     async def hear() -> None:
         await state.live.hear(
-            {LIVE_LINES: tell_line, END_CALLS: state.uplink.end_calls, PRESS_KEYS: state.uplink.press_keys}
+            {
+                LIVE_LINES: tell_line,
+                END_CALLS: state.uplink.end_calls,
+                PRESS_KEYS: state.uplink.press_keys,
+                HAND_OVER: state.uplink.hand_over,
+            }
         )
 
     async def write_key_use() -> None:

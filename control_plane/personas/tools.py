@@ -99,6 +99,9 @@ class BuiltinTool(Exactly):
     type: Literal["builtin"]
     name: Literal["end_call", "transfer_call", "send_dtmf"]
     description: Description | None = Field(None, description="When to use it; each has a description of its own.")
+    mode: Literal["cold", "warm"] = Field(
+        "cold", description="Of transfer_call; warm: a person is called, told of the caller, and takes the call or not."
+    )
 
 
 class HttpTool(Exactly):
@@ -154,7 +157,14 @@ class ToolList(BaseModel):
 def acts_of(tools: list[dict[str, Any]]) -> list[Act]:
     """What the persona can do by itself; requests and servers of the customer are others' to ask."""
     builtin = (tool for tool in tools if tool["type"] == "builtin")
-    return [Act(name=tool["name"], description=tool.get("description") or BUILTIN[tool["name"]][0]) for tool in builtin]
+    return [
+        Act(
+            name=tool["name"],
+            description=tool.get("description") or BUILTIN[tool["name"]][0],
+            warm=tool.get("mode") == "warm",
+        )
+        for tool in builtin
+    ]
 
 
 def listed(tools: list[dict[str, Any]], *, knowledge: bool) -> list[dict[str, Any]]:

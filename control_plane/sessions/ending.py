@@ -105,7 +105,13 @@ async def end_session(
     log.append(Fact.SESSION_ENDED, project_id=session.project_id, room_name=session.room_name, **told)
     if outcome == "failed":
         log.append(Fact.SESSION_FAILED, project_id=session.project_id, room_name=session.room_name, **told)
-    room = await RoomRepository(db, session.project_id).find_open(session.room_name)
+    if reason != "transferred":  # its people may be talking on without us
+        await close_own_room(db, session.project_id, session.room_name, at=at)
+
+
+async def close_own_room(db: Db, project_id: int, full_name: str, *, at: datetime) -> None:
+    """Close a room, unless the customer made it."""
+    room = await RoomRepository(db, project_id).find_open(full_name)
     if room is not None and room.origin != RoomOrigin.API:
         await enqueue(db, CLOSE_ROOM, f"{room.id}", run_at=at, room_name=room.full_name, room_id=room.id)
 

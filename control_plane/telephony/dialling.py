@@ -13,8 +13,6 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest
-from control_plane.events.facts import Fact
-from control_plane.events.log import EventLog
 from control_plane.ids import fingerprint, random_id
 from control_plane.metering.budget import find_used_up
 from control_plane.names import RoomName, room_name
@@ -30,6 +28,7 @@ from control_plane.sessions.slots import new_secret
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.schemas import Dial
+from control_plane.telephony.settling import tell_begin
 from control_plane.telephony.trunks import trunks_of
 
 PLACED = "parley_call_queued"
@@ -127,16 +126,7 @@ class DialService:
         )
         self.db.add_all([call, slot])
         await self.db.flush()
-        EventLog(self.db, self.clock).append(
-            Fact.CALL_INITIATED,
-            project_id=project,
-            room_name=name.full,
-            call_id=call.id,
-            session_id=session.id,
-            phone_number=call.phone_number,
-            caller_id=call.caller_id,
-            agent_config_id=persona.id,
-        )
+        tell_begin(self.db, self.clock, call)
         return call
 
     async def _wait_for_phone(self, call_id: int) -> tuple[str, str | None]:

@@ -21,12 +21,14 @@ from control_plane.sessions.models import Session, Slot
 from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.models import Call, SipTrunk
-from control_plane.telephony.settling import BEFORE_ANSWER, lock_call, ring, settle, tell_status
+from control_plane.telephony.settling import BEFORE_ANSWER, CALLED_INTO, lock_call, ring, settle, tell_status
 from sip.dialer import Dialer, OutgoingCall, SipAwayError, SipRefusedError
 from sip.outcomes import Outcome, of_departure
 
 RINGING: Final = 45.0
 """Seconds a phone may ring."""
+LONGEST_HANDED_OVER: Final = 4 * 3600.0
+"""Seconds two people may talk whom a persona has brought together."""
 ROOM_EMPTY_TIMEOUT: Final = 60
 AT_ONCE: Final = 500
 """Calls one process watches while they ring."""
@@ -133,16 +135,18 @@ class CallPlacer:
             due: datetime | None = await db.scalar(_NEXT, {"now": now})
         return 1.0 if due is None else min(1.0, max(0.0, (due - now).total_seconds()))
 
-    async def _prepare(self, call_id: int) -> tuple[OutgoingCall, DispatchMetadata] | None:
-        """What is to be sent, and the persona's way in; None where the call has ended meanwhile."""
+    async def _prepare(self, call_id: int) -> tuple[OutgoingCall, DispatchMetadata | None] | None:
+        """What is to be sent, and the persona's way in, unless it is there; None where the call has ended meanwhile."""
         async with self.database.platform() as db:
             call = await lock_call(db, call_id)
             if call is None or call.ended_at is not None or call.trunk_id is None:
                 return None
             trunk = await db.get(SipTrunk, call.trunk_id)
+            if CALLED_INTO in call.details and trunk is not None and trunk.outbound_trunk_id is not None:
+                return _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER), None
             slot_query = select(Slot).where(Slot.session_id == call.session_id).with_for_update()
             slot = (await db.exec(slot_query)).first()
-            persona_id = call.details["persona_id"]
+            persona_id = call.details.get("persona_id", 0)
             serving = await find_serving(db, persona_id, project_id=call.project_id)
             if trunk is None or trunk.outbound_trunk_id is None or slot is None or serving is None:
                 await settle(db, self.clock, call, Outcome("failed", None, "its trunk or its agent is gone"))
@@ -150,19 +154,12 @@ class CallPlacer:
             secret = new_secret()
             slot.ticket_hash, slot.dispatched_at = fingerprint(secret), self.clock.now()
             dispatch = dispatch_of(Ticket(secret, persona_id), serving.persona.name)
-            outgoing = OutgoingCall(
-                trunk_id=trunk.outbound_trunk_id,
-                number=call.phone_number,
-                caller_id=call.caller_id or trunk.phone_number,
-                room=call.room_name,
-                identity=call.identity,
-                ringing=RINGING,
-                longest=serving.persona.max_call_duration + 60,
-                name=call.phone_number,
-            )
+            outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=serving.persona.max_call_duration + 60)
         return outgoing, dispatch
 
-    async def _dial(self, call: OutgoingCall, dispatch: DispatchMetadata) -> Outcome:
+    async def _dial(self, call: OutgoingCall, dispatch: DispatchMetadata | None) -> Outcome:
+        if dispatch is None:
+            return await self._call(call)
         try:
             await self.media.create_room(call.room, empty_timeout=ROOM_EMPTY_TIMEOUT, max_participants=0, metadata="")
             bringing = self.media.dispatch(call.room, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
@@ -204,6 +201,19 @@ class CallPlacer:
                 return
 
 
+def _outgoing(call: Call, trunk_id: str, *, longest: float) -> OutgoingCall:
+    return OutgoingCall(
+        trunk_id=trunk_id,
+        number=call.phone_number,
+        caller_id=call.caller_id or "",
+        room=call.room_name,
+        identity=call.identity,
+        ringing=RINGING,
+        longest=longest,
+        name=call.phone_number,
+    )
+
+
 async def sweep_calls(database: Database, clock: Clock) -> int:
     """Settle calls that nobody watches any more: their process died, or no hook told of their end. How many."""
     now = clock.now()
@@ -227,7 +237,12 @@ async def hang_up_leftovers(database: Database, clock: Clock, dialer: Dialer) ->
         query = (
             select(Call.room_name, Call.identity)
             .join(Session, (col(Session.id) == Call.session_id) & (col(Session.project_id) == Call.project_id))
-            .where(col(Call.ended_at).is_(None), col(Call.answered_at).is_not(None), col(Session.ended_at) < over)
+            .where(
+                col(Call.ended_at).is_(None),
+                col(Call.answered_at).is_not(None),
+                col(Session.ended_at) < over,
+                Session.end_reason != "transferred",
+            )
             .limit(LEFT_OVER_AT_ONCE)
         )
         phones = (await db.exec(query)).all()

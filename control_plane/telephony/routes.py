@@ -212,7 +212,10 @@ async def press_keys(call_id: RowId, body: Keys, calls: Calls) -> Any:
 
 @router.post("/calls/{call_id}/transfer", response_model=Done)
 async def transfer_call(call_id: RowId, body: Transfer, calls: Calls) -> Any:
-    """Have the phone of a call call somebody else; answers when that has happened."""
+    """Have the phone of a call call somebody else; answers when that has happened. A warm one begins, and goes on."""
+    if body.mode == "warm":
+        await calls.hand_over(call_id, body.to)
+        return Done(message="They are being asked to take the call")
     await calls.transfer(call_id, body.to)
     return Done(message="The call was transferred")
 

@@ -71,7 +71,9 @@ class Transfer(Exactly):
     to: Annotated[str, StringConstraints(pattern=r"^(\+[1-9]\d{6,14}|(sips?|tel):\S{1,250})$")] = Field(
         description="A number, or a sip:, sips: or tel: URI."
     )
-    mode: Literal["cold"] = "cold"
+    mode: Literal["cold", "warm"] = Field(
+        "cold", description="cold: the phone calls them itself. warm: the persona asks them first; numbers only."
+    )
 
 
 class TrunkCreate(Exactly):

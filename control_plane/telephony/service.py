@@ -9,12 +9,15 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
-from control_plane.errors import Conflict, Unavailable
+from control_plane.errors import Conflict, InvalidRequest, Unavailable
 from control_plane.events.live import LiveBus
 from control_plane.personas.models import Persona
 from control_plane.personas.repository import PersonaRepository
 from control_plane.plans.quota import Quota
+from control_plane.sessions.models import Session, SessionStatus
+from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
+from control_plane.telephony.numbers import is_possible
 from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
 from control_plane.telephony.settling import lock_call, settle
 from control_plane.telephony.switchboard import Switchboard
@@ -24,6 +27,8 @@ from control_plane.wire import Page
 from sip.dialer import Dialer, SipAwayError
 from sip.outcomes import Outcome
 
+HAND_OVER = "hand_over"
+"""Live channel: somebody to whom a session's persona is to hand its caller over."""
 PRESS_KEYS = "press_keys"
 """Live channel: keys of a telephone that a session's persona is to press."""
 
@@ -143,9 +148,22 @@ class CallService:
         await self.db.commit()
         await self.switchboard.transfer(call, to)
 
+    async def hand_over(self, call_id: int, to: str) -> None:
+        """Have the persona ask somebody to take the call.
+
+        Raises `Conflict` where there is no conversation, `InvalidRequest`, and `Forbidden` as the policy does.
+        """
+        if not is_possible(to):
+            raise InvalidRequest.field("to", "must be a number in E.164 form for a warm transfer")
+        call = await self._with_persona(call_id)
+        line, now = call.caller_id or "", self.clock.now()
+        await demand_right_to_call(self.db, call.project_id, to, calling_from=line, now=now)
+        await self.db.commit()
+        await self.live.publish(HAND_OVER, {"session_id": call.session_id, "to": to})
+
     async def press(self, call_id: int, digits: str) -> None:
         """Press keys for the other end to hear. Raises `Conflict` where there is no conversation."""
-        call = await self._answered(call_id)
+        call = await self._with_persona(call_id)
         await self.db.commit()
         await self.live.publish(PRESS_KEYS, {"session_id": call.session_id, "digits": digits})
 
@@ -157,4 +175,11 @@ class CallService:
         call = await self._get(call_id)
         if call.answered_at is None or call.ended_at is not None:
             raise Conflict(f"Call {call_id} is {call.status}: there is nobody on the line")
+        return call
+
+    async def _with_persona(self, call_id: int) -> Call:
+        call = await self._answered(call_id)
+        session = select(Session.id).where(Session.project_id == call.project_id, Session.id == call.session_id)
+        if (await self.db.exec(session.where(Session.status == SessionStatus.ACTIVE))).first() is None:
+            raise Conflict(f"No agent is in call {call_id}")
         return call

@@ -7,11 +7,14 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
-from control_plane.sessions.ending import end_session, lock_session
+from control_plane.sessions.ending import close_own_room, end_session, lock_session
+from control_plane.sessions.models import Session
 from control_plane.telephony.models import Call
 from sip.outcomes import Outcome
 
 OPEN = ("queued", "dialing", "ringing", "answered", "voicemail")
+CALLED_INTO = "called_into"
+"""In the details of a call that brings somebody into the room of another: that one's id."""
 BEFORE_ANSWER = ("queued", "dialing", "ringing")
 
 log = structlog.get_logger()
@@ -20,6 +23,20 @@ log = structlog.get_logger()
 async def lock_call(db: Db, call_id: int) -> Call | None:
     """A call, locked until the commit."""
     return (await db.exec(select(Call).where(Call.id == call_id).with_for_update())).one_or_none()
+
+
+def tell_begin(db: Db, clock: Clock, call: Call) -> None:
+    """Record that a call of ours has begun."""
+    EventLog(db, clock).append(
+        Fact.CALL_INITIATED,
+        project_id=call.project_id,
+        room_name=call.room_name,
+        call_id=call.id,
+        session_id=call.session_id,
+        phone_number=call.phone_number,
+        caller_id=call.caller_id,
+        agent_config_id=call.details.get("persona_id"),
+    )
 
 
 def tell_status(db: Db, clock: Clock, call: Call) -> None:
@@ -78,3 +95,7 @@ async def phone_left(db: Db, clock: Clock, room_name: str, identity: str) -> Non
     )
     for call in (await db.exec(query.with_for_update())).all():
         await settle(db, clock, call, Outcome("no_answer", None, "hung up"))
+        handed_over = select(Session.id).where(Session.room_name == room_name, Session.end_reason == "transferred")
+        others = select(Call.id).where(Call.room_name == room_name, col(Call.ended_at).is_(None))
+        if (await db.exec(handed_over)).first() and (await db.exec(others)).first():
+            await close_own_room(db, call.project_id, room_name, at=clock.now())  # two were talking

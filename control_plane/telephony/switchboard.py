@@ -4,16 +4,21 @@ import re
 from typing import Final
 
 import structlog
+from sqlalchemy import text
 from sqlmodel import col, select
 
+from control_plane.accounts.models import Account, Project
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, InvalidRequest, PlatformError, Unavailable
+from control_plane.plans.quota import used_where_full
 from control_plane.telephony.answering import miss_call
+from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call
 from control_plane.telephony.numbers import is_possible
-from control_plane.telephony.settling import lock_call
+from control_plane.telephony.settling import CALLED_INTO, lock_call, tell_begin
+from control_plane.telephony.trunks import trunks_of
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
 
 log = structlog.get_logger()
@@ -66,6 +71,44 @@ class Switchboard:
         if call is None:
             raise Conflict("there is nobody on the line")
         await self.transfer(call, to)
+
+    async def call_in(self, project_id: int, session_id: int, to: str) -> str:
+        """Have somebody called into the room of a session's call, as its persona asks; the identity of their phone.
+
+        Raises `InvalidRequest`, `Forbidden` for what the policy does not allow, and `Conflict`.
+        """
+        if not is_possible(to):
+            raise InvalidRequest.field("to", "must be a possible number in E.164 form, such as +17751234567")
+        now, identity = self.clock.now(), f"sip_{to}"
+        async with self.database.tenant(project_id) as db:
+            call = await _find_answered(db, session_id)
+            if call is None or call.identity == identity:
+                raise Conflict("there is nobody on the line" if call is None else "that is the caller's own number")
+            trunks = (await db.exec(trunks_of(project_id))).all()
+            trunk = next((each for each in trunks if each.phone_number == call.caller_id), None)
+            if trunk is None:
+                raise Conflict("the line of this call is gone")
+            await demand_right_to_call(db, project_id, to, calling_from=trunk.phone_number, now=now)
+            owner = select(Account).join(Project, col(Project.account_id) == Account.id).where(Project.id == project_id)
+            account = (await db.exec(owner)).one()
+            if await used_where_full(db, account.id, account.plan, "sip_calls", now) is not None:
+                raise Conflict("all lines are busy")
+            row = Call(
+                project_id=project_id,
+                room_name=call.room_name,
+                phone_number=to,
+                caller_id=trunk.phone_number,
+                status="queued",
+                identity=identity,
+                trunk_id=trunk.id,
+                started_at=now,
+                details={CALLED_INTO: call.id},
+            )
+            db.add(row)
+            await db.flush()
+            tell_begin(db, self.clock, row)
+            await db.execute(text(f"select pg_notify('{PLACED}', '')"))
+        return identity
 
     async def turn_away(self, config_id: int, room_name: str, reason: str) -> None:
         """Tell a caller whom nobody will answer that the line is busy, and keep that they called."""

@@ -117,6 +117,9 @@ class UplinkService:
         if project_id is None:
             return Transferred(job_id=asked.job_id, problem="the capability does not fit the session")
         try:
+            if asked.warm:
+                identity = await self.switchboard.call_in(project_id, asked.session_id, asked.to)
+                return Transferred(job_id=asked.job_id, identity=identity)
             await self.switchboard.transfer_session(project_id, asked.session_id, asked.to)
         except PlatformError as error:
             return Transferred(job_id=asked.job_id, problem=problem_of(error))
@@ -170,15 +173,21 @@ class UplinkService:
             log.warning("leases not shortened", worker=worker_id)
 
     async def press_keys(self, message: dict[str, Any]) -> None:
-        """Keys of a telephone were pressed by the API: tell the session's job, where its worker is connected here."""
+        """Keys of a telephone were pressed by the API: tell the session's job."""
+        await self._command(message["session_id"], action="press", digits=message["digits"])
+
+    async def hand_over(self, message: dict[str, Any]) -> None:
+        """A caller is to be handed over: tell the session's job."""
+        await self._command(message["session_id"], action="hand_over", to=message["to"])
+
+    async def _command(self, session_id: int, **command: Any) -> None:
+        """Tell the job of a session something, where its worker is connected here."""
         async with self.database.platform() as db:
-            query = select(SessionJob).where(
-                SessionJob.session_id == message["session_id"], col(SessionJob.ended_at).is_(None)
-            )
+            query = select(SessionJob).where(SessionJob.session_id == session_id, col(SessionJob.ended_at).is_(None))
             job = (await db.exec(query.order_by(col(SessionJob.id)).limit(1))).first()
         link = job and self.hub.find(job.worker_id)
         if job and link:
-            link.send(Command(action="press", job_id=job.livekit_job_id, digits=message["digits"]))
+            link.send(Command(job_id=job.livekit_job_id, **command))
 
     async def end_calls(self, message: dict[str, int]) -> None:
         """A session was ended elsewhere: tell its jobs, where their workers are connected here."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 import wave
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from livekit import rtc
 
 from tests.e2e.conftest import RunningPlatform
-from tests.support.telephones import RATE, Telephone, telephone
+from tests.support.telephones import RATE, Telephone, loudness_of, telephone, tone
 
 pytestmark = [pytest.mark.anyio, pytest.mark.call]
 
@@ -98,6 +99,55 @@ async def test_a_number_that_is_called_is_answered_by_its_persona(running: Runni
         assert spoke(phone)
     with running.client() as client:
         client.delete(f"/sip/trunks/{trunk['id']}")
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_caller_is_handed_over_to_somebody_who_is_asked_first(
+    running: RunningPlatform, tmp_path: Path, taken: bool
+) -> None:
+    line = "+18001234595" if taken else "+18001234594"
+    async with (
+        telephone(tmp_path / "other", user=CALLEE, account=";answermode=auto", voice=tone(800, 90)) as other,
+        telephone(tmp_path / "caller", user=CALLER) as caller,
+    ):
+        trunk = {"name": "Desk", "phone_number": line, "address": f"127.0.0.1:{other.port}"}
+        made = post(running, "/sip/trunks", trunk)["trunk"]
+        post(running, "/sip/configs", {"name": "Desk", "phone_number": line, "agent_config_id": 1})
+        await caller.command("dial", f"sip:{line}@{running.ready['sip']['address']}")
+        await caller.until("CALL_ESTABLISHED", within=20)
+        began = time.monotonic()
+        call = get(running, "/sip/calls")["calls"][0]
+        await until_status(running, call["id"], "answered")
+        await until_said(running, call["session_id"])
+        post(running, f"/sip/calls/{call['id']}/transfer", {"to": CALLEE, "mode": "warm"})
+        await other.until("CALL_ESTABLISHED", within=20)
+        await asyncio.sleep(3)  # what must not be heard in this time is looked for below
+        asked = time.monotonic() - began
+        await other.command("sndcode", "1" if taken else "2")
+        if taken:
+            async with asyncio.timeout(20):
+                detail = f"/sessions/{call['session_id']}/detail"
+                while (await asyncio.to_thread(get, running, detail))["session"]["end_reason"] != "transferred":
+                    await asyncio.sleep(0.1)
+            await asyncio.sleep(3)
+            await caller.command("hangup")
+            await other.until("CALL_CLOSED", within=20)
+        else:
+            await other.until("CALL_CLOSED", within=20)
+            async with asyncio.timeout(20):
+                said = f"/sessions/{call['session_id']}/transcript/text"
+                with running.client() as client:
+                    while "nobody is free" not in (await asyncio.to_thread(client.get, said)).text:
+                        await asyncio.sleep(0.1)
+            await caller.command("hangup")
+        await caller.until("CALL_CLOSED")
+        heard, rate = caller.heard()
+        seconds = [loudness_of(heard[begin : begin + rate], 800, rate) for begin in range(0, len(heard) - rate, rate)]
+        assert (max(seconds[-3:]) > 0.5) is taken
+        assert max(seconds[: int(asked) - 1]) < 0.5
+        assert spoke(other)
+    with running.client() as client:
+        client.delete(f"/sip/trunks/{made['id']}")
 
 
 def spoken(running: RunningPlatform, text: str) -> np.ndarray:

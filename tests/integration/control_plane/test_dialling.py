@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from agents.contract import DispatchMetadata, Exchange, Exchanged, PersonaJob, Submission, TransferAsked
+from agents.contract import DispatchMetadata, Exchange, Exchanged, PersonaJob, Submission, TransferAsked, Transferred
 from control_plane.clock import Clock
 from control_plane.events.models import Event
+from control_plane.media.server import LiveRoom
 from control_plane.sessions.models import Slot
+from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.placing import CallPlacer, hang_up_leftovers, sweep_calls
 from control_plane.telephony.settling import phone_left
@@ -446,3 +448,60 @@ async def test_a_phone_that_is_left_alone_in_its_room_is_hung_up(
     clock.at = datetime.now(UTC) + timedelta(seconds=10)
     assert await hang_up_leftovers(platform.database, clock, platform.dialer) == 1
     assert platform.dialer.calls[-1] == ("hang_up", ROOM, "sip_+17755550100")
+
+
+async def call_in(platform: Platform, job: PersonaJob, to: str) -> Transferred:
+    asked = TransferAsked(
+        job_id="AJ_1", session_id=job.session_id, epoch=job.epoch, capability=job.capability, to=to, warm=True
+    )
+    return await platform.app.state.uplink.transfer(asked)  # type: ignore[no-any-return]
+
+
+@pytest.mark.usefixtures("placing")
+async def test_a_person_is_called_into_the_room_of_a_caller_and_keeps_it_when_the_persona_leaves(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    platform.media.rooms[ROOM] = LiveRoom(ROOM, "RM_1", 1_700_000_000, 300, 0)
+    await Reconciler(platform.database, platform.media, platform.app.state.clock).reconcile()
+    job = await an_answered_call(platform, line)
+    caller, person = "sip_+17755550100", f"sip_{CALLEE}"
+    assert "GB" in ((await call_in(platform, job, "+442071838750")).problem or "")
+    assert (await call_in(platform, job, "+17755550100")).problem == "that is the caller's own number"
+    platform.dialer.picked_up.set()
+    assert (await call_in(platform, job, CALLEE)).identity == person
+
+    async def second() -> tuple[str, str]:
+        call = (await tenant.http.get("/sip/calls")).json()["calls"][0]
+        return call["status"], call["phone_number"]
+
+    await until(second, ("answered", CALLEE))
+    (sent,) = [call[1] for call in platform.dialer.calls if call[0] == "call"]
+    assert (sent.room, sent.identity, sent.number, sent.caller_id) == (ROOM, person, CALLEE, LINE)
+    assert not [call for call in platform.media.calls if call[0] in ("dispatch", "create_room")]
+    await report(platform, job, 2, {"type": "call.ended.v1", "reason": "transferred", "duration_ms": 1000})
+    clock = SteppedClock()
+    clock.at = datetime.now(UTC) + timedelta(seconds=30)
+    assert await hang_up_leftovers(platform.database, clock, platform.dialer) == 0
+
+    async def closed() -> list[str]:
+        return [room for name, room, *_ in platform.media.calls if name == "close_room"]
+
+    assert await closed() == []
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), ROOM, caller)
+    await until(closed, [ROOM])
+
+
+async def test_a_warm_transfer_needs_a_number_and_a_conversation(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    job = await an_answered_call(platform, line)
+    (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
+    url = f"/sip/calls/{call['id']}/transfer"
+    refused = await tenant.http.post(url, json={"to": "sip:desk@example.org", "mode": "warm"})
+    assert (refused.status_code, refused.json()["details"]["fields"][0]["field"]) == (400, "to")
+    refused = await tenant.http.post(url, json={"to": "+442071838750", "mode": "warm"})
+    assert (refused.status_code, refused.json()["details"]) == (403, {"rule": "countries"})
+    assert (await tenant.http.post(url, json={"to": CALLEE, "mode": "warm"})).status_code == 200
+    await report(platform, job, 2, {"type": "call.ended.v1", "reason": "persona_ended", "duration_ms": 1000})
+    assert (await tenant.http.post(url, json={"to": CALLEE, "mode": "warm"})).status_code == 409

@@ -13,6 +13,7 @@ from agents import phone
 from agents.acts import build_tools
 from agents.arrival import wait_for_answer, wait_for_person
 from agents.contract import Act, EndReason
+from agents.handover import decision_of
 from agents.phone import Keypad
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +136,9 @@ class FakeStage:
         self.done.append(("transfer", to))
         return self.problem
 
+    def hand_over(self, to: str) -> None:
+        self.done.append(("hand over", to))
+
 
 def tools(stage: FakeStage) -> dict[str, Any]:
     acts = [Act(name=name, description="when asked") for name in ("end_call", "send_dtmf", "transfer_call")]
@@ -171,3 +175,26 @@ async def test_a_transfer_ends_the_conversation_only_where_it_succeeds(problem: 
     assert stage.done[0] == ("transfer", "+17751234567")
     assert (("end", "transferred") in stage.done) == (problem is None)
     assert told is None if problem is None else "busy" in told
+
+
+async def test_a_persona_may_be_told_to_hand_callers_over_to_people() -> None:
+    stage = FakeStage()
+    (only,) = build_tools([Act(name="transfer_call", description="when asked", warm=True)], stage)
+    await only(SimpleNamespace(wait_for_playout=played), to="+17751234567")  # type: ignore[operator]
+    assert stage.done == [("hand over", "+17751234567")]
+
+
+@pytest.mark.parametrize(
+    ("words", "decision"),
+    [
+        ("Yes please, put them through", True),
+        ("okay", True),
+        ("No, not now", False),
+        ("sorry I am busy", False),
+        ("I can't, okay?", False),
+        ("who is this", None),
+        ("I know nothing", None),
+    ],
+)
+def test_words_that_take_a_call_and_words_that_do_not(words: str, decision: bool | None) -> None:
+    assert decision_of(words) is decision

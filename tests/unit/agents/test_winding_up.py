@@ -104,6 +104,9 @@ class FakeReporter:
     def on_end(self, callback: Callable[[Any], None]) -> None:
         self.end = callback
 
+    def on_hand_over(self, callback: Callable[[Any], None]) -> None:
+        pass
+
     def on_press(self, callback: Callable[[Any], None]) -> None:
         pass
 
@@ -122,7 +125,7 @@ class Call:
         monkeypatch.setattr(conversation, "build_session", lambda job, models: self.session)
         self.models = SimpleNamespace(stt=EventEmitter(), llm=EventEmitter(), tts=EventEmitter())
         self.room = FakeRoom(*people)
-        self.conversation = Conversation(JOB, self.room, None, self.models, self.reporter)  # type: ignore[arg-type]
+        self.conversation = Conversation(JOB, self.room, None, self.models, self.reporter, None)  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.conversation.run())
 
     def agent_goes(self, old: str, new: str) -> None:

@@ -1,0 +1,92 @@
+"""What is said in a call, line by line, as the framework tells of it."""
+
+import time
+
+from livekit.agents import AgentSession, llm
+from livekit.agents.voice import events
+
+from agents.contract import LineInterim, LineSpoken, PersonaJob, timestamp_ms
+from agents.persona import Persona
+from agents.reporter import Reporter
+from agents.timing import moment
+
+
+class Transcript:
+    """Reports lines; those that were recognised are also marked in the persona's turn."""
+
+    def __init__(self, job: PersonaJob, session: AgentSession[None], persona: Persona, reporter: Reporter) -> None:
+        self.job, self.session, self.persona, self.reporter = job, session, persona, reporter
+        self.user_began: float | None = None
+        """Since when somebody has been speaking, Unix seconds."""
+
+    def transcribed(self, event: events.UserInputTranscribedEvent) -> None:
+        """Words of a person, finished or as they stand."""
+        text = event.transcript.strip()
+        if not text:
+            return
+        at = event.created_at
+        began = timestamp_ms(self.job.started_at, moment(self.user_began or at))
+        speaker = self._speaker()
+        if event.is_final:
+            self.persona.marks.transcribed = at
+            self.reporter.report(
+                LineSpoken(at=moment(at), speaker="user", identity=speaker, text=text, timestamp_ms=began)
+            )
+            self.user_began = None
+        else:
+            self.reporter.report(
+                LineInterim(
+                    at=moment(at),
+                    room_name=self.job.room_name,
+                    speaker="user",
+                    identity=speaker,
+                    text=text,
+                    timestamp_ms=began,
+                )
+            )
+
+    def typed(self, text: str) -> None:
+        """A line that a person typed."""
+        now = moment(time.time())
+        self.reporter.report(
+            LineSpoken(
+                at=now,
+                speaker="user",
+                identity=self._speaker(),
+                text=text,
+                timestamp_ms=timestamp_ms(self.job.started_at, now),
+            )
+        )
+
+    def added(self, event: events.ConversationItemAddedEvent) -> None:
+        """A turn is over: of a person, or of the persona with what was heard of it."""
+        item = event.item
+        if not isinstance(item, llm.ChatMessage):
+            return
+        metrics = item.metrics or {}
+        if item.role == "user":
+            self.persona.marks.speech_ended = metrics.get("stopped_speaking_at")
+            self.persona.marks.committed = event.created_at
+        elif item.role == "assistant" and item.text_content:
+            started = metrics.get("started_speaking_at") or item.created_at
+            self.reporter.report(
+                LineSpoken(
+                    at=moment(event.created_at),
+                    speaker="agent",
+                    identity=self.job.identity,
+                    text=item.text_content.strip(),
+                    timestamp_ms=timestamp_ms(self.job.started_at, moment(started)),
+                    interrupted=item.interrupted,
+                )
+            )
+
+    def about_caller(self) -> str:
+        """What somebody is told of the caller before they take the call."""
+        messages = [item for item in self.session.history.items if item.type == "message" and item.role == "user"]
+        words = messages[-1].text_content if messages else None
+        heard = f" Their last words were: {words}." if words else ""
+        return f"This is {self.job.persona_name}, with a caller for you.{heard}"
+
+    def _speaker(self) -> str:
+        linked = self.session.room_io.linked_participant
+        return linked.identity if linked is not None else ""
