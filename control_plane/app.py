@@ -16,6 +16,7 @@ from control_plane.events.live import LiveBus
 from control_plane.events.tail import follow
 from control_plane.events.wake import STAMPED, WRITTEN, Listener, Notifier
 from control_plane.gate.cors import Cors
+from control_plane.gate.idempotency import Waiters
 from control_plane.gate.keys import KeyRing
 from control_plane.gate.middleware import Gate
 from control_plane.gate.operator import OperatorKey
@@ -88,6 +89,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.database = Database(settings.sqlalchemy_url, pool=settings.database_pool)
     state.live = LiveBus(settings.redis_url.get_secret_value())
     state.keys, state.limiter = KeyRing(state.database, clock), RateLimiter(settings.redis_url.get_secret_value())
+    state.waiters = Waiters()
     state.operator = OperatorKey(settings.admin_key)
     livekit_media = LiveKitMedia(settings.livekit_url, key, secret, timeout=settings.media_timeout)
     state.media = state.media or livekit_media

@@ -7,6 +7,7 @@ PlatformError
 ├── NotFound            404   NOT_FOUND
 ├── MethodNotAllowed    405   INVALID_REQUEST    with Allow
 ├── Conflict            409   CONFLICT
+│   └── StillRunning                             with Retry-After
 ├── TooLarge            413   INVALID_REQUEST
 ├── QuotaExceeded       429   QUOTA_EXCEEDED
 ├── RateLimited         429   RATE_LIMITED       with Retry-After
@@ -86,6 +87,16 @@ class Conflict(PlatformError):
     """The thing is in a state that does not allow this."""
 
     status, code = 409, "CONFLICT"
+
+
+class StillRunning(Conflict):
+    """The first request under an `Idempotency-Key` has no answer yet."""
+
+    def __init__(self) -> None:
+        super().__init__("The first request with this Idempotency-Key is still running; try again")
+
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "1"}
 
 
 class TooLarge(PlatformError):

@@ -24,8 +24,7 @@ from control_plane.errors import InvalidRequest, Unavailable
 POOL_TIMEOUT = 5.0
 """Seconds a request waits for a connection before it answers 503."""
 
-LOCK_TIMEOUT = "55P03"
-AWAY = ("08", "57", "40", "53", LOCK_TIMEOUT)
+AWAY = ("08", "57", "40", "53", "55P03")
 """SQLSTATEs that mean "not now": connection lost, server stopping, time-outs, deadlock, no resources."""
 
 UNFIT = "22"

@@ -1,25 +1,29 @@
 """`Idempotency-Key`: the first answer is given again, and what it did is not done again.
 
-The key's row is written in the request's own transaction, so it is kept exactly when the request's rows are. A second
-request that comes meanwhile waits for the first one's commit. A request that commits before it asks LiveKit shows its
-row early, with no answer yet; the lease says how long it may still be running.
+The row belongs to the API key that called: answers hold secrets, and another key's request is a request of its own. It
+is written in the request's own transaction, so it is kept exactly when the request's rows are. A request that commits
+before it asks LiveKit shows its row early, with no answer yet; the lease says how long it may still be running.
+
+A repeat that comes meanwhile looks, gives its connection back and looks again: whoever holds the row's advisory lock is
+running, and nobody waits for it inside the database.
 """
 
 import asyncio
 import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, text
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import ColumnElement, TextClause, text
 from sqlmodel import col, select, update
 
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
-from control_plane.db.database import LOCK_TIMEOUT, Database, Db, sqlstate
-from control_plane.errors import Conflict, InvalidRequest
+from control_plane.db.database import Database, Db
+from control_plane.errors import Conflict, InvalidRequest, StillRunning
 from control_plane.gate.models import IdempotentRequest
 from control_plane.secrets.box import SecretBox
 
@@ -28,6 +32,20 @@ WAIT: Final = 5.0
 POLL: Final = 0.1
 LEASE: Final = timedelta(seconds=30)
 KEPT: Final = timedelta(hours=24)
+WAITING: Final = 8
+"""Repeats of one API key that wait in a process at once; those beyond are told to come again."""
+
+_LOCK = "pg_try_advisory_xact_lock(hashtextextended(cast(:name as text), :project_id))"
+_CLAIM = text(f"""
+    insert into idempotent_request (project_id, key, request_hash, lease_until, created_at)
+    select :project_id, cast(:name as text), :hashed, :lease_until, :now where {_LOCK}
+    on conflict do nothing returning key
+""")
+_TAKE_OVER = text(f"""
+    update idempotent_request set lease_until = :lease_until
+    where project_id = :project_id and key = cast(:name as text) and status is null and lease_until < :now and {_LOCK}
+    returning key
+""")  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,50 +71,76 @@ def request_hash(method: str, path: str, query: bytes, body: bytes) -> bytes:
     return digest.digest()
 
 
+class Waiters:
+    """How many repeats wait in this process, by API key."""
+
+    def __init__(self) -> None:
+        self._waiting: Counter[str] = Counter()
+
+    @contextmanager
+    def one_more(self, key_id: str) -> Iterator[None]:
+        """Wait within the block. Raises `StillRunning` where too many do already."""
+        if self._waiting[key_id] >= WAITING:
+            raise StillRunning
+        self._waiting[key_id] += 1
+        try:
+            yield
+        finally:
+            self._waiting[key_id] -= 1
+            if not self._waiting[key_id]:
+                del self._waiting[key_id]
+
+
+def request_name(caller: Caller, key: str) -> str:
+    """What a request is called in the tables: no `Idempotency-Key` holds a line break."""
+    return f"{caller.key_id}\n{key}"
+
+
 class Replay:
     """One request under a key."""
 
     def __init__(
-        self, database: Database, clock: Clock, box: SecretBox, caller: Caller, *, key: str, hashed: bytes
+        self,
+        database: Database,
+        clock: Clock,
+        box: SecretBox,
+        waiters: Waiters,
+        caller: Caller,
+        *,
+        key: str,
+        hashed: bytes,
     ) -> None:
-        self.database, self.clock, self.box = database, clock, box
-        self.caller, self.key, self.hashed = caller, key, hashed
+        self.database, self.clock, self.box, self.waiters = database, clock, box, waiters
+        self.caller, self.name, self.hashed = caller, request_name(caller, key), hashed
 
     async def begin(self, db: Db) -> Answer | None:
-        """The earlier answer, or None where this request is the first. Raises `Conflict`."""
-        deadline = asyncio.get_running_loop().time() + WAIT
-        await db.execute(text(f"set local lock_timeout = '{int(WAIT)}s'"))
-        while True:
-            try:
-                if await self._claim(db):
-                    return None
-            except OperationalError as error:
-                if sqlstate(error) != LOCK_TIMEOUT:
-                    raise
-                raise self._running() from error  # the first request's transaction is still open
-            row = await self._find(db)
-            if row is not None and row.request_hash != self.hashed:
-                raise Conflict("This Idempotency-Key was used for another request")
-            if row is not None and row.status is not None and row.sealed_body is not None:
-                return Answer(row.status, self.box.open(row.sealed_body, row=self._name()).encode())
-            if row is not None and await self._take_over(db):
-                return None
-            if asyncio.get_running_loop().time() > deadline:
-                raise self._running()
-            await asyncio.sleep(POLL)
+        """The earlier answer, or None where this request is the first. Raises `Conflict`, `StillRunning`."""
+        first, earlier = await self._look(db)
+        if first or earlier:
+            return earlier
+        await db.rollback()  # it waits without a connection
+        with self.waiters.one_more(self.caller.key_id):
+            deadline = asyncio.get_running_loop().time() + WAIT
+            while asyncio.get_running_loop().time() < deadline:
+                await asyncio.sleep(POLL)
+                first, earlier = await self._look(db)
+                if first or earlier:
+                    return earlier
+                await db.rollback()
+        raise StillRunning
 
     async def finish(self, db: Db, answer: Answer) -> None:
         """Keep the answer, in the transaction of what it tells about."""
         await db.execute(
             update(IdempotentRequest)
             .where(*self._own())
-            .values(status=answer.status, sealed_body=self.box.seal(answer.body.decode(), row=self._name()))
+            .values(status=answer.status, sealed_body=self.box.seal(answer.body.decode(), row=self._sealed_as()))
         )
 
     async def refuse(self, answer: Answer) -> None:
         """Keep an error that ended the request and undid its rows."""
         async with self.database.tenant(self.caller.project_id) as db:
-            await self._claim(db)
+            await self._run(db, _CLAIM)
             await self.finish(db, answer)
 
     async def release(self) -> None:
@@ -106,40 +150,32 @@ class Replay:
             if row is not None and row.status is None:
                 await db.delete(row)
 
-    async def _claim(self, db: Db) -> bool:
+    async def _look(self, db: Db) -> tuple[bool, Answer | None]:
+        """Whether this request is the first, or goes on in the place of one that died; the answer if there is one."""
+        if await self._run(db, _CLAIM):
+            return True, None
+        row = await self._find(db)
+        if row is not None and row.request_hash != self.hashed:
+            raise Conflict("This Idempotency-Key was used for another request")
+        if row is not None and row.status is not None and row.sealed_body is not None:
+            return False, Answer(row.status, self.box.open(row.sealed_body, row=self._sealed_as()).encode())
+        return row is not None and await self._run(db, _TAKE_OVER), None
+
+    async def _run(self, db: Db, statement: TextClause) -> bool:
+        """Whether the row is this request's from now on."""
         now = self.clock.now()
-        statement = insert(IdempotentRequest).values(
-            project_id=self.caller.project_id,
-            key=self.key,
-            request_hash=self.hashed,
-            lease_until=now + LEASE,
-            created_at=now,
-        )
-        claimed = statement.on_conflict_do_nothing().returning(col(IdempotentRequest.key))
-        return await db.scalar(claimed) is not None
+        values = {"project_id": self.caller.project_id, "name": self.name, "hashed": self.hashed, "now": now}
+        return await db.scalar(statement, values | {"lease_until": now + LEASE}) is not None
 
     async def _find(self, db: Db) -> IdempotentRequest | None:
         query = select(IdempotentRequest).where(*self._own()).execution_options(populate_existing=True)
         return (await db.exec(query)).one_or_none()
 
-    async def _take_over(self, db: Db) -> bool:
-        """Whether the first request died on its way; this one goes on in its place."""
-        now = self.clock.now()
-        statement = update(IdempotentRequest).where(
-            *self._own(), col(IdempotentRequest.status).is_(None), col(IdempotentRequest.lease_until) < now
-        )
-        taken = statement.values(lease_until=now + LEASE).returning(col(IdempotentRequest.key))
-        return await db.scalar(taken) is not None
-
     def _own(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         return (
             col(IdempotentRequest.project_id) == self.caller.project_id,
-            col(IdempotentRequest.key) == self.key,
+            col(IdempotentRequest.key) == self.name,
         )
 
-    def _name(self) -> str:
-        return f"idempotent_request:{self.caller.project_id}:{self.key}"
-
-    @staticmethod
-    def _running() -> Conflict:
-        return Conflict("The first request with this Idempotency-Key is still running; try again")
+    def _sealed_as(self) -> str:
+        return f"idempotent_request:{self.caller.project_id}:{self.name}"

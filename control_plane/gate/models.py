@@ -16,7 +16,7 @@ class IdempotentRequest(SQLModel, table=True):
     __table_args__ = (Index("idempotent_request_by_age", "created_at"),)
 
     project_id: int = Field(foreign_key="project.id", primary_key=True)
-    key: str = Field(primary_key=True)
+    key: str = Field(primary_key=True, description="The calling API key's id, a line break, the `Idempotency-Key`.")
     request_hash: bytes = Field(sa_type=LargeBinary, description="Of method, path, query and body.")
     status: int | None = Field(default=None, description="None while the first request runs.")
     sealed_body: bytes | None = Field(default=None, sa_type=LargeBinary)

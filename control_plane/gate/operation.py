@@ -120,7 +120,7 @@ def _idempotency_key(request: Request) -> str | None:
 async def _replay(request: Request, caller: Caller, key: str) -> Replay:
     state = request.app.state
     hashed = request_hash(request.method, request.url.path, request.scope["query_string"], await request.body())
-    return Replay(state.database, state.clock, state.secrets, caller, key=key, hashed=hashed)
+    return Replay(state.database, state.clock, state.secrets, state.waiters, caller, key=key, hashed=hashed)
 
 
 def _again(answer: Answer) -> Response:

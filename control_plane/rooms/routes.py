@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Path, Request
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.events.log import EventLog
+from control_plane.gate.idempotency import request_name
 from control_plane.gate.operation import primary
 from control_plane.plans.quota import QuotaDep
 from control_plane.rooms.control import CallControl
@@ -59,7 +60,7 @@ RequestKey = Annotated[str | None, Header(alias="Idempotency-Key", include_in_sc
 @router.post("", status_code=201, response_model=RoomCreated)
 async def create_room(body: RoomCreate, rooms: Rooms, request_key: RequestKey = None) -> Any:
     """Create a room."""
-    room = await rooms.create(body, request_key=request_key)
+    room = await rooms.create(body, request_key=request_key and request_name(rooms.caller, request_key))
     made = RoomMade(
         name=room.name,
         fullName=room.full_name,

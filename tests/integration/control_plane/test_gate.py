@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime
+from typing import Any
 
 import httpx2
 import pytest
@@ -10,13 +10,17 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from control_plane.errors import Unavailable
-from control_plane.gate.models import AuditEntry, IdempotentRequest
+from control_plane.gate.idempotency import WAITING
+from control_plane.gate.models import AuditEntry
+from control_plane.media.server import LiveRoom
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
 
-END_WHO_WAITS_FOR_US = text("""
-    select count(pg_terminate_backend(pid)) from pg_locks where pg_backend_pid() = any(pg_blocking_pids(pid))
+IN_TRANSACTION = text("""
+    select count(*) from pg_stat_activity
+    where datname = current_database() and state like 'idle in transaction%' and pid <> pg_backend_pid()
+        and state_change < clock_timestamp() - interval '20 milliseconds'
 """)
 LIMIT_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
@@ -147,17 +151,49 @@ async def test_what_was_refused_for_good_is_refused_again_and_what_may_pass_is_t
     assert "idempotent-replayed" in refused[1].headers
 
 
-async def test_a_repeat_whose_connection_breaks_while_it_waits_is_no_conflict(platform: Platform) -> None:
+async def test_what_a_key_was_told_is_not_told_to_another(platform: Platform) -> None:
     tenant = await platform.tenant()
-    async with platform.database.platform() as db:
-        key = {"project_id": tenant.project.id, "key": "held"}
-        db.add(IdempotentRequest(**key, request_hash=b"", lease_until=datetime.now(UTC)))
-        await db.flush()
-        waiting = asyncio.create_task(tenant.http.post("/agents", json={}, headers={"Idempotency-Key": "held"}))
-        async with asyncio.timeout(4):
-            while not await db.scalar(END_WHO_WAITS_FOR_US):
-                await asyncio.sleep(0.02)
-        assert (await waiting).status_code == 503
+    narrow = await key_with(tenant, "api-keys:write")
+    asked = {"json": {"label": "all"}, "headers": {"Idempotency-Key": "the keys"}}
+    first = await tenant.http.post("/api-keys", **asked)
+    asked["headers"] |= narrow
+    other = await tenant.http.post("/api-keys", **asked)
+    assert first.status_code == 201
+    assert first.json()["api_key"]["key"] not in other.text
+    assert "idempotent-replayed" not in other.headers
+
+
+async def test_repeats_that_wait_hold_no_connection_and_the_first_is_not_kept_from_ending(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, neighbour = await platform.tenant(), await platform.tenant("other")
+    go_on, create_room = asyncio.Event(), platform.media.create_room
+
+    async def slowly(name: str, **options: Any) -> LiveRoom:
+        made = await create_room(name, **options)
+        await go_on.wait()
+        return made
+
+    monkeypatch.setattr(platform.media, "create_room", slowly)
+    asked = [
+        asyncio.create_task(tenant.http.post("/rooms", json={"name": "r"}, headers={"Idempotency-Key": "slow"}))
+        for _ in range(60)
+    ]
+    async with asyncio.timeout(10):
+        while sum(one.done() for one in asked) < 60 - WAITING - 1:
+            await asyncio.sleep(0.02)
+    held = 0
+    for _ in range(20):
+        await asyncio.sleep(0.03)
+        async with platform.database.platform() as db:
+            held = max(held, await db.scalar(IN_TRANSACTION) or 0)
+    assert (await neighbour.http.get("/agents")).status_code == 200
+    go_on.set()
+    answers = await asyncio.gather(*asked)
+    assert Counter(answer.status_code for answer in answers) == {201: WAITING + 1, 409: 60 - WAITING - 1}
+    assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
+    assert {answer.headers["retry-after"] for answer in answers if answer.status_code == 409} == {"1"}
+    assert held <= 1, "a repeat waits in a transaction"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\there"])

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from sqlmodel import col, select
 
+from control_plane.auth.models import ApiKey
 from control_plane.errors import Unavailable
 from control_plane.events.models import Event
 from control_plane.gate.idempotency import request_hash
@@ -141,6 +142,8 @@ async def repeat(tenant: Tenant) -> httpx2.Response:
 async def die_between_row_and_answer(platform: Platform, tenant: Tenant, *, sid: str | None = None) -> None:
     """Leave what a process leaves that was killed while it asked LiveKit for the room."""
     past = datetime.now(UTC) - timedelta(minutes=2)
+    async with platform.database.platform() as db:
+        name = f"{(await db.exec(select(ApiKey.key_id))).one()}\nk-1"
     await platform.add(
         Room(
             project_id=tenant.project.id,
@@ -148,12 +151,12 @@ async def die_between_row_and_answer(platform: Platform, tenant: Tenant, *, sid:
             full_name="proj_r",
             sid=sid,
             empty_timeout=600,
-            request_key="k-1",
+            request_key=name,
             created_at=past,
         ),
         IdempotentRequest(
             project_id=tenant.project.id,
-            key="k-1",
+            key=name,
             request_hash=request_hash("POST", "/api/v1/rooms", b"", BODY),
             lease_until=past,
             created_at=past,
