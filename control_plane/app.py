@@ -30,7 +30,7 @@ from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.reports import LIVE_LINES
 from control_plane.sessions.service import END_CALLS
-from control_plane.sessions.slots import NumberSigner
+from control_plane.sessions.slots import NumberSigner, TicketSigner
 from control_plane.settings import Settings
 from control_plane.telephony.service import HAND_OVER, PRESS_KEYS
 from control_plane.telephony.switchboard import Switchboard
@@ -96,6 +96,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     livekit_dialer = LiveKitDialer(settings.livekit_url, key, secret, timeout=settings.media_timeout)
     state.dialer = state.dialer or livekit_dialer
     state.token_signer = TokenSigner(key, secret)
+    state.tickets = TicketSigner(secret_key)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
     state.secrets = SecretBox(secret_key)
     state.switchboard = Switchboard(state.database, clock, state.dialer)

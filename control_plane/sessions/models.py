@@ -33,6 +33,7 @@ class Slot(SQLModel, table=True):
     room_name: str = Field(description="LiveKit's name.")
     persona_ids: list[int] = Field(sa_type=ARRAY(BigInteger))
     ticket_hash: bytes = Field(sa_type=LargeBinary, unique=True)
+    nonce: str | None = Field(default=None, description="What its secret is derived from, where tokens may repeat it.")
     variables: dict[str, Any] = json_object()
     caller_identity: str | None = None
     session_id: int | None = Field(default=None, sa_type=BigInteger, index=True)

@@ -29,8 +29,13 @@ class Ticket:
 
 
 def new_secret() -> str:
-    """The secret of a new slot."""
+    """The secret of a slot that no token repeats."""
     return random_secret("tk_")
+
+
+def new_nonce() -> str:
+    """What the secret of a new slot is derived from."""
+    return random_secret("")
 
 
 def persona_identity(persona_id: int) -> str:
@@ -41,6 +46,17 @@ def persona_identity(persona_id: int) -> str:
 def dispatch_of(ticket: Ticket, name: str) -> DispatchMetadata:
     """What LiveKit hands the worker that is to bring the persona of a ticket."""
     return DispatchMetadata(ticket=str(ticket), identity=persona_identity(ticket.persona_id), name=name)
+
+
+class TicketSigner:
+    """Secrets of slots that a token holds: derived, so that the next token for the room brings the same ticket."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._key = hmac.digest(secret_key.encode(), b"parley slot ticket v1", hashlib.sha256)
+
+    def secret(self, nonce: str) -> str:
+        """The secret of a slot's nonce."""
+        return "tk_" + hmac.digest(self._key, nonce.encode(), hashlib.sha256).hex()
 
 
 class NumberSigner:

@@ -17,7 +17,7 @@ from control_plane.media.server import MediaServer
 from control_plane.personas.serving import find_serving
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.sessions.models import Slot, Worker
-from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
+from control_plane.sessions.slots import Ticket, TicketSigner, dispatch_of, new_nonce
 
 PATIENCE = timedelta(seconds=3)
 """How long a person waits, and how long after a dispatch, before it is made again."""
@@ -27,7 +27,9 @@ ALIVE = timedelta(seconds=8)
 log = structlog.get_logger()
 
 
-async def redispatch(database: Database, media: MediaServer, clock: Clock, *, slot_lifetime: timedelta) -> int:
+async def redispatch(
+    database: Database, media: MediaServer, clock: Clock, tickets: TicketSigner, *, slot_lifetime: timedelta
+) -> int:
     """Dispatch again for everybody who waits; how many. Raises `Unavailable` where LiveKit is away."""
     now = clock.now()
     async with database.platform() as db:
@@ -52,7 +54,7 @@ async def redispatch(database: Database, media: MediaServer, clock: Clock, *, sl
         slots = (await db.exec(waiting)).all()
     for slot_id in slots:
         async with database.platform() as db:
-            renewed = await _renew(db, slot_id, clock, slot_lifetime)
+            renewed = await _renew(db, slot_id, clock, tickets, slot_lifetime)
         if renewed is None:
             continue
         room_name, dispatches = renewed
@@ -63,15 +65,16 @@ async def redispatch(database: Database, media: MediaServer, clock: Clock, *, sl
 
 
 async def _renew(
-    db: Db, slot_id: int, clock: Clock, slot_lifetime: timedelta
+    db: Db, slot_id: int, clock: Clock, tickets: TicketSigner, slot_lifetime: timedelta
 ) -> tuple[str, list[DispatchMetadata]] | None:
     """Give a slot a new ticket; the old one opens nothing any more. None where somebody came meanwhile."""
     query = select(Slot).where(Slot.id == slot_id, col(Slot.session_id).is_(None)).with_for_update()
     slot = (await db.exec(query)).one_or_none()
     if slot is None:
         return None
-    now, secret = clock.now(), new_secret()
-    slot.ticket_hash = fingerprint(secret)
+    now, nonce = clock.now(), new_nonce()
+    secret = tickets.secret(nonce)
+    slot.nonce, slot.ticket_hash = nonce, fingerprint(secret)
     slot.dispatched_at, slot.expires_at = now, now + slot_lifetime
     servings = [await find_serving(db, persona_id, project_id=slot.project_id) for persona_id in slot.persona_ids]
     return slot.room_name, [

@@ -19,7 +19,7 @@ from control_plane.media.server import MediaServer
 from control_plane.metering.budget import WIND_UP
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.ending import CLOSE_ROOM, still_to_close
-from control_plane.sessions.slots import NumberSigner
+from control_plane.sessions.slots import NumberSigner, TicketSigner
 from control_plane.sessions.watch import sweep
 from control_plane.sessions.winding import cut_off, wind_up
 from control_plane.settings import Settings
@@ -94,12 +94,13 @@ async def run(
 
     reconciler = Reconciler(database, media, clock)
     trunks = TrunkSync(dialer, box, NumberSigner(settings.secret_key.get_secret_value()), clock)
+    tickets = TicketSigner(settings.secret_key.get_secret_value())
     supervise = partial(
         every,
         SWEEP_EVERY,
         partial(sweep_late),
         partial(cut_off, database, clock),
-        partial(redispatch, database, media, clock, slot_lifetime=settings.slot_lifetime),
+        partial(redispatch, database, media, clock, tickets, slot_lifetime=settings.slot_lifetime),
         partial(sweep_calls, database, clock),
         partial(hang_up_leftovers, database, clock, dialer),
     )

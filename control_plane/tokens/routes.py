@@ -20,6 +20,7 @@ async def find_tokens(request: Request) -> TokenService:
         request.state.caller,
         state.clock,
         state.token_signer,
+        state.tickets,
         state.media,
         ws_url=state.settings.livekit_public_url,
         slot_lifetime=state.settings.slot_lifetime,

@@ -15,14 +15,14 @@ from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
 from control_plane.names import RoomName, foreign_prefix, foreign_room, room_name
 from control_plane.plans.catalogue import limit_of
-from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
+from control_plane.sessions.slots import Ticket, TicketSigner, dispatch_of, new_nonce
 from control_plane.tokens.schemas import TokenAnswer, TokenRequest
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 
 _ADMIT = """
-    select status, culprit, personas, names, room_live from admit(
+    select status, culprit, personas, names, nonces, room_live from admit(
         %(project)s, %(account)s, %(session_limit)s, %(room)s, %(foreign_slug)s::text, %(personas)s::bigint[],
-        %(ticket_hash)s, %(variables)s::jsonb, %(identity)s, %(now)s, %(expires)s, %(key)s
+        %(ticket_hash)s, %(variables)s::jsonb, %(identity)s, %(now)s, %(expires)s, %(key)s, %(nonce)s
     )
 """
 _RELEASE = text("delete from slot where project_id = :project and ticket_hash = :ticket_hash and session_id is null")
@@ -37,6 +37,7 @@ class TokenService:
         caller: Caller,
         clock: Clock,
         signer: TokenSigner,
+        tickets: TicketSigner,
         media: MediaServer,
         *,
         ws_url: str,
@@ -44,25 +45,28 @@ class TokenService:
         upgrade_url: str,
     ) -> None:
         self.transaction, self.caller, self.clock = transaction, caller, clock
-        self.signer, self.media = signer, media
+        self.signer, self.tickets, self.media = signer, tickets, media
         self.ws_url, self.slot_lifetime, self.upgrade_url = ws_url, slot_lifetime, upgrade_url
 
     async def issue(self, body: TokenRequest) -> TokenAnswer:
         """A token, and a slot for the agents that come with it.
 
-        Agents that are in the room or on their way to it are not asked for again. Raises `NotFound`, `Forbidden`,
-        `Conflict` for agents that cannot be had, `Forbidden` where a budget is used up, `QuotaExceeded` for the
-        sessions of the plan, `Unavailable` where a running room had to be told and LiveKit is away.
+        Agents that are in the room are not asked for again; those that wait for somebody to make it come with this
+        token as with the one before. Raises `NotFound`, `Forbidden`, `Conflict` for agents that cannot be had,
+        `Forbidden` where a budget is used up, `QuotaExceeded` for the sessions of the plan, `Unavailable` where a
+        running room had to be told and LiveKit is away.
         """
         name = room_name(body.room, self.caller.slug)
-        secret = new_secret()
-        admitted = await self._admit(body, name, fingerprint(secret))
+        nonce = new_nonce()
+        ticket_hash = fingerprint(self.tickets.secret(nonce))
+        admitted = await self._admit(body, name, nonce, ticket_hash)
         dispatches = tuple(
-            dispatch_of(Ticket(secret, persona), called)
-            for persona, called in zip(admitted.personas, admitted.names, strict=True)
+            dispatch_of(Ticket(self.tickets.secret(own), persona), called)
+            for own, persona, called in zip(admitted.nonces, admitted.personas, admitted.names, strict=True)
+            if own == nonce or not admitted.room_live
         )
         if admitted.room_live and dispatches:
-            await self._dispatch(name, dispatches, fingerprint(secret))
+            await self._dispatch(name, dispatches, ticket_hash)
         token = self.signer.sign(
             Pass(
                 identity=body.identity,
@@ -77,7 +81,7 @@ class TokenService:
         )
         return TokenAnswer(token=token, room=name.full, wsUrl=self.ws_url, agents_dispatched=admitted.personas)
 
-    async def _admit(self, body: TokenRequest, name: RoomName, ticket_hash: bytes) -> Any:
+    async def _admit(self, body: TokenRequest, name: RoomName, nonce: str, ticket_hash: bytes) -> Any:
         now = self.clock.now()
         limit = limit_of(self.caller.plan, "sessions")
         values = {
@@ -88,6 +92,7 @@ class TokenService:
             "foreign_slug": foreign_prefix(body.room, self.caller.slug),
             "personas": body.wanted_agents(),
             "ticket_hash": ticket_hash,
+            "nonce": nonce,
             "variables": json.dumps(body.variables),
             "identity": body.identity,
             "now": now,

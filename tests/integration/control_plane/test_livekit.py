@@ -16,9 +16,10 @@ from control_plane.events.models import Event
 from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.models import Slot, Worker
+from control_plane.sessions.slots import TicketSigner
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
-from tests.support.platform import Platform, Tenant
+from tests.support.platform import SECRET_KEY, Platform, Tenant
 
 pytestmark = pytest.mark.anyio
 
@@ -139,7 +140,7 @@ async def wait_for_persona(platform: Platform, tenant: Tenant) -> None:
 
 async def dispatch_again(platform: Platform) -> int:
     clock, held = platform.app.state.clock, platform.settings.slot_lifetime
-    return await redispatch(platform.database, platform.media, clock, slot_lifetime=held)
+    return await redispatch(platform.database, platform.media, clock, TicketSigner(SECRET_KEY), slot_lifetime=held)
 
 
 async def test_a_dropped_dispatch_is_made_again_when_a_worker_is_there(platform: Platform) -> None:

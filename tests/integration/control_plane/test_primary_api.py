@@ -2,13 +2,20 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 import jwt
 import pytest
+from sqlmodel import col, select, update
 
+from control_plane.clock import Clock
 from control_plane.errors import Unavailable
+from control_plane.ids import fingerprint
+from control_plane.rooms.models import Room
+from control_plane.sessions.models import Slot, Worker
+from control_plane.sessions.slots import Ticket
 from guard.logs import hide_secrets
 from tests.support.platform import Platform, Tenant
 from tests.support.statements import statements
@@ -91,10 +98,49 @@ async def test_a_second_caller_does_not_bring_a_second_agent(platform: Platform)
     tenant = await platform.tenant()
     await platform.add_worker()
     await make_agent(tenant)
+    await tenant.http.post("/rooms", json={"name": "r"})
+    asked = [await tenant.http.post("/token", json={"identity": who, "room": "r"}) for who in "ab"]
+    assert asked[0].json()["agents_dispatched"] == asked[1].json()["agents_dispatched"]
+    assert [call[0] for call in platform.media.calls] == ["create_room", "dispatch"]
+
+
+def dispatches(answer: httpx2.Response) -> list[dict[str, str]]:
+    """What a token's room configuration brings."""
+    claims = jwt.decode(answer.json()["token"], options={"verify_signature": False})
+    return [json.loads(agent["metadata"]) for agent in claims.get("roomConfig", {"agents": []})["agents"]]
+
+
+async def test_whoever_makes_the_room_brings_the_agent_that_an_earlier_token_asked_for(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = await platform.tenant()
+    await platform.add_worker()
+    first_agent, second_agent = await make_agent(tenant), await make_agent(tenant)
     first = await tenant.http.post("/token", json={"identity": "a", "room": "r"})
-    second = await tenant.http.post("/token", json={"identity": "b", "room": "r"})
-    assert len(first.json()["agents_dispatched"]) == 1
-    assert second.json()["agents_dispatched"] == []
+    later = Clock().now() + timedelta(seconds=100)
+    monkeypatch.setattr(platform.app.state.clock, "now", lambda: later)
+    async with platform.database.platform() as db:
+        await db.exec(update(Worker).values(seen_at=later))
+    again = await tenant.http.post("/token", json={"identity": "a", "room": "r"})
+    assert again.json()["agents_dispatched"] == first.json()["agents_dispatched"] == [first_agent]
+    assert dispatches(again) == dispatches(first) != []
+    other = await tenant.http.post("/token", json={"identity": "b", "room": "r", "agent_config_id": second_agent})
+    assert other.json()["agents_dispatched"] == [first_agent, second_agent]
+    assert dispatches(other)[0] == dispatches(first)[0]
+    alone = await tenant.http.post("/token", json={"identity": "c", "room": "r", "no_agent": True})
+    assert alone.json()["agents_dispatched"] == dispatches(alone) == []
+    async with platform.database.platform() as db:
+        slots = (await db.exec(select(Slot).order_by(col(Slot.id)))).all()
+    assert [slot.persona_ids for slot in slots] == [[first_agent], [second_agent]]
+    assert {slot.expires_at for slot in slots} == {later + platform.settings.slot_lifetime}
+    ticket = Ticket.parse(dispatches(other)[0]["ticket"])
+    assert ticket is not None
+    assert fingerprint(ticket.secret) == slots[0].ticket_hash
+    await platform.add(Room(project_id=tenant.project.id, name="r", full_name="proj_r"))
+    joined = await tenant.http.post("/token", json={"identity": "d", "room": "r"})
+    assert joined.json()["agents_dispatched"] == [first_agent, second_agent]
+    assert dispatches(joined) == []
+    assert platform.media.calls == [], "they are on their way: nobody is asked for twice"
 
 
 async def test_an_agent_for_a_running_room_is_dispatched_by_a_call(platform: Platform) -> None:
