@@ -55,10 +55,11 @@ class TicketExchange:
         if known is not None:
             return await self._describe(known)
         slot, serving = await self._find_slot(request)
-        known = await self._find_job(request.job_id)  # the slot's lock waited for this request's earlier self
+        session = await self._open_session(slot, serving.persona)
+        known = await self._find_job(request.job_id)  # the session's lock waited for this request's earlier self
         if known is not None:
             return await self._describe(known)
-        session = await self._open_session(slot, serving.persona)
+        await self._lock_slot(slot)
         persona = await self._as_begun(session, serving)
         session.epochs += 1
         now = self.clock.now()
@@ -93,7 +94,7 @@ class TicketExchange:
 
     async def _find_slot(self, request: Exchange) -> tuple[Slot, Serving]:
         ticket = Ticket.parse(request.ticket)
-        query = select(Slot).where(Slot.ticket_hash == fingerprint(ticket.secret)).with_for_update() if ticket else None
+        query = select(Slot).where(Slot.ticket_hash == fingerprint(ticket.secret)) if ticket else None
         slot = (await self.db.exec(query)).one_or_none() if query is not None else None
         if slot is None and ticket is not None:
             return await self._find_line(ticket, request)
@@ -107,6 +108,13 @@ class TicketExchange:
         if serving is None or not serving.persona.is_active:
             raise NotFound("the agent of this ticket is not in service")
         return slot, serving
+
+    async def _lock_slot(self, slot: Slot) -> None:
+        """Lock a slot, after its session, as it was found. Raises `NotFound` where it has gone or its ticket has."""
+        held = select(Slot).where(Slot.id == slot.id, Slot.ticket_hash == slot.ticket_hash)
+        locked = await self.db.exec(held.with_for_update().execution_options(populate_existing=True))
+        if locked.one_or_none() is None:
+            raise NotFound("this ticket opens nothing")
 
     async def _find_line(self, ticket: Ticket, request: Exchange) -> tuple[Slot, Serving]:
         slot = await self.answer(self.db, ticket, request)

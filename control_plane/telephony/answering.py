@@ -16,7 +16,7 @@ from control_plane.ids import fingerprint
 from control_plane.plans.quota import used_where_full
 from control_plane.sessions.models import Slot
 from control_plane.telephony.models import Call, SipConfig
-from control_plane.telephony.settling import settle, tell_status
+from control_plane.telephony.settling import lock_call, settle, tell_status
 from sip.outcomes import ANSWERED, Outcome
 
 WATCHED = timedelta(minutes=1)
@@ -42,7 +42,7 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
     config, project, account = row
     caller = _caller_of(room_name, project)
     ticket_hash = fingerprint(f"{config_id}:{room_name}:{room_sid}")
-    known = select(Slot).where(Slot.ticket_hash == ticket_hash).with_for_update()
+    known = select(Slot).where(Slot.ticket_hash == ticket_hash)
     slot = (await db.exec(known)).one_or_none()
     if slot is not None:
         return slot
@@ -81,8 +81,10 @@ async def miss_call(db: Db, clock: Clock, config_id: int, room_name: str, reason
         _caller_of(room_name, project)
     except Conflict:
         return None
-    known = select(Call).where(Call.project_id == project.id, Call.room_name == room_name)
-    call = (await db.exec(known.with_for_update())).first() or await _write_call(db, clock, config, project, room_name)
+    known = select(Call.id).where(Call.project_id == project.id, Call.room_name == room_name)
+    call_id = (await db.exec(known)).first()
+    call = await lock_call(db, call_id) if call_id else None
+    call = call or await _write_call(db, clock, config, project, room_name)
     await settle(db, clock, call, Outcome("busy", 486, reason))
     return call.identity
 

@@ -1,8 +1,10 @@
 """Placing calls: at the pace of their trunk, each at most once, and watched until there is an answer or none."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
 from sqlalchemy import text
@@ -11,7 +13,7 @@ from sqlmodel import col, select
 from agents.contract import AGENT_NAME, DispatchMetadata
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
-from control_plane.errors import PlatformError
+from control_plane.errors import PlatformError, Unavailable
 from control_plane.events.wake import Listener
 from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
@@ -37,6 +39,8 @@ LOOK_EVERY: Final = 0.25
 LEFT_OVER, LEFT_OVER_AT_ONCE = timedelta(seconds=5), 20
 """How long after its conversation a phone is hung up, where its room is still there; and how many in a pass."""
 WATCHED: Final = timedelta(seconds=RINGING + 15)
+PAUSES: Final = (0.05, 0.5, 2.0)
+"""Seconds after which rows are tried again."""
 AWAY_TRIES, AWAY_PAUSE = 5, 2.0
 """Without a SIP service nothing is sent, and it is tried again this often, after this many seconds each."""
 
@@ -52,6 +56,8 @@ _NEXT = text("""
     select min(coalesce(trunk.last_placed_at + make_interval(secs => 1 / trunk.calls_per_second), :now))
     from sip_trunk trunk where exists (select from call where call.trunk_id = trunk.id and call.status = 'queued')
 """)
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -103,7 +109,7 @@ class CallPlacer:
 
     async def place(self, call_id: int) -> None:
         """Bring the persona and the phone into the room, and write down what became of it."""
-        prepared = await self._prepare(call_id)
+        prepared = await self._persist(partial(self._prepare, call_id))
         if prepared is None:
             return
         call, dispatch = prepared
@@ -113,10 +119,22 @@ class CallPlacer:
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
+        await self._persist(partial(self._settle, call_id, outcome))
+
+    async def _settle(self, call_id: int, outcome: Outcome) -> None:
         async with self.database.platform() as db:
             row = await lock_call(db, call_id)
             if row is not None:
                 await settle(db, self.clock, row, outcome)
+
+    async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Work on rows, tried again where the database cannot do it now: nobody else knows what became of the call."""
+        for pause in PAUSES:
+            try:
+                return await work()
+            except Unavailable:
+                await asyncio.sleep(pause)
+        return await work()
 
     def _begin(self, call_id: int) -> None:
         task = asyncio.create_task(self._guarded(call_id))
@@ -218,16 +236,14 @@ async def sweep_calls(database: Database, clock: Clock) -> int:
     """Settle calls that nobody watches any more: their process died, or no hook told of their end. How many."""
     now = clock.now()
     async with database.platform() as db:
-        query = (
-            select(Call)
-            .where(col(Call.ended_at).is_(None), col(Call.watched_until) < now)
-            .limit(100)
-            .with_for_update(skip_locked=True)
-        )
-        calls = (await db.exec(query)).all()
-        for call in calls:
-            await _settle_unwatched(db, clock, call)
-    return len(calls)
+        query = select(Call.id).where(col(Call.ended_at).is_(None), col(Call.watched_until) < now)
+        unwatched = (await db.exec(query.limit(100))).all()
+    for call_id in unwatched:
+        async with database.platform() as db:
+            call = await lock_call(db, call_id)
+            if call is not None and call.ended_at is None:
+                await _settle_unwatched(db, clock, call)
+    return len(unwatched)
 
 
 async def hang_up_leftovers(database: Database, clock: Clock, dialer: Dialer) -> int:

@@ -21,8 +21,11 @@ log = structlog.get_logger()
 
 
 async def lock_call(db: Db, call_id: int) -> Call | None:
-    """A call, locked until the commit."""
-    return (await db.exec(select(Call).where(Call.id == call_id).with_for_update())).one_or_none()
+    """A call, locked until the commit after its session: everybody takes session, slot and call in this order."""
+    of_call = select(Call.session_id).where(Call.id == call_id).scalar_subquery()
+    await db.exec(select(Session.id).where(col(Session.id) == of_call).with_for_update())
+    query = select(Call).where(Call.id == call_id).with_for_update().execution_options(populate_existing=True)
+    return (await db.exec(query)).one_or_none()
 
 
 def tell_begin(db: Db, clock: Clock, call: Call) -> None:
@@ -87,13 +90,16 @@ async def settle(db: Db, clock: Clock, call: Call, outcome: Outcome) -> None:
 
 async def phone_left(db: Db, clock: Clock, room_name: str, identity: str) -> None:
     """A phone has left its room: its call has ended, but for one of ours without an answer, whose placer knows more."""
-    query = select(Call).where(
+    query = select(Call.id).where(
         Call.room_name == room_name,
         Call.identity == identity,
         col(Call.ended_at).is_(None),
         col(Call.answered_at).is_not(None) | (col(Call.direction) == "inbound"),
     )
-    for call in (await db.exec(query.with_for_update())).all():
+    for call_id in (await db.exec(query)).all():
+        call = await lock_call(db, call_id)
+        if call is None:
+            continue
         await settle(db, clock, call, Outcome("no_answer", None, "hung up"))
         handed_over = select(Session.id).where(Session.room_name == room_name, Session.end_reason == "transferred")
         others = select(Call.id).where(Call.room_name == room_name, col(Call.ended_at).is_(None))

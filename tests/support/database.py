@@ -11,13 +11,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
+from control_plane.db.database import Db
 from parley.stack.database import database_urls, prepare_database
 from parley.stack.postgres import EmbeddedPostgres
 from parley.stack.secrets import Secrets
 
 CHECKOUT = Path(__file__).parents[2]
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+_WAITS = text("select count(*) from pg_locks where pg_backend_pid() = any(pg_blocking_pids(pid))")
 _numbers = count(1)
 
 
@@ -78,3 +81,10 @@ def clone(postgres: tuple[EmbeddedPostgres, Secrets]) -> Iterator[Clone]:
 def database_url(clone: Clone) -> str:
     """The owner's address of this test's database."""
     return clone.owner
+
+
+async def somebody_waits(db: Db) -> None:
+    """Until another transaction waits for a lock that this one holds."""
+    async with asyncio.timeout(5):
+        while not await db.scalar(_WAITS):
+            await asyncio.sleep(0.02)

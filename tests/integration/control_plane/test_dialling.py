@@ -1,6 +1,7 @@
 """Calling somebody: what the customer sees of it, with a SIP service that does as it is told."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,15 +11,18 @@ from sqlmodel import col, select
 
 from agents.contract import DispatchMetadata, Exchange, Exchanged, PersonaJob, Submission, TransferAsked, Transferred
 from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.errors import Unavailable
 from control_plane.events.models import Event
 from control_plane.media.server import LiveRoom
 from control_plane.sessions.models import Slot
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.placing import CallPlacer, hang_up_leftovers, sweep_calls
-from control_plane.telephony.settling import phone_left
+from control_plane.telephony.settling import lock_call, phone_left, settle
 from sip.dialer import SipAwayError, SipRefusedError
 from sip.outcomes import Outcome, of_status
+from tests.support.database import somebody_waits
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -505,3 +509,52 @@ async def test_a_warm_transfer_needs_a_number_and_a_conversation(
     assert (await tenant.http.post(url, json={"to": CALLEE, "mode": "warm"})).status_code == 200
     await report(platform, job, 2, {"type": "call.ended.v1", "reason": "persona_ended", "duration_ms": 1000})
     assert (await tenant.http.post(url, json={"to": CALLEE, "mode": "warm"})).status_code == 409
+
+
+async def test_a_call_that_is_settled_while_its_persona_comes_is_no_deadlock(
+    platform: Platform, tenant: Tenant
+) -> None:
+    placed = await dial(tenant, room_name="r")
+    clock = Clock()
+    placer = CallPlacer(platform.database, clock, platform.media, platform.dialer)
+    await placer.claim()
+    placing = asyncio.create_task(placer.place(placed["id"]))
+
+    async def brought() -> int:
+        return [call[0] for call in platform.media.calls].count("dispatch")
+
+    await until(brought, 1)
+    ticket = json.loads(platform.media.calls[-1][2])["ticket"]
+    asked = Exchange(ticket=ticket, job_id="AJ_1", room_name="proj_r")
+    async with platform.database.platform() as db:
+        call = await lock_call(db, placed["id"])
+        assert call is not None
+        coming = asyncio.create_task(platform.app.state.uplink.exchange(asked, "w1"))
+        await somebody_waits(db)
+        await settle(db, clock, call, Outcome("busy", 486, "Busy Here"))
+    refused = await coming
+    assert refused is not None
+    assert refused.refused
+    platform.dialer.picked_up.set()
+    await placing
+    assert (await call_of(tenant, placed["id"]))["status"] == "busy"
+
+
+async def test_what_became_of_a_call_is_written_down_though_the_database_could_not_at_once(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = await dial(tenant)
+    placer = CallPlacer(platform.database, Clock(), platform.media, platform.dialer)
+    await placer.claim()
+    platform.dialer.answer = of_status(486, "Busy Here")
+    platform.dialer.picked_up.set()
+    faults = [Unavailable("deadlock"), Unavailable("deadlock")]
+
+    async def lock_late(db: Db, call_id: int) -> Call | None:
+        if faults:
+            raise faults.pop()
+        return await lock_call(db, call_id)
+
+    monkeypatch.setattr("control_plane.telephony.placing.lock_call", lock_late)
+    await placer.place(placed["id"])
+    assert (await call_of(tenant, placed["id"]))["status"] == "busy"

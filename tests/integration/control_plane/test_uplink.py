@@ -1,16 +1,22 @@
 """The uplink as a worker uses it: tickets, reports, repeats, leases, loss."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
+import jwt
 import pytest
 from sqlmodel import col, select, update
 from websockets.exceptions import ConnectionClosed
 
 from agents.contract import PersonaJob
+from control_plane.clock import Clock
+from control_plane.events.log import EventLog
 from control_plane.events.models import Event
+from control_plane.sessions.ending import end_session, lock_session
 from control_plane.sessions.models import Session, SessionJob, Slot, Worker
 from control_plane.sessions.watch import sweep
+from tests.support.database import somebody_waits
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import FakeWorker, ticket_of, worker
 
@@ -149,3 +155,25 @@ async def test_a_session_ended_by_the_api_ends_its_call(platform: Platform) -> N
         assert (await fake.hear("command"))["job_id"] == "AJ_1"
     async with platform.database.platform() as db:
         assert (await db.exec(select(Session.end_reason).where(Session.id == job.session_id))).one() == "api"
+
+
+async def test_a_session_that_ends_while_another_of_its_agents_comes_is_no_deadlock(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    await platform.add_worker()
+    agents = [await tenant.make_agent() for _ in range(2)]
+    body = {"identity": "caller", "room": "r", "agent_config_ids": agents}
+    claims = jwt.decode(
+        (await tenant.http.post("/token", json=body)).json()["token"], options={"verify_signature": False}
+    )
+    first, second = (json.loads(agent["metadata"])["ticket"] for agent in claims["roomConfig"]["agents"])
+    async with worker(platform) as fake:
+        job = (await fake.exchange(first))["job"]
+        async with platform.database.platform() as db:
+            session = await lock_session(db, job["session_id"], project_id=tenant.project.id)
+            assert session is not None
+            coming = asyncio.create_task(fake.exchange(second, job_id="AJ_2"))
+            await somebody_waits(db)
+            now = datetime.now(UTC)
+            await end_session(db, EventLog(db, Clock()), session, outcome="ok", reason="api", at=now)
+        assert (await coming)["refused"] == "this ticket opens nothing"
+        assert (await facts(platform)).count("session.ended") == 1
