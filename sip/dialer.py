@@ -28,6 +28,10 @@ class SipRefusedError(Exception):
     """LiveKit does not take what was asked; the text says why."""
 
 
+class NumberTakenError(SipRefusedError):
+    """Another inbound trunk has the number; the text names that trunk, and is for the log alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutgoingCall:
     """A call to place. `ringing` and `longest` are seconds."""
@@ -232,6 +236,8 @@ class LiveKitDialer:
         except api.TwirpError as error:
             if error.code == "not_found":
                 raise _Missing from error
+            if error.message.startswith("Conflicting"):
+                raise NumberTakenError(error.message) from error
             if error.code in ("invalid_argument", "failed_precondition", "already_exists"):
                 raise SipRefusedError(_told(error)) from error
             raise SipAwayError(f"LiveKit answered {error.code}") from error

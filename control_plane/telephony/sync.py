@@ -9,13 +9,13 @@ from agents.contract import AGENT_NAME
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
-from control_plane.errors import InvalidRequest, Unavailable
+from control_plane.errors import Conflict, InvalidRequest, Unavailable
 from control_plane.personas.models import Persona
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.slots import NumberSigner, dispatch_of
 from control_plane.telephony.answering import ROOM_PREFIX
 from control_plane.telephony.models import SipConfig, SipTrunk
-from sip.dialer import Carrier, Dialer, Line, SipAwayError, SipRefusedError
+from sip.dialer import Carrier, Dialer, Line, NumberTakenError, SipAwayError, SipRefusedError
 
 SETTLE = timedelta(seconds=5)
 """A trunk this young is being made by its request."""
@@ -85,11 +85,13 @@ class TrunkSync:
 
 
 async def tell_now(db: Db, sync: TrunkSync, trunk: SipTrunk) -> None:
-    """Tell LiveKit in a request, and commit. Raises `Unavailable`, `InvalidRequest`."""
+    """Tell LiveKit in a request, and commit. Raises `Unavailable`, `Conflict` for its number, `InvalidRequest`."""
     try:
         await sync.tell(db, trunk)
     except SipAwayError as error:
         raise Unavailable(f"{error}: telephony needs a SIP service beside livekit-server", retry_after=5) from error
+    except NumberTakenError as error:
+        raise Conflict(f"The number {trunk.phone_number} is in use on this server") from error
     except SipRefusedError as error:
         raise InvalidRequest(f"LiveKit does not take this trunk: {error}") from error
     await db.commit()

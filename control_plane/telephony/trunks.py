@@ -32,7 +32,8 @@ class TrunkService:
         return found or await refuse_missing(self.db, "sip_trunk", trunk_id, "trunk")
 
     async def create(self, body: TrunkCreate) -> SipTrunk:
-        """A new trunk. Raises `Unavailable` without a SIP service, `InvalidRequest` where LiveKit refuses it."""
+        """A new trunk. Raises `Unavailable` without a SIP service, `Conflict` where its number is in use, `InvalidRequest`
+        where LiveKit refuses it; what LiveKit has of it by then is taken away by the repair."""
         trunk = SipTrunk(project_id=self.caller.project_id, **body.model_dump(exclude={"password"}))
         self.db.add(trunk)
         await self.db.flush()
@@ -41,7 +42,7 @@ class TrunkService:
         try:
             await tell_now(self.db, self.sync, trunk)
         except BaseException:
-            await self.db.delete(trunk)
+            trunk.deleted_at = self.sync.clock.now()
             await self.db.commit()
             raise
         return trunk

@@ -31,7 +31,7 @@ from control_plane.sessions.models import Worker
 from control_plane.settings import Settings
 from control_plane.supervisor import loops
 from parley.stack.ports import is_free
-from sip.dialer import Carrier, Line, OutgoingCall, SipAwayError
+from sip.dialer import Carrier, Line, NumberTakenError, OutgoingCall, SipAwayError
 from sip.outcomes import ANSWERED, Outcome
 from tests.support.database import CHECKOUT, Clone
 
@@ -128,6 +128,8 @@ class FakeDialer:
     answer: Outcome | Exception = ANSWERED
     picked_up: asyncio.Event = field(default_factory=asyncio.Event)
     away: bool = False
+    numbers: dict[str, str] = field(default_factory=dict)
+    """Whose they are."""
 
     def _called(self, *call: Any) -> None:
         self.calls.append(call)
@@ -140,6 +142,8 @@ class FakeDialer:
 
     async def open_inbound(self, carrier: Carrier, trunk_id: str | None) -> str:
         self._called("open_inbound", carrier, trunk_id)
+        if (owner := self.numbers.setdefault(carrier.number, carrier.key)) != carrier.key:
+            raise NumberTakenError(f'Conflicting inbound SIP Trunks: "<new>" and "{owner}"')
         return trunk_id or f"ST_{len(self.calls)}"
 
     async def open_rule(self, carrier: Carrier, line: Line, inbound_id: str, rule_id: str | None) -> str:

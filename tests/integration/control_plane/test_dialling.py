@@ -20,6 +20,7 @@ from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.placing import CallPlacer, hang_up_leftovers, sweep_calls
 from control_plane.telephony.settling import lock_call, phone_left, settle
+from control_plane.telephony.sync import repair_trunks
 from sip.dialer import SipAwayError, SipRefusedError
 from sip.outcomes import Outcome, of_status
 from tests.support.database import somebody_waits
@@ -235,6 +236,22 @@ async def test_a_trunk_is_made_changed_and_given_up_in_livekit_too(platform: Pla
         ("close_trunk", trunk["inbound_trunk_id"]),
     ]
     assert (await tenant.http.get("/sip/trunks")).json() == {"trunks": []}
+
+
+async def test_a_number_in_use_is_refused_in_our_own_words_and_leaves_nothing_in_livekit(
+    platform: Platform, tenant: Tenant
+) -> None:
+    other = await platform.tenant("other")
+    taken = await other.http.post("/sip/trunks", json=TRUNK)
+    said = {"error": f"The number {LINE} is in use on this server", "code": "CONFLICT"}
+    assert (taken.status_code, taken.json()) == (409, said)
+    own = await other.http.post("/sip/trunks", json=TRUNK | {"phone_number": "+18001234568"})
+    changed = await other.http.patch(f"/sip/trunks/{own.json()['trunk']['id']}", json={"phone_number": LINE})
+    assert (changed.status_code, changed.json()) == (409, said)
+    assert (await other.http.get("/sip/trunks")).json() == {"trunks": [own.json()["trunk"]]}
+    await repair_trunks(platform.database, platform.app.state.trunks)
+    assert platform.dialer.calls[2][0] == "open_trunk"
+    assert ("close_trunk", "ST_3") in platform.dialer.calls
 
 
 async def test_without_a_sip_service_a_trunk_is_not_made_and_none_is_changed(
