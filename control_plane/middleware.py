@@ -26,8 +26,9 @@ class Frontier:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        if len(path) > 1 and path.endswith("/"):
-            scope = {**scope, "path": path.rstrip("/") or "/"}
+        raw = scope["raw_path"]
+        if slashes := len(raw) - len(raw.rstrip(b"/")):  # an encoded one belongs to a name
+            scope = {**scope, "path": path[:-slashes] or "/"}
         started = False
         meter = Meter(scope, receive)
 

@@ -32,8 +32,11 @@ class TrunkService:
         return found or await refuse_missing(self.db, "sip_trunk", trunk_id, "trunk")
 
     async def create(self, body: TrunkCreate) -> SipTrunk:
-        """A new trunk. Raises `Unavailable` without a SIP service, `Conflict` where its number is in use, `InvalidRequest`
-        where LiveKit refuses it; what LiveKit has of it by then is taken away by the repair."""
+        """A new trunk; one that cannot be made is taken out of LiveKit by the repair.
+
+        Raises `Unavailable` without a SIP service, `Conflict` where its number is in use, `InvalidRequest` where
+        LiveKit refuses it.
+        """
         trunk = SipTrunk(project_id=self.caller.project_id, **body.model_dump(exclude={"password"}))
         self.db.add(trunk)
         await self.db.flush()

@@ -30,7 +30,7 @@ class TokenRequest(Sent):
         str,
         StringConstraints(min_length=1, max_length=256),
         Clean,
-        Field(json_schema_extra={"pattern": f"^(?!{'|'.join(RESERVED_IDENTITIES)})[^\\u0000]*$"}),
+        Field(json_schema_extra={"pattern": f"^(?!{'|'.join(RESERVED_IDENTITIES)})(?![^\\u0000]*/mute$)[^\\u0000]*$"}),
     ]
     room: Annotated[str, Field(json_schema_extra=ROOM_NAME)]
     agent_config_id: GivenId | None = None
@@ -48,6 +48,8 @@ class TokenRequest(Sent):
     def _not_reserved(cls, identity: str) -> str:
         if identity.startswith(RESERVED_IDENTITIES):
             raise ValueError(f"must not begin with {', '.join(RESERVED_IDENTITIES)}: these are the platform's own")
+        if identity.endswith("/mute"):
+            raise ValueError("must not end with /mute: such a participant could not be updated by its path")
         return identity
 
     def wanted_agents(self) -> list[int] | None:

@@ -217,6 +217,23 @@ async def test_an_identity_may_hold_a_slash(platform: Platform) -> None:
     assert (await tenant.http.post("/rooms/r/kick/team%2Fada")).status_code == 200
 
 
+async def test_an_identity_may_end_with_a_slash_and_none_ends_like_an_action(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    await a_room(platform, tenant)
+    platform.media.people["proj_r"].append(person("ada/", tracks=(MICROPHONE,)))
+    muted = await tenant.http.post("/rooms/r/participants/ada%2F/mute", json={"muted": True})
+    assert (muted.status_code, muted.json()["identity"]) == (200, "ada/")
+    for slash in ("", "/"):
+        changed = await tenant.http.post(f"/rooms/r/participants/ada%2F{slash}", json={"name": "A"})
+        assert (changed.status_code, changed.json()["participant"]["identity"]) == (200, "ada/")
+        assert (await tenant.http.post(f"/rooms/r/kick/ada%2F{slash}")).status_code == 200
+    assert ("remove_participant", "proj_r", "ada/") in platform.media.calls
+    assert (await tenant.http.get("/rooms/%2F")).status_code == 404
+    assert (await tenant.http.get("/rooms//")).json().keys() == {"rooms"}
+    refused = await tenant.http.post("/token", json={"identity": "ada/mute", "room": "r"})
+    assert (refused.status_code, refused.json()["details"]["fields"][0]["field"]) == (400, "identity")
+
+
 CONTROLS = [
     ("send-data", {"data": "x"}),
     ("participants/ada", {"name": "x"}),
