@@ -79,8 +79,12 @@ async def admit(
         return Admission(taken, caller)
     except PlatformError as error:  # no good key; or the database is away: nobody can be told from a stranger
         refusal = error
-    address = client[0] if client else "unknown"
-    return Admission(await limiter.take(f"address:{address}", strangers()), refusal=refusal)
+    return Admission(await take_of_stranger(limiter, client[0] if client else "unknown"), refusal=refusal)
+
+
+async def take_of_stranger(limiter: RateLimiter, address: str) -> Taken:
+    """Take a request without a good key out of its address's window."""
+    return await limiter.take(f"address:{address}", strangers())
 
 
 def rate_of(caller: Caller) -> int:

@@ -14,6 +14,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import Forbidden, InvalidRequest, Unauthorized, Unavailable
 from control_plane.events.tail import BATCH, last_seq, read_after
+from control_plane.gate.middleware import take_of_stranger
 from control_plane.monitor.hub import WRONG_KEY, MonitorHub, Watcher, project
 from control_plane.monitor.tickets import redeem
 from control_plane.wire import MAX_ID
@@ -38,7 +39,10 @@ async def monitor(socket: WebSocket) -> None:
         caller = await _admit(socket)
         caller.demand("events", write=False)
     except (Unauthorized, Forbidden) as error:
-        await socket.close(WRONG_KEY, error.message)
+        if await _is_patient(socket):
+            await socket.close(WRONG_KEY, error.message)
+        else:
+            await socket.close(TRY_AGAIN, "Too many wrong keys; connect again in a minute")
         return
     except Unavailable:
         await socket.close(TRY_AGAIN, "Not now; connect again")
@@ -63,9 +67,18 @@ async def _admit(socket: WebSocket) -> Caller:
     if ticket is not None:
         async with state.database.platform() as db:
             return await redeem(db, ticket, now=state.clock.now())
-    hashed = key_hash(socket.query_params.get("api_key") or socket.headers.get("x-api-key"))
+    given = socket.query_params.get("api_key") or socket.headers.get("x-api-key")
+    if not given:
+        raise Unauthorized("Missing api_key or ticket in the address")
+    hashed = key_hash(given)
     caller: Caller = state.keys.remembered(hashed) or await state.keys.look_up(hashed)
     return caller
+
+
+async def _is_patient(socket: WebSocket) -> bool:
+    """Whether an address without a good key keeps to the limit that it has over HTTP."""
+    address = socket.client.host if socket.client else "unknown"
+    return (await take_of_stranger(socket.app.state.limiter, address)).admitted
 
 
 async def watch_keys(database: Database, hub: MonitorHub, clock: Clock) -> None:
@@ -122,7 +135,7 @@ async def _listen(socket: WebSocket, watcher: Watcher) -> None:
 def _parse(text: str) -> dict[str, Any]:
     try:
         message = json.loads(text) if len(text) <= MAX_MESSAGE else None
-    except ValueError:
+    except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
         raise InvalidRequest('Send JSON objects such as {"action": "subscribe", "channel": "rooms"}')
@@ -153,9 +166,12 @@ async def _obey(socket: WebSocket, watcher: Watcher, message: dict[str, Any]) ->
     after = message.get("after")
     if after is not None and (not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= MAX_ID):
         raise InvalidRequest.field("after", "must be the id of an event")
+    async with socket.app.state.database.platform() as db:
+        newest = await last_seq(db)
     if after is None:
-        async with socket.app.state.database.platform() as db:
-            after = await last_seq(db)
+        after = newest
+    elif after > newest:
+        raise InvalidRequest.field("after", f"is beyond the log; the last id is {newest}")
     # With the id from which on it is shown, a client may resume before it has seen an event.
     watcher.offer(json.dumps({"type": "subscribed", "channel": message["channel"], "id": after}))
     await _resume(socket, watcher, channel, after)

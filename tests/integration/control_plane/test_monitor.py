@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from control_plane.gate.middleware import take_of_stranger
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,30 @@ async def closed_with(socket: ClientConnection) -> int | None:
 async def test_a_wrong_key_is_closed_with_4001(platform: Platform) -> None:
     async with monitor(platform, "pk_wrong") as socket:
         assert await closed_with(socket) == 4001
+
+
+async def test_who_tries_many_keys_is_told_to_come_later(platform: Platform) -> None:
+    async with monitor(platform, "") as socket:
+        await closed_with(socket)
+        assert "api_key" in (socket.close_reason or "")
+    limiter = platform.app.state.limiter
+    while (await take_of_stranger(limiter, "127.0.0.1")).admitted:
+        pass
+    async with monitor(platform, "pk_wrong") as socket:
+        assert await closed_with(socket) == 1013
+    tenant = await platform.tenant()
+    async with monitor(platform, tenant.key) as socket:
+        await subscribe(socket, "rooms")
+
+
+async def test_an_id_beyond_the_log_is_refused_and_nothing_is_subscribed(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with monitor(platform, tenant.key) as socket:
+        await socket.send('{"action":"subscribe","channel":"rooms","after":9}')
+        error = await hear(socket, "error")
+        assert error["details"]["fields"] == [{"field": "after", "problem": "is beyond the log; the last id is 0"}]
+        (watcher,) = platform.app.state.monitor._watchers[tenant.project.id]
+        assert watcher.channels == set()
 
 
 async def test_a_spoken_line_is_shown_with_both_names_of_its_room(platform: Platform) -> None:
@@ -141,6 +166,7 @@ async def test_a_revoked_key_closes_its_socket_within_a_second(platform: Platfor
     [
         "{",
         "[]",
+        "[" * 4000,
         '{"action":"dance"}',
         '{"action":"subscribe","channel":"room:a b"}',
         '{"action":"subscribe","channel":"rooms","after":"x"}',

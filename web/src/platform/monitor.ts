@@ -110,6 +110,7 @@ export class MonitorSocket {
         this.listener.connectionIs("live");
         return;
       case "error": // the subscription did not come about: the only thing that is ever asked
+        if ("code" in message && message.code === "INVALID_REQUEST") this.position = null; // of another log
         this.letGo();
         this.retry(null);
         return;
