@@ -56,6 +56,11 @@ MONITOR: dict[str, MonitorName] = {
     Fact.CALL_STATUS: MonitorName(
         "call.status", ("call_id", "session_id", "phone_number", "direction", "status", "sip_status", "reason")
     ),
+    Fact.DOCUMENT_UPLOADED: MonitorName(
+        "knowledge.document_uploaded", ("knowledge_base_id", "source_file", "chunks_created")
+    ),
+    Fact.REINDEXED: MonitorName("knowledge.reindexed", ("knowledge_base_id", "chunks_reindexed")),
+    Fact.WEBHOOK_DISABLED: MonitorName("webhook.disabled", ("endpoint_id", "reason")),
     Fact.BUDGET_WARNING: MonitorName("budget.warning", BUDGET_FIELDS),
     Fact.BUDGET_EXCEEDED: MonitorName("budget.exceeded", BUDGET_FIELDS),
 }

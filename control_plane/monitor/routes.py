@@ -162,7 +162,7 @@ async def _obey(socket: WebSocket, watcher: Watcher, message: dict[str, Any]) ->
         watcher.offer(json.dumps({"type": "unsubscribed", "channel": message["channel"]}))
         return
     if len(watcher.channels) >= MAX_CHANNELS:
-        raise InvalidRequest(f"At most {MAX_CHANNELS} channels on one socket; `rooms` has every event")
+        raise InvalidRequest(f"At most {MAX_CHANNELS} channels on one socket; `rooms` has those of all rooms")
     after = message.get("after")
     if after is not None and (not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= MAX_ID):
         raise InvalidRequest.field("after", "must be the id of an event")

@@ -18,7 +18,7 @@ class EventRead(BaseModel):
 
     id: int = Field(description="Counts up; the cursor of `after`.")
     type: str = Field(description="Its name in webhooks.")
-    monitor_type: str | None = Field(None, description="Its name on the monitor socket, where that is another one.")
+    monitor_type: str | None = Field(None, description="Its name on the monitor socket; null: it is not shown there.")
     room_name: str | None = Field(description="LiveKit's name of the room, with the project's prefix.")
     project_id: int
     timestamp: str = Field(description="ISO 8601, UTC, with milliseconds.")
@@ -46,7 +46,8 @@ def read_types(types: list[str]) -> list[str]:
     """The names that were asked for. Raises `InvalidRequest`."""
     wanted = [name.strip() for given in types for name in given.split(",") if name.strip()]
     if not TYPES.issuperset(wanted):
-        raise InvalidRequest.field("types", f"must be of {', '.join(sorted(TYPES))}, separated by commas")
+        problem = f"must be of {', '.join(sorted(TYPES))}, separated by commas"
+        raise InvalidRequest("Invalid request: types", details={"fields": [{"field": "types", "problem": problem}]})
     return wanted
 
 
@@ -56,7 +57,7 @@ def show_event(event: Event) -> EventRead:
     return EventRead(
         id=event.seq or 0,
         type=event.type,
-        monitor_type=known.type if known and known.type != event.type else None,
+        monitor_type=known.type if known else None,
         room_name=event.room_name,
         project_id=event.project_id,
         timestamp=iso_ms(event.created_at),

@@ -18,7 +18,7 @@ from agents.contract import (
     TurnMeasured,
     UsageCounted,
 )
-from control_plane.clock import Clock
+from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database, Db
 from control_plane.events.facts import Fact
 from control_plane.events.live import LiveBus
@@ -100,7 +100,7 @@ class ReportDesk:
                 room_name=session.room_name,
                 session_id=session.id,
                 is_final=True,
-                final_at=report.at.isoformat(),
+                final_at=iso_ms(report.at),
                 **values,
             )
 

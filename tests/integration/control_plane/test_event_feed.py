@@ -50,7 +50,7 @@ async def test_events_come_in_order_under_their_webhook_names(platform: Platform
     )
     assert (line["data"]["content"], line["data"]["timestamp_ms"]) == ("Hello", 5)
     assert len(line["timestamp"]) == len("2026-03-31T10:00:00.000Z")
-    assert events[1]["monitor_type"] is None
+    assert events[1]["monitor_type"] == "session.started"
 
 
 async def test_a_reader_goes_on_where_it_stopped(platform: Platform) -> None:

@@ -89,6 +89,16 @@ async def test_a_spoken_line_is_shown_with_both_names_of_its_room(platform: Plat
     assert isinstance(message["id"], int)
 
 
+async def test_the_channel_of_all_rooms_shows_what_belongs_to_none(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    base = (await tenant.http.post("/knowledge-bases", json={"name": "Library"})).json()["knowledge_base"]["id"]
+    async with platform.jobs(), monitor(platform, tenant.key) as socket:
+        await subscribe(socket, "rooms")
+        await tenant.http.post(f"/knowledge-bases/{base}/ingest", json={"content": "Closed in winter."})
+        message = await hear(socket, "knowledge.document_uploaded")
+    assert (message["channel"], message["data"]["knowledge_base_id"]) == ("rooms", base)
+
+
 async def test_another_projects_lines_are_never_shown(platform: Platform) -> None:
     mine, theirs = await platform.tenant("mine"), await platform.tenant("theirs")
     async with platform.jobs(), monitor(platform, mine.key) as socket:
