@@ -12,7 +12,8 @@ import anyio.to_thread
 import numpy as np
 from anyio import CapacityLimiter
 
-from parley.offline.audio import RECOGNITION_RATE, Samples
+from parley.offline.audio import RECOGNITION_RATE, Samples, resampled
+from parley.offline.bandwidth import Bandwidth
 from parley.offline.errors import Busy
 from parley.offline.listening import Began, Continued, Ended, Listener
 from parley.offline.pocketsphinx import Decoder, VoiceActivity, Word
@@ -20,6 +21,7 @@ from parley.offline.pocketsphinx import Decoder, VoiceActivity, Word
 Result = TypeVar("Result")
 _SENTENCE_GAP_MS: Final = 400
 _RECORDING_PADDING_MS: Final = 250
+_TELEPHONE_RATE: Final = 8_000
 _AGREEING: Final = 3  # hypotheses, one for each piece of audio that arrives
 
 
@@ -64,14 +66,28 @@ class Utterance:
     words: list[Word]
 
 
+@dataclass(frozen=True)
+class Channels:
+    """How speech sounds before anything of it was heard (cepstral means of a decoder), by the bandwidth of its way.
+
+    With the means of wide band a decoder knows one in five words of a telephone, until it has heard seconds of it.
+    """
+
+    wide: bytes = b""
+    narrow: bytes = b""
+
+
 class SpeechStream:
     """Decodes while speech arrives, so that a final text is ready a few milliseconds after the silence was found.
 
     Every method decodes and therefore blocks: call them from one worker thread at a time.
     """
 
-    def __init__(self, decoder: Decoder, listener: Listener) -> None:
-        self._decoder, self.listener = decoder, listener
+    def __init__(self, decoder: Decoder, listener: Listener, channels: Channels) -> None:
+        self._decoder, self.listener, self._channels = decoder, listener, channels
+        self._bandwidth, self._narrow = Bandwidth(), False
+        self._held: list[Samples] | None = None
+        """Speech that is not decoded before the bandwidth is known: the first tenths of a second."""
         self._hypotheses: list[list[str]] = []
         self._sent: list[str] = []
 
@@ -82,14 +98,13 @@ class SpeechStream:
             match heard:
                 case Began(at_ms=at_ms, samples=speech):
                     results.append(Started(at_ms))
-                    self._hypotheses, self._sent = [], []
-                    self._decoder.start()
-                    self._decoder.feed(speech.tobytes())
+                    self._hypotheses, self._sent, self._held = [], [], []
+                    self._take(speech)
                 case Continued(samples=speech):
-                    self._decoder.feed(speech.tobytes())
+                    self._take(speech)
                 case Ended(at_ms=at_ms):
                     results += self._finish(at_ms)
-        if self.listener.speaking:
+        if self.listener.speaking and self._held is None:
             results += self._interim()
         return results
 
@@ -97,7 +112,26 @@ class SpeechStream:
         """End the utterance now; nothing happens when nobody is speaking."""
         return self._finish(self.listener.end().at_ms) if self.listener.speaking else []
 
+    def _take(self, speech: Samples) -> None:
+        self._bandwidth.hear(speech)
+        if self._held is None:
+            self._decoder.feed(speech.tobytes())
+            return
+        self._held.append(speech)
+        if self._bandwidth.sure:
+            self._decode(self._held)
+
+    def _decode(self, held: list[Samples]) -> None:
+        if self._bandwidth.narrow != self._narrow:
+            self._narrow = self._bandwidth.narrow
+            self._decoder.channel = self._channels.narrow if self._narrow else self._channels.wide
+        self._held = None
+        self._decoder.start()
+        self._decoder.feed(np.concatenate(held).tobytes())
+
     def _finish(self, at_ms: int) -> list[Recognised]:
+        if self._held is not None:
+            self._decode(self._held)
         self._decoder.end()
         return [Stopped(at_ms), Finished(self._decoder.text)]
 
@@ -123,16 +157,22 @@ class Recognisers:
         self._places = asyncio.Semaphore(most)
         self._idle: list[Decoder] = []
         self._threads = CapacityLimiter(most)
-        self._channel = b""  # `warm` learns it
+        self._channels = Channels()  # `warm` learns them
 
     async def warm(self, count: int, samples: Sequence[Samples]) -> None:
-        """Load `count` decoders; the first decodes `samples` to learn the sound of the voice, the others inherit it."""
+        """Load `count` decoders; the first decodes `samples`, at 16 kHz, to learn how the voice sounds.
+
+        It hears them as they are and as over a telephone; the others inherit what it learnt.
+        """
         for index in range(min(count, self._most)):
             decoder = await self.run(Decoder)
-            for sample in samples if index == 0 else samples[-1:]:
-                await self.run(partial(_decode, decoder, sample))
             if index == 0:
-                self._channel = decoder.channel
+                unlearnt = decoder.channel
+                narrow = await self.run(partial(_learn, decoder, [_as_by_telephone(sample) for sample in samples]))
+                decoder.channel = unlearnt
+                self._channels = Channels(await self.run(partial(_learn, decoder, samples)), narrow)
+            else:
+                await self.run(partial(_learn, decoder, samples[-1:]))
             self._idle.append(decoder)
 
     def close(self) -> None:
@@ -156,7 +196,7 @@ class Recognisers:
             ) from error
         try:
             decoder = self._idle.pop() if self._idle else await self.run(Decoder)
-            decoder.channel = self._channel
+            decoder.channel = self._channels.wide
             try:
                 yield decoder
             finally:
@@ -169,7 +209,7 @@ class Recognisers:
         """A live stream at 16 kHz."""
         async with self.decoder(timeout=timeout) as decoder:
             activity = VoiceActivity()
-            stream = SpeechStream(decoder, Listener(activity))
+            stream = SpeechStream(decoder, Listener(activity), self._channels)
             try:
                 yield stream
             finally:
@@ -180,6 +220,8 @@ class Recognisers:
         """A whole recording at 16 kHz."""
         async with self.decoder(timeout=timeout) as decoder:
             stretches = await self.run(partial(_stretches, samples))
+            if await self.run(partial(_is_narrow, stretches)):
+                decoder.channel = self._channels.narrow
             return [await self.run(partial(_recognise, decoder, *stretch)) for stretch in stretches]
 
 
@@ -187,6 +229,24 @@ def _decode(decoder: Decoder, samples: Samples) -> None:
     decoder.start()
     decoder.feed(samples.tobytes())
     decoder.end()
+
+
+def _learn(decoder: Decoder, samples: Sequence[Samples]) -> bytes:
+    for sample in samples:
+        _decode(decoder, sample)
+    return decoder.channel
+
+
+def _as_by_telephone(samples: Samples) -> Samples:
+    narrow = resampled(samples, RECOGNITION_RATE, _TELEPHONE_RATE)
+    return resampled(narrow, _TELEPHONE_RATE, RECOGNITION_RATE)
+
+
+def _is_narrow(stretches: Sequence[tuple[int, Samples]]) -> bool:
+    bandwidth = Bandwidth()
+    for _, samples in stretches:
+        bandwidth.hear(samples)
+    return bandwidth.narrow
 
 
 def _stretches(samples: Samples) -> list[tuple[int, Samples]]:
