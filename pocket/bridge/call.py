@@ -15,7 +15,7 @@ from livekit.protocol.sip import SIPHeaderOptions
 from pocket.bridge.native import NativeAudio, Pcm
 from pocket.bridge.outcomes import CallFailedError
 from pocket.bridge.participant import SAMPLE_RATE, STATUS, Participant
-from pocket.bridge.resampling import Doubler
+from pocket.bridge.resampling import Doubler, Halver
 from pocket.bridge.settings import Settings
 from pocket.rtp import sdp
 from pocket.rtp.ports import Ports
@@ -97,6 +97,7 @@ class Call:
         self._bridged = False
         self._answered_at = 0.0
         self._double: Doubler | None = None
+        self._halve: Halver | None = None
 
     def end(self, ending: Ending) -> None:
         """End the call, now or as soon as it can be."""
@@ -159,9 +160,8 @@ class Call:
         self.media.agree(agreement)
         if self.media.sample_rate != before:
             self.playing.clear()
-            if self._bridged:
-                self.participant.listen(self.media.sample_rate)
-        self._double = Doubler() if agreement.codec.sample_rate * 2 == SAMPLE_RATE else None
+            narrow = agreement.codec.sample_rate * 2 == SAMPLE_RATE
+            self._double, self._halve = (Doubler(), Halver()) if narrow else (None, None)
         self._answered_at = self._answered_at or time.monotonic()
 
     def play(self, pcm: Pcm) -> None:
@@ -172,9 +172,8 @@ class Call:
 
     async def bridge(self, attributes: Mapping[str, str]) -> None:
         """Let the room and the phone hear each other: the call is active."""
-        assert self.media is not None
         self._bridged = True
-        self.participant.listen(self.media.sample_rate)
+        self.participant.listen()
         await self.participant.tell({STATUS: "active", **attributes})
 
     def tick(self) -> None:
@@ -182,6 +181,8 @@ class Call:
         if self.media is None or self.agreement is None:
             return
         heard = self.participant.mixer.mix() if self._bridged else None
+        if heard is not None and self._halve is not None:
+            heard = self._halve(heard)
         self.media.tick(self.playing.popleft() if self.playing else heard)
 
     def _heard(self, pcm: Pcm) -> None:

@@ -222,7 +222,7 @@ class Ringing:
         )
         await call.participant.join(rule.ws_url or self._house.settings.livekit_url, token, attributes)
         await self._house.offer_transfer(call)
-        call.participant.listen(self._agreement.codec.sample_rate)
+        call.participant.listen()
 
     async def _ring(self, within: float) -> None:
         try:

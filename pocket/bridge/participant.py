@@ -35,7 +35,7 @@ class Participant:
         self._native, self._on_leave, self._on_digit = native, on_leave, on_digit
         self._room = rtc.Room()
         self._microphone: Microphone | None = None
-        self._phone_rate: int | None = None
+        self._listening = False
         self._leaving = False
         self._lost: asyncio.TimerHandle | None = None
         self._room.on("disconnected", self._disconnected)
@@ -70,18 +70,13 @@ class Participant:
         except (TimeoutError, rtc.ConnectError, RuntimeError) as error:
             raise OSError(f"the room cannot be joined: {type(error).__name__}") from error
 
-    def listen(self, phone_rate: int) -> None:
-        """Subscribe to all audio of the room, now and later; `phone_rate` is that of the phone, and may change."""
-        changed = self._phone_rate not in (None, phone_rate)
-        if changed:
-            self.mixer.close()
-        self._phone_rate = phone_rate
+    def listen(self) -> None:
+        """Subscribe to all audio of the room, now and later; the mixer has it at `SAMPLE_RATE`."""
+        self._listening = True
         for participant in self._room.remote_participants.values():
             self._somebody(participant)
             for publication in participant.track_publications.values():
                 self._published(publication, participant)
-                if changed and publication.track is not None:
-                    self._subscribed(publication.track, publication, participant)
 
     def speak(self, pcm: Pcm) -> None:
         """Send sound of the phone into the room, at `SAMPLE_RATE`."""
@@ -131,16 +126,16 @@ class Participant:
             self._lost = None
 
     def _somebody(self, participant: rtc.RemoteParticipant) -> None:
-        if self._phone_rate is not None and participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP:
+        if self._listening and participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP:
             self.accompanied.set()
 
     def _published(self, publication: rtc.RemoteTrackPublication, _participant: Any) -> None:
-        if self._phone_rate is not None and publication.kind == rtc.TrackKind.KIND_AUDIO:
+        if self._listening and publication.kind == rtc.TrackKind.KIND_AUDIO:
             publication.set_subscribed(True)
 
     def _subscribed(self, track: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, _participant: Any) -> None:
-        if track.kind == rtc.TrackKind.KIND_AUDIO and self._phone_rate is not None and not self._leaving:
-            self.mixer.add(publication.sid, self._native.hear(track, self._phone_rate))
+        if track.kind == rtc.TrackKind.KIND_AUDIO and self._listening and not self._leaving:
+            self.mixer.add(publication.sid, self._native.hear(track, SAMPLE_RATE))
             self.accompanied.set()
 
     def _unsubscribed(self, _track: Any, publication: rtc.RemoteTrackPublication, _participant: Any) -> None:

@@ -1,4 +1,7 @@
-"""Narrow band to wide band: 8 kHz to 16 kHz for the room, whose track is there before the phone's codec is known."""
+"""Narrow band and wide band: a room is heard and spoken to at 16 kHz, whatever the phone's codec is or becomes.
+
+The library could give 8 kHz as well, but its resampler takes 4 dB of speech at 2 kHz and 7 dB at 3 kHz with it.
+"""
 
 from typing import Final
 
@@ -19,7 +22,7 @@ _FILTER: Final = _half_band()
 
 
 class Doubler:
-    """Doubles the rate of one stream."""
+    """Doubles the rate of one stream: 8 kHz of a phone for the room."""
 
     def __init__(self) -> None:
         self._before = np.zeros(TAPS - 1, np.float32)
@@ -31,3 +34,17 @@ class Doubler:
         together = np.concatenate((self._before, spread))
         self._before = together[-(TAPS - 1) :]
         return np.clip(np.convolve(together, _FILTER, "valid"), -32768, 32767).astype(np.int16)
+
+
+class Halver:
+    """Halves the rate of one stream, pieces of an even number of samples: the room for a phone at 8 kHz."""
+
+    def __init__(self) -> None:
+        self._before = np.zeros(TAPS - 1, np.float32)
+
+    def __call__(self, pcm: Pcm) -> Pcm:
+        """The same sound, of what is below 4 kHz, with half the samples."""
+        together = np.concatenate((self._before, pcm), dtype=np.float32)
+        self._before = together[-(TAPS - 1) :]
+        half: Pcm = np.clip(np.convolve(together, _FILTER / 2, "valid")[::2], -32768, 32767).astype(np.int16)
+        return half
