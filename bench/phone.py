@@ -1,4 +1,4 @@
-"""`python -m bench phone`: the SIP service beside a room without it: delay, calls at once, a thousand in a row.
+"""`python -m bench phone`: the SIP service beside a room without it: delay, speech, calls at once, a thousand in a row.
 
 Everything is on loopback. The phones and the people of the rooms live in this process, so one clock sees both ends;
 they share the cores with the service and livekit-server, whose CPU is counted for each alone.
@@ -25,6 +25,7 @@ from bench.dialled import dialled
 from bench.first_call import median, percentile
 from bench.platform import RESULTS
 from bench.short_calls import in_a_row
+from bench.speech_line import intelligibility
 from pocket.rtp.codecs import CODECS
 
 GOALS: Final = {"phone → room": 60, "room → phone": 40}
@@ -52,6 +53,17 @@ def delay_table(found: dict[str, list[float]]) -> Table:
         goal = f"≤ +{GOALS[name]}" if name in GOALS else ""
         parts = (f"{part:.0f}" for part in (statistics.median(values), cuts[0], cuts[-1], len(values)))
         shown.add_row(name, *parts, over, goal)
+    return shown
+
+
+def speech_table(found: dict[str, Any]) -> Table:
+    """Wrong words; a path through the service is to have no more of them than its codec alone."""
+    shown = _table(
+        "speech, as the offline recogniser understands it", "path", "wrong words", "of", "sentences right", "of"
+    )
+    for name, path in found.items():
+        wrong, words = path["wrong"], sum(path["words"])
+        shown.add_row(name, f"{sum(wrong) / words:.1%}", str(words), str(wrong.count(0)), str(len(wrong)))
     return shown
 
 
@@ -116,7 +128,7 @@ def _keep(part: str, codec: str, figures: Any) -> None:
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(prog="python -m bench phone", description=__doc__)
-    parser.add_argument("--only", choices=["delay", "load", "row", "dial"], help="one of them")
+    parser.add_argument("--only", choices=["delay", "speech", "load", "row", "dial"], help="one of them")
     parser.add_argument("--codec", choices=[codec.name for codec in CODECS], default="PCMU", help="of the phones")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--calls", type=int, default=1000, help="in a row")
@@ -133,6 +145,10 @@ def main() -> None:
         found = asyncio.run(delays(codec, 5, arguments.seconds))
         _keep("delay", codec.name, found)
         console.print(delay_table(found))
+    if arguments.only in (None, "speech"):
+        speech = asyncio.run(intelligibility(codec))
+        _keep("speech", codec.name, speech)
+        console.print(speech_table(speech))
     if arguments.only in (None, "load"):
         rows = asyncio.run(together(codec, arguments.steps, arguments.seconds))
         _keep("load", codec.name, rows)
