@@ -24,6 +24,12 @@ def spoken(models_url: str, text: str) -> np.ndarray:
     return np.frombuffer(audio, "<i2")
 
 
+def changed(sound: np.ndarray, source: int, target: int) -> np.ndarray:
+    resampler = rtc.AudioResampler(source, target)
+    frames = [*resampler.push(rtc.AudioFrame(sound.tobytes(), source, 1, len(sound))), *resampler.flush()]
+    return np.concatenate([np.frombuffer(frame.data, np.int16) for frame in frames])
+
+
 class Listening:
     """Feeds a plugin stream in real time and notes when each event came."""
 
@@ -103,6 +109,25 @@ async def test_a_commit_ends_the_utterance_at_once(models_url: str) -> None:
 
     assert events[0]["type"] == "session.created"
     assert events[-1]["transcript"] == "the museum is closed on monday"
+
+
+@pytest.mark.anyio
+async def test_the_first_words_of_a_telephone_are_understood(models_url: str) -> None:
+    sentences = {
+        "We need a bigger table for the people from the company.": 10,
+        "You can pay the bill with cash or by bank transfer.": 10,
+        "Could you tell me the price of a new battery?": 9,
+    }
+    completed = "conversation.item.input_audio_transcription.completed"
+    known = 0
+    for sentence in sentences:
+        wide = spoken(models_url, sentence)
+        narrow = changed(changed(wide, RATE, 8000), 8000, RATE)
+        events = await exchange(models_url, [append(narrow), {"type": "input_audio_buffer.commit"}], completed)
+        heard = " ".join(event["transcript"] for event in events if event["type"] == completed).split()
+        known += len(set(sentence.lower().rstrip(".?").split()) & set(heard))
+
+    assert known / sum(sentences.values()) > 0.75
 
 
 @pytest.mark.anyio

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from livekit import api
@@ -12,7 +13,7 @@ from livekit.protocol.models import DisconnectReason
 from tests.integration.pocket.conftest import Exchange, until
 from tests.support.rooms import RATE, somebody
 from tests.support.sipp import peer
-from tests.support.telephones import loudness_of, telephone
+from tests.support.telephones import loudness_of, telephone, tone
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +36,25 @@ async def dial(livekit: api.LiveKitAPI, room: str, port: int, **more: Any) -> ap
         **more,
     )
     return await asyncio.wait_for(livekit.sip.create_sip_participant(asked), 20)
+
+
+async def test_what_is_high_in_a_voice_is_as_loud_behind_the_line_as_before_it(
+    exchange: Exchange, livekit: api.LiveKitAPI, tmp_path: Path
+) -> None:
+    async with (
+        telephone(tmp_path, account=";answermode=auto;audio_codecs=pcmu", voice=tone(3100, 30)) as phone,
+        somebody(exchange.url, exchange.token("high", "me")) as me,
+    ):
+        await me.speak(3000)
+        await dial(livekit, "high", phone.port)
+        in_room = (await me.listen_to("callee", 2.5))[RATE:]
+        await phone.command("hangup")
+        await phone.until("CALL_CLOSED")
+        on_phone, rate = phone.heard()
+    spoken = 9000 / np.sqrt(2)
+    for heard, hertz, of in ((in_room, 3100, RATE), (on_phone[-rate - rate // 2 : -rate // 2], 3000, rate)):
+        assert loudness_of(heard, hertz, of) > 0.95
+        assert 0.8 < np.sqrt(np.mean(heard.astype(float) ** 2)) / spoken < 1.25
 
 
 @pytest.mark.parametrize("codec", ["pcmu", "pcma", "g722"])
