@@ -26,22 +26,33 @@ from redis import asyncio as redis
 from rich.console import Console
 from rich.table import Table
 
-from bench.platform import KEY, LOAD_CORE, RESULTS, SERVER_CORE, our_settings, start, stores, wait_for
+from bench.platform import (
+    KEY,
+    LOAD_CORE,
+    RESULTS,
+    SERVER_CORE,
+    TICKS,
+    cpu_seconds,
+    free_port,
+    our_settings,
+    start,
+    stores,
+    wait_for,
+)
 from control_plane.events.live import PREFIX
 from control_plane.sessions.reports import LIVE_LINES
 from parley.stack.database import DatabaseUrls
 
-TICKS = os.sysconf("SC_CLK_TCK")
 LINE = "The quick brown fox jumps over the lazy dog and is seen doing so."
-OURS, BARE = 9490, 9493
 
 
 class Reader(asyncio.Protocol):
-    """A socket that counts what it receives; a lazy one stops reading after its hello."""
+    """A socket that counts what it receives; a lazy one stops reading once its hello is answered."""
 
     def __init__(self, path: str, hello: str, *, lazy: bool = False) -> None:
         self.path, self.hello, self.lazy = path, hello, lazy
         self.received, self.arrivals = 0, [0.0]
+        self.upgraded = False
         self.ready = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -52,10 +63,13 @@ class Reader(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        if not self.ready.done():
+        if not self.upgraded:
+            self.upgraded = True
             if self.hello:
                 body = self.hello.encode()
                 self.transport.write(bytes([0x81, 0x80 | len(body), 0, 0, 0, 0]) + body)
+                return
+        if not self.ready.done():
             self.ready.set_result(None)
             return
         self.received += data.count(b"quick brown")
@@ -88,12 +102,6 @@ class Result:
         return statistics.median(getattr(each, name) for each in self.rounds)
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
 def resident_kib(pid: int) -> int:
     """Memory that a process holds."""
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
@@ -112,12 +120,7 @@ async def open_readers(port: int, path: str, hello: str, count: int, *, lazy: in
         )  # type: ignore[misc]
         await asyncio.gather(*(reader.ready for reader in group))
         readers += group
-    await asyncio.sleep(1)  # subscriptions are obeyed
     return readers
-
-
-def _same(reader: Reader) -> Reader:
-    return reader
 
 
 async def burst(readers: list[Reader], pid: int, messages: int, publish: object) -> Round:
@@ -129,8 +132,9 @@ async def burst(readers: list[Reader], pid: int, messages: int, publish: object)
     for number in range(messages):
         sent = time.perf_counter()
         await publish()  # type: ignore[operator]
-        while any(reader.received < start + number + 1 for reader, start in zip(awake, before, strict=True)):
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(30):
+            while any(reader.received < start + number + 1 for reader, start in zip(awake, before, strict=True)):
+                await asyncio.sleep(0.001)
         delays += [reader.arrivals[-1] - sent for reader in awake]
     used = cpu_seconds(pid) - cpu
     delays.sort()
@@ -140,8 +144,9 @@ async def burst(readers: list[Reader], pid: int, messages: int, publish: object)
 async def measure(urls: DatabaseUrls, redis_url: str, sockets: int, messages: int, rounds: int) -> dict[str, Result]:
     """Ours, ours with a reader that never reads, and the bare loop, in turn."""
     results = {"bare": Result(), "ours": Result(), "ours, one never reads": Result()}
+    ours, bare = free_port(), free_port()
     with ExitStack() as cleanup:
-        settings = our_settings(urls, redis_url, OURS)
+        settings = our_settings(urls, redis_url, ours)
         pids = {
             "ours": start(cleanup, [sys.executable, "-m", "control_plane", "serve"], settings, SERVER_CORE),
             "bare": start(
@@ -152,7 +157,7 @@ async def measure(urls: DatabaseUrls, redis_url: str, sockets: int, messages: in
                     "uvicorn",
                     "bench.peers:broadcast",
                     "--port",
-                    str(BARE),
+                    str(bare),
                     "--no-access-log",
                     "--log-level",
                     "warning",
@@ -163,8 +168,8 @@ async def measure(urls: DatabaseUrls, redis_url: str, sockets: int, messages: in
                 SERVER_CORE,
             ),
         }
-        wait_for(OURS)
-        wait_for(BARE)
+        wait_for(ours)
+        wait_for(bare)
         live = redis.Redis.from_url(redis_url)
         line = {
             "project_id": 1,
@@ -182,11 +187,14 @@ async def measure(urls: DatabaseUrls, redis_url: str, sockets: int, messages: in
         async with httpx2.AsyncClient() as client:
 
             async def broadcast() -> None:
-                await client.post(f"http://127.0.0.1:{BARE}/send", content=LINE)
+                await client.post(f"http://127.0.0.1:{bare}/send", content=LINE)
 
             subscribe = json.dumps({"action": "subscribe", "channel": "room:room1"})
+            for port, path, hello in ((bare, "/ws", ""), (ours, f"/ws/monitor?api_key={KEY}", subscribe)):
+                for reader in await open_readers(port, path, hello, 1):  # what a first socket loads is not its own
+                    reader.transport.abort()
             for name, lazy in (("bare", 0), ("ours", 0), ("ours, one never reads", 1)) * rounds:
-                server, port = name.split(",")[0], BARE if name == "bare" else OURS
+                server, port = name.split(",")[0], bare if name == "bare" else ours
                 empty = resident_kib(pids[server])
                 path, hello = ("/ws", "") if name == "bare" else (f"/ws/monitor?api_key={KEY}", subscribe)
                 readers = await open_readers(port, path, hello, sockets, lazy=lazy)
@@ -227,7 +235,7 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with ExitStack() as cleanup:
-        urls, redis_url = stores(cleanup, 9491)
+        urls, redis_url = stores(cleanup, free_port())
         runner = cleanup.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
         results = runner.run(measure(urls, redis_url, arguments.sockets, arguments.messages, arguments.rounds))
     Console(width=120).print(table(results, arguments.sockets))

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from parley.stack.secrets import Secrets
 
 RESULTS = Path(__file__).parent / "results"
 SERVER_CORE, LOAD_CORE = "0", "1"
+TICKS = os.sysconf("SC_CLK_TCK")
 ALL_CORES = f"0-{(os.cpu_count() or 1) - 1}"
 KEY = "pk_bench-bench-bench-bench-bench"
 SECRET_KEY = base64.b64encode(bytes(32)).decode()
@@ -95,6 +97,19 @@ def fill(owner_url: str) -> None:
             (KEY,),
         )
         connection.execute("vacuum analyze")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def wait_for(port: int, within: float = 60) -> None:
