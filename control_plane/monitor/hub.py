@@ -5,9 +5,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from starlette.types import Message, Send
+from starlette.websockets import WebSocketDisconnect
+
 from control_plane.clock import iso_ms
 from control_plane.events.facts import MONITOR
 from control_plane.events.models import Event
+from control_plane.monitor.senders import Senders
 
 WRONG_KEY, FALLEN_BEHIND = 4001, 4008
 """Close codes."""
@@ -23,65 +27,97 @@ class Watcher:
     log has shown on a channel (`replayed`) is not shown on it again when the tail comes by.
     """
 
-    def __init__(self, project_id: int, slug: str, key_id: str) -> None:
+    __slots__ = (
+        "_busy",
+        "_drained",
+        "_held",
+        "_outbox",
+        "_over",
+        "_replayed",
+        "_send",
+        "_senders",
+        "channels",
+        "closing",
+        "key_id",
+        "project_id",
+        "slug",
+    )
+
+    def __init__(self, project_id: int, slug: str, key_id: str, send: Send, senders: Senders) -> None:
         self.project_id, self.slug, self.key_id = project_id, slug, key_id
         self.channels: set[str] = set()
-        self.closing: tuple[int, str] | None = None
-        self.sender: asyncio.Task[None] | None = None
-        self._outbox: list[str] = []
-        self._over = False
-        self._wanted: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
+        self.closing: Message | None = None
+        self._send, self._senders = send, senders
+        self._outbox: list[Message] = []
+        self._busy = self._over = False
+        self._drained: asyncio.Event | None = None
         self._replayed: dict[str, int] = {}
-        self._held: list[tuple[int | None, tuple[str, ...], str]] | None = None
+        self._held: list[tuple[int | None, tuple[str, ...], Message]] | None = None
 
-    def offer(self, text: str) -> None:
+    def offer(self, message: Message) -> None:
         """Queue a message; never waits. A watcher with too long a queue is let go."""
         if len(self._outbox) >= BACKLOG:
             self.let_go(FALLEN_BEHIND, "Reading too slowly; subscribe again with `after`")
             return
-        self._outbox.append(text)
-        _resolve(self._wanted)
+        self._outbox.append(message)
+        self._wake()
 
-    async def pending(self) -> list[str]:
-        """All that waits, as soon as there is something."""
-        if not self._outbox:
-            self._wanted = asyncio.get_running_loop().create_future()
-            await self._wanted
-            self._wanted = None
-        texts, self._outbox = self._outbox, []
-        _resolve(self._drained)
-        return texts
+    def answer(self, message: dict[str, Any]) -> None:
+        """Queue a message for this socket alone."""
+        self.offer(frame(json.dumps(message)))
+
+    def _wake(self) -> None:
+        if not self._busy:
+            self._busy = True
+            self._senders.wake(self._flush)
+
+    async def _flush(self) -> None:
+        """Send what waits; a watcher that was let go is closed, and its listener then hears of the end."""
+        try:
+            while self._outbox and self.closing is None:
+                messages, self._outbox = self._outbox, []
+                if self._drained is not None:
+                    self._drained.set()
+                for message in messages:
+                    if self.closing is None:
+                        await self._send(message)
+            if self.closing is not None:
+                await self._send(self.closing)
+                self.end()
+        except (RuntimeError, WebSocketDisconnect):  # it is gone
+            self.end()
+        self._busy = self._over
 
     async def room(self) -> None:
         """Wait until at least half of the queue is free. Raises `ConnectionError` once nothing is sent any more."""
-        while len(self._outbox) >= BACKLOG // 2 or self._over:
-            if self._over:
-                raise ConnectionError("the socket is over")
-            self._drained = asyncio.get_running_loop().create_future()
-            await self._drained
+        while len(self._outbox) >= BACKLOG // 2 and not self._over:
+            self._drained = asyncio.Event()
+            await self._drained.wait()
+        if self._over:
+            raise ConnectionError("the socket is over")
 
     def end(self) -> None:
         """Nothing is sent any more."""
         self._over = True
-        _resolve(self._drained)
+        self._outbox.clear()
+        if self._drained is not None:
+            self._drained.set()
 
     def let_go(self, code: int, reason: str) -> None:
-        """Close the socket with a code, also when it does not read."""
+        """Close the socket with a code, as soon as it reads."""
         if self.closing is None:
-            self.closing = (code, reason)
-            if self.sender is not None:
-                self.sender.cancel()
+            self.closing = {"type": "websocket.close", "code": code, "reason": reason}
+            self._wake()
 
-    def show(self, seq: int | None, channels: tuple[str, ...], text: str) -> None:
+    def show(self, seq: int | None, channels: tuple[str, ...], message: Message) -> None:
         """Queue a message of these channels if the watcher wants one of them and has not seen it."""
         wanted = self.channels.intersection(channels)
         if not wanted or (seq is not None and all(self._replayed.get(channel, -1) >= seq for channel in wanted)):
             return
         if self._held is None:
-            self.offer(text)
+            self.offer(message)
         elif len(self._held) < BACKLOG:
-            self._held.append((seq, channels, text))
+            self._held.append((seq, channels, message))
         else:
             self.let_go(FALLEN_BEHIND, "Too much happened while resuming; subscribe again with `after`")
 
@@ -98,9 +134,9 @@ class Watcher:
             self.show(*message)
 
 
-def _resolve(future: asyncio.Future[None] | None) -> None:
-    if future is not None and not future.done():
-        future.set_result(None)
+def frame(text: str) -> Message:
+    """A text as it is sent; one for all sockets."""
+    return {"type": "websocket.send", "text": text}
 
 
 def short_name(full_name: str) -> str:
@@ -139,6 +175,7 @@ class MonitorHub:
 
     def __init__(self) -> None:
         self._watchers: dict[int, set[Watcher]] = {}
+        self.senders = Senders()
 
     def add(self, watcher: Watcher) -> None:
         """A socket has opened."""
@@ -164,9 +201,10 @@ class MonitorHub:
 
     def ping(self) -> None:
         """Show every socket that the line is open."""
+        message = frame(PING)
         for group in self._watchers.values():
             for watcher in group:
-                watcher.offer(PING)
+                watcher.offer(message)
 
     def tell(self, events: Iterable[Event]) -> None:
         """Pass stamped events on."""
@@ -187,5 +225,6 @@ class MonitorHub:
 
     @staticmethod
     def _show(watchers: set[Watcher], seq: int | None, channels: tuple[str, ...], text: str) -> None:
+        message = frame(text)
         for watcher in watchers:
-            watcher.show(seq, channels, text)
+            watcher.show(seq, channels, message)

@@ -15,7 +15,7 @@ from control_plane.db.database import Database
 from control_plane.errors import Forbidden, InvalidRequest, Unauthorized, Unavailable
 from control_plane.events.tail import BATCH, last_seq, read_after
 from control_plane.gate.middleware import take_of_stranger
-from control_plane.monitor.hub import WRONG_KEY, MonitorHub, Watcher, project
+from control_plane.monitor.hub import WRONG_KEY, MonitorHub, Watcher, frame, project
 from control_plane.monitor.tickets import redeem
 from control_plane.wire import MAX_ID
 
@@ -48,16 +48,14 @@ async def monitor(socket: WebSocket) -> None:
         await socket.close(TRY_AGAIN, "Not now; connect again")
         return
     hub: MonitorHub = socket.app.state.monitor
-    watcher = Watcher(caller.project_id, caller.slug, caller.key_id)
+    watcher = Watcher(caller.project_id, caller.slug, caller.key_id, socket.send, hub.senders)
     hub.add(watcher)
-    watcher.sender = asyncio.create_task(_send(socket, watcher))
     try:
         with suppress(ConnectionError):  # while it resumed, the other side went away
             await _listen(socket, watcher)
     finally:
         hub.remove(watcher)
-        watcher.sender.cancel()
-        await asyncio.gather(watcher.sender, return_exceptions=True)
+        watcher.end()
 
 
 async def _admit(socket: WebSocket) -> Caller:
@@ -102,21 +100,6 @@ async def keep_open(hub: MonitorHub) -> None:
         hub.ping()
 
 
-async def _send(socket: WebSocket, watcher: Watcher) -> None:
-    """Send what waits; a watcher that was let go is closed, and its listener then hears of the end."""
-    with suppress(RuntimeError, WebSocketDisconnect):  # it may be gone by now
-        try:
-            while True:
-                for text in await watcher.pending():
-                    await socket.send({"type": "websocket.send", "text": text})
-        except asyncio.CancelledError:
-            if watcher.closing is None:
-                raise
-            await socket.close(*watcher.closing)
-        finally:
-            watcher.end()
-
-
 async def _listen(socket: WebSocket, watcher: Watcher) -> None:
     while True:
         try:
@@ -124,12 +107,12 @@ async def _listen(socket: WebSocket, watcher: Watcher) -> None:
         except WebSocketDisconnect:
             return
         except KeyError:
-            watcher.offer(json.dumps({"type": "error", **InvalidRequest("Send text frames, not binary ones").body()}))
+            watcher.answer({"type": "error", **InvalidRequest("Send text frames, not binary ones").body()})
             continue
         try:
             await _obey(socket, watcher, _parse(text))
         except (InvalidRequest, Forbidden, Unavailable) as error:
-            watcher.offer(json.dumps({"type": "error", **error.body()}))
+            watcher.answer({"type": "error", **error.body()})
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -159,7 +142,7 @@ async def _obey(socket: WebSocket, watcher: Watcher, message: dict[str, Any]) ->
     channel = await _channel(socket.app.state.database, message.get("channel"), watcher.slug)
     if action == "unsubscribe":
         watcher.channels.discard(channel)
-        watcher.offer(json.dumps({"type": "unsubscribed", "channel": message["channel"]}))
+        watcher.answer({"type": "unsubscribed", "channel": message["channel"]})
         return
     if len(watcher.channels) >= MAX_CHANNELS:
         raise InvalidRequest(f"At most {MAX_CHANNELS} channels on one socket; `rooms` has those of all rooms")
@@ -173,7 +156,7 @@ async def _obey(socket: WebSocket, watcher: Watcher, message: dict[str, Any]) ->
     elif after > newest:
         raise InvalidRequest.field("after", f"is beyond the log; the last id is {newest}")
     # With the id from which on it is shown, a client may resume before it has seen an event.
-    watcher.offer(json.dumps({"type": "subscribed", "channel": message["channel"], "id": after}))
+    watcher.answer({"type": "subscribed", "channel": message["channel"], "id": after})
     await _resume(socket, watcher, channel, after)
 
 
@@ -189,7 +172,7 @@ async def _resume(socket: WebSocket, watcher: Watcher, channel: str, after: int)
                 shown = project(event)
                 if shown and channel in shown[0]:
                     await watcher.room()
-                    watcher.offer(shown[1])
+                    watcher.offer(frame(shown[1]))
                 cursor = event.seq or cursor
             if len(batch) < BATCH:
                 return
