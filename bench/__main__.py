@@ -1,10 +1,19 @@
-"""`python -m bench call|api|fanout|phone`: what is measured here; each prints a table, and writes `bench/results/`."""
+"""`python -m bench call|api|fanout|monitors|phone`: what is measured here.
+
+Each prints a table, and writes `bench/results/`.
+"""
 
 import sys
 
-from bench import api, call, fanout, phone
+from bench import api, call, fanout, monitors, phone
 
-MEASURES = {"call": call.main, "api": api.main, "fanout": fanout.main, "phone": phone.main}
+MEASURES = {
+    "call": call.main,
+    "api": api.main,
+    "fanout": fanout.main,
+    "monitors": monitors.main,
+    "phone": phone.main,
+}
 
 
 def main() -> None:

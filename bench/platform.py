@@ -48,6 +48,7 @@ def our_settings(urls: DatabaseUrls, redis_url: str, port: int) -> dict[str, str
         "PARLEY_PORT": str(port),
         "PARLEY_DATABASE_URL": urls.app,
         "PARLEY_REDIS_URL": redis_url,
+        "PARLEY_LIVEKIT_URL": f"ws://127.0.0.1:{free_port()}",  # nobody is there
         "PARLEY_LIVEKIT_API_KEY": "devkey",
         "PARLEY_LIVEKIT_API_SECRET": "devsecret-devsecret-devsecret-devsecret",
         "PARLEY_SECRET_KEY": SECRET_KEY,
