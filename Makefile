@@ -7,6 +7,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 CODE := agents bench control_plane guard knowledge parley pocket sip tests tools alembic
 UP := $(if $(DATA),--data $(DATA)) $(if $(PORT),--port $(PORT)) $(if $(READY),--ready $(READY))
+SIP := $(if $(SIP_HOST),--sip-host $(SIP_HOST))
 
 help: ## List the targets
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  \1\t\2/' | expand -t 16
@@ -20,8 +21,8 @@ setup-test:
 demo: setup ## Start everything and listen to a scripted call (ONCE=1 leaves after it; DATA=, PORT=)
 	@$(BIN)/parley demo $(UP) $(if $(filter-out 0,$(ONCE)),--once)
 
-up: setup ## Start everything and stay up (DATA=, PORT=, READY=)
-	@$(BIN)/parley up $(UP)
+up: setup ## Start everything and stay up (DATA=, PORT=, READY=, SIP_HOST=)
+	@$(BIN)/parley up $(UP) $(SIP)
 
 doctor: ## Tell what is missing or wrong on this machine
 	@$(BIN)/parley doctor $(if $(DATA),--data $(DATA))

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -25,6 +26,7 @@ from parley.stack.doctor import Verdict, examine
 from parley.stack.errors import StackError
 from parley.stack.foreground import Activity, run_in_foreground
 from parley.stack.platform import Stack, StackOptions
+from parley.stack.ports import is_free
 from parley.stack.services import python
 
 PARTS_ONE_CAN_DO_WITHOUT = {"sip", "egress"}
@@ -82,14 +84,21 @@ def main(
 
 @app.command()
 def up(
-    data: DataOption = None, ready: ReadyOption = None, port: PortOption = None, without: WithoutOption = ""
+    data: DataOption = None,
+    ready: ReadyOption = None,
+    port: PortOption = None,
+    without: WithoutOption = "",
+    sip_host: Annotated[
+        str, typer.Option("--sip-host", metavar="ADDRESS", help="This machine's address at which phones reach it.")
+    ] = "127.0.0.1",
 ) -> None:
     """Run the whole platform on this machine, until Ctrl-C.
 
     PostgreSQL, Redis, livekit-server, offline models, control plane and worker are started as children of this
     command and started again when they die. The same directory starts again with all its data.
     """
-    _run(_options(data, ready, port, without=_parts(without)), _show_what_to_try)
+    options = _options(data, ready, port, without=_parts(without), sip_host=_own_address(sip_host))
+    _run(options, _show_what_to_try)
 
 
 @app.command()
@@ -247,13 +256,19 @@ def keys_revoke(
 
 
 def _options(
-    data: Path | None, ready: Path | None, port: int | None, *, without: frozenset[str] = frozenset()
+    data: Path | None,
+    ready: Path | None,
+    port: int | None,
+    *,
+    without: frozenset[str] = frozenset(),
+    sip_host: str = "127.0.0.1",
 ) -> StackOptions:
     directory = (data or default_data_dir()).expanduser().absolute()
     return StackOptions(
         data_dir=directory,
         port=port,
         without=without,
+        sip_host=sip_host,
         ready_file=(ready or directory / "ready.json").expanduser().absolute(),
     )
 
@@ -265,6 +280,17 @@ def _parts(without: str) -> frozenset[str]:
         known = ", ".join(sorted(PARTS_ONE_CAN_DO_WITHOUT))
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: only {known} can be left out", param_hint="--without")
     return named
+
+
+def _own_address(given: str) -> str:
+    try:
+        address = IPv4Address(given)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is no IPv4 address", param_hint="--sip-host") from None
+    if address.is_unspecified or not is_free(0, transport="both", host=given):
+        problem = f"{given} is no address of this machine that a phone could call (`ip addr` shows them)"
+        raise typer.BadParameter(problem, param_hint="--sip-host")
+    return given
 
 
 def _run(options: StackOptions, activity: Activity) -> NoReturn:

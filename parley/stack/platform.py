@@ -43,6 +43,7 @@ class StackOptions:
     data_dir: Path
     port: int | None = None
     ready_file: Path | None = None
+    sip_host: str = "127.0.0.1"
     only: Collection[str] | None = None
     without: Collection[str] = ()
     parent: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -152,6 +153,7 @@ class Stack:
             secrets=secrets,
             database=database_urls(ports["postgres"], secrets),
             parent=options.parent,
+            sip_host=options.sip_host,
         )
         postgres = EmbeddedPostgres(
             directory.postgres,
@@ -178,7 +180,9 @@ class Stack:
             "livekit": lambda: livekit_child(
                 directory.run / "livekit", ports, secrets, webhook_url=services.webhook_url
             ),
-            "sip": lambda: sip_child(directory.run / "sip", ports, secrets, pocket=services.pocket("sip")),
+            "sip": lambda: sip_child(
+                directory.run / "sip", ports, secrets, host=options.sip_host, pocket=services.pocket("sip")
+            ),
             "phone": services.phone,
             "models": services.models,
             "seed": lambda: Step("seed", ("migrations", "models"), seed),

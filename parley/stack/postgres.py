@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from parley.stack.privileges import account_for
 MAJOR_VERSION = 18
 SUPERUSER = "postgres"
 _HOST = "127.0.0.1"
-_FIRST_PORT = 54320
+_PORTS = range(20_000, 32_000)  # below those that the system gives to connections; at random: others start at once
 _LONGEST_SOCKET_PATH = 107  # bytes in sockaddr_un
 _ENVIRONMENT = MappingProxyType({"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"})
 SETTINGS: Mapping[str, str] = MappingProxyType(
@@ -143,7 +144,7 @@ class EmbeddedPostgres:
     def start(self, *, timeout: float = 60.0) -> None:
         """Start it and return when it accepts logins. Blocks."""
         if self.port is None:
-            self.port = next(port for port in range(_FIRST_PORT, 65536) if is_free(port))
+            self.port = next(port for port in random.sample(_PORTS, len(_PORTS)) if is_free(port))
         self.prepare()
         output = self._log.open_for_child()
         try:

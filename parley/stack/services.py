@@ -66,6 +66,7 @@ class Services:
     secrets: Secrets
     database: DatabaseUrls
     parent: Mapping[str, str]
+    sip_host: str = _HOST
 
     @property
     def api_url(self) -> str:
@@ -247,7 +248,7 @@ class Services:
     @property
     def sip_address(self) -> str:
         """Where phones call, as host and port; UDP and TCP."""
-        return f"{_HOST}:{self.ports['sip']}"
+        return f"{self.sip_host}:{self.ports['sip']}"
 
     @property
     def _knowledge_socket(self) -> Path:

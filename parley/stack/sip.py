@@ -19,19 +19,22 @@ _PROGRAM = "livekit-sip"
 
 
 def sip_child(
-    directory: Path, ports: Mapping[str, int], secrets: Secrets, *, pocket: tuple[list[str], dict[str, str]]
+    directory: Path, ports: Mapping[str, int], secrets: Secrets, *, host: str, pocket: tuple[list[str], dict[str, str]]
 ) -> Child:
-    """Return the SIP service. `pocket` is the command of our own one and its environment without settings."""
+    """Return the SIP service, which phones reach at `host`.
+
+    `pocket` is the command of our own one and its environment without settings.
+    """
     health = ports["sip_health"]
     rtp = ports["sip_rtp"], ports["sip_rtp"] + _RTP_PORTS - 1
 
     async def answers() -> bool:
-        return await probes.http_status(health, "/") in (200, 429)
+        return await probes.http_status(health, "/", host=host) in (200, 429)
 
     if shutil.which(_PROGRAM):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         configuration = directory / "sip.yaml"
-        content = _official(ports, secrets, rtp)
+        content = _official(ports, secrets, rtp, host)
         return Child(
             name="sip",
             command=[_PROGRAM, "--config", str(configuration)],
@@ -47,7 +50,7 @@ def sip_child(
         "LIVEKIT_URL": f"ws://{_HOST}:{ports['livekit']}",
         "API_KEY": secrets.livekit_api_key,
         "API_SECRET": secrets.livekit_api_secret,
-        "LISTEN_HOST": _HOST,
+        "LISTEN_HOST": host,
         "PORT": str(ports["sip"]),
         "HEALTH_PORT": str(health),
         "RTP_FIRST": str(rtp[0]),
@@ -65,16 +68,16 @@ def sip_child(
     )
 
 
-def _official(ports: Mapping[str, int], secrets: Secrets, rtp: tuple[int, int]) -> str:
-    """Configuration of livekit-sip on loopback: without `nat_1_to_1_ip` it looks for another interface."""
+def _official(ports: Mapping[str, int], secrets: Secrets, rtp: tuple[int, int], host: str) -> str:
+    """Configuration of livekit-sip on one address: without `nat_1_to_1_ip` it looks for another interface."""
     return yaml.safe_dump(
         {
             "api_key": secrets.livekit_api_key,
             "api_secret": secrets.livekit_api_secret,
             "ws_url": f"ws://{_HOST}:{ports['livekit']}",
             "redis": {"address": f"{_HOST}:{ports['redis']}", "password": secrets.redis_password},
-            "listen_ip": _HOST,
-            "nat_1_to_1_ip": _HOST,
+            "listen_ip": host,
+            "nat_1_to_1_ip": host,
             "sip_port": ports["sip"],
             "rtp_port": f"{rtp[0]}-{rtp[1]}",
             "health_port": ports["sip_health"],
