@@ -23,6 +23,7 @@ from parley.stack.ports import WISHES, is_free
 from parley.stack.postgres import MAJOR_VERSION, binaries
 from parley.stack.records import RunRecord
 from parley.stack.redis import redis_program
+from parley.stack.sip import PROGRAM as SIP_PROGRAM
 
 LEAST_PYTHON, LEAST_GO, LEAST_NODE = (3, 11), (1, 26), (20, 0)
 _SETUP = "Run `make setup`"
@@ -58,7 +59,10 @@ def examine(data_dir: Path) -> list[Finding]:
         _program("setpriv", setpriv_program),
         _flite(),
         _postgres(),
-        _chromium(),
+        _sip(),
+        _only_for_tests("chromium", "chromium", "chromium-browser", "google-chrome"),
+        _only_for_tests("baresip", "baresip"),
+        _only_for_tests("sipp", "sipp"),
         _space(directory),
         _database_version(directory),
         _leftovers(directory),
@@ -125,11 +129,16 @@ def _postgres() -> Finding:
     return Finding("postgresql", Verdict.GOOD, said.strip())
 
 
-def _chromium() -> Finding:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+def _sip() -> Finding:
+    official = shutil.which(SIP_PROGRAM)
+    return Finding("sip service", Verdict.GOOD, f"LiveKit's own, {official}" if official else "the pocket one")
+
+
+def _only_for_tests(what: str, *programs: str) -> Finding:
+    found = next(filter(None, map(shutil.which, programs)), None)
     if found is None:
-        return Finding("chromium", Verdict.NOTE, "missing", "Only tests use it: `make test` installs it")
-    return Finding("chromium", Verdict.GOOD, found)
+        return Finding(what, Verdict.NOTE, "missing", "Only tests use it: `make test` installs it")
+    return Finding(what, Verdict.GOOD, found)
 
 
 def _space(directory: DataDirectory) -> Finding:

@@ -15,7 +15,7 @@ from parley.stack.secrets import Secrets
 
 _HOST = "127.0.0.1"
 _RTP_PORTS = 400
-_PROGRAM = "livekit-sip"
+PROGRAM = "livekit-sip"
 
 
 def sip_child(
@@ -31,13 +31,13 @@ def sip_child(
     async def answers() -> bool:
         return await probes.http_status(health, "/", host=host) in (200, 429)
 
-    if shutil.which(_PROGRAM):
+    if shutil.which(PROGRAM):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         configuration = directory / "sip.yaml"
         content = _official(ports, secrets, rtp, host)
         return Child(
             name="sip",
-            command=[_PROGRAM, "--config", str(configuration)],
+            command=[PROGRAM, "--config", str(configuration)],
             environment=pocket[1],
             ready=answers,
             after=("redis", "livekit"),
