@@ -25,6 +25,8 @@ from sip.dialer import SipAwayError, SipRefusedError
 from sip.outcomes import Outcome, of_status
 from tests.support.database import somebody_waits
 from tests.support.platform import Platform, Tenant
+from tests.support.receiver import Receiver
+from tests.support.webhooks import deliveries, make
 
 pytestmark = pytest.mark.anyio
 
@@ -105,8 +107,9 @@ OUTCOMES = [
 @pytest.mark.parametrize(("answer", "status", "sip_status"), OUTCOMES)
 @pytest.mark.usefixtures("placing")
 async def test_a_call_that_is_not_answered_ends_once_with_the_reason_and_frees_what_it_held(
-    platform: Platform, tenant: Tenant, answer: Any, status: str, sip_status: int | None
+    platform: Platform, tenant: Tenant, receiver: Receiver, answer: Any, status: str, sip_status: int | None
 ) -> None:
+    webhook = await make(tenant, receiver.url + "/", events=["call.status"])
     platform.dialer.answer = answer
     platform.dialer.picked_up.set()
     placed = await dial(tenant)
@@ -121,6 +124,9 @@ async def test_a_call_that_is_not_answered_ends_once_with_the_reason_and_frees_w
     quota = (await tenant.http.get("/quota")).json()
     assert all(quota["quotas"][name]["used"] == 0 for name in ("sip_calls", "sessions"))
     assert await statuses(platform, placed["id"]) == ["dialing", status]
+    told = await receiver.wait_for(2)
+    assert [each.event["data"]["status"] for each in told] == ["dialing", status]
+    assert len(await deliveries(tenant, webhook)) == 2
 
 
 @pytest.mark.usefixtures("placing")
