@@ -57,12 +57,12 @@ def delay_table(found: dict[str, list[float]]) -> Table:
 
 
 def speech_table(found: dict[str, Any]) -> Table:
-    """Wrong words; a path through the service is to have no more of them than its codec alone."""
+    """Wrong words; phone → room is to have no more of them than the codec alone, room → phone than codec and room."""
     shown = _table(
         "speech, as the offline recogniser understands it", "path", "wrong words", "of", "sentences right", "of"
     )
     for name, path in found.items():
-        wrong, words = path["wrong"], sum(path["words"])
+        wrong, words = path["wrong"], path["words"]
         shown.add_row(name, f"{sum(wrong) / words:.1%}", str(words), str(wrong.count(0)), str(len(wrong)))
     return shown
 
@@ -132,6 +132,7 @@ def main() -> None:
     parser.add_argument("--codec", choices=[codec.name for codec in CODECS], default="PCMU", help="of the phones")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--calls", type=int, default=1000, help="in a row")
+    parser.add_argument("--passes", type=int, default=2, help="of the sentences")
     parser.add_argument("--dials", type=int, default=10, help="by the API")
     parser.add_argument("--ready", default="", help="the ready file of a platform that runs; else one is started")
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS, help="calls at once")
@@ -146,7 +147,7 @@ def main() -> None:
         _keep("delay", codec.name, found)
         console.print(delay_table(found))
     if arguments.only in (None, "speech"):
-        speech = asyncio.run(intelligibility(codec))
+        speech = asyncio.run(intelligibility(codec, arguments.passes))
         _keep("speech", codec.name, speech)
         console.print(speech_table(speech))
     if arguments.only in (None, "load"):

@@ -186,26 +186,44 @@ async def through_calls(codec: Codec, wide: Sequence[Samples]) -> dict[str, list
     return found
 
 
-async def intelligibility(codec: Codec) -> dict[str, Any]:
-    """For each path what was understood of each sentence, and how many of its words are wrong."""
-    wide = await spoken(SENTENCES)
+def coded(sound: Samples, codec: Codec) -> Samples:
+    """Encoded and decoded, at 16 kHz before and after: what the codec alone does to speech."""
     coder = make_coder(codec)
-    padding = (int(RATE * BEFORE), int(RATE * AFTER))
-    clean = [np.pad(each, padding) for each in wide]
-    coded = []
-    for each in clean:
-        narrow = resampled(each, RATE, codec.sample_rate)
-        narrow = np.pad(narrow, (0, -len(narrow) % codec.frame_samples))
-        frames = narrow.reshape(-1, codec.frame_samples)
-        again = np.concatenate([coder.decode(coder.encode(frame)) for frame in frames])
-        coded.append(resampled(again, codec.sample_rate, RATE))
-    sounds = {"clean": clean, f"{codec.name} alone": coded, **await through_calls(codec, wide)}
+    narrow = resampled(sound, RATE, codec.sample_rate)
+    frames = np.pad(narrow, (0, -len(narrow) % codec.frame_samples)).reshape(-1, codec.frame_samples)
+    again = np.concatenate([coder.decode(coder.encode(frame)) for frame in frames])
+    return resampled(again, codec.sample_rate, RATE)
+
+
+async def understood(codec: Codec, wide: Sequence[Samples]) -> dict[str, list[str]]:
+    """For each path the text of each sentence, by a recogniser that has just been started."""
+    clean = [np.pad(each, (int(RATE * BEFORE), int(RATE * AFTER))) for each in wide]
+    calls = await through_calls(codec, wide)
+    sounds = {
+        "clean": clean,
+        f"{codec.name} alone": [coded(each, codec) for each in clean],
+        f"room → room, {codec.name}": [coded(each, codec) for each in calls["room → room"]],
+        **calls,
+    }
     recognisers = Recognisers(1)
     await recognisers.warm(1, [load_flite().speak(sentence) for sentence in VOICE_SAMPLE])
+    try:
+        return {name: await recognised(each, recognisers) for name, each in sounds.items()}
+    finally:
+        recognisers.close()
+
+
+async def intelligibility(codec: Codec, passes: int) -> dict[str, Any]:
+    """For each path what was understood of each sentence, and how many of its words are wrong.
+
+    Every pass says all sentences again: the recogniser's errors on one sound differ by a few from start to start.
+    """
+    wide = await spoken(SENTENCES)
     found: dict[str, Any] = {}
-    for name, each in sounds.items():
-        texts = await recognised(each, recognisers)
-        wrong = [word_errors(said, heard) for said, heard in zip(SENTENCES, texts, strict=True)]
-        found[name] = {"wrong": wrong, "words": [len(tokens(said)) for said in SENTENCES], "texts": texts}
-    recognisers.close()
+    for _ in range(passes):
+        for name, texts in (await understood(codec, wide)).items():
+            path = found.setdefault(name, {"wrong": [], "words": 0, "texts": []})
+            path["texts"] += texts
+            path["wrong"] += [word_errors(said, heard) for said, heard in zip(SENTENCES, texts, strict=True)]
+            path["words"] += sum(len(tokens(said)) for said in SENTENCES)
     return found
