@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
+from redis.asyncio import Redis
 from sqlmodel import SQLModel
 
 from control_plane.accounts.keys import seal_key
@@ -273,7 +274,9 @@ async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
 
 @pytest.fixture
 async def platform(clone: Clone, redis_url: str) -> AsyncIterator[Platform]:
-    """A control plane that serves HTTP and sockets, with a media double."""
+    """A control plane that serves HTTP and sockets, with a media double; its windows and doors are as new."""
+    async with Redis.from_url(redis_url) as redis:
+        await redis.flushall()
     port = free_port()
     settings = Settings.model_validate(
         {

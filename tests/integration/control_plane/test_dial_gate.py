@@ -214,7 +214,7 @@ async def test_dollars_are_minutes_by_the_telephone_prices(
 async def test_the_limits_of_one_project_are_not_anothers(platform: Platform, tenant: Tenant) -> None:
     other = await platform.tenant("other", plan="enterprise")
     await other.http.post("/agents", json={"name": "Support"})
-    await other.http.post("/sip/trunks", json=TRUNK)
+    await other.http.post("/sip/trunks", json=TRUNK | {"phone_number": "+18001234568"})
     await allow(tenant, limits={"calls_per_day": 0})
     assert await dial(tenant) == (403, "calls_per_day")
     assert await dial(other) == (202, None)
