@@ -1,17 +1,18 @@
-"""`python -m bench call|api|fanout|monitors|phone`: what is measured here.
+"""`python -m bench call|api|fanout|monitors|webhooks|phone`: what is measured here.
 
 Each prints a table, and writes `bench/results/`.
 """
 
 import sys
 
-from bench import api, call, fanout, monitors, phone
+from bench import api, call, fanout, monitors, phone, webhooks
 
 MEASURES = {
     "call": call.main,
     "api": api.main,
     "fanout": fanout.main,
     "monitors": monitors.main,
+    "webhooks": webhooks.main,
     "phone": phone.main,
 }
 
