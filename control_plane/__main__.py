@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import uvicorn
+import uvloop
 from alembic.config import Config
 from pydantic import ValidationError
 
@@ -46,7 +47,7 @@ def jobs() -> None:
     """Sequencer, job table, sweeps and reconciler, until SIGTERM."""
     settings = Settings()
     logs.configure(settings.log_format)
-    asyncio.run(_jobs(settings))
+    uvloop.run(_jobs(settings))
 
 
 async def _jobs(settings: Settings) -> None:
