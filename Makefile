@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check check-api fix unit integration e2e bench bench-phone migrate web lock clean
+.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check check-api fix unit integration e2e bench bench-api bench-phone migrate web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -61,6 +61,9 @@ test-sentence-transformers: setup-test ## Install the optional embedder (5 GB, a
 
 bench: ## Measure; the results are described in bench/
 	$(BIN)/python -m bench $(ARGS)
+
+bench-api: ## Measure API, monitor and webhooks beside peers: each figure and what it should be, ten minutes (ARGS="--rounds 3")
+	$(BIN)/python -m bench api fanout monitors webhooks $(ARGS)
 
 bench-phone: ## Measure the SIP service: delay, calls at once, calls in a row
 	$(BIN)/python -m bench phone $(ARGS)

@@ -1,9 +1,10 @@
-"""`python -m bench call|api|fanout|monitors|webhooks|phone`: what is measured here.
+"""`python -m bench call|api|fanout|monitors|webhooks|phone …`: what is measured here, one or several.
 
-Each prints a table, and writes `bench/results/`.
+Each prints a table with what its figures should be, and writes `bench/results/`.
 """
 
 import sys
+from itertools import takewhile
 
 from bench import api, call, fanout, monitors, phone, webhooks
 
@@ -18,10 +19,11 @@ MEASURES = {
 
 
 def main() -> None:
-    """Choose the measure; `call` if none is named."""
-    named = sys.argv[1:2]
-    measure = sys.argv.pop(1) if named and named[0] in MEASURES else "call"
-    MEASURES[measure]()
+    """Take the measures that are named, in turn; `call` if none is. What follows the names is said to each."""
+    named = list(takewhile(MEASURES.__contains__, sys.argv[1:]))
+    del sys.argv[1 : 1 + len(named)]
+    for measure in named or ["call"]:
+        MEASURES[measure]()
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def wrk(server: Server, load: Load, seconds: int) -> tuple[float, float, float]:
     if "Non-2xx" in output:
         sys.exit(f"{server.name} refused requests: {output}")
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
-    p50, p99 = (_milliseconds(re.search(rf"^ +{share}% +(\S+)$", output, re.M)[1]) for share in (50, 99))  # type: ignore[index]
+    p50, p99 = (_milliseconds(re.search(rf"^ +{share}% +(\S+) *$", output, re.M)[1]) for share in (50, 99))  # type: ignore[index]
     return rate, p50, p99
 
 

@@ -23,7 +23,18 @@ from rich.table import Table
 
 from bench.api import Load, Server, wrk
 from bench.fanout import open_readers
-from bench.platform import KEY, LOAD_CORE, RESULTS, SERVER_CORE, free_port, our_settings, start, stores, wait_for
+from bench.platform import (
+    KEY,
+    LOAD_CORE,
+    RESULTS,
+    SERVER_CORE,
+    cpu_seconds,
+    free_port,
+    our_settings,
+    start,
+    stores,
+    wait_for,
+)
 from parley.stack.database import DatabaseUrls
 
 ROOMS = 32
@@ -42,13 +53,13 @@ GOAL = ("they watch another room", 0.9)
 
 async def measure(
     urls: DatabaseUrls, redis_url: str, sockets: int, seconds: int, rounds: int
-) -> dict[str, list[float]]:
-    """Commits per second under each of `WATCHED`, in turn."""
-    rates: dict[str, list[float]] = {name: [] for name in WATCHED}
+) -> dict[str, list[tuple[float, float]]]:
+    """Commits per second, and per CPU-second of the server, under each of `WATCHED`, in turn."""
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in WATCHED}
     port = free_port()
     settings = our_settings(urls, redis_url, port)
     with ExitStack() as cleanup:
-        start(cleanup, [sys.executable, "-m", "control_plane", "serve"], settings, SERVER_CORE)
+        server = start(cleanup, [sys.executable, "-m", "control_plane", "serve"], settings, SERVER_CORE)
         start(cleanup, [sys.executable, "-m", "control_plane", "jobs"], settings, LOAD_CORE)
         wait_for(port)
         await open_sessions(port)
@@ -58,9 +69,10 @@ async def measure(
                 path = f"/ws/monitor?api_key={KEY}"
                 readers = await open_readers(port, path, hello, sockets if channel else 0)
                 load = Load(script=LUA)
+                used = cpu_seconds(server)
                 rate, _, _ = await asyncio.to_thread(wrk, Server("ours", port), load, seconds)
                 if number:  # the first round warms up
-                    rates[name].append(rate)
+                    rates[name].append((rate, rate * seconds / (cpu_seconds(server) - used)))
                 for reader in readers:
                     reader.transport.abort()
                 await asyncio.sleep(2)  # the log is told to its end
@@ -74,16 +86,17 @@ async def open_sessions(port: int) -> None:
             (await client.post("/sessions", json={"room_name": f"written{number}"})).raise_for_status()
 
 
-def table(rates: dict[str, list[float]], sockets: int) -> Table:
+def table(rates: dict[str, list[tuple[float, float]]], sockets: int) -> Table:
     """The rates beside what they should be."""
     shown = Table(title=f"{sockets} monitors, medians over rounds", title_justify="left")
-    for heading in ("monitors", "commits per second", "÷ without", "should be"):
+    for heading in ("monitors", "commits per second", "÷ without", "should be", "per CPU-second", "÷ without"):
         shown.add_column(heading, justify="left" if heading == "monitors" else "right")
-    alone = statistics.median(rates["nobody watches"])
-    for name, each in rates.items():
-        rate = statistics.median(each)
+    medians = {name: [statistics.median(part) for part in zip(*each, strict=True)] for name, each in rates.items()}
+    alone = medians["nobody watches"]
+    for name, (rate, efficiency) in medians.items():
         goal = f"≥ {GOAL[1]}" if name == GOAL[0] else ""
-        shown.add_row(name, f"{rate:.0f}", f"{rate / alone:.2f}", goal)
+        ratios = f"{rate / alone[0]:.2f}", f"{efficiency / alone[1]:.2f}"
+        shown.add_row(name, f"{rate:.0f}", ratios[0], goal, f"{efficiency:.0f}", ratios[1])
     return shown
 
 
