@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from control_plane.errors import Forbidden, InvalidRequest
 
 NAME = re.compile(r"[A-Za-z0-9._+-]{1,128}")
+FRESH = re.compile(r"[A-Za-z0-9._-]{1,128}")
+"""What a room may be called that is not there yet: a `+` is only in those that LiveKit names for calls in."""
 PREFIX = re.compile(r"([a-z0-9]{3,20})_.+")
 
 
@@ -20,12 +22,12 @@ class RoomName:
     full: str
 
 
-def room_name(given: str, slug: str, *, field: str = "room") -> RoomName:
+def room_name(given: str, slug: str, *, field: str = "room", fresh: bool = False) -> RoomName:
     """The room a project means. A name with the project's own prefix is the full one, never prefixed twice.
 
-    Raises `InvalidRequest` for a name that cannot be one.
+    Raises `InvalidRequest` for a name that cannot be one, or that a room may not be given now (`fresh`).
     """
-    if not NAME.fullmatch(given):
+    if not (FRESH if fresh else NAME).fullmatch(given):
         raise InvalidRequest.field(field, "must be 1 to 128 letters, digits, dots, dashes or underscores")
     short = given.removeprefix(f"{slug}_") or given
     return RoomName(short=short, full=f"{slug}_{short}")

@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from control_plane.clock import iso
-from control_plane.names import NAME
+from control_plane.names import FRESH, NAME
 
 SURFACE = "/api/v1"
 """Where the primary surface begins."""
@@ -40,6 +40,8 @@ FREE = {"x-free-json": True}
 
 ROOM_NAME: dict[str, Any] = {"pattern": f"^{NAME.pattern}$", "minLength": 1, "maxLength": 128}
 """JSON schema of a room's name."""
+FRESH_ROOM_NAME = ROOM_NAME | {"pattern": f"^{FRESH.pattern}$"}
+"""The same where a room gets the name."""
 
 
 class Sent(BaseModel):

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, StringConstraints
 
 from control_plane.rooms.models import Participant, Room, RoomStatus
-from control_plane.wire import ROOM_NAME, Clean, Sent
+from control_plane.wire import FRESH_ROOM_NAME, Clean, Sent
 
 
 class RoomCreate(Sent):
     """`POST /rooms`."""
 
-    name: Annotated[str, Field(json_schema_extra=ROOM_NAME)]
+    name: Annotated[str, Field(json_schema_extra=FRESH_ROOM_NAME)]
     empty_timeout: Annotated[int, Field(ge=1, le=24 * 3600)] = 300
     max_participants: Annotated[int, Field(ge=0, le=10_000)] = 0
     metadata: Annotated[str, StringConstraints(max_length=65_536), Clean] = ""

@@ -38,7 +38,7 @@ class RoomService:
 
         `request_key` names the request: its repeat finds the row that a first try left behind, and finishes it.
         """
-        name = await resolve(self.db, self.caller.slug, body.name, field="name")
+        name = await resolve(self.db, self.caller.slug, body.name, field="name", fresh=True)
         begun = await self.rooms.find_open(name.full)
         if begun is None:
             begun = await self._begin(name, body, request_key)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from control_plane.metering.schemas import Costs
 from control_plane.sessions.models import Session, TranscriptLine, Turn
-from control_plane.wire import ROOM_NAME, Clean, GivenId, Instant, Paged, Sent, Storable
+from control_plane.wire import FRESH_ROOM_NAME, Clean, GivenId, Instant, Paged, Sent, Storable
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=20_000), Clean]
 SessionType = Literal["voice", "sip"]
@@ -15,7 +15,7 @@ SessionType = Literal["voice", "sip"]
 class SessionCreate(Sent):
     """`POST /sessions`, for a customer's own agent servers."""
 
-    room_name: Annotated[str, Field(json_schema_extra=ROOM_NAME)]
+    room_name: Annotated[str, Field(json_schema_extra=FRESH_ROOM_NAME)]
     agent_config_id: GivenId | None = None
     caller_identity: Annotated[str, StringConstraints(max_length=256), Clean] | None = None
     session_type: SessionType = "voice"

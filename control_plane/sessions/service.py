@@ -39,7 +39,7 @@ class SessionService:
 
     async def create(self, body: SessionCreate) -> Session:
         """Open a session in a room; `Conflict` while one is active there."""
-        name = await resolve(self.db, self.caller.slug, body.room_name, field="room_name")
+        name = await resolve(self.db, self.caller.slug, body.room_name, field="room_name", fresh=True)
         personas = PersonaRepository(self.db, project_id=self.caller.project_id)
         persona = (await personas.serving(body.agent_config_id)).persona if body.agent_config_id else None
         now = self.clock.now()

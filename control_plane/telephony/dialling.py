@@ -13,7 +13,7 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest
-from control_plane.ids import fingerprint, random_id
+from control_plane.ids import fingerprint
 from control_plane.metering.budget import find_used_up
 from control_plane.names import RoomName, room_name
 from control_plane.personas.models import Persona
@@ -39,6 +39,7 @@ LOOK_EVERY = 0.03
 HELD = timedelta(minutes=10)
 """How long a persona's place is kept for a call that waits in the queue."""
 
+_NEXT_ID = text("select nextval(pg_get_serial_sequence('call', 'id'))")
 _PROGRESS = text("""
     select call.status, participant.sid from call
     left join room on room.project_id = call.project_id and room.full_name = call.room_name and room.status = 'open'
@@ -73,7 +74,8 @@ class DialService:
         for a missing trunk or a foreign caller id, `Forbidden` for what the project's policy does not allow and for a
         used up budget, `QuotaExceeded`, `Conflict` where a session is active in the room.
         """
-        name = await self._room(body)
+        call_id: int = await self.db.scalar(_NEXT_ID)
+        name = await self._room(body, call_id)
         persona = await self._persona(body.agent_config_id)
         trunk = await self._trunk(body.caller_id)
         number, line, now = body.phone_number, trunk.phone_number, self.clock.now()
@@ -84,13 +86,13 @@ class DialService:
         await self._check_configurations()
         await self.quota.take("sip_calls")
         await self.quota.take("sessions")
-        call = await self._write(body, name, persona, trunk)
+        call = await self._write(call_id, body, name, persona, trunk)
         await self.db.execute(text(f"select pg_notify('{PLACED}', '')"))
         await self.db.commit()
         status, participant_sid = await self._wait_for_phone(call.id)
         return Placed(call, name, trunk, status, participant_sid)
 
-    async def _write(self, body: Dial, name: RoomName, persona: Persona, trunk: SipTrunk) -> Call:
+    async def _write(self, call_id: int, body: Dial, name: RoomName, persona: Persona, trunk: SipTrunk) -> Call:
         now, project = self.clock.now(), self.caller.project_id
         identity = f"sip_{body.phone_number}"
         rooms = RoomRepository(self.db, project)
@@ -101,6 +103,7 @@ class DialService:
         if session is None:
             raise Conflict(f"A session is active in the room {name.short!r}")
         call = Call(
+            id=call_id,
             project_id=project,
             session_id=session.id,
             room_name=name.full,
@@ -139,10 +142,10 @@ class DialService:
                 return row.status, row.sid
             await asyncio.sleep(LOOK_EVERY)
 
-    async def _room(self, body: Dial) -> RoomName:
+    async def _room(self, body: Dial, call_id: int) -> RoomName:
         if body.room_name is not None:
-            return await resolve(self.db, self.caller.slug, body.room_name, field="room_name")
-        return room_name(random_id("call-", 10), self.caller.slug)
+            return await resolve(self.db, self.caller.slug, body.room_name, field="room_name", fresh=True)
+        return room_name(f"outbound-call-{call_id}", self.caller.slug)
 
     async def _persona(self, wanted: int | None) -> Persona:
         if wanted is None:

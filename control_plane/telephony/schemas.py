@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from agents.contract import DIGITS
 from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.numbers import CarrierAddress, Country, Network, PhoneNumber
-from control_plane.wire import ROOM_NAME, Change, Clean, Exactly, GivenId, Instant, Paged, Storable
+from control_plane.wire import FRESH_ROOM_NAME, Change, Clean, Exactly, GivenId, Instant, Paged, Storable
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Credential = Annotated[str, StringConstraints(max_length=256), Clean]
@@ -29,7 +29,7 @@ class Dial(Exactly):
 
     phone_number: PhoneNumber
     agent_config_id: GivenId | None = Field(None, description="The first active agent where this is left out.")
-    room_name: Annotated[str, Field(json_schema_extra=ROOM_NAME)] | None = None
+    room_name: Annotated[str, Field(json_schema_extra=FRESH_ROOM_NAME)] | None = None
     caller_id: PhoneNumber | None = Field(None, description="A number of the project's trunks.")
     metadata: Annotated[dict[str, Any], Storable] = Field(default_factory=dict)
 

@@ -25,6 +25,7 @@ _ADMIT = """
         %(ticket_hash)s, %(variables)s::jsonb, %(identity)s, %(now)s, %(expires)s, %(key)s, %(nonce)s
     )
 """
+_OPEN = text("select exists (select from room where full_name = :room and status = 'open')")
 _RELEASE = text("delete from slot where project_id = :project and ticket_hash = :ticket_hash and session_id is null")
 
 
@@ -57,6 +58,8 @@ class TokenService:
         running room had to be told and LiveKit is away.
         """
         name = room_name(body.room, self.caller.slug)
+        if "+" in name.short and not await (await self.transaction.begin()).scalar(_OPEN, {"room": name.full}):
+            room_name(body.room, self.caller.slug, fresh=True)
         nonce = new_nonce()
         ticket_hash = fingerprint(self.tickets.secret(nonce))
         admitted = await self._admit(body, name, nonce, ticket_hash)

@@ -226,3 +226,21 @@ async def test_a_room_that_livekit_made_though_it_answered_too_late_stays_open(p
     media.create_room = create_room  # type: ignore[method-assign]
     finished = await repeat(tenant)
     assert (finished.status_code, finished.json()["room"]["sid"]) == (201, "RM_late")
+
+
+async def test_only_livekit_names_rooms_with_a_plus_and_they_can_be_joined(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    name = "call_+17755550100_x"
+    join = {"identity": "me", "room": name, "no_agent": True}
+    for path, body, field in (
+        ("/rooms", {"name": name}, "name"),
+        ("/sessions", {"room_name": name}, "room_name"),
+        ("/sip/dial", {"room_name": name, "phone_number": "+17751234567"}, "room_name"),
+        ("/token", join, "room"),
+    ):
+        answer = await tenant.http.post(path, json=body)
+        assert (answer.status_code, answer.json()["details"]["fields"][0]["field"]) == (400, field)
+    full = f"proj_{name}"
+    await platform.add(Room(project_id=tenant.project.id, name=name, full_name=full, sid="RM_1"))
+    assert (await tenant.http.post("/token", json=join)).json()["room"] == full
+    assert (await tenant.http.get(f"/rooms/{name}")).status_code == 200

@@ -135,6 +135,8 @@ async def test_a_call_passes_every_check_before_it_is_placed(platform: Platform)
     right = {"agent_config_id": agent, "caller_id": LINE, "room_name": "hello", "metadata": {"a": 1}}
     answer = await tenant.http.post("/sip/dial", json=number | right)
     assert (answer.status_code, answer.json()["call"]["full_room_name"]) == (202, "proj_hello")
+    unnamed = (await tenant.http.post("/sip/dial", json=number)).json()["call"]
+    assert unnamed["room_name"] == f"outbound-call-{unnamed['id']}"
     assert await refusal(**right) == (409, "A session is active in the room 'hello'")
 
 

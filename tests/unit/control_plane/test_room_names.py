@@ -39,3 +39,9 @@ def test_a_projects_own_full_name_is_not_foreign(slug: str, name: str) -> None:
 def test_what_cannot_be_a_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequest):
         room_name(name, "proj")
+
+
+def test_a_plus_is_only_in_names_that_are_there_already() -> None:
+    assert room_name("call_+17755550100_x", "proj").full == "proj_call_+17755550100_x"
+    with pytest.raises(InvalidRequest):
+        room_name("call_+17755550100_x", "proj", fresh=True)
