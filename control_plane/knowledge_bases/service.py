@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 
 import structlog
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
@@ -35,6 +37,16 @@ REINDEX_PASSES: Final = 5
 """A base may be edited while it is embedded anew; each further pass embeds only what was changed during the last."""
 
 log = structlog.get_logger()
+
+_LEAVE_AGENTS = text("""
+    update persona set knowledge_base_ids = jsonb_path_query_array(knowledge_base_ids, '$[*] ? (@ != $base)', :gone)
+    where project_id = :project and jsonb_path_exists(knowledge_base_ids, '$[*] ? (@ == $base)', :gone)
+""").bindparams(bindparam("gone", type_=JSONB))
+_LEAVE_VERSIONS = text("""
+    update persona_version set settings = jsonb_set(settings, '{knowledge_base_ids}',
+        jsonb_path_query_array(settings, '$.knowledge_base_ids[*] ? (@ != $base)', :gone))
+    where project_id = :project and jsonb_path_exists(settings, '$.knowledge_base_ids[*] ? (@ == $base)', :gone)
+""").bindparams(bindparam("gone", type_=JSONB))
 
 
 class KnowledgeBaseService:
@@ -69,8 +81,10 @@ class KnowledgeBaseService:
         return base or await refuse_missing(self.db, "knowledge_base", base_id, "knowledge base")
 
     async def delete(self, base_id: int) -> None:
-        """Delete a base with all it holds."""
+        """Delete a base with all it holds, and take it from the agents that had it, as they were published too."""
         await self.get(base_id)
+        for statement in (_LEAVE_AGENTS, _LEAVE_VERSIONS):
+            await self.db.execute(statement, {"gone": {"base": base_id}, "project": self.caller.project_id})
         await self.store.delete_base(base_id, project_id=self.caller.project_id)
 
     async def upload(self, base_id: int, data: bytes, filename: str) -> Ingested:

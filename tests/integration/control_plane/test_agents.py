@@ -377,3 +377,21 @@ async def test_a_session_that_a_customer_opens_is_of_the_published_version(platf
     assert opened.status_code == 201, opened.text
     detail = (await tenant.http.get(f"/sessions/{opened.json()['session']['id']}/detail")).json()["session"]
     assert (detail["agent_name"], detail["llm_model"]) == ("Receptionist", "published")
+
+
+async def test_a_knowledge_base_that_is_deleted_leaves_its_agents(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    bases = [
+        (await tenant.http.post("/knowledge-bases", json={"name": name})).json()["knowledge_base"]["id"]
+        for name in ("Library", "Garden")
+    ]
+    agent = await make_agent(tenant, knowledge_base_ids=bases)
+    await tenant.http.post(f"/agents/{agent}/publish", json={"note": "first"})
+    assert (await tenant.http.delete(f"/knowledge-bases/{bases[0]}")).status_code == 200
+    read_again = await read(tenant, agent)
+    assert read_again["knowledge_base_ids"] == bases[1:]
+    assert (await tenant.http.patch(f"/agents/{agent}", json={"knowledge_base_ids": bases[1:]})).status_code == 200
+    versions = (await tenant.http.get(f"/agents/{agent}/versions")).json()["versions"]
+    assert versions[0]["settings"]["knowledge_base_ids"] == bases[1:]
+    await tenant.http.delete(f"/knowledge-bases/{bases[1]}")
+    assert "search_kb" not in (await tenant.http.get(f"/agents/{agent}/tools")).text
