@@ -128,18 +128,20 @@ class CallService:
 
     async def hang_up(self, call_id: int) -> None:
         """End a call, or take it out of the queue; one that has ended is fine. Raises `Unavailable`."""
-        call = await self._get(call_id)
-        if call.ended_at is not None:
+        await self._get(call_id)
+        call = await lock_call(self.db, call_id)
+        if call is None or call.ended_at is not None:
             return
         if call.status == "queued":
-            locked = await lock_call(self.db, call.id)
-            if locked is not None and locked.status == "queued":
-                await settle(self.db, self.clock, locked, Outcome("no_answer", None, "hung up before it was placed"))
-                return
+            await settle(self.db, self.clock, call, Outcome("no_answer", None, "hung up before it was placed"))
+            return
+        known, call.reason = call.reason, call.reason or "hung up"  # whoever settles it keeps this
         await self.db.commit()
         try:
             await self.dialer.hang_up(call.room_name, call.identity)
         except SipAwayError as error:
+            call.reason = known
+            await self.db.commit()
             raise Unavailable(f"{error}; try again") from error
 
     async def transfer(self, call_id: int, to: str) -> None:

@@ -150,6 +150,24 @@ async def test_an_answered_call_has_its_persona_and_ends_when_the_phone_leaves(
 
 
 @pytest.mark.usefixtures("placing")
+async def test_a_call_that_is_hung_up_while_it_rings_says_so(platform: Platform, tenant: Tenant) -> None:
+    placed = await dial(tenant)
+    platform.dialer.away = True
+    assert (await tenant.http.post(f"/sip/calls/{placed['id']}/hangup")).status_code == 503
+    assert (await call_of(tenant, placed["id"]))["reason"] is None
+    platform.dialer.away = False
+    platform.dialer.answer = Outcome("no_answer", None, "not answered in time")  # as LiveKit tells a cancelled call
+    assert (await tenant.http.post(f"/sip/calls/{placed['id']}/hangup")).status_code == 200
+    platform.dialer.picked_up.set()
+
+    async def end() -> tuple[Any, Any]:
+        call = await call_of(tenant, placed["id"])
+        return call["status"], call["reason"]
+
+    await until(end, ("no_answer", "hung up"))
+
+
+@pytest.mark.usefixtures("placing")
 async def test_a_call_waits_for_a_sip_service_that_is_just_away(platform: Platform, tenant: Tenant) -> None:
     platform.dialer.answer = SipAwayError("no SIP service answers")
     platform.dialer.picked_up.set()
