@@ -34,7 +34,10 @@ from knowledge.embedders import build_embedder
 from knowledge.ingest import cut_file, embed_document
 from knowledge.store import KnowledgeStore
 
-_DRAW = text("select max(nextval(pg_get_serial_sequence(:table, 'id'))) from generate_series(1, :numbers)")
+_DRAW = text("""
+    select max(nextval(pg_get_serial_sequence(:table, 'id')))
+    from generate_series(nextval(pg_get_serial_sequence(:table, 'id')) + 1, :last)
+""")
 
 DEMO = resources.files("parley") / "demo"
 FIXED_TABLES = ("account", "project", "persona", "knowledge_base", "session", "sip_trunk", "sip_config")
@@ -99,7 +102,7 @@ async def _fill(db: Db, settings: Settings, wanted: SeedSettings) -> Project:
     await _line(db, wanted.carrier)
     for table in FIXED_TABLES:
         # Drawing numbers is what the role may; setting a sequence is the owner's.
-        await db.execute(_DRAW, {"table": table, "numbers": FIRST_FREE - 1})
+        await db.execute(_DRAW, {"table": table, "last": FIRST_FREE - 1})
     return project
 
 
