@@ -16,7 +16,7 @@ PlatformError
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 
 class PlatformError(Exception):
@@ -28,6 +28,11 @@ class PlatformError(Exception):
     def __init__(self, message: str, *, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.message, self.details = message, details
+
+    @classmethod
+    def field(cls, name: str, problem: str) -> Self:
+        """One wrong field."""
+        return cls(f"{name}: {problem}", details={"fields": [{"field": name, "problem": problem}]})
 
     def body(self) -> dict[str, Any]:
         """The documented error object."""
@@ -45,11 +50,6 @@ class InvalidRequest(PlatformError):
     """The request itself is wrong; `fields` names what, one problem each."""
 
     status, code = 400, "INVALID_REQUEST"
-
-    @classmethod
-    def field(cls, name: str, problem: str) -> "InvalidRequest":
-        """One wrong field."""
-        return cls(f"{name}: {problem}", details={"fields": [{"field": name, "problem": problem}]})
 
 
 class Unauthorized(PlatformError):

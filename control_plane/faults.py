@@ -1,5 +1,6 @@
 """One place where errors become answers: ours, and those of the framework in the same shape."""
 
+import re
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -12,8 +13,12 @@ from control_plane.errors import InvalidRequest, MethodNotAllowed, NotFound, Pla
 
 PROBLEMS: Final = {
     "extra_forbidden": "unknown field",
+    "missing": "is required",
     "model_attributes_type": "must be a JSON object; send it with Content-Type: application/json",
+    "union_tag_not_found": "is required",
 }
+SUBJECT: Final = re.compile(r"^(Value error, |(Input|String|List|Dictionary|Data|URL) should )")
+ASIDE: Final = re.compile(r" after validation, not \S+$|, unable to parse.*$")
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -30,11 +35,27 @@ def of_validation(problems: list[dict[str, Any]]) -> InvalidRequest:
             return InvalidRequest(f"The body is not valid JSON{': ' + why if why else ''}")
     fields = []
     for problem in problems[:50]:
-        where = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
-        text = PROBLEMS.get(problem["type"], str(problem["msg"]))
-        fields.append({"field": ".".join(where) or "body", "problem": text})
+        where = list(problem["loc"])
+        if where[:1] in (["body"], ["query"], ["path"]):
+            del where[0]
+        if problem["type"].startswith("union_tag_"):
+            where.append(problem["ctx"]["discriminator"].strip("'"))
+        fields.append({"field": ".".join(map(str, where)) or "body", "problem": _worded(problem)})
     named = ", ".join(dict.fromkeys(field["field"] for field in fields))
     return InvalidRequest(f"Invalid request: {named}", details={"fields": fields})
+
+
+def _worded(problem: dict[str, Any]) -> str:
+    """What is wrong with a field, as a sentence about it."""
+    match problem["type"]:
+        case "union_tag_invalid":
+            return f"must be one of {problem['ctx']['expected_tags']}".replace("'", "")
+        case "literal_error":
+            return str(problem["msg"]).replace("Input should", "must").replace("False", "false").replace("True", "true")
+        case kind if kind in PROBLEMS:
+            return PROBLEMS[kind]
+    text = ASIDE.sub("", str(problem["msg"]))
+    return SUBJECT.sub(lambda found: "" if found[2] is None else "must ", text)
 
 
 def of_status(request: Request, error: HTTPException) -> PlatformError:

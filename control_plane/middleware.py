@@ -60,7 +60,8 @@ class Frontier:
     @staticmethod
     async def _refuse_size(send: Send, meter: "Meter", *, started: bool) -> None:
         if not started:
-            await refuse(send, TooLarge(f"The body is over {meter.limit // 1024} KiB"))
+            whole = TooLarge("The body is over 1 MiB")
+            await refuse(send, TooLarge.field("file", "is over 10 MiB") if meter.limit == UPLOAD_LIMIT else whole)
 
 
 class Meter:

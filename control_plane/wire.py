@@ -8,7 +8,6 @@ from typing import Annotated, Any, Self
 from fastapi import Path, Query
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -195,6 +194,10 @@ def _free(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+def _rounded(given: object) -> object:
+    return round(given) if isinstance(given, float) and isfinite(given) else given
+
+
 def _written(given: object) -> object:
     """Numbers, and text of digits alone, are no times."""
     if isinstance(given, datetime) or (isinstance(given, str) and re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given)):
@@ -202,9 +205,9 @@ def _written(given: object) -> object:
     raise ValueError("must be a time in ISO 8601, such as 2026-03-31T10:00:00Z")
 
 
-def _in_calendar(moment: datetime) -> datetime:
+def _in_utc(moment: datetime) -> datetime:
     try:
-        return moment.astimezone(UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError as error:
         raise ValueError("is outside the calendar") from error
 
@@ -223,10 +226,6 @@ def _end(given: object) -> object:
     return _bound(given, time_of_day="23:59:59.999999")
 
 
-def _in_utc(moment: datetime) -> datetime:
-    return _in_calendar(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-
-
 GivenId = Annotated[int, Field(ge=1, le=MAX_ID)]
 """The numeric id of something in a body."""
 
@@ -236,13 +235,13 @@ RowId = Annotated[int, Path(ge=1, le=MAX_ID), BeforeValidator(_digits)]
 Storable = _StorableJson()
 """Free JSON that PostgreSQL can store and we can write again: clean text, finite numbers, bounded depth."""
 
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written), AfterValidator(_in_calendar)]
-"""A time that was sent, with its zone."""
-
 _bound_schema = WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]})
-Since = Annotated[datetime, BeforeValidator(_begin), AfterValidator(_in_utc), _bound_schema]
-Until = Annotated[datetime, BeforeValidator(_end), AfterValidator(_in_utc), _bound_schema]
-"""Bounds of a list: a date alone is the whole day, a time without a zone is UTC."""
+Since = Annotated[datetime, Field(strict=False), BeforeValidator(_begin), AfterValidator(_in_utc), _bound_schema]
+Until = Annotated[datetime, Field(strict=False), BeforeValidator(_end), AfterValidator(_in_utc), _bound_schema]
+"""From and to when: a date alone is the whole day, a time without a zone is UTC."""
+
+Rounded = BeforeValidator(_rounded)
+"""A whole number that may be sent with a fraction."""
 
 Instant = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
 """A time on the wire: ISO 8601, UTC, `Z`, whole seconds."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from control_plane.auth.scopes import SCOPES
 from control_plane.metering.budget import Budget
-from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, Moment, Paged, once
+from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, Paged, Since, once
 
 LONGEST_RETENTION: Final = 3650
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[0-9]{1,5})?")
@@ -141,7 +141,7 @@ class KeyCreate(Exactly):
         default_factory=lambda: ["*"],
         description="`*` is everything; `read` and `write` go over all areas, `rooms:read` over one.",
     )
-    expires_at: Moment | None = None
+    expires_at: Since | None = None
 
 
 class KeyUpdate(Change):
@@ -149,7 +149,7 @@ class KeyUpdate(Change):
 
     label: Label = ""
     scopes: Scopes = Field(default_factory=lambda: ["*"])
-    expires_at: Moment | None = Field(None, description="null: never.")
+    expires_at: Since | None = Field(None, description="null: never.")
 
 
 class KeyRead(BaseModel):

@@ -23,7 +23,7 @@ def optional(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
         try:
             return model.model_validate({} if given is None else given)
         except ValidationError as error:
-            problems = error.errors(include_url=False, include_context=False, include_input=False)
+            problems = error.errors(include_url=False, include_input=False)
             raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in problems]) from error
 
     return read

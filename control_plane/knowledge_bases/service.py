@@ -91,7 +91,7 @@ class KnowledgeBaseService:
         """Ingest a file; its earlier version is replaced in one step, and kept if this fails."""
         base = await self.get(base_id)
         if len(data) > MAX_UPLOAD:
-            raise TooLarge(f"The file is over {MAX_UPLOAD // 2**20} MB")
+            raise TooLarge.field("file", f"is over {MAX_UPLOAD // 2**20} MiB")
         try:
             await self.db.commit()
             document = await cut_file(data, filename, base)

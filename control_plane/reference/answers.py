@@ -21,12 +21,12 @@ from control_plane.errors import (
 Json = dict[str, Any]
 
 ERRORS: Final[tuple[PlatformError, ...]] = (
-    InvalidRequest.field("room", "Field required"),
+    InvalidRequest.field("room", "is required"),
     Unauthorized("Invalid or deactivated API key"),
     Forbidden("This API key lacks the scope rooms:write", details={"scope": "rooms:write"}),
     NotFound("There is no room my-room"),
     Conflict("The room my-room exists already"),
-    TooLarge("The body is over 1024 KiB"),
+    TooLarge("The body is over 1 MiB"),
     QuotaExceeded("rooms", limit=10, used=10, upgrade_url="https://parley.example/billing"),
     RateLimited(limit=60, retry_after=12),
     InternalError("9f86d081884c7d65"),

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from control_plane.clock import iso_ms
 from control_plane.events.facts import DOCUMENTED_WEBHOOKS, TEST_WEBHOOK, WEBHOOKS
 from control_plane.webhooks.models import DeliveryState
-from control_plane.wire import MAX_ID, Change, Clean, Exactly, Instant, Moment, Paged, Storable, once
+from control_plane.wire import MAX_ID, Change, Clean, Exactly, Instant, Paged, Since, Storable, Until, once
 from guard.outbound import LONGEST_URL
 
 KNOWN_EVENTS = DOCUMENTED_WEBHOOKS | WEBHOOKS
@@ -150,8 +150,8 @@ class ReplayStart(Exactly):
     )
 
     after_id: Annotated[int, Field(ge=0, le=MAX_ID)] | None = Field(None, description="Events with greater ids.")
-    since: Moment | None = Field(None, alias="from", description="Events of this time and later.")
-    until: Moment | None = Field(None, alias="to", description="Events up to this time.")
+    since: Since | None = Field(None, alias="from", description="Events of this time and later.")
+    until: Until | None = Field(None, alias="to", description="Events up to this time.")
 
     @model_validator(mode="after")
     def _one_beginning(self) -> Self:

@@ -65,7 +65,7 @@ async def test_a_key_of_another_own_project_sees_that_project(platform: Platform
         ({"label": "a", "scopes": ["\ud800"]}, 400),
         ({"label": "a", "scopes": "*"}, 400),
         ({"label": "a", "expires_at": "2001-01-01T00:00:00Z"}, 400),
-        ({"label": "a", "expires_at": "2099-01-01T00:00:00"}, 400),
+        ({"label": "a", "expires_at": "tomorrow"}, 400),
         ({"label": "a", "expires_at": 10**30}, 400),
         ({"label": "a", "project_id": 0}, 400),
         ({"label": "a", "project_id": 2**63}, 400),

@@ -98,6 +98,54 @@ async def test_a_body_over_the_limit_is_refused_whatever_its_length_header_says(
     assert await agents(platform) == 0
 
 
+def first(answer: httpx2.Response) -> tuple[str, str]:
+    field = answer.json()["details"]["fields"][0]
+    return field["field"], field["problem"]
+
+
+async def test_problems_are_told_in_words_of_ones_own_at_the_field_that_has_them(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    tool = {"type": "ftp", "name": "x"}
+    for path, body, field, problem in (
+        ("/agents", {}, "name", "is required"),
+        ("/agents", {"name": ""}, "name", "must have at least 1 character"),
+        ("/agents", {"name": "x", "tools": [tool]}, "tools.0.type", "must be one of builtin, http, mcp"),
+        ("/agents", {"name": "x", "tools": [{"name": "x"}]}, "tools.0.type", "is required"),
+        ("/agents", {"name": "x", "is_active": 1}, "is_active", "must be a valid boolean"),
+        ("/api-keys", {"label": "x", "scopes": []}, "scopes", "must have at least 1 item"),
+        ("/token", {"identity": "a", "room": "r", "grants": {"hidden": True}}, "grants.hidden", "must be false"),
+        ("/token", {"identity": "sip_a", "room": "r"}, "identity", "must not begin with"),
+        ("/knowledge/search", {"knowledge_base_id": 1}, "query", "is required"),
+    ):
+        answer = await tenant.http.post(path, json=body)
+        check(answer, 400, path)
+        named, said = first(answer)
+        assert (named, said[: len(problem)]) == (field, problem)
+    shown = (await tenant.http.get("/agents/x")).json()["details"]["fields"][0]
+    assert shown == {"field": "agent_id", "problem": "must be a number from 1 up"}
+
+
+async def test_numbers_with_fractions_and_days_are_understood(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    await tenant.http.post("/sessions", json={"room_name": "r"})
+    line = {"speaker": "user", "content": "x", "timestamp_ms": 1200.6}
+    said = await tenant.http.post("/sessions/r/transcript", json=line)
+    assert said.json()["transcript"]["timestamp_ms"] == 1201
+    assert (await tenant.http.post("/sessions/r/end", json={"duration": 3.4})).json()["session"]["duration"] == 3
+    for given, kept in (("2099-11-21", "2099-11-21T00:00:00Z"), ("2099-11-21T10:00:00", "2099-11-21T10:00:00Z")):
+        made = await tenant.http.post("/api-keys", json={"label": "x", "expires_at": given})
+        assert made.json()["api_key"]["expires_at"] == kept
+
+
+async def test_a_file_over_the_limit_is_named(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    base = (await tenant.http.post("/knowledge-bases", json={"name": "x"})).json()["knowledge_base"]["id"]
+    for size in (10 * 1024 * 1024 + 1, 11 * 1024 * 1024):
+        answer = await tenant.http.post(f"/knowledge-bases/{base}/documents", files={"file": ("a.txt", b"x" * size)})
+        check(answer, 413)
+        assert first(answer) == ("file", "is over 10 MiB")
+
+
 async def test_a_query_that_nobody_would_read_names_its_field(platform: Platform) -> None:
     tenant = await platform.tenant()
     for path, field in (
