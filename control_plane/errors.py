@@ -9,6 +9,7 @@ PlatformError
 ├── Conflict            409   CONFLICT
 │   └── StillRunning                             with Retry-After
 ├── TooLarge            413   INVALID_REQUEST
+├── Unreadable          415   INVALID_REQUEST
 ├── QuotaExceeded       429   QUOTA_EXCEEDED
 ├── RateLimited         429   RATE_LIMITED       with Retry-After
 ├── InternalError       500   INTERNAL_ERROR
@@ -103,6 +104,12 @@ class TooLarge(PlatformError):
     """The body is over its limit."""
 
     status, code = 413, "INVALID_REQUEST"
+
+
+class Unreadable(PlatformError):
+    """The body is compressed, or its text is not UTF-8."""
+
+    status, code = 415, "INVALID_REQUEST"
 
 
 class QuotaExceeded(PlatformError):

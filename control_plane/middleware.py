@@ -1,16 +1,19 @@
 """Around every request: a limit on the body, one spelling of a path, an id for what nobody expected. Plain ASGI."""
 
+import re
 import secrets
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control_plane.errors import InternalError, PlatformError, TooLarge
+from control_plane.errors import InternalError, PlatformError, TooLarge, Unreadable
 from control_plane.refusals import refuse
 
 JSON_LIMIT = 1024 * 1024
 UPLOAD_LIMIT = 10 * 1024 * 1024 + 64 * 1024
 """Ten megabytes of file and the form around it."""
+
+CHARSET = re.compile(rb"""(?i);\s*charset\s*=\s*["']?([^"';\s]*)""")
 
 log = structlog.get_logger()
 
@@ -40,6 +43,7 @@ class Frontier:
             await send(message)
 
         try:
+            _check_encoding(scope)
             if not meter.exceeded:
                 await self.app(scope, meter, observe)
         except PlatformError as error:
@@ -62,6 +66,15 @@ class Frontier:
         if not started:
             whole = TooLarge("The body is over 1 MiB")
             await refuse(send, TooLarge.field("file", "is over 10 MiB") if meter.limit == UPLOAD_LIMIT else whole)
+
+
+def _check_encoding(scope: Scope) -> None:
+    headers = dict(scope["headers"])
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise Unreadable("Send bodies as they are, without Content-Encoding")
+    charset = CHARSET.search(headers.get(b"content-type", b""))
+    if charset and charset[1].lower() not in (b"utf-8", b"utf8"):
+        raise Unreadable("Send text in UTF-8")
 
 
 class Meter:

@@ -23,10 +23,11 @@ class VersionService:
         self.personas = PersonaRepository(db, project_id=caller.project_id)
 
     async def publish(self, persona_id: int, note: str) -> tuple[Persona, PersonaVersion]:
-        """Have calls use the draft as it is. Where they do already, nothing is written."""
+        """Have calls use the draft as it is. Where they do already, a note becomes that of the version they use."""
         persona = await self.personas.get(persona_id, lock=True)
         present = await self.published(persona)
         if present is not None and not differs(persona, present):
+            present.note = note or present.note
             return persona, present
         last = await self.db.scalar(select(func.max(PersonaVersion.version)).where(*self._of(persona_id)))
         version = PersonaVersion(

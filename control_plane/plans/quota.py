@@ -12,7 +12,7 @@ from control_plane.db.database import Db
 from control_plane.errors import QuotaExceeded
 from control_plane.plans.catalogue import UNLIMITED, limit_of, plans
 
-UPGRADE_PATH = "/console/plan"
+UPGRADE_PATH = "/docs"
 
 _COUNT = text("select lock_and_count(:account, :resource, :now)")
 _COUNT_ALL = text("""

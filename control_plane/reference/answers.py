@@ -16,6 +16,7 @@ from control_plane.errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    Unreadable,
 )
 
 Json = dict[str, Any]
@@ -27,6 +28,7 @@ ERRORS: Final[tuple[PlatformError, ...]] = (
     NotFound("There is no room my-room"),
     Conflict("The room my-room exists already"),
     TooLarge("The body is over 1 MiB"),
+    Unreadable("Send bodies as they are, without Content-Encoding"),
     QuotaExceeded("rooms", limit=10, used=10, upgrade_url="https://parley.example/billing"),
     RateLimited(limit=60, retry_after=12),
     InternalError("9f86d081884c7d65"),

@@ -174,7 +174,7 @@ def _errors(operation: Json, path: str, method: str, schemas: Json) -> set[int]:
     if method != "get":
         statuses.add(409)
     if body is not None:
-        statuses.add(413)
+        statuses |= {413, 415}
     return statuses
 
 

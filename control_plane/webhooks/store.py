@@ -215,9 +215,9 @@ async def load_later(db: Db, *, held: Iterable[int], full: Iterable[int], now: d
 async def settle(db: Db, clock: Clock, settled: Sequence[Settled], *, judge: bool = True) -> set[int]:
     """Write tries and what they mean; the endpoints that were switched off by it.
 
-    Deliveries that were deleted meanwhile are passed by. Without `judge` the endpoints' health is left alone.
+    Deliveries that were deleted meanwhile are passed by. Without `judge` only an endpoint that is gone is judged.
     """
-    health = _health(settled) if judge else []
+    health = _health([each for each in settled if judge or each.tried.status == GONE])
     values = {"rows": json.dumps([each.row() for each in settled]), "health": json.dumps(health), "now": clock.now()}
     await db.execute(_SETTLE, values)
     failed = [row for row in health if row["failed"]]

@@ -391,7 +391,9 @@ async def test_a_knowledge_base_that_is_deleted_leaves_its_agents(platform: Plat
     read_again = await read(tenant, agent)
     assert read_again["knowledge_base_ids"] == bases[1:]
     assert (await tenant.http.patch(f"/agents/{agent}", json={"knowledge_base_ids": bases[1:]})).status_code == 200
+    await tenant.http.post(f"/agents/{agent}/publish", json={"note": "second"})
     versions = (await tenant.http.get(f"/agents/{agent}/versions")).json()["versions"]
+    assert (versions[0]["note"], len(versions)) == ("second", 1)
     assert versions[0]["settings"]["knowledge_base_ids"] == bases[1:]
     await tenant.http.delete(f"/knowledge-bases/{bases[1]}")
     assert "search_kb" not in (await tenant.http.get(f"/agents/{agent}/tools")).text

@@ -22,6 +22,7 @@ CODES = {
     405: "INVALID_REQUEST",
     409: "CONFLICT",
     413: "INVALID_REQUEST",
+    415: "INVALID_REQUEST",
 }
 LIMIT_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
@@ -83,6 +84,20 @@ async def test_a_body_of_another_kind_is_refused_and_told_which_kind_is_read(pla
         answer = await tenant.http.post("/agents", content=b'{"name": "x"}', headers={"Content-Type": kind})
         assert "application/json" in check(answer, 400, kind)
     assert await agents(platform) == 0
+
+
+async def test_a_body_that_would_be_read_wrongly_is_refused(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    for headers in (
+        {"Content-Encoding": "gzip"},
+        {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": 'application/json; x=y; Charset="UTF-16"'},
+    ):
+        check(await tenant.http.post("/agents", content=b'{"name": "x"}', headers=JSON | headers), 415)
+    for kind in ("application/json;charset=utf-8", 'application/json; charset="UTF-8"'):
+        good = {"Content-Type": kind, "Content-Encoding": "identity"}
+        made = await tenant.http.post("/agents", content=b'{"name": "x"}', headers=good)
+        assert made.status_code == 201
 
 
 async def test_a_body_over_the_limit_is_refused_whatever_its_length_header_says(platform: Platform) -> None:

@@ -157,6 +157,6 @@ async def test_two_hundred_at_once_get_exactly_what_the_plan_allows(
     assert sorted(answer.status_code for answer in answers) == [201] * limit + [429] * (200 - limit)
     refused = [answer.json() for answer in answers if answer.status_code == 429]
     assert {answer["code"] for answer in refused} == {"QUOTA_EXCEEDED"}
-    upgrade = f"{platform.settings.public_url}/console/plan"
+    upgrade = f"{platform.settings.public_url}/docs"
     assert refused[0]["details"] == {"resource": resource, "limit": limit, "used": limit, "upgrade_url": upgrade}
     assert (await used(tenant))[resource] == (await recount(platform, tenant))[resource] == limit

@@ -112,6 +112,15 @@ async def test_the_test_endpoint_tries_every_active_endpoint_once(
     assert receiver.at("/off") == []
 
 
+async def test_an_endpoint_that_answers_a_test_with_gone_is_switched_off(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    gone = await make(tenant, receiver.answer("/gone", status(410)))
+    await tenant.http.post("/webhooks/test")
+    shown = (await tenant.http.get(f"/webhooks/{gone['id']}")).json()["webhook"]
+    assert (shown["is_active"], shown["disabled_reason"]) == (False, "gone")
+
+
 async def test_the_test_endpoint_takes_no_body_and_any_content_type(
     platform: Platform, tenant: Tenant, receiver: Receiver
 ) -> None:
