@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Final, Self
 
 import aiohttp
@@ -40,7 +41,8 @@ LOOPBACK: Final = ("127.0.0.1", "::1")
 """Where `localhost` leads, whatever a resolver says."""
 _UNFIT: Final = re.compile(r"[\x00-\x20\x7f\\]")
 _USER: Final = re.compile(r"[^/]*//[^/?#]*@")
-_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_BRACKET: Final = re.compile(r"[^/]*//\[")
+_NAME: Final = re.compile(r"(?=.{1,254}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _IPV4: Final = re.compile(r"(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}")
 
@@ -119,8 +121,10 @@ def read_url(text: str) -> URL:
         raise BadAddress("must name a host")
     if _USER.match(text):
         raise BadAddress("must not contain a user name or password")
-    if ":" not in host:
+    if not _BRACKET.match(text):
         _read_host(host)
+    elif not _is_ipv6(host):
+        raise BadAddress("does not name a host")
     if not port:
         raise BadAddress("has a port that cannot be connected to")
     return url
@@ -133,6 +137,14 @@ def _read_host(host: str) -> None:
         raise BadAddress("must write an IPv4 address as four numbers")
     if not _NAME.fullmatch(host):
         raise BadAddress("does not name a host")
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class Outbound:

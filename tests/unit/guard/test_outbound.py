@@ -446,3 +446,11 @@ def test_a_url_is_refused_with_a_reason(url: str, problem: str) -> None:
 @pytest.mark.parametrize("url", ["https://example.org", "http://example.org:8080/a?b=c#d", "https://bücher.example/ü"])
 def test_an_ordinary_url_is_read(url: str) -> None:
     assert read_url(url).raw_host
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "x." * 127 + "example", "[v1.x]", "[v1.a:b]", "[::g]"])
+def test_what_cannot_be_a_host_is_refused(host: str) -> None:
+    with pytest.raises(BadAddress):
+        read_url(f"https://{host}/")
+    assert read_url(f"https://{'a' * 63}.example/")
+    assert read_url("https://[2001:4860::1]:8443/")
