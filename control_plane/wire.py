@@ -120,6 +120,15 @@ def once(given: list[str]) -> list[str]:
     return list(dict.fromkeys(given))
 
 
+def rounded(most: int) -> BeforeValidator:
+    """Reads a number up to `most` that may be sent with a fraction."""
+
+    def read(given: object) -> object:
+        return round(given) if isinstance(given, float) and 0 <= given <= most else given
+
+    return BeforeValidator(read)
+
+
 def _clean(text: str) -> str:
     if "\x00" in text or any(0xD800 <= ord(char) <= 0xDFFF for char in text):
         raise ValueError("must be text without NUL or lone surrogates")
@@ -194,10 +203,6 @@ def _free(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _rounded(given: object) -> object:
-    return round(given) if isinstance(given, float) and isfinite(given) else given
-
-
 def _written(given: object) -> object:
     """Numbers, and text of digits alone, are no times."""
     if isinstance(given, datetime) or (isinstance(given, str) and re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given)):
@@ -239,9 +244,6 @@ _bound_schema = WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, 
 Since = Annotated[datetime, Field(strict=False), BeforeValidator(_begin), AfterValidator(_in_utc), _bound_schema]
 Until = Annotated[datetime, Field(strict=False), BeforeValidator(_end), AfterValidator(_in_utc), _bound_schema]
 """From and to when: a date alone is the whole day, a time without a zone is UTC."""
-
-Rounded = BeforeValidator(_rounded)
-"""A whole number that may be sent with a fraction."""
 
 Instant = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
 """A time on the wire: ISO 8601, UTC, `Z`, whole seconds."""

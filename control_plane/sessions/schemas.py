@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from control_plane.metering.schemas import Costs
 from control_plane.sessions.models import Session, TranscriptLine, Turn
-from control_plane.wire import FRESH_ROOM_NAME, Clean, GivenId, Instant, Paged, Rounded, Sent, Storable
+from control_plane.wire import FRESH_ROOM_NAME, Clean, GivenId, Instant, Paged, Sent, Storable, rounded
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=20_000), Clean]
 SessionType = Literal["voice", "sip"]
@@ -85,7 +85,9 @@ class LineCreate(Sent):
 
     speaker: Literal["agent", "user", "system"]
     content: Words
-    timestamp_ms: Annotated[int, Field(ge=0, le=10**12, json_schema_extra={"type": "number"}), Rounded] | None = None
+    timestamp_ms: (
+        Annotated[int, Field(ge=0, le=10**12, json_schema_extra={"type": "number"}), rounded(10**12)] | None
+    ) = None
     is_final: bool = True
     sequence: Annotated[int, Field(ge=1, le=10**9)] | None = Field(None, description="Makes a repeat harmless.")
 
@@ -117,7 +119,7 @@ class SessionEnd(Sent):
     """`POST /sessions/{roomName}/end`."""
 
     summary: Annotated[str, StringConstraints(max_length=20_000), Clean] | None = None
-    duration: Annotated[int, Field(ge=0, le=10**7, json_schema_extra={"type": "number"}), Rounded] | None = None
+    duration: Annotated[int, Field(ge=0, le=10**7, json_schema_extra={"type": "number"}), rounded(10**7)] | None = None
 
 
 class SessionEnded(BaseModel):

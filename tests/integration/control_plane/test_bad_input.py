@@ -146,6 +146,8 @@ async def test_numbers_with_fractions_and_days_are_understood(platform: Platform
     line = {"speaker": "user", "content": "x", "timestamp_ms": 1200.6}
     said = await tenant.http.post("/sessions/r/transcript", json=line)
     assert said.json()["transcript"]["timestamp_ms"] == 1201
+    for wrong in (-0.2, 1e7 + 0.2):
+        check(await tenant.http.post("/sessions/r/end", json={"duration": wrong}), 400)
     assert (await tenant.http.post("/sessions/r/end", json={"duration": 3.4})).json()["session"]["duration"] == 3
     for given, kept in (("2099-11-21", "2099-11-21T00:00:00Z"), ("2099-11-21T10:00:00", "2099-11-21T10:00:00Z")):
         made = await tenant.http.post("/api-keys", json={"label": "x", "expires_at": given})
