@@ -7,7 +7,7 @@ from typing import Final
 from livekit import rtc
 
 STATUS: Final = "sip.callStatus"
-ANSWERED: Final = ("active", "hangup")
+ANSWERED: Final = "active"
 PEOPLE: Final = {rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP}
 
 
@@ -23,7 +23,7 @@ async def wait_for_answer(room: rtc.Room, identity: str) -> bool:
     """
 
     def answered(participant: rtc.Participant) -> bool:
-        return participant.identity == identity and participant.attributes.get(STATUS) in ANSWERED
+        return participant.identity == identity and participant.attributes.get(STATUS) == ANSWERED
 
     return await _wait(room, answered, lambda participant: participant.identity == identity)
 

@@ -276,7 +276,7 @@ class Heartbeat(Message):
 class TransferAsked(Message):
     """The persona wants the phone of its call to be transferred, or (`warm`) somebody called into its room.
 
-    Asked once; without an answer nothing is known.
+    Asked once; without an answer nothing is known. `withdraw`: the phone that was called in is not wanted any more.
     """
 
     type: Literal["transfer_asked"] = "transfer_asked"
@@ -284,8 +284,10 @@ class TransferAsked(Message):
     session_id: int
     epoch: int
     capability: str = Field(repr=False)
-    to: str = Field(description="A number in E.164 form.")
+    to: str = Field("", description="A number in E.164 form.")
     warm: bool = False
+    withdraw: bool = False
+    number: int = Field(0, description="Of this question among those of its job; the answer has it too.")
 
 
 AnyFromWorker = Annotated[Hello | Exchange | Submission | Heartbeat | TransferAsked, Field(discriminator="type")]
@@ -342,6 +344,7 @@ class Transferred(Message):
 
     type: Literal["transferred"] = "transferred"
     job_id: str
+    number: int = 0
     problem: str | None = None
     identity: str = Field("", description="Of the phone that is being called into the room.")
 

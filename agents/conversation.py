@@ -18,6 +18,7 @@ from agents.contract import (
     CallEnded,
     CallReady,
     CallStarted,
+    Command,
     EndReason,
     PersonaJob,
     PhoneAnswered,
@@ -30,7 +31,7 @@ from agents.phone import Keypad
 from agents.reporter import Reporter
 from agents.settings import WorkerSettings
 from agents.timing import TurnMarks, moment
-from agents.transcript import Transcript
+from agents.transcript import KEYS_ENTERED, Transcript
 from agents.turns import build_session
 from agents.usage import UsageMeter
 from knowledge.client import KnowledgeClient
@@ -55,7 +56,6 @@ MESSAGE_WITHIN = 120.0
 """Seconds that a message on a machine may take."""
 ONE_MOMENT = "One moment please, I will see who can help you."
 NOBODY_FREE = "I am sorry, nobody is free to take your call at the moment."
-KEYS_ENTERED = "I pressed {keys} on my phone."
 GOODBYES: dict[EndReason, str] = {
     "persona_ended": "Thank you for calling. Goodbye.",
     "max_duration": "We have reached the time limit of this call. Goodbye.",
@@ -86,7 +86,7 @@ class Conversation:
         self.persona = Persona(job, knowledge, build_tools(job.acts, self))
         self.session = build_session(job, models)
         self._keypad: Keypad | None = None
-        self._answering: asyncio.Task[None] | None = None
+        self._answering: set[asyncio.Task[None]] = set()
         self._handing_over: asyncio.Task[None] | None = None
         self._usage = UsageMeter(models.stt, models.llm, models.tts)
         self._winding_up = asyncio.Event()
@@ -130,9 +130,9 @@ class Conversation:
                 task.cancel()
         if self._keypad is not None:
             self._keypad.close()
-        for doing in (self._answering, self._handing_over):
-            if doing is not None:
-                doing.cancel()
+        await self._stop_handing_over()
+        for answering in self._answering:
+            answering.cancel()
         await self.session.aclose()
         self._count_usage()
         duration = max(0, round((time.time() - self._began) * 1000))
@@ -152,6 +152,17 @@ class Conversation:
         if not self._winding_up.is_set():
             self._wind_up_reason = reason
             self._winding_up.set()
+
+    def _obey(self, command: Command) -> None:
+        match command.action:
+            case "end":
+                self.end(command.reason)
+            case "wind_up":
+                self.wind_up(command.reason)
+            case "press":
+                self.press(command.digits)
+            case "hand_over":
+                self.hand_over(command.to)
 
     def press(self, digits: str) -> None:
         """Press keys of the telephone, where there is one."""
@@ -176,17 +187,18 @@ class Conversation:
         return self._handing_over is not None and not self._handing_over.done()
 
     async def _hand_over(self, caller: str, to: str) -> None:
-        await self.session.say(ONE_MOMENT)
+        with suppress(RuntimeError):  # the session is closing
+            await self.session.say(ONE_MOMENT)
         handover = Handover(self.settings, self.room, self.session, caller, self.reporter)
-        try:
-            problem = await handover.run(to, self._transcript.about_caller())
-        except TimeoutError:
-            problem = "nothing was heard of it"
-        if problem is None:
+        if await handover.run(to, self._transcript.about_caller()) is None:
             self.end("transferred")
-        else:
-            log.info("not handed over", session=self.job.session_id, reason=problem)
+        elif not self._ended.done():
             self.session.say(NOBODY_FREE)
+
+    async def _stop_handing_over(self) -> None:
+        if self._handing_over is not None:
+            self._handing_over.cancel()
+            await asyncio.gather(self._handing_over, return_exceptions=True)
 
     async def _somebody_is_there(self) -> bool:
         """Wait for somebody to come, or to answer the phone; the greeting is prepared meanwhile."""
@@ -229,7 +241,9 @@ class Conversation:
 
     def _on_keys(self, keys: str) -> None:
         """Answer keys that were pressed as a line that was typed."""
-        self._answering = asyncio.create_task(self._answer_line(KEYS_ENTERED.format(keys=" ".join(keys))))
+        answering = asyncio.create_task(self._answer_line(KEYS_ENTERED.format(keys=" ".join(keys))))
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
 
     def _listen(self) -> None:
         self.session.on("user_state_changed", self._on_user_state)
@@ -241,10 +255,7 @@ class Conversation:
         self.room.on("participant_disconnected", self._on_left)
         self.room.on("participant_connected", self._on_joined)
         self.room.on("disconnected", lambda _reason: self.end("room_closed"))
-        self.reporter.on_end(self.end)
-        self.reporter.on_wind_up(self.wind_up)
-        self.reporter.on_press(self.press)
-        self.reporter.on_hand_over(self.hand_over)
+        self.reporter.on_command(self._obey)
 
     def _on_user_state(self, event: events.UserStateChangedEvent) -> None:
         now = time.time()
@@ -271,6 +282,8 @@ class Conversation:
     async def _answer_line(self, text: str) -> None:
         self._last_word = time.time()
         self._transcript.typed(text)
+        if self._is_handing_over():
+            return  # an answer would be heard by whoever is asked to take the call
         try:
             await self.session.interrupt()
             self.session.generate_reply(user_input=text)
@@ -347,6 +360,7 @@ class Conversation:
                     await asyncio.sleep(0.05)
 
     async def _goodbye(self, reason: EndReason) -> None:
+        await self._stop_handing_over()
         try:
             async with asyncio.timeout(GOODBYE_WITHIN):
                 await self.session.interrupt(force=True)

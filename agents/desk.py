@@ -1,8 +1,8 @@
 """Where job processes meet the main process: one unix socket, JSON lines.
 
 job → main   {"claim": job id} · {"report": submission} · {"transfer": TransferAsked without its job id}
-main → job   {"job": PersonaJob} · {"refused": why} · {"kept": sequence} · {"end": reason} · {"wind_up": reason}
-             {"press": digits} · {"hand_over": number} · {"transferred": Transferred}
+main → job   {"job": PersonaJob} · {"refused": why} · {"kept": sequence} · {"command": Command}
+             {"transferred": Transferred}
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from agents.contract import EndReason, PersonaJob, Submission, TransferAsked, Transferred
+from agents.contract import Command, PersonaJob, Submission, TransferAsked, Transferred
 from agents.spool import Spool
 from agents.uplink import ExchangeRefused
 
@@ -52,21 +52,9 @@ class JobDesk:
             for writer in self._writers.values():
                 writer.close()
 
-    def end(self, job_id: str, reason: EndReason) -> None:
-        """Have a job end its call at once."""
-        self._tell(job_id, {"end": reason})
-
-    def wind_up(self, job_id: str, reason: EndReason) -> None:
-        """Have a job bring its call to a polite end."""
-        self._tell(job_id, {"wind_up": reason})
-
-    def press(self, job_id: str, digits: str) -> None:
-        """Have a job press keys of a telephone."""
-        self._tell(job_id, {"press": digits})
-
-    def hand_over(self, job_id: str, to: str) -> None:
-        """Have a job hand its caller over to somebody."""
-        self._tell(job_id, {"hand_over": to})
+    def command(self, command: Command) -> None:
+        """Have a job do what the platform wants; one that is not there hears nothing."""
+        self._tell(command.job_id, {"command": command.model_dump(mode="json")})
 
     def transferred(self, answer: Transferred) -> None:
         """Tell a job what became of the transfer it asked for."""

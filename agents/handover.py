@@ -7,7 +7,7 @@ Who hears whom is LiveKit's: our own tracks are permitted to one of the two, and
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Protocol
 
 import numpy as np
@@ -24,10 +24,14 @@ ANSWER_WITHIN: Final = 40.0
 DECIDED_WITHIN: Final = 45.0
 """Seconds to take the call or not, the telling included."""
 TRACK_WITHIN: Final = 5.0
+"""Seconds in which somebody who has answered can be heard."""
 ASK: Final = "Press one, or say yes, to take the call. Press two, or say no, to leave it."
 CONNECTED: Final = "You are connected."
-TAKES: Final = re.compile(r"\b(?:yes|yeah|yep|sure|okay|ok|please do|put them through|connect)\b", re.I)
-LEAVES: Final = re.compile(r"\b(?:no|nope|not now|busy|can't|cannot|later|decline)\b", re.I)
+YES: Final = re.compile("yes|yeah|yep|yup|sure|okay|ok|certainly|absolutely|fine|one")
+NO: Final = re.compile("no|nope|not|cannot|busy|later|sorry|two")
+BESIDE_YES: Final = re.compile("please|put|them|him|her|it|through|go|ahead|i|will|do|take|press|thanks|thank|you")
+BESIDE_NO: Final = re.compile("please|i|am|now|right|can|take|it|the|call|them|press|okay|ok|thanks|thank|you")
+"""An answer is words of one of the first two and of what goes with it: "I am not sure", "okay, who is it" are none."""
 RATE: Final = 16_000
 NOTES: Final = (262, 330, 392, 330)
 """Hertz; half a second each."""
@@ -39,35 +43,48 @@ class Asker(Protocol):
     """What places the call to the other phone."""
 
     async def call_in(self, to: str) -> tuple[str | None, str]:
-        """Why nobody is called, or None, and the identity of the phone that is."""
+        """Why nobody is called, or None, and the identity of the phone that is. `TimeoutError`: nothing is known."""
+
+    def withdraw(self) -> None:
+        """Whoever was called in is not wanted any more."""
 
 
 def decision_of(words: str) -> bool | None:
-    """Whether somebody takes a call; None where they did not say."""
-    if LEAVES.search(words):
-        return False
-    return True if TAKES.search(words) else None
+    """Whether somebody takes a call, where they said just that; None for anything else."""
+    plain = words.lower().replace("\u2019", "'").replace("no problem", "fine")
+    for short, long in (("'ll", " will"), ("'m", " am"), ("can't", "cannot")):
+        plain = plain.replace(short, long)
+    said = re.findall(r"[a-z]+", plain)
+    for deciding, beside, decision in ((YES, BESIDE_YES, True), (NO, BESIDE_NO, False)):
+        decides = [deciding.fullmatch(word) is not None for word in said]
+        if any(decides) and all(d or beside.fullmatch(word) for d, word in zip(decides, said, strict=True)):
+            return decision
+    return None
 
 
 class Briefing(Agent):
-    """Hears the other person's answer, and says nothing by itself."""
+    """Tells somebody of the caller and hears their answer. No model speaks."""
 
-    def __init__(self, decided: asyncio.Future[bool]) -> None:
+    def __init__(self, about: str, decided: asyncio.Future[bool]) -> None:
         super().__init__(instructions="You ask a colleague whether they take a call.")
-        self._decided = decided
+        self._asked, self._decided = f"{about} {ASK}", decided
+
+    async def on_enter(self) -> None:
+        """Tell and ask."""
+        self.session.say(self._asked)
 
     async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
-        """Decide, or ask again; no model answers."""
+        """Decide, or tell again: a "hello?" has cut the telling off."""
         decision = decision_of(new_message.text_content or "")
         if decision is None:
-            self.session.say(ASK)
+            self.session.say(self._asked)
         elif not self._decided.done():
             self._decided.set_result(decision)
         raise StopResponse
 
 
 class Handover:
-    """One try to hand a caller over."""
+    """One try to hand a caller over. However it ends, nobody is left who is not wanted."""
 
     def __init__(
         self, settings: WorkerSettings, room: rtc.Room, session: AgentSession[None], caller: str, asker: Asker
@@ -76,22 +93,30 @@ class Handover:
 
     async def run(self, to: str, about: str) -> str | None:
         """Call a number and ask whoever answers; `about` is what they are told. None where the two are connected."""
-        problem, other = await self._asker.call_in(to)
-        if problem is not None:
-            return problem
+        connected = False
+        try:
+            problem, other = await self._asker.call_in(to)
+            if problem is None:
+                problem = await self._connect(other, about)
+            connected = problem is None
+        except Exception as error:  # whatever breaks, the caller is still there and is told
+            log.warning("handing over failed", reason=type(error).__name__)
+            return "the connection failed"
+        finally:
+            if not connected:
+                self._asker.withdraw()
+        return problem
+
+    async def _connect(self, other: str, about: str) -> str | None:
         key, secret = self._settings.livekit_api_key, self._settings.livekit_api_secret.get_secret_value()
         async with api.LiveKitAPI(self._settings.livekit_url, key, secret) as livekit, self._on_hold(other):
-            try:
-                problem = await self._ask(livekit, other, about)
-            except (api.TwirpError, OSError, TimeoutError) as error:
-                log.warning("handing over failed", reason=type(error).__name__)
-                problem = "the connection failed"
-            if problem is not None:
-                await _ignoring(livekit.room.remove_participant(self._who(other)))
-                return problem
-            await self._keep_apart(livekit, other, apart=False)
-        await self._session.say(CONNECTED, allow_interruptions=False)
-        return None
+            problem = await self._ask(livekit, other, about)
+            if problem is None:
+                await self._keep_apart(livekit, other, apart=False)
+        if problem is None:
+            with suppress(RuntimeError):  # they talk already
+                await self._session.say(CONNECTED, allow_interruptions=False)
+        return problem
 
     async def _ask(self, livekit: api.LiveKitAPI, other: str, about: str) -> str | None:
         coming = asyncio.create_task(self._keep_apart_from_the_start(livekit, other))
@@ -99,12 +124,15 @@ class Handover:
             async with asyncio.timeout(ANSWER_WITHIN):
                 if not await wait_for_answer(self._room, other):
                     return "they did not answer"
-            await coming
+            async with asyncio.timeout(TRACK_WITHIN):
+                await coming
         except TimeoutError:
             return "they did not answer"
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
+        # Their phone has begun to hear the room with its answer, whatever was said of it before.
+        await self._keep_apart(livekit, other, apart=True)
         return None if await self._brief(other, about) else "they cannot take the call now"
 
     async def _brief(self, other: str, about: str) -> bool:
@@ -115,26 +143,26 @@ class Handover:
                 decided.set_result(keys == "1")
 
         def left(participant: rtc.RemoteParticipant) -> None:
-            if participant.identity in (other, self._caller) and not decided.done():
+            if participant.identity == other and not decided.done():
                 decided.set_result(False)
 
         keypad = Keypad(self._room, other, pressed)
         self._room.on("participant_disconnected", left)
         persona = self._session.current_agent
         self._session.room_io.set_participant(other)
-        self._session.update_agent(Briefing(decided))
+        self._session.update_agent(Briefing(about, decided))
         try:
-            self._session.say(f"{about} {ASK}")
             async with asyncio.timeout(DECIDED_WITHIN):
-                return await decided
+                return other in self._room.remote_participants and await decided
         except TimeoutError:
             return False
         finally:
             keypad.close()
             self._room.off("participant_disconnected", left)
-            await self._session.interrupt(force=True)
-            self._session.update_agent(persona)
-            self._session.room_io.set_participant(self._caller)
+            with suppress(RuntimeError):  # the session is closing
+                await self._session.interrupt(force=True)
+                self._session.update_agent(persona)
+                self._session.room_io.set_participant(self._caller)
 
     @asynccontextmanager
     async def _on_hold(self, other: str) -> AsyncIterator[None]:
@@ -142,8 +170,7 @@ class Handover:
         ours = self._room.local_participant
         voices = [track.sid for track in ours.track_publications.values()]
         source = rtc.AudioSource(RATE, 1)
-        music = rtc.LocalAudioTrack.create_audio_track("hold", source)
-        published = await ours.publish_track(music)
+        published = await ours.publish_track(rtc.LocalAudioTrack.create_audio_track("hold", source))
         playing = asyncio.create_task(_play(source))
         ours.set_track_subscription_permissions(
             allow_all_participants=False,
@@ -155,10 +182,11 @@ class Handover:
         try:
             yield
         finally:
+            ours.set_track_subscription_permissions(allow_all_participants=True)
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
             await ours.unpublish_track(published.sid)
-            ours.set_track_subscription_permissions(allow_all_participants=True)
+            await source.aclose()
 
     async def _keep_apart_from_the_start(self, livekit: api.LiveKitAPI, other: str) -> None:
         """As soon as either of the two has sound for the other to hear."""
@@ -193,9 +221,6 @@ class Handover:
         person = self._room.remote_participants.get(identity)
         return [track.sid for track in person.track_publications.values()] if person else []
 
-    def _who(self, identity: str) -> api.RoomParticipantIdentity:
-        return api.RoomParticipantIdentity(room=self._room.name, identity=identity)
-
 
 async def _play(source: rtc.AudioSource) -> None:
     """Soft notes, over and over."""
@@ -207,10 +232,3 @@ async def _play(source: rtc.AudioSource) -> None:
             for begin in range(0, len(note), RATE // 50):
                 part = note[begin : begin + RATE // 50]
                 await source.capture_frame(rtc.AudioFrame(part.tobytes(), RATE, 1, len(part)))
-
-
-async def _ignoring(call: object) -> None:
-    try:
-        await call  # type: ignore[misc]
-    except (api.TwirpError, OSError):
-        return  # it has left by itself

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import structlog
 from livekit import rtc
 
 KEYS: Final = "0123456789*#ABCD"
@@ -12,6 +13,9 @@ PAUSE: Final = 0.5
 ENTERED_AFTER: Final = 1.5
 """Seconds without another key after which what was pressed is complete; `#` completes it at once."""
 MOST_KEYS: Final = 64
+"""Of one entry; and how many of ours may wait to be pressed."""
+
+log = structlog.get_logger()
 
 
 class Keypad:
@@ -22,30 +26,33 @@ class Keypad:
         self._room, self._identity, self._on_entered = room, identity, on_entered
         self._entered = ""
         self._complete: asyncio.TimerHandle | None = None
-        self._pressing: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Queue[str] = asyncio.Queue(MOST_KEYS)
+        self._pressing = asyncio.create_task(self._press_waiting())
         if on_entered is not None:
             room.on("sip_dtmf_received", self._heard)
 
     def press(self, digits: str) -> None:
-        """Press keys, after those that are still being pressed; `w` is a pause. The SIP service plays each in full."""
-        self._pressing = asyncio.create_task(self._press_after(self._pressing, digits))
+        """Press keys, after those that still wait; `w` is a pause. The SIP service plays each in full."""
+        for digit in digits[: MOST_KEYS - self._waiting.qsize()]:
+            self._waiting.put_nowait(digit)
 
     def close(self) -> None:
         """Press and hear nothing any more."""
         self._room.off("sip_dtmf_received", self._heard)
         if self._complete is not None:
             self._complete.cancel()
-        if self._pressing is not None:
-            self._pressing.cancel()
+        self._pressing.cancel()
 
-    async def _press_after(self, before: asyncio.Task[None] | None, digits: str) -> None:
-        if before is not None:
-            await asyncio.wait({before})
-        for digit in digits:
+    async def _press_waiting(self) -> None:
+        while True:
+            digit = await self._waiting.get()
             if digit == "w":
                 await asyncio.sleep(PAUSE)
-            else:
+                continue
+            try:
                 await self._room.local_participant.publish_dtmf(code=KEYS.index(digit), digit=digit)
+            except rtc.participant.PublishDTMFError:
+                log.warning("a key was not pressed")
 
     def _heard(self, key: rtc.SipDTMF) -> None:
         if key.participant is None or key.participant.identity != self._identity or key.digit not in KEYS:

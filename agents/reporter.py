@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import structlog
 
-from agents.contract import EndReason, LineInterim, PersonaJob, Report, Submission, Transferred
+from agents.contract import Command, LineInterim, PersonaJob, Report, Submission, Transferred
 
 LINE = 2**20
 QUEUE = 2000
@@ -33,10 +33,9 @@ class Reporter:
         self._job: PersonaJob | None = None
         self._next, self._kept = 1, 0
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE)
-        self._on_end: Callable[[EndReason], None] | None = None
-        self._on_wind_up: Callable[[EndReason], None] | None = None
-        self._on_press: Callable[[str], None] | None = None
-        self._on_hand_over: Callable[[str], None] | None = None
+        self._on_command: Callable[[Command], None] | None = None
+        self._asked = 0
+        self._asking = asyncio.Lock()
         self._transferred: asyncio.Future[Transferred] | None = None
         self._all_kept = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -61,21 +60,9 @@ class Reporter:
         assert self._job is not None
         return self._job
 
-    def on_end(self, callback: Callable[[EndReason], None]) -> None:
-        """Call this when the platform wants the call to end."""
-        self._on_end = callback
-
-    def on_wind_up(self, callback: Callable[[EndReason], None]) -> None:
-        """Call this when the platform wants the call to come to a polite end; it may ask more than once."""
-        self._on_wind_up = callback
-
-    def on_press(self, callback: Callable[[str], None]) -> None:
-        """Call this when the platform wants keys of a telephone pressed."""
-        self._on_press = callback
-
-    def on_hand_over(self, callback: Callable[[str], None]) -> None:
-        """Call this when the platform wants the caller handed over to somebody."""
-        self._on_hand_over = callback
+    def on_command(self, callback: Callable[[Command], None]) -> None:
+        """Call this when the platform wants something done."""
+        self._on_command = callback
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._listen())]
@@ -111,26 +98,40 @@ class Reporter:
             self._next += 1
 
     async def transfer(self, to: str) -> str | None:
-        """Have the phone of this call transferred; None where it was, else why not. Not twice at once.
+        """Have the phone of this call transferred; None where it was, else why not.
 
         Raises `TimeoutError` where nothing is known of it.
         """
-        return (await self._ask(to, warm=False)).problem
+        return (await self._ask(to=to)).problem
 
     async def call_in(self, to: str) -> tuple[str | None, str]:
         """Have somebody called into the room: why they are not, or None, and the identity of their phone.
 
         Raises `TimeoutError` as `transfer` does.
         """
-        answer = await self._ask(to, warm=True)
+        answer = await self._ask(to=to, warm=True)
         return answer.problem, answer.identity
 
-    async def _ask(self, to: str, *, warm: bool) -> Transferred:
+    def withdraw(self) -> None:
+        """Whoever was called in is not wanted any more: their phone is hung up, or not called at all."""
+        self._send_question(withdraw=True)
+
+    async def _ask(self, **question: Any) -> Transferred:
+        async with self._asking:
+            self._transferred = asyncio.get_running_loop().create_future()
+            self._send_question(**question)
+            async with asyncio.timeout(self.TRANSFERRED_WITHIN):
+                return await self._transferred
+
+    def _send_question(self, **question: Any) -> None:
+        self._asked += 1
         asked = {"session_id": self.job.session_id, "epoch": self.job.epoch, "capability": self.job.capability}
-        self._transferred = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait({"transfer": {**asked, "to": to, "warm": warm}})
-        async with asyncio.timeout(self.TRANSFERRED_WITHIN):
-            return await self._transferred
+        self._queue.put_nowait({"transfer": asked | question | {"number": self._asked}})
+
+    def _take_answer(self, answer: Transferred) -> None:
+        waiting = self._transferred
+        if waiting is not None and not waiting.done() and answer.number == self._asked:
+            waiting.set_result(answer)
 
     async def _send(self) -> None:
         while True:
@@ -144,13 +145,7 @@ class Reporter:
             if "kept" in message:
                 self._kept = message["kept"]
                 self._all_kept.set()
-            elif "end" in message and self._on_end is not None:
-                self._on_end(message["end"])
-            elif "wind_up" in message and self._on_wind_up is not None:
-                self._on_wind_up(message["wind_up"])
-            elif "press" in message and self._on_press is not None:
-                self._on_press(message["press"])
-            elif "transferred" in message and self._transferred is not None and not self._transferred.done():
-                self._transferred.set_result(Transferred.model_validate(message["transferred"]))
-            elif "hand_over" in message and self._on_hand_over is not None:
-                self._on_hand_over(message["hand_over"])
+            elif "command" in message and self._on_command is not None:
+                self._on_command(Command.model_validate(message["command"]))
+            elif "transferred" in message:
+                self._take_answer(Transferred.model_validate(message["transferred"]))

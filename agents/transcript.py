@@ -1,6 +1,7 @@
 """What is said in a call, line by line, as the framework tells of it."""
 
 import time
+from typing import TypeGuard
 
 from livekit.agents import AgentSession, llm
 from livekit.agents.voice import events
@@ -9,6 +10,9 @@ from agents.contract import LineInterim, LineSpoken, PersonaJob, timestamp_ms
 from agents.persona import Persona
 from agents.reporter import Reporter
 from agents.timing import moment
+
+KEYS_ENTERED = "I pressed {keys} on my phone."
+"""How keys of a telephone are told to the model, and written down."""
 
 
 class Transcript:
@@ -82,11 +86,15 @@ class Transcript:
 
     def about_caller(self) -> str:
         """What somebody is told of the caller before they take the call."""
-        messages = [item for item in self.session.history.items if item.type == "message" and item.role == "user"]
-        words = messages[-1].text_content if messages else None
+        said = (item.text_content or "" for item in reversed(self.session.history.items) if _is_said(item))
+        words = next((text for text in said if not text.startswith(KEYS_ENTERED.partition("{")[0])), None)
         heard = f" Their last words were: {words}." if words else ""
         return f"This is {self.job.persona_name}, with a caller for you.{heard}"
 
     def _speaker(self) -> str:
         linked = self.session.room_io.linked_participant
         return linked.identity if linked is not None else ""
+
+
+def _is_said(item: llm.ChatItem) -> TypeGuard[llm.ChatMessage]:
+    return item.type == "message" and item.role == "user"

@@ -43,7 +43,7 @@ class Worker:
             worker_id=self.worker_id,
             capacity=settings.max_calls,
             calls=lambda: list(self._calls),
-            on_command=self._obey,
+            on_command=lambda command: self.desk.command(command),
             on_connected=self._tell_ready,
             on_transferred=lambda answer: self.desk.transferred(answer),
         )
@@ -160,7 +160,7 @@ class Worker:
                 exchange.cancel()
             elif not exchange.cancelled() and exchange.exception() is None:
                 await self._fail(exchange.result(), "not_started")
-            self.desk.end(job_id, "not_started")  # it may be slow, not dead
+            self.desk.command(Command(action="end", job_id=job_id, reason="not_started"))  # it may be slow, not dead
             self._over(job_id)
 
     async def _fail(self, job: PersonaJob, reason: str) -> None:
@@ -189,17 +189,6 @@ class Worker:
     def _over(self, job_id: str) -> None:
         self._calls.pop(job_id, None)
         self._started.pop(job_id, None)
-
-    def _obey(self, command: Command) -> None:
-        match command.action:
-            case "end":
-                self.desk.end(command.job_id, command.reason)
-            case "wind_up":
-                self.desk.wind_up(command.job_id, command.reason)
-            case "press":
-                self.desk.press(command.job_id, command.digits)
-            case "hand_over":
-                self.desk.hand_over(command.job_id, command.to)
 
     def _watch_processes(self) -> None:
         # The framework tells nobody when a job process dies; LiveKit itself notices after 21 s.

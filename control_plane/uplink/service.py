@@ -113,6 +113,10 @@ class UplinkService:
 
     async def transfer(self, asked: TransferAsked) -> Transferred:
         """Have the phone of a job's call transferred, and say what became of it."""
+        answer = await self._transfer(asked)
+        return answer.model_copy(update={"number": asked.number})
+
+    async def _transfer(self, asked: TransferAsked) -> Transferred:
         project_id = self.signer.project_of(asked.capability, asked.session_id, asked.epoch)
         if project_id is None:
             return Transferred(job_id=asked.job_id, problem="the capability does not fit the session")

@@ -145,6 +145,8 @@ async def test_a_caller_is_handed_over_to_somebody_who_is_asked_first(
         seconds = [loudness_of(heard[begin : begin + rate], 800, rate) for begin in range(0, len(heard) - rate, rate)]
         assert (max(seconds[-3:]) > 0.5) is taken
         assert max(seconds[: int(asked) - 1]) < 0.5
+        told, rate = other.heard()
+        assert loudness_of(told[rate : 3 * rate], 400, rate) < 0.2  # the caller, who is not to be heard yet
         assert spoke(other)
     with running.client() as client:
         client.delete(f"/sip/trunks/{made['id']}")

@@ -192,7 +192,12 @@ async def test_a_persona_may_be_told_to_hand_callers_over_to_people() -> None:
         ("No, not now", False),
         ("sorry I am busy", False),
         ("I can't, okay?", False),
+        ("No problem, put them through", True),
+        ("Sure, I’ll take it", True),
         ("who is this", None),
+        ("Okay, who is it?", None),
+        ("I'm not sure", None),
+        ("", None),
         ("I know nothing", None),
     ],
 )

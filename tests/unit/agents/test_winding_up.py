@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from livekit.agents.metrics import LLMMetrics, STTMetrics, TTSMetrics
@@ -19,6 +18,7 @@ from agents.contract import (
     CallReady,
     CallStarted,
     Command,
+    EndReason,
     PersonaJob,
     Report,
     Submission,
@@ -29,7 +29,6 @@ from agents.conversation import GOODBYE, Conversation
 from agents.desk import JobDesk
 from agents.reporter import Reporter
 from agents.spool import Spool
-from agents.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -91,27 +90,23 @@ def person(identity: str) -> SimpleNamespace:
 
 
 class FakeReporter:
-    """Keeps the reports, and the callbacks of the platform's commands."""
+    """Keeps the reports, and passes commands of the platform on."""
 
     def __init__(self) -> None:
         self.reports: list[Report] = []
-        self.end: Callable[[Any], None] = lambda reason: None
-        self.wind_up: Callable[[Any], None] = lambda reason: None
+        self.command: Callable[[Command], None] = lambda command: None
 
     def report(self, report: Report) -> None:
         self.reports.append(report)
 
-    def on_end(self, callback: Callable[[Any], None]) -> None:
-        self.end = callback
+    def on_command(self, callback: Callable[[Command], None]) -> None:
+        self.command = callback
 
-    def on_hand_over(self, callback: Callable[[Any], None]) -> None:
-        pass
+    def end(self, reason: EndReason) -> None:
+        self.command(Command(action="end", job_id="AJ_1", reason=reason))
 
-    def on_press(self, callback: Callable[[Any], None]) -> None:
-        pass
-
-    def on_wind_up(self, callback: Callable[[Any], None]) -> None:
-        self.wind_up = callback
+    def wind_up(self, reason: EndReason) -> None:
+        self.command(Command(action="wind_up", job_id="AJ_1", reason=reason))
 
     def used(self) -> list[UsageCounted]:
         return [report for report in self.reports if isinstance(report, UsageCounted)]
@@ -289,16 +284,15 @@ async def test_a_command_of_the_platform_reaches_the_job_process(tmp_path: Path)
     spool = Spool(tmp_path)
     desk = JobDesk(spool, fetch=fetch, submit=submit, ask=ask, on_report=lambda job_id, submission: None)
     await desk.open(tmp_path / "jobs.sock")
-    heard: asyncio.Queue[str] = asyncio.Queue()
-    worker = SimpleNamespace(desk=desk)
+    heard: asyncio.Queue[Command] = asyncio.Queue()
+    wanted = [Command(action="wind_up", job_id="AJ_1", reason="budget"), Command(action="end", job_id="AJ_1")]
     try:
         async with await Reporter.claim(tmp_path / "jobs.sock", "AJ_1", timeout=5) as reporter:
-            reporter.on_wind_up(lambda reason: heard.put_nowait(f"wind up: {reason}"))
-            reporter.on_end(lambda reason: heard.put_nowait(f"end: {reason}"))
-            Worker._obey(worker, Command(action="wind_up", job_id="AJ_1", reason="budget"))  # type: ignore[arg-type]
-            Worker._obey(worker, Command(action="end", job_id="AJ_1"))  # type: ignore[arg-type]
+            reporter.on_command(heard.put_nowait)
+            for command in wanted:
+                desk.command(command)
             async with asyncio.timeout(5):
-                assert [await heard.get(), await heard.get()] == ["wind up: budget", "end: api"]
+                assert [await heard.get(), await heard.get()] == wanted
     finally:
         await desk.close()
         spool.close()
