@@ -103,6 +103,8 @@ class PersonaJob(Message):
     )
     acts: list[Act] = []
     voicemail: Voicemail | None = Field(None, description="Whether to find out who answers before a word is said.")
+    recorded: bool = Field(False, description="Whether a recording begins; the first word waits for it, within reason.")
+    notice: str = Field("", description="What people hear of it before anything else.")
     hears_keys: bool = Field(True, description="Whether keys that are pressed on the phone are answered.")
     started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
 
@@ -328,11 +330,11 @@ class Command(Message):
 
     `end` at once, or `wind_up`: finish what is being said, say goodbye, end; both may come more than once. `press` keys
     for the phone in the room to hear, and `hand_over` the caller to a person at the number `to`: come once or, where
-    the worker is just away, not at all.
+    the worker is just away, not at all. So does `recorded`: the recording hears the room now.
     """
 
     type: Literal["command"] = "command"
-    action: Literal["end", "wind_up", "press", "hand_over"]
+    action: Literal["end", "wind_up", "press", "hand_over", "recorded"]
     job_id: str
     reason: EndReason = "api"
     digits: str = Field("", pattern=DIGITS)

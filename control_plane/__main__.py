@@ -16,7 +16,9 @@ from alembic import command
 from control_plane.app import create_app
 from control_plane.clock import Clock
 from control_plane.db.database import Database
+from control_plane.media.recorder import LiveKitRecorder
 from control_plane.media.server import LiveKitMedia
+from control_plane.recordings.storage import target_of
 from control_plane.settings import MigrationSettings, Settings
 from control_plane.supervisor import loops
 from guard import logs
@@ -52,25 +54,17 @@ def jobs() -> None:
 
 async def _jobs(settings: Settings) -> None:
     database = Database(settings.sqlalchemy_url, pool=settings.database_pool)
-    media = LiveKitMedia(
-        settings.livekit_url,
-        settings.livekit_api_key,
-        settings.livekit_api_secret.get_secret_value(),
-        timeout=settings.media_timeout,
-    )
-
-    dialer = LiveKitDialer(
-        settings.livekit_url,
-        settings.livekit_api_key,
-        settings.livekit_api_secret.get_secret_value(),
-        timeout=settings.media_timeout,
-    )
+    livekit = settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()
+    media = LiveKitMedia(*livekit, timeout=settings.media_timeout)
+    dialer = LiveKitDialer(*livekit, timeout=settings.media_timeout)
+    target = target_of(settings.recordings_url, settings.recordings_options)
+    recorder = LiveKitRecorder(*livekit, target, timeout=settings.media_timeout)
 
     def ready() -> None:
         if settings.ready_file:
             Path(settings.ready_file).write_text(str(os.getpid()))
 
-    work = asyncio.create_task(loops.run(database, settings, media, dialer, Clock(), ready=ready))
+    work = asyncio.create_task(loops.run(database, settings, media, dialer, recorder, Clock(), ready=ready))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, work.cancel)
     try:
@@ -80,6 +74,7 @@ async def _jobs(settings: Settings) -> None:
     finally:
         await media.close()
         await dialer.close()
+        await recorder.close()
         await database.close()
 
 

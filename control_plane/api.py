@@ -11,6 +11,7 @@ from control_plane.metering.routes import router as usage
 from control_plane.monitor.feed import router as event_feed
 from control_plane.monitor.routes import router as monitor
 from control_plane.personas.routes import router as personas
+from control_plane.recordings.routes import public as recording_links
 from control_plane.recordings.routes import router as recordings
 from control_plane.rooms.routes import router as rooms
 from control_plane.sessions.routes import router as sessions
@@ -40,5 +41,5 @@ PRIMARY = (
 
 def install(app: FastAPI) -> None:
     """Add every route, flat: the framework looks through a nest of routers twice for each request."""
-    for router in (*PRIMARY, health, livekit_hooks, monitor, uplink):
+    for router in (*PRIMARY, recording_links, health, livekit_hooks, monitor, uplink):
         app.router.routes.extend(router.routes)

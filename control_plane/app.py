@@ -21,10 +21,16 @@ from control_plane.gate.keys import KeyRing
 from control_plane.gate.middleware import Gate
 from control_plane.gate.operator import OperatorKey
 from control_plane.gate.window import RateLimiter
+from control_plane.media.recorder import LiveKitRecorder, Recorder
 from control_plane.media.server import LiveKitMedia, MediaServer
 from control_plane.middleware import Frontier
 from control_plane.monitor.hub import MonitorHub
 from control_plane.monitor.routes import keep_open, watch_keys
+from control_plane.recordings.hooks import RECORDED
+from control_plane.recordings.links import LinkSigner
+from control_plane.recordings.settling import Finisher
+from control_plane.recordings.storage import ObjectStore, target_of
+from control_plane.recordings.taking import RecordingTaker
 from control_plane.reference import routes as reference
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
@@ -56,8 +62,9 @@ def create_app(
     clock: Clock | None = None,
     media: MediaServer | None = None,
     dialer: Dialer | None = None,
+    recorder: Recorder | None = None,
 ) -> FastAPI:
-    """The control plane as an ASGI application. Without `media` or `dialer` it uses the settings' LiveKit server."""
+    """The control plane as an ASGI application. What is not given of LiveKit is the settings' LiveKit server."""
     app = FastAPI(
         title="Parley",
         version=VERSION,
@@ -67,7 +74,7 @@ def create_app(
         openapi_url=None,
     )
     app.state.settings, app.state.clock, app.state.media = settings, clock or Clock(), media
-    app.state.dialer = dialer
+    app.state.dialer, app.state.recorder = dialer, recorder
     app.add_middleware(Frontier)
     app.add_middleware(Cors)
     app.add_middleware(Gate)
@@ -95,6 +102,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.media = state.media or livekit_media
     livekit_dialer = LiveKitDialer(settings.livekit_url, key, secret, timeout=settings.media_timeout)
     state.dialer = state.dialer or livekit_dialer
+    options = settings.recordings_options
+    target = target_of(settings.recordings_url, options)
+    livekit_recorder = LiveKitRecorder(settings.livekit_url, key, secret, target, timeout=settings.media_timeout)
+    state.recorder = state.recorder or livekit_recorder
+    state.recordings = ObjectStore(settings.recordings_url, options)
+    state.taker = RecordingTaker(state.database, clock, state.recorder)
+    state.finisher = Finisher(state.database, clock, state.recordings)
+    state.links = LinkSigner(secret_key)
     state.token_signer = TokenSigner(key, secret)
     state.tickets = TicketSigner(secret_key)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
@@ -137,6 +152,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 END_CALLS: state.uplink.end_calls,
                 PRESS_KEYS: state.uplink.press_keys,
                 HAND_OVER: state.uplink.hand_over,
+                RECORDED: state.uplink.recorded,
             }
         )
 
@@ -163,6 +179,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
         await livekit_media.close()
         await livekit_dialer.close()
+        await livekit_recorder.close()
         await state.live.close()
         await state.limiter.close()
         await state.embedder.close()

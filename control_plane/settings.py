@@ -1,6 +1,7 @@
 """The control plane's settings: one frozen object, read once from `PARLEY_…` variables."""
 
 import base64
+import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -27,6 +28,12 @@ def _operator_key(value: SecretStr | None) -> SecretStr | None:
     if key and (not key.startswith("ak_") or len(key) not in OPERATOR_KEY):
         raise ValueError(f"must begin with ak_ and have at least {OPERATOR_KEY.start} characters in all")
     return value if key else None
+
+
+def _store(url: str) -> str:
+    if not re.match(r"(file:///|s3://|gs://|az://)[^/]", url):
+        raise ValueError("must be file:///folder, s3://bucket, gs://bucket or az://container")
+    return url
 
 
 def _networks(value: str) -> str:
@@ -72,6 +79,16 @@ class Settings(MigrationSettings):
     models_url: str | None = Field(None, description="OpenAI-compatible server, for embeddings that need one.")
     models_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
     knowledge_embedder: str = Field("minilm", description="Embedder of new knowledge bases.")
+    recordings_url: Annotated[str, AfterValidator(_store)] = Field(
+        "file:///var/lib/parley/recordings",
+        description="Where recordings are kept, for us and for recorders: `file:///folder`, `s3://bucket/prefix`, "
+        "`gs://…` or `az://…`; the query holds what is no secret, such as `?region=…&endpoint=…`.",
+    )
+    recordings_credentials: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='Its secrets, as JSON: `{"access_key_id": "…", "secret_access_key": "…"}`.',
+    )
+    recordings_longest: timedelta = Field(timedelta(hours=4), description="After this a recording is stopped.")
     slot_lifetime: timedelta = Field(timedelta(minutes=2), description="How long a token holds a place for its caller.")
     lease: timedelta = Field(timedelta(seconds=15), description="How long a call lives without a sign of its worker.")
     media_timeout: float = Field(5.0, description="Seconds a call to LiveKit may take.")
@@ -81,6 +98,11 @@ class Settings(MigrationSettings):
     web_dir: str | None = Field(None, description="Folder of the built pages; the checkout's `web/dist` if unset.")
     ready_file: str | None = Field(None, description="Written by `jobs` once it works.")
     log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
+
+    @property
+    def recordings_options(self) -> dict[str, str]:
+        """`recordings_credentials`, read."""
+        return {name: secret.get_secret_value() for name, secret in self.recordings_credentials.items()}
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:

@@ -20,6 +20,7 @@ class Fact(StrEnum):
     TRANSCRIPT_LINE = "transcript.line"
     RECORDING_STARTED = "recording.started"
     RECORDING_STOPPED = "recording.stopped"
+    RECORDING_FAILED = "recording.failed"
     EGRESS_STARTED = "egress.started"
     EGRESS_ENDED = "egress.ended"
     CALL_INITIATED = "sip.call_initiated"
@@ -41,6 +42,7 @@ class MonitorName:
 
 
 BUDGET_FIELDS = ("agent_config_id", "month", "limit_usd", "soft_at", "spent_usd")
+RECORDING_FIELDS = ("recording_id", "session_id", "egress_id", "status", "error")
 
 MONITOR: dict[str, MonitorName] = {
     Fact.ROOM_CREATED: MonitorName("room.created", ("created_at",)),
@@ -56,6 +58,8 @@ MONITOR: dict[str, MonitorName] = {
     Fact.CALL_STATUS: MonitorName(
         "call.status", ("call_id", "session_id", "phone_number", "direction", "status", "sip_status", "reason")
     ),
+    Fact.RECORDING_STARTED: MonitorName("recording.status", RECORDING_FIELDS),
+    Fact.RECORDING_STOPPED: MonitorName("recording.status", RECORDING_FIELDS),
     Fact.DOCUMENT_UPLOADED: MonitorName(
         "knowledge.document_uploaded", ("knowledge_base_id", "source_file", "chunks_created")
     ),

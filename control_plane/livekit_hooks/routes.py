@@ -2,11 +2,15 @@
 
 import structlog
 from fastapi import APIRouter, Request, Response
+from starlette.background import BackgroundTask
+from starlette.datastructures import State
 
 from control_plane.clock import Clock
 from control_plane.db.database import Database
-from control_plane.errors import Unauthorized
+from control_plane.errors import PlatformError, Unauthorized
 from control_plane.livekit_hooks.service import take
+from control_plane.recordings.hooks import RECORDED
+from control_plane.recordings.models import Recording
 
 router = APIRouter()
 log = structlog.get_logger()
@@ -25,5 +29,17 @@ async def receive(request: Request) -> Response:
     database: Database = request.app.state.database
     clock: Clock = request.app.state.clock
     async with database.platform() as db:
-        await take(db, clock, event)
-    return Response(status_code=200)
+        recording = await take(db, clock, event)
+    follow_up = None if recording is None else BackgroundTask(_follow_up, request.app.state, recording)
+    return Response(status_code=200, background=follow_up)
+
+
+async def _follow_up(state: State, recording: Recording) -> None:
+    """What need not wait for the watch: the persona that waits for its recording, and the file that is there."""
+    try:
+        if recording.ended_at is not None:
+            await state.finisher.finish(recording.id)
+        elif recording.heard_at is not None and recording.session_id is not None:
+            await state.live.publish(RECORDED, {"session_id": recording.session_id})
+    except PlatformError as error:
+        log.warning("a recording is finished later", recording=recording.id, reason=error.message)

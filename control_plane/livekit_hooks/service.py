@@ -9,16 +9,19 @@ from sqlmodel import col
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.livekit_hooks.models import LivekitHook
+from control_plane.media.recorder import egress_of
 from control_plane.media.server import participant_of, room_of, track_of
+from control_plane.recordings.hooks import egress_changed
+from control_plane.recordings.models import Recording
 from control_plane.rooms.projection import RoomProjection
 from control_plane.sessions.watch import room_gone
 from control_plane.telephony.settling import phone_left
 
 
-async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> None:
-    """Turn a hook into rows and facts, unless it was seen before."""
+async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> Recording | None:
+    """Turn a hook into rows and facts, unless it was seen before; the recording it is about, if any."""
     if not await _remember(db, event.id, at=clock.now()):
-        return
+        return None
     projection = RoomProjection(db, clock)
     room = room_of(event.room)
     match event.event:
@@ -36,6 +39,9 @@ async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> None:
         case "track_published" | "track_unpublished":
             published = event.event == "track_published"
             await projection.track(room.name, event.participant.sid, track_of(event.track), published=published)
+        case "egress_started" | "egress_updated" | "egress_ended" as hook:
+            return await egress_changed(db, clock, hook, egress_of(event.egress_info))
+    return None
 
 
 async def _remember(db: Db, hook_id: str, *, at: datetime) -> bool:

@@ -37,6 +37,7 @@ class Persona(SQLModel, table=True):
     max_call_duration: int = 3600
     silence_timeout: int = 120
     record: bool = False
+    record_notice: str = ""
     store_transcripts: bool = True
     is_active: bool = True
     budget: dict[str, Any] | None = json_value()

@@ -79,7 +79,10 @@ class AgentSettings(Exactly):
     voicemail: Voicemail = Field(default_factory=Voicemail)
     max_call_duration: Seconds = 3600
     silence_timeout: Seconds = 120
-    record: bool = False
+    record: bool = Field(False, description="Record conversations from the first word: the agent left, people right.")
+    record_notice: Annotated[str, StringConstraints(max_length=500), Clean] = Field(
+        "", description="Said before the greeting where a recording runs: `This call is recorded.`"
+    )
     store_transcripts: bool = True
     is_active: bool = True
     budget: Budget | None = Field(None, description="What the agent may cost in a month; null: no limit.")
@@ -131,6 +134,7 @@ class AgentRead(BaseModel):
     max_call_duration: int
     silence_timeout: int
     record: bool
+    record_notice: str
     store_transcripts: bool
     is_active: bool
     budget: Budget | None

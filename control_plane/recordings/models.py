@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import created_now, id_column, moment, owner
@@ -17,22 +17,48 @@ class RecordingStatus(StrEnum):
     ERROR = "error"
 
 
+class RecordingOrigin(StrEnum):
+    """Who wanted a recording: a caller of the API, or the agent's own setting."""
+
+    API = "api"
+    AGENT = "agent"
+
+
 class Recording(SQLModel, table=True):
     """recording ──complete file──▶ completed; recording ──anything else──▶ error."""
 
-    __table_args__ = (UniqueConstraint("project_id", "id"), Index("recording_by_project", "project_id", "id"))
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        Index("recording_by_project", "project_id", "id"),
+        Index("recording_at_work", "id", postgresql_where=text("status = 'recording' or deleted_at is not null")),
+    )
 
     id: int = id_column()
     project_id: int = owner()
     room_name: str = Field(description="LiveKit's name.")
     session_id: int | None = Field(default=None, sa_type=BigInteger)
+    origin: str = Field(default=RecordingOrigin.API, description="See `RecordingOrigin`.")
     egress_id: str | None = Field(default=None, unique=True)
     format: str = "ogg"
+    channels: str = Field(default="mixed", description="mixed, or dual: agents left, people right.")
     status: str = Field(default=RecordingStatus.RECORDING, description="See `RecordingStatus`.")
     error: str | None = None
     storage_key: str | None = Field(default=None, description="Where the file is, in the store of the settings.")
     duration: float | None = Field(default=None, description="Seconds.")
     size_bytes: int | None = Field(default=None, sa_type=BigInteger)
     started_at: datetime = moment()
+    """When it was asked for; as soon as it is known, when its sound begins."""
+    ordered_at: datetime | None = moment(nullable=True)
+    """When a recorder was asked; nobody asks twice."""
+    heard_at: datetime | None = moment(nullable=True)
+    """When a recorder said that it hears something."""
+    stop_asked_at: datetime | None = moment(nullable=True)
+    zero_at: datetime | None = moment(nullable=True)
+    """What the times of its session's transcript count from."""
+    speech_at: datetime | None = moment(nullable=True)
+    """When its session's conversation began: what was said before `started_at` is not in it."""
+    consent: bool | None = Field(default=None, description="Whether people agreed, where somebody said so.")
+    deleted_at: datetime | None = moment(nullable=True)
+    """Its file is being removed; nobody sees it any more."""
     ended_at: datetime | None = moment(nullable=True)
     created_at: datetime = created_now()

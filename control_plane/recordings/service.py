@@ -1,92 +1,159 @@
 """Recordings of one caller's rooms."""
 
-from typing import Any, NoReturn
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import col, select
 
 from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
+from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
-from control_plane.errors import Conflict, NotFound, Unavailable
+from control_plane.errors import Conflict, NotFound
+from control_plane.media.recorder import Recorder
 from control_plane.plans.quota import Quota
-from control_plane.recordings.models import Recording, RecordingStatus
+from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
+from control_plane.recordings.schemas import RecordingStart
+from control_plane.recordings.settling import lock_recording
+from control_plane.recordings.taking import RecordingTaker, new_recording
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.service import get_open_room, get_room
+from control_plane.sessions.models import Session, SessionStatus
 from control_plane.wire import Page
-
-RETRY_AFTER = 60
-"""Seconds after which it is worth asking again for a part of the installation that is missing."""
 
 
 class RecordingService:
-    """What a caller does with recordings. Starting, stopping and files need an egress service beside LiveKit."""
+    """What a caller does with recordings."""
 
-    def __init__(self, db: Db, caller: Caller, quota: Quota) -> None:
-        self.db, self.caller, self.quota = db, caller, quota
+    def __init__(
+        self, db: Db, caller: Caller, quota: Quota, clock: Clock, recorder: Recorder, taker: RecordingTaker
+    ) -> None:
+        self.db, self.caller, self.quota, self.clock = db, caller, quota, clock
+        self.recorder, self.taker = recorder, taker
         self.rooms = RoomRepository(db, caller.project_id)
 
-    async def start(self, given: str) -> NoReturn:
-        """Record an open room, within the plan's number of running recordings.
+    async def start(self, given: str, asked: RecordingStart) -> Recording:
+        """Record an open room, within the plan's number of running recordings. It begins with the first sound.
 
-        Raises `NotFound` for an unknown room, `Conflict` for a closed one, and `Unavailable` without an egress service.
+        Raises `NotFound` for an unknown room, `Conflict` for a closed one and one that is being recorded just so, and
+        `Unavailable` without an egress service.
         """
-        await get_open_room(self.rooms, self.caller, given)
+        room = await get_open_room(self.rooms, self.caller, given)
         await self.quota.take("recordings")
-        _refuse_without_egress()
+        running = select(Recording.egress_id).where(
+            self._own(),
+            Recording.room_name == room.full_name,
+            Recording.status == RecordingStatus.RECORDING,
+            Recording.format == asked.format,
+            Recording.channels == asked.channels,
+            col(Recording.stop_asked_at).is_(None),
+            col(Recording.ended_at).is_(None),
+        )
+        if (await self.db.exec(running)).first() is not None:
+            raise Conflict(f"The room {room.name!r} is being recorded as {asked.format} already")
+        recording = new_recording(
+            self.caller.project_id,
+            room.full_name,
+            format=asked.format,
+            channels=asked.channels,
+            origin=RecordingOrigin.API,
+            at=self.clock.now(),
+        )
+        await self._join_session(recording)
+        self.db.add(recording)
+        await self.db.commit()
+        return await self.taker.order(recording.id)
 
-    async def stop(self, given: str, egress_id: str | None) -> NoReturn:
-        """Stop one running recording of a room, or all. Raises `NotFound` where none runs, and `Unavailable`."""
+    async def stop(self, given: str, egress_id: str | None) -> list[str]:
+        """Stop one running recording of a room, or all; their egress ids. Raises `NotFound` where none runs."""
         room = await get_room(self.rooms, self.caller, given)
-        query = select(Recording.id).where(
-            self._own(), Recording.room_name == room.full_name, Recording.status == RecordingStatus.RECORDING
+        query = select(Recording).where(
+            self._own(),
+            Recording.room_name == room.full_name,
+            Recording.status == RecordingStatus.RECORDING,
+            col(Recording.ended_at).is_(None),
         )
         if egress_id is not None:
             query = query.where(Recording.egress_id == egress_id)
-        if (await self.db.exec(query)).first() is None:
+        running = (await self.db.exec(query.order_by(col(Recording.id)).with_for_update())).all()
+        if not running:
             which = f"recording {egress_id!r}" if egress_id else "recording"
             raise NotFound(f"No {which} is running in the room {room.name!r}")
-        _refuse_without_egress()
+        for recording in running:
+            recording.stop_asked_at = recording.stop_asked_at or self.clock.now()
+        stopping = [recording.egress_id for recording in running if recording.egress_id is not None]
+        await self.db.commit()  # who asks the recorder from now on ends what this request does not
+        for each in stopping:
+            await self.recorder.stop(each)
+        return stopping
 
-    async def page(self, page: Page, *, room_name: str | None, status: str | None) -> tuple[list[Recording], int]:
+    async def page(
+        self, page: Page, *, room_name: str | None, status: str | None, session_id: int | None
+    ) -> tuple[list[Recording], int]:
         """A page of recordings, newest first, and how many there are. `room_name` is a short or a full name."""
-        query: Any = select(Recording).where(self._own())
+        query: Any = select(Recording).where(self._own(), col(Recording.deleted_at).is_(None))
         if room_name is not None:
             name = await resolve(self.db, self.caller.slug, room_name, field="room_name")
             query = query.where(Recording.room_name == name.full)
         if status is not None:
             query = query.where(Recording.status == status)
+        if session_id is not None:
+            query = query.where(Recording.session_id == session_id)
         return await read_page(self.db, query.order_by(col(Recording.id).desc()), page)
 
     async def get(self, recording_id: int) -> Recording:
         """One recording; `NotFound` or `Forbidden`."""
         query = select(Recording).where(self._own(), Recording.id == recording_id)
         found = (await self.db.exec(query)).one_or_none()
+        if found is not None and found.deleted_at is not None:
+            raise NotFound(f"There is no recording {recording_id}")
         return found or await refuse_missing(self.db, "recording", recording_id, "recording")
 
-    async def open_file(self, recording_id: int) -> NoReturn:
-        """The file of a recording. Raises `Conflict` while it is being written, `NotFound` where there is none."""
-        recording = await self.get(recording_id)
-        if recording.status == RecordingStatus.RECORDING:
-            raise Conflict(f"Recording {recording_id} is still running")
-        if recording.storage_key is None:
-            raise NotFound(f"Recording {recording_id} has no file")
-        _refuse_without_egress()
+    async def get_file(self, recording_id: int) -> Recording:
+        """A recording with a file. Raises `Conflict` while it is being written, `NotFound` where there is none."""
+        return with_file(await self.get(recording_id))
 
-    async def delete(self, recording_id: int) -> None:
-        """Delete a recording and its file; `Conflict` while it runs."""
-        recording = await self.get(recording_id)
+    async def mark_deleted(self, recording_id: int) -> Recording:
+        """Have nobody see a recording any more. Raises `Conflict` while it runs."""
+        await self.get(recording_id)
+        recording = await lock_recording(self.db, recording_id)
+        if recording is None:
+            raise NotFound(f"There is no recording {recording_id}")
         if recording.status == RecordingStatus.RECORDING:
             raise Conflict(f"Recording {recording_id} is still running: stop it first")
-        if recording.storage_key is not None:
-            _refuse_without_egress()
-        await self.db.delete(recording)
+        recording.deleted_at = self.clock.now()
+        return recording
+
+    async def consent(self, recording_id: int, consent: bool) -> Recording:
+        """Note whether people agreed to a recording."""
+        recording = await self.get(recording_id)
+        recording.consent = consent
+        return recording
+
+    def expiry(self, seconds: int) -> datetime:
+        """The moment a link opens nothing any more."""
+        return self.clock.now() + timedelta(seconds=seconds)
+
+    async def _join_session(self, recording: Recording) -> None:
+        """Tie it to the conversation that goes on in its room, so that a word is found in the sound."""
+        query = select(Session.id, Session.started_at).where(
+            Session.project_id == self.caller.project_id,
+            Session.room_name == recording.room_name,
+            Session.status == SessionStatus.ACTIVE,
+        )
+        session = (await self.db.exec(query.limit(1))).first()
+        if session is not None:
+            recording.session_id, recording.zero_at = session
 
     def _own(self) -> Any:
         return Recording.project_id == self.caller.project_id
 
 
-def _refuse_without_egress() -> NoReturn:
-    raise Unavailable(
-        "No egress service is connected: recordings need one beside livekit-server", retry_after=RETRY_AFTER
-    )
+def with_file(recording: Recording) -> Recording:
+    """The same. Raises `Conflict` while its file is being written, `NotFound` where there is none."""
+    if recording.status == RecordingStatus.RECORDING:
+        raise Conflict(f"Recording {recording.id} is still running")
+    if not recording.size_bytes:
+        raise NotFound(f"Recording {recording.id} has no file: {recording.error}")
+    return recording

@@ -201,6 +201,8 @@ class TicketExchange:
             phone=session.caller_identity if session.session_type == "sip" else None,
             acts=acts_of(persona.tools),
             voicemail=voicemail,
+            recorded=persona.record,
+            notice=fill(persona.record_notice, slot.variables) if persona.record else "",
             started_at=session.started_at,
         )
 

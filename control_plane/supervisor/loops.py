@@ -15,8 +15,16 @@ from control_plane.errors import PlatformError
 from control_plane.events.sequencer import Sequencer
 from control_plane.events.wake import WRITTEN, Notifier
 from control_plane.jobs.queue import JobRunner
+from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
 from control_plane.metering.budget import WIND_UP
+from control_plane.recordings.peaks import PEAKS, PeakMaker
+from control_plane.recordings.removing import Remover
+from control_plane.recordings.sessions import RecordingStarter
+from control_plane.recordings.settling import Finisher
+from control_plane.recordings.storage import ObjectStore
+from control_plane.recordings.taking import RecordingTaker
+from control_plane.recordings.watching import RecordingWatch
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.ending import CLOSE_ROOM, still_to_close
 from control_plane.sessions.slots import NumberSigner, TicketSigner
@@ -63,6 +71,7 @@ async def run(
     settings: Settings,
     media: MediaServer,
     dialer: Dialer,
+    recorder: Recorder,
     clock: Clock,
     *,
     ready: Callable[[], None],
@@ -104,9 +113,20 @@ async def run(
         partial(sweep_calls, database, clock),
         partial(hang_up_leftovers, database, clock, dialer),
     )
-    reconcile = partial(every, RECONCILE_EVERY, partial(reconciler.reconcile), partial(repair_trunks, database, trunks))
+    store = ObjectStore(settings.recordings_url, settings.recordings_options)
+    finisher = Finisher(database, clock, store)
+    watch = RecordingWatch(database, clock, recorder, finisher, longest=settings.recordings_longest)
+    reconcile = partial(
+        every,
+        RECONCILE_EVERY,
+        partial(reconciler.reconcile),
+        partial(repair_trunks, database, trunks),
+        partial(watch.compare),
+    )
     placer = CallPlacer(database, clock, media, dialer)
-    runner = JobRunner(database, clock, {CLOSE_ROOM: close_room, WIND_UP: end_politely})
+    starter = RecordingStarter(database, RecordingTaker(database, clock, recorder))
+    peaks = PeakMaker(database, store)
+    runner = JobRunner(database, clock, {CLOSE_ROOM: close_room, WIND_UP: end_politely, PEAKS: peaks.handle})
     notifier = Notifier(url, WRITTEN)
     database.on_announcement(notifier.poke)
     async with asyncio.TaskGroup() as tasks:
@@ -116,6 +136,9 @@ async def run(
         tasks.create_task(govern(url, Lock.SWEEP, supervise))
         tasks.create_task(govern(url, Lock.WEBHOOKS, deliver_webhooks))
         tasks.create_task(govern(url, Lock.RECONCILE, reconcile))
-        tasks.create_task(every(FORGET_EVERY, partial(forget, database, clock)))
+        tasks.create_task(
+            every(FORGET_EVERY, partial(forget, database, clock), partial(Remover(database, clock, store).sweep))
+        )
+        tasks.create_task(starter.run(url))
         tasks.create_task(placer.run(url))
         ready()

@@ -1,6 +1,6 @@
 """What a worker says over its uplink, and what it is answered."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, PlatformError, Unavailable
 from control_plane.events.live import LiveBus
+from control_plane.recordings.sessions import note_first_word, record_session
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.exchange import TicketExchange
 from control_plane.sessions.models import SessionJob, Slot, Worker
@@ -60,6 +61,8 @@ class UplinkService:
                 job = await exchange.exchange(request, worker_id=worker_id)
                 if job.phone is not None:
                     job = await join_call(db, job)
+                if job.recorded:
+                    job = await record_session(db, self.clock, job)
         except (NotFound, Conflict, Forbidden) as error:
             log.info("ticket refused", job=request.job_id, reason=error.message)
             await self._turn_away(request, error.message)
@@ -107,6 +110,7 @@ class UplinkService:
             case {"type": "call.started.v1"}:
                 async with self.database.platform() as db:
                     await persona_speaks(db, self.clock, session_id)
+                    await note_first_word(db, session_id, datetime.fromisoformat(report["at"]))
             case {"type": "phone.answered.v1", "by": by}:
                 async with self.database.platform() as db:
                     await phone_answered(db, self.clock, session_id, by)
@@ -183,6 +187,10 @@ class UplinkService:
     async def hand_over(self, message: dict[str, Any]) -> None:
         """A caller is to be handed over: tell the session's job."""
         await self._command(message["session_id"], action="hand_over", to=message["to"])
+
+    async def recorded(self, message: dict[str, Any]) -> None:
+        """The recording of a session hears the room: its job waits for that."""
+        await self._command(message["session_id"], action="recorded")
 
     async def _command(self, session_id: int, **command: Any) -> None:
         """Tell the job of a session something, where its worker is connected here."""

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -24,8 +25,9 @@ from control_plane.accounts.models import Account, Member, Project
 from control_plane.app import create_app
 from control_plane.clock import Clock
 from control_plane.db.database import Database
-from control_plane.errors import NotFound
+from control_plane.errors import NotFound, PlatformError
 from control_plane.ids import random_secret
+from control_plane.media.recorder import Egress, EgressState, RecordingOrder
 from control_plane.media.server import LiveParticipant, LiveRoom, ParticipantChange
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Worker
@@ -173,6 +175,45 @@ class FakeDialer:
 
 
 @dataclass
+class FakeRecorder:
+    """A recorder that remembers what it was asked; `away` is what it says instead of beginning."""
+
+    folder: Path
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    egresses: dict[str, Egress] = field(default_factory=dict)
+    away: PlatformError | None = None
+
+    async def start(self, order: RecordingOrder) -> Egress:
+        self.calls.append(("start", order))
+        if self.away is not None:
+            raise self.away
+        egress_id = f"EG_{len(self.egresses) + 1}"
+        path = f"{self.folder}/{order.key}"
+        egress = self.egresses[egress_id] = Egress(egress_id, order.room, EgressState.STARTING, (path,))
+        return egress
+
+    async def stop(self, egress_id: str) -> None:
+        self.calls.append(("stop", egress_id))
+
+    async def find(self, egress_id: str) -> Egress | None:
+        return self.egresses.get(egress_id)
+
+    async def list_running(self) -> list[Egress]:
+        return [egress for egress in self.egresses.values() if not egress.state.is_over]
+
+    def says(self, egress_id: str, state: EgressState, **more: Any) -> Egress:
+        """Bring a recording into another state."""
+        egress = self.egresses[egress_id] = replace(self.egresses[egress_id], state=state, **more)
+        return egress
+
+    def write(self, egress_id: str, content: bytes) -> None:
+        """Put a recording's file where it was asked for."""
+        path = Path(self.egresses[egress_id].paths[0])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+@dataclass
 class Tenant:
     """A project with a key, and a client that calls with it."""
 
@@ -197,6 +238,7 @@ class Platform:
     database: Database
     media: FakeMedia
     dialer: FakeDialer
+    recorder: FakeRecorder
     clients: list[httpx2.AsyncClient] = field(default_factory=list)
 
     async def add(self, *rows: SQLModel) -> None:
@@ -255,7 +297,15 @@ class Platform:
         """Run the jobs process's loops for the time of the block."""
         ready = asyncio.Event()
         work = asyncio.create_task(
-            loops.run(self.database, self.settings, self.media, self.dialer, self.app.state.clock, ready=ready.set)
+            loops.run(
+                self.database,
+                self.settings,
+                self.media,
+                self.dialer,
+                self.recorder,
+                self.app.state.clock,
+                ready=ready.set,
+            )
         )
         await ready.wait()
         try:
@@ -273,7 +323,7 @@ async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
 
 
 @pytest.fixture
-async def platform(clone: Clone, redis_url: str) -> AsyncIterator[Platform]:
+async def platform(clone: Clone, redis_url: str, tmp_path: Path) -> AsyncIterator[Platform]:
     """A control plane that serves HTTP and sockets, with a media double; its windows and doors are as new."""
     async with Redis.from_url(redis_url) as redis:
         await redis.flushall()
@@ -289,19 +339,21 @@ async def platform(clone: Clone, redis_url: str) -> AsyncIterator[Platform]:
             "secret_key": SECRET_KEY,
             "worker_token": WORKER_TOKEN,
             "admin_key": ADMIN_KEY,
+            "recordings_url": f"file://{tmp_path}/recordings",
             "webhook_allow": "127.0.0.0/8,::1/128",
         }
     )
     media = FakeMedia()
     dialer = FakeDialer()
-    app = create_app(settings, media=media, dialer=dialer)
+    recorder = FakeRecorder(tmp_path / "recordings")
+    app = create_app(settings, media=media, dialer=dialer, recorder=recorder)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="on", timeout_graceful_shutdown=2))
     serving = asyncio.create_task(server.serve())
     while not server.started:
         if serving.done():
             await serving
         await asyncio.sleep(0.01)
-    running = Platform(app, f"http://127.0.0.1:{port}", settings, app.state.database, media, dialer)
+    running = Platform(app, f"http://127.0.0.1:{port}", settings, app.state.database, media, dialer, recorder)
     yield running
     for client in running.clients:
         await client.aclose()

@@ -1,140 +1,469 @@
-"""Recordings without an egress service: rows are listed, shown and deleted; what needs the engine says so, last."""
+"""Recordings by the API, with a recorder that does as it is told and a store that is a folder."""
 
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import av
+import httpx2
+import jwt
+import numpy as np
 import pytest
+from sqlmodel import col, select
 
+from agents.contract import DispatchMetadata, Exchange, PersonaJob, Submission
+from control_plane.clock import Clock
+from control_plane.errors import Unavailable
+from control_plane.events.models import Event
+from control_plane.gate.models import AuditEntry
+from control_plane.media.recorder import NO_RECORDER, Egress, EgressState
+from control_plane.recordings.hooks import egress_changed
 from control_plane.recordings.models import Recording
+from control_plane.recordings.removing import Remover
+from control_plane.recordings.watching import RecordingWatch
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
 
-BEGUN, ENDED = datetime(2026, 3, 31, 10, tzinfo=UTC), datetime(2026, 3, 31, 10, 3, 5, tzinfo=UTC)
+SOUND = bytes(range(256)) * 400
+BEGAN = datetime.now(UTC).replace(microsecond=0)
 
 
-async def recorded(platform: Platform, tenant: Tenant, room: str = "proj_my-room", **values: Any) -> int:
-    """The id of a recording that is written as an engine would; completed, without a file, if not said otherwise."""
-    row = Recording(project_id=tenant.project.id, room_name=room, started_at=BEGUN, **{"status": "completed"} | values)
-    await platform.add(row)
-    return row.id
+@pytest.fixture
+async def room(tenant: Tenant) -> str:
+    assert (await tenant.http.post("/rooms", json={"name": "r"})).status_code == 201
+    return "r"
 
 
-async def test_a_recording_has_the_documented_fields(platform: Platform) -> None:
-    tenant = await platform.tenant()
-    measured: dict[str, Any] = {"duration": 185.5, "size_bytes": 40_960, "ended_at": ENDED, "egress_id": "EG_abc123"}
-    recording = await recorded(platform, tenant, **measured)
-    shown = {
-        "id": recording,
-        "egress_id": "EG_abc123",
-        "room_name": "proj_my-room",
-        "format": "ogg",
-        "status": "completed",
-        "duration": 185.5,
-        "size_bytes": 40_960,
-        "started_at": "2026-03-31T10:00:00Z",
-        "ended_at": "2026-03-31T10:03:05Z",
-        "error": None,
+async def start(tenant: Tenant, **body: Any) -> dict[str, Any]:
+    answer = await tenant.http.post("/rooms/r/recordings/start", json=body)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json()["recording"])
+
+
+async def get(tenant: Tenant, recording_id: int) -> dict[str, Any]:
+    return dict((await tenant.http.get(f"/recordings/{recording_id}")).json()["recording"])
+
+
+async def tell(platform: Platform, egress: Egress, hook: str = "egress_updated") -> None:
+    """What LiveKit's hook says, and what follows it."""
+    async with platform.database.platform() as db:
+        recording = await egress_changed(db, Clock(), hook, egress)  # type: ignore[arg-type]
+    if recording is not None:
+        await platform.app.state.finisher.finish(recording.id)
+
+
+async def complete(
+    platform: Platform,
+    egress_id: str,
+    content: bytes = SOUND,
+    *,
+    ends: EgressState = EgressState.COMPLETE,
+    error: str = "",
+) -> None:
+    platform.recorder.write(egress_id, content)
+    told: dict[str, Any] = {
+        "started_at": BEGAN,
+        "ended_at": BEGAN + timedelta(seconds=5),
+        "seconds": 5.0,
+        "size": len(content),
+        "filename": platform.recorder.egresses[egress_id].paths[0],
     }
-    assert (await tenant.http.get(f"/recordings/{recording}")).json() == {"recording": shown}
-    listed = {"recordings": [shown], "total": 1, "page": 1, "total_pages": 1}
-    assert (await tenant.http.get("/recordings")).json() == listed
+    egress = platform.recorder.says(egress_id, ends, error=error, **told)
+    await tell(platform, egress, "egress_ended")
 
 
-async def test_recordings_are_listed_newest_first_by_room_and_status(platform: Platform) -> None:
-    tenant, _ = await platform.tenant(), await platform.tenant("theirs")
-    one = await recorded(platform, tenant)
-    two = await recorded(platform, tenant, room="proj_other", status="error", error="nothing was recorded")
-    three = await recorded(platform, tenant, room="proj_other", status="recording")
-    for query, found in (
-        ("", [three, two, one]),
-        ("room_name=other", [three, two]),
-        ("room_name=proj_other&status=error", [two]),
-        ("status=completed", [one]),
-        ("per_page=1&page=2", [two]),
-        ("room_name=unknown", []),
-        ("page=7", []),
-    ):
-        answer = (await tenant.http.get(f"/recordings?{query}")).json()
-        assert [row["id"] for row in answer["recordings"]] == found, query
-    assert (answer["total"], answer["total_pages"]) == (3, 1)
-    for query, status in (("status=lost", 400), ("room_name=a%20b", 400), ("page=0", 400), ("room_name=theirs_r", 403)):
-        assert (await tenant.http.get(f"/recordings?{query}")).status_code == status, query
+@pytest.fixture
+async def recorded(platform: Platform, tenant: Tenant, room: str) -> dict[str, Any]:
+    """A recording that is complete."""
+    made = await start(tenant)
+    await complete(platform, made["egress_id"])
+    return await get(tenant, made["id"])
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/download"), ("HEAD", "/download"), ("DELETE", "")])
-async def test_only_recordings_of_ones_own_are_there(platform: Platform, method: str, path: str) -> None:
-    mine, theirs = await platform.tenant(), await platform.tenant("theirs")
-    foreign = await recorded(platform, theirs, room="theirs_r")
-    assert (await mine.http.request(method, f"/recordings/{foreign}{path}")).status_code == 403
-    assert (await mine.http.request(method, f"/recordings/{foreign + 1000}{path}")).status_code == 404
-    assert (await theirs.http.get(f"/recordings/{foreign}")).status_code == 200
+async def facts(platform: Platform) -> list[tuple[str, Any]]:
+    async with platform.database.platform() as db:
+        query = select(Event).where(col(Event.type).startswith("recording.")).order_by(col(Event.id))
+        return [(event.type, event.data["status"]) for event in (await db.exec(query)).all()]
+
+
+async def test_a_recording_begins_ends_and_is_told_as_the_document_says(
+    platform: Platform, tenant: Tenant, room: str
+) -> None:
+    made = await start(tenant)
+    assert made == {
+        "id": made["id"],
+        "egress_id": "EG_1",
+        "room_name": "proj_r",
+        "format": "ogg",
+        "status": "recording",
+    }
+    assert (await tenant.http.get("/quota")).json()["quotas"]["recordings"]["used"] == 1
+    stopped = await tenant.http.post("/rooms/r/recordings/stop", json={"egress_id": "EG_1"})
+    assert stopped.json() == {"success": True, "stopped": ["EG_1"]}
+    assert ("stop", "EG_1") in platform.recorder.calls
+    await complete(platform, "EG_1")
+    shown = await get(tenant, made["id"])
+    assert (shown["status"], shown["duration"], shown["size_bytes"]) == ("completed", 5.0, len(SOUND))
+    assert datetime.fromisoformat(shown["started_at"]) == BEGAN
+    assert (await tenant.http.get("/quota")).json()["quotas"]["recordings"]["used"] == 0
+    assert await facts(platform) == [("recording.started", "recording"), ("recording.stopped", "completed")]
+    listed = (await tenant.http.get("/recordings", params={"status": "completed", "room_name": "r"})).json()
+    assert [each["id"] for each in listed["recordings"]] == [made["id"]]
+
+
+async def test_the_end_is_told_once_however_often_it_is_heard(
+    platform: Platform, tenant: Tenant, recorded: dict[str, Any]
+) -> None:
+    egress = platform.recorder.egresses["EG_1"]
+    for hook in ("egress_ended", "egress_updated"):
+        await tell(platform, egress, hook)
+    assert await facts(platform) == [("recording.started", "recording"), ("recording.stopped", "completed")]
+
+
+async def test_a_room_that_is_not_there_or_closed_is_not_recorded(tenant: Tenant, room: str) -> None:
+    assert (await tenant.http.post("/rooms/none/recordings/start")).status_code == 404
+    assert (await tenant.http.post("/rooms/none/recordings/stop")).status_code == 404
+    assert (await tenant.http.post("/rooms/r/recordings/stop")).status_code == 404
+    await tenant.http.delete("/rooms/r")
+    assert (await tenant.http.post("/rooms/r/recordings/start")).status_code == 409
+
+
+async def test_the_same_recording_twice_is_a_conflict_and_another_one_is_not(tenant: Tenant, room: str) -> None:
+    await start(tenant)
+    assert (await tenant.http.post("/rooms/r/recordings/start")).status_code == 409
+    await start(tenant, channels="dual")
+    await start(tenant, format="mp4")
+    stopped = (await tenant.http.post("/rooms/r/recordings/stop")).json()["stopped"]
+    assert stopped == ["EG_1", "EG_2", "EG_3"]
+
+
+async def test_without_a_recorder_nothing_is_pretended_and_the_row_says_why(
+    platform: Platform, tenant: Tenant, room: str
+) -> None:
+    platform.recorder.away = Unavailable(NO_RECORDER, retry_after=60)
+    answer = await tenant.http.post("/rooms/r/recordings/start")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    (shown,) = (await tenant.http.get("/recordings")).json()["recordings"]
+    assert (shown["status"], shown["error"], shown["egress_id"]) == ("error", NO_RECORDER, None)
+    assert (await tenant.http.get("/quota")).json()["quotas"]["recordings"]["used"] == 0
 
 
 @pytest.mark.parametrize(
-    ("values", "download", "delete"),
+    ("state", "error", "shown"),
     [
-        ({"status": "recording"}, 409, 409),
-        ({"status": "error", "error": "nothing was recorded"}, 404, 200),
-        ({"status": "completed"}, 404, 200),
-        ({"status": "completed", "storage_key": "proj/1.ogg"}, 503, 503),
+        (EgressState.ABORTED, "Start signal not received", "nothing was recorded"),
+        (EgressState.FAILED, "no space left on device", "no space left on device"),
+        (EgressState.COMPLETE, "", "nothing was recorded"),
     ],
-    ids=["running", "failed", "without a file", "with a file"],
 )
-async def test_what_can_be_done_with_a_recording_follows_its_status(
-    platform: Platform, values: dict[str, Any], download: int, delete: int
+async def test_a_recording_without_a_file_is_an_error_that_says_why(
+    platform: Platform, tenant: Tenant, room: str, state: EgressState, error: str, shown: str
 ) -> None:
-    tenant = await platform.tenant()
-    recording = await recorded(platform, tenant, **values)
-    assert (await tenant.http.get(f"/recordings/{recording}/download")).status_code == download
-    assert (await tenant.http.head(f"/recordings/{recording}/download")).status_code == download
-    deleted = await tenant.http.delete(f"/recordings/{recording}")
-    assert deleted.status_code == delete
-    if delete == 200:
-        assert deleted.json() == {"success": True, "message": "Recording deleted"}
-    left = 404 if delete == 200 else 200
-    assert (await tenant.http.get(f"/recordings/{recording}")).status_code == left
+    made = await start(tenant)
+    await tell(platform, platform.recorder.says("EG_1", state, error=error), "egress_ended")
+    recording = await get(tenant, made["id"])
+    assert (recording["status"], recording["error"], recording["size_bytes"]) == ("error", shown, None)
+    assert (await facts(platform))[1:] == [("recording.stopped", "error"), ("recording.failed", "error")]
+    assert (await tenant.http.get(f"/recordings/{made['id']}/download")).status_code == 404
 
 
-@pytest.mark.parametrize("action", ["start", "stop"])
-async def test_recording_needs_a_room_before_it_needs_an_engine(platform: Platform, action: str) -> None:
-    tenant, _ = await platform.tenant(), await platform.tenant("theirs")
-    await tenant.http.post("/rooms", json={"name": "r"})
-    await recorded(platform, tenant, room="proj_r", status="recording", egress_id="EG_1")
-    path = f"recordings/{action}"
-    missing = await tenant.http.post(f"/rooms/r/{path}", content=b"what?", headers={"Content-Type": "text/plain"})
-    assert (missing.status_code, missing.json()["code"]) == (503, "UNAVAILABLE")
-    assert "No egress service is connected" in missing.json()["error"]
-    assert missing.headers["retry-after"] == "60"
-    assert (await tenant.http.post(f"/rooms/unknown/{path}")).status_code == 404
-    assert (await tenant.http.post(f"/rooms/theirs_r/{path}")).status_code == 403
-    assert (await tenant.http.post(f"/rooms/r/{path}", json=[])).status_code == 400
-    wrong = {"format": "mp3", "egress_id": 7}
-    assert (await tenant.http.post(f"/rooms/r/{path}", json=wrong)).status_code == 400
+async def test_what_a_recorder_saved_before_it_died_can_be_heard(platform: Platform, tenant: Tenant, room: str) -> None:
+    made = await start(tenant)
+    await complete(platform, "EG_1", ends=EgressState.FAILED, error="the recorder was killed")
+    recording = await get(tenant, made["id"])
+    assert (recording["status"], recording["error"], recording["duration"]) == ("error", "the recorder was killed", 5.0)
+    assert (await tenant.http.get(f"/recordings/{made['id']}/download")).content == SOUND
 
 
-async def test_a_closed_room_cannot_be_recorded(platform: Platform) -> None:
-    tenant = await platform.tenant()
-    await tenant.http.post("/rooms", json={"name": "r"})
-    await tenant.http.delete("/rooms/r")
-    refused = await tenant.http.post("/rooms/r/recordings/start")
-    assert (refused.status_code, refused.json()["code"]) == (409, "CONFLICT")
+async def test_a_file_that_never_reaches_the_store_is_an_error_in_the_end(
+    platform: Platform, tenant: Tenant, room: str
+) -> None:
+    made = await start(tenant)
+    told = {"size": 5, "filename": "x.ogg", "seconds": 1.0}
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told), "egress_ended")
+    assert (await get(tenant, made["id"]))["status"] == "recording"
+    clock = LaterClock(minutes=6)
+    platform.app.state.finisher.clock = clock
+    await watch(platform, clock).compare()
+    recording = await get(tenant, made["id"])
+    assert (recording["status"], recording["error"]) == ("error", "its file did not reach the store")
 
 
-async def test_running_recordings_count_against_the_plan(platform: Platform) -> None:
+class LaterClock(Clock):
+    """A clock that is ahead."""
+
+    def __init__(self, **ahead: float) -> None:
+        self.ahead = timedelta(**ahead)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+def watch(platform: Platform, clock: Clock | None = None) -> RecordingWatch:
+    state = platform.app.state
+    return RecordingWatch(
+        platform.database, clock or Clock(), platform.recorder, state.finisher, longest=timedelta(hours=4)
+    )
+
+
+async def test_an_end_that_no_hook_told_is_found(platform: Platform, tenant: Tenant, room: str) -> None:
+    made = await start(tenant)
+    platform.recorder.write("EG_1", SOUND)
+    platform.recorder.says("EG_1", EgressState.COMPLETE, size=len(SOUND), filename="x.ogg", seconds=5.0)
+    await watch(platform).compare()
+    assert (await get(tenant, made["id"]))["status"] == "completed"
+
+
+async def test_a_recorder_that_knows_nothing_of_a_recording_has_lost_it(
+    platform: Platform, tenant: Tenant, room: str
+) -> None:
+    made = await start(tenant)
+    platform.recorder.egresses.clear()
+    await watch(platform).compare()
+    assert (await get(tenant, made["id"]))["status"] == "recording"  # its order may be on the way
+    await watch(platform, LaterClock(minutes=1)).compare()
+    recording = await get(tenant, made["id"])
+    assert (recording["status"], recording["error"]) == ("error", "the recorder was lost")
+
+
+async def test_a_recording_that_began_after_its_order_was_given_up_is_stopped(
+    platform: Platform, tenant: Tenant, room: str
+) -> None:
+    platform.recorder.away = Unavailable(NO_RECORDER)
+    await tenant.http.post("/rooms/r/recordings/start")
+    platform.recorder.away = None
+    order = platform.recorder.calls[-1][1]
+    await platform.recorder.start(order)
+    await watch(platform).compare()
+    assert platform.recorder.calls[-1] == ("stop", "EG_1")
+
+
+async def test_an_order_whose_answer_was_lost_is_known_by_its_file(
+    platform: Platform, tenant: Tenant, room: str
+) -> None:
+    made = await start(tenant)
+    async with platform.database.platform() as db:
+        row = await db.get(Recording, made["id"])
+        assert row is not None
+        row.egress_id = None
+    await watch(platform).compare()
+    assert (await get(tenant, made["id"]))["egress_id"] == "EG_1"
+
+
+async def test_a_recording_that_is_too_long_or_goes_on_after_its_stop_is_stopped(
+    platform: Platform, tenant: Tenant, room: str
+) -> None:
+    await start(tenant)
+    platform.recorder.says("EG_1", EgressState.ACTIVE, started_at=Clock().now())
+    await watch(platform).compare()
+    assert platform.recorder.calls[-1][0] == "start"
+    await watch(platform, LaterClock(hours=5)).compare()
+    assert platform.recorder.calls[-1] == ("stop", "EG_1")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "found", "shown"),
+    [
+        ("bytes=0-9", 206, SOUND[:10], "bytes 0-9/102400"),
+        ("bytes=102390-", 206, SOUND[-10:], "bytes 102390-102399/102400"),
+        ("bytes=-5", 206, SOUND[-5:], "bytes 102395-102399/102400"),
+        ("bytes=0-999999", 206, SOUND, "bytes 0-102399/102400"),
+        ("bytes=102400-", 416, b"", "bytes */102400"),
+        ("bytes=9-1", 416, b"", "bytes */102400"),
+        ("bytes=a-b", 416, b"", "bytes */102400"),
+        ("bytes=0-1,5-6", 416, b"", "bytes */102400"),
+        ("bytes=-0", 416, b"", "bytes */102400"),
+        ("lines=1-2", 200, SOUND, None),
+    ],
+)
+async def test_a_part_of_a_file_is_downloaded_as_it_is_asked_for(
+    tenant: Tenant, recorded: dict[str, Any], asked: str, status: int, found: bytes, shown: str | None
+) -> None:
+    url = f"/recordings/{recorded['id']}/download"
+    answer = await tenant.http.get(url, headers={"Range": asked})
+    assert (answer.status_code, answer.content, answer.headers.get("content-range")) == (status, found, shown)
+
+
+async def test_headers_of_a_file_let_players_seek_and_caches_ask(tenant: Tenant, recorded: dict[str, Any]) -> None:
+    url = f"/recordings/{recorded['id']}/download"
+    head = await tenant.http.head(url)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", "102400")
+    assert (head.headers["accept-ranges"], head.headers["content-type"]) == ("bytes", "audio/ogg")
+    tag = head.headers["etag"]
+    assert (await tenant.http.get(url, headers={"If-None-Match": tag})).status_code == 304
+    ranged = await tenant.http.get(url, headers={"Range": "bytes=0-0", "If-Range": tag})
+    assert ranged.status_code == 206
+    other = await tenant.http.get(url, headers={"Range": "bytes=0-0", "If-Range": '"other"'})
+    assert (other.status_code, len(other.content)) == (200, len(SOUND))
+
+
+async def test_a_link_plays_one_recording_for_a_time_without_a_key(
+    platform: Platform, tenant: Tenant, recorded: dict[str, Any]
+) -> None:
+    made = await tenant.http.post(f"/recordings/{recorded['id']}/link", json={"expires_in": 60})
+    assert made.status_code == 201
+    parts = urlsplit(made.json()["url"])
+    async with httpx2.AsyncClient(base_url=platform.url) as stranger:
+        path = f"{parts.path}?{parts.query}"
+        played = await stranger.get(path, headers={"Range": "bytes=0-9"})
+        assert (played.status_code, played.content) == (206, SOUND[:10])
+        assert (await stranger.head(path)).status_code == 200
+        for wrong in (path[:-1] + "x", path.replace(f"/{recorded['id']}/", "/999/"), parts.path):
+            assert (await stranger.get(wrong)).status_code == 403
+        platform.app.state.clock = LaterClock(minutes=2)
+        assert (await stranger.get(path)).status_code == 403
+
+
+async def test_a_deleted_recording_leaves_no_byte_and_a_trace_that_says_so(
+    platform: Platform, tenant: Tenant, recorded: dict[str, Any]
+) -> None:
+    folder = platform.recorder.folder
+    async with platform.jobs():
+        await until(lambda: peaks_status(tenant, recorded["id"]), 409)  # this "sound" cannot be measured
+    assert [file.read_bytes() for file in folder.rglob("*.ogg")] == [SOUND]
+    assert (await tenant.http.delete(f"/recordings/{recorded['id']}")).json()["success"] is True
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+    assert (await tenant.http.get(f"/recordings/{recorded['id']}")).status_code == 404
+    async with platform.database.platform() as db:
+        trace = (await db.exec(select(AuditEntry).where(AuditEntry.action == "recording removed"))).one()
+    assert (trace.target["recording_id"], trace.target["size_bytes"]) == (recorded["id"], len(SOUND))
+
+
+async def test_a_recording_that_runs_is_not_deleted(tenant: Tenant, room: str) -> None:
+    made = await start(tenant)
+    assert (await tenant.http.delete(f"/recordings/{made['id']}")).status_code == 409
+    assert (await tenant.http.get(f"/recordings/{made['id']}/download")).status_code == 409
+
+
+async def test_another_projects_recording_is_forbidden(platform: Platform, recorded: dict[str, Any]) -> None:
+    other = await platform.tenant("other")
+    url = f"/recordings/{recorded['id']}"
+    for answer in (
+        await other.http.get(url),
+        await other.http.get(f"{url}/download"),
+        await other.http.get(f"{url}/peaks"),
+        await other.http.post(f"{url}/link"),
+        await other.http.patch(url, json={"consent": True}),
+        await other.http.delete(url),
+    ):
+        assert answer.status_code == 403
+
+
+async def test_what_a_project_keeps_no_longer_is_removed(
+    platform: Platform, tenant: Tenant, recorded: dict[str, Any]
+) -> None:
+    changed = await tenant.http.patch(f"/projects/{tenant.project.id}", json={"retention_days": 30})
+    assert changed.status_code == 200
+    store = platform.app.state.recordings
+    await Remover(platform.database, Clock(), store).sweep()
+    assert (await tenant.http.get("/recordings")).json()["total"] == 1
+    await Remover(platform.database, LaterClock(days=365), store).sweep()
+    assert (await tenant.http.get("/recordings")).json()["total"] == 0
+    assert not list(platform.recorder.folder.rglob("*.ogg"))
+
+
+async def test_whether_people_agreed_is_noted(tenant: Tenant, recorded: dict[str, Any]) -> None:
+    assert recorded["consent"] is None
+    answer = await tenant.http.patch(f"/recordings/{recorded['id']}", json={"consent": True})
+    assert answer.json()["recording"]["consent"] is True
+
+
+async def test_a_complete_recording_is_measured_for_players(
+    platform: Platform, tenant: Tenant, room: str, tmp_path: Path
+) -> None:
+    made = await start(tenant, channels="dual")
+    await complete(platform, made["egress_id"], two_tones(tmp_path / "tones.ogg"))
+    async with platform.jobs():
+        await until(lambda: peaks_status(tenant, made["id"]), 200)
+    answer = await tenant.http.get(f"/recordings/{made['id']}/peaks", params={"points": 10})
+    left, right = answer.json()["peaks"]
+    assert max(left) == pytest.approx(0.5, abs=0.05)
+    assert [round(peak, 1) for peak in right[:4]] == [0, 0, 0, 0]
+    assert max(right[6:]) == pytest.approx(0.9, abs=0.06)
+
+
+def two_tones(path: Path) -> bytes:
+    """Four seconds of Opus: a tone on the left, and after two seconds a louder one on the right."""
+    moments = np.arange(4 * 48_000) / 48_000
+    right = np.where(moments < 2, 0, 0.9 * np.sin(2 * np.pi * 880 * moments))
+    sound = np.stack([0.5 * np.sin(2 * np.pi * 440 * moments), right]).astype(np.float32)
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libopus", rate=48_000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="stereo")
+        frame.rate = 48_000
+        for each in (frame, None):
+            container.mux(stream.encode(each))
+    return path.read_bytes()
+
+
+async def answer(platform: Platform, tenant: Tenant, **body: Any) -> PersonaJob:
+    """The job of a call to the project's agent."""
+    await platform.add_worker()
+    token = (await tenant.http.post("/token", json={"identity": "ada", "room": "r"} | body)).json()["token"]
+    dispatch = jwt.decode(token, options={"verify_signature": False})["roomConfig"]["agents"][0]["metadata"]
+    ticket = DispatchMetadata.model_validate_json(dispatch).ticket
+    request = Exchange(ticket=ticket, job_id="AJ_1", room_name=f"{tenant.project.slug}_r", room_sid="RM_1")
+    return PersonaJob.model_validate((await platform.app.state.uplink.exchange(request, "w")).job)
+
+
+async def test_an_agent_that_records_is_recorded_from_its_first_word(platform: Platform, tenant: Tenant) -> None:
+    await tenant.http.post("/agents", json={"name": "Ada", "record": True, "record_notice": "Recorded, {{name}}."})
+    called = await answer(platform, tenant, variables={"name": "Grace"})
+    assert (called.recorded, called.notice) == (True, "Recorded, Grace.")
+    async with platform.jobs():
+        await until(lambda: orders(platform), [("proj_r", "ogg", "dual")])
+        await until(lambda: egress_ids(tenant), ["EG_1"])
+    began = called.started_at + timedelta(seconds=1)
+    await tell(platform, platform.recorder.says("EG_1", EgressState.ACTIVE, started_at=began))
+    submission = Submission(
+        session_id=called.session_id,
+        epoch=called.epoch,
+        sequence=1,
+        capability=called.capability,
+        report={"type": "call.started.v1", "at": (began - timedelta(seconds=0.25)).isoformat()},
+    )
+    assert (await platform.app.state.uplink.submit(submission)).refused is None
+    (shown,) = (await tenant.http.get("/recordings", params={"session_id": called.session_id})).json()["recordings"]
+    assert (shown["origin"], shown["offset_ms"], shown["lost_head_ms"]) == ("agent", 1000, 250)
+
+
+async def test_a_conversation_beyond_the_plans_recordings_goes_on_without(platform: Platform) -> None:
     tenant = await platform.tenant(plan="free")
-    await tenant.http.post("/rooms", json={"name": "r"})
-    await recorded(platform, tenant, room="proj_other", status="recording")
-    refused = await tenant.http.post("/rooms/r/recordings/start")
-    assert (refused.status_code, refused.json()["details"]["resource"]) == (429, "recordings")
+    await platform.add(
+        *(
+            Recording(project_id=tenant.project.id, room_name="proj_x", started_at=BEGAN, storage_key=f"k{number}")
+            for number in range(50)
+        )
+    )
+    await tenant.http.post("/agents", json={"name": "Ada", "record": True})
+    job = await answer(platform, tenant)
+    assert job.recorded is False
+    (shown,) = (await tenant.http.get("/recordings", params={"status": "error"})).json()["recordings"]
+    assert shown["error"] == "all recordings of the plan were in use"
 
 
-async def test_only_a_running_recording_of_the_room_can_be_stopped(platform: Platform) -> None:
-    tenant = await platform.tenant()
-    await tenant.http.post("/rooms", json={"name": "r"})
-    assert (await tenant.http.post("/rooms/r/recordings/stop")).status_code == 404
-    await recorded(platform, tenant, room="proj_r", status="recording", egress_id="EG_1")
-    await recorded(platform, tenant, room="proj_r", status="completed", egress_id="EG_2")
-    for egress_id, status in (("EG_1", 503), ("EG_2", 404), ("EG_3", 404)):
-        answer = await tenant.http.post("/rooms/r/recordings/stop", json={"egress_id": egress_id})
-        assert answer.status_code == status, egress_id
+async def orders(platform: Platform) -> list[tuple[str, str, str]]:
+    asked = [call[1] for call in platform.recorder.calls if call[0] == "start"]
+    return [(order.room, order.format, order.channels) for order in asked]
+
+
+async def egress_ids(tenant: Tenant) -> list[str | None]:
+    return [each["egress_id"] for each in (await tenant.http.get("/recordings")).json()["recordings"]]
+
+
+async def peaks_status(tenant: Tenant, recording_id: int) -> int:
+    return (await tenant.http.get(f"/recordings/{recording_id}/peaks")).status_code
+
+
+async def until(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    found = None
+    try:
+        async with asyncio.timeout(10):
+            while (found := await look()) != wanted:
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"{found!r} instead of {wanted!r}") from None

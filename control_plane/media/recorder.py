@@ -1,0 +1,210 @@
+"""LiveKit's egress behind a seam: what the platform asks of a recorder, in the platform's words."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal, Protocol, TypeVar
+
+import aiohttp
+from livekit import api
+
+from control_plane.errors import Conflict, NotFound, Unavailable
+
+T = TypeVar("T")
+Format = Literal["ogg", "mp3", "mp4", "wav"]
+Channels = Literal["mixed", "dual"]
+"""`dual`: agents on the left, people on the right."""
+
+# LiveKit has no name for WAV: recorders that can write it go by the path.
+_FILE_TYPES: Mapping[str, api.EncodedFileType] = {
+    "ogg": api.EncodedFileType.OGG,
+    "mp3": api.EncodedFileType.MP3,
+    "mp4": api.EncodedFileType.MP4,
+    "wav": api.EncodedFileType.DEFAULT_FILETYPE,
+}
+_MIXING: Mapping[str, Any] = {
+    "mixed": api.AudioMixing.DEFAULT_MIXING,
+    "dual": api.AudioMixing.DUAL_CHANNEL_AGENT,
+}
+
+
+class EgressState(StrEnum):
+    """STARTING ─▶ ACTIVE ─▶ ENDING ─▶ one of the others; LiveKit's words without their prefix."""
+
+    STARTING = "starting"
+    ACTIVE = "active"
+    ENDING = "ending"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    ABORTED = "aborted"
+    LIMIT_REACHED = "limit_reached"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self not in (EgressState.STARTING, EgressState.ACTIVE, EgressState.ENDING)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where recorders put files: below `prefix`, which is a folder of theirs, or in a bucket with this access."""
+
+    prefix: str
+    access: api.S3Upload | api.GCPUpload | api.AzureBlobUpload | None = None
+
+    def path(self, key: str) -> str:
+        """Where a recorder puts what the store calls `key`."""
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+
+@dataclass(frozen=True)
+class RecordingOrder:
+    """A recording to make of a room's sound. `key` is what the store will call the file."""
+
+    room: str
+    key: str
+    format: Format
+    channels: Channels = "mixed"
+
+
+@dataclass(frozen=True)
+class Egress:
+    """What a recorder says of one recording. Times are those of the sound; `seconds` its length."""
+
+    id: str
+    room: str
+    state: EgressState
+    paths: tuple[str, ...]
+    """As they were asked for."""
+    error: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    seconds: float | None = None
+    size: int | None = None
+    filename: str = ""
+    """Path of the file as it was written; its ending may be another than was asked for."""
+
+
+class Recorder(Protocol):
+    """Starts, stops and finds recordings. Raises `Unavailable` where LiveKit or its recorder does not answer."""
+
+    async def start(self, order: RecordingOrder) -> Egress:
+        """Begin; the sound begins a little later. Raises `NotFound` without the room, and `Conflict`."""
+
+    async def stop(self, egress_id: str) -> None:
+        """Have a recording end; one that has ended is fine."""
+
+    async def find(self, egress_id: str) -> Egress | None: ...
+
+    async def list_running(self) -> list[Egress]: ...
+
+
+def egress_of(info: api.EgressInfo) -> Egress:
+    """Translate LiveKit's egress."""
+    result = next(iter(info.file_results), None)
+    return Egress(
+        id=info.egress_id,
+        room=info.room_name,
+        state=EgressState(api.EgressStatus.Name(info.status).removeprefix("EGRESS_").lower()),
+        paths=tuple(_paths(info)),
+        error=info.error,
+        started_at=_moment(result.started_at if result and result.started_at else info.started_at),
+        ended_at=_moment(result.ended_at if result and result.ended_at else info.ended_at),
+        seconds=result.duration / 1e9 if result and result.duration else None,
+        size=result.size if result else None,
+        filename=result.filename if result else "",
+    )
+
+
+def _paths(info: api.EgressInfo) -> list[str]:
+    kind = info.WhichOneof("request")
+    if kind is None:
+        return []
+    request: Any = getattr(info, kind)
+    paths = [output.filepath for output in getattr(request, "file_outputs", ())]
+    paths += [output.file.filepath for output in getattr(request, "outputs", ()) if output.HasField("file")]
+    if hasattr(request, "file") and request.HasField("file"):
+        paths.append(request.file.filepath)
+    return paths
+
+
+def _moment(nanoseconds: int) -> datetime | None:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC) if nanoseconds else None
+
+
+class LiveKitRecorder:
+    """`Recorder` on livekit-server's egress API. Build it inside the running loop; one per process."""
+
+    def __init__(self, url: str, key: str, secret: str, target: Target, *, timeout: float) -> None:
+        self._api = api.LiveKitAPI(url, key, secret)
+        self._target, self._timeout = target, timeout
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.aclose()
+
+    async def start(self, order: RecordingOrder) -> Egress:
+        output = api.EncodedFileOutput(
+            file_type=_FILE_TYPES[order.format], filepath=self._target.path(order.key), disable_manifest=True
+        )
+        match self._target.access:
+            case api.S3Upload() as access:
+                output.s3.CopyFrom(access)
+            case api.GCPUpload() as access:
+                output.gcp.CopyFrom(access)
+            case api.AzureBlobUpload() as access:
+                output.azure.CopyFrom(access)
+        request = api.RoomCompositeEgressRequest(
+            room_name=order.room, audio_only=True, audio_mixing=_MIXING[order.channels], file_outputs=[output]
+        )
+        try:
+            return egress_of(await self._ask(self._api.egress.start_room_composite_egress(request)))
+        except api.TwirpError as error:
+            if error.code == "not_found":
+                raise NotFound("The room is not there") from error
+            raise Conflict(f"The recorder refused: {_told(error)}") from error
+
+    async def stop(self, egress_id: str) -> None:
+        try:
+            await self._ask(self._api.egress.stop_egress(api.StopEgressRequest(egress_id=egress_id)))
+        except api.TwirpError:  # unknown or over
+            return
+
+    async def find(self, egress_id: str) -> Egress | None:
+        found = await self._list(api.ListEgressRequest(egress_id=egress_id))
+        return found[0] if found else None
+
+    async def list_running(self) -> list[Egress]:
+        return await self._list(api.ListEgressRequest(active=True))
+
+    async def _list(self, request: api.ListEgressRequest) -> list[Egress]:
+        try:
+            answer = await self._ask(self._api.egress.list_egress(request))
+        except api.TwirpError as error:
+            raise Unavailable(f"LiveKit answered {error.code}") from error
+        return [egress_of(info) for info in answer.items]
+
+    async def _ask(self, call: Awaitable[T]) -> T:
+        """The answer; a `TwirpError` only where LiveKit refused."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await call
+        except api.TwirpError as error:
+            if error.code in ("unavailable", "deadline_exceeded", "request_timeout", "internal", "unknown"):
+                raise Unavailable(NO_RECORDER, retry_after=RETRY_AFTER) from error
+            raise
+        except TimeoutError as error:  # LiveKit looks for a recorder for 20 s
+            raise Unavailable(NO_RECORDER, retry_after=RETRY_AFTER) from error
+        except aiohttp.ClientError as error:
+            raise Unavailable("LiveKit cannot be reached; try again") from error
+
+
+NO_RECORDER = "No egress service answers: recordings need one beside livekit-server"
+RETRY_AFTER = 60
+"""Seconds after which it is worth asking again for a part of the installation that is missing."""
+
+
+def _told(error: api.TwirpError) -> str:
+    return error.message.removeprefix("twirp error unknown: ")

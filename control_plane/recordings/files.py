@@ -1,0 +1,68 @@
+"""Answers that hold a file: whole, or the part that a `Range` header names (RFC 9110, section 14)."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from control_plane.errors import Unavailable
+from control_plane.recordings.models import Recording
+from control_plane.recordings.storage import RecordingStore
+
+MEDIA_TYPES: Final = {"ogg": "audio/ogg", "mp3": "audio/mpeg", "mp4": "audio/mp4", "wav": "audio/wav"}
+_RANGE: Final = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
+
+
+class BadRange(ValueError):
+    """A range that no byte of the file is in, or that is none."""
+
+
+def read_range(header: str, size: int) -> tuple[int, int]:
+    """First byte and the one after the last. Several ranges are answered as one that is not understood: refused.
+
+    Raises `BadRange`.
+    """
+    match = _RANGE.fullmatch(header)
+    first, last = match.groups() if match else ("", "")
+    if not first and not last:
+        raise BadRange
+    if not first:
+        begin, end = max(0, size - int(last)), size
+    else:
+        begin, end = int(first), min(size, int(last) + 1) if last else size
+    if begin >= end:
+        raise BadRange
+    return begin, end
+
+
+def file_response(request: Request, store: RecordingStore, recording: Recording) -> Response:
+    """The file of a recording, as much as is asked for. HEAD gets the same headers; 304 and 416 where they fit."""
+    size, key = recording.size_bytes or 0, recording.storage_key or ""
+    tag = f'"{recording.id}-{size}"'  # what is complete never changes
+    headers = {"Accept-Ranges": "bytes", "ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in (each.strip() for each in request.headers.get("if-none-match", "").split(",")):
+        return Response(status_code=304, headers=headers)
+    asked = request.headers.get("range", "")
+    begin, end, status = 0, size, 200
+    if asked.startswith("bytes") and request.headers.get("if-range", tag) == tag:
+        try:
+            begin, end = read_range(asked, size)
+        except BadRange:
+            return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
+        status, headers["Content-Range"] = 206, f"bytes {begin}-{end - 1}/{size}"
+    headers["Content-Length"] = str(end - begin)
+    headers["Content-Disposition"] = f'inline; filename="recording-{recording.id}.{recording.format}"'
+    kind = MEDIA_TYPES[recording.format]
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=kind)
+    return StreamingResponse(_pieces(store, key, begin, end), status_code=status, headers=headers, media_type=kind)
+
+
+async def _pieces(store: RecordingStore, key: str, begin: int, end: int) -> AsyncIterator[bytes]:
+    try:
+        async for piece in store.read(key, begin, end):
+            yield piece
+    except Unavailable as error:  # the status is sent: all that can be said is that it is not whole
+        raise ConnectionError("the store of recordings went away") from error

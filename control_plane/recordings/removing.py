@@ -1,0 +1,77 @@
+"""Recordings are removed whole, the file first; a trace says that it is gone."""
+
+import structlog
+from sqlmodel import col, func, select
+
+from control_plane.accounts.models import Project
+from control_plane.clock import Clock
+from control_plane.db.database import Database
+from control_plane.errors import PlatformError
+from control_plane.gate.models import AuditEntry
+from control_plane.recordings.models import Recording, RecordingStatus
+from control_plane.recordings.peaks import peaks_key
+from control_plane.recordings.settling import lock_recording
+from control_plane.recordings.storage import RecordingStore
+
+RETENTION = "retention"
+"""Who removes what has been kept long enough, in the trace."""
+AT_ONCE = 100
+
+log = structlog.get_logger()
+
+
+class Remover:
+    """Removes recordings that are marked as deleted, and marks those that were kept long enough."""
+
+    def __init__(self, database: Database, clock: Clock, store: RecordingStore) -> None:
+        self.database, self.clock, self.store = database, clock, store
+
+    async def remove(self, recording_id: int, *, by: str = RETENTION) -> None:
+        """Remove the file of a recording and all that was made of it, then its row. Raises `Unavailable`."""
+        async with self.database.platform() as db:
+            recording = await db.get(Recording, recording_id)
+        if recording is None or recording.deleted_at is None:
+            return
+        gone = [recording.storage_key, peaks_key(recording.storage_key)] if recording.storage_key else []
+        for key in gone:
+            await self.store.remove(key)
+        async with self.database.platform() as db:
+            locked = await lock_recording(db, recording_id)
+            if locked is None:
+                return
+            target = {"recording_id": recording_id, "removed": gone, "size_bytes": locked.size_bytes}
+            db.add(
+                AuditEntry(
+                    project_id=locked.project_id,
+                    key_id=by,
+                    action="recording removed",
+                    target=target,
+                    status=200,
+                    at=self.clock.now(),
+                )
+            )
+            await db.delete(locked)
+        log.info("recording removed", recording=recording_id)
+
+    async def sweep(self) -> None:
+        """Finish what was interrupted, and remove what its project keeps no longer."""
+        now = self.clock.now()
+        async with self.database.platform() as db:
+            kept = select(Recording, Project.retention_days).join(Project, col(Project.id) == Recording.project_id)
+            over = kept.where(
+                col(Project.retention_days).is_not(None),
+                Recording.status != RecordingStatus.RECORDING,
+                col(Recording.deleted_at).is_(None),
+                col(Recording.ended_at) < now - func.make_interval(0, 0, 0, Project.retention_days),
+            )
+            for recording, _ in (await db.exec(over.limit(AT_ONCE))).all():
+                recording.deleted_at = now
+        async with self.database.platform() as db:
+            marked = select(Recording.id).where(col(Recording.deleted_at).is_not(None)).order_by(col(Recording.id))
+            waiting = (await db.exec(marked.limit(AT_ONCE))).all()
+        for recording_id in waiting:
+            try:
+                await self.remove(recording_id)
+            except PlatformError as error:
+                log.warning("recording not removed", recording=recording_id, reason=error.message)
+                return  # the store is away: for the others too

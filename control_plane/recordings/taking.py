@@ -1,0 +1,119 @@
+"""How a recording begins: its row first, then the recorder is asked, once."""
+
+import secrets
+from datetime import datetime
+
+import structlog
+from sqlmodel import col, select
+
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.errors import Conflict, NotFound, PlatformError
+from control_plane.events.facts import Fact
+from control_plane.events.log import EventLog
+from control_plane.media.recorder import Egress, Recorder, RecordingOrder
+from control_plane.recordings.models import Recording, RecordingOrigin
+from control_plane.recordings.settling import fail, lock_recording, settle
+
+log = structlog.get_logger()
+
+
+def new_recording(
+    project_id: int, room_name: str, *, format: str, channels: str, origin: RecordingOrigin, at: datetime
+) -> Recording:
+    """A recording that no recorder knows yet. The name of its file says nothing of who is in it."""
+    return Recording(
+        project_id=project_id,
+        room_name=room_name,
+        origin=origin,
+        format=format,
+        channels=channels,
+        storage_key=f"{project_id}/{at:%Y-%m}/{secrets.token_hex(16)}.{format}",
+        started_at=at,
+    )
+
+
+class RecordingTaker:
+    """Asks the recorder for what a row holds."""
+
+    def __init__(self, database: Database, clock: Clock, recorder: Recorder) -> None:
+        self.database, self.clock, self.recorder = database, clock, recorder
+
+    async def order(self, recording_id: int) -> Recording:
+        """Have a recording made, unless that was asked before. Holds no connection meanwhile.
+
+        Raises `Unavailable`, `NotFound` and `Conflict` where no recorder takes it; its row then says why.
+        """
+        recording = await self._claim(recording_id)
+        if recording is None:
+            raise Conflict("This recording has begun already")
+        assert recording.storage_key is not None
+        order = RecordingOrder(
+            recording.room_name,
+            recording.storage_key,
+            format=recording.format,  # type: ignore[arg-type]  # a column holds what the schema let in
+            channels=recording.channels,  # type: ignore[arg-type]
+        )
+        try:
+            egress = await self.recorder.start(order)
+        except PlatformError as error:
+            await self._refused(recording_id, error.message)
+            raise
+        return await self._begun(recording_id, egress)
+
+    async def _claim(self, recording_id: int) -> Recording | None:
+        async with self.database.platform() as db:
+            recording = await lock_recording(db, recording_id)
+            if recording is None or recording.ordered_at is not None or recording.ended_at is not None:
+                return None
+            recording.ordered_at = self.clock.now()
+        return recording
+
+    async def _refused(self, recording_id: int, reason: str) -> None:
+        async with self.database.platform() as db:
+            recording = await lock_recording(db, recording_id)
+            if recording is not None and recording.egress_id is None:
+                fail(db, self.clock, recording, reason)
+
+    async def _begun(self, recording_id: int, egress: Egress) -> Recording:
+        async with self.database.platform() as db:
+            recording = await lock_recording(db, recording_id)
+            if recording is None:
+                raise NotFound("The recording was deleted")
+            recognise(db, self.clock, recording, egress)
+            stop = recording.stop_asked_at is not None or recording.ended_at is not None
+        if stop:  # somebody wanted its end before there was anything to end
+            await self.recorder.stop(egress.id)
+        return recording
+
+
+def recognise(db: Db, clock: Clock, recording: Recording, egress: Egress) -> None:
+    """Take what a recorder says of a recording; told once that it has begun. The row must be locked."""
+    if recording.ended_at is not None:
+        return
+    if recording.egress_id is None:
+        recording.egress_id = egress.id
+        EventLog(db, clock).append(
+            Fact.RECORDING_STARTED,
+            project_id=recording.project_id,
+            room_name=recording.room_name,
+            recording_id=recording.id,
+            session_id=recording.session_id,
+            egress_id=egress.id,
+            format=recording.format,
+            status=recording.status,
+        )
+    if egress.started_at is not None and recording.heard_at is None:
+        recording.started_at, recording.heard_at = egress.started_at, clock.now()
+    if egress.state.is_over:
+        settle(db, clock, recording, egress)
+
+
+async def find_recording(db: Db, egress: Egress) -> Recording | None:
+    """The recording that an egress makes, locked; by the name of its file where its id has not been kept."""
+    keys = ["/".join(path.split("/")[-3:]) for path in egress.paths]
+    mine = (col(Recording.egress_id) == egress.id) | (
+        (col(Recording.room_name) == egress.room) & col(Recording.storage_key).in_(keys)
+    )
+    found = (await db.exec(select(Recording.id).where(mine))).first()
+    return await lock_recording(db, found) if found is not None else None

@@ -1,0 +1,92 @@
+"""Recordings as they are: what the recorder runs, beside what the rows say."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from sqlmodel import col, select
+
+from control_plane.clock import Clock
+from control_plane.db.database import Database
+from control_plane.errors import PlatformError
+from control_plane.media.recorder import Egress, Recorder
+from control_plane.recordings.models import Recording, RecordingStatus
+from control_plane.recordings.settling import Finisher, fail, lock_recording
+from control_plane.recordings.taking import find_recording, recognise
+
+LOST_AFTER = timedelta(seconds=20)
+"""How long after it was asked a recorder may not know a recording; an order that crosses the look is younger."""
+ASK_AGAIN = timedelta(seconds=8)
+"""How long an asked stop may take before it is asked again."""
+AT_ONCE = 500
+
+log = structlog.get_logger()
+
+
+class RecordingWatch:
+    """Repairs what no hook told: missed ends, orders without an answer, stops that were lost, recordings too long."""
+
+    def __init__(
+        self, database: Database, clock: Clock, recorder: Recorder, finisher: Finisher, *, longest: timedelta
+    ) -> None:
+        self.database, self.clock, self.recorder, self.finisher = database, clock, recorder, finisher
+        self.longest = longest
+
+    async def compare(self) -> None:
+        """One pass over recordings that run here or there. Raises `Unavailable` where LiveKit is away."""
+        seen_at = self.clock.now()
+        running = {egress.id: egress for egress in await self.recorder.list_running()}
+        async with self.database.platform() as db:
+            query = select(Recording).where(Recording.status == RecordingStatus.RECORDING).order_by(col(Recording.id))
+            rows = (await db.exec(query.limit(AT_ONCE))).all()
+        known = {row.egress_id for row in rows}
+        for row in rows:
+            try:
+                await self._compare(row, running.get(row.egress_id or ""), seen_at)
+            except PlatformError as error:
+                log.warning("recording not compared", recording=row.id, reason=error.message)
+        for egress in running.values():
+            if egress.id not in known:
+                await self._claim(egress)
+
+    async def _compare(self, row: Recording, egress: Egress | None, seen_at: datetime) -> None:
+        if row.ended_at is not None:
+            await self.finisher.finish(row.id)
+        elif egress is None and row.egress_id is not None:
+            egress = await self.recorder.find(row.egress_id)
+        if row.ended_at is not None or row.ordered_at is None:
+            return
+        if egress is None:
+            if row.ordered_at < seen_at - LOST_AFTER:
+                await self._lost(row.id)
+            return
+        async with self.database.platform() as db:
+            recording = await lock_recording(db, row.id)
+            if recording is not None:
+                recognise(db, self.clock, recording, egress)
+        if egress.state.is_over:
+            await self.finisher.finish(row.id)
+        elif self._should_have_ended(row, seen_at):
+            await self.recorder.stop(egress.id)
+
+    def _should_have_ended(self, row: Recording, seen_at: datetime) -> bool:
+        if row.stop_asked_at is not None:
+            return row.stop_asked_at < seen_at - ASK_AGAIN
+        return row.started_at < seen_at - self.longest
+
+    async def _lost(self, recording_id: int) -> None:
+        async with self.database.platform() as db:
+            recording = await lock_recording(db, recording_id)
+            if recording is not None and recording.ended_at is None:
+                fail(db, self.clock, recording, "the recorder was lost")
+
+    async def _claim(self, egress: Egress) -> None:
+        """A recording whose row does not know it: its answer was lost, or came after its end."""
+        async with self.database.platform() as db:
+            recording = await find_recording(db, egress)
+            if recording is None:
+                return  # somebody else's
+            recognise(db, self.clock, recording, egress)
+            unwanted = recording.ended_at is not None
+        if unwanted:
+            log.warning("a recording that has ended here still ran", recording=recording.id)
+            await self.recorder.stop(egress.id)
