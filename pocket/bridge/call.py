@@ -12,11 +12,11 @@ import structlog
 from livekit.protocol.models import DisconnectReason
 from livekit.protocol.sip import SIPHeaderOptions
 
-from pocket.bridge.native import NativeAudio, Pcm
 from pocket.bridge.outcomes import CallFailedError
 from pocket.bridge.participant import SAMPLE_RATE, STATUS, Participant
 from pocket.bridge.resampling import Doubler, Halver
 from pocket.bridge.settings import Settings
+from pocket.rooms.native import NativeAudio, Pcm
 from pocket.rtp import sdp
 from pocket.rtp.ports import Ports
 from pocket.rtp.stream import MediaStream

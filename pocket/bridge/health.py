@@ -1,17 +1,14 @@
-"""Health and figures over HTTP: `/` says whether calls are taken, `/metrics` is for Prometheus."""
+"""What the service says of its health and counts."""
 
 import time
-from typing import Final
+from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from pocket import health
 from pocket.bridge.service import Service
-
-STATES: Final = {"ok": 200, "full": 429, "draining": 503, "away": 503}
-"""As LiveKit's own service answers."""
 
 
 class Figures(Collector):
@@ -43,7 +40,7 @@ class Figures(Collector):
 
 
 def state_of(service: Service) -> str:
-    """One of `STATES`."""
+    """One of `health.STATES`."""
     if service.draining:
         return "draining"
     if not service.bus.connected:
@@ -53,19 +50,8 @@ def state_of(service: Service) -> str:
 
 async def serve(service: Service, port: int) -> tuple[web.AppRunner, int]:
     """Listen; the runner that ends it, and the port."""
-    registry = CollectorRegistry()
-    registry.register(Figures(service))
 
-    async def health(_: web.Request) -> web.Response:
-        state = state_of(service)
-        return web.json_response({"status": state, "calls": len(service.calls)}, status=STATES[state])
+    def look() -> dict[str, Any]:
+        return {"status": state_of(service), "calls": len(service.calls)}
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), content_type="text/plain")
-
-    application = web.Application()
-    application.add_routes([web.get("/", health), web.get("/metrics", metrics)])
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, service.settings.listen_host, port).start()
-    return runner, runner.addresses[0][1]
+    return await health.serve(service.settings.listen_host, port, Figures(service), look)

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from pocket.bridge.native import Heard, Pcm
+from pocket.rooms.native import Heard, Pcm
 
 CUSHION, CUSHION_AFTER = 1, 2
 """Frames a voice must be ahead before it is heard, our clock not being the library's: at first, and once it ran dry."""

@@ -9,7 +9,7 @@ from livekit import rtc
 from livekit.protocol.models import DisconnectReason
 
 from pocket.bridge.mixing import Mixer
-from pocket.bridge.native import Microphone, NativeAudio, Pcm
+from pocket.rooms.native import Microphone, NativeAudio, Pcm
 
 log = structlog.get_logger()
 

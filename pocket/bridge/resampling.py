@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from pocket.bridge.native import Pcm
+from pocket.rooms.native import Pcm
 
 TAPS: Final = 47
 """Of the half-band filter: flat to 3.4 kHz, images 60 dB down, 1.4 ms of delay."""

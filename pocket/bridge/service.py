@@ -15,7 +15,6 @@ from google.protobuf.empty_pb2 import Empty
 from pocket.bridge import requests
 from pocket.bridge.call import Call, Ending
 from pocket.bridge.inbound import Ringing
-from pocket.bridge.native import NativeAudio
 from pocket.bridge.outbound import Dialling, target_of
 from pocket.bridge.outcomes import CallFailedError
 from pocket.bridge.protobufs import rpc_sip_pb2 as rpc
@@ -23,6 +22,7 @@ from pocket.bridge.settings import Settings
 from pocket.bridge.tokens import make_token
 from pocket.bridge.transfer import transfer
 from pocket.psrpc import Bus, Client, RpcError, Server
+from pocket.rooms.native import NativeAudio
 from pocket.rtp.ports import Ports
 from pocket.sip.admission import Rate
 from pocket.sip.agent import Listening, UserAgent

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pocket.bridge.native import Pcm
+from pocket.rooms.native import Pcm
 
 
 def tone(hertz: float, seconds: float, sample_rate: int, *, loudness: float = 0.3) -> Pcm:

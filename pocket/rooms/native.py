@@ -7,9 +7,13 @@ stays outside. This uses names the SDK does not promise (`FfiClient`, `FfiReques
 it, `NativeAudio` fails as it is made.
 """
 
+import asyncio
+import contextlib
 import ctypes
 import os
+import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +27,8 @@ Pcm = npt.NDArray[np.int16]
 FRAME_MS: Final = 20
 AHEAD: Final = 16
 """Frames a reader may be behind before the oldest are lost."""
+ANSWER_WITHIN: Final = 2.0
+"""Seconds for an answer of the library that needs a thread of its own."""
 IN_FLIGHT: Final = 16
 """Captured frames whose memory is kept alive: the library may read it after the request returns."""
 
@@ -36,21 +42,34 @@ def _first_byte(name: str) -> int:
 
 
 _CAPTURED, _HEARD = _first_byte("capture_audio_frame"), _first_byte("audio_stream_event")
+_STATISTICS: Final = ffi_pb2.FfiEvent(get_stats={"async_id": 1}).SerializePartialToString()[:2]  # type: ignore[arg-type]
+"""How statistics begin: a tag of two bytes."""
 _CALLBACKS: Final[list[Any]] = []
 """Kept for as long as the library may call them, which is until the process ends."""
+
+
+class Stream:
+    """A remote track that is being heard."""
+
+    def __init__(self, native: "NativeAudio", handle: int) -> None:
+        self._native, self._handle, self._owned = native, handle, FfiHandle(handle)
+
+    def close(self) -> None:
+        """Stop it; a frame that is on its way may still come."""
+        self._native.readers.pop(self._handle, None)
+        self._owned.dispose()
 
 
 class Heard:
     """A remote track as frames of 20 ms; iterate by `frames.popleft()`."""
 
-    def __init__(self, native: "NativeAudio", handle: int) -> None:
+    def __init__(self, native: "NativeAudio", track: rtc.RemoteTrack, sample_rate: int) -> None:
         self.frames: deque[Pcm] = deque(maxlen=AHEAD)
-        self._native, self._handle, self._owned = native, handle, FfiHandle(handle)
+        self._stream = native.open(track, sample_rate, FRAME_MS, self.frames.append)
 
     def close(self) -> None:
         """Stop the stream."""
-        self._native.readers.pop(self._handle, None)
-        self._owned.dispose()
+        self._stream.close()
 
 
 class Microphone:
@@ -91,7 +110,9 @@ class NativeAudio:
     """
 
     def __init__(self) -> None:
-        self.readers: dict[int, deque[Pcm]] = {}
+        self.readers: dict[int, Callable[[Pcm], object]] = {}
+        self._asked: dict[int, asyncio.Future[bytes]] = {}
+        self._asking = threading.Lock()
         os.environ.setdefault("RUST_LOG", "off")
         self._client: Any = FfiClient.instance
         callback = ffi_cb_fnc(self._event)
@@ -100,14 +121,40 @@ class NativeAudio:
 
     def hear(self, track: rtc.RemoteTrack, sample_rate: int) -> Heard:
         """Open a remote track, resampled by the library."""
+        return Heard(self, track, sample_rate)
+
+    def open(self, track: rtc.RemoteTrack, sample_rate: int, frame_ms: int, take: Callable[[Pcm], object]) -> Stream:
+        """Have frames of a remote track given to `take`, on the library's own thread."""
         request = ffi_pb2.FfiRequest()
         stream = request.new_audio_stream
         stream.track_handle, stream.sample_rate, stream.num_channels = track._ffi_handle.handle, sample_rate, 1
-        stream.type, stream.frame_size_ms = audio_frame_pb2.AudioStreamType.AUDIO_STREAM_NATIVE, FRAME_MS
+        stream.type, stream.frame_size_ms = audio_frame_pb2.AudioStreamType.AUDIO_STREAM_NATIVE, frame_ms
         handle = self._client.request(request).new_audio_stream.stream.handle.id
-        heard = Heard(self, handle)
-        self.readers[handle] = heard.frames
-        return heard
+        self.readers[handle] = take
+        return Stream(self, handle)
+
+    async def held_back(self, track: rtc.RemoteTrack) -> tuple[float, int]:
+        """What the jitter buffer of a remote track has held back until now: seconds in sum, over so many samples.
+
+        Raises `TimeoutError` when the library does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[bytes] = loop.create_future()
+        request = ffi_pb2.FfiRequest()
+        request.get_stats.track_handle = track._ffi_handle.handle
+        with self._asking:  # the answer may be there before the request returns
+            asked = self._client.request(request).get_stats.async_id
+            self._asked[asked] = answered
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                event = ffi_pb2.FfiEvent.FromString(await answered)
+        finally:
+            self._asked.pop(asked, None)
+        for each in event.get_stats.stats:
+            if each.HasField("inbound_rtp"):
+                inbound = each.inbound_rtp.inbound
+                return inbound.jitter_buffer_delay, inbound.jitter_buffer_emitted_count
+        return 0.0, 0
 
     def request(self, request: ffi_pb2.FfiRequest) -> ffi_pb2.FfiResponse:
         """Ask something of the library; it answers at once."""
@@ -120,13 +167,32 @@ class NativeAudio:
         if kind == _CAPTURED:  # two of three events, of which there is nothing to know
             return
         if kind != _HEARD:
-            ffi_event_callback(data, size)
+            if not self._answer(data, size):
+                ffi_event_callback(data, size)
             return
         event = ffi_pb2.FfiEvent.FromString(ctypes.string_at(data, size)).audio_stream_event
         if event.HasField("frame_received"):
             buffer = event.frame_received.frame
-            frames = self.readers.get(event.stream_handle)
-            if frames is not None:
+            take = self.readers.get(event.stream_handle)
+            if take is not None:
                 pcm = ctypes.string_at(buffer.info.data_ptr, 2 * buffer.info.samples_per_channel)
-                frames.append(np.frombuffer(pcm, np.int16))
+                take(np.frombuffer(pcm, np.int16))
             FfiHandle(buffer.handle.id).dispose()
+
+    def _answer(self, data: Any, size: int) -> bool:
+        """Whether an event was the answer to something that was asked here; others ask as well, by the SDK."""
+        if size < 2 or bytes((data[0], data[1])) != _STATISTICS:
+            return False
+        event = ctypes.string_at(data, size)
+        with self._asking:
+            answered = self._asked.pop(ffi_pb2.FfiEvent.FromString(event).get_stats.async_id, None)
+        if answered is None:
+            return False
+        with contextlib.suppress(RuntimeError):  # nobody waits any more: the loop is closed
+            answered.get_loop().call_soon_threadsafe(_settle, answered, event)
+        return True
+
+
+def _settle(answered: asyncio.Future[bytes], event: bytes) -> None:
+    if not answered.done():
+        answered.set_result(event)

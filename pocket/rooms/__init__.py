@@ -1,0 +1,1 @@
+"""Rooms of LiveKit as media services see them."""
