@@ -1,31 +1,56 @@
-"""`python -m pocket sip`: LiveKit's SIP service; settings from the environment (`POCKET_SIP_…`)."""
+"""`python -m pocket sip|egress`: LiveKit's SIP or egress service for one machine.
+
+Settings come from the environment (`POCKET_SIP_…`, `POCKET_EGRESS_…`).
+"""
 
 import argparse
 import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 
-from pocket.bridge import health
-from pocket.bridge.service import Service
-from pocket.bridge.settings import Settings
+from pocket.bridge.health import serve as serve_sip_health
+from pocket.bridge.service import Service as SipService
+from pocket.bridge.settings import Settings as SipSettings
+from pocket.recorder.health import serve as serve_egress_health
+from pocket.recorder.service import Service as EgressService
+from pocket.recorder.settings import Settings as EgressSettings
 
 log = structlog.get_logger()
 
 
-async def _sip() -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    service = Service(Settings())
+async def _sip(stop: asyncio.Event) -> None:
+    service = SipService(SipSettings())
     await service.start()
-    runner, port = await health.serve(service, service.settings.health_port)
+    runner, port = await serve_sip_health(service, service.settings.health_port)
     log.info("taking calls", sip_port=service.agent.port, health_port=port)
     await stop.wait()
     await service.close()
     await runner.cleanup()
+
+
+async def _egress(stop: asyncio.Event) -> None:
+    service = EgressService(EgressSettings())
+    await service.start()
+    runner, port = await serve_egress_health(service, service.settings.health_port)
+    log.info("taking recordings", health_port=port)
+    await stop.wait()
+    await service.close()
+    await runner.cleanup()
+
+
+SERVICES: Final = {"sip": _sip, "egress": _egress}
+
+
+async def _until_told(service: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await service(stop)
 
 
 class _Sdk(logging.Handler):
@@ -39,8 +64,8 @@ class _Sdk(logging.Handler):
 def main() -> None:
     """Run a service until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m pocket", description=__doc__)
-    parser.add_argument("service", choices=["sip"])
-    parser.parse_args()
+    parser.add_argument("service", choices=[*SERVICES])
+    service = SERVICES[parser.parse_args().service]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -52,7 +77,7 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     logging.basicConfig(level=logging.ERROR, handlers=[_Sdk()], force=True)
-    asyncio.run(_sip())
+    asyncio.run(_until_told(service))
 
 
 if __name__ == "__main__":

@@ -14,11 +14,15 @@ from pathlib import Path
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
-from livekit.protocol import room, sip
+from livekit.protocol import egress, room, sip
 
 TREE = Path(__file__).resolve().parent.parent
-SOURCES = ("pocket/psrpc/envelope.proto", "pocket/bridge/protobufs/rpc_sip.proto")
-LIVEKIT = (room, sip)
+SOURCES = (
+    "pocket/psrpc/envelope.proto",
+    "pocket/bridge/protobufs/rpc_sip.proto",
+    "pocket/recorder/protobufs/rpc_egress.proto",
+)
+LIVEKIT = (egress, room, sip)
 FOREIGN_IMPORT = re.compile(r"^import livekit_(\w+)_pb2 as (\w+)$", re.MULTILINE)
 
 

@@ -1,0 +1,108 @@
+"""What livekit-server is told of a recording, in LiveKit's own words.
+
+STARTING ─▶ ACTIVE ─▶ ENDING ─▶ COMPLETE │ LIMIT_REACHED │ FAILED
+    └──▶ ABORTED │ FAILED
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from livekit.protocol import egress
+
+from pocket.psrpc.errors import Code
+from pocket.recorder.plan import Plan
+from pocket.recorder.protobufs import rpc_egress_pb2 as rpc
+
+STOPPED, CLOSED, KILLED = "StopEgress API", "Source closed", "Process killed"
+LIMIT: Final = "Session limit reached"
+FAILURE: Final = "Failure"
+NEVER_BEGAN: Final = "Start signal not received"
+NO_SPACE: Final = "recording ended early: no space left on device"
+CUT_OFF: Final = "recording ended early: recorder process was killed"
+RUNNING: Final = (egress.EGRESS_STARTING, egress.EGRESS_ACTIVE, egress.EGRESS_ENDING)
+_SECRETS: Final = {
+    "access_key": "{access_key}",
+    "secret": "{secret}",
+    "session_token": "{session_token}",
+    "assume_role_external_id": "{external_id}",
+    "credentials": "{credentials}",
+    "account_name": "{account_name}",
+    "account_key": "{account_key}",
+}
+_HTTP: Final[dict[str, int]] = {
+    "invalid_argument": 400,
+    "permission_denied": 403,
+    "not_found": 404,
+    "aborted": 412,
+    "failed_precondition": 412,
+    "out_of_range": 413,
+    "resource_exhausted": 429,
+    "unavailable": 503,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a recording ends; without an `error` it is complete."""
+
+    reason: str
+    error: str = ""
+    code: Code = "internal"
+
+
+def first_info(asked: rpc.StartEgressRequest, plan: Plan) -> egress.EgressInfo:
+    """The state of a recording that was asked for; the keys of its bucket are not in it."""
+    now = time.time_ns()
+    info = egress.EgressInfo(
+        egress_id=asked.egress_id,
+        room_id=asked.room_id,
+        room_name=plan.room,
+        status=egress.EGRESS_STARTING,
+        started_at=now,
+        updated_at=now,
+        source_type=egress.EGRESS_SOURCE_TYPE_SDK,
+        retry_count=asked.retry_count,
+    )
+    request = getattr(info, plan.asked)
+    request.CopyFrom(getattr(asked, plan.asked))
+    redact(request)
+    info.file_results.add(filename=plan.path)
+    return info
+
+
+def redact(message: Any) -> None:
+    """Take the secrets out of a request, at any depth."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            if field.message_type.GetOptions().map_entry:
+                continue
+            for each in [value] if not field.is_repeated else value:
+                redact(each)
+        elif field.name in _SECRETS and field.type == field.TYPE_STRING and not field.is_repeated:
+            setattr(message, field.name, _SECRETS[field.name])
+
+
+def move(info: egress.EgressInfo, status: int, ending: Ending | None = None) -> None:
+    """Go on to a status, and write down when and why."""
+    info.status = status  # type: ignore[assignment]
+    info.updated_at = time.time_ns()
+    if ending is not None:
+        info.details = f"End reason: {ending.reason}"
+        info.error = ending.error
+        info.error_code = _HTTP.get(ending.code, 500) if ending.error else 0
+    if status not in RUNNING:
+        info.ended_at = info.updated_at
+        if info.file_results and not info.HasField("egress"):
+            info.file.CopyFrom(info.file_results[0])  # deprecated, and still filled by LiveKit's own service
+
+
+def never_began(reason: str) -> Ending:
+    """An end before anything was heard."""
+    return Ending(reason, NEVER_BEGAN, "aborted")
+
+
+def ending_of(info: egress.EgressInfo) -> Ending:
+    """Why a recording that is ending ends, as it was written down."""
+    code = next((code for code, number in _HTTP.items() if number == info.error_code), "internal")
+    return Ending(info.details.removeprefix("End reason: "), info.error, cast("Code", code))
