@@ -9,6 +9,7 @@ from livekit.protocol import egress, models
 
 from pocket.psrpc import RpcError
 from pocket.recorder.encoding import FORMATS, Kind
+from pocket.recorder.names import file_name
 from pocket.recorder.protobufs import rpc_egress_pb2 as rpc
 from pocket.recorder.sources import Channel, Route, Source
 
@@ -173,6 +174,7 @@ def _file(which: str, request: Any) -> tuple[Kind, str, Message | None, bool]:
     if len(stored) > 1:
         raise missing("multiple file outputs")
     file, store = stored[0]
+    file_name(file.filepath, ".any", values={}, default="any")  # before anything is done
     return _kind(request, file), file.filepath, _upload(store), not file.disable_manifest
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -85,6 +86,8 @@ class Recording:
         self._writer: Writer | None = None
         self._zero = 0
         """The place of the file's first sample."""
+        self._missing = 0.0
+        """Seconds of silence where a recorder was killed and another had not begun."""
         self._is_replaced = False
 
     @property
@@ -336,6 +339,7 @@ class Recording:
         local = entry.folder / entry.parts[-1][0]
         if self._writer is None or broken or len(entry.parts) > 1:
             parts = await self._work(self._readable)
+            self._missing = await self._work(lambda: _missing(parts))
             whole = entry.folder / f"{WHOLE}{FORMATS[kind].ending}"
             try:
                 seconds = await self._work(lambda: repair.join(parts, kind, whole)) if parts else 0.0
@@ -360,6 +364,8 @@ class Recording:
     async def _conclude(self, status: int, ending: Ending) -> None:
         """The last state: the journal goes when livekit-server knows it."""
         states.move(self.info, status, ending)
+        if self._missing:
+            self.info.details += f"; missing {self._missing:.1f} s: the recorder was killed"
         log.info(
             "a recording ended",
             egress=self.egress_id,
@@ -370,3 +376,8 @@ class Recording:
         )
         await asyncio.to_thread(self.entry.save)
         self.house.conclude(self.entry)
+
+
+def _missing(parts: Sequence[repair.Part]) -> float:
+    """The seconds between parts."""
+    return sum(after.starts - part.starts - repair.length(part.path) for part, after in pairwise(parts))

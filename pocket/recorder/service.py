@@ -80,9 +80,9 @@ class Service:
         await asyncio.gather(*self._loops, return_exceptions=True)
         for recording in tuple(self.recordings.values()):
             recording.end(Ending(states.KILLED))
-        if self._work:
-            await asyncio.wait(tuple(self._work), timeout=FINISH_WITHIN)
+        await self._settle(FINISH_WITHIN)
         await self.reports.settle(TOLD_WITHIN)
+        await self._settle(TOLD_WITHIN)  # what was told is forgotten
         for task in tuple(self._work):
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
@@ -128,6 +128,10 @@ class Service:
         task = asyncio.create_task(work)
         self._work.add(task)
         task.add_done_callback(self._done)
+
+    async def _settle(self, within: float) -> None:
+        if self._work:
+            await asyncio.wait(tuple(self._work), timeout=within)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._work.discard(task)
