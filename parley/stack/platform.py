@@ -18,6 +18,7 @@ import structlog
 from parley.stack.children import Child
 from parley.stack.database import database_urls, prepare_database
 from parley.stack.directories import DataDirectory
+from parley.stack.egress import egress_child
 from parley.stack.errors import StackError
 from parley.stack.files import BoundedLog, write_whole
 from parley.stack.livekit import livekit_child
@@ -182,6 +183,13 @@ class Stack:
             ),
             "sip": lambda: sip_child(
                 directory.run / "sip", ports, secrets, host=options.sip_host, pocket=services.pocket("sip")
+            ),
+            "egress": lambda: egress_child(
+                directory.run / "egress",
+                ports,
+                secrets,
+                recordings=directory.recordings,
+                pocket=services.pocket("egress"),
             ),
             "phone": services.phone,
             "models": services.models,

@@ -43,6 +43,7 @@ WISHES: Mapping[str, PortWish] = {
     "sip": PortWish(5060, transport="both"),
     "sip_rtp": PortWish(10000, transport="udp"),
     "sip_health": PortWish(5090),
+    "egress_health": PortWish(5091),
     "phone": PortWish(5070, transport="both"),
     "phone_rtp": PortWish(10500, transport="udp"),
 }

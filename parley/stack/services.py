@@ -57,6 +57,10 @@ def _is_runnable(module: str) -> bool:
     return found is not None
 
 
+_STORE_SETTINGS = ("PARLEY_RECORDINGS_URL", "PARLEY_RECORDINGS_CREDENTIALS", "PARLEY_RECORDINGS_LONGEST")
+"""Passed on from our own environment, where they are named there."""
+
+
 @dataclass(frozen=True)
 class Services:
     """Makes the children of one installation."""
@@ -275,6 +279,8 @@ class Services:
             "PARLEY_SECRET_KEY": self.secrets.secret_key,
             "PARLEY_WORKER_TOKEN": self.secrets.worker_token,
             "PARLEY_WEBHOOK_ALLOW": "127.0.0.0/8,::1/128",
+            "PARLEY_RECORDINGS_URL": self.directory.recordings.as_uri(),
+            **{name: self.parent[name] for name in _STORE_SETTINGS if name in self.parent},
         }
 
     def _environment(self, *parts: Mapping[str, str]) -> dict[str, str]:
