@@ -54,6 +54,10 @@ BEEP = 1.5
 """Seconds that a machine takes for its tone, once it has finished speaking."""
 MESSAGE_WITHIN = 120.0
 """Seconds that a message on a machine may take."""
+RECORDED = "parley.recorded"
+"""Attribute of a persona whose conversation is recorded."""
+RECORDED_WITHIN = 1.0
+"""Seconds that the first word waits for its recording, which says afterwards how much it missed."""
 ONE_MOMENT = "One moment please, I will see who can help you."
 NOBODY_FREE = "I am sorry, nobody is free to take your call at the moment."
 GOODBYES: dict[EndReason, str] = {
@@ -89,7 +93,7 @@ class Conversation:
         self._answering: set[asyncio.Task[None]] = set()
         self._handing_over: asyncio.Task[None] | None = None
         self._usage = UsageMeter(models.stt, models.llm, models.tts)
-        self._winding_up = asyncio.Event()
+        self._recorded, self._winding_up = asyncio.Event(), asyncio.Event()
         self._wind_up_reason: EndReason = "budget"
         self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._failed = False
@@ -119,6 +123,7 @@ class Conversation:
             reason: EndReason = "nobody_came" if self.job.phone is None else "not_answered"
             self.reporter.report(CallEnded(at=moment(time.time()), reason=reason, duration_ms=0))
             return
+        await self._until_recorded()
         if self.job.phone is not None:
             self._keypad = Keypad(self.room, self.job.phone, self._on_keys if self.job.hears_keys else None)
         self._began = self._last_word = time.time()
@@ -163,6 +168,8 @@ class Conversation:
                 self.press(command.digits)
             case "hand_over":
                 self.hand_over(command.to)
+            case "recorded":
+                self._recorded.set()
 
     def press(self, digits: str) -> None:
         """Press keys of the telephone, where there is one."""
@@ -218,6 +225,15 @@ class Conversation:
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)
         return False
+
+    async def _until_recorded(self) -> None:
+        """Let the recording that was ordered begin, so that the first word is in it; and have everybody see it."""
+        if not self.job.recorded:
+            return
+        await self.room.local_participant.set_attributes({RECORDED: "true"})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECORDED_WITHIN):
+                await self._recorded.wait()
 
     async def _open(self) -> None:
         """Have the persona greet, or leave a message on the machine that answered."""

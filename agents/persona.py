@@ -36,23 +36,25 @@ class Persona(Agent):
         self.job, self.knowledge = job, knowledge
         self.marks = TurnMarks()
         self._found: tuple[str, list[Hit]] | None = None
-        self._greeting: list[rtc.AudioFrame] | None = None
+        notice = job.notice if job.recorded else ""
+        self._opening = " ".join(filter(None, (notice, job.greeting)))
+        self._spoken: list[rtc.AudioFrame] | None = None
 
     async def prepare(self, voice: tts.TTS[Any]) -> None:
         """Have the greeting spoken before it is wanted; cancelled, or where that fails, it is spoken when it is."""
-        if not self.job.greeting:
+        if not self._opening:
             return
         try:
-            async with voice.synthesize(self.job.greeting) as stream:
-                self._greeting = [spoken.frame async for spoken in stream]
+            async with voice.synthesize(self._opening) as stream:
+                self._spoken = [spoken.frame async for spoken in stream]
         except APIError as error:
             log.warning("greeting not prepared", reason=type(error).__name__)
 
     def greet(self) -> None:
         """Say the greeting, if there is one; a person may speak over it."""
-        if self.job.greeting:
-            audio = NOT_GIVEN if self._greeting is None else _played(self._greeting)
-            self.session.say(self.job.greeting, audio=audio, allow_interruptions=True)
+        if self._opening:
+            audio = NOT_GIVEN if self._spoken is None else _played(self._spoken)
+            self.session.say(self._opening, audio=audio, allow_interruptions=True)
 
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
