@@ -16,9 +16,8 @@ from alembic import command
 from control_plane.app import create_app
 from control_plane.clock import Clock
 from control_plane.db.database import Database
-from control_plane.media.recorder import LiveKitRecorder
+from control_plane.media.recorder import LiveKitRecorder, target_of
 from control_plane.media.server import LiveKitMedia
-from control_plane.recordings.storage import target_of
 from control_plane.settings import MigrationSettings, Settings
 from control_plane.supervisor import loops
 from guard import logs

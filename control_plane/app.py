@@ -21,7 +21,7 @@ from control_plane.gate.keys import KeyRing
 from control_plane.gate.middleware import Gate
 from control_plane.gate.operator import OperatorKey
 from control_plane.gate.window import RateLimiter
-from control_plane.media.recorder import LiveKitRecorder, Recorder
+from control_plane.media.recorder import LiveKitRecorder, Recorder, target_of
 from control_plane.media.server import LiveKitMedia, MediaServer
 from control_plane.middleware import Frontier
 from control_plane.monitor.hub import MonitorHub
@@ -29,7 +29,7 @@ from control_plane.monitor.routes import keep_open, watch_keys
 from control_plane.recordings.hooks import RECORDED
 from control_plane.recordings.links import LinkSigner
 from control_plane.recordings.settling import Finisher
-from control_plane.recordings.storage import ObjectStore, target_of
+from control_plane.recordings.storage import ObjectStore
 from control_plane.recordings.taking import RecordingTaker
 from control_plane.reference import routes as reference
 from control_plane.secrets.box import SecretBox

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiohttp
 from livekit import api
@@ -57,6 +58,49 @@ class Target:
     def path(self, key: str) -> str:
         """Where a recorder puts what the store calls `key`."""
         return f"{self.prefix}/{key}" if self.prefix else key
+
+
+def target_of(url: str, options: Mapping[str, str]) -> Target:
+    """The store that `recordings.storage.open_store` opens, as recorders are told of it.
+
+    Raises `ValueError` for one that they cannot write to.
+    """
+    parts = urlsplit(url)
+    config = dict(parse_qsl(parts.query)) | dict(options)
+    prefix = parts.path.strip("/")
+    match parts.scheme:
+        case "file":
+            return Target(folder_of(url))
+        case "s3":
+            endpoint = config.get("endpoint", "")
+            upload = api.S3Upload(
+                access_key=config.get("access_key_id", ""),
+                secret=config.get("secret_access_key", ""),
+                session_token=config.get("session_token", ""),
+                region=config.get("region", ""),
+                endpoint=endpoint,
+                bucket=parts.netloc,
+                force_path_style=bool(endpoint),
+            )
+            return Target(prefix, upload)
+        case "gs":
+            return Target(prefix, api.GCPUpload(credentials=config.get("service_account_key", ""), bucket=parts.netloc))
+        case "az":
+            azure = api.AzureBlobUpload(
+                account_name=config.get("account_name", ""),
+                account_key=config.get("account_key", ""),
+                container_name=parts.netloc,
+            )
+            return Target(prefix, azure)
+    raise ValueError("a store of recordings is file:///folder, s3://bucket, gs://bucket or az://container")
+
+
+def folder_of(url: str) -> str:
+    """The folder of an address `file:///folder`. Raises `ValueError`."""
+    parts = urlsplit(url)
+    if parts.netloc or not parts.path.startswith("/") or parts.path == "/":
+        raise ValueError("the folder of recordings needs an absolute path: file:///var/lib/parley/recordings")
+    return unquote(parts.path).rstrip("/")
 
 
 @dataclass(frozen=True)

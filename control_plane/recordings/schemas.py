@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from control_plane.media.recorder import Channels, Format
 from control_plane.recordings.links import LONGEST
 from control_plane.recordings.models import Recording
-from control_plane.wire import Clean, Exactly, Instant, Paged, Sent
+from control_plane.wire import Change, Clean, Instant, Paged, Sent
 
 Status = Literal["recording", "completed", "error"]
 
@@ -105,10 +105,10 @@ class RecordingAnswer(BaseModel):
     recording: RecordingShown
 
 
-class RecordingChange(Exactly):
+class RecordingChange(Change):
     """`PATCH /recordings/{id}`."""
 
-    consent: bool = Field(description="Whether people agreed to be recorded.")
+    consent: bool = Field(False, description="Whether people agreed to be recorded.")
 
 
 class LinkAsked(Sent):

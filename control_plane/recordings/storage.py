@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from datetime import timedelta
 from typing import Any, Final, Protocol, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import obstore
-from livekit import api
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
 from control_plane.errors import Unavailable
-from control_plane.media.recorder import Target
+from control_plane.media.recorder import folder_of
 
 T = TypeVar("T")
 
@@ -76,7 +75,7 @@ def open_store(url: str, options: Mapping[str, str]) -> Any:
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return LocalStore(_folder(url), mkdir=True)
+        return LocalStore(folder_of(url), mkdir=True)
     config: Any = dict(parse_qsl(parts.query)) | dict(options)
     plain = config.get("endpoint", "").startswith("http://")
     address = f"{parts.scheme}://{parts.netloc}{parts.path}"
@@ -85,45 +84,6 @@ def open_store(url: str, options: Mapping[str, str]) -> Any:
         return from_url(address, config=config, client_options=client, retry_config=_RETRIES)
     except BaseError as error:
         raise ValueError(f"no store of recordings: {type(error).__name__}") from None
-
-
-def target_of(url: str, options: Mapping[str, str]) -> Target:
-    """The same store as recorders are told of it. Raises `ValueError` for one that they cannot write to."""
-    parts = urlsplit(url)
-    config = dict(parse_qsl(parts.query)) | dict(options)
-    prefix = parts.path.strip("/")
-    match parts.scheme:
-        case "file":
-            return Target(_folder(url))
-        case "s3":
-            endpoint = config.get("endpoint", "")
-            upload = api.S3Upload(
-                access_key=config.get("access_key_id", ""),
-                secret=config.get("secret_access_key", ""),
-                session_token=config.get("session_token", ""),
-                region=config.get("region", ""),
-                endpoint=endpoint,
-                bucket=parts.netloc,
-                force_path_style=bool(endpoint),
-            )
-            return Target(prefix, upload)
-        case "gs":
-            return Target(prefix, api.GCPUpload(credentials=config.get("service_account_key", ""), bucket=parts.netloc))
-        case "az":
-            azure = api.AzureBlobUpload(
-                account_name=config.get("account_name", ""),
-                account_key=config.get("account_key", ""),
-                container_name=parts.netloc,
-            )
-            return Target(prefix, azure)
-    raise ValueError("a store of recordings is file:///folder, s3://bucket, gs://bucket or az://container")
-
-
-def _folder(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.netloc or not parts.path.startswith("/") or parts.path == "/":
-        raise ValueError("the folder of recordings needs an absolute path: file:///var/lib/parley/recordings")
-    return unquote(parts.path).rstrip("/")
 
 
 async def _ask(call: Awaitable[T]) -> T:
