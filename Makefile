@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check check-api fix unit integration e2e bench bench-api bench-phone migrate web lock clean
+.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check check-api fix unit integration e2e bench bench-api bench-phone bench-recordings migrate web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -67,6 +67,9 @@ bench-api: ## Measure API, monitor and webhooks beside peers: each figure and wh
 
 bench-phone: ## Measure the SIP service: delay, calls at once, calls in a row
 	$(BIN)/python -m bench phone $(ARGS)
+
+bench-recordings: ## Measure the egress service: delay, recordings at once, alignment, kills
+	$(BIN)/python -m bench recordings $(ARGS)
 
 migrate: ## Write a migration from the models: make migrate m="rooms: remember who closed them"
 	@$(BIN)/python tools/migration.py "$(m)"

@@ -1,4 +1,4 @@
-"""`python -m bench call|api|fanout|monitors|webhooks|phone …`: what is measured here, one or several.
+"""`python -m bench call|api|fanout|monitors|webhooks|phone|recordings …`: what is measured here, one or several.
 
 Each prints a table with what its figures should be, and writes `bench/results/`.
 """
@@ -6,7 +6,7 @@ Each prints a table with what its figures should be, and writes `bench/results/`
 import sys
 from itertools import takewhile
 
-from bench import api, call, fanout, monitors, phone, webhooks
+from bench import api, call, fanout, monitors, phone, recordings, webhooks
 
 MEASURES = {
     "call": call.main,
@@ -15,6 +15,7 @@ MEASURES = {
     "monitors": monitors.main,
     "webhooks": webhooks.main,
     "phone": phone.main,
+    "recordings": recordings.main,
 }
 
 
