@@ -78,7 +78,9 @@ class Listener:
         """Enter the room and listen; the room's id. Raises `OSError`."""
         try:
             async with asyncio.timeout(JOIN_WITHIN):
-                await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=False, connect_timeout=JOIN_WITHIN))
+                # Whoever asks for tracks one by one hears the first of them a third of a second later.
+                every = self._source.everyone
+                await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=every, connect_timeout=JOIN_WITHIN))
                 for participant in self._room.remote_participants.values():
                     for publication in participant.track_publications.values():
                         self._published(publication, participant)
@@ -114,8 +116,8 @@ class Listener:
     def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
         self.changed.set()
         wanted = publication.kind == rtc.TrackKind.KIND_AUDIO and self._source.wants(_speaker(publication, participant))
-        if wanted and not self._leaving:
-            publication.set_subscribed(True)
+        if wanted != self._source.everyone and not self._leaving:
+            publication.set_subscribed(wanted)
 
     def _subscribed(
         self, track: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
