@@ -25,8 +25,8 @@ OFF_BY: Final = RATE * 12 // 1000
 """Samples that the count may be off."""
 GAP: Final = RATE // 10
 """Samples that a frame must be late to be looked at: a stall, which its followers make up for, or a hole?"""
-LOOK: Final = RATE * 12 // 100
-"""Samples of followers after which that is decided."""
+LOOK: Final = 0.12
+"""Seconds without its followers after which it was a hole."""
 AHEAD: Final = 400
 """Frames that are kept when nobody takes them: 20 s of 50 ms each."""
 FADE: Final = 96
@@ -46,6 +46,8 @@ class Voice:
         self._next = 0
         self._off: deque[int] = deque(maxlen=OFF_FOR)
         self._late: list[tuple[int, Pcm]] = []
+        self._late_since = 0.0
+        """When the first of them arrived; with each is how late it is."""
         self._frames: deque[tuple[int, Pcm]] = deque(maxlen=AHEAD)
 
     @property
@@ -66,15 +68,18 @@ class Voice:
                 self.begins = self._next = place
             off = place - self._next
             if self._late or off > GAP:
-                self._late.append((place, pcm))
-                self._decide()
+                self._late_since = self._late_since if self._late else arrived
+                self._late.append((off - sum(len(each) for _, each in self._late), pcm))
+                if self._late[-1][0] <= GAP // 2 or arrived - self._late_since > LOOK:
+                    self._settle()
                 return
             self._off.append(off)
             least = min(self._off)
             if len(self._off) == OFF_FOR and abs(least) > OFF_BY:
+                before = len(pcm)
                 pcm = spliced(pcm, least)
+                self._off = deque((each - len(pcm) + before for each in self._off), OFF_FOR)
                 self.corrections += 1
-                self._off.clear()
             self._keep(pcm)
 
     def end(self) -> None:
@@ -97,18 +102,11 @@ class Voice:
             kept = pcm[start - place :]
             total[start - low : start - low + len(kept)] += kept
 
-    def _decide(self) -> None:
-        if sum(len(pcm) for _, pcm in self._late) >= LOOK:
-            self._settle()
-
     def _settle(self) -> None:
         """Place late frames behind each other: where the earliest of them belongs, or where the count is."""
         if not self._late:
             return
-        off, before = GAP, 0
-        for place, pcm in self._late:
-            off = min(off, place - before - self._next) if before else place - self._next
-            before += len(pcm)
+        off = min(off for off, _ in self._late)
         if off > GAP // 2:
             self._next += off
             self.holes += 1
