@@ -1,7 +1,8 @@
 """Phones behind a seam: what is asked of LiveKit's SIP API, in this library's words."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -44,7 +45,6 @@ class OutgoingCall:
     ringing: float
     longest: float
     name: str = ""
-    attributes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +119,13 @@ class LiveKitDialer:
             auth_username=carrier.username,
             auth_password=carrier.password,
         )
-        if trunk_id is not None:
-            try:
-                return (await self._ask(self._api.sip.update_outbound_trunk(trunk_id, trunk))).sip_trunk_id
-            except _Missing:
-                pass
         asked = api.CreateSIPOutboundTrunkRequest(trunk=trunk)
-        return (await self._ask(self._api.sip.create_outbound_trunk(asked))).sip_trunk_id
+        kept = await self._keep(
+            trunk_id,
+            update=lambda known: self._api.sip.update_outbound_trunk(known, trunk),
+            create=lambda: self._api.sip.create_outbound_trunk(asked),
+        )
+        return kept.sip_trunk_id
 
     async def open_inbound(self, carrier: Carrier, trunk_id: str | None) -> str:
         trunk = api.SIPInboundTrunkInfo(
@@ -134,13 +134,19 @@ class LiveKitDialer:
             numbers=[carrier.number],
             allowed_addresses=carrier.allowed_addresses,
         )
-        if trunk_id is not None:
-            try:
-                return (await self._ask(self._api.sip.update_inbound_trunk(trunk_id, trunk))).sip_trunk_id
-            except _Missing:
-                pass
         asked = api.CreateSIPInboundTrunkRequest(trunk=trunk)
-        return (await self._ask(self._api.sip.create_inbound_trunk(asked))).sip_trunk_id
+
+        async def find_own() -> str | None:
+            found = await self._api.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest(numbers=[carrier.number]))
+            return next((each.sip_trunk_id for each in found.items if each.metadata == carrier.key), None)
+
+        kept = await self._keep(
+            trunk_id,
+            update=lambda known: self._api.sip.update_inbound_trunk(known, trunk),
+            create=lambda: self._api.sip.create_inbound_trunk(asked),
+            find_own=find_own,
+        )
+        return kept.sip_trunk_id
 
     async def open_rule(self, carrier: Carrier, line: Line, inbound_id: str, rule_id: str | None) -> str:
         agent = api.RoomAgentDispatch(agent_name=line.agent_name, metadata=line.agent_metadata)
@@ -152,13 +158,19 @@ class LiveKitDialer:
             trunk_ids=[inbound_id],
             room_config=api.RoomConfiguration(agents=[agent]),
         )
-        if rule_id is not None:
-            try:
-                return (await self._ask(self._api.sip.update_dispatch_rule(rule_id, rule))).sip_dispatch_rule_id
-            except _Missing:
-                pass
         asked = api.CreateSIPDispatchRuleRequest(dispatch_rule=rule)
-        return (await self._ask(self._api.sip.create_dispatch_rule(asked))).sip_dispatch_rule_id
+
+        async def find_own() -> str | None:
+            found = await self._api.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest(trunk_ids=[inbound_id]))
+            return next((each.sip_dispatch_rule_id for each in found.items if each.metadata == carrier.key), None)
+
+        kept = await self._keep(
+            rule_id,
+            update=lambda known: self._api.sip.update_dispatch_rule(known, rule),
+            create=lambda: self._api.sip.create_dispatch_rule(asked),
+            find_own=find_own,
+        )
+        return kept.sip_dispatch_rule_id
 
     async def close_rule(self, rule_id: str) -> None:
         try:
@@ -181,7 +193,6 @@ class LiveKitDialer:
             room_name=call.room,
             participant_identity=call.identity,
             participant_name=call.name,
-            participant_attributes=call.attributes,
             ringing_timeout=_duration(call.ringing),
             max_call_duration=_duration(call.longest),
             wait_until_answered=True,
@@ -190,7 +201,7 @@ class LiveKitDialer:
             async with asyncio.timeout(call.ringing + self._timeout):
                 await self._api.sip.create_sip_participant(asked)
         except api.SipCallError as error:
-            return of_status(error.sip_status_code or 0, error.sip_status or "")
+            return of_status(error.sip_status_code or None, error.sip_status or "")
         except api.TwirpError as error:
             if error.code == "unavailable":
                 raise SipAwayError("no SIP service answers") from error
@@ -198,12 +209,19 @@ class LiveKitDialer:
                 return Outcome("no_answer", None, "not answered in time")
             return Outcome("failed", None, _told(error))
         except TimeoutError:
+            await self._take_back(call)
             return Outcome("failed", None, "the SIP service did not say what became of the call")
         except aiohttp.ClientConnectorError as error:
             raise SipAwayError("LiveKit cannot be reached") from error
         except aiohttp.ClientError:
+            await self._take_back(call)
             return Outcome("failed", None, "the connection to LiveKit was lost while it rang")
         return ANSWERED
+
+    async def _take_back(self, call: OutgoingCall) -> None:
+        """It may still ring, and nobody would speak to whoever answers."""
+        with suppress(SipAwayError, SipRefusedError):
+            await self.hang_up(call.room, call.identity)
 
     async def hang_up(self, room: str, identity: str) -> None:
         try:
@@ -218,16 +236,40 @@ class LiveKitDialer:
         )
         try:
             async with asyncio.timeout(within + self._timeout):
-                await self._api.sip.transfer_sip_participant(asked)
+                told = await self._api.sip.transfer_sip_participant(asked)
         except api.SipCallError as error:
-            return of_status(error.sip_status_code or 0, error.sip_status or "")
+            return of_status(error.sip_status_code or None, error.sip_status or "")
         except api.TwirpError as error:
             if error.code in ("not_found", "unavailable"):
                 raise SipRefusedError("there is no such call") from error
             return Outcome("no_answer", None, _told(error))
         except (TimeoutError, aiohttp.ClientError) as error:
             raise SipAwayError("LiveKit did not say what became of the transfer") from error
+        if told.status == api.SIPTransferStatus.STS_TRANSFER_FAILED:
+            return Outcome("no_answer", told.sip_status.code or None, told.sip_status.status or "the transfer failed")
         return ANSWERED
+
+    async def _keep(
+        self,
+        known: str | None,
+        *,
+        update: Callable[[str], Awaitable[T]],
+        create: Callable[[], Awaitable[T]],
+        find_own: Callable[[], Awaitable[str | None]] | None = None,
+    ) -> T:
+        """Update what LiveKit has, or create it; `find_own` is for what it gave us and no row of ours tells of."""
+        if known is not None:
+            try:
+                return await self._ask(update(known))
+            except _Missing:
+                pass
+        try:
+            return await self._ask(create())
+        except SipRefusedError:
+            own = await self._ask(find_own()) if find_own else None
+            if own is None:
+                raise
+            return await self._ask(update(own))
 
     async def _ask(self, call: Awaitable[T]) -> T:
         try:

@@ -22,8 +22,8 @@ class Outcome:
 ANSWERED: Final = Outcome("answered", 200)
 
 
-def of_status(sip_status: int, reason: str) -> Outcome:
-    """What a final SIP status means."""
+def of_status(sip_status: int | None, reason: str) -> Outcome:
+    """What a final SIP status means; None where LiveKit names none."""
     if sip_status in _BUSY:
         return Outcome("busy", sip_status, reason)
     if sip_status in _REJECTED:
