@@ -1,4 +1,4 @@
-"""What became of a call, in one word, whatever told of it: a SIP status, an error of LiveKit's API, a departure."""
+"""What became of a call, in one word, whatever told of it: a SIP status, or an error of LiveKit's API."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -31,14 +31,3 @@ def of_status(sip_status: int | None, reason: str) -> Outcome:
     if sip_status in _NO_ANSWER:
         return Outcome("no_answer", sip_status, reason)
     return Outcome("failed", sip_status, reason)
-
-
-def of_departure(reason: str, *, rang: bool) -> Outcome:
-    """What LiveKit's reason for leaving means of a call that was not answered, where no status is known."""
-    if reason == "user_rejected":
-        return Outcome("rejected", None, "rejected")
-    if reason == "user_unavailable":
-        return Outcome("no_answer" if rang else "failed", None, "unavailable")
-    if reason in ("participant_removed", "room_deleted"):
-        return Outcome("no_answer", None, "hung up before the answer")
-    return Outcome("failed", None, "the line failed")

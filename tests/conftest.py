@@ -4,7 +4,7 @@ import pytest
 
 from guard import logs
 
-pytest_plugins = ["tests.support.database", "tests.support.platform", "tests.support.receiver"]
+pytest_plugins = ["tests.support.database", "tests.support.platform", "tests.support.receiver", "tests.support.calls"]
 
 # As in production: structlog's own default draws every local variable of a traceback, however large.
 logs.configure("json")

@@ -15,6 +15,7 @@ from control_plane.recordings.hooks import egress_changed
 from control_plane.recordings.models import Recording
 from control_plane.rooms.projection import RoomProjection
 from control_plane.sessions.watch import room_gone
+from control_plane.telephony.answering import phone_rings
 from control_plane.telephony.settling import phone_left
 
 
@@ -31,7 +32,10 @@ async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> Recording | Non
             await projection.finished(room.name, room.sid)
             await room_gone(db, clock, room.name, room.sid)
         case "participant_joined":
-            await projection.joined(room, participant_of(event.participant))
+            person = participant_of(event.participant)
+            await projection.joined(room, person)
+            if person.kind == "sip":
+                await phone_rings(db, clock, room.name, person.attributes.get("sip.trunkID", ""))
         case "participant_left" | "participant_connection_aborted":
             reason = api.DisconnectReason.Name(event.participant.disconnect_reason).lower()
             await projection.left(room.name, event.participant.sid, reason=reason)

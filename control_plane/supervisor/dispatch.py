@@ -1,12 +1,14 @@
 """People who wait in a room for a persona that does not come.
 
 LiveKit offers a job once: with no worker there at that instant it is dropped and never offered again. A slot whose
-person has come and whose ticket nobody exchanged is dispatched again, with a new ticket, when a worker is connected.
+person has come and whose ticket nobody exchanged is dispatched again, with a new ticket, when a worker is connected. A
+call of ours has its session from the start: its slot waits as long as that has no job and its phone is in the room.
 """
 
 from datetime import timedelta
 
 import structlog
+from sqlalchemy import and_, exists, or_
 from sqlmodel import col, select
 
 from agents.contract import AGENT_NAME, DispatchMetadata
@@ -16,7 +18,7 @@ from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
 from control_plane.personas.serving import find_serving
 from control_plane.rooms.models import Participant, Room, RoomStatus
-from control_plane.sessions.models import Slot, Worker
+from control_plane.sessions.models import SessionJob, Slot, Worker
 from control_plane.sessions.slots import Ticket, TicketSigner, dispatch_of, new_nonce
 
 PATIENCE = timedelta(seconds=3)
@@ -36,15 +38,22 @@ async def redispatch(
         alive = select(Worker.id).where(col(Worker.connected).is_(True), col(Worker.seen_at) > now - ALIVE)
         if (await db.exec(alive)).first() is None:
             return 0
+        job = select(SessionJob.id).where(SessionJob.session_id == Slot.session_id)
+        free = and_(
+            col(Slot.session_id).is_(None),
+            col(Slot.expires_at) > now,
+            col(Participant.kind).in_(("standard", "sip")),
+        )
+        dialled = and_(
+            col(Slot.session_id).is_not(None), ~exists(job), col(Participant.identity) == Slot.caller_identity
+        )
         waiting = (
             select(Slot.id)
             .join(Room, (col(Room.full_name) == Slot.room_name) & (col(Room.status) == RoomStatus.OPEN))
             .join(Participant, col(Participant.room_id) == Room.id)
             .where(
-                col(Slot.session_id).is_(None),
-                col(Slot.expires_at) > now,
+                or_(free, dialled),
                 col(Slot.dispatched_at) < now - PATIENCE,
-                col(Participant.kind).in_(("standard", "sip")),
                 col(Participant.left_at).is_(None),
                 col(Participant.joined_at) < now - PATIENCE,
             )
@@ -58,7 +67,7 @@ async def redispatch(
         if renewed is None:
             continue
         room_name, dispatches = renewed
-        log.warning("dispatching again", room=room_name)
+        log.warning("dispatching again", **{"pii.room": room_name})
         for dispatch in dispatches:
             await media.dispatch(room_name, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
     return len(slots)
@@ -68,9 +77,9 @@ async def _renew(
     db: Db, slot_id: int, clock: Clock, tickets: TicketSigner, slot_lifetime: timedelta
 ) -> tuple[str, list[DispatchMetadata]] | None:
     """Give a slot a new ticket; the old one opens nothing any more. None where somebody came meanwhile."""
-    query = select(Slot).where(Slot.id == slot_id, col(Slot.session_id).is_(None)).with_for_update()
-    slot = (await db.exec(query)).one_or_none()
-    if slot is None:
+    slot = (await db.exec(select(Slot).where(Slot.id == slot_id).with_for_update())).one_or_none()
+    job = select(SessionJob.id).where(SessionJob.session_id == slot.session_id) if slot else None
+    if slot is None or job is None or (await db.exec(job)).first() is not None:
         return None
     now, nonce = clock.now(), new_nonce()
     secret = tickets.secret(nonce)

@@ -34,7 +34,8 @@ from control_plane.settings import Settings
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.forgetting import forget
 from control_plane.supervisor.reconciler import Reconciler
-from control_plane.telephony.placing import CallPlacer, hang_up_leftovers, sweep_calls
+from control_plane.telephony.placing import CallPlacer
+from control_plane.telephony.sweeping import give_up_unattended, hang_up_leftovers, sweep_calls
 from control_plane.telephony.sync import TrunkSync, repair_trunks
 from control_plane.webhooks.deliverer import Deliverer
 from guard.outbound import Outbound
@@ -112,6 +113,7 @@ async def run(
         partial(redispatch, database, media, clock, tickets, slot_lifetime=settings.slot_lifetime),
         partial(sweep_calls, database, clock),
         partial(hang_up_leftovers, database, clock, dialer),
+        partial(give_up_unattended, database, clock, dialer),
     )
     store = ObjectStore(settings.recordings_url, settings.recordings_options)
     finisher = Finisher(database, clock, store)

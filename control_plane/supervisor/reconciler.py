@@ -41,12 +41,12 @@ class Reconciler:
             try:
                 await self._compare(running_room, suspected)
             except PlatformError as error:
-                log.warning("room not compared", room=running_room.name, reason=error.message)
+                log.warning("room not compared", reason=error.message, **{"pii.room": running_room.name})
             except Exception:  # a room that cannot be understood must not hide the others
-                log.exception("room not compared", room=running_room.name)
+                log.exception("room not compared", **{"pii.room": running_room.name})
 
     async def _finish(self, room: Room) -> None:
-        log.warning("room found finished", room=room.full_name)
+        log.warning("room found finished", **{"pii.room": room.full_name})
         async with self.database.platform() as db:
             await RoomProjection(db, self.clock).finished(room.full_name, room.sid or "")
             await room_gone(db, self.clock, room.full_name, room.sid or "")

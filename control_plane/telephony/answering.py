@@ -1,8 +1,8 @@
 """Calls that come in: LiveKit has made a room for one, and its persona's worker asks for the job."""
 
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, func, select
 
 from agents.contract import PersonaJob
@@ -15,12 +15,14 @@ from control_plane.events.log import EventLog
 from control_plane.ids import fingerprint
 from control_plane.plans.quota import used_where_full
 from control_plane.sessions.models import Slot
-from control_plane.telephony.models import Call, SipConfig
+from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.settling import lock_call, settle, tell_status
 from sip.outcomes import ANSWERED, Outcome
 
-WATCHED = timedelta(minutes=1)
+HOOKS_TRUSTED = timedelta(minutes=1)
 """How long a call rests on LiveKit's hooks alone."""
+RECENT = 1000
+"""Calls of a project among which one is looked for that has ended while its worker came."""
 ROOM_PREFIX = "call"
 """Rooms of calls that come in are `<slug>_call_<caller>_<random>`."""
 
@@ -28,72 +30,92 @@ ROOM_PREFIX = "call"
 async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_name: str, room_sid: str) -> Slot:
     """A place for the persona of a number that is being called, the same one for the same room.
 
-    Raises `NotFound` where the number is answered no longer, `Conflict` for a wrong room or where all lines are busy.
+    The number stays locked until the commit: whoever asks the same again waits, and finds what was written. Raises
+    `NotFound` where the number is answered no longer, `Conflict` for a wrong room, where all lines are busy or where
+    the caller has given up.
     """
-    query = (
-        select(SipConfig, Project, Account)
-        .join(Project, col(Project.id) == SipConfig.project_id)
-        .join(Account, col(Account.id) == Project.account_id)
-        .where(SipConfig.id == config_id, SipConfig.agent_config_id == persona_id)
-    )
-    row = (await db.exec(query)).one_or_none()
-    if row is None:
+    found = await _lock_number(db, SipConfig.id == config_id, SipConfig.agent_config_id == persona_id)
+    if found is None:
         raise NotFound("this number is answered no longer")
-    config, project, account = row
+    config, project = found
     caller = _caller_of(room_name, project)
     ticket_hash = fingerprint(f"{config_id}:{room_name}:{room_sid}")
-    known = select(Slot).where(Slot.ticket_hash == ticket_hash)
-    slot = (await db.exec(known)).one_or_none()
+    slot = (await db.exec(select(Slot).where(Slot.ticket_hash == ticket_hash))).one_or_none()
     if slot is not None:
         return slot
     now = clock.now()
+    account = (await db.exec(select(Account).where(Account.id == project.account_id))).one()
     if await used_where_full(db, account.id, account.plan, "sessions", now) is not None:
         raise Conflict("all lines are busy")
-    await _demand_line(db, config)
-    identity = f"sip_{caller}"
-    await db.exec(
-        insert(Slot)
-        .values(
-            project_id=project.id,
-            account_id=account.id,
-            room_name=room_name,
-            persona_ids=[persona_id],
-            ticket_hash=ticket_hash,
-            variables={"phone_number": caller, "called_number": config.phone_number},
-            caller_identity=identity,
-            dispatched_at=now,
-            expires_at=now,
-        )
-        .on_conflict_do_nothing()
+    await _demand_line(db, config, room_name)
+    call = await _find_call(db, project, room_name) or await _write_call(db, clock, config, project, room_name)
+    if call.ended_at is not None:
+        raise Conflict("the caller has hung up")
+    slot = Slot(
+        project_id=project.id,
+        account_id=account.id,
+        room_name=room_name,
+        persona_ids=[persona_id],
+        ticket_hash=ticket_hash,
+        variables={"phone_number": caller, "called_number": config.phone_number},
+        caller_identity=call.identity,
+        dispatched_at=now,
+        expires_at=now,
     )
-    await _write_call(db, clock, config, project, room_name)
-    return (await db.exec(known)).one()
+    db.add(slot)
+    await db.flush()
+    return slot
+
+
+async def phone_rings(db: Db, clock: Clock, room_name: str, inbound_trunk_id: str) -> None:
+    """Somebody calls one of our numbers: keep it at once, whether a worker comes for the call or none."""
+    query = select(SipTrunk.phone_number).where(SipTrunk.inbound_trunk_id == inbound_trunk_id)
+    number = (await db.exec(query)).first()
+    found = await _lock_number(db, SipConfig.phone_number == number) if number else None
+    if found is None:
+        return
+    config, project = found
+    if room_name.startswith(_rooms_of(project)) and await _find_call(db, project, room_name) is None:
+        await _write_call(db, clock, config, project, room_name)
 
 
 async def miss_call(db: Db, clock: Clock, config_id: int, room_name: str, reason: str) -> str | None:
     """Keep a call that nobody will answer, once; the identity of its phone. None where it is no call to the number."""
-    query = select(SipConfig, Project).join(Project, col(Project.id) == SipConfig.project_id)
-    row = (await db.exec(query.where(SipConfig.id == config_id))).one_or_none()
-    if row is None:
+    found = await _lock_number(db, SipConfig.id == config_id)
+    if found is None or not room_name.startswith(_rooms_of(found[1])):
         return None
-    config, project = row
-    try:
-        _caller_of(room_name, project)
-    except Conflict:
-        return None
-    known = select(Call.id).where(Call.project_id == project.id, Call.room_name == room_name)
-    call_id = (await db.exec(known)).first()
-    call = await lock_call(db, call_id) if call_id else None
+    config, project = found
+    known = await _find_call(db, project, room_name)
+    call = await lock_call(db, known.id) if known else None
     call = call or await _write_call(db, clock, config, project, room_name)
     await settle(db, clock, call, Outcome("busy", 486, reason))
     return call.identity
 
 
+async def _lock_number(db: Db, *which: Any) -> tuple[SipConfig, Project] | None:
+    query = select(SipConfig, Project).join(Project, col(Project.id) == SipConfig.project_id).where(*which)
+    return (await db.exec(query.with_for_update(of=SipConfig))).one_or_none()
+
+
+async def _find_call(db: Db, project: Project, room_name: str) -> Call | None:
+    """The call of a room, though it may have ended just now."""
+    newest = select(Call.id).where(Call.project_id == project.id).order_by(col(Call.id).desc()).limit(RECENT)
+    for where in (col(Call.ended_at).is_(None), col(Call.id).in_(newest)):
+        query = select(Call).where(Call.project_id == project.id, Call.room_name == room_name, where)
+        call = (await db.exec(query.order_by(col(Call.id)))).first()
+        if call is not None:
+            return call
+    return None
+
+
+def _rooms_of(project: Project) -> str:
+    return f"{project.slug}_{ROOM_PREFIX}_"
+
+
 def _caller_of(room_name: str, project: Project) -> str:
-    prefix = f"{project.slug}_{ROOM_PREFIX}_"
-    if not room_name.startswith(prefix):
+    if not room_name.startswith(_rooms_of(project)):
         raise Conflict("this ticket is for another room")
-    return room_name.removeprefix(prefix).rpartition("_")[0]
+    return room_name.removeprefix(_rooms_of(project)).rpartition("_")[0]
 
 
 async def _write_call(db: Db, clock: Clock, config: SipConfig, project: Project, room_name: str) -> Call:
@@ -107,7 +129,7 @@ async def _write_call(db: Db, clock: Clock, config: SipConfig, project: Project,
         status="ringing",
         identity=f"sip_{caller}",
         started_at=clock.now(),
-        watched_until=clock.now() + WATCHED,
+        watched_until=clock.now() + HOOKS_TRUSTED,
         details={"persona_id": config.agent_config_id, "config_id": config.id},
     )
     db.add(call)
@@ -125,15 +147,16 @@ async def _write_call(db: Db, clock: Clock, config: SipConfig, project: Project,
     return call
 
 
-async def _demand_line(db: Db, config: SipConfig) -> None:
-    """Refuse a call that is one too many for its number, which stays locked until the commit."""
+async def _demand_line(db: Db, config: SipConfig, room_name: str) -> None:
+    """Refuse a call that is one too many for its number: only those that have their persona hold a line."""
     if config.max_concurrent is None:
         return
-    await db.exec(select(SipConfig.id).where(SipConfig.id == config.id).with_for_update())
     going_on = select(func.count()).where(
         Call.project_id == config.project_id,
         Call.direction == "inbound",
         Call.caller_id == config.phone_number,
+        Call.room_name != room_name,
+        col(Call.session_id).is_not(None),
         col(Call.ended_at).is_(None),
     )
     if (await db.exec(going_on)).one() >= config.max_concurrent:
@@ -146,7 +169,7 @@ async def join_call(db: Db, job: PersonaJob) -> PersonaJob:
     call = (await db.exec(select(Call).where(*open_call).with_for_update())).first()
     if call is None:
         return job
-    call.session_id = call.session_id or job.session_id
+    call.session_id = job.session_id
     if call.direction == "outbound":
         return job
     config = await db.get(SipConfig, call.details["config_id"])

@@ -3,11 +3,14 @@
 import ipaddress
 import re
 from typing import Annotated, Final
+from urllib.parse import unquote
 
 import phonenumbers
 from pydantic import AfterValidator, Field, StringConstraints
 
 E164: Final = re.compile(r"\+[0-9]{2,15}")
+SEPARATORS: Final = re.compile(r"[-.()]")
+"""What may stand between the digits of a number (RFC 3966, 3)."""
 LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 ADDRESS: Final = re.compile(rf"{LABEL}(?:\.{LABEL})*(?::(?P<port>[0-9]{{1,5}}))?")
 
@@ -20,6 +23,26 @@ def is_possible(number: str) -> bool:
         return phonenumbers.is_possible_number(phonenumbers.parse(number))
     except phonenumbers.NumberParseException:
         return False
+
+
+def find_number(address: str) -> str | None:
+    """The number that a number, or a tel: or sip: address, reaches; None for an address that is no number.
+
+    Raises `ValueError`, in words for whoever wrote it, where it may be a number but does not say which: `1900…`,
+    `011…` and `*67…` mean what the carrier makes of them.
+    """
+    is_sip = address.lower().startswith(("sip:", "sips:"))
+    rest = address.partition(":")[2] if ":" in address else address
+    user, _, host = rest.rpartition("@") if is_sip else (rest, "", "")
+    user = unquote(user or host)
+    if set(user) & set('@<>"'):
+        raise ValueError("must be one address")
+    dialled = SEPARATORS.sub("", re.split("[;:,?]", user)[0])
+    if is_sip and re.search("[A-Za-z]", dialled):
+        return None
+    if not is_possible(dialled):
+        raise ValueError("must name a number with + and its country, such as +17751234567")
+    return dialled
 
 
 def _number(given: str) -> str:

@@ -18,27 +18,27 @@ from control_plane.events.wake import Listener
 from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
 from control_plane.personas.serving import find_serving
-from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.models import Session, Slot
 from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.models import Call, SipTrunk
-from control_plane.telephony.settling import BEFORE_ANSWER, CALLED_INTO, lock_call, ring, settle, tell_status
+from control_plane.telephony.settling import CALLED_INTO, NOBODY_WAITS, lock_call, ring, settle, tell_status
 from sip.dialer import Dialer, OutgoingCall, SipAwayError, SipRefusedError
-from sip.outcomes import Outcome, of_departure
+from sip.outcomes import Outcome
 
 RINGING: Final = 45.0
 """Seconds a phone may ring."""
 LONGEST_HANDED_OVER: Final = 4 * 3600.0
 """Seconds two people may talk whom a persona has brought together."""
 ROOM_EMPTY_TIMEOUT: Final = 60
+WATCHED: Final = timedelta(seconds=RINGING + 15)
+"""How long the process that places a call answers for it, from each try on."""
 AT_ONCE: Final = 500
 """Calls one process watches while they ring."""
 LOOK_EVERY: Final = 0.25
 """Seconds between looks at whether it rings: LiveKit has no hook for it."""
-LEFT_OVER, LEFT_OVER_AT_ONCE = timedelta(seconds=5), 20
-"""How long after its conversation a phone is hung up, where its room is still there; and how many in a pass."""
-WATCHED: Final = timedelta(seconds=RINGING + 15)
+BREATH: Final = 0.05
+"""Seconds between passes of which the last found nothing that it could take."""
 PAUSES: Final = (0.05, 0.5, 2.0)
 """Seconds after which rows are tried again."""
 AWAY_TRIES, AWAY_PAUSE = 5, 2.0
@@ -47,14 +47,16 @@ AWAY_TRIES, AWAY_PAUSE = 5, 2.0
 # The trunk's row is the pace: whoever holds its lock decides, and looks again once its second has passed.
 _DUE = text("""
     select trunk.id from sip_trunk trunk
-    where exists (select from call where call.trunk_id = trunk.id and call.status = 'queued')
+    where trunk.deleted_at is null
+        and exists (select from call where call.trunk_id = trunk.id and call.status = 'queued')
         and (trunk.last_placed_at is null
             or trunk.last_placed_at + make_interval(secs => 1 / trunk.calls_per_second) <= :now)
     order by trunk.last_placed_at nulls first limit 50 for update skip locked
 """)
 _NEXT = text("""
     select min(coalesce(trunk.last_placed_at + make_interval(secs => 1 / trunk.calls_per_second), :now))
-    from sip_trunk trunk where exists (select from call where call.trunk_id = trunk.id and call.status = 'queued')
+    from sip_trunk trunk where trunk.deleted_at is null
+        and exists (select from call where call.trunk_id = trunk.id and call.status = 'queued')
 """)
 
 T = TypeVar("T")
@@ -76,9 +78,12 @@ class CallPlacer:
                 while True:
                     pause = 1.0
                     try:
-                        for call_id in await self.claim():
+                        claimed = await self.claim()
+                        for call_id in claimed:
                             self._begin(call_id)
-                        pause = await self._until_next()
+                        pause = max(0.0 if claimed else BREATH, await self._until_next())
+                        if len(self._watched) >= AT_ONCE:
+                            await asyncio.wait(self._watched, return_when=asyncio.FIRST_COMPLETED)
                     except PlatformError as error:
                         log.warning("calls are not placed", reason=error.message)
                     await listener.wait(pause)
@@ -96,7 +101,9 @@ class CallPlacer:
         async with self.database.platform() as db:
             due = (await db.execute(_DUE, {"now": now})).scalars().all()
             for trunk_id in due:
-                query = select(Call).where(Call.trunk_id == trunk_id, Call.status == "queued").order_by(col(Call.id))
+                query = select(Call).where(Call.trunk_id == trunk_id, Call.status == "queued")
+                later = col(Call.details)[CALLED_INTO].astext.is_(None)  # a caller waits for whom they are handed to
+                query = query.order_by(later, col(Call.id))
                 call = (await db.exec(query.limit(1).with_for_update(skip_locked=True))).first()
                 trunk = await db.get(SipTrunk, trunk_id)
                 if call is None or trunk is None:
@@ -113,19 +120,33 @@ class CallPlacer:
         if prepared is None:
             return
         call, dispatch = prepared
-        looking = asyncio.create_task(self._look(call_id, call.room, call.identity))
+        looking = asyncio.create_task(self._look(call_id, call))
         try:
-            outcome = await self._dial(call, dispatch)
+            outcome = await self._dial(call_id, call, dispatch)
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
-        await self._persist(partial(self._settle, call_id, outcome))
+        wanted = await self._persist(partial(self._settle, call_id, outcome))
+        if outcome.status == "answered" and not wanted:
+            await self._take_back(call)
 
-    async def _settle(self, call_id: int, outcome: Outcome) -> None:
+    async def _settle(self, call_id: int, outcome: Outcome) -> bool:
+        """Write the outcome down; False where the call had been hung up before."""
         async with self.database.platform() as db:
             row = await lock_call(db, call_id)
+            wanted = row is not None and row.ended_at is None
             if row is not None:
                 await settle(db, self.clock, row, outcome)
+        return wanted
+
+    async def _take_back(self, call: OutgoingCall) -> bool:
+        """Hang up a phone that nobody wants any more; False where it could not be done."""
+        try:
+            await self.dialer.hang_up(call.room, call.identity)
+        except (SipAwayError, SipRefusedError) as error:
+            log.warning("a phone was not hung up", reason=str(error), **{"pii.room": call.room})
+            return False
+        return True
 
     async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Work on rows, tried again where the database cannot do it now: nobody else knows what became of the call."""
@@ -160,8 +181,8 @@ class CallPlacer:
             if call is None or call.ended_at is not None or call.trunk_id is None:
                 return None
             trunk = await db.get(SipTrunk, call.trunk_id)
-            if CALLED_INTO in call.details and trunk is not None and trunk.outbound_trunk_id is not None:
-                return _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER), None
+            if CALLED_INTO in call.details:
+                return await self._prepare_second(db, call, trunk)
             slot_query = select(Slot).where(Slot.session_id == call.session_id).with_for_update()
             slot = (await db.exec(slot_query)).first()
             persona_id = call.details.get("persona_id", 0)
@@ -175,23 +196,42 @@ class CallPlacer:
             outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=serving.persona.max_call_duration + 60)
         return outgoing, dispatch
 
-    async def _dial(self, call: OutgoingCall, dispatch: DispatchMetadata | None) -> Outcome:
+    async def _prepare_second(
+        self, db: Db, call: Call, trunk: SipTrunk | None
+    ) -> tuple[OutgoingCall, DispatchMetadata | None] | None:
+        """The same for a phone that is called into the room of another, where somebody still waits for it."""
+        waiting = (
+            select(Call.id)
+            .join(Session, (col(Session.id) == Call.session_id) & (col(Session.project_id) == Call.project_id))
+            .where(Call.id == call.details[CALLED_INTO], col(Call.ended_at).is_(None), col(Session.ended_at).is_(None))
+        )
+        if trunk is None or trunk.outbound_trunk_id is None:
+            await settle(db, self.clock, call, Outcome("failed", None, "its trunk is gone"))
+        elif (await db.exec(waiting)).first() is None:
+            await settle(db, self.clock, call, NOBODY_WAITS)
+        else:
+            return _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER), None
+        return None
+
+    async def _dial(self, call_id: int, call: OutgoingCall, dispatch: DispatchMetadata | None) -> Outcome:
         if dispatch is None:
-            return await self._call(call)
+            return await self._call(call_id, call)
         try:
             await self.media.create_room(call.room, empty_timeout=ROOM_EMPTY_TIMEOUT, max_participants=0, metadata="")
             bringing = self.media.dispatch(call.room, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
-            outcome, brought = await asyncio.gather(self._call(call), bringing, return_exceptions=True)
+            outcome, brought = await asyncio.gather(self._call(call_id, call), bringing, return_exceptions=True)
         except PlatformError as error:
             return Outcome("failed", None, error.message)
         if isinstance(brought, BaseException):
-            log.warning("the persona of a call was not dispatched; the supervisor tries again", room=call.room)
+            log.warning("the persona of a call was not dispatched; the supervisor tries again", call=call_id)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
-    async def _call(self, call: OutgoingCall) -> Outcome:
+    async def _call(self, call_id: int, call: OutgoingCall) -> Outcome:
         for _ in range(AWAY_TRIES):
+            if not await self._persist(partial(self._watch_on, call_id)):
+                return NOBODY_WAITS
             try:
                 return await self.dialer.call(call)
             except SipRefusedError as error:
@@ -201,21 +241,32 @@ class CallPlacer:
                 await asyncio.sleep(AWAY_PAUSE)
         return Outcome("failed", None, "no SIP service is connected")
 
-    async def _look(self, call_id: int, room: str, identity: str) -> None:
-        """Until it rings; then there is nothing to look for."""
+    async def _watch_on(self, call_id: int) -> bool:
+        """Answer for a call for as long as a try takes; False where it has ended."""
+        async with self.database.platform() as db:
+            row = await lock_call(db, call_id)
+            if row is None or row.ended_at is not None:
+                return False
+            row.watched_until = self.clock.now() + WATCHED
+        return True
+
+    async def _look(self, call_id: int, call: OutgoingCall) -> None:
+        """Until it rings; then there is nothing to look for. One that was hung up on its way into the room is ended."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
             try:
-                person = await self.media.find_participant(room, identity)
+                person = await self.media.find_participant(call.room, call.identity)
+                status = person.attributes.get("sip.callStatus")
+                if status not in ("ringing", "active", "automation"):
+                    continue
+                async with self.database.platform() as db:
+                    row = await lock_call(db, call_id)
+                    wanted = row is not None and row.ended_at is None
+                    if row is not None and status == "ringing":
+                        ring(db, self.clock, row)
             except PlatformError:
                 continue
-            status = person.attributes.get("sip.callStatus")
-            if status == "ringing":
-                async with self.database.platform() as db:
-                    call = await lock_call(db, call_id)
-                    if call is not None:
-                        ring(db, self.clock, call)
-            if status in ("ringing", "active", "automation"):
+            if wanted or await self._take_back(call):
                 return
 
 
@@ -230,60 +281,3 @@ def _outgoing(call: Call, trunk_id: str, *, longest: float) -> OutgoingCall:
         longest=longest,
         name=call.phone_number,
     )
-
-
-async def sweep_calls(database: Database, clock: Clock) -> int:
-    """Settle calls that nobody watches any more: their process died, or no hook told of their end. How many."""
-    now = clock.now()
-    async with database.platform() as db:
-        query = select(Call.id).where(col(Call.ended_at).is_(None), col(Call.watched_until) < now)
-        unwatched = (await db.exec(query.limit(100))).all()
-    for call_id in unwatched:
-        async with database.platform() as db:
-            call = await lock_call(db, call_id)
-            if call is not None and call.ended_at is None:
-                await _settle_unwatched(db, clock, call)
-    return len(unwatched)
-
-
-async def hang_up_leftovers(database: Database, clock: Clock, dialer: Dialer) -> int:
-    """Hang up phones whose conversation is over, where their room goes on without it. How many."""
-    over = clock.now() - LEFT_OVER
-    async with database.platform() as db:
-        query = (
-            select(Call.room_name, Call.identity)
-            .join(Session, (col(Session.id) == Call.session_id) & (col(Session.project_id) == Call.project_id))
-            .where(
-                col(Call.ended_at).is_(None),
-                col(Call.answered_at).is_not(None),
-                col(Session.ended_at) < over,
-                Session.end_reason != "transferred",
-            )
-            .limit(LEFT_OVER_AT_ONCE)
-        )
-        phones = (await db.exec(query)).all()
-    for room_name, identity in phones:
-        try:
-            await dialer.hang_up(room_name, identity)
-        except (SipAwayError, SipRefusedError) as error:
-            log.warning("a phone was not hung up", room=room_name, reason=str(error))
-    return len(phones)
-
-
-async def _settle_unwatched(db: Db, clock: Clock, call: Call) -> None:
-    stay = (
-        select(Participant)
-        .join(Room, col(Room.id) == Participant.room_id)
-        .where(Room.full_name == call.room_name, Participant.identity == call.identity)
-        .order_by(col(Participant.id).desc())
-    )
-    phone = (await db.exec(stay.limit(1))).first()
-    if phone is not None and phone.left_at is None:
-        # It has been there for longer than a phone that we called may ring: somebody has answered.
-        if call.status in BEFORE_ANSWER and call.direction == "outbound":
-            await settle(db, clock, call, Outcome("answered"))
-        call.watched_until = clock.now() + WATCHED
-    elif call.answered_at is not None:
-        await settle(db, clock, call, Outcome("ended", None, "hung up"))
-    else:
-        await settle(db, clock, call, of_departure("unknown", rang=call.status == "ringing"))

@@ -3,13 +3,13 @@
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
-from control_plane.errors import Conflict, InvalidRequest, Unavailable
+from control_plane.errors import Conflict, InvalidRequest, PlatformError, Unavailable
 from control_plane.events.live import LiveBus
 from control_plane.personas.models import Persona
 from control_plane.personas.repository import PersonaRepository
@@ -19,7 +19,7 @@ from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.numbers import is_possible
 from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
-from control_plane.telephony.settling import lock_call, settle
+from control_plane.telephony.settling import BEFORE_ANSWER, lock_call, settle
 from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync, tell_now
 from control_plane.telephony.trunks import trunks_of
@@ -83,8 +83,18 @@ class ConfigService:
         Where the commit fails afterwards LiveKit is ahead of us, and its rule opens nothing: the ticket has no row.
         """
         query = trunks_of(self.caller.project_id).where(col(SipTrunk.phone_number).in_(phone_numbers))
-        for trunk in (await self.db.exec(query.with_for_update())).all():
-            await tell_now(self.db, self.sync, trunk)
+        trunks = (await self.db.exec(query.with_for_update())).all()
+        told = [trunk.id for trunk in trunks]
+        try:
+            for trunk in trunks:
+                await tell_now(self.db, self.sync, trunk)
+        except PlatformError:
+            # LiveKit may have taken some of it: the repair tells it again what is still so.
+            await self.db.rollback()
+            await self.db.exec(update(SipTrunk).where(col(SipTrunk.id).in_(told)).values(synced_at=None))
+            await self.db.commit()
+            raise
+        await self.db.commit()
 
     def _query(self) -> Any:
         return (
@@ -143,6 +153,10 @@ class CallService:
             call.reason = known
             await self.db.commit()
             raise Unavailable(f"{error}; try again") from error
+        call = await lock_call(self.db, call_id)
+        if call is not None and call.direction == "outbound" and call.status in BEFORE_ANSWER:
+            # Its phone may be on its way into the room still: who places it sees that it has ended.
+            await settle(self.db, self.clock, call, Outcome("no_answer", None, "hung up"))
 
     async def transfer(self, call_id: int, to: str) -> None:
         """Have the phone call somebody else. Raises as `Switchboard` does, and `Conflict` where there is nobody."""

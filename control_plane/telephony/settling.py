@@ -7,15 +7,15 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
-from control_plane.sessions.ending import close_own_room, end_session, lock_session
+from control_plane.sessions.ending import end_session, lock_session
 from control_plane.sessions.models import Session
 from control_plane.telephony.models import Call
 from sip.outcomes import Outcome
 
-OPEN = ("queued", "dialing", "ringing", "answered", "voicemail")
 CALLED_INTO = "called_into"
 """In the details of a call that brings somebody into the room of another: that one's id."""
 BEFORE_ANSWER = ("queued", "dialing", "ringing")
+NOBODY_WAITS = Outcome("no_answer", None, "nobody waits any more")
 
 log = structlog.get_logger()
 
@@ -98,10 +98,5 @@ async def phone_left(db: Db, clock: Clock, room_name: str, identity: str) -> Non
     )
     for call_id in (await db.exec(query)).all():
         call = await lock_call(db, call_id)
-        if call is None:
-            continue
-        await settle(db, clock, call, Outcome("no_answer", None, "hung up"))
-        handed_over = select(Session.id).where(Session.room_name == room_name, Session.end_reason == "transferred")
-        others = select(Call.id).where(Call.room_name == room_name, col(Call.ended_at).is_(None))
-        if (await db.exec(handed_over)).first() and (await db.exec(others)).first():
-            await close_own_room(db, call.project_id, room_name, at=clock.now())  # two were talking
+        if call is not None:
+            await settle(db, clock, call, Outcome("no_answer", None, "hung up"))

@@ -1,10 +1,10 @@
 """What is done with a phone that is on the line: sent to somebody else, or turned away."""
 
-import re
 from typing import Final
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import BigInteger, text
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from control_plane.accounts.models import Account, Project
@@ -16,8 +16,8 @@ from control_plane.telephony.answering import miss_call
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call
-from control_plane.telephony.numbers import is_possible
-from control_plane.telephony.settling import CALLED_INTO, lock_call, tell_begin
+from control_plane.telephony.numbers import find_number, is_possible
+from control_plane.telephony.settling import CALLED_INTO, NOBODY_WAITS, lock_call, settle, tell_begin
 from control_plane.telephony.trunks import trunks_of
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
 
@@ -25,8 +25,6 @@ log = structlog.get_logger()
 
 WITHIN: Final = 30.0
 """Seconds the other phone may ring."""
-NUMBER: Final = re.compile(r"(?:(?:sips?|tel):)?(\+[0-9]+)", re.I)
-"""The number in an address, however it is written."""
 
 
 class Switchboard:
@@ -38,13 +36,17 @@ class Switchboard:
     async def transfer(self, call: Call, to: str) -> None:
         """Send the phone of a call that goes on to a number or an address; holds no connection meanwhile.
 
-        Raises `Forbidden` for what the policy does not allow, `Conflict` where it fails, and `Unavailable`.
+        Raises `InvalidRequest` for an address that may be a number but says not which, `Forbidden` for what the policy
+        does not allow, `Conflict` where it fails, and `Unavailable`.
         """
-        number = NUMBER.match(to)
+        try:
+            number = find_number(to)
+        except ValueError as error:
+            raise InvalidRequest.field("to", str(error)) from error
         if number is not None:
             line, now = call.caller_id or "", self.clock.now()
             async with self.database.tenant(call.project_id) as db:
-                await demand_right_to_call(db, call.project_id, number[1], calling_from=line, now=now, replacing=True)
+                await demand_right_to_call(db, call.project_id, number, calling_from=line, now=now, replacing=True)
         address = f"tel:{to}" if to.startswith("+") else to
         try:
             outcome = await self.dialer.transfer(call.room_name, call.identity, address, within=WITHIN)
@@ -110,6 +112,30 @@ class Switchboard:
             await db.execute(text(f"select pg_notify('{PLACED}', '')"))
         return identity
 
+    async def withdraw(self, project_id: int, session_id: int) -> None:
+        """Hang up the phones that were called into the room of a session's call. Raises `Unavailable`."""
+        caller = aliased(Call)
+        into = col(Call.details)[CALLED_INTO].astext.cast(BigInteger)
+        called_in = (
+            select(Call.id)
+            .join(caller, (col(caller.id) == into) & (col(caller.project_id) == Call.project_id))
+            .where(Call.project_id == project_id, caller.session_id == session_id, col(Call.ended_at).is_(None))
+        )
+        phones = []
+        async with self.database.tenant(project_id) as db:
+            for call_id in (await db.exec(called_in)).all():
+                call = await lock_call(db, call_id)
+                if call is None:
+                    continue
+                if call.answered_at is None:
+                    await settle(db, self.clock, call, NOBODY_WAITS)
+                phones.append((call.room_name, call.identity))
+        for room_name, identity in phones:
+            try:
+                await self.dialer.hang_up(room_name, identity)
+            except SipAwayError as error:
+                raise Unavailable(str(error)) from error
+
     async def turn_away(self, config_id: int, room_name: str, reason: str) -> None:
         """Tell a caller whom nobody will answer that the line is busy, and keep that they called."""
         async with self.database.platform() as db:
@@ -118,7 +144,7 @@ class Switchboard:
             try:
                 await self.dialer.hang_up(room_name, identity)
             except (SipAwayError, SipRefusedError) as error:
-                log.warning("a caller was not turned away", room=room_name, reason=str(error))
+                log.warning("a caller was not turned away", reason=str(error), **{"pii.room": room_name})
 
 
 async def _find_answered(db: Db, session_id: int) -> Call | None:

@@ -125,6 +125,9 @@ class UplinkService:
         if project_id is None:
             return Transferred(job_id=asked.job_id, problem="the capability does not fit the session")
         try:
+            if asked.withdraw:
+                await self.switchboard.withdraw(project_id, asked.session_id)
+                return Transferred(job_id=asked.job_id)
             if asked.warm:
                 identity = await self.switchboard.call_in(project_id, asked.session_id, asked.to)
                 return Transferred(job_id=asked.job_id, identity=identity)

@@ -2,27 +2,42 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import select
 
-from agents.contract import DispatchMetadata, Exchange, Exchanged, PersonaJob, Submission, TransferAsked, Transferred
+from agents.contract import DispatchMetadata, Exchange, PersonaJob, Submission, TransferAsked
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Unavailable
-from control_plane.events.models import Event
 from control_plane.media.server import LiveRoom
 from control_plane.sessions.models import Slot
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.models import Call, SipTrunk
-from control_plane.telephony.placing import CallPlacer, hang_up_leftovers, sweep_calls
+from control_plane.telephony.placing import CallPlacer
 from control_plane.telephony.settling import lock_call, phone_left, settle
+from control_plane.telephony.sweeping import hang_up_leftovers, sweep_calls
 from control_plane.telephony.sync import repair_trunks
 from sip.dialer import SipAwayError, SipRefusedError
 from sip.outcomes import Outcome, of_status
+from tests.support.calls import (
+    CALLEE,
+    LINE,
+    ROOM,
+    TRUNK,
+    SteppedClock,
+    a_tenant_with_a_trunk,
+    an_answered_call,
+    call_in,
+    call_of,
+    dial,
+    exchange,
+    report,
+    statuses,
+    until,
+)
 from tests.support.database import somebody_waits
 from tests.support.platform import Platform, Tenant
 from tests.support.receiver import Receiver
@@ -30,64 +45,11 @@ from tests.support.webhooks import deliveries, make
 
 pytestmark = pytest.mark.anyio
 
-CALLEE, LINE = "+17751234567", "+18001234567"
-TRUNK = {"name": "Main Trunk", "phone_number": LINE, "address": "sip.example.org:5060"}
-
-
-class SteppedClock(Clock):
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
 
 @pytest.fixture
 async def tenant(platform: Platform) -> Tenant:
     """A project with an agent and a trunk."""
-    tenant = await platform.tenant(plan="enterprise")
-    await tenant.http.post("/agents", json={"name": "Support"})
-    assert (await tenant.http.post("/sip/trunks", json=TRUNK)).status_code == 201
-    return tenant
-
-
-@pytest.fixture
-async def placing(platform: Platform) -> AsyncIterator[None]:
-    """The background process at work."""
-    async with platform.jobs():
-        yield
-
-
-async def dial(tenant: Tenant, **more: object) -> dict[str, Any]:
-    answer = await tenant.http.post("/sip/dial", json={"phone_number": CALLEE} | more)
-    assert answer.status_code in (200, 202), answer.text
-    return dict(answer.json()["call"])
-
-
-async def call_of(tenant: Tenant, call_id: int) -> dict[str, Any]:
-    calls = (await tenant.http.get("/sip/calls")).json()["calls"]
-    return next(call for call in calls if call["id"] == call_id)
-
-
-async def until(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
-    found = None
-    try:
-        async with asyncio.timeout(10):
-            while (found := await look()) != wanted:
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"{found!r} instead of {wanted!r}") from None
-
-
-async def statuses(platform: Platform, call_id: int) -> list[str]:
-    """The statuses that were told as events, in their order."""
-
-    async with platform.database.platform() as db:
-        query = select(Event).where(Event.type == "call.status").order_by(col(Event.id))
-        events = (await db.exec(query)).all()
-    return [event.data["status"] for event in events if event.data["call_id"] == call_id]
+    return await a_tenant_with_a_trunk(platform)
 
 
 OUTCOMES = [
@@ -295,27 +257,6 @@ async def test_without_a_sip_service_a_trunk_is_not_made_and_none_is_changed(
     assert (await tenant.http.get("/sip/configs")).json() == {"configs": []}
 
 
-@pytest.fixture
-async def line(platform: Platform, tenant: Tenant) -> DispatchMetadata:
-    """What LiveKit hands to a worker when the trunk's number is called."""
-    agent = (await tenant.http.get("/agents")).json()["agents"][0]["id"]
-    config = {"name": "Inbound", "phone_number": LINE, "agent_config_id": agent}
-    assert (await tenant.http.post("/sip/configs", json=config)).status_code == 201
-    name, _, line, *_ = platform.dialer.calls[-1]
-    assert (name, line.room_prefix) == ("open_rule", "proj_call")
-    return DispatchMetadata.model_validate_json(line.agent_metadata)
-
-
-ROOM = "proj_call_+17755550100_abcdef"
-
-
-async def exchange(platform: Platform, line: DispatchMetadata, room: str = ROOM, job: str = "AJ_1") -> Exchanged:
-    request = Exchange(ticket=line.ticket, job_id=job, room_name=room, room_sid="RM_1")
-    answer = await platform.app.state.uplink.exchange(request, "w")
-    assert answer is not None
-    return answer
-
-
 async def test_a_number_that_is_called_reaches_its_persona(
     platform: Platform, tenant: Tenant, line: DispatchMetadata
 ) -> None:
@@ -385,25 +326,6 @@ async def test_a_number_that_was_given_up_is_answered_no_longer(
     assert (await tenant.http.delete(f"/sip/configs/{config['id']}")).status_code == 200
     assert "close_rule" in [call[0] for call in platform.dialer.calls]
     assert (await exchange(platform, line)).job is None
-
-
-async def an_answered_call(platform: Platform, line: DispatchMetadata) -> PersonaJob:
-    job = (await exchange(platform, line)).job
-    assert job is not None
-    await report(platform, job, 1, {"type": "call.started.v1"})
-    return job
-
-
-async def report(platform: Platform, job: PersonaJob, sequence: int, body: dict[str, Any]) -> None:
-    submission = Submission(
-        session_id=job.session_id,
-        epoch=job.epoch,
-        sequence=sequence,
-        capability=job.capability,
-        report=body | {"at": datetime.now(UTC).isoformat()},
-    )
-    verdict = await platform.app.state.uplink.submit(submission)
-    assert verdict.refused is None
 
 
 async def transfer(platform: Platform, job: PersonaJob, to: str) -> str | None:
@@ -495,13 +417,6 @@ async def test_a_phone_that_is_left_alone_in_its_room_is_hung_up(
     assert platform.dialer.calls[-1] == ("hang_up", ROOM, "sip_+17755550100")
 
 
-async def call_in(platform: Platform, job: PersonaJob, to: str) -> Transferred:
-    asked = TransferAsked(
-        job_id="AJ_1", session_id=job.session_id, epoch=job.epoch, capability=job.capability, to=to, warm=True
-    )
-    return await platform.app.state.uplink.transfer(asked)  # type: ignore[no-any-return]
-
-
 @pytest.mark.usefixtures("placing")
 async def test_a_person_is_called_into_the_room_of_a_caller_and_keeps_it_when_the_persona_leaves(
     platform: Platform, tenant: Tenant, line: DispatchMetadata
@@ -528,13 +443,13 @@ async def test_a_person_is_called_into_the_room_of_a_caller_and_keeps_it_when_th
     clock.at = datetime.now(UTC) + timedelta(seconds=30)
     assert await hang_up_leftovers(platform.database, clock, platform.dialer) == 0
 
-    async def closed() -> list[str]:
-        return [room for name, room, *_ in platform.media.calls if name == "close_room"]
-
-    assert await closed() == []
     async with platform.database.platform() as db:
         await phone_left(db, Clock(), ROOM, caller)
-    await until(closed, [ROOM])
+
+    async def hung_up() -> bool:
+        return ("hang_up", ROOM, person) in platform.dialer.calls
+
+    await until(hung_up, True)
 
 
 async def test_a_warm_transfer_needs_a_number_and_a_conversation(

@@ -1,0 +1,490 @@
+"""Calls to which something happens on their way: each comes to one end that is told, and no phone is forgotten."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from livekit import api
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from agents.contract import DispatchMetadata, Exchange, TransferAsked
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.errors import Unavailable
+from control_plane.livekit_hooks.service import take
+from control_plane.media.server import LiveParticipant, LiveRoom
+from control_plane.sessions.models import Slot
+from control_plane.sessions.slots import TicketSigner
+from control_plane.supervisor.dispatch import redispatch
+from control_plane.supervisor.reconciler import Reconciler
+from control_plane.telephony.models import Call, SipTrunk
+from control_plane.telephony.placing import CallPlacer
+from control_plane.telephony.settling import lock_call, phone_left
+from control_plane.telephony.sweeping import give_up_unattended, hang_up_leftovers, sweep_calls
+from sip.dialer import OutgoingCall, SipAwayError
+from sip.outcomes import ANSWERED, Outcome, of_status
+from tests.support.calls import (
+    CALLEE,
+    ROOM,
+    SteppedClock,
+    a_tenant_with_a_trunk,
+    an_answered_call,
+    call_in,
+    call_of,
+    dial,
+    exchange,
+    report,
+    until,
+)
+from tests.support.database import somebody_waits
+from tests.support.platform import SECRET_KEY, Platform, Tenant
+
+pytestmark = pytest.mark.anyio
+
+CALLER = "sip_+17755550100"
+
+
+@pytest.fixture
+async def tenant(platform: Platform) -> Tenant:
+    """A project with an agent and a trunk."""
+    return await a_tenant_with_a_trunk(platform)
+
+
+def a_placer(platform: Platform, clock: Clock | None = None) -> CallPlacer:
+    return CallPlacer(platform.database, clock or Clock(), platform.media, platform.dialer)
+
+
+def later(seconds: float) -> SteppedClock:
+    clock = SteppedClock()
+    clock.at = datetime.now(UTC) + timedelta(seconds=seconds)
+    return clock
+
+
+def hung_up(platform: Platform) -> list[str]:
+    return [identity for name, _, identity in (c for c in platform.dialer.calls if c[0] == "hang_up")]
+
+
+async def asked_for(platform: Platform, name: str) -> int:
+    return [call[0] for call in platform.dialer.calls].count(name)
+
+
+async def calls_of(tenant: Tenant) -> list[dict[str, Any]]:
+    return list((await tenant.http.get("/sip/calls")).json()["calls"])
+
+
+def phone(identity: str, **attributes: str) -> LiveParticipant:
+    joined = int(datetime.now(UTC).timestamp()) - 30
+    named = {f"sip.{name}": value for name, value in attributes.items()}
+    return LiveParticipant(f"PA_{identity}", identity, "", "sip", "ACTIVE", joined, False, [], attributes=named)
+
+
+# Calls in
+
+
+async def test_a_ticket_that_is_asked_twice_at_once_is_one_call_and_hangs_nobody_up(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    (config,) = (await tenant.http.get("/sip/configs")).json()["configs"]
+    await tenant.http.patch(f"/sip/configs/{config['id']}", json={"max_concurrent": 1})
+    async with platform.database.platform() as db:
+        await db.execute(text("select from sip_config for update"))
+        twice = [asyncio.create_task(exchange(platform, line)) for _ in range(2)]
+        await somebody_waits(db)
+    first, again = await asyncio.gather(*twice)
+    assert first.job is not None
+    assert first == again
+    assert hung_up(platform) == []
+    assert [call["status"] for call in await calls_of(tenant)] == ["ringing"]
+
+
+async def rings(platform: Platform, room: str = ROOM, identity: str = CALLER) -> None:
+    """LiveKit tells that a phone has come by the trunk."""
+    async with platform.database.platform() as db:
+        trunk = (await db.exec(select(SipTrunk))).one()
+    attributes = {"sip.trunkID": trunk.inbound_trunk_id or "", "sip.callStatus": "ringing"}
+    kind = api.ParticipantInfo.Kind.SIP
+    person = api.ParticipantInfo(sid=f"PA_{room}", identity=identity, kind=kind, attributes=attributes)
+    event = api.WebhookEvent(
+        id=f"EV_{room}", event="participant_joined", room=api.Room(name=room, sid=f"RM_{room}"), participant=person
+    )
+    async with platform.database.platform() as db:
+        await take(db, Clock(), event)
+
+
+async def test_a_call_is_known_as_soon_as_it_rings_and_its_persona_finds_it(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    await rings(platform)
+    (call,) = await calls_of(tenant)
+    assert (call["status"], call["direction"], call["phone_number"]) == ("ringing", "inbound", "+17755550100")
+    answer = await exchange(platform, line)
+    assert answer.job is not None
+    (same,) = await calls_of(tenant)
+    assert (same["id"], same["session_id"]) == (call["id"], answer.job.session_id)
+    assert await give_up_unattended(platform.database, later(60), platform.dialer) == 0
+
+
+async def test_calls_that_ring_hold_no_line_of_those_that_have_their_persona(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    (config,) = (await tenant.http.get("/sip/configs")).json()["configs"]
+    await tenant.http.patch(f"/sip/configs/{config['id']}", json={"max_concurrent": 1})
+    second = "proj_call_+17755550199_ghijkl"
+    await rings(platform)
+    await rings(platform, second, "sip_+17755550199")
+    assert (await exchange(platform, line)).job is not None
+    assert (await exchange(platform, line, second, "AJ_2")).refused == "all lines of this number are busy"
+
+
+async def test_a_caller_for_whom_no_worker_comes_hears_the_busy_tone_and_is_kept(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    await rings(platform)
+    assert await give_up_unattended(platform.database, later(10), platform.dialer) == 0
+    assert await give_up_unattended(platform.database, later(16), platform.dialer) == 1
+    assert hung_up(platform) == [CALLER]
+    (call,) = await calls_of(tenant)
+    assert (call["status"], call["sip_status"], call["reason"]) == ("busy", 486, "nobody could answer")
+
+
+async def test_a_persona_that_comes_after_its_caller_has_hung_up_is_sent_away(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    await rings(platform)
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), ROOM, CALLER)
+    assert (await exchange(platform, line)).refused == "the caller has hung up"
+    assert [call["status"] for call in await calls_of(tenant)] == ["no_answer"]
+
+
+async def test_a_phone_in_a_room_of_ones_own_is_no_call_in(platform: Platform, tenant: Tenant) -> None:
+    await rings(platform, "proj_mine")
+    assert await calls_of(tenant) == []
+
+
+@pytest.mark.parametrize(
+    ("to", "status"),
+    [
+        ("tel:+442071838750", 403),
+        ("sip:%2B442071838750@carrier.example", 403),
+        ("tel:442071838750", 400),
+        ("sip:442071838750@carrier.example", 400),
+        ("sip:011442071838750@carrier.example", 400),
+        ("sip:desk@carrier.example", 200),
+        (f"sip:{CALLEE}@carrier.example", 200),
+    ],
+)
+async def test_the_policy_holds_for_a_number_however_its_address_is_written(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata, to: str, status: int
+) -> None:
+    await an_answered_call(platform, line)
+    (call,) = await calls_of(tenant)
+    answer = await tenant.http.post(f"/sip/calls/{call['id']}/transfer", json={"to": to})
+    assert answer.status_code == status, answer.text
+    assert await asked_for(platform, "transfer") == (1 if status == 200 else 0)
+    if status == 400:
+        assert answer.json()["details"]["fields"][0]["field"] == "to"
+
+
+# Calls out
+
+
+async def answered_without_a_persona(platform: Platform, tenant: Tenant) -> dict[str, Any]:
+    """A call whose dispatch nobody took: its phone is in the room and has been answered."""
+    placed = await dial(tenant, room_name="r")
+    platform.dialer.picked_up.set()
+    placer = a_placer(platform)
+    await placer.claim()
+    await placer.place(placed["id"])
+    platform.media.rooms["proj_r"] = LiveRoom("proj_r", "RM_1", 1_700_000_000, 300, 0)
+    platform.media.people["proj_r"] = [phone(f"sip_{CALLEE}")]
+    await Reconciler(platform.database, platform.media, Clock()).reconcile()
+    return placed
+
+
+async def test_a_persona_whose_dispatch_was_lost_is_brought_to_its_call_again(
+    platform: Platform, tenant: Tenant
+) -> None:
+    await answered_without_a_persona(platform, tenant)
+    await platform.add_worker()
+    clock, tickets = later(5), TicketSigner(SECRET_KEY)
+
+    async def again() -> int:
+        lifetime = timedelta(minutes=2)
+        return await redispatch(platform.database, platform.media, clock, tickets, slot_lifetime=lifetime)
+
+    assert await again() == 1
+    sent = [DispatchMetadata.model_validate_json(call[2]) for call in platform.media.calls if call[0] == "dispatch"]
+    assert len(sent) == 2
+    request = Exchange(ticket=sent[1].ticket, job_id="AJ_1", room_name="proj_r", room_sid="RM_1")
+    assert (await platform.app.state.uplink.exchange(request, "test")).job is not None
+    clock.at += timedelta(seconds=3)
+    assert await again() == 0
+
+
+async def test_who_answers_and_hears_nobody_is_hung_up_and_the_call_says_why(
+    platform: Platform, tenant: Tenant
+) -> None:
+    placed = await answered_without_a_persona(platform, tenant)
+    assert await give_up_unattended(platform.database, later(15), platform.dialer) == 0
+    assert await give_up_unattended(platform.database, later(25), platform.dialer) == 1
+    assert hung_up(platform) == [f"sip_{CALLEE}"]
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), "proj_r", f"sip_{CALLEE}")
+    call = await call_of(tenant, placed["id"])
+    assert (call["status"], call["reason"]) == ("ended", "no agent came")
+    session = (await tenant.http.get(f"/sessions/{placed['session_id']}/detail")).json()["session"]
+    assert (session["status"], session["outcome"]) == ("completed", "failed")
+
+
+async def test_a_call_that_is_hung_up_on_its_way_is_not_sent_and_not_told_as_answered(
+    platform: Platform, tenant: Tenant
+) -> None:
+    placed = await dial(tenant)
+    placer = a_placer(platform)
+    await placer.claim()
+    assert (await call_of(tenant, placed["id"]))["status"] == "dialing"
+    assert (await tenant.http.post(f"/sip/calls/{placed['id']}/hangup")).status_code == 200
+    platform.dialer.picked_up.set()
+    await placer.place(placed["id"])
+    assert await asked_for(platform, "call") == 0
+    call = await call_of(tenant, placed["id"])
+    assert (call["status"], call["reason"]) == ("no_answer", "hung up")
+
+
+@pytest.mark.parametrize("rings_first", [True, False])
+async def test_a_phone_that_joins_after_its_call_was_hung_up_is_hung_up_too(
+    platform: Platform, tenant: Tenant, rings_first: bool
+) -> None:
+    placed = await dial(tenant, room_name="r")
+    placer = a_placer(platform)
+    await placer.claim()
+    placing = asyncio.create_task(placer.place(placed["id"]))
+    await until(lambda: asked_for(platform, "call"), 1)
+    await tenant.http.post(f"/sip/calls/{placed['id']}/hangup")  # LiveKit does not know the phone yet
+    if rings_first:
+        platform.media.people["proj_r"] = [phone(f"sip_{CALLEE}", callStatus="ringing")]
+        await until(lambda: asked_for(platform, "hang_up"), 2)
+        platform.dialer.answer = of_status(487, "Request Terminated")
+    platform.dialer.picked_up.set()
+    await placing
+    assert hung_up(platform) == [f"sip_{CALLEE}"] * 2
+    assert (await call_of(tenant, placed["id"]))["status"] == "no_answer"
+
+
+async def test_a_call_that_waited_long_for_a_sip_service_is_not_told_as_answered_while_it_rings(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = await dial(tenant, room_name="r")
+    clock, tried = later(0), 0
+    ringing = asyncio.Event()
+
+    async def call(call: OutgoingCall) -> Outcome:
+        nonlocal tried
+        tried += 1
+        clock.at += timedelta(seconds=15)
+        if tried < 5:
+            raise SipAwayError("no SIP service answers")
+        ringing.set()
+        await platform.dialer.picked_up.wait()
+        return ANSWERED
+
+    monkeypatch.setattr(platform.dialer, "call", call)
+    monkeypatch.setattr("control_plane.telephony.placing.AWAY_PAUSE", 0)
+    placer = a_placer(platform, clock)
+    await placer.claim()
+    placing = asyncio.create_task(placer.place(placed["id"]))
+    await ringing.wait()
+    assert await sweep_calls(platform.database, clock) == 0
+    assert (await call_of(tenant, placed["id"]))["status"] == "dialing"
+    platform.dialer.picked_up.set()
+    await placing
+    assert (await call_of(tenant, placed["id"]))["status"] == "answered"
+
+
+async def test_it_is_told_that_a_phone_rings_though_the_database_was_away_when_it_began(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = await dial(tenant, room_name="r")
+    placer = a_placer(platform)
+    await placer.claim()
+    placing = asyncio.create_task(placer.place(placed["id"]))
+    await until(lambda: asked_for(platform, "call"), 1)
+    away = [Unavailable("the database is away")]
+
+    async def lock_late(db: Db, call_id: int) -> Call | None:
+        if away:
+            raise away.pop()
+        return await lock_call(db, call_id)
+
+    monkeypatch.setattr("control_plane.telephony.placing.lock_call", lock_late)
+    platform.media.people["proj_r"] = [phone(f"sip_{CALLEE}", callStatus="ringing")]
+
+    async def status() -> str:
+        return str((await call_of(tenant, placed["id"]))["status"])
+
+    await until(status, "ringing")
+    assert not away
+    platform.dialer.picked_up.set()
+    await placing
+
+
+async def test_calls_in_the_queue_of_a_trunk_that_is_given_up_end(platform: Platform, tenant: Tenant) -> None:
+    placed = await dial(tenant)
+    (trunk,) = (await tenant.http.get("/sip/trunks")).json()["trunks"]
+    assert (await tenant.http.delete(f"/sip/trunks/{trunk['id']}")).status_code == 200
+    assert await a_placer(platform).claim() == []
+    assert await sweep_calls(platform.database, Clock()) == 1
+    call = await call_of(tenant, placed["id"])
+    assert (call["status"], call["reason"]) == ("failed", "its trunk is gone")
+    assert (await tenant.http.get("/sessions?status=active")).json()["total"] == 0
+
+
+async def test_a_placer_that_cannot_take_what_is_due_breathes(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await dial(tenant)
+    placer, passes = a_placer(platform), 0
+
+    async def claim() -> list[int]:
+        nonlocal passes
+        passes += 1
+        return []
+
+    monkeypatch.setattr(placer, "claim", claim)
+    running = asyncio.create_task(placer.run(platform.settings.database_url.get_secret_value()))
+    await asyncio.wait([running], timeout=0.5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert 1 <= passes <= 11
+
+
+# People who are called into a room
+
+
+async def test_whom_a_caller_waits_for_is_called_before_the_queue(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    job = await an_answered_call(platform, line)
+    waiting = await dial(tenant)
+    assert (await call_in(platform, job, "+17751234568")).problem is None
+    (first,) = await a_placer(platform).claim()
+    assert first != waiting["id"]
+
+
+async def test_a_person_whom_nobody_waits_for_any_more_is_not_called(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    job = await an_answered_call(platform, line)
+    assert (await call_in(platform, job, CALLEE)).problem is None
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), ROOM, CALLER)
+    placer = a_placer(platform)
+    (second,) = await placer.claim()
+    await placer.place(second)
+    assert await asked_for(platform, "call") == 0
+    call = await call_of(tenant, second)
+    assert (call["status"], call["reason"]) == ("no_answer", "nobody waits any more")
+
+
+async def test_a_person_whose_trunk_is_gone_is_not_called_and_no_place_is_held_meanwhile(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    job = await an_answered_call(platform, line)
+    assert (await call_in(platform, job, CALLEE)).problem is None
+    placer = a_placer(platform)
+    (second,) = await placer.claim()
+    async with platform.database.platform() as db:
+        trunk = (await db.exec(select(SipTrunk))).one()
+        trunk.outbound_trunk_id = None
+        db.add(
+            Slot(
+                project_id=tenant.project.id,
+                account_id=tenant.project.account_id,
+                room_name="proj_free",
+                persona_ids=[1],
+                ticket_hash=b"free",
+                dispatched_at=trunk.created_at,
+                expires_at=trunk.created_at,
+            )
+        )
+    async with platform.database.platform() as db, asyncio.timeout(5):
+        await db.exec(select(Slot.id).where(col(Slot.session_id).is_(None)).with_for_update())
+        await placer.place(second)
+    call = await call_of(tenant, second)
+    assert (call["status"], call["reason"]) == ("failed", "its trunk is gone")
+
+
+@pytest.mark.parametrize("when", ["queued", "ringing", "answered"])
+async def test_a_person_who_is_not_wanted_any_more_is_hung_up(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata, when: str
+) -> None:
+    job = await an_answered_call(platform, line)
+    await call_in(platform, job, CALLEE)
+    (second, _) = await calls_of(tenant)
+    placer, placing = a_placer(platform), None
+    if when != "queued":
+        await placer.claim()
+        placing = asyncio.create_task(placer.place(second["id"]))
+        await until(lambda: asked_for(platform, "call"), 1)
+    if when == "answered":
+        platform.dialer.picked_up.set()
+        assert placing
+        await placing
+    asked = TransferAsked(
+        job_id="AJ_1", session_id=job.session_id, epoch=job.epoch, capability=job.capability, withdraw=True
+    )
+    assert (await platform.app.state.uplink.transfer(asked)).problem is None
+    assert hung_up(platform) == [f"sip_{CALLEE}"]
+    told = await call_of(tenant, second["id"])
+    if when == "answered":
+        assert told["status"] == "answered"  # until LiveKit tells that it has left
+    else:
+        assert (told["status"], told["reason"]) == ("no_answer", "nobody waits any more")
+    if when == "ringing":
+        platform.dialer.picked_up.set()
+        assert placing
+        await placing
+        assert hung_up(platform) == [f"sip_{CALLEE}"] * 2
+    assert await placer.claim() == []
+    assert (await calls_of(tenant))[1]["status"] == "answered"
+
+
+@pytest.mark.parametrize("leaver", [CALLER, f"sip_{CALLEE}"])
+async def test_of_two_who_were_brought_together_who_remains_is_not_left_in_an_empty_room(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata, leaver: str
+) -> None:
+    job = await an_answered_call(platform, line)
+    await call_in(platform, job, CALLEE)
+    placer = a_placer(platform)
+    platform.dialer.picked_up.set()
+    (second,) = await placer.claim()
+    await placer.place(second)
+    await report(platform, job, 2, {"type": "call.ended.v1", "reason": "transferred", "duration_ms": 1000})
+    assert await hang_up_leftovers(platform.database, later(30), platform.dialer) == 0
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), ROOM, leaver)
+    assert await hang_up_leftovers(platform.database, later(30), platform.dialer) == 1
+    remaining = CALLER if leaver != CALLER else f"sip_{CALLEE}"
+    assert hung_up(platform) == [remaining]
+
+
+async def test_a_person_is_hung_up_whose_caller_is_gone_before_they_answer(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    job = await an_answered_call(platform, line)
+    await call_in(platform, job, CALLEE)
+    placer = a_placer(platform)
+    (second,) = await placer.claim()
+    placing = asyncio.create_task(placer.place(second))
+    await until(lambda: asked_for(platform, "call"), 1)
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), ROOM, CALLER)
+    await hang_up_leftovers(platform.database, Clock(), platform.dialer)
+    assert hung_up(platform) == [f"sip_{CALLEE}"]
+    platform.dialer.answer = of_status(487, "Request Terminated")
+    platform.dialer.picked_up.set()
+    await placing
+    assert (await call_of(tenant, second))["status"] == "no_answer"

@@ -1,0 +1,118 @@
+"""Telephone calls as tests see them: a line, a number with a persona, and what a worker says of a call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from agents.contract import DispatchMetadata, Exchange, Exchanged, PersonaJob, Submission, TransferAsked, Transferred
+from control_plane.clock import Clock
+from control_plane.events.models import Event
+from tests.support.platform import Platform, Tenant
+
+CALLEE, LINE = "+17751234567", "+18001234567"
+TRUNK = {"name": "Main Trunk", "phone_number": LINE, "address": "sip.example.org:5060"}
+ROOM = "proj_call_+17755550100_abcdef"
+"""Of a call that comes in."""
+
+
+class SteppedClock(Clock):
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+
+async def a_tenant_with_a_trunk(platform: Platform) -> Tenant:
+    """A project with an agent and a trunk."""
+    tenant = await platform.tenant(plan="enterprise")
+    await tenant.http.post("/agents", json={"name": "Support"})
+    assert (await tenant.http.post("/sip/trunks", json=TRUNK)).status_code == 201
+    return tenant
+
+
+@pytest.fixture
+async def placing(platform: Platform) -> AsyncIterator[None]:
+    """The background process at work."""
+    async with platform.jobs():
+        yield
+
+
+async def dial(tenant: Tenant, **more: object) -> dict[str, Any]:
+    answer = await tenant.http.post("/sip/dial", json={"phone_number": CALLEE} | more)
+    assert answer.status_code in (200, 202), answer.text
+    return dict(answer.json()["call"])
+
+
+async def call_of(tenant: Tenant, call_id: int) -> dict[str, Any]:
+    calls = (await tenant.http.get("/sip/calls")).json()["calls"]
+    return next(call for call in calls if call["id"] == call_id)
+
+
+async def until(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    found = None
+    try:
+        async with asyncio.timeout(10):
+            while (found := await look()) != wanted:
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"{found!r} instead of {wanted!r}") from None
+
+
+async def statuses(platform: Platform, call_id: int) -> list[str]:
+    """The statuses that were told as events, in their order."""
+
+    async with platform.database.platform() as db:
+        query = select(Event).where(Event.type == "call.status").order_by(col(Event.id))
+        events = (await db.exec(query)).all()
+    return [event.data["status"] for event in events if event.data["call_id"] == call_id]
+
+
+@pytest.fixture
+async def line(platform: Platform, tenant: Tenant) -> DispatchMetadata:
+    """What LiveKit hands to a worker when the trunk's number is called."""
+    agent = (await tenant.http.get("/agents")).json()["agents"][0]["id"]
+    config = {"name": "Inbound", "phone_number": LINE, "agent_config_id": agent}
+    assert (await tenant.http.post("/sip/configs", json=config)).status_code == 201
+    name, _, line, *_ = platform.dialer.calls[-1]
+    assert (name, line.room_prefix) == ("open_rule", "proj_call")
+    return DispatchMetadata.model_validate_json(line.agent_metadata)
+
+
+async def exchange(platform: Platform, line: DispatchMetadata, room: str = ROOM, job: str = "AJ_1") -> Exchanged:
+    request = Exchange(ticket=line.ticket, job_id=job, room_name=room, room_sid="RM_1")
+    answer = await platform.app.state.uplink.exchange(request, "w")
+    assert answer is not None
+    return answer
+
+
+async def an_answered_call(platform: Platform, line: DispatchMetadata) -> PersonaJob:
+    job = (await exchange(platform, line)).job
+    assert job is not None
+    await report(platform, job, 1, {"type": "call.started.v1"})
+    return job
+
+
+async def report(platform: Platform, job: PersonaJob, sequence: int, body: dict[str, Any]) -> None:
+    submission = Submission(
+        session_id=job.session_id,
+        epoch=job.epoch,
+        sequence=sequence,
+        capability=job.capability,
+        report=body | {"at": datetime.now(UTC).isoformat()},
+    )
+    verdict = await platform.app.state.uplink.submit(submission)
+    assert verdict.refused is None
+
+
+async def call_in(platform: Platform, job: PersonaJob, to: str) -> Transferred:
+    asked = TransferAsked(
+        job_id="AJ_1", session_id=job.session_id, epoch=job.epoch, capability=job.capability, to=to, warm=True
+    )
+    return await platform.app.state.uplink.transfer(asked)  # type: ignore[no-any-return]
