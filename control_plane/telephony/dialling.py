@@ -33,7 +33,7 @@ from control_plane.telephony.trunks import trunks_of
 
 PLACED = "parley_call_queued"
 """PostgreSQL channel: a call waits to be placed."""
-ANSWER_WITHIN = 0.45
+PHONE_WITHIN = 0.45
 """Seconds a request waits for its phone to be in the room."""
 LOOK_EVERY = 0.03
 HELD = timedelta(minutes=10)
@@ -133,7 +133,7 @@ class DialService:
         return call
 
     async def _wait_for_phone(self, call_id: int) -> tuple[str, str | None]:
-        deadline = asyncio.get_running_loop().time() + ANSWER_WITHIN
+        deadline = asyncio.get_running_loop().time() + PHONE_WITHIN
         values = {"call": call_id, "project": self.caller.project_id}
         while True:
             async with self.database.tenant(self.caller.project_id) as db:

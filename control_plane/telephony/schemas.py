@@ -15,6 +15,7 @@ Password = Annotated[Credential, Field(json_schema_extra={"format": "password", 
 Transport = Literal["udp", "tcp", "tls"]
 Seconds = Annotated[int, Field(ge=10, le=24 * 3600)]
 Networks = Annotated[list[Network], Field(max_length=100)]
+CallsPerSecond = Annotated[float, Field(ge=0.1, le=50, allow_inf_nan=False)]
 CallsAtOnce = Annotated[int, Field(ge=1, le=1000)]
 Amount = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Dollars = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
@@ -86,6 +87,7 @@ class TrunkCreate(Exactly):
     username: Credential = ""
     password: Password | None = Field(None, repr=False)
     allowed_addresses: Networks = Field(default_factory=list)
+    calls_per_second: CallsPerSecond = Field(1, description="As many as the carrier takes; others wait in the queue.")
 
 
 class TrunkUpdate(Change):
@@ -98,6 +100,7 @@ class TrunkUpdate(Change):
     username: Credential = ""
     password: Password = Field("", repr=False)
     allowed_addresses: Networks = Field(default_factory=list)
+    calls_per_second: CallsPerSecond = 1
 
 
 class TrunkShown(BaseModel):

@@ -85,7 +85,7 @@ class TrunkSync:
 
 
 async def tell_now(db: Db, sync: TrunkSync, trunk: SipTrunk) -> None:
-    """Tell LiveKit in a request, and commit. Raises `Unavailable`, `Conflict` for its number, `InvalidRequest`."""
+    """Tell LiveKit in a request, which commits. Raises `Unavailable`, `Conflict` for its number, `InvalidRequest`."""
     try:
         await sync.tell(db, trunk)
     except SipAwayError as error:
@@ -94,22 +94,32 @@ async def tell_now(db: Db, sync: TrunkSync, trunk: SipTrunk) -> None:
         raise Conflict(f"The number {trunk.phone_number} is in use on this server") from error
     except SipRefusedError as error:
         raise InvalidRequest(f"LiveKit does not take this trunk: {error}") from error
-    await db.commit()
 
 
 async def repair_trunks(database: Database, sync: TrunkSync) -> int:
     """Finish what a crash or an absent LiveKit left: how many trunks. Raises `SipAwayError`."""
+    unfinished = col(SipTrunk.synced_at).is_(None) & (col(SipTrunk.created_at) < sync.clock.now() - SETTLE)
+    left = unfinished | col(SipTrunk.deleted_at).is_not(None)
     async with database.platform() as db:
-        unfinished = col(SipTrunk.synced_at).is_(None) & (col(SipTrunk.created_at) < sync.clock.now() - SETTLE)
-        query = select(SipTrunk).where(unfinished | col(SipTrunk.deleted_at).is_not(None)).limit(100)
-        trunks = (await db.exec(query.with_for_update(skip_locked=True))).all()
-        for trunk in trunks:
-            try:
-                if trunk.deleted_at is not None:
-                    await sync.forget(db, trunk)
-                else:
-                    await sync.tell(db, trunk)
-            except SipRefusedError as error:
-                trunk.synced_at = sync.clock.now()  # it will not be taken the next time either
-                log.warning("LiveKit does not take a trunk", trunk=trunk.id, reason=str(error))
+        trunks = (await db.exec(select(SipTrunk.id).where(left).limit(100))).all()
+    for trunk_id in trunks:
+        async with database.platform() as db:
+            query = select(SipTrunk).where(SipTrunk.id == trunk_id, left).with_for_update(skip_locked=True)
+            trunk = (await db.exec(query)).one_or_none()
+            if trunk is not None:
+                await _repair(db, sync, trunk)
     return len(trunks)
+
+
+async def _repair(db: Db, sync: TrunkSync, trunk: SipTrunk) -> None:
+    try:
+        if trunk.deleted_at is not None:
+            await sync.forget(db, trunk)
+        else:
+            await sync.tell(db, trunk)
+    except SipRefusedError as error:
+        trunk.synced_at = sync.clock.now()  # it will not be taken the next time either
+        log.warning("LiveKit does not take a trunk", trunk=trunk.id, reason=str(error))
+    except SipAwayError:
+        await db.commit()  # what LiveKit has given already is ours
+        raise

@@ -44,6 +44,7 @@ class TrunkService:
         await self.db.commit()
         try:
             await tell_now(self.db, self.sync, trunk)
+            await self.db.commit()
         except BaseException:
             trunk.deleted_at = self.sync.clock.now()
             await self.db.commit()
@@ -53,7 +54,7 @@ class TrunkService:
     async def update(self, trunk_id: int, body: TrunkUpdate) -> SipTrunk:
         """Change a trunk. Raises as `create` does, and then nothing has changed; `NotFound`, `Forbidden`."""
         trunk = await self.get(trunk_id, lock=True)
-        before = trunk.model_dump()
+        before = trunk.model_dump(include=(body.model_fields_set - {"password"}) | {"sealed_password"})
         trunk.sqlmodel_update(body.model_dump(exclude_unset=True, exclude={"password"}))
         if "password" in body.model_fields_set:
             self._seal(trunk, body.password)
@@ -61,6 +62,7 @@ class TrunkService:
         await self.db.commit()
         try:
             await tell_now(self.db, self.sync, trunk)
+            await self.db.commit()
         except BaseException:
             trunk.sqlmodel_update(before | {"synced_at": None})
             await self.db.commit()

@@ -1,0 +1,115 @@
+"""Trunks of which LiveKit takes a part: what it has is known, and what it has not is told again."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from control_plane.clock import Clock
+from control_plane.telephony.models import SipTrunk
+from control_plane.telephony.sync import repair_trunks
+from sip.dialer import Carrier, Line, SipAwayError
+from tests.support.calls import LINE, TRUNK, a_tenant_with_a_trunk
+from tests.support.platform import Platform, Tenant
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def tenant(platform: Platform) -> Tenant:
+    """A project with an agent and a trunk."""
+    return await a_tenant_with_a_trunk(platform)
+
+
+async def trunks(platform: Platform) -> list[SipTrunk]:
+    async with platform.database.platform() as db:
+        return list((await db.exec(select(SipTrunk).order_by(col(SipTrunk.id)))).all())
+
+
+async def test_the_repair_keeps_what_livekit_gave_before_it_went_away(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old: dict[str, Any] = {"created_at": Clock().now() - timedelta(minutes=1), "project_id": tenant.project.id}
+    await platform.add(*(SipTrunk(name=n, phone_number=f"+1800123456{n}", address="a.example", **old) for n in "89"))
+    opened = platform.dialer.open_inbound
+    away = True
+
+    async def open_inbound(carrier: Carrier, trunk_id: str | None) -> str:
+        if away and carrier.name == "9":
+            raise SipAwayError("LiveKit cannot be reached")
+        return await opened(carrier, trunk_id)
+
+    monkeypatch.setattr(platform.dialer, "open_inbound", open_inbound)
+    with pytest.raises(SipAwayError):
+        await repair_trunks(platform.database, platform.app.state.trunks)
+    _, whole, half = await trunks(platform)
+    assert whole.synced_at is not None
+    assert (half.outbound_trunk_id, half.inbound_trunk_id, half.synced_at) != (None, None, None)
+    assert half.outbound_trunk_id is not None
+    away = False
+    assert await repair_trunks(platform.database, platform.app.state.trunks) == 1
+    _, _, repaired = await trunks(platform)
+    assert (repaired.outbound_trunk_id, repaired.synced_at is None) == (half.outbound_trunk_id, False)
+
+
+async def test_a_configuration_that_livekit_takes_for_one_of_its_trunks_alone_is_taken_back(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = "+18001234568"
+    assert (await tenant.http.post("/sip/trunks", json=TRUNK | {"phone_number": second})).status_code == 201
+    agent = (await tenant.http.get("/agents")).json()["agents"][0]["id"]
+    body = {"name": "Inbound", "phone_number": LINE, "agent_config_id": agent}
+    config = (await tenant.http.post("/sip/configs", json=body)).json()["config"]
+    told = platform.dialer.open_rule
+
+    async def open_rule(carrier: Carrier, line: Line, inbound_id: str, rule_id: str | None) -> str:
+        if carrier.number == second:
+            raise SipAwayError("LiveKit cannot be reached")
+        return await told(carrier, line, inbound_id, rule_id)
+
+    monkeypatch.setattr(platform.dialer, "open_rule", open_rule)
+    moved = await tenant.http.patch(f"/sip/configs/{config['id']}", json={"phone_number": second})
+    assert moved.status_code == 503
+    assert (await tenant.http.get("/sip/configs")).json() == {"configs": [config]}
+    assert [trunk.synced_at for trunk in await trunks(platform)] == [None, None]
+    async with platform.database.platform() as db:
+        for trunk in (await db.exec(select(SipTrunk))).all():
+            trunk.created_at -= timedelta(minutes=1)
+    assert await repair_trunks(platform.database, platform.app.state.trunks) == 2
+    rules = [call[1].number for call in platform.dialer.calls if call[0] == "open_rule"]
+    assert rules[-1] == LINE
+
+
+async def test_a_change_that_livekit_does_not_take_undoes_its_own_fields_alone(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (before,) = await trunks(platform)
+
+    async def open_inbound(carrier: Carrier, trunk_id: str | None) -> str:
+        raise SipAwayError("LiveKit cannot be reached")
+
+    async def open_trunk(carrier: Carrier, trunk_id: str | None) -> str:
+        return "ST_made_again"  # LiveKit had lost it
+
+    monkeypatch.setattr(platform.dialer, "open_trunk", open_trunk)
+    monkeypatch.setattr(platform.dialer, "open_inbound", open_inbound)
+    change = {"name": "Other", "password": "hunter2hunter2", "calls_per_second": 5}
+    assert (await tenant.http.patch(f"/sip/trunks/{before.id}", json=change)).status_code == 503
+    (after,) = await trunks(platform)
+    kept = {"outbound_trunk_id": "ST_made_again", "synced_at": None}
+    assert after.model_dump() == before.model_dump() | kept
+
+
+async def test_a_trunk_says_how_many_calls_a_second_its_carrier_takes(platform: Platform, tenant: Tenant) -> None:
+    (trunk,) = await trunks(platform)
+    assert trunk.calls_per_second == 1
+    url = f"/sip/trunks/{trunk.id}"
+    assert (await tenant.http.patch(url, json={"calls_per_second": 12.5})).status_code == 200
+    for wrong in (0, 0.05, 51, "many", None):
+        assert (await tenant.http.patch(url, json={"calls_per_second": wrong})).status_code == 400
+    (trunk,) = await trunks(platform)
+    assert trunk.calls_per_second == 12.5
+    made = TRUNK | {"phone_number": "+18001234568", "calls_per_second": 50}
+    assert (await tenant.http.post("/sip/trunks", json=made)).status_code == 201
+    assert (await trunks(platform))[1].calls_per_second == 50
