@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 from pocket.bridge.health import serve as serve_sip_health
 from pocket.bridge.service import Service as SipService
@@ -66,18 +68,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pocket", description=__doc__)
     parser.add_argument("service", choices=[*SERVICES])
     service = SERVICES[parser.parse_args().service]
+    configure_logs()
+    asyncio.run(_until_told(service))
+
+
+def configure_logs() -> None:
+    """Send logs to standard error, one JSON object a line."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper("iso"),
-            structlog.processors.dict_tracebacks,
+            ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),  # they hold passwords and tokens
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     logging.basicConfig(level=logging.ERROR, handlers=[_Sdk()], force=True)
-    asyncio.run(_until_told(service))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ It rings for a second, answers any number, says a few sentences with pauses for 
 import argparse
 import asyncio
 import signal
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,8 @@ TICK: Final = 0.02
 FRAME: Final = RATE // 50
 RINGING: Final = 1.0
 """Seconds until it answers."""
+GOODBYE: Final = 2.0
+"""Seconds to wait for the answer to a BYE."""
 RTP_PORTS: Final = 20
 SAID: Final = (
     (0.5, "Hello, who is there?"),
@@ -46,6 +49,7 @@ class AnsweringPhone:
         self._speech = speech
         self.agent = UserAgent(Listening(HOST, port), self._on_request, each=limit, together=limit)
         self._calls: dict[str, asyncio.Task[None]] = {}
+        """By their Call-ID."""
 
     async def close(self) -> None:
         """Hang up everywhere, and listen no more."""
@@ -59,10 +63,17 @@ class AnsweringPhone:
         if request.method == "INVITE" and not request.to.tag:
             call = self._calls[request.call_id] = asyncio.create_task(self._call(request, transaction))
             call.add_done_callback(lambda _: self._calls.pop(request.call_id, None))
+            transaction.on_cancel = lambda: self._leave(request.call_id)
             return
-        if request.method in ("BYE", "CANCEL") and (going_on := self._calls.get(request.call_id)):
-            going_on.cancel()
+        if request.method == "BYE":
+            self._leave(request.call_id)
         transaction.respond(200)
+
+    def _leave(self, call_id: str) -> None:
+        """They have hung up."""
+        call = self._calls.pop(call_id, None)
+        if call is not None:
+            call.cancel()
 
     async def _call(self, request: Request, transaction: ServerTransaction) -> None:
         transaction.respond(180)
@@ -70,7 +81,7 @@ class AnsweringPhone:
             await asyncio.sleep(RINGING)
         except asyncio.CancelledError:
             transaction.respond(487)
-            return
+            raise
         try:
             remote = sdp.parse(request.body)
             agreement = sdp.agree(remote)
@@ -78,15 +89,17 @@ class AnsweringPhone:
         except (sdp.SdpError, NoPort):
             transaction.respond(488)
             return
+        dialog = Dialog.begun_by_them(self.agent, transaction)
+        body = sdp.answer(remote, agreement, HOST, media.port, 1, 1)
+        media.agree(agreement)
+        transaction.respond(200, headers=[("contact", self.agent.contact(transaction.flow.transport))], body=body)
         try:
-            dialog = Dialog.begun_by_them(self.agent, transaction)
-            body = sdp.answer(remote, agreement, HOST, media.port, 1, 1)
-            media.agree(agreement)
-            transaction.respond(200, headers=[("contact", self.agent.contact(transaction.flow.transport))], body=body)
             await self._speak(media)
-            await dialog.request("BYE")
         finally:
             media.close()
+            if request.call_id in self._calls:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(dialog.request("BYE"), GOODBYE)
 
     async def _speak(self, media: MediaStream) -> None:
         loop = asyncio.get_running_loop()

@@ -44,7 +44,7 @@ class DigitSender:
         self._queue: deque[str] = deque()
         self._event = 0
         self._began = 0
-        self._sent = self._ends = self._pause = 0
+        self._sent = self._pause = 0
 
     @property
     def busy(self) -> bool:
@@ -60,7 +60,7 @@ class DigitSender:
     def clear(self) -> None:
         """Forget what was queued."""
         self._queue.clear()
-        self._sent = self._ends = self._pause = 0
+        self._sent = self._pause = 0
 
     def step(self, timestamp: int) -> EventPacket | None:
         """Return the packet of these 20 ms, whose timestamp this is; None in a pause, or while there is nothing."""

@@ -43,7 +43,6 @@ class MediaStream(asyncio.DatagramProtocol):
         self.counters = Counters()
         self.heard_at: float | None = None
         """When the last valid packet came, by the monotonic clock."""
-        self.first_heard_at: float | None = None
         self._ports, self._socket, self._clock = ports, bound, clock
         self._receiver = Receiver(self.counters, on_audio, on_digit)
         self._sender = Sender()
@@ -174,7 +173,5 @@ class MediaStream(asyncio.DatagramProtocol):
         self._remote, self._locked = addr, True
         now = self._clock()
         self.heard_at = now
-        if self.first_heard_at is None:
-            self.first_heard_at = now
         self.counters.received += 1
         self._receiver.take(packet, now)
