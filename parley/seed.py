@@ -6,6 +6,7 @@ on above.
 
 import asyncio
 import json
+import secrets
 import sys
 import tomllib
 from datetime import timedelta
@@ -25,7 +26,11 @@ from control_plane.auth.passwords import hash_password
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.ids import fingerprint
+from control_plane.jobs.queue import enqueue
 from control_plane.personas.models import Persona
+from control_plane.recordings.models import Recording, RecordingStatus
+from control_plane.recordings.peaks import PEAKS
+from control_plane.recordings.storage import ObjectStore
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Session, SessionStatus, TranscriptLine
 from control_plane.settings import Settings
@@ -33,6 +38,8 @@ from control_plane.telephony.models import DialPolicy, SipConfig, SipTrunk
 from knowledge.embedders import build_embedder
 from knowledge.ingest import cut_file, embed_document
 from knowledge.store import KnowledgeStore
+from parley.demo.recording import speak_conversation
+from parley.offline.flite import FliteMissing
 
 _DRAW = text("""
     select max(nextval(pg_get_serial_sequence(:table, 'id')))
@@ -40,8 +47,10 @@ _DRAW = text("""
 """)
 
 DEMO = resources.files("parley") / "demo"
-FIXED_TABLES = ("account", "project", "persona", "knowledge_base", "session", "sip_trunk", "sip_config")
+FIXED_TABLES = ("account", "project", "persona", "knowledge_base", "session", "recording", "sip_trunk", "sip_config")
 LINE = "+18001234567"
+SAID = (("user", "Hello, I need help", 0), ("agent", "Hi! How can I help you today?", 1200))
+SESSION_SECONDS, RECORDED_SECONDS = 185, 5
 DEMO_RATE = 6000
 """Requests per minute of the demo's key: pages and scripts ask often while one tries things."""
 FIRST_FREE = 1000
@@ -99,6 +108,7 @@ async def _fill(db: Db, settings: Settings, wanted: SeedSettings) -> Project:
     db.add(Persona(id=1, project_id=1, knowledge_base_ids=[1], **persona))
     await db.flush()
     await _session(db, persona["name"])
+    await _recording(db, settings)
     await _line(db, wanted.carrier)
     for table in FIXED_TABLES:
         # Drawing numbers is what the role may; setting a sequence is the owner's.
@@ -143,14 +153,12 @@ async def _session(db: Db, agent_name: str) -> None:
             message_count=2,
             started_at=began,
             announced_at=began,
-            ended_at=began + timedelta(seconds=185),
-            duration=185,
+            ended_at=began + timedelta(seconds=SESSION_SECONDS),
+            duration=SESSION_SECONDS,
         )
     )
     await db.flush()
-    for sequence, (speaker, words) in enumerate(
-        (("user", "Hello, I need help"), ("agent", "Hi! How can I help you today?")), start=1
-    ):
+    for sequence, (speaker, words, milliseconds) in enumerate(SAID, start=1):
         db.add(
             TranscriptLine(
                 project_id=1,
@@ -158,10 +166,42 @@ async def _session(db: Db, agent_name: str) -> None:
                 sequence=sequence,
                 speaker=speaker,
                 content=words,
-                timestamp_ms=(sequence - 1) * 1200,
+                timestamp_ms=milliseconds,
                 created_at=began,
             )
         )
+
+
+async def _recording(db: Db, settings: Settings) -> None:
+    """The first words of that session; without a voice on this machine there are none."""
+    try:
+        content = await asyncio.to_thread(speak_conversation, SAID, seconds=RECORDED_SECONDS)
+    except FliteMissing:
+        return
+    session = (await db.exec(select(Session).where(Session.id == 42))).one()
+    key = f"1/demo/{secrets.token_hex(16)}.ogg"
+    await ObjectStore(settings.recordings_url, settings.recordings_options).write(key, content)
+    recording = Recording(
+        id=7,
+        project_id=1,
+        room_name=session.room_name,
+        session_id=session.id,
+        egress_id="EG_abc123",
+        channels="dual",
+        status=RecordingStatus.COMPLETED,
+        storage_key=key,
+        duration=RECORDED_SECONDS,
+        size_bytes=len(content),
+        started_at=session.started_at,
+        ordered_at=session.started_at,
+        heard_at=session.started_at,
+        zero_at=session.started_at,
+        speech_at=session.started_at,
+        ended_at=session.started_at + timedelta(seconds=RECORDED_SECONDS),
+    )
+    db.add(recording)
+    await enqueue(db, PEAKS, "7", run_at=Clock().now(), recording_id=7)
+    await db.flush()
 
 
 async def _line(db: Db, carrier: str) -> None:

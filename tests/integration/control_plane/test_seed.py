@@ -1,5 +1,10 @@
 """What a first start puts into an empty database, as the README goes on from there."""
 
+import io
+
+import av
+import httpx2
+import numpy as np
 import pytest
 from pydantic import SecretStr
 
@@ -23,3 +28,16 @@ async def test_the_first_things_of_ones_own_have_the_number_that_the_readme_says
     assert joined.json()["agents_dispatched"] == [1000]
     session = await tenant.http.post("/sessions", json={"room_name": "hello"})
     assert session.json()["session"]["id"] == 1000
+
+
+async def test_the_documents_recording_can_be_played(platform: Platform) -> None:
+    secret, key = SecretStr("a password of the tests"), "pk_of-the-seed-0123456789012345678901"
+    await seed(platform.settings, SeedSettings(api_key=SecretStr(key), api_secret=secret, account_password=secret))
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"X-API-Key": key}) as http:
+        shown = (await http.get("/recordings/7")).json()["recording"]
+        assert (shown["status"], shown["session_id"], shown["offset_ms"]) == ("completed", 42, 0)
+        sound = (await http.get("/recordings/7/download")).content
+    with av.open(io.BytesIO(sound)) as container:
+        heard = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
+    assert heard.shape[1] == pytest.approx(5 * 48_000, abs=2000)
+    assert np.abs(heard).max(axis=1) == pytest.approx([0.5, 0.5], abs=0.45)  # both speak
