@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import os
+import signal
 import time
 import wave
 from pathlib import Path
@@ -231,5 +233,32 @@ async def test_a_persona_understands_keys_and_ends_the_call(running: RunningPlat
                 await asyncio.sleep(0.1)
         await phone.command("hangup")
         await until_status(running, placed["id"], "ended")
+    with running.client() as client:
+        client.delete(f"/sip/trunks/{made['id']}")
+
+
+async def test_a_caller_whom_no_worker_takes_hears_the_busy_tone_and_is_kept(
+    running: RunningPlatform, tmp_path: Path
+) -> None:
+    line, worker = "+18001234593", running.ready["pids"]["worker"]
+    async with telephone(tmp_path, user=CALLER) as caller:
+        made = post(running, "/sip/trunks", {"name": "Alone", "phone_number": line, "address": "127.0.0.1:5999"})[
+            "trunk"
+        ]
+        post(running, "/sip/configs", {"name": "Alone", "phone_number": line, "agent_config_id": 1})
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            await caller.command("dial", f"sip:{line}@{running.ready['sip']['address']}")
+            await caller.until("CALL_RINGING", within=10)
+            async with asyncio.timeout(10):
+                while not (calls := (await asyncio.to_thread(get, running, "/sip/calls?status=ringing"))["calls"]):
+                    await asyncio.sleep(0.05)
+            (call,) = calls
+            assert call["phone_number"] == CALLER
+            await caller.until("CALL_CLOSED", within=30)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        call = await until_status(running, call["id"], "busy")
+        assert call["reason"] == "nobody could answer"
     with running.client() as client:
         client.delete(f"/sip/trunks/{made['id']}")
