@@ -20,7 +20,7 @@ from control_plane.telephony.settling import BEFORE_ANSWER, CALLED_INTO, lock_ca
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
 from sip.outcomes import Outcome
 
-AT_ONCE: Final = 100
+SETTLED_AT_ONCE: Final = 100
 """Calls that a pass settles."""
 LEFT_OVER, LEFT_OVER_AT_ONCE = timedelta(seconds=5), 20
 """How long after its conversation a phone is hung up, where its room is still there; and how many in a pass."""
@@ -42,7 +42,7 @@ async def sweep_calls(database: Database, clock: Clock) -> int:
     forgotten = and_(col(Call.status) == "queued", ~exists(trunk))
     async with database.platform() as db:
         query = select(Call.id).where(col(Call.ended_at).is_(None), or_(col(Call.watched_until) < now, forgotten))
-        unwatched = (await db.exec(query.limit(AT_ONCE))).all()
+        unwatched = (await db.exec(query.limit(SETTLED_AT_ONCE))).all()
     for call_id in unwatched:
         async with database.platform() as db:
             call = await lock_call(db, call_id)
