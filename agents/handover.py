@@ -23,8 +23,8 @@ ANSWER_WITHIN: Final = 40.0
 """Seconds the other phone may take to answer, its way into the room included."""
 DECIDED_WITHIN: Final = 45.0
 """Seconds to take the call or not, the telling included."""
-TRACK_WITHIN: Final = 5.0
-"""Seconds in which somebody who has answered can be heard."""
+AGAIN_AFTER: Final = 0.5
+"""Seconds after which the two are parted again, whatever a SIP service has done meanwhile."""
 ASK: Final = "Press one, or say yes, to take the call. Press two, or say no, to leave it."
 CONNECTED: Final = "You are connected."
 YES: Final = re.compile("yes|yeah|yep|yup|sure|okay|ok|certainly|absolutely|fine|one")
@@ -119,21 +119,17 @@ class Handover:
         return problem
 
     async def _ask(self, livekit: api.LiveKitAPI, other: str, about: str) -> str | None:
-        coming = asyncio.create_task(self._keep_apart_from_the_start(livekit, other))
+        apart = asyncio.create_task(self._hold_apart(livekit, other))
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
                 if not await wait_for_answer(self._room, other):
                     return "they did not answer"
-            async with asyncio.timeout(TRACK_WITHIN):
-                await coming
+            return None if await self._brief(other, about) else "they cannot take the call now"
         except TimeoutError:
             return "they did not answer"
         finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
-        # Their phone has begun to hear the room with its answer, whatever was said of it before.
-        await self._keep_apart(livekit, other, apart=True)
-        return None if await self._brief(other, about) else "they cannot take the call now"
+            apart.cancel()
+            await asyncio.gather(apart, return_exceptions=True)
 
     async def _brief(self, other: str, about: str) -> bool:
         decided: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -188,24 +184,26 @@ class Handover:
             await ours.unpublish_track(published.sid)
             await source.aclose()
 
-    async def _keep_apart_from_the_start(self, livekit: api.LiveKitAPI, other: str) -> None:
-        """As soon as either of the two has sound for the other to hear."""
+    async def _hold_apart(self, livekit: api.LiveKitAPI, other: str) -> None:
+        """Until cancelled. SIP services have their phones hear the room by themselves, at joining and at the answer."""
         changed = asyncio.Event()
 
         def look(*_: object) -> None:
             changed.set()
 
-        for event in ("participant_connected", "track_published"):
-            self._room.on(event, look)
+        events = ("participant_connected", "participant_attributes_changed", "track_published")
+        for event in events:
+            self._room.on(event, look)  # type: ignore[arg-type]
         try:
-            while other not in self._room.remote_participants or not self._tracks_of(other):
+            while True:
                 changed.clear()
-                if other in self._room.remote_participants:
+                with suppress(api.TwirpError):  # one of the two is not there, or not there any more
                     await self._keep_apart(livekit, other, apart=True)
-                await changed.wait()
-            await self._keep_apart(livekit, other, apart=True)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(AGAIN_AFTER):
+                        await changed.wait()
         finally:
-            for event in ("participant_connected", "track_published"):
+            for event in events:
                 self._room.off(event, look)  # type: ignore[arg-type]
 
     async def _keep_apart(self, livekit: api.LiveKitAPI, other: str, *, apart: bool) -> None:

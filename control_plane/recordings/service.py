@@ -1,8 +1,10 @@
 """Recordings of one caller's rooms."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlmodel import col, select
 
 from control_plane.accounts.room_names import resolve
@@ -10,7 +12,7 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
-from control_plane.errors import Conflict, NotFound
+from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.media.recorder import Recorder
 from control_plane.plans.quota import Quota
 from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
@@ -21,6 +23,8 @@ from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.service import get_open_room, get_room
 from control_plane.sessions.models import Session, SessionStatus
 from control_plane.wire import Page
+
+log = structlog.get_logger()
 
 
 class RecordingService:
@@ -66,7 +70,10 @@ class RecordingService:
         return await self.taker.order(recording.id)
 
     async def stop(self, given: str, egress_id: str | None) -> list[str]:
-        """Stop one running recording of a room, or all; their egress ids. Raises `NotFound` where none runs."""
+        """Stop one running recording of a room, or all; their egress ids. Raises `NotFound` where none runs.
+
+        One whose recorder does not answer now is asked again until it does.
+        """
         room = await get_room(self.rooms, self.caller, given)
         query = select(Recording).where(
             self._own(),
@@ -84,8 +91,11 @@ class RecordingService:
             recording.stop_asked_at = recording.stop_asked_at or self.clock.now()
         stopping = [recording.egress_id for recording in running if recording.egress_id is not None]
         await self.db.commit()  # who asks the recorder from now on ends what this request does not
-        for each in stopping:
-            await self.recorder.stop(each)
+        asked = await asyncio.gather(*map(self.recorder.stop, stopping), return_exceptions=True)
+        for problem in filter(None, asked):
+            if not isinstance(problem, Unavailable):
+                raise problem
+            log.warning("a recording is stopped later", reason=problem.message)
         return stopping
 
     async def page(

@@ -15,33 +15,14 @@ from websockets.sync.client import connect
 
 from parley.client import Ready
 from parley.demo.caller import MICROPHONE_RATE, Caller
-from parley.demo.conversation import Answered, Outcome, converse
+from parley.demo.conversation import Outcome, converse
 from parley.demo.platform import Platform
 from parley.demo.script import Question, load_questions
 from parley.demo.voice import Voice
 from tests.e2e.conftest import RunningPlatform
+from tests.support.conversations import Watch
 
 pytestmark = [pytest.mark.call, pytest.mark.anyio, pytest.mark.timeout(180)]
-
-
-class Watch:
-    """Sees the conversation as it happens; `then` is called after each answer, with how many there were."""
-
-    def __init__(self, then: Callable[[int], None] = lambda count: None) -> None:
-        self.count, self.then, self.room = 0, then, ""
-
-    def calling(self, room: str) -> None:
-        self.room = room
-
-    def greeted(self, text: str, seconds: float) -> None: ...
-
-    def asking(self, question: Question) -> None: ...
-
-    def answered(self, turn: Answered) -> None:
-        self.count += 1
-        self.then(self.count)
-
-    def failed(self, reason: str) -> None: ...
 
 
 async def call(running: RunningPlatform, script: list[Question], watch: Watch | None = None) -> Outcome:

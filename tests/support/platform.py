@@ -194,6 +194,8 @@ class FakeRecorder:
 
     async def stop(self, egress_id: str) -> None:
         self.calls.append(("stop", egress_id))
+        if self.away is not None:
+            raise self.away
 
     async def find(self, egress_id: str) -> Egress | None:
         return self.egresses.get(egress_id)

@@ -254,6 +254,16 @@ async def test_an_order_whose_answer_was_lost_is_known_by_its_file(
     assert (await get(tenant, made["id"]))["egress_id"] == "EG_1"
 
 
+async def test_a_stop_that_no_recorder_hears_is_asked_again(platform: Platform, tenant: Tenant, room: str) -> None:
+    await start(tenant)
+    platform.recorder.away = Unavailable(NO_RECORDER)
+    assert (await tenant.http.post("/rooms/r/recordings/stop")).json()["stopped"] == ["EG_1"]
+    platform.recorder.away = None
+    asked = len(platform.recorder.calls)
+    await watch(platform, LaterClock(seconds=10)).compare()
+    assert platform.recorder.calls[asked:] == [("stop", "EG_1")]
+
+
 async def test_a_recording_that_is_too_long_or_goes_on_after_its_stop_is_stopped(
     platform: Platform, tenant: Tenant, room: str
 ) -> None:
