@@ -37,6 +37,8 @@ export interface CallListener {
   soundIs(state: "playing" | "blocked"): void;
   /** Lost: it was unplugged or taken away. The next one the browser offers is taken instead. */
   microphoneIs(state: "live" | "lost"): void;
+  /** Somebody keeps the sound of this call, as the room or the persona says; told when it changes, false before. */
+  recordingIs(on: boolean): void;
   /** Once, and last. */
   ended(why: Ending): void;
 }
@@ -47,6 +49,8 @@ const ANSWER_WITHIN_MS = 20_000;
 const RECONNECT_WITHIN_MS = 30_000;
 /** A restarted persona is back in a few seconds; after this the call is over. */
 const RETURN_WITHIN_MS = 20_000;
+/** "true" as soon as a persona's conversation is to be recorded, before LiveKit says so of the room. */
+const RECORDED = "parley.recorded";
 
 export class Call {
   private readonly room = new Room({
@@ -62,6 +66,7 @@ export class Call {
   private microphone: LocalAudioTrack | null = null;
   private patience: number | undefined;
   private reconnecting = false;
+  private recorded = false;
   private over = false;
 
   private constructor(
@@ -146,6 +151,7 @@ export class Call {
       .on(RoomEvent.ParticipantConnected, () => this.look())
       .on(RoomEvent.ParticipantDisconnected, (left) => this.partWith(left))
       .on(RoomEvent.ParticipantAttributesChanged, () => this.look())
+      .on(RoomEvent.RecordingStatusChanged, () => this.lookForRecording())
       .on(RoomEvent.TrackSubscribed, (track, _publication, from) => this.play(track, from))
       .on(RoomEvent.TrackUnsubscribed, (track) => this.silence(track))
       .on(RoomEvent.AudioPlaybackStatusChanged, () =>
@@ -182,18 +188,30 @@ export class Call {
   }
 
   private look(): void {
+    this.lookForRecording();
     const persona = this.persona();
     if (persona === null || this.reconnecting) return;
     clearTimeout(this.patience);
     this.listener.personaIs(personaStateOf(persona.attributes["lk.agent.state"]));
   }
 
+  /** A break of the line empties the room for a moment; what was true before it holds until the line is back. */
+  private lookForRecording(): void {
+    if (this.over || this.reconnecting) return;
+    const personas = [...this.room.remoteParticipants.values()].filter(isPersona);
+    const recorded = this.room.isRecording || personas.some((persona) => persona.attributes[RECORDED] === "true");
+    if (recorded === this.recorded) return;
+    this.recorded = recorded;
+    this.listener.recordingIs(recorded);
+  }
+
   private expectPersona(): void {
     if (this.persona() === null) this.wait(ANSWER_WITHIN_MS, "unanswered");
-    else this.look();
+    this.look();
   }
 
   private partWith(left: RemoteParticipant): void {
+    this.lookForRecording();
     if (!isPersona(left) || this.persona() !== null || this.reconnecting) return;
     this.missPersona();
   }
@@ -211,7 +229,7 @@ export class Call {
     clearTimeout(this.patience);
     this.listener.connectionIs("up");
     if (this.persona() === null) this.missPersona();
-    else this.look();
+    this.look();
   }
 
   private missPersona(): void {

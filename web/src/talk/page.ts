@@ -187,6 +187,7 @@ export class TalkPage {
       },
       soundIs: (sound) => this.patch({ sound }),
       microphoneIs: (microphone) => this.patch({ microphone }),
+      recordingIs: (recorded) => this.patch({ recorded }),
       heard: (heard) => {
         const line = this.transcript.apply(heard);
         if (line === null) return;

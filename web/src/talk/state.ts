@@ -26,6 +26,7 @@ export interface InCall {
   readonly sound: "playing" | "blocked";
   readonly microphone: "live" | "lost" | "silent";
   readonly muted: boolean;
+  readonly recorded: boolean;
   /** Escape was pressed once; a second press hangs up. */
   readonly leaving: boolean;
 }
@@ -37,6 +38,7 @@ export const ANSWERED: InCall = {
   sound: "playing",
   microphone: "live",
   muted: false,
+  recorded: false,
   leaving: false,
 };
 
