@@ -27,6 +27,7 @@ export class Stage {
   private readonly name = element("h1", { class: "stage__name" });
   private readonly status = element("span", { class: "stage__state" });
   private readonly time = element("span", { class: "stage__time" });
+  private readonly recorded = element("p", { class: "stage__recorded", "aria-live": "polite" });
   private readonly personaLabel = element("span", { class: "stage__side stage__side--persona" });
   private readonly youLabel = element("span", { class: "stage__side stage__side--you" }, "You");
   private readonly ring: Ring;
@@ -50,6 +51,7 @@ export class Stage {
       { class: "stage", "aria-label": "Call" },
       element("div", { class: "stage__portrait", "aria-hidden": "true" }, ring, element("div", { class: "stage__disc" }, this.initials)),
       element("div", { class: "stage__words" }, this.name, element("p", { class: "stage__status" }, this.time, this.status)),
+      this.recorded,
       element(
         "div",
         { class: "ribbon", "aria-hidden": "true" },
@@ -77,6 +79,7 @@ export class Stage {
     else if (state.phase === "failed" && state.seconds !== null) setText(this.time, durationInWords(state.seconds));
     else if (state.phase === "connecting") setText(this.time, clock(0));
     else if (state.phase !== "call") setText(this.time, "");
+    this.tellOfRecording(state.phase === "call" && state.recorded);
     this.root.dataset["mood"] = state.phase === "call" && state.connection === "up" ? state.persona : state.phase;
     if (state.phase !== "call") this.light(false, false);
     this.root.classList.toggle("stage--silent", this.ribbon.isEmpty && state.phase !== "call" && state.phase !== "connecting");
@@ -103,6 +106,12 @@ export class Stage {
     this.paint(time, voices);
   }
 
+  /** Put in and taken out, so that a screen reader says it once, when it becomes true. */
+  private tellOfRecording(recorded: boolean): void {
+    if (recorded === this.recorded.hasChildNodes()) return;
+    this.recorded.replaceChildren(...(recorded ? [recordedLight()] : []));
+  }
+
   private refresh(): void {
     this.colours = {
       persona: getComputedStyle(this.palette.persona).color,
@@ -122,6 +131,16 @@ export class Stage {
     this.personaLabel.classList.toggle("is-speaking", persona);
     this.youLabel.classList.toggle("is-speaking", you);
   }
+}
+
+function recordedLight(): HTMLElement {
+  const words = "This call is recorded";
+  return element(
+    "span",
+    { class: "light", title: words },
+    element("span", { "aria-hidden": "true" }, "Recorded"),
+    element("span", { class: "visually-hidden" }, words),
+  );
 }
 
 function initialsOf(name: string): string {
