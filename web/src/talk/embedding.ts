@@ -1,7 +1,7 @@
 /**
  * What an embedding page hears, as messages to its window:
  *
- *   {type: "parley:state", state, persona?, muted?, code?, seconds?}
+ *   {type: "parley:state", state, persona?, connection?, muted?, recorded?, code?, seconds?, by?}
  *   {type: "parley:transcript", segment, speaker, text, final, at}
  *
  * They are addressed to the parent's origin (`?origin=`, else the referrer) and to no other; where neither is
@@ -20,7 +20,12 @@ export class Embedding {
     const message = {
       type: "parley:state",
       state: state.phase,
-      ...(state.phase === "call" && { persona: state.persona, connection: state.connection, muted: state.muted }),
+      ...(state.phase === "call" && {
+        persona: state.persona,
+        connection: state.connection,
+        muted: state.muted,
+        recorded: state.recorded,
+      }),
       ...(state.phase === "failed" && { code: state.problem.code }),
       ...(state.phase === "ended" && { seconds: Math.round(state.seconds), by: state.by }),
     };
