@@ -22,10 +22,10 @@ export function launch({ microphone = true, executablePath = process.env.CHROMIU
 
 /**
  * Runs in the page before anything else: notes the time of the click and of every change of the call, listens
- * to the persona's track beside the page, and counts layout shifts.
+ * to the persona's track beside the page, counts layout shifts and sees the light of a recording go on and off.
  */
 export function watch(options) {
-  const seen = { clickedAt: null, phases: [], lines: [], sound: [], shift: 0 };
+  const seen = { clickedAt: null, phases: [], lines: [], sound: [], shift: 0, recorded: [] };
   window.__seen = seen;
   const now = () => Math.round(performance.now());
   document.addEventListener(
@@ -44,6 +44,12 @@ export function watch(options) {
     const last = seen.phases.at(-1);
     if (last?.phase !== phase || last?.persona !== persona) seen.phases.push({ at: now(), phase, persona });
   }).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-phase", "data-persona"] });
+
+  new MutationObserver(() => {
+    const light = document.querySelector("[aria-live=polite] > .light");
+    const words = light?.title ?? null;
+    if (words !== (seen.recorded.at(-1)?.words ?? null)) seen.recorded.push({ at: now(), words, said: light?.innerText ?? "" });
+  }).observe(document, { subtree: true, childList: true });
 
   if (options.rawMicrophone) {
     // Echo and noise treatment distorts a file of synthetic speech; a person's page keeps it on.

@@ -1,10 +1,12 @@
 // Does a caller's task on a running platform and reports what happened as JSON.
 //
 //   node web/tests/talk.mjs --url 'http://127.0.0.1:8000/talk#key=pk_…' --wav QUESTION.wav --seconds 25
-//       [--json OUT.json] [--screenshot OUT.png] [--width 390 --height 844] [--dark] [--treated-microphone]
+//       [--json OUT.json] [--screenshot OUT.png] [--width 390 --height 844] [--dark] [--treated-microphone] [--framed]
 //
+// `--framed` puts the page into a frame of another site and reports what that site is told.
 // Leaves with 0 when the persona was heard and its words were shown, with 1 otherwise.
 import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { launch, watch } from "./browser.mjs";
@@ -23,6 +25,7 @@ const { values: wish } = parseArgs({
     height: { type: "string", default: "800" },
     dark: { type: "boolean", default: false },
     "treated-microphone": { type: "boolean", default: false },
+    framed: { type: "boolean", default: false },
   },
 });
 if (!wish.url || !wish.wav) {
@@ -32,6 +35,7 @@ if (!wish.url || !wish.wav) {
 
 const browser = await launch({ microphone: resolve(wish.wav) });
 const faults = [];
+const site = createServer();
 let report;
 try {
   const context = await browser.newContext({
@@ -45,36 +49,37 @@ try {
   });
   page.on("pageerror", (error) => faults.push(error.message));
   await page.addInitScript(watch, { rawMicrophone: !wish["treated-microphone"] });
-  await page.goto(wish.url);
-  await page.waitForSelector('html[data-phase="idle"]', { timeout: 15_000 });
-  await page.getByRole("button", { name: /^Call / }).click();
+  const view = wish.framed ? await frameOn(page, wish.url) : page;
+  if (!wish.framed) await page.goto(wish.url);
+  await view.waitForSelector('html[data-phase="idle"]', { timeout: 15_000 });
+  await view.getByRole("button", { name: /^Call / }).click();
 
   const end = Date.now() + Number(wish.seconds) * 1000;
   const left = () => Math.max(1, end - Date.now());
-  await page
+  await view
     .waitForFunction(() => ["call", "failed", "ended"].includes(document.documentElement.dataset.phase), undefined, { timeout: left() })
     .catch(() => undefined);
   // The call runs its time, or until it ends by itself.
-  await page
+  await view
     .waitForFunction(() => ["failed", "ended"].includes(document.documentElement.dataset.phase), undefined, { timeout: left() })
     .catch(() => undefined);
   if (wish.screenshot) await page.screenshot({ path: wish.screenshot });
-  const duringCall = await page.evaluate(() => document.documentElement.dataset.phase);
-  const hangUp = page.getByRole("button", { name: "Hang up" });
+  const duringCall = await view.evaluate(() => document.documentElement.dataset.phase);
+  const hangUp = view.getByRole("button", { name: "Hang up" });
   if (await hangUp.isVisible()) {
     await hangUp.click();
-    await page.waitForSelector('html[data-phase="ended"]', { timeout: 5_000 });
+    await view.waitForSelector('html[data-phase="ended"]', { timeout: 5_000 });
   }
 
-  const seen = await page.evaluate(() => window.__seen);
-  const lines = await page.locator("[data-line]").evaluateAll((items) =>
+  const seen = await view.evaluate(() => window.__seen);
+  const lines = await view.locator("[data-line]").evaluateAll((items) =>
     items.map((item) => ({
       speaker: item.dataset.speaker,
       final: item.dataset.final === "true",
       text: item.querySelector(".line__words").textContent,
     })),
   );
-  const problem = await page.locator(".notice__title").allTextContents();
+  const problem = await view.locator(".notice__title").allTextContents();
   const since = (at) => (at === undefined || seen.clickedAt === null ? null : at - seen.clickedAt);
   const loud = seen.sound.filter(([, level]) => level > AUDIBLE);
   report = {
@@ -90,14 +95,36 @@ try {
     persona_states: [...new Set(seen.phases.map(({ persona }) => persona).filter(Boolean))],
     phases: seen.phases.map((step) => ({ ...step, at: since(step.at) })),
     lines,
+    recorded: seen.recorded.map((step) => ({ ...step, at: since(step.at) })),
+    site_told: wish.framed ? await page.evaluate(() => window.__told) : null,
     layout_shift: seen.shift,
     faults,
   };
 } finally {
   await browser.close();
+  site.close();
 }
 const text = JSON.stringify(report, null, 2);
 if (wish.json) await writeFile(wish.json, text);
 console.log(text);
 const wasHeard = report.persona_audio.rms_max > AUDIBLE && report.lines.some(({ speaker, text: words }) => speaker === "persona" && words !== "");
 process.exitCode = wasHeard ? 0 : 1;
+
+/** The talk page in a page of another site. */
+async function frameOn(page, address) {
+  await new Promise((ready) => site.listen(0, "localhost", ready));
+  const origin = `http://localhost:${site.address().port}`;
+  const inside = new URL(address);
+  inside.searchParams.set("embed", "");
+  inside.searchParams.set("origin", origin);
+  if (wish.dark) inside.searchParams.set("theme", "dark");
+  site.on("request", (_request, response) => {
+    response.setHeader("Content-Type", "text/html");
+    response.end(`<!doctype html><title>A shop</title>
+      <style>html, body, iframe { width: 100%; height: 100%; margin: 0; border: 0; background: ${wish.dark ? "#1b1b1f" : "#fff"} }</style>
+      <script>window.__told = []; addEventListener("message", ({ data }) => window.__told.push(data));</script>
+      <iframe allow="microphone; autoplay" src="${inside.href.replaceAll("&", "&amp;")}"></iframe>`);
+  });
+  await page.goto(origin);
+  return (await page.waitForSelector("iframe")).contentFrame();
+}
