@@ -3,8 +3,10 @@
 import json
 import shutil
 import subprocess
+import time
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,22 +35,84 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def command_of(running: RunningPlatform, microphone: Path, folder: Path, query: str, *options: str) -> list[str]:
+    ready = running.ready
+    command = [shutil.which("node") or "node", "web/tests/talk.mjs"]
+    command += ["--url", f"{ready['api_url']}/talk{query}#key={ready['api_key']}", "--wav", str(microphone)]
+    return [*command, "--json", str(folder / "result.json"), *options]
+
+
+def call(running: RunningPlatform, microphone: Path, folder: Path, query: str, *options: str) -> dict[str, Any]:
+    """What a person saw and heard who called from the page."""
+    command = command_of(running, microphone, folder, query, *options)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return told
+
+
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desktop", "phone"])
 def test_a_person_clicks_speaks_and_is_answered(
     running: RunningPlatform, microphone: Path, tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    ready = running.ready
-    result = tmp_path / "result.json"
-    command = [shutil.which("node") or "node", "web/tests/talk.mjs"]
-    command += ["--url", f"{ready['api_url']}/talk#key={ready['api_key']}", "--wav", str(microphone)]
-    command += ["--seconds", "22", "--json", str(result), "--width", str(size[0]), "--height", str(size[1])]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(result.read_text())
+    told = call(running, microphone, tmp_path, "", "--seconds", "22", "--width", str(size[0]), "--height", str(size[1]))
     words = " ".join(line["text"] for line in told["lines"])
     assert "six months" in words
     assert told["persona_audio"]["loud_seconds"] > 2
     assert told["faults"] == []
+    assert told["layout_shift"] < 0.1
+    assert told["recorded"] == []
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        ("--width", "1280", "--height", "800"),
+        ("--width", "390", "--height", "844", "--dark"),
+        ("--width", "400", "--height", "560", "--framed"),
+    ],
+    ids=["desktop", "phone", "embedded"],
+)
+def test_a_recorded_call_says_so_before_its_first_word(
+    running: RunningPlatform, microphone: Path, tmp_path: Path, look: tuple[str, ...]
+) -> None:
+    with running.client() as client:
+        body = {"name": "Robin", "instructions": "You are Robin.", "greeting": "Hello, this is Robin.", "record": True}
+        made = client.post("/agents", json=body)
+        assert made.status_code == 201, made.text
+        agent = made.json()["agent"]["id"]
+        told = call(running, microphone, tmp_path, f"?agent={agent}", "--seconds", "8", *look)
+        client.delete(f"/agents/{agent}").raise_for_status()
+    on, *rest = told["recorded"]
+    assert on["words"] == "This call is recorded"
+    assert on["said"].startswith("Recorded")
+    assert on["at"] < told["click_to_persona_audio_ms"]
+    assert [step["words"] for step in rest] == [None], "the light went out and came back"
+    assert told["layout_shift"] < 0.1
+    assert told["faults"] == []
+    if told["site_told"] is not None:
+        states = [message for message in told["site_told"] if message["type"] == "parley:state"]
+        assert {message.get("recorded") for message in states if message["state"] == "call"} >= {True}
+        assert all("recorded" not in message for message in states if message["state"] != "call")
+
+
+def test_the_light_follows_a_recording_that_somebody_starts_and_stops(
+    running: RunningPlatform, microphone: Path, tmp_path: Path
+) -> None:
+    room = "watched-by-its-callers"
+    command = command_of(running, microphone, tmp_path, f"?room={room}", "--seconds", "16")
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL) as caller, running.client() as client:
+        deadline = time.monotonic() + 30
+        while client.post(f"/rooms/{room}/recordings/start").status_code != 201:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        time.sleep(5)
+        client.post(f"/rooms/{room}/recordings/stop").raise_for_status()
+        assert caller.wait(60) == 0
+    told = json.loads((tmp_path / "result.json").read_text())
+    assert [step["words"] for step in told["recorded"]] == ["This call is recorded", None]
+    on, off = told["recorded"]
+    assert 2_000 < off["at"] - on["at"] < 10_000
     assert told["layout_shift"] < 0.1
 
 
