@@ -29,7 +29,7 @@ from control_plane.monitor.routes import keep_open, watch_keys
 from control_plane.recordings.hooks import RECORDED
 from control_plane.recordings.links import LinkSigner
 from control_plane.recordings.settling import Finisher
-from control_plane.recordings.storage import ObjectStore
+from control_plane.recordings.storage import build_store
 from control_plane.recordings.taking import RecordingTaker
 from control_plane.reference import routes as reference
 from control_plane.secrets.box import SecretBox
@@ -106,7 +106,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     target = target_of(settings.recordings_url, options)
     livekit_recorder = LiveKitRecorder(settings.livekit_url, key, secret, target, timeout=settings.media_timeout)
     state.recorder = state.recorder or livekit_recorder
-    state.recordings = ObjectStore(settings.recordings_url, options)
+    state.recordings = build_store(settings)
     state.taker = RecordingTaker(state.database, clock, state.recorder)
     state.finisher = Finisher(state.database, clock, state.recordings)
     state.links = LinkSigner(secret_key)

@@ -88,6 +88,7 @@ class Settings(MigrationSettings):
         default_factory=dict,
         description='Its secrets, as JSON: `{"access_key_id": "…", "secret_access_key": "…"}`.',
     )
+    recordings_sealed: bool = Field(False, description="Encrypt the files of recordings as soon as they are complete.")
     recordings_longest: timedelta = Field(timedelta(hours=4), description="After this a recording is stopped.")
     slot_lifetime: timedelta = Field(timedelta(minutes=2), description="How long a token holds a place for its caller.")
     lease: timedelta = Field(timedelta(seconds=15), description="How long a call lives without a sign of its worker.")

@@ -30,7 +30,7 @@ from control_plane.jobs.queue import enqueue
 from control_plane.personas.models import Persona
 from control_plane.recordings.models import Recording, RecordingStatus
 from control_plane.recordings.peaks import PEAKS
-from control_plane.recordings.storage import ObjectStore
+from control_plane.recordings.storage import build_store
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Session, SessionStatus, TranscriptLine
 from control_plane.settings import Settings
@@ -180,7 +180,7 @@ async def _recording(db: Db, settings: Settings) -> None:
         return
     session = (await db.exec(select(Session).where(Session.id == 42))).one()
     key = f"1/demo/{secrets.token_hex(16)}.ogg"
-    await ObjectStore(settings.recordings_url, settings.recordings_options).write(key, content)
+    await build_store(settings).write(key, content)
     recording = Recording(
         id=7,
         project_id=1,

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from control_plane.errors import Unavailable
 from control_plane.recordings.models import Recording
+from control_plane.recordings.sealing import SealBroken
 from control_plane.recordings.storage import RecordingStore
 
 MEDIA_TYPES: Final = {"ogg": "audio/ogg", "mp3": "audio/mpeg", "mp4": "audio/mp4", "wav": "audio/wav"}
@@ -64,5 +65,5 @@ async def _pieces(store: RecordingStore, key: str, begin: int, end: int) -> Asyn
     try:
         async for piece in store.read(key, begin, end):
             yield piece
-    except Unavailable as error:  # the status is sent: all that can be said is that it is not whole
-        raise ConnectionError("the store of recordings went away") from error
+    except (Unavailable, SealBroken) as error:  # the status is sent: all that can be said is that it is not whole
+        raise ConnectionError("the rest of a recording cannot be read") from error

@@ -85,7 +85,8 @@ class Finisher:
             found = await db.get(Recording, recording_id)
         if found is None or not _is_unfinished(found):
             return
-        size = await self.store.size(found.storage_key or "")
+        key = await self.store.seal(found.storage_key or "")
+        size = await self.store.size(key)
         async with self.database.platform() as db:
             recording = await lock_recording(db, recording_id)
             if recording is None or not _is_unfinished(recording):
@@ -94,7 +95,7 @@ class Finisher:
                 if self.clock.now() - (recording.ended_at or self.clock.now()) > ARRIVES_WITHIN:
                     fail(db, self.clock, recording, recording.error or "its file did not reach the store")
                 return
-            recording.size_bytes = size
+            recording.storage_key, recording.size_bytes = key, size
             await enqueue(db, PEAKS, str(recording.id), run_at=self.clock.now(), recording_id=recording.id)
             recording.status = RecordingStatus.ERROR if recording.error else RecordingStatus.COMPLETED
             tell_end(db, self.clock, recording)

@@ -12,6 +12,8 @@ from obstore.store import LocalStore, from_url
 
 from control_plane.errors import Unavailable
 from control_plane.media.recorder import folder_of
+from control_plane.recordings.sealing import FRAME, HEAD, FileSeal, frame_place, plain_size
+from control_plane.settings import Settings
 
 T = TypeVar("T")
 
@@ -20,6 +22,8 @@ PIECE: Final = 1 << 20
 WITHIN: Final = 10.0
 """Seconds one request to the store may take."""
 _RETRIES: Final[Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=WITHIN)}
+SEAL_WITHIN: Final = 120.0
+SEALED: Final = ".sealed"
 AWAY: Final = "The store of recordings cannot be reached; try again"
 
 
@@ -34,37 +38,84 @@ class RecordingStore(Protocol):
 
     async def write(self, key: str, content: bytes) -> None: ...
 
+    async def seal(self, key: str) -> str:
+        """Have a file encrypted, where that is wanted; its key from then on. One that is sealed already is fine."""
+
     async def remove(self, key: str) -> None:
         """Remove a file, and make sure that it is gone. One that is not there is fine."""
 
 
 class ObjectStore:
-    """`RecordingStore` by obstore."""
+    """`RecordingStore` by obstore. What is sealed is known by its key, and read like everything else."""
 
-    def __init__(self, url: str, options: Mapping[str, str]) -> None:
-        self._store = open_store(url, options)
+    def __init__(self, url: str, options: Mapping[str, str], seal: FileSeal, *, seals: bool = False) -> None:
+        self._store, self._seal, self._seals = open_store(url, options), seal, seals
 
     async def size(self, key: str) -> int | None:
+        size = await self._stored_size(key)
+        return plain_size(size) if size is not None and key.endswith(SEALED) else size
+
+    async def read(self, key: str, begin: int, end: int) -> AsyncIterator[bytes]:
+        if key.endswith(SEALED):
+            async for part in self._open(key, begin, end):
+                yield part
+            return
+        for start in range(begin, end, PIECE):
+            yield await self._range(key, start, min(end, start + PIECE))
+
+    async def seal(self, key: str) -> str:
+        if not self._seals or key.endswith(SEALED):
+            return key
+        sealed, size = key + SEALED, await self._stored_size(key)
+        if size is None:
+            return sealed if await self._stored_size(sealed) is not None else key
+        pieces = self._seal.seal(self.read(key, 0, size), size)
+        await _ask(obstore.put_async(self._store, sealed, pieces), within=SEAL_WITHIN)
+        if await self.size(sealed) != size:
+            raise Unavailable("The store of recordings did not keep what was written")
+        await self.remove(key)
+        return sealed
+
+    async def _open(self, key: str, begin: int, end: int) -> AsyncIterator[bytes]:
+        head = await self._range(key, 0, HEAD)
+        last = max(0, (await self.size(key) or 0) - 1) // FRAME
+        beyond = (end - 1) // FRAME + 1
+        for first in range(begin // FRAME, beyond, PIECE // FRAME):
+            numbers = range(first, min(beyond, first + PIECE // FRAME))
+            sealed = await self._range(key, frame_place(first), frame_place(numbers.stop))
+            for number in numbers:
+                frame = sealed[frame_place(number) - frame_place(first) : frame_place(number + 1) - frame_place(first)]
+                opened = self._seal.open(head, number, frame, is_last=number == last)
+                yield opened[max(0, begin - number * FRAME) : end - number * FRAME]
+
+    async def _range(self, key: str, start: int, stop: int) -> bytes:
+        return bytes(await _ask(obstore.get_range_async(self._store, key, start=start, end=stop)))
+
+    async def _stored_size(self, key: str) -> int | None:
         try:
             return int((await _ask(obstore.head_async(self._store, key)))["size"])
         except FileNotFoundError:
             return None
 
-    async def read(self, key: str, begin: int, end: int) -> AsyncIterator[bytes]:
-        for start in range(begin, end, PIECE):
-            stop = min(end, start + PIECE)
-            yield bytes(await _ask(obstore.get_range_async(self._store, key, start=start, end=stop)))
-
     async def write(self, key: str, content: bytes) -> None:
-        await _ask(obstore.put_async(self._store, key, content))
+        try:
+            await _ask(obstore.put_async(self._store, key, content))
+        except FileNotFoundError as error:
+            raise Unavailable("The bucket of recordings is not there") from error
 
     async def remove(self, key: str) -> None:
         try:
             await _ask(obstore.delete_async(self._store, key))
         except FileNotFoundError:
             return
-        if await self.size(key) is not None:
+        if await self._stored_size(key) is not None:
             raise Unavailable("The store of recordings keeps what was removed")
+
+
+def build_store(settings: Settings) -> ObjectStore:
+    """The store of these settings. Raises `ValueError` where it is none."""
+    seal = FileSeal(settings.secret_key.get_secret_value())
+    return ObjectStore(settings.recordings_url, settings.recordings_options, seal, seals=settings.recordings_sealed)
 
 
 def open_store(url: str, options: Mapping[str, str]) -> Any:
@@ -86,10 +137,10 @@ def open_store(url: str, options: Mapping[str, str]) -> Any:
         raise ValueError(f"no store of recordings: {type(error).__name__}") from None
 
 
-async def _ask(call: Awaitable[T]) -> T:
+async def _ask(call: Awaitable[T], *, within: float = 2 * WITHIN) -> T:
     """The answer; `FileNotFoundError` where there is no such file."""
     try:
-        async with asyncio.timeout(2 * WITHIN):
+        async with asyncio.timeout(within):
             return await call
     except FileNotFoundError:
         raise

@@ -22,7 +22,7 @@ from control_plane.recordings.peaks import PEAKS, PeakMaker
 from control_plane.recordings.removing import Remover
 from control_plane.recordings.sessions import RecordingStarter
 from control_plane.recordings.settling import Finisher
-from control_plane.recordings.storage import ObjectStore
+from control_plane.recordings.storage import build_store
 from control_plane.recordings.taking import RecordingTaker
 from control_plane.recordings.watching import RecordingWatch
 from control_plane.secrets.box import SecretBox
@@ -115,7 +115,7 @@ async def run(
         partial(hang_up_leftovers, database, clock, dialer),
         partial(give_up_unattended, database, clock, dialer),
     )
-    store = ObjectStore(settings.recordings_url, settings.recordings_options)
+    store = build_store(settings)
     finisher = Finisher(database, clock, store)
     watch = RecordingWatch(database, clock, recorder, finisher, longest=settings.recordings_longest)
     reconcile = partial(

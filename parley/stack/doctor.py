@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -14,13 +15,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import psycopg
+
 from parley.stack.children import setpriv_program
 from parley.stack.directories import LEAST_FREE_BYTES, DataDirectory
+from parley.stack.egress import PROGRAM as EGRESS_PROGRAM
 from parley.stack.errors import StackError
 from parley.stack.livekit import VERSION as LIVEKIT_VERSION
 from parley.stack.livekit import livekit_program
 from parley.stack.ports import WISHES, is_free
 from parley.stack.postgres import MAJOR_VERSION, binaries
+from parley.stack.recordings import compare_recordings
 from parley.stack.records import RunRecord
 from parley.stack.redis import redis_program
 from parley.stack.sip import PROGRAM as SIP_PROGRAM
@@ -59,13 +64,15 @@ def examine(data_dir: Path) -> list[Finding]:
         _program("setpriv", setpriv_program),
         _flite(),
         _postgres(),
-        _sip(),
+        _engine("sip service", SIP_PROGRAM),
+        _engine("egress service", EGRESS_PROGRAM),
         _only_for_tests("chromium", "chromium", "chromium-browser", "google-chrome"),
         _only_for_tests("baresip", "baresip"),
         _only_for_tests("sipp", "sipp"),
         _space(directory),
         _database_version(directory),
         _leftovers(directory),
+        *_recordings(directory),
         _ports(),
     ]
 
@@ -129,9 +136,9 @@ def _postgres() -> Finding:
     return Finding("postgresql", Verdict.GOOD, said.strip())
 
 
-def _sip() -> Finding:
-    official = shutil.which(SIP_PROGRAM)
-    return Finding("sip service", Verdict.GOOD, f"LiveKit's own, {official}" if official else "the pocket one")
+def _engine(what: str, program: str) -> Finding:
+    official = shutil.which(program)
+    return Finding(what, Verdict.GOOD, f"LiveKit's own, {official}" if official else "the pocket one")
 
 
 def _only_for_tests(what: str, *programs: str) -> Finding:
@@ -177,6 +184,26 @@ def _leftovers(directory: DataDirectory) -> Finding:
         return Finding("earlier run", Verdict.GOOD, "nothing left behind")
     pids = ", ".join(f"{name} {pids[0]}" for name, pids in running.items())
     return Finding("earlier run", Verdict.NOTE, f"left behind: {pids}", "The next `parley up` ends them")
+
+
+def _recordings(directory: DataDirectory) -> list[Finding]:
+    """Of a platform that runs there."""
+    try:
+        ready = json.loads((directory.root / "ready.json").read_text())
+        strays, missing = compare_recordings(directory.recordings, ready["database_url"])
+    except (OSError, ValueError, KeyError, psycopg.Error):
+        return []
+    if missing:
+        mend = "Their files were taken away: delete these recordings, or put the files back"
+        return [Finding("recordings", Verdict.BAD, f"without their files: {_some(missing)}", mend)]
+    if strays:
+        mend = f"Nobody needs them: remove them from {directory.recordings}"
+        return [Finding("recordings", Verdict.NOTE, f"files of no recording: {_some(strays)}", mend)]
+    return [Finding("recordings", Verdict.GOOD, "every one has its file")]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _ports() -> Finding:

@@ -57,7 +57,12 @@ def _is_runnable(module: str) -> bool:
     return found is not None
 
 
-_STORE_SETTINGS = ("PARLEY_RECORDINGS_URL", "PARLEY_RECORDINGS_CREDENTIALS", "PARLEY_RECORDINGS_LONGEST")
+_STORE_SETTINGS = (
+    "PARLEY_RECORDINGS_URL",
+    "PARLEY_RECORDINGS_SEALED",
+    "PARLEY_RECORDINGS_CREDENTIALS",
+    "PARLEY_RECORDINGS_LONGEST",
+)
 """Passed on from our own environment, where they are named there."""
 
 

@@ -24,6 +24,8 @@ from control_plane.recordings.hooks import egress_changed
 from control_plane.recordings.models import Recording
 from control_plane.recordings.removing import Remover
 from control_plane.recordings.watching import RecordingWatch
+from parley.stack.recordings import compare_recordings
+from tests.support.database import Clone
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -477,3 +479,13 @@ async def until(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"{found!r} instead of {wanted!r}") from None
+
+
+async def test_files_that_lost_their_recording_and_the_other_way_round_are_found(
+    platform: Platform, clone: Clone, recorded: dict[str, Any]
+) -> None:
+    folder = platform.recorder.folder
+    assert compare_recordings(folder, clone.owner) == ([], [])
+    (file,) = folder.rglob("*.ogg")
+    stray = file.rename(folder / "stray.ogg")
+    assert compare_recordings(folder, clone.owner) == ([stray.name], [str(file.relative_to(folder))])

@@ -1,0 +1,20 @@
+"""What lies in the folder of recordings, beside what the database knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+
+WITHIN = 5
+
+
+def compare_recordings(folder: Path, database_url: str) -> tuple[list[str], list[str]]:
+    """Files that no recording has, and files of complete recordings that are not there. Raises `psycopg.Error`."""
+    with psycopg.connect(database_url, connect_timeout=WITHIN, options=f"-c statement_timeout={WITHIN}s") as database:
+        rows = database.execute("select storage_key, status, size_bytes from recording").fetchall()
+    known = {key for key, _, _ in rows if key}
+    wanted = {key for key, status, size in rows if status != "recording" and size}
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    made = {key + ending for key in known for ending in ("", ".peaks", ".sealed")}
+    return sorted(found - made), sorted(wanted - found)

@@ -1,0 +1,114 @@
+"""The store of recordings: a folder or a bucket, plain or encrypted."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from control_plane.errors import Unavailable
+from control_plane.recordings.sealing import FRAME, FileSeal, SealBroken
+from control_plane.recordings.storage import ObjectStore
+from tests.support.platform import SECRET_KEY, free_port
+
+pytestmark = pytest.mark.anyio
+
+SIZES = [1, 100, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME, 40 * FRAME + 7]
+ACCESS = {"access_key_id": "parley", "secret_access_key": "a secret of the tests"}
+
+
+@pytest.fixture
+def bucket() -> Iterator[str]:
+    """Where a bucket of S3 is."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
+    server.start()
+    endpoint = f"http://127.0.0.1:{server._port}"
+    keys = {"aws_access_key_id": ACCESS["access_key_id"], "aws_secret_access_key": ACCESS["secret_access_key"]}
+    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys).create_bucket(Bucket="parley")
+    yield f"s3://parley/recordings?region=us-east-1&endpoint={endpoint}"
+    server.stop()
+
+
+def folder(path: Path) -> str:
+    return f"file://{path}/recordings"
+
+
+def store(url: str, *, seals: bool = False, key: str = SECRET_KEY) -> ObjectStore:
+    return ObjectStore(url, ACCESS if url.startswith("s3") else {}, FileSeal(key), seals=seals)
+
+
+async def read(files: ObjectStore, key: str, begin: int, end: int) -> bytes:
+    return b"".join([piece async for piece in files.read(key, begin, end)])
+
+
+async def keep(files: ObjectStore, content: bytes) -> str:
+    await files.write("1/2026-03/abc.ogg", content)
+    return await files.seal("1/2026-03/abc.ogg")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("seals", [False, True])
+async def test_any_part_of_a_file_is_read_as_it_was_written(tmp_path: Path, size: int, seals: bool) -> None:
+    content = random.Random(size).randbytes(size)
+    files = store(folder(tmp_path), seals=seals)
+    key = await keep(files, content)
+    assert await files.size(key) == size
+    assert await read(files, key, 0, size) == content
+    for begin in {0, 1, size // 2, max(0, size - 1), min(size - 1, FRAME)}:
+        for end in {begin + 1, min(size, begin + FRAME), size}:
+            assert await read(files, key, begin, min(size, max(begin + 1, end))) == content[begin : max(begin + 1, end)]
+    await files.remove(key)
+    assert await files.size(key) is None
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+async def test_what_is_encrypted_is_not_on_the_disk_and_does_not_open_changed(tmp_path: Path) -> None:
+    content = b"what somebody said " * 10_000
+    files = store(folder(tmp_path), seals=True)
+    key = await keep(files, content)
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    sealed = file.read_bytes()
+    assert b"somebody" not in sealed
+    with pytest.raises(SealBroken):
+        await read(store(folder(tmp_path), key="b3RoZXI="), key, 0, 10)
+    for changed in (sealed[:-1], sealed[: 12 + FRAME + 16], sealed[:100] + b"x" + sealed[101:], b"XXXX" + sealed[4:]):
+        file.write_bytes(changed)
+        with pytest.raises((SealBroken, Unavailable)):
+            await read(files, key, 0, await files.size(key) or 0)
+
+
+async def test_sealing_again_after_a_crash_finds_what_was_done(tmp_path: Path) -> None:
+    files = store(folder(tmp_path), seals=True)
+    key = await keep(files, b"sound")
+    assert await files.seal("1/2026-03/abc.ogg") == key
+    assert await files.seal(key) == key
+    assert await files.seal("1/2026-03/other.ogg") == "1/2026-03/other.ogg"
+
+
+@pytest.mark.parametrize("seals", [False, True])
+async def test_a_bucket_is_a_store_like_a_folder(bucket: str, seals: bool) -> None:
+    files = store(bucket, seals=seals)
+    content = random.Random(1).randbytes(3 * FRAME + 5)
+    key = await keep(files, content)
+    assert await files.size(key) == len(content)
+    assert await read(files, key, FRAME - 5, 2 * FRAME) == content[FRAME - 5 : 2 * FRAME]
+    await files.remove(key)
+    await files.remove(key)
+    assert await files.size(key) is None
+
+
+async def test_a_bucket_that_is_not_there_is_said_to_be_away(bucket: str) -> None:
+    files = store(bucket.replace("s3://parley", "s3://nobody"))
+    with pytest.raises(Unavailable):
+        await files.write("a", b"x")
+    gone = store(f"s3://parley?region=us-east-1&endpoint=http://127.0.0.1:{free_port()}")
+    with pytest.raises(Unavailable):
+        await gone.size("a")
+
+
+@pytest.mark.parametrize("url", ["file://relative", "file:///", "ftp://x", "s3://"])
+def test_what_is_no_store_is_refused_when_it_is_named(url: str) -> None:
+    with pytest.raises(ValueError, match="recordings"):
+        store(url)
