@@ -1,6 +1,6 @@
 """`python -m bench recordings`: the egress service: how soon, how exact, how many at once, and what kills leave.
 
-Everything is on loopback. All recordings are of one room with two people, who live in this process and share the cores
+Everything is on loopback. All recordings at once are of one room, whose people live in this process and share the cores
 with the service and livekit-server.
 """
 
@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.platform import RESULTS
-from bench.tapes import alignment, kills, latencies, spread, together
+from bench.tapes import alignment, kills, latencies, pictures, spread, together
 
-PARTS: Final = ("latency", "load", "clicks", "kills")
+PARTS: Final = ("latency", "load", "pictures", "clicks", "kills")
 GOALS: Final = {
     "start → active": "p95 ≤ 600",
     "stop → complete": "p95 ≤ 1000",
@@ -67,6 +67,21 @@ def load_table(rows: list[dict[str, Any]]) -> Table:
     return shown
 
 
+def pictures_table(rows: list[dict[str, Any]]) -> Table:
+    """What pictures cost; the goal is half a core each."""
+    shown = _table("a grid of four cameras, 640 × 360", "recordings", "CPU", "each", "pictures/s", "MiB", "load")
+    for row in rows:
+        shown.add_row(
+            row["recordings"],
+            f"{row['cpu']:.0%}",
+            f"{row['cpu'] / row['count']:.0%}",
+            f"{row['pictures a second']:.1f}",
+            f"{row['memory MiB']:.0f}",
+            f"{row['load']:.1f}",
+        )
+    return shown
+
+
 def kills_table(found: dict[str, Any]) -> Table:
     """What became of recordings whose recorder was killed."""
     shown = _table(f"{found['kills']} kills at random moments", "killed while, and told as", "times")
@@ -109,6 +124,10 @@ def main() -> None:
         rows = asyncio.run(together(arguments.steps, arguments.seconds))
         _keep("load", rows)
         console.print(load_table(rows))
+    if arguments.only in (None, "pictures"):
+        drawn = asyncio.run(pictures(arguments.seconds))
+        _keep("pictures", drawn)
+        console.print(pictures_table(drawn))
     if arguments.only in (None, "clicks"):
         apart = asyncio.run(alignment(arguments.clicks, arguments.republished))
         _keep("clicks", apart)

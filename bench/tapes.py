@@ -29,6 +29,7 @@ from tests.support.studio import (
     heard,
     level,
     seconds,
+    seen,
     tone,
 )
 
@@ -114,6 +115,36 @@ async def together(steps: Sequence[int], for_seconds: float) -> list[dict[str, A
                     "load": os.getloadavg()[0],
                 }
             )
+        await stage.close()
+    return rows
+
+
+async def pictures(for_seconds: float) -> list[dict[str, Any]]:
+    """Recordings with pictures, one of each format and one more, of a room with four cameras."""
+    rows = []
+    with studio(most_recordings="32") as (server, recorder):
+        stage = Stage(server)
+        for number, colour in enumerate(((200, 90, 90), (150, 160, 90), (90, 90, 160), (60, 128, 128))):
+            person = await stage.enter("room", f"person-{number}", tone(440) if number == 0 else None)
+            await person.show(colour)
+        for endings in ((".mp4",), (".webm",), (".mp4", ".mp4")):
+            begun = []
+            for number, ending in enumerate(endings):
+                output = api.EncodedFileOutput(filepath=f"{len(rows)}-{number}{ending}")
+                asked = api.RoomCompositeEgressRequest(room_name="room", file_outputs=[output])
+                begun.append(await stage.livekit.egress.start_room_composite_egress(asked))
+            for info in begun:
+                await stage.until(info.egress_id, api.EGRESS_ACTIVE)
+            await asyncio.sleep(1)
+            before, at = cpu_seconds(recorder.pid), time.monotonic()
+            await asyncio.sleep(for_seconds)
+            used = (cpu_seconds(recorder.pid) - before) / (time.monotonic() - at)
+            ended = [await stage.stop(info.egress_id) for info in begun]
+            result = ended[0].file_results[0]
+            shown = len(seen(result.location)) / (result.duration / 1e9)
+            memory = resident_kib(recorder.pid) / 1024
+            row = {"recordings": " + ".join(endings), "cpu": used, "count": len(endings), "memory MiB": memory}
+            rows.append(row | {"pictures a second": shown, "load": os.getloadavg()[0]})
         await stage.close()
     return rows
 

@@ -1,6 +1,7 @@
 """Files of sound. Whatever is written can be read after a crash, up to the last fifth of a second."""
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -10,7 +11,7 @@ from livekit.protocol import models
 from pocket.recorder.voice import RATE
 from pocket.rooms.native import Pcm
 
-Kind = Literal["ogg", "mp3", "mp4", "mp4 opus", "wav"]
+Kind = Literal["ogg", "mp3", "mp4", "mp4 opus", "wav", "mp4 video", "webm video"]
 
 BROKEN: Final = (OSError, av.FFmpegError)
 """What a full disk or a damaged file raises."""
@@ -32,6 +33,19 @@ class Format:
     mime: str
     options: dict[str, str] = field(default_factory=dict)
     codec_options: dict[str, str] = field(default_factory=dict)
+    picture_codec: str = ""
+    picture_options: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The size of pictures, and how many there are a second."""
+
+    width: int
+    height: int
+    rate: int
+    bitrate: int
+    """Bits a second."""
 
 
 _MP4: Final = {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": str(PIECE)}
@@ -43,40 +57,94 @@ FORMATS: Final[dict[Kind, Format]] = {
     "mp4": Format(".mp4", "mp4", "aac", models.AAC, 64_000, "audio/mp4", _MP4),
     "mp4 opus": Format(".mp4", "mp4", "libopus", models.OPUS, 64_000, "audio/mp4", _MP4, _OPUS),
     "wav": Format(".wav", "wav", "pcm_s16le", -1, 0, "audio/wav"),
+    "mp4 video": Format(
+        ".mp4",
+        "mp4",
+        "aac",
+        models.AAC,
+        64_000,
+        "video/mp4",
+        _MP4,
+        {},
+        "libx264",
+        {"preset": "veryfast", "tune": "zerolatency"},
+    ),
+    "webm video": Format(
+        ".webm",
+        "webm",
+        "libopus",
+        models.OPUS,
+        64_000,
+        "video/webm",
+        {"cluster_time_limit": "200"},
+        _OPUS,
+        "libvpx",
+        {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "error-resilient": "1"},
+    ),
 }
 
 
 class Writer:
     """Encodes sound into a file. Every method may raise one of `BROKEN`."""
 
-    def __init__(self, path: Path, kind: Kind, *, stereo: bool, bitrate: int = 0) -> None:
+    def __init__(
+        self, path: Path, kind: Kind, *, stereo: bool, bitrate: int = 0, frame: Frame | None = None, sound: bool = True
+    ) -> None:
         made = FORMATS[kind]
-        self.path, self.samples = path, 0
+        self.path, self.samples, self.pictures = path, 0, 0
         self._layout = "stereo" if stereo else "mono"
         self._container = av.open(str(path), "w", format=made.container, options={"flush_packets": "1"} | made.options)
+        self._picture = self._picture_of(made, frame) if frame is not None else None
+        self._sound = self._sound_of(made, bitrate) if sound else None
+
+    def _sound_of(self, made: Format, bitrate: int) -> Any:
         stream: Any = self._container.add_stream(made.codec, rate=RATE, options=made.codec_options)
         stream.layout = self._layout
         if made.bitrate:
-            stream.bit_rate = bitrate or made.bitrate * (3 if stereo else 2) // 2
-        self._stream = stream
+            stream.bit_rate = bitrate or made.bitrate * (3 if self._layout == "stereo" else 2) // 2
+        return stream
+
+    def _picture_of(self, made: Format, frame: Frame) -> Any:
+        stream: Any = self._container.add_stream(made.picture_codec, rate=frame.rate, options=made.picture_options)
+        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+        stream.bit_rate, stream.gop_size = frame.bitrate, 2 * frame.rate
+        stream.codec_context.thread_count = 1
+        stream.codec_context.time_base = Fraction(1, frame.rate)
+        self._rate = frame.rate
+        return stream
 
     @property
     def seconds(self) -> float:
         """How much has been written."""
         return self.samples / RATE
 
+    @property
+    def next_picture(self) -> int | None:
+        """How many samples after the beginning the next picture is due; None where there are none."""
+        return None if self._picture is None else self.pictures * RATE // self._rate
+
     def write(self, pcm: Pcm) -> None:
         """Append sound; two channels alternate."""
         frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout=self._layout)
         frame.sample_rate, frame.pts = RATE, self.samples
         self.samples += frame.samples
-        for packet in self._stream.encode(frame):
+        if self._sound is not None:
+            for packet in self._sound.encode(frame):
+                self._container.mux(packet)
+
+    def show(self, picture: av.VideoFrame) -> None:
+        """Append a picture."""
+        assert self._picture is not None
+        picture.pts, picture.time_base = self.pictures, Fraction(1, self._rate)
+        self.pictures += 1
+        for packet in self._picture.encode(picture):
             self._container.mux(packet)
 
     def close(self) -> None:
         """Finish the file."""
         try:
-            for packet in self._stream.encode(None):
-                self._container.mux(packet)
+            for stream in (self._picture, self._sound):
+                for packet in stream.encode(None) if stream is not None else ():
+                    self._container.mux(packet)
         finally:
             self._container.close()

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -12,10 +13,11 @@ from livekit import api, rtc
 from livekit.protocol.models import DisconnectReason
 
 from pocket.recorder.mixing import Mixer
+from pocket.recorder.scene import Scene, Sight
 from pocket.recorder.settings import Settings
 from pocket.recorder.sources import Sides, Source, Speaker
 from pocket.recorder.voice import RATE, Voice
-from pocket.rooms.native import NativeAudio, Stream
+from pocket.rooms.native import NativeAudio, Pcm, Picture
 
 log = structlog.get_logger()
 
@@ -29,6 +31,7 @@ SETTLED: Final = 0.004
 TOKEN_LIFETIME: Final = timedelta(hours=24)
 CLOSED: Final = "Source closed"
 LOST: Final = "recording ended early: connection to room failed"
+_SHARED: Final = (rtc.TrackSource.SOURCE_SCREENSHARE, rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO)
 _OVER: Final = frozenset(
     {DisconnectReason.ROOM_DELETED, DisconnectReason.ROOM_CLOSED, DisconnectReason.PARTICIPANT_REMOVED}
 )
@@ -49,6 +52,7 @@ class Listener:
         mixer: Mixer,
         epoch: float,
         *,
+        stage: tuple[Scene, int] | None,
         on_sound: Callable[[], None],
         on_end: Callable[[str, bool], None],
         on_replaced: Callable[[], None],
@@ -57,10 +61,13 @@ class Listener:
         """Who was heard first, and the name of the track's source."""
         self.changed = asyncio.Event()
         """Somebody came or published something."""
+        self._stage = stage
+        """Who is seen, and pictures a second."""
         self._native, self._source, self._mixer, self._epoch = native, source, mixer, epoch
         self._on_sound, self._on_end, self._on_replaced = on_sound, on_end, on_replaced
         self._sides = Sides(source)
-        self._streams: dict[str, tuple[Stream, Voice, asyncio.Task[None]]] = {}
+        self._streams: dict[str, Callable[[], None]] = {}
+        """What ends the hearing or seeing of a track, by its id."""
         self._leaving = False
         self._lost: asyncio.TimerHandle | None = None
         self._room = rtc.Room()
@@ -68,7 +75,9 @@ class Listener:
         self._room.on("track_subscribed", self._subscribed)
         self._room.on("track_unsubscribed", self._unsubscribed)
         self._room.on("track_unpublished", self._unpublished)
-        self._room.on("participant_connected", lambda _: self.changed.set())
+        self._room.on("track_muted", partial(self._muted, muted=True))
+        self._room.on("track_unmuted", partial(self._muted, muted=False))
+        self._room.on("participant_connected", self._came)
         self._room.on("participant_disconnected", self._left)
         self._room.on("disconnected", self._disconnected)
         self._room.on("reconnecting", self._reconnecting)
@@ -82,6 +91,7 @@ class Listener:
                 every = self._source.everyone
                 await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=every, connect_timeout=JOIN_WITHIN))
                 for participant in self._room.remote_participants.values():
+                    self._came(participant)
                     for publication in participant.track_publications.values():
                         self._published(publication, participant)
                 return str(await self._room.sid)
@@ -99,6 +109,12 @@ class Listener:
             return f"track {track} not found"
         return ""
 
+    def is_mistaken(self) -> bool:
+        """Whether the track that is to be heard is one of pictures."""
+        there = (each.track_publications for each in self._room.remote_participants.values())
+        found = [each[self._source.track] for each in there if self._source.track in each]
+        return any(publication.kind != rtc.TrackKind.KIND_AUDIO for publication in found)
+
     async def leave(self) -> None:
         """Hear nothing more."""
         self._leaving = True
@@ -113,55 +129,114 @@ class Listener:
 
     # What the room tells.
 
+    def _came(self, participant: rtc.RemoteParticipant) -> None:
+        self.changed.set()
+        alone = participant.identity in (self._source.identity, self._source.camera)
+        if self._stage is not None and (self._source.seen == "everyone" or alone) and not _is_recorder(participant):
+            self._stage[0].person(participant.identity, participant.name)
+
     def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
         self.changed.set()
-        wanted = publication.kind == rtc.TrackKind.KIND_AUDIO and self._source.wants(_speaker(publication, participant))
+        wanted = self._wants(publication, _speaker(publication, participant))
         if wanted != self._source.everyone and not self._leaving:
             publication.set_subscribed(wanted)
+
+    def _wants(self, publication: rtc.RemoteTrackPublication, speaker: Speaker) -> bool:
+        if publication.kind == rtc.TrackKind.KIND_AUDIO:
+            return self._source.wants(speaker)
+        return self._stage is not None and self._source.shows(speaker)
 
     def _subscribed(
         self, track: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> None:
         speaker = _speaker(publication, participant)
-        if self._leaving or track.kind != rtc.TrackKind.KIND_AUDIO or not self._source.wants(speaker):
+        if self._leaving or not self._wants(publication, speaker):
             return
         self._drop(publication.sid)
-        voice = Voice(self._epoch, self._sides.of(speaker))
-        loop, sounds = asyncio.get_running_loop(), False
+        self.heard = self.heard or (speaker, _source_name(publication))
+        if track.kind == rtc.TrackKind.KIND_AUDIO:
+            self._streams[publication.sid] = self._hear(track, speaker, participant)
+        else:
+            self._streams[publication.sid] = self._see(track, speaker, participant)
 
-        def take(pcm: Any) -> None:
-            nonlocal sounds
+    def _hear(self, track: rtc.RemoteTrack, speaker: Speaker, participant: rtc.RemoteParticipant) -> Callable[[], None]:
+        voice = Voice(self._epoch, self._sides.of(speaker))
+        tell = self._once_heard()
+
+        def take(pcm: Pcm) -> None:
             voice.put(time.monotonic(), pcm)
-            if not sounds:
-                sounds = True
+            tell()
+
+        self._mixer.add(voice)
+        if self._stage is not None:
+            self._stage[0].person(participant.identity, participant.name).voices = (voice,)
+        stream = self._native.open(track, RATE, FRAME_MS, take)
+        watching = asyncio.create_task(self._watch(track, voice))
+
+        def end() -> None:
+            watching.cancel()
+            stream.close()
+            self._mixer.end(voice)
+
+        return end
+
+    def _see(self, track: rtc.RemoteTrack, speaker: Speaker, participant: rtc.RemoteParticipant) -> Callable[[], None]:
+        assert self._stage is not None
+        scene, rate = self._stage
+        sight = Sight(self._epoch, rate, shared=speaker.screen_share)
+        tell = self._once_heard()
+
+        def take(copied: Callable[[], Picture]) -> None:
+            sight.put(time.monotonic(), copied)
+            tell()
+
+        person = scene.person(participant.identity, participant.name)
+        person.sights = {**person.sights, speaker.track: sight}
+        stream = self._native.watch(track, take)
+
+        def end() -> None:
+            stream.close()
+            person.sights = {sid: each for sid, each in person.sights.items() if each is not sight}
+
+        return end
+
+    def _once_heard(self) -> Callable[[], None]:
+        """What tells, from the library's thread and once, that there is something."""
+        loop, there = asyncio.get_running_loop(), False
+
+        def tell() -> None:
+            nonlocal there
+            if not there:
+                there = True
                 with suppress(RuntimeError):  # the loop is closed
                     loop.call_soon_threadsafe(self._on_sound)
 
-        self._mixer.add(voice)
-        self.heard = self.heard or (speaker, _source_name(publication))
-        stream = self._native.open(track, RATE, FRAME_MS, take)
-        self._streams[publication.sid] = stream, voice, asyncio.create_task(self._watch(track, voice))
+        return tell
+
+    def _muted(self, participant: rtc.Participant, publication: rtc.TrackPublication, *, muted: bool) -> None:
+        if self._stage is not None and publication.kind == rtc.TrackKind.KIND_VIDEO:
+            self._stage[0].mute(participant.identity, publication.sid, muted=muted)
 
     def _unsubscribed(self, _track: Any, publication: rtc.RemoteTrackPublication, _participant: Any) -> None:
         self._drop(publication.sid)
 
     def _unpublished(self, publication: rtc.RemoteTrackPublication, _participant: Any) -> None:
         self._drop(publication.sid)
-        if publication.sid == self._source.track:
+        if publication.sid in (self._source.track, self._source.camera):
             self._end(CLOSED)
 
     def _left(self, participant: rtc.RemoteParticipant) -> None:
         for sid in participant.track_publications:
             self._drop(sid)
+        if self._stage is not None:
+            self._stage[0].leave(participant.identity)
         if self._source.identity and participant.identity == self._source.identity:
             self._end(CLOSED)
 
     def _drop(self, sid: str) -> None:
-        stream, voice, watching = self._streams.pop(sid, (None, None, None))
-        if stream is not None and voice is not None and watching is not None:
-            watching.cancel()
-            stream.close()
-            self._mixer.end(voice)
+        end = self._streams.pop(sid, None)
+        if end is not None:
+            end()
 
     # Its end.
 
@@ -220,9 +295,13 @@ def make_token(settings: Settings, *, room: str, identity: str) -> str:
 
 
 def _speaker(publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> Speaker:
-    shared = publication.source == rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO
+    shared = publication.source in _SHARED
     return Speaker(publication.sid, participant.identity, int(participant.kind), shared)
 
 
 def _source_name(publication: rtc.RemoteTrackPublication) -> str:
     return str(rtc.TrackSource.Name(publication.source)).removeprefix("SOURCE_").lower()
+
+
+def _is_recorder(participant: rtc.RemoteParticipant) -> bool:
+    return bool(participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS)

@@ -1,22 +1,37 @@
 """What a request asks for, checked: whom to record and into what. What cannot be done is refused here, at once."""
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from google.protobuf.message import Message
 from livekit.protocol import egress, models
 
 from pocket.psrpc import RpcError
-from pocket.recorder.encoding import FORMATS, Kind
+from pocket.recorder.encoding import FORMATS, Frame, Kind
 from pocket.recorder.names import file_name
 from pocket.recorder.protobufs import rpc_egress_pb2 as rpc
+from pocket.recorder.scene import LAYOUTS, Layout
 from pocket.recorder.sources import Channel, Route, Source
 
 Asked = Literal["room_composite", "participant", "track_composite", "track", "egress"]
 
+FRAME: Final = Frame(640, 360, 15, 700_000)
+MOST_FRAME: Final = Frame(1280, 720, 30, 2_500_000)
+PICTURES_WEIGH: Final = 6
 OFFICIAL: Final = "needs the official egress service"
 _CHANNELS: Final = (Channel.BOTH, Channel.LEFT, Channel.RIGHT)
+_SOUNDS: Final = (".ogg", ".mp3", ".wav", ".m4a")
+_TALL: Final = (
+    egress.PORTRAIT_H264_720P_30,
+    egress.PORTRAIT_H264_720P_60,
+    egress.PORTRAIT_H264_1080P_30,
+    egress.PORTRAIT_H264_1080P_60,
+)
+_PICTURES: Final[dict[str, tuple[int, ...]]] = {
+    "mp4 video": (models.DEFAULT_VC, models.H264_BASELINE, models.H264_MAIN, models.H264_HIGH),
+    "webm video": (models.DEFAULT_VC, models.VP8),
+}
 _STORES: Final = ("s3", "gcp", "azure", "aliOSS")
 _UNUSED: Final = ("assume_role_arn", "assume_role_external_id", "proxy", "tagging")
 """Of an upload."""
@@ -40,6 +55,15 @@ class Plan:
     bitrate: int
     """Bits a second; 0: as the format has it."""
     stereo: bool
+    frame: Frame | None = None
+    """Of the pictures; None for sound alone."""
+    layout: Layout = "grid"
+    sound: bool = True
+
+    @property
+    def weight(self) -> int:
+        """How many recordings of sound it costs as much as."""
+        return 1 if self.frame is None else PICTURES_WEIGH
 
     @property
     def label(self) -> str:
@@ -69,26 +93,32 @@ def plan_of(asked: rpc.StartEgressRequest) -> Plan:
     if not room:
         raise missing("room_name")
     source = _SOURCES[which](request)
-    kind, path, upload, manifest = _file(which, request)
+    file, store = _output(which, request)
+    file_name(file.filepath, ".any", values={}, default="any")  # before anything is done
+    if which == "participant" and _is_seen(file):
+        source = replace(source, seen="participant", camera=source.identity)
+    frame = _frame(request) if source.seen else None
+    template = request.template if which == "egress" else request
     return Plan(
         asked=which,
         room=room,
         source=source,
-        kind=kind,
-        path=path,
-        upload=upload,
-        manifest=manifest,
+        kind=_kind(request, file) if frame is None else _kind_with_pictures(request, file),
+        path=file.filepath,
+        upload=_upload(store),
+        manifest=not file.disable_manifest,
         bitrate=_bitrate(request),
         stereo=source.mixing != egress.DEFAULT_MIXING or any(route.channel != Channel.BOTH for route in source.routes),
+        frame=frame,
+        layout=_layout(getattr(template, "layout", "")),
+        sound=not getattr(template, "video_only", False),
     )
 
 
 def _room_composite(request: egress.RoomCompositeEgressRequest) -> Source:
-    if request.custom_base_url or request.layout:
-        raise unable("a template from a URL" if request.custom_base_url else "a layout of a web page")
-    if not request.audio_only:
-        raise unable("video")
-    return Source(everyone=True, mixing=request.audio_mixing)
+    if request.custom_base_url:
+        raise unable("a template from a URL")
+    return Source(everyone=True, seen="" if request.audio_only else "everyone", mixing=request.audio_mixing)
 
 
 def _participant(request: egress.ParticipantEgressRequest) -> Source:
@@ -98,11 +128,10 @@ def _participant(request: egress.ParticipantEgressRequest) -> Source:
 
 
 def _track_composite(request: egress.TrackCompositeEgressRequest) -> Source:
-    if request.video_track_id:
-        raise unable("video")
-    if not request.audio_track_id:
-        raise missing("audio_track_id")
-    return Source(track=request.audio_track_id)
+    if not request.audio_track_id and not request.video_track_id:
+        raise missing("audio_track_id or video_track_id")
+    seen: Literal["track", ""] = "track" if request.video_track_id else ""
+    return Source(track=request.audio_track_id, seen=seen, camera=request.video_track_id)
 
 
 def _track(request: egress.TrackEgressRequest) -> Source:
@@ -114,12 +143,9 @@ def _track(request: egress.TrackEgressRequest) -> Source:
 def _any(request: egress.StartEgressRequest) -> Source:
     match request.WhichOneof("source"):
         case "template":
-            template = request.template
-            if template.custom_base_url or template.layout:
-                raise unable("a template from a URL" if template.custom_base_url else "a layout of a web page")
-            if not template.audio_only:
-                raise unable("video")
-            return Source(everyone=True)
+            if request.template.custom_base_url:
+                raise unable("a template from a URL")
+            return Source(everyone=True, seen="" if request.template.audio_only else "everyone")
         case "media":
             return _media(request.media)
         case "web":
@@ -128,17 +154,18 @@ def _any(request: egress.StartEgressRequest) -> Source:
 
 
 def _media(media: egress.MediaSource) -> Source:
-    if media.WhichOneof("video"):
-        raise unable("video")
+    by_track = media.WhichOneof("video") == "video_track_id"
+    camera = media.video_track_id if by_track else media.participant_video.identity
     routes = []
     for route in media.audio.routes:
         by = route.WhichOneof("match")
         if by is None or not 0 <= route.channel < len(_CHANNELS):
             raise missing("audio.routes")
         routes.append(Route(by, getattr(route, by), _CHANNELS[route.channel]))
-    if not routes and not media.audio.capture_all:
+    if not routes and not media.audio.capture_all and not camera:
         raise missing("audio or video")
-    return Source(everyone=media.audio.capture_all, routes=tuple(routes))
+    seen: Literal["track", "participant", ""] = ("track" if by_track else "participant") if camera else ""
+    return Source(everyone=media.audio.capture_all, routes=tuple(routes), seen=seen, camera=camera)
 
 
 _SOURCES: Final[dict[str, Any]] = {
@@ -150,8 +177,8 @@ _SOURCES: Final[dict[str, Any]] = {
 }
 
 
-def _file(which: str, request: Any) -> tuple[Kind, str, Message | None, bool]:
-    """The one file that is wanted: its format, its name, where it goes, and whether a manifest is beside it."""
+def _output(which: str, request: Any) -> tuple[Any, Any]:
+    """The one file that is wanted, and what says where it goes."""
     stored: list[tuple[Any, Any]]
     if which == "egress":
         for output in request.outputs:
@@ -173,9 +200,7 @@ def _file(which: str, request: Any) -> tuple[Kind, str, Message | None, bool]:
         raise missing("output")
     if len(stored) > 1:
         raise missing("multiple file outputs")
-    file, store = stored[0]
-    file_name(file.filepath, ".any", values={}, default="any")  # before anything is done
-    return _kind(request, file), file.filepath, _upload(store), not file.disable_manifest
+    return stored[0]
 
 
 def _only_files(output: str | None) -> None:
@@ -201,6 +226,50 @@ def _kind(request: Any, file: Any) -> Kind:
     if codec not in (models.DEFAULT_AC, FORMATS[kind].codec_number):
         raise RpcError("invalid_argument", f"format {kind} incompatible with codec {models.AudioCodec.Name(codec)}")
     return kind
+
+
+def _kind_with_pictures(request: Any, file: Any) -> Kind:
+    """MP4, or WebM where the name ends so; what cannot hold pictures is refused."""
+    advanced = request.advanced if _is_advanced(request) else egress.EncodingOptions()
+    named = getattr(file, "file_type", egress.DEFAULT_FILETYPE)
+    if named not in (egress.DEFAULT_FILETYPE, egress.MP4):
+        raise RpcError("invalid_argument", f"format {egress.EncodedFileType.Name(named)} incompatible with video")
+    kind: Kind = "mp4 video"
+    if named == egress.DEFAULT_FILETYPE and posixpath.splitext(file.filepath)[1].lower() == ".webm":
+        kind = "webm video"
+    codecs = (models.DEFAULT_AC, FORMATS[kind].codec_number)
+    if advanced.video_codec not in _PICTURES[kind] or advanced.audio_codec not in codecs:
+        raise RpcError("invalid_argument", f"format {kind} incompatible with the codecs that are asked for")
+    return kind
+
+
+def _is_seen(file: Any) -> bool:
+    """Whether a participant's file has pictures: as LiveKit's own service has it, unless it is named as sound."""
+    ending = posixpath.splitext(file.filepath)[1].lower()
+    return file.file_type == egress.MP4 or (file.file_type == egress.DEFAULT_FILETYPE and ending not in _SOUNDS)
+
+
+def _frame(request: Any) -> Frame:
+    """The size that is asked for, as far as one machine can: presets are taken as their shape."""
+    if not _is_advanced(request):
+        tall = "preset" in request.DESCRIPTOR.fields_by_name and request.preset in _TALL
+        return Frame(FRAME.height, FRAME.width, FRAME.rate, FRAME.bitrate) if tall else FRAME
+    asked, most = request.advanced, MOST_FRAME
+    width, height = asked.width or FRAME.width, asked.height or FRAME.height
+    if min(width, height) < 64 or max(width, height) > 7680 or not 0 <= asked.framerate <= 240:
+        raise missing("width, height or framerate")
+    scale = min(1.0, most.width / max(width, height), most.height / min(width, height))
+    bitrate = min(max(asked.video_bitrate, 0) * 1000 or FRAME.bitrate, most.bitrate)
+    wide, high = (max(64, int(side * scale) // 2 * 2) for side in (width, height))
+    return Frame(wide, high, min(asked.framerate or FRAME.rate, most.rate), bitrate)
+
+
+def _layout(asked: str) -> Layout:
+    name = asked.removesuffix("-light").removesuffix("-dark") or "grid"
+    for layout in LAYOUTS:
+        if layout == name:
+            return layout
+    raise unable("a layout of one's own")
 
 
 def _is_advanced(request: Any) -> bool:

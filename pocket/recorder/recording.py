@@ -15,14 +15,16 @@ from livekit.protocol import egress
 
 from pocket.psrpc import RpcError
 from pocket.recorder import repair, states
+from pocket.recorder.canvas import Canvas
 from pocket.recorder.delivery import deliver
 from pocket.recorder.encoding import BROKEN, FORMATS, Writer
 from pocket.recorder.journal import Entry
 from pocket.recorder.listener import LOST, Listener, make_token
 from pocket.recorder.mixing import Mixer
 from pocket.recorder.names import file_name, moments
-from pocket.recorder.plan import Plan
+from pocket.recorder.plan import Plan, unable
 from pocket.recorder.reports import Reports
+from pocket.recorder.scene import Scene
 from pocket.recorder.settings import Settings
 from pocket.recorder.states import Ending
 from pocket.recorder.voice import RATE
@@ -74,11 +76,14 @@ class Recording:
         self._sounding = asyncio.Event()
         self._epoch = time.monotonic()
         self._mixer = Mixer(stereo=plan.stereo)
+        self._scene = Scene()
+        self._canvas = plan.frame and Canvas(self._scene, plan.layout, plan.frame.width, plan.frame.height)
         self._listener = Listener(
             house.native,
             plan.source,
             self._mixer,
             self._epoch,
+            stage=(self._scene, plan.frame.rate) if plan.frame else None,
             on_sound=self._sounding.set,
             on_end=self._source_ended,
             on_replaced=self._replaced,
@@ -181,6 +186,8 @@ class Recording:
                     await self._listener.changed.wait()
         except TimeoutError:
             raise RpcError("not_found", self._listener.absent() or "source not found") from None
+        if self._listener.is_mistaken():
+            raise unable("recording a video track alone")
 
     async def _unless_ended(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -195,7 +202,8 @@ class Recording:
 
     async def _open(self) -> Writer:
         """Begin the file with the first sound."""
-        self._zero = min(voice.begins for voice in self._mixer.voices if voice.begins is not None)
+        heard = [voice.begins for voice in self._mixer.voices if voice.begins is not None]
+        self._zero = min([*heard, *self._scene.began()], default=self._clock())
         began = time.time_ns() - int((time.monotonic() - self._epoch - self._zero / RATE) * 1e9)
         result, plan = self.info.file_results[0], self.plan
         made = FORMATS[plan.kind]
@@ -205,8 +213,8 @@ class Recording:
         name = f"part{len(self.entry.parts)}{made.ending}"
         self.entry.parts.append((name, began))
         await asyncio.to_thread(self.entry.save)
-        path = self.entry.folder / name
-        writer: Writer = await self._work(lambda: Writer(path, plan.kind, stereo=plan.stereo, bitrate=plan.bitrate))
+        make = partial(Writer, stereo=plan.stereo, bitrate=plan.bitrate, frame=plan.frame, sound=plan.sound)
+        writer: Writer = await self._work(partial(make, self.entry.folder / name, plan.kind))
         return writer
 
     def _template(self) -> str:
@@ -220,7 +228,7 @@ class Recording:
             "room_name": self.plan.room,
             "room_id": self.info.room_id,
             "retry": str(self.info.retry_count),
-            "track_type": "audio",
+            "track_type": "video" if self.plan.frame else "audio",
         }
         if self._listener.heard is not None:
             speaker, source = self._listener.heard
@@ -271,6 +279,8 @@ class Recording:
         while low < to:  # bounded pieces, also after the process was stopped for long
             high = min(low + 10 * RATE, to)
             writer.write(self._mixer.mix(low, high))
+            while self._canvas and (due := self._zero + (writer.next_picture or 0)) < high:
+                writer.show(self._canvas.draw(due))
             low = high
 
     async def _look(self, writer: Writer) -> None:
@@ -342,7 +352,8 @@ class Recording:
             self._missing = await self._work(lambda: _missing(parts))
             whole = entry.folder / f"{WHOLE}{FORMATS[kind].ending}"
             try:
-                seconds = await self._work(lambda: repair.join(parts, kind, whole)) if parts else 0.0
+                join = repair.join if self.plan.frame is None else repair.remux
+                seconds = await self._work(lambda: join(parts, kind, whole)) if parts else 0.0
                 local = whole
             except BROKEN:
                 seconds = parts[-1].starts + await self._work(lambda: repair.length(local))

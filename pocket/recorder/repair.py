@@ -55,6 +55,21 @@ def join(parts: Sequence[Part], kind: Kind, into: Path) -> float:
     return end / RATE
 
 
+def remux(parts: Sequence[Part], kind: Kind, into: Path) -> float:
+    """Write the last of the parts, its pictures with its sound, into a file; how long it is. Raises one of `BROKEN`."""
+    path, made = parts[-1].path, FORMATS[kind]
+    with av.open(str(path)) as source, av.open(str(into), "w", format=made.container) as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        try:
+            for packet in source.demux():
+                if packet.size and packet.dts is not None:
+                    packet.stream = streams[packet.stream.index]
+                    target.mux(packet)
+        except av.error.InvalidDataError:
+            pass  # cut off within a packet: what was before it is there
+    return length(into)
+
+
 def _append(source: Any, target: Any, stream: Any, end: int) -> int:
     try:
         for packet, duration in _packets(source):
@@ -85,8 +100,8 @@ def _silence(path: Path, kind: Kind, like: Any, seconds: float, target: Any, str
 
 
 def _packets(source: Any) -> Iterator[tuple[Any, int]]:
-    """The packets of the sound, and how many samples at `RATE` each has."""
-    heard = source.streams.audio[0]
+    """The packets of the sound, or of pictures without one, and how many samples at `RATE` each has."""
+    heard = (source.streams.audio or source.streams.video)[0]
     for packet in source.demux(heard):
         if packet.size:
             yield packet, round(packet.duration * packet.time_base * RATE) if packet.duration else 960

@@ -94,9 +94,14 @@ class Service:
         self.workers.shutdown(wait=False, cancel_futures=True)
 
     @property
+    def load(self) -> int:
+        """What is recorded now, counted in recordings of sound."""
+        return sum(recording.plan.weight for recording in self.recordings.values())
+
+    @property
     def full(self) -> bool:
         """Whether another recording would harm those there are, or would not last."""
-        return self.draining or len(self.recordings) >= self.settings.most_recordings
+        return self.draining or self.load >= self.settings.most_recordings
 
     def has_space(self) -> bool:
         """Whether there is room on the disk to finish what is under way."""
@@ -140,12 +145,16 @@ class Service:
 
     # What livekit-server asks for.
 
-    def _affinity(self, _: rpc.StartEgressRequest) -> float:
+    def _affinity(self, asked: rpc.StartEgressRequest) -> float:
         """1 is taken at once; below, livekit-server waits half a second for somebody better."""
-        if self.full or not self.has_space():
+        try:
+            weight = plan_of(asked).weight
+        except RpcError:
+            return 1.0  # refused by whoever takes it
+        most = self.settings.most_recordings
+        if self.full or (self.load and self.load + weight > most) or not self.has_space():
             return -1.0
-        load = len(self.recordings) / self.settings.most_recordings
-        return 1.0 if load < 0.5 else max(0.05, 1.5 - load)
+        return 1.0 if self.load < most / 2 else max(0.05, 1.5 - self.load / most)
 
     async def _list(self, _: rpc.ListActiveEgressRequest) -> rpc.ListActiveEgressResponse:
         return rpc.ListActiveEgressResponse(egress_ids=list(self.recordings))
@@ -154,9 +163,9 @@ class Service:
         known = self.recordings.get(asked.egress_id)
         if known is not None:
             return _copy(known.info)  # livekit-server asks again after a time-out
+        plan = plan_of(asked)
         if self.full:
             raise RpcError("unavailable", "the egress service takes no more recordings")
-        plan = plan_of(asked)
         try:
             entry = self.journal.entry(asked, states.first_info(asked, plan))
         except ValueError:
@@ -208,7 +217,9 @@ class Service:
                 self.conclude(entry)
                 continue
             recording = self.recordings[info.egress_id] = Recording(self, entry, plan_of(entry.asked))
-            goes_on = info.status in (egress.EGRESS_STARTING, egress.EGRESS_ACTIVE) and await self._is_there(entry)
+            begun = info.status in (egress.EGRESS_STARTING, egress.EGRESS_ACTIVE)
+            sound = recording.plan.frame is None or not entry.parts
+            goes_on = begun and sound and await self._is_there(entry)
             log.warning("a recording was left by a killed recorder", egress=info.egress_id, goes_on=goes_on)
             if goes_on:
                 info.retry_count += 1

@@ -19,7 +19,7 @@ class Channel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """What there is to know of a published audio track."""
+    """What there is to know of a published track."""
 
     track: str
     identity: str
@@ -56,6 +56,10 @@ class Source:
     """Of the participant, the sound of the shared screen instead of the voice."""
     track: str = ""
     routes: tuple[Route, ...] = ()
+    seen: Literal["", "everyone", "participant", "track"] = ""
+    """Whose pictures are wanted."""
+    camera: str = ""
+    """The participant's identity or the track's id."""
     mixing: int = egress.DEFAULT_MIXING
 
     def wants(self, speaker: Speaker) -> bool:
@@ -66,11 +70,24 @@ class Source:
             return speaker.identity == self.identity and speaker.screen_share == self.screen_share
         return self.everyone or any(route.fits(speaker) for route in self.routes)
 
+    def shows(self, speaker: Speaker) -> bool:
+        """Whether a video track is recorded."""
+        match self.seen:
+            case "everyone":
+                return True
+            case "participant":
+                return speaker.identity == self.camera
+            case "track":
+                return speaker.track == self.camera
+        return False
+
     def awaited(self) -> tuple[set[str], set[str]]:
         """The identities and the tracks without which there is no recording."""
         identities = {str(route.value) for route in self.routes if route.by == "participant_identity"}
         tracks = {str(route.value) for route in self.routes if route.by == "track_id"}
-        return identities | ({self.identity} - {""}), tracks | ({self.track} - {""})
+        identities |= {self.identity, self.camera if self.seen == "participant" else ""}
+        tracks |= {self.track, self.camera if self.seen == "track" else ""}
+        return identities - {""}, tracks - {""}
 
 
 _SIDES: Final = (Channel.LEFT, Channel.RIGHT)

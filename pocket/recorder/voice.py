@@ -30,6 +30,8 @@ LOOK: Final = 0.12
 AHEAD: Final = 400
 """Frames that are kept when nobody takes them: 20 s of 50 ms each."""
 FADE: Final = 96
+LOUD: Final = 1000
+"""Of a sample, 30 dB below the loudest there can be: somebody speaks."""
 
 
 class Voice:
@@ -41,6 +43,8 @@ class Voice:
         self.begins: int | None = None
         """The place of its first sample."""
         self.corrections = self.holes = 0
+        self.spoke = -1
+        """The place at which it was loud last."""
         self._epoch = epoch
         self._lock = threading.Lock()
         self._next = 0
@@ -101,6 +105,8 @@ class Voice:
             start = max(place, low)
             kept = pcm[start - place :]
             total[start - low : start - low + len(kept)] += kept
+            if len(kept) and max(int(kept.max()), -int(kept.min())) > LOUD:
+                self.spoke = high
 
     def _settle(self) -> None:
         """Place late frames behind each other: where the earliest of them belongs, or where the count is."""

@@ -20,9 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient, FfiHandle, ffi_cb_fnc, ffi_event_callback
-from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
+from livekit.rtc._proto import audio_frame_pb2, ffi_pb2, video_frame_pb2
 
 Pcm = npt.NDArray[np.int16]
+Picture = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+"""Brightness, and two planes of colour with half as many rows and columns; even sizes."""
 
 FRAME_MS: Final = 20
 AHEAD: Final = 16
@@ -42,6 +44,7 @@ def _first_byte(name: str) -> int:
 
 
 _CAPTURED, _HEARD = _first_byte("capture_audio_frame"), _first_byte("audio_stream_event")
+_SEEN: Final = _first_byte("video_stream_event")
 _STATISTICS: Final = ffi_pb2.FfiEvent(get_stats={"async_id": 1}).SerializePartialToString()[:2]  # type: ignore[arg-type]
 """How statistics begin: a tag of two bytes."""
 _CALLBACKS: Final[list[Any]] = []
@@ -57,6 +60,7 @@ class Stream:
     def close(self) -> None:
         """Stop it; a frame that is on its way may still come."""
         self._native.readers.pop(self._handle, None)
+        self._native.watchers.pop(self._handle, None)
         self._owned.dispose()
 
 
@@ -111,6 +115,7 @@ class NativeAudio:
 
     def __init__(self) -> None:
         self.readers: dict[int, Callable[[Pcm], object]] = {}
+        self.watchers: dict[int, Callable[[Callable[[], Picture]], object]] = {}
         self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._asking = threading.Lock()
         os.environ.setdefault("RUST_LOG", "off")
@@ -131,6 +136,20 @@ class NativeAudio:
         stream.type, stream.frame_size_ms = audio_frame_pb2.AudioStreamType.AUDIO_STREAM_NATIVE, frame_ms
         handle = self._client.request(request).new_audio_stream.stream.handle.id
         self.readers[handle] = take
+        return Stream(self, handle)
+
+    def watch(self, track: rtc.RemoteTrack, take: Callable[[Callable[[], Picture]], object]) -> Stream:
+        """Have `take` called for every picture of a remote track, on the library's own thread.
+
+        What it is given makes a copy of the picture, and only there and then: most pictures are not wanted.
+        """
+        request = ffi_pb2.FfiRequest()
+        stream = request.new_video_stream
+        stream.track_handle, stream.normalize_stride = track._ffi_handle.handle, True
+        stream.type = video_frame_pb2.VideoStreamType.VIDEO_STREAM_NATIVE
+        stream.format = video_frame_pb2.VideoBufferType.I420
+        handle = self._client.request(request).new_video_stream.stream.handle.id
+        self.watchers[handle] = take
         return Stream(self, handle)
 
     async def held_back(self, track: rtc.RemoteTrack) -> tuple[float, int]:
@@ -166,6 +185,9 @@ class NativeAudio:
         kind = data[0]
         if kind == _CAPTURED:  # two of three events, of which there is nothing to know
             return
+        if kind == _SEEN:
+            self._see(ctypes.string_at(data, size))
+            return
         if kind != _HEARD:
             if not self._answer(data, size):
                 ffi_event_callback(data, size)
@@ -177,6 +199,15 @@ class NativeAudio:
             if take is not None:
                 pcm = ctypes.string_at(buffer.info.data_ptr, 2 * buffer.info.samples_per_channel)
                 take(np.frombuffer(pcm, np.int16))
+            FfiHandle(buffer.handle.id).dispose()
+
+    def _see(self, data: bytes) -> None:
+        event = ffi_pb2.FfiEvent.FromString(data).video_stream_event
+        if event.HasField("frame_received"):
+            buffer = event.frame_received.buffer
+            take = self.watchers.get(event.stream_handle)
+            if take is not None:
+                take(lambda: _copied(buffer.info))
             FfiHandle(buffer.handle.id).dispose()
 
     def _answer(self, data: Any, size: int) -> bool:
@@ -196,3 +227,14 @@ class NativeAudio:
 def _settle(answered: asyncio.Future[bytes], event: bytes) -> None:
     if not answered.done():
         answered.set_result(event)
+
+
+def _copied(info: video_frame_pb2.VideoBufferInfo) -> Picture:
+    """The planes of a picture; a last odd row or column is left out."""
+    width, height = info.width // 2 * 2, info.height // 2 * 2
+    planes = []
+    for part, by in zip(info.components, (1, 2, 2), strict=False):
+        rows = np.frombuffer(ctypes.string_at(part.data_ptr, part.size), np.uint8)
+        rows = rows[: len(rows) // part.stride * part.stride].reshape(-1, part.stride)
+        planes.append(np.ascontiguousarray(rows[: height // by, : width // by]))
+    return planes[0], planes[1], planes[2]

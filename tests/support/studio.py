@@ -232,6 +232,7 @@ class Person:
         self.room = rtc.Room()
         self.publication: rtc.LocalTrackPublication | None = None
         self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def speak(self, sound: Sound) -> str:
         """Publish a voice, and keep it up by the clock; the track's id."""
@@ -253,6 +254,23 @@ class Person:
         self._task = asyncio.create_task(keep_up())
         return str(self.publication.sid)
 
+    async def show(self, colour: tuple[int, int, int], width: int = 640, height: int = 360) -> str:
+        """Publish a camera that sees one colour (Y, U, V); the track's id."""
+        source = rtc.VideoSource(width, height)
+        track = rtc.LocalVideoTrack.create_video_track("camera", source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast=False)
+        publication = await self.room.local_participant.publish_track(track, options)
+        sizes = (width * height, width * height // 4, width * height // 4)
+        data = b"".join(bytes([value]) * size for value, size in zip(colour, sizes, strict=True))
+
+        async def keep_up() -> None:
+            while True:
+                source.capture_frame(rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, data))
+                await asyncio.sleep(1 / 15)
+
+        self._tasks.append(asyncio.create_task(keep_up()))
+        return str(publication.sid)
+
     async def hush(self) -> None:
         """Unpublish."""
         if self._task is not None and self.publication is not None:
@@ -267,6 +285,9 @@ class Person:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.room.disconnect()
 
 
@@ -330,6 +351,12 @@ def heard(path: str | Path) -> np.ndarray:
         frames = [out.to_ndarray() for frame in source.decode(stream) for out in resampler.resample(frame)]
         frames += [out.to_ndarray() for out in resampler.resample(None)]
     return np.concatenate(frames, axis=1)
+
+
+def seen(path: str | Path) -> list[tuple[float, np.ndarray]]:
+    """The pictures of a file: when each is shown, and its Y, U and V one above the other."""
+    with av.open(str(path)) as source:
+        return [(float(frame.time), frame.to_ndarray(format="yuv420p")) for frame in source.decode(video=0)]
 
 
 def seconds(path: str | Path) -> float:

@@ -68,7 +68,7 @@ def test_the_first_route_that_fits_is_taken_and_the_rest_is_not_heard() -> None:
         ({}, "request"),
         ({"web": egress.WebEgressRequest(url="http://x")}, "needs the official egress service"),
         ({"room_composite": composite(custom_base_url="http://x")}, "needs the official egress service"),
-        ({"room_composite": composite(layout="speaker")}, "needs the official egress service"),
+        ({"room_composite": composite(layout="our-own")}, "needs the official egress service"),
         ({"room_composite": composite(room_name="")}, "room_name"),
         ({"room_composite": composite(file_outputs=[])}, "output"),
         ({"room_composite": composite(advanced=egress.EncodingOptions(audio_bitrate=9999))}, "audio_bitrate"),
