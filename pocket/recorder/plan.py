@@ -18,7 +18,7 @@ Asked = Literal["room_composite", "participant", "track_composite", "track", "eg
 
 FRAME: Final = Frame(640, 360, 15, 700_000)
 MOST_FRAME: Final = Frame(1280, 720, 30, 2_500_000)
-PICTURES_WEIGH: Final = 6
+PICTURES_WEIGH: Final = 4
 OFFICIAL: Final = "needs the official egress service"
 _CHANNELS: Final = (Channel.BOTH, Channel.LEFT, Channel.RIGHT)
 _SOUNDS: Final = (".ogg", ".mp3", ".wav", ".m4a")
