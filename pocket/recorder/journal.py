@@ -92,6 +92,14 @@ class Journal:
             raise ValueError("an egress id has letters and digits only")
         return Entry(self.folder / asked.egress_id, asked, info)
 
+    def sweep(self) -> None:
+        """Remove folders without a journal, which nobody was told of, unless their recorder is just beginning."""
+        for folder in self.folder.iterdir():
+            if folder.is_dir() and not (folder / _JOURNAL).exists():
+                beginning = Entry(folder, rpc.StartEgressRequest(), egress.EgressInfo())
+                if beginning.own():
+                    beginning.remove()
+
     def entries(self) -> Iterator[Entry]:
         """All that can be read."""
         for path in sorted(self.folder.glob(f"*/{_JOURNAL}")):

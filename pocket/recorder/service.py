@@ -209,6 +209,7 @@ class Service:
 
     async def _recover(self) -> None:
         """Recordings of a killed process: go on where the very same room is there, else finish the file."""
+        await asyncio.to_thread(self.journal.sweep)
         for entry in await asyncio.to_thread(lambda: list(self.journal.entries())):
             if not await asyncio.to_thread(entry.own):
                 continue  # its recorder lives

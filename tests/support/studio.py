@@ -155,14 +155,23 @@ class Studio:
         grants = api.VideoGrants(room_join=True, room=room)
         return api.AccessToken(KEY, SECRET).with_identity(identity).with_kind(kind).with_grants(grants).to_jwt()
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def kill(self) -> None:
+        """No last words."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(20)
+
+    def start(self) -> None:
         """Start it; it answers when this returns."""
         log = self._folder / "livekit.log"
         with log.open("ab") as output:
             command = [livekit_program(), "--config", str(self._folder / "livekit.yaml")]
-            process = subprocess.Popen(command, stdout=output, stderr=output)
+            self._process = subprocess.Popen(command, stdout=output, stderr=output)
         wait_for_http(self.port, log)
-        return process
 
 
 @contextmanager
@@ -171,12 +180,11 @@ def a_studio(redis_url: str, folder: Path) -> Iterator[Studio]:
     hooks = Hooks()
     studio = Studio(redis_url, folder, hooks)
     try:
-        process = studio.start()
+        studio.start()
         try:
             yield studio
         finally:
-            process.terminate()
-            process.wait(20)
+            studio.stop()
     finally:
         hooks.close()
 

@@ -118,6 +118,9 @@ def test_a_journal_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "journal.json").write_text(text)
     assert list(journal.entries()) == []
+    (tmp_path / "orphan").mkdir()
+    journal.sweep()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
     for name in ("../x", "a/b", ""):
         with pytest.raises(ValueError, match="egress id"):
             journal.entry(rpc.StartEgressRequest(egress_id=name), egress.EgressInfo())
