@@ -11,6 +11,7 @@ import structlog
 from pocket.recorder import states, storage
 from pocket.recorder.journal import Entry
 from pocket.recorder.plan import Plan
+from pocket.recorder.segments import Pieces
 from pocket.recorder.settings import Settings
 from pocket.recorder.states import Ending
 from pocket.recorder.storage import StorageError
@@ -24,6 +25,8 @@ async def deliver(settings: Settings, entry: Entry, plan: Plan, local: Path) -> 
     A file that cannot be stored stays on this machine: in the backup folder where there is one, and then the recording
     counts as complete. `entry.kept` says where it is, or is empty when it has been stored.
     """
+    if plan.segment:
+        return await _deliver_pieces(settings, entry, plan)
     info, result = entry.info, entry.info.file_results[0]
     try:
         result.size = (await asyncio.to_thread(local.stat)).st_size
@@ -34,7 +37,27 @@ async def deliver(settings: Settings, entry: Entry, plan: Plan, local: Path) -> 
         why = str(error) if isinstance(error, StorageError) else "local storage failed"
         return None if info.backup_storage_used else Ending(states.FAILURE, why, "invalid_argument")
     entry.kept = ""
-    await _describe(settings, entry, plan)
+    files = [{"filename": result.filename, "location": result.location}]
+    await _describe(settings, entry, plan, {"files": files})
+    return None
+
+
+async def _deliver_pieces(settings: Settings, entry: Entry, plan: Plan) -> Ending | None:
+    """The same for HLS; what cannot be stored stays where it is."""
+    pieces = Pieces(settings, entry, plan)
+    try:
+        names = await pieces.end()
+    except (StorageError, OSError) as error:
+        log.warning("pieces of a recording could not be stored", egress=entry.info.egress_id)
+        pieces.result.playlist_location = entry.kept
+        why = str(error) if isinstance(error, StorageError) else "local storage failed"
+        return Ending(states.FAILURE, why, "invalid_argument")
+    entry.kept = ""
+    location = pieces.result.playlist_location
+    folder = location.rpartition("/")[0]
+    parts = [posixpath.basename(name) for name in names]
+    segments = [{"filename": name, "location": f"{folder}/{name}"} for name in parts]
+    await _describe(settings, entry, plan, {"playlists": [{"location": location, "segments": segments}]})
     return None
 
 
@@ -60,12 +83,12 @@ async def _keep(settings: Settings, entry: Entry, local: Path) -> str:
     return str(kept)
 
 
-async def _describe(settings: Settings, entry: Entry, plan: Plan) -> None:
+async def _describe(settings: Settings, entry: Entry, plan: Plan, stored: dict[str, Any]) -> None:
     """The manifest; a recording is not worse for the lack of it."""
     info = entry.info
     if not plan.manifest:
         return
-    result = info.file_results[0]
+    result = states.result_of(info)
     said: dict[str, Any] = {
         "egress_id": info.egress_id,
         "room_id": info.room_id,
@@ -75,13 +98,13 @@ async def _describe(settings: Settings, entry: Entry, plan: Plan) -> None:
         "publisher_identity": plan.source.identity,
         "track_id": plan.source.track if plan.asked == "track" else "",
         "audio_track_id": plan.source.track if plan.asked == "track_composite" else "",
-        "files": [{"filename": result.filename, "location": result.location}],
+        **stored,
     }
     text = json.dumps({name: value for name, value in said.items() if value}) + "\n"
     local = entry.folder / "manifest.json"
     try:
         await asyncio.to_thread(local.write_text, text)
-        name = posixpath.join(posixpath.dirname(result.filename), f"{info.egress_id}.json")
+        name = posixpath.join(posixpath.dirname(states.name_of(info)), f"{info.egress_id}.json")
         info.manifest_location = await _store(settings, entry, plan, local, name)
     except (StorageError, OSError):
         log.warning("a manifest could not be stored", egress=info.egress_id)

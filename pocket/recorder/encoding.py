@@ -11,10 +11,13 @@ from livekit.protocol import models
 from pocket.recorder.voice import RATE
 from pocket.rooms.native import Pcm
 
-Kind = Literal["ogg", "mp3", "mp4", "mp4 opus", "wav", "mp4 video", "webm video"]
+Kind = Literal["ogg", "mp3", "mp4", "mp4 opus", "wav", "mp4 video", "webm video", "hls", "hls video"]
 
 BROKEN: Final = (OSError, av.FFmpegError)
 """What a full disk or a damaged file raises."""
+STREAM: Final = "stream.m3u8"
+SEGMENT: Final = "stream"
+"""The list of pieces and how their names begin, in the folder of an HLS recording."""
 PIECE: Final = 160_000
 """Microseconds of an Ogg page or an MP4 fragment: what is lost when the process is killed."""
 
@@ -49,6 +52,7 @@ class Frame:
 
 
 _MP4: Final = {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": str(PIECE)}
+_HLS: Final = {"hls_list_size": "0", "hls_playlist_type": "event", "hls_flags": "independent_segments+temp_file"}
 _OPUS: Final = {"compression_level": "5", "frame_duration": "20"}
 
 FORMATS: Final[dict[Kind, Format]] = {
@@ -65,6 +69,19 @@ FORMATS: Final[dict[Kind, Format]] = {
         64_000,
         "video/mp4",
         _MP4,
+        {},
+        "libx264",
+        {"preset": "veryfast", "tune": "zerolatency"},
+    ),
+    "hls": Format(".m3u8", "hls", "aac", models.AAC, 64_000, "application/vnd.apple.mpegurl", _HLS),
+    "hls video": Format(
+        ".m3u8",
+        "hls",
+        "aac",
+        models.AAC,
+        64_000,
+        "application/vnd.apple.mpegurl",
+        _HLS,
         {},
         "libx264",
         {"preset": "veryfast", "tune": "zerolatency"},
@@ -88,12 +105,26 @@ class Writer:
     """Encodes sound into a file. Every method may raise one of `BROKEN`."""
 
     def __init__(
-        self, path: Path, kind: Kind, *, stereo: bool, bitrate: int = 0, frame: Frame | None = None, sound: bool = True
+        self,
+        path: Path,
+        kind: Kind,
+        *,
+        stereo: bool,
+        bitrate: int = 0,
+        frame: Frame | None = None,
+        sound: bool = True,
+        segment: int = 0,
     ) -> None:
         made = FORMATS[kind]
         self.path, self.samples, self.pictures = path, 0, 0
         self._layout = "stereo" if stereo else "mono"
-        self._container = av.open(str(path), "w", format=made.container, options={"flush_packets": "1"} | made.options)
+        self._apart = min(2, segment) if segment else 2
+        options = {"flush_packets": "1"} | made.options
+        if made.container == "hls":
+            path.mkdir()
+            path = path / STREAM
+            options |= {"hls_time": str(segment), "hls_segment_filename": str(path.parent / f"{SEGMENT}_%05d.ts")}
+        self._container = av.open(str(path), "w", format=made.container, options=options)
         self._picture = self._picture_of(made, frame) if frame is not None else None
         self._sound = self._sound_of(made, bitrate) if sound else None
 
@@ -107,7 +138,7 @@ class Writer:
     def _picture_of(self, made: Format, frame: Frame) -> Any:
         stream: Any = self._container.add_stream(made.picture_codec, rate=frame.rate, options=made.picture_options)
         stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
-        stream.bit_rate, stream.gop_size = frame.bitrate, 2 * frame.rate
+        stream.bit_rate, stream.gop_size = frame.bitrate, self._apart * frame.rate
         stream.codec_context.thread_count = 1
         stream.codec_context.time_base = Fraction(1, frame.rate)
         self._rate = frame.rate

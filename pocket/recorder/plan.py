@@ -18,6 +18,7 @@ Asked = Literal["room_composite", "participant", "track_composite", "track", "eg
 
 FRAME: Final = Frame(640, 360, 15, 700_000)
 MOST_FRAME: Final = Frame(1280, 720, 30, 2_500_000)
+SEGMENT_SECONDS, LONGEST_SEGMENT = 4, 60
 PICTURES_WEIGH: Final = 4
 OFFICIAL: Final = "needs the official egress service"
 _CHANNELS: Final = (Channel.BOTH, Channel.LEFT, Channel.RIGHT)
@@ -59,6 +60,8 @@ class Plan:
     """Of the pictures; None for sound alone."""
     layout: Layout = "grid"
     sound: bool = True
+    segment: int = 0
+    """Seconds of a piece of HLS; 0 for one file."""
 
     @property
     def weight(self) -> int:
@@ -94,8 +97,9 @@ def plan_of(asked: rpc.StartEgressRequest) -> Plan:
         raise missing("room_name")
     source = _SOURCES[which](request)
     file, store = _output(which, request)
-    file_name(file.filepath, ".any", values={}, default="any")  # before anything is done
-    if which == "participant" and _is_seen(file):
+    path, segment = _place(file)
+    file_name(path, ".any", values={}, default="any")  # before anything is done
+    if which == "participant" and (segment or _is_seen(file)):
         source = replace(source, seen="participant", camera=source.identity)
     frame = _frame(request) if source.seen else None
     template = request.template if which == "egress" else request
@@ -103,8 +107,8 @@ def plan_of(asked: rpc.StartEgressRequest) -> Plan:
         asked=which,
         room=room,
         source=source,
-        kind=_kind(request, file) if frame is None else _kind_with_pictures(request, file),
-        path=file.filepath,
+        kind=_kind_of(request, file, pictures=frame is not None, segments=segment > 0),
+        path=path,
         upload=_upload(store),
         manifest=not file.disable_manifest,
         bitrate=_bitrate(request),
@@ -112,6 +116,7 @@ def plan_of(asked: rpc.StartEgressRequest) -> Plan:
         frame=frame,
         layout=_layout(getattr(template, "layout", "")),
         sound=not getattr(template, "video_only", False),
+        segment=segment,
     )
 
 
@@ -184,30 +189,57 @@ def _output(which: str, request: Any) -> tuple[Any, Any]:
         for output in request.outputs:
             _only_files(output.WhichOneof("config"))
         shared = request.storage if request.HasField("storage") else None
-        stored = [(out.file, out.storage if out.HasField("storage") else shared) for out in request.outputs]
+        stored = [
+            (getattr(out, str(out.WhichOneof("config"))), out.storage if out.HasField("storage") else shared)
+            for out in request.outputs
+        ]
     elif which == "track":
         _only_files(request.WhichOneof("output"))
         stored = [(request.file, request.file)]
     else:
-        for name in ("stream", "segment", "image"):
+        for name in ("stream", "image"):
             if getattr(request, f"{name}_outputs"):
                 _only_files(name)
         old = "file" in request.DESCRIPTOR.fields_by_name and request.WhichOneof("output")
         if old:
             _only_files(old)
-        stored = [(file, file) for file in request.file_outputs or ([request.file] if old else [])]
+        stored = [(each, each) for each in (*request.file_outputs, *request.segment_outputs)]
+        stored = stored or ([(getattr(request, old),) * 2] if old else [])
     if not stored:
         raise missing("output")
     if len(stored) > 1:
-        raise missing("multiple file outputs")
+        raise missing("multiple outputs")
     return stored[0]
+
+
+def _place(file: Any) -> tuple[str, int]:
+    """The template of a file's or a list's name, and the seconds of its pieces."""
+    if not isinstance(file, egress.SegmentedFileOutput):
+        return file.filepath, 0
+    if file.protocol == egress.HLS_FMP4_PROTOCOL or file.filename_suffix != egress.INDEX or file.live_playlist_name:
+        raise unable("HLS with fragments of MP4, times as suffixes or a second list")
+    if file.segment_duration > LONGEST_SEGMENT:
+        raise missing("segment_duration")
+    folder, _, prefix = file.filename_prefix.rpartition("/")
+    name = file.playlist_name.rpartition("/")[2] or prefix
+    folder = folder or file.playlist_name.rpartition("/")[0]
+    return f"{folder}/{name}" if folder else name, file.segment_duration or SEGMENT_SECONDS
+
+
+def _kind_of(request: Any, file: Any, *, pictures: bool, segments: bool) -> Kind:
+    if segments:
+        advanced = request.advanced if _is_advanced(request) else egress.EncodingOptions()
+        if advanced.audio_codec not in (models.DEFAULT_AC, models.AAC):
+            raise RpcError("invalid_argument", "HLS is incompatible with the codecs that are asked for")
+        return "hls video" if pictures else "hls"
+    return _kind_with_pictures(request, file) if pictures else _kind(request, file)
 
 
 def _only_files(output: str | None) -> None:
     if output is None:
         raise missing("output")
-    if output != "file":
-        raise unable(f"an output other than a file ({output})")
+    if output not in ("file", "segments"):
+        raise unable(f"an output other than a file or segments ({output})")
 
 
 def _kind(request: Any, file: Any) -> Kind:

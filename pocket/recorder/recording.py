@@ -1,12 +1,12 @@
 """One recording, from its request to its file."""
 
 import asyncio
+import posixpath
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -14,10 +14,11 @@ import structlog
 from livekit.protocol import egress
 
 from pocket.psrpc import RpcError
-from pocket.recorder import repair, states
+from pocket.recorder import states
 from pocket.recorder.canvas import Canvas
 from pocket.recorder.delivery import deliver
 from pocket.recorder.encoding import BROKEN, FORMATS, Writer
+from pocket.recorder.finishing import NO_SPACE, whole
 from pocket.recorder.journal import Entry
 from pocket.recorder.listener import LOST, Listener, make_token
 from pocket.recorder.mixing import Mixer
@@ -25,6 +26,7 @@ from pocket.recorder.names import file_name, moments
 from pocket.recorder.plan import Plan, unable
 from pocket.recorder.reports import Reports
 from pocket.recorder.scene import Scene
+from pocket.recorder.segments import Pieces
 from pocket.recorder.settings import Settings
 from pocket.recorder.states import Ending
 from pocket.recorder.voice import RATE
@@ -42,9 +44,6 @@ LATE: Final = 0.02
 """Seconds until somebody who is late is looked at again."""
 LOOKED_AT: Final = 2.0
 """Seconds between looks at the disk."""
-WHOLE: Final = "whole"
-"""The name of a file that was made of parts."""
-NO_SPACE: Final = Ending(states.FAILURE, states.NO_SPACE, "resource_exhausted")
 
 
 class House(Protocol):
@@ -136,7 +135,7 @@ class Recording:
                 await self._finish(await self._ending)
         except BROKEN:
             log.exception("the state of a recording cannot be written", egress=self.egress_id)
-            if self.entry.parts:
+            if self.entry.parts and self.info.file_results:
                 self.info.file_results[0].location = str(self.entry.folder / self.entry.parts[-1][0])
             self._tell(egress.EGRESS_FAILED, NO_SPACE)
         finally:
@@ -205,17 +204,25 @@ class Recording:
         heard = [voice.begins for voice in self._mixer.voices if voice.begins is not None]
         self._zero = min([*heard, *self._scene.began()], default=self._clock())
         began = time.time_ns() - int((time.monotonic() - self._epoch - self._zero / RATE) * 1e9)
-        result, plan = self.info.file_results[0], self.plan
+        result, plan = states.result_of(self.info), self.plan
         made = FORMATS[plan.kind]
         if not self.entry.parts:
-            result.filename = file_name(self._template(), made.ending, values=self._values(), default="{label}-{time}")
+            path = file_name(self._template(), made.ending, values=self._values(), default="{label}-{time}")
+            states.name(self.info, await asyncio.to_thread(self._free, path) if plan.segment else path)
             result.started_at = began
         name = f"part{len(self.entry.parts)}{made.ending}"
         self.entry.parts.append((name, began))
         await asyncio.to_thread(self.entry.save)
         make = partial(Writer, stereo=plan.stereo, bitrate=plan.bitrate, frame=plan.frame, sound=plan.sound)
+        make = partial(make, segment=plan.segment)
         writer: Writer = await self._work(partial(make, self.entry.folder / name, plan.kind))
         return writer
+
+    def _free(self, path: str) -> str:
+        """A name for a list of pieces that nobody has yet."""
+        stem, ending = posixpath.splitext(path)
+        taken = self.plan.upload is None and (self.house.settings.root / path).exists()
+        return f"{stem}-{self.egress_id}{ending}" if taken else path
 
     def _template(self) -> str:
         """What the request names, without the folder that is ours anyway."""
@@ -240,6 +247,7 @@ class Recording:
     async def _record(self) -> None:
         writer = self._writer = await self._open()
         self._tell(egress.EGRESS_ACTIVE)
+        following = self._follow()
         limit, looked = self.house.settings.session_limit, time.monotonic()
         timer = asyncio.get_running_loop().call_later(limit, self._reach_limit) if limit else None
         try:
@@ -255,6 +263,15 @@ class Recording:
         finally:
             if timer is not None:
                 timer.cancel()
+            if following is not None:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+
+    def _follow(self) -> asyncio.Task[None] | None:
+        """Have pieces brought to their place while the recording goes on."""
+        if not self.plan.segment:
+            return None
+        return asyncio.create_task(Pieces(self.house.settings, self.entry, self.plan).follow())
 
     async def _until_ready(self, due: int) -> int | None:
         """Wait for sound up to a place at least; up to where it has come, None when the recording ends."""
@@ -318,13 +335,13 @@ class Recording:
             return
         self._tell(egress.EGRESS_ENDING, ending)
         await asyncio.to_thread(self.entry.save)
-        local, broken = await self._whole()
-        ending = broken or ending
-        if local is None:
+        found = await self._work(partial(whole, self.entry, self.plan, self._writer))
+        ending, self._missing = found.broken or ending, found.missing
+        if found.path is None:
             await self._conclude(egress.EGRESS_FAILED, ending)
             return
         states.move(self.info, egress.EGRESS_ENDING, ending)
-        self.entry.kept = str(local)
+        local, self.entry.kept = found.path, str(found.path)
         await asyncio.to_thread(self.entry.save)
         await self._deliver(local, ending)
 
@@ -334,39 +351,6 @@ class Recording:
             await self._conclude(egress.EGRESS_LIMIT_REACHED, ending)
         else:
             await self._conclude(egress.EGRESS_FAILED if ending.error else egress.EGRESS_COMPLETE, ending)
-
-    async def _whole(self) -> tuple[Path | None, Ending | None]:
-        """One file of all that was recorded, and what went wrong with it."""
-        entry, kind, result = self.entry, self.plan.kind, self.info.file_results[0]
-        broken = None
-        seconds = 0.0
-        if self._writer is not None:
-            seconds = self._writer.seconds
-            try:
-                await self._work(self._writer.close)
-            except BROKEN:
-                broken = NO_SPACE
-        local = entry.folder / entry.parts[-1][0]
-        if self._writer is None or broken or len(entry.parts) > 1:
-            parts = await self._work(self._readable)
-            self._missing = await self._work(lambda: _missing(parts))
-            whole = entry.folder / f"{WHOLE}{FORMATS[kind].ending}"
-            try:
-                join = repair.join if self.plan.frame is None else repair.remux
-                seconds = await self._work(lambda: join(parts, kind, whole)) if parts else 0.0
-                local = whole
-            except BROKEN:
-                seconds = parts[-1].starts + await self._work(lambda: repair.length(local))
-            if not seconds:
-                return None, Ending(states.FAILURE, "recording ended early: nothing of it can be read")
-        result.duration = int(seconds * 1e9)
-        result.ended_at = result.started_at + result.duration
-        return local, broken
-
-    def _readable(self) -> list[repair.Part]:
-        found = [(self.entry.folder / name, began) for name, began in self.entry.parts]
-        good = [(path, began) for path, began in found if repair.length(path) > 0]
-        return [repair.Part(path, (began - good[0][1]) / 1e9) for path, began in good]
 
     def _tell(self, status: int, ending: Ending | None = None) -> None:
         states.move(self.info, status, ending)
@@ -381,14 +365,9 @@ class Recording:
             "a recording ended",
             egress=self.egress_id,
             status=egress.EgressStatus.Name(self.info.status),
-            seconds=self.info.file_results[0].duration / 1e9,
+            seconds=states.result_of(self.info).duration / 1e9,
             corrections=self._mixer.corrections,
             holes=self._mixer.holes,
         )
         await asyncio.to_thread(self.entry.save)
         self.house.conclude(self.entry)
-
-
-def _missing(parts: Sequence[repair.Part]) -> float:
-    """The seconds between parts."""
-    return sum(after.starts - part.starts - repair.length(part.path) for part, after in pairwise(parts))

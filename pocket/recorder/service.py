@@ -219,7 +219,8 @@ class Service:
                 continue
             recording = self.recordings[info.egress_id] = Recording(self, entry, plan_of(entry.asked))
             begun = info.status in (egress.EGRESS_STARTING, egress.EGRESS_ACTIVE)
-            sound = recording.plan.frame is None or not entry.parts
+            plan = recording.plan
+            sound = (plan.frame is None and not plan.segment) or not entry.parts
             goes_on = begun and sound and await self._is_there(entry)
             log.warning("a recording was left by a killed recorder", egress=info.egress_id, goes_on=goes_on)
             if goes_on:

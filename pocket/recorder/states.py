@@ -67,8 +67,29 @@ def first_info(asked: rpc.StartEgressRequest, plan: Plan) -> egress.EgressInfo:
     request = getattr(info, plan.asked)
     request.CopyFrom(getattr(asked, plan.asked))
     redact(request)
-    info.file_results.add(filename=plan.path)
+    if plan.segment:
+        info.segment_results.add(playlist_name=plan.path)
+    else:
+        info.file_results.add(filename=plan.path)
     return info
+
+
+def result_of(info: egress.EgressInfo) -> egress.FileInfo | egress.SegmentsInfo:
+    """What is told of the file, or of the pieces of HLS."""
+    return info.segment_results[0] if info.segment_results else info.file_results[0]
+
+
+def name_of(info: egress.EgressInfo) -> str:
+    """The path of the file, or of the list of pieces."""
+    return info.segment_results[0].playlist_name if info.segment_results else info.file_results[0].filename
+
+
+def name(info: egress.EgressInfo, path: str) -> None:
+    """Say what the file, or the list of pieces, is called."""
+    if info.segment_results:
+        info.segment_results[0].playlist_name = path
+    else:
+        info.file_results[0].filename = path
 
 
 def redact(message: Any) -> None:
@@ -93,8 +114,11 @@ def move(info: egress.EgressInfo, status: int, ending: Ending | None = None) -> 
         info.error_code = _HTTP.get(ending.code, 500) if ending.error else 0
     if status not in RUNNING:
         info.ended_at = info.updated_at
-        if info.file_results and not info.HasField("egress"):
-            info.file.CopyFrom(info.file_results[0])  # deprecated, and still filled by LiveKit's own service
+        if not info.HasField("egress"):  # deprecated, and still filled by LiveKit's own service
+            if info.file_results:
+                info.file.CopyFrom(info.file_results[0])
+            elif info.segment_results:
+                info.segments.CopyFrom(info.segment_results[0])
 
 
 def never_began(reason: str) -> Ending:

@@ -23,7 +23,10 @@ RETRY_WITHIN: Final = timedelta(seconds=20)
 LONGEST_MESSAGE: Final = 300
 _REGION: Final = "us-east-1"
 _SECRETS: Final = ("access_key", "secret", "session_token", "credentials", "account_key")
-_TYPES: Final = {made.ending: made.mime for made in FORMATS.values()} | {".json": "application/json"}
+_TYPES: Final = {made.ending: made.mime for made in FORMATS.values()} | {
+    ".json": "application/json",
+    ".ts": "video/mp2t",
+}
 _NAMES: Final = {"S3Upload": "S3", "GCPUpload": "GCP", "AzureBlobUpload": "Azure"}
 
 
@@ -31,16 +34,22 @@ class StorageError(Exception):
     """A file could not be stored; says why in words that name no secret."""
 
 
-def put_locally(local: Path, root: Path, name: str, *, instead: str) -> Path:
+def put_locally(local: Path, root: Path, name: str, *, instead: str, replace: bool = False) -> Path:
     """Have a file below a root, too, and never over another: then its name ends with `instead`. Raises `StorageError`.
 
-    It is one file with two names where that can be, so that it costs nothing and may be done again.
+    It is one file with two names where that can be, so that it costs nothing and may be done again. With `replace` it
+    takes the place of another.
     """
     wanted = root / name
     try:
         wanted.parent.mkdir(parents=True, exist_ok=True)
         if not wanted.parent.resolve().is_relative_to(root.resolve()):
             raise StorageError("the file would be outside of the folder of recordings")
+        if replace:
+            beside = wanted.with_name(f".{wanted.name}.{instead}")
+            beside.unlink(missing_ok=True)
+            _link(local, beside)
+            return beside.replace(wanted)
         for place in (wanted, wanted.with_name(f"{wanted.stem}-{instead}{wanted.suffix}")):
             if place.exists() and place.samefile(local):
                 return place

@@ -255,7 +255,7 @@ async def test_what_cannot_be_done_is_refused_at_once(recorder: Recorder, stage:
         (egress.start_web_egress(web), official),
         (composite(file, custom_base_url="http://127.0.0.1"), official),
         (composite(), "output"),
-        (composite(file, file), "multiple file outputs"),
+        (composite(file, file), "multiple outputs"),
         (composite(api.EncodedFileOutput(filepath="../../etc/cron.d/x")), "filepath"),
         (egress.start_participant_egress(nobody), "identity"),
     ):
