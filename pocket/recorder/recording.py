@@ -5,6 +5,7 @@ import posixpath
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -346,7 +347,9 @@ class Recording:
         await self._deliver(local, ending)
 
     async def _deliver(self, local: Path, ending: Ending) -> None:
-        ending = await deliver(self.house.settings, self.entry, self.plan, local) or ending
+        refused = await deliver(self.house.settings, self.entry, self.plan, local)
+        if refused is not None and not ending.error:  # what is cut off stays cut off wherever it is stored
+            ending = replace(refused, reason=ending.reason)
         if ending.error == states.LIMIT:
             await self._conclude(egress.EGRESS_LIMIT_REACHED, ending)
         else:

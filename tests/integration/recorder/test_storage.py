@@ -87,6 +87,23 @@ async def test_a_bucket_gets_the_file_and_its_manifest(recorder: Recorder, stage
     assert never_said(recorder, ended)
 
 
+async def test_a_bucket_gets_hls_piece_by_piece(recorder: Recorder, stage: Stage, bucket: api.S3Upload) -> None:
+    await stage.enter("pieces", "ada", tone(440))
+    output = api.SegmentedFileOutput(filename_prefix="p/piece", segment_duration=1, s3=bucket)
+    asked = api.RoomCompositeEgressRequest(room_name="pieces", audio_only=True, segment_outputs=[output])
+    begun = await stage.livekit.egress.start_room_composite_egress(asked)
+    await eventually(lambda: "p/piece.m3u8" in files_in(bucket))
+    ended = await stage.stop(begun.egress_id)
+
+    files, result = files_in(bucket), ended.segment_results[0]
+    names = [line for line in files["p/piece.m3u8"].decode().splitlines() if not line.startswith("#")]
+    assert ended.status == api.EGRESS_COMPLETE
+    assert result.playlist_location == f"{bucket.endpoint}/tapes/p/piece.m3u8"
+    assert result.segment_count == len(names) > 1
+    assert result.size == sum(len(files[f"p/{name}"]) for name in names)
+    assert b"#EXT-X-ENDLIST" in files["p/piece.m3u8"]
+
+
 @pytest.mark.parametrize("recorder_settings", [{"upload_again": "0.5"}])
 async def test_a_file_whose_bucket_is_gone_is_kept_and_stored_when_it_is_back(
     recorder: Recorder, stage: Stage, bucket: api.S3Upload
@@ -106,6 +123,7 @@ async def test_a_file_whose_bucket_is_gone_is_kept_and_stored_when_it_is_back(
     stored = await stage.until(failed.egress_id, api.EGRESS_COMPLETE)
 
     assert stored.error == ""
+    assert stored.details == failed.details == "End reason: StopEgress API"
     assert stored.file_results[0].location.endswith("/elsewhere/a/gone.ogg")
     assert len(files_in(elsewhere)["a/gone.ogg"]) == stored.file_results[0].size
     assert stored.ended_at == failed.ended_at
