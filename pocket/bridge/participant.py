@@ -9,6 +9,7 @@ from livekit import rtc
 from livekit.protocol.models import DisconnectReason
 
 from pocket.bridge.mixing import Mixer
+from pocket.rooms.joining import connect
 from pocket.rooms.native import Microphone, NativeAudio, Pcm
 
 log = structlog.get_logger()
@@ -61,7 +62,8 @@ class Participant:
         """Enter the room and publish a silent track, named as the participant. Raises `OSError`."""
         try:
             async with asyncio.timeout(JOIN_WITHIN):
-                await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=False, connect_timeout=JOIN_WITHIN))
+                alone = rtc.RoomOptions(auto_subscribe=False, connect_timeout=JOIN_WITHIN)
+                await connect(self._room, url, token, alone)
                 local = self._room.local_participant
                 self._microphone = Microphone(self._native, SAMPLE_RATE)
                 track = rtc.LocalAudioTrack.create_audio_track(local.identity, self._microphone.source)
