@@ -3,12 +3,14 @@
 A journal may hold the keys of somebody's bucket: only its owner can read it. Its lock shows that its recorder lives.
 """
 
+import asyncio
 import base64
 import fcntl
 import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,10 +35,14 @@ class Entry:
     kept: str = ""
     """A whole file that is still to be stored, where its owner wants it."""
     _lock: int | None = None
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+    _said: int = 0
+    _written: int = 0
+    _removed: bool = False
 
-    def save(self) -> None:
-        """Write it down. Raises `OSError`."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async def save(self) -> None:
+        """Write it down as it is now. Raises `OSError`."""
+        self._said += 1
         text = json.dumps(
             {
                 "asked": base64.b64encode(self.asked.SerializeToString()).decode(),
@@ -45,13 +51,21 @@ class Entry:
                 "kept": self.kept,
             }
         )
-        path = self.folder / _JOURNAL
-        beside = path.with_suffix(".writing")
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        await asyncio.to_thread(self._write, text, self._said)
+
+    def _write(self, text: str, said: int) -> None:
+        with self._writing:
+            if said < self._written or self._removed:
+                return  # what was said later is there already
+            self._written = said
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self.folder / _JOURNAL
+            beside = path.with_suffix(".writing")
+            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
 
     def own(self) -> bool:
         """Take the lock; False while another recorder has it. Raises `OSError`."""
@@ -74,8 +88,10 @@ class Entry:
 
     def remove(self) -> None:
         """All is done: forget it, and the parts with it."""
-        (self.folder / _JOURNAL).unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with self._writing:
+            self._removed = True
+            (self.folder / _JOURNAL).unlink(missing_ok=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
         self.release()
 
 

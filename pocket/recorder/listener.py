@@ -17,6 +17,7 @@ from pocket.recorder.scene import Scene, Sight
 from pocket.recorder.settings import Settings
 from pocket.recorder.sources import Sides, Source, Speaker
 from pocket.recorder.voice import RATE, Voice
+from pocket.rooms.joining import connect
 from pocket.rooms.native import NativeAudio, Pcm, Picture
 
 log = structlog.get_logger()
@@ -89,7 +90,8 @@ class Listener:
             async with asyncio.timeout(JOIN_WITHIN):
                 # Whoever asks for tracks one by one hears the first of them a third of a second later.
                 every = self._source.everyone
-                await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=every, connect_timeout=JOIN_WITHIN))
+                options = rtc.RoomOptions(auto_subscribe=every, connect_timeout=JOIN_WITHIN)
+                await connect(self._room, url, token, options)
                 for participant in self._room.remote_participants.values():
                     self._came(participant)
                     for publication in participant.track_publications.values():

@@ -125,7 +125,7 @@ class Recording:
             states.move(self.info, egress.EGRESS_ABORTED, states.never_began(states.STOPPED))
         answer = egress.EgressInfo()
         answer.CopyFrom(self.info)
-        await asyncio.to_thread(self.entry.save)
+        await self.entry.save()
         return answer
 
     async def run(self) -> None:
@@ -213,7 +213,7 @@ class Recording:
             result.started_at = began
         name = f"part{len(self.entry.parts)}{made.ending}"
         self.entry.parts.append((name, began))
-        await asyncio.to_thread(self.entry.save)
+        await self.entry.save()
         make = partial(Writer, stereo=plan.stereo, bitrate=plan.bitrate, frame=plan.frame, sound=plan.sound)
         make = partial(make, segment=plan.segment)
         writer: Writer = await self._work(partial(make, self.entry.folder / name, plan.kind))
@@ -335,7 +335,7 @@ class Recording:
             await self._conclude(egress.EGRESS_ABORTED if aborted else egress.EGRESS_FAILED, ending)
             return
         self._tell(egress.EGRESS_ENDING, ending)
-        await asyncio.to_thread(self.entry.save)
+        await self.entry.save()
         found = await self._work(partial(whole, self.entry, self.plan, self._writer))
         ending, self._missing = found.broken or ending, found.missing
         if found.path is None:
@@ -343,7 +343,7 @@ class Recording:
             return
         states.move(self.info, egress.EGRESS_ENDING, ending)
         local, self.entry.kept = found.path, str(found.path)
-        await asyncio.to_thread(self.entry.save)
+        await self.entry.save()
         await self._deliver(local, ending)
 
     async def _deliver(self, local: Path, ending: Ending) -> None:
@@ -372,5 +372,5 @@ class Recording:
             corrections=self._mixer.corrections,
             holes=self._mixer.holes,
         )
-        await asyncio.to_thread(self.entry.save)
+        await self.entry.save()
         self.house.conclude(self.entry)

@@ -172,7 +172,8 @@ class Service:
             raise RpcError("invalid_argument", "request has missing or invalid field: egress_id") from None
         recording = self.recordings[asked.egress_id] = Recording(self, entry, plan)
         try:
-            await asyncio.to_thread(_open, entry)
+            await asyncio.to_thread(entry.own)
+            await entry.save()
             await self.reports.create(
                 entry.info
             )  # before livekit-server does: an early update would hide the beginning
@@ -266,14 +267,9 @@ class Service:
         else:
             states.move(info, info.status)
         info.ended_at = ended
-        await asyncio.to_thread(entry.save)
+        await entry.save()
         self.conclude(entry)
         log.info("a kept file is stored", egress=info.egress_id)
-
-
-def _open(entry: Entry) -> None:
-    entry.own()
-    entry.save()
 
 
 def _copy(info: egress.EgressInfo) -> egress.EgressInfo:

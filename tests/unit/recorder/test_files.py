@@ -1,3 +1,4 @@
+import asyncio
 import json
 import stat
 from pathlib import Path
@@ -93,13 +94,14 @@ def test_a_file_is_never_put_over_another_nor_outside(tmp_path: Path) -> None:
         put_locally(local, root, "out/x.ogg", instead="EG_1")
 
 
-def test_a_journal_is_its_owners_and_has_one_owner(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_a_journal_is_its_owners_and_has_one_owner(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "state")
     asked = rpc.StartEgressRequest(egress_id="EG_1", room_id="RM_1")
     entry = journal.entry(asked, egress.EgressInfo(egress_id="EG_1", room_name="r"))
     entry.parts.append(("part0.ogg", 5))
     assert entry.own()
-    entry.save()
+    await asyncio.gather(*(entry.save() for _ in range(20)))
     for path in (journal.folder, entry.folder, entry.folder / "journal.json"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o77 == 0
     (found,) = journal.entries()
@@ -109,7 +111,9 @@ def test_a_journal_is_its_owners_and_has_one_owner(tmp_path: Path) -> None:
     assert found.own()
     found.remove()
     assert list(journal.entries()) == []
-    assert not entry.folder.exists()
+    entry.remove()
+    await entry.save()
+    assert not entry.folder.exists(), "what is over is not written down again"
 
 
 def test_a_journal_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
