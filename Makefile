@@ -68,8 +68,9 @@ bench-api: ## Measure API, monitor and webhooks beside peers: each figure and wh
 bench-phone: ## Measure the SIP service: delay, calls at once, calls in a row
 	$(BIN)/python -m bench phone $(ARGS)
 
-bench-recordings: ## Measure the egress service: delay, recordings at once, alignment, kills
+bench-recordings: ## Measure the egress service and downloads: delay, recordings at once, alignment, kills, bytes a second
 	$(BIN)/python -m bench recordings $(ARGS)
+	$(BIN)/python -m bench downloads
 
 migrate: ## Write a migration from the models: make migrate m="rooms: remember who closed them"
 	@$(BIN)/python tools/migration.py "$(m)"

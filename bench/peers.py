@@ -4,6 +4,7 @@
 * `plain`: an ordinary FastAPI route, typed in and out, with livekit-api's `AccessToken`, keys in memory.
 * `writing`: `plain` and one insert into PostgreSQL, as a token that holds a place must do.
 * `reading`: an ordinary FastAPI route with one query through SQLModel and a typed answer.
+* `files`: one file, by Starlette.
 * `broadcast`: no framework; `POST /send` sends its body to every open socket in turn. The limit of a fan-out.
 """
 
@@ -18,6 +19,7 @@ from typing import Annotated, Any
 
 import jwt
 from fastapi import Depends, FastAPI, Header, HTTPException
+from fastapi.responses import FileResponse
 from livekit import api
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, ConfigDict
@@ -219,3 +221,9 @@ async def broadcast(scope: Any, receive: Any, send: Any) -> None:
                 await deliver({"type": "websocket.send", "text": text})
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
+
+
+async def files(scope: Any, receive: Any, send: Any) -> None:
+    """One file, in whole or in part."""
+    if scope["type"] == "http":
+        await FileResponse(os.environ["PEER_FILE"], media_type="audio/ogg")(scope, receive, send)
