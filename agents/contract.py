@@ -330,11 +330,11 @@ class Command(Message):
 
     `end` at once, or `wind_up`: finish what is being said, say goodbye, end; both may come more than once. `press` keys
     for the phone in the room to hear, and `hand_over` the caller to a person at the number `to`: come once or, where
-    the worker is just away, not at all. So does `recorded`: the recording hears the room now.
+    the worker is just away, not at all. So do `recorded`: the recording hears the room now, and `unrecorded`.
     """
 
     type: Literal["command"] = "command"
-    action: Literal["end", "wind_up", "press", "hand_over", "recorded"]
+    action: Literal["end", "wind_up", "press", "hand_over", "recorded", "unrecorded"]
     job_id: str
     reason: EndReason = "api"
     digits: str = Field("", pattern=DIGITS)

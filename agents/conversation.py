@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -90,7 +91,7 @@ class Conversation:
         self.persona = Persona(job, knowledge, build_tools(job.acts, self))
         self.session = build_session(job, models)
         self._keypad: Keypad | None = None
-        self._answering: set[asyncio.Task[None]] = set()
+        self._doing: set[asyncio.Task[None]] = set()
         self._handing_over: asyncio.Task[None] | None = None
         self._usage = UsageMeter(models.stt, models.llm, models.tts)
         self._recorded, self._winding_up = asyncio.Event(), asyncio.Event()
@@ -136,8 +137,8 @@ class Conversation:
         if self._keypad is not None:
             self._keypad.close()
         await self._stop_handing_over()
-        for answering in self._answering:
-            answering.cancel()
+        for doing in self._doing:
+            doing.cancel()
         await self.session.aclose()
         self._count_usage()
         duration = max(0, round((time.time() - self._began) * 1000))
@@ -170,6 +171,8 @@ class Conversation:
                 self.hand_over(command.to)
             case "recorded":
                 self._recorded.set()
+            case "unrecorded":
+                self._begin(self._show_recorded(on=False))
 
     def press(self, digits: str) -> None:
         """Press keys of the telephone, where there is one."""
@@ -230,10 +233,13 @@ class Conversation:
         """Let the recording that was ordered begin, so that the first word is in it; and have everybody see it."""
         if not self.job.recorded:
             return
-        await self.room.local_participant.set_attributes({RECORDED: "true"})
+        await self._show_recorded(on=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(RECORDED_WITHIN):
                 await self._recorded.wait()
+
+    async def _show_recorded(self, *, on: bool) -> None:
+        await self.room.local_participant.set_attributes({RECORDED: "true" if on else ""})
 
     async def _open(self) -> None:
         """Have the persona greet, or leave a message on the machine that answered."""
@@ -257,9 +263,12 @@ class Conversation:
 
     def _on_keys(self, keys: str) -> None:
         """Answer keys that were pressed as a line that was typed."""
-        answering = asyncio.create_task(self._answer_line(KEYS_ENTERED.format(keys=" ".join(keys))))
-        self._answering.add(answering)
-        answering.add_done_callback(self._answering.discard)
+        self._begin(self._answer_line(KEYS_ENTERED.format(keys=" ".join(keys))))
+
+    def _begin(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(doing)
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
 
     def _listen(self) -> None:
         self.session.on("user_state_changed", self._on_user_state)

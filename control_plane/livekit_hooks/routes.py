@@ -10,7 +10,7 @@ from control_plane.db.database import Database
 from control_plane.errors import PlatformError, Unauthorized
 from control_plane.livekit_hooks.service import take
 from control_plane.recordings.hooks import RECORDED
-from control_plane.recordings.models import Recording
+from control_plane.recordings.models import Recording, RecordingOrigin
 
 router = APIRouter()
 log = structlog.get_logger()
@@ -37,9 +37,10 @@ async def receive(request: Request) -> Response:
 async def _follow_up(state: State, recording: Recording) -> None:
     """What need not wait for the watch: the persona that waits for its recording, and the file that is there."""
     try:
+        if recording.heard_at is not None and recording.origin == RecordingOrigin.AGENT:
+            told = {"session_id": recording.session_id, "on": recording.ended_at is None}
+            await state.live.publish(RECORDED, told)
         if recording.ended_at is not None:
             await state.finisher.finish(recording.id)
-        elif recording.heard_at is not None and recording.session_id is not None:
-            await state.live.publish(RECORDED, {"session_id": recording.session_id})
     except PlatformError as error:
         log.warning("a recording is finished later", recording=recording.id, reason=error.message)

@@ -14,7 +14,7 @@ from control_plane.recordings.models import Recording
 from control_plane.recordings.taking import find_recording, recognise
 
 RECORDED = "recorded"
-"""Live channel: the recording of a session hears it now."""
+"""Live channel: the recording of a session hears it now (`on`), or no longer."""
 EgressHook = Literal["egress_started", "egress_updated", "egress_ended"]
 
 

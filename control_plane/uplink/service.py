@@ -192,8 +192,8 @@ class UplinkService:
         await self._command(message["session_id"], action="hand_over", to=message["to"])
 
     async def recorded(self, message: dict[str, Any]) -> None:
-        """The recording of a session hears the room: its job waits for that."""
-        await self._command(message["session_id"], action="recorded")
+        """The recording of a session hears the room, which its job waits for; or hears it no longer."""
+        await self._command(message["session_id"], action="recorded" if message["on"] else "unrecorded")
 
     async def _command(self, session_id: int, **command: Any) -> None:
         """Tell the job of a session something, where its worker is connected here."""

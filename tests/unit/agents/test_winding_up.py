@@ -83,6 +83,8 @@ class FakeRoom(EventEmitter[str]):
     def __init__(self, *people: str) -> None:
         super().__init__()
         self.remote_participants = {identity: person(identity) for identity in people}
+        self.shown: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self.local_participant = SimpleNamespace(set_attributes=self.shown.put)
 
 
 def person(identity: str) -> SimpleNamespace:
@@ -115,12 +117,12 @@ class FakeReporter:
 class Call:
     """A conversation with doubles around it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *people: str) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *people: str, job: PersonaJob = JOB) -> None:
         self.session, self.reporter = FakeSession(), FakeReporter()
         monkeypatch.setattr(conversation, "build_session", lambda job, models: self.session)
         self.models = SimpleNamespace(stt=EventEmitter(), llm=EventEmitter(), tts=EventEmitter())
         self.room = FakeRoom(*people)
-        self.conversation = Conversation(JOB, self.room, None, self.models, self.reporter, None)  # type: ignore[arg-type]
+        self.conversation = Conversation(job, self.room, None, self.models, self.reporter, None)  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.conversation.run())
 
     def agent_goes(self, old: str, new: str) -> None:
@@ -296,3 +298,23 @@ async def test_a_command_of_the_platform_reaches_the_job_process(tmp_path: Path)
     finally:
         await desk.close()
         spool.close()
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_the_first_word_waits_for_its_recording_but_not_for_long(
+    monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    monkeypatch.setattr(conversation, "RECORDED_WITHIN", 5 if heard else 0.05)
+    call = Call(monkeypatch, "somebody", job=JOB.model_copy(update={"recorded": True}))
+    assert await call.room.shown.get() == {"parley.recorded": "true"}
+    await asyncio.sleep(0)
+    assert call.reporter.reports == []
+    if heard:
+        call.reporter.command(Command(action="recorded", job_id="AJ_1"))
+    async with asyncio.timeout(2):
+        while not any(isinstance(report, CallStarted) for report in call.reporter.reports):
+            await asyncio.sleep(0.01)
+    call.reporter.command(Command(action="unrecorded", job_id="AJ_1"))
+    assert await call.room.shown.get() == {"parley.recorded": ""}
+    call.reporter.end("api")
+    await call.ended()
