@@ -142,8 +142,11 @@ def backup(tmp_path: Path, recorder_settings: dict[str, str]) -> Path:
 async def test_with_a_backup_folder_a_bucket_that_hangs_costs_nothing_but_time(
     backup: Path, recorder: Recorder, stage: Stage
 ) -> None:
+    over, hanging = asyncio.Event(), []
+
     async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(30)
+        hanging.append(asyncio.current_task())
+        await over.wait()
         writer.close()
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
@@ -152,6 +155,8 @@ async def test_with_a_backup_folder_a_bucket_that_hangs_costs_nothing_but_time(
         access_key="x", secret=SECRET_KEY, bucket="b", endpoint=f"http://127.0.0.1:{port}", force_path_style=True
     )
     ended = await record(stage, "hangs", upload)
+    over.set()
+    await asyncio.gather(*hanging)
     server.close()
 
     assert ended.status in ENDED
