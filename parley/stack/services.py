@@ -157,7 +157,7 @@ class Services:
                 },
             ),
             ready=answers,
-            after=("migrations", "redis", "livekit", "models"),
+            after=("postgres", "migrations", "redis", "livekit", "models"),
             start_within=60.0,
             stop_within=4.0,
             stop_signals=(signal.SIGTERM, signal.SIGINT),  # the second makes uvicorn drop what is still open
@@ -174,7 +174,7 @@ class Services:
             ),
             ready=ready_file_exists(ready_file),
             prepare=lambda: ready_file.unlink(missing_ok=True),
-            after=("migrations", "redis", "livekit", "models"),
+            after=("postgres", "migrations", "redis", "livekit", "models"),
             start_within=60.0,
             stop_within=4.0,
         )
@@ -198,7 +198,7 @@ class Services:
                 },
             ),
             ready=answers,
-            after=("migrations",),
+            after=("postgres", "migrations"),
             start_within=60.0,
         )
 

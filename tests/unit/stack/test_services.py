@@ -86,3 +86,8 @@ def test_the_media_server_asks_nobody_outside_and_reports_to_the_control_plane(s
     assert configuration["webhook"]["urls"] == ["http://127.0.0.1:8000/livekit/webhook"]
     assert configuration["room"]["enable_remote_unmute"] is True
     assert configuration["keys"] == {services.secrets.livekit_api_key: services.secrets.livekit_api_secret}
+
+
+def test_whoever_works_on_the_database_is_stopped_before_it(services: Services) -> None:
+    for child in (services.control_plane(), services.jobs(), services.knowledge()):
+        assert "postgres" in child.after
