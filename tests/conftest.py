@@ -1,10 +1,15 @@
 """What every ring of tests shares."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from guard import logs
 
 pytest_plugins = ["tests.support.database", "tests.support.platform", "tests.support.receiver", "tests.support.calls"]
+
+# How fast a machine is says nothing about what is tested.
+settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("parley")
 
 # As in production: structlog's own default draws every local variable of a traceback, however large.
 logs.configure("json")

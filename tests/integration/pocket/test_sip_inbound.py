@@ -10,8 +10,7 @@ import pytest
 from livekit import api
 from livekit.protocol.models import DisconnectReason
 
-from sip.dialer import Carrier, LiveKitDialer, NumberTakenError
-from tests.integration.pocket.conftest import KEY, SECRET, Exchange
+from tests.integration.pocket.conftest import Exchange
 from tests.support.rooms import RATE, somebody
 from tests.support.telephones import loudness_of, telephone
 
@@ -186,15 +185,3 @@ async def test_a_transfer_goes_to_the_other_phone_or_is_told_as_refused(
                 await transfer
             await refusing
             assert "left" not in [event for event, _, _ in me.happened]
-
-
-async def test_a_number_that_another_trunk_has_is_told_from_other_refusals(exchange: Exchange) -> None:
-    dialer = LiveKitDialer(exchange.url, KEY, SECRET, timeout=5)
-    try:
-        carrier = Carrier("key", "name", "+15559998888", "127.0.0.1", "udp")
-        first = await dialer.open_inbound(carrier, None)
-        with pytest.raises(NumberTakenError):
-            await dialer.open_inbound(carrier, None)
-        await dialer.close_trunk(first)
-    finally:
-        await dialer.close()

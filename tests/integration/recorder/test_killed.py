@@ -37,7 +37,7 @@ async def test_a_killed_recording_of_a_room_that_is_over_is_saved_and_told_as_fa
     assert level(heard(result.location)[0], 440) > -14
     assert result.size == Path(result.location).stat().st_size
     await eventually(lambda: not list(recorder.state.iterdir()))
-    assert stage.studio.hooks.of(begun.egress_id)[-1] == ("egress_ended", "EGRESS_FAILED")
+    await eventually(lambda: stage.studio.hooks.of(begun.egress_id)[-1] == ("egress_ended", "EGRESS_FAILED"))
 
 
 @pytest.mark.parametrize("ending", [".ogg", ".mp3", ".mp4", ".wav"])
