@@ -19,7 +19,7 @@ from agents.spool import Spool
 from agents.timing import moment
 from agents.uplink import ExchangeRefused, Uplink
 
-STARTED_WITHIN = 3.0
+STARTED_WITHIN = 10.0
 """Seconds from accepting a job to its "started" report. A crash in an entrypoint ends with exit code 0 and dead air,
 so silence is the only sign of it."""
 

@@ -20,6 +20,7 @@ from control_plane.gate.idempotency import Waiters
 from control_plane.gate.keys import KeyRing
 from control_plane.gate.middleware import Gate
 from control_plane.gate.operator import OperatorKey
+from control_plane.gate.turns import Turns
 from control_plane.gate.window import RateLimiter
 from control_plane.media.recorder import LiveKitRecorder, Recorder, target_of
 from control_plane.media.server import LiveKitMedia, MediaServer
@@ -96,7 +97,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.database = Database(settings.sqlalchemy_url, pool=settings.database_pool)
     state.live = LiveBus(settings.redis_url.get_secret_value())
     state.keys, state.limiter = KeyRing(state.database, clock), RateLimiter(settings.redis_url.get_secret_value())
-    state.waiters = Waiters()
+    state.waiters, state.turns = Waiters(), Turns()
     state.operator = OperatorKey(settings.admin_key)
     livekit_media = LiveKitMedia(settings.livekit_url, key, secret, timeout=settings.media_timeout)
     state.media = state.media or livekit_media

@@ -12,6 +12,7 @@ from control_plane.errors import InvalidRequest, PlatformError
 from control_plane.gate.idempotency import Answer, Replay, check_key, request_hash
 from control_plane.gate.route import Door, Handler, Route, audit_entry
 from control_plane.gate.transaction import Transaction
+from control_plane.gate.turns import Turns
 from control_plane.refusals import encode
 from control_plane.wire import SURFACE
 
@@ -56,7 +57,9 @@ class Operation(Route):
     def admit(self, request: Request, database: Database) -> Door:
         caller = _caller(request)
         caller.demand(self.area, write=self.writes)
-        return partial(database.tenant, caller.project_id)
+        door = partial(database.tenant, caller.project_id)
+        turns: Turns = request.app.state.turns
+        return partial(turns.take, caller.account_id, door) if self.writes else door
 
     async def answer(self, request: Request, transaction: Transaction, handle: Handler) -> Response:
         given = _idempotency_key(request)

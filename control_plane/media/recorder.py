@@ -245,7 +245,7 @@ class LiveKitRecorder:
             raise Unavailable("LiveKit cannot be reached; try again") from error
 
 
-NO_RECORDER = "No egress service answers: recordings need one beside livekit-server"
+NO_RECORDER = "No recorder answers: an egress service beside livekit-server is away, or busy; try again"
 RETRY_AFTER = 60
 """Seconds after which it is worth asking again for a part of the installation that is missing."""
 

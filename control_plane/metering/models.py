@@ -30,13 +30,13 @@ class UsageEntry(SQLModel, table=True):
     service: str = Field(description="`llm`, `stt`, `tts`, `telephony` or `recording`.")
     provider: str
     model: str
-    input_tokens: int = Field(0, sa_type=BigInteger)
-    output_tokens: int = Field(0, sa_type=BigInteger)
+    input_tokens: int = Field(default=0, sa_type=BigInteger)
+    output_tokens: int = Field(default=0, sa_type=BigInteger)
     audio_seconds: float = 0
-    characters: int = Field(0, sa_type=BigInteger)
+    characters: int = Field(default=0, sa_type=BigInteger)
     requests: int = 0
-    cost_usd: Decimal = Field(Decimal(0), sa_type=COST)
-    unpriced: bool = Field(False, description="Nobody had put a price on this work.")
+    cost_usd: Decimal = Field(default=Decimal(0), sa_type=COST)
+    unpriced: bool = Field(default=False, description="Nobody had put a price on this work.")
     at: datetime = moment()
 
 
@@ -55,13 +55,13 @@ class UsageDay(SQLModel, table=True):
     service: str = Field(primary_key=True)
     provider: str = Field(primary_key=True)
     model: str = Field(primary_key=True)
-    input_tokens: int = Field(0, sa_type=BigInteger)
-    output_tokens: int = Field(0, sa_type=BigInteger)
+    input_tokens: int = Field(default=0, sa_type=BigInteger)
+    output_tokens: int = Field(default=0, sa_type=BigInteger)
     audio_seconds: float = 0
-    characters: int = Field(0, sa_type=BigInteger)
+    characters: int = Field(default=0, sa_type=BigInteger)
     requests: int = 0
-    cost_usd: Decimal = Field(Decimal(0), sa_type=COST)
-    unpriced: bool = Field(False, description="Some of it had no price.")
+    cost_usd: Decimal = Field(default=Decimal(0), sa_type=COST)
+    unpriced: bool = Field(default=False, description="Some of it had no price.")
 
 
 class BudgetNotice(SQLModel, table=True):

@@ -7,24 +7,36 @@ from typing import Final
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from control_plane.errors import Unavailable
+from control_plane.errors import InvalidRequest, Unavailable
 from control_plane.recordings.models import Recording
 from control_plane.recordings.sealing import SealBroken
 from control_plane.recordings.storage import RecordingStore
 
 MEDIA_TYPES: Final = {"ogg": "audio/ogg", "mp3": "audio/mpeg", "mp4": "audio/mp4", "wav": "audio/wav"}
-_RANGE: Final = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
+_UNIT: Final = re.compile(r"bytes=", re.I)
+_RANGE: Final = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*", re.I)
 
 
 class BadRange(ValueError):
     """A range that no byte of the file is in, or that is none."""
 
 
-def read_range(header: str, size: int) -> tuple[int, int]:
-    """First byte and the one after the last. Several ranges are answered as one that is not understood: refused.
+class OutOfRange(InvalidRequest):
+    """A range that cannot be served."""
 
-    Raises `BadRange`.
-    """
+    status = 416
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"Range: no such part of a file of {size} bytes")
+        self.size = size
+
+    def headers(self) -> dict[str, str]:
+        """How long the file is."""
+        return {"Content-Range": f"bytes */{self.size}"}
+
+
+def read_range(header: str, size: int) -> tuple[int, int]:
+    """First byte and the one after the last of one range. Raises `BadRange`."""
     match = _RANGE.fullmatch(header)
     first, last = match.groups() if match else ("", "")
     if not first and not last:
@@ -43,15 +55,17 @@ def file_response(request: Request, store: RecordingStore, recording: Recording)
     size, key = recording.size_bytes or 0, recording.storage_key or ""
     tag = f'"{recording.id}-{size}"'  # what is complete never changes
     headers = {"Accept-Ranges": "bytes", "ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in (each.strip() for each in request.headers.get("if-none-match", "").split(",")):
+    known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
+    if known & {tag, "*"}:
         return Response(status_code=304, headers=headers)
     asked = request.headers.get("range", "")
     begin, end, status = 0, size, 200
-    if asked.startswith("bytes") and request.headers.get("if-range", tag) == tag:
+    # Of several ranges at once the whole is sent, as the standard lets a server do.
+    if _UNIT.match(asked) and "," not in asked and request.headers.get("if-range", tag) == tag:
         try:
             begin, end = read_range(asked, size)
         except BadRange:
-            return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
+            raise OutOfRange(size) from None
         status, headers["Content-Range"] = 206, f"bytes {begin}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - begin)
     headers["Content-Disposition"] = f'inline; filename="recording-{recording.id}.{recording.format}"'

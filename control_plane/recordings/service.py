@@ -45,7 +45,7 @@ class RecordingService:
         """
         room = await get_open_room(self.rooms, self.caller, given)
         await self.quota.take("recordings")
-        running = select(Recording.egress_id).where(
+        running = select(Recording.id).where(
             self._own(),
             Recording.room_name == room.full_name,
             Recording.status == RecordingStatus.RECORDING,

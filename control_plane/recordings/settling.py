@@ -1,6 +1,6 @@
 """How a recording ends: once, with the truth about its file."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlmodel import select
@@ -11,6 +11,8 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
 from control_plane.media.recorder import Egress, EgressState
+from control_plane.metering.ledger import record
+from control_plane.metering.models import UsageEntry
 from control_plane.recordings.models import Recording, RecordingStatus
 from control_plane.recordings.peaks import PEAKS
 from control_plane.recordings.storage import RecordingStore
@@ -97,8 +99,23 @@ class Finisher:
                 return
             recording.storage_key, recording.size_bytes = key, size
             await enqueue(db, PEAKS, str(recording.id), run_at=self.clock.now(), recording_id=recording.id)
+            await record(db, _usage(recording, at=self.clock.now()), clock=self.clock)
             recording.status = RecordingStatus.ERROR if recording.error else RecordingStatus.COMPLETED
             tell_end(db, self.clock, recording)
+
+
+def _usage(recording: Recording, *, at: datetime) -> UsageEntry:
+    return UsageEntry(
+        project_id=recording.project_id,
+        source=f"recording:{recording.id}",
+        session_id=recording.session_id,
+        service="recording",
+        provider="local",
+        model=recording.format,
+        audio_seconds=recording.duration or 0,
+        requests=1,
+        at=at,
+    )
 
 
 def _is_unfinished(recording: Recording) -> bool:

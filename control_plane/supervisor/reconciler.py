@@ -12,6 +12,7 @@ from control_plane.media.server import LiveParticipant, LiveRoom, MediaServer
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.projection import RoomProjection
 from control_plane.sessions.watch import room_gone
+from control_plane.telephony.models import Call
 
 SETTLE = timedelta(seconds=5)
 """A room this young may not have reached LiveKit yet."""
@@ -33,8 +34,12 @@ class Reconciler:
         live = {room.name: room for room in await self.media.list_rooms()}
         async with self.database.platform() as db:
             known = list((await db.exec(select(Room).where(Room.status == RoomStatus.OPEN))).all())
+            # Rooms of calls that wait for their turn: LiveKit has none of them yet.
+            awaited = set((await db.exec(select(Call.room_name).where(Call.status == "queued"))).all())
         for room in known:
             running = live.get(room.full_name)
+            if running is None and room.full_name in awaited:
+                continue
             if room.created_at < seen_at - SETTLE and (running is None or running.sid != (room.sid or running.sid)):
                 await self._finish(room)
         for running_room in live.values():

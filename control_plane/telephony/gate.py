@@ -15,7 +15,7 @@ from control_plane.accounts.service import AccountService
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Forbidden
-from control_plane.metering.prices import ANY, price_book
+from control_plane.metering.prices import price_book
 from control_plane.telephony.models import DialPolicy
 from control_plane.telephony.policy import (
     Limits,
@@ -131,7 +131,7 @@ async def _count_used(db: Db, project_id: int, now: datetime) -> Used:
     concurrent = calls = minutes = 0
     usd = Decimal(0)
     for row in (await db.execute(_USED, {"project": project_id, "now": now, "day": day})).all():
-        price = book.find(_CALL, book.provider(row.address), ANY, on=day.date())
+        price = book.find(_CALL, book.provider(row.address), "outbound", on=day.date())
         concurrent, calls, minutes = concurrent + row.concurrent, calls + row.calls, minutes + row.minutes
         usd += row.minutes * (price.minutes if price is not None else 0)
     return Used(concurrent, calls, minutes, usd)

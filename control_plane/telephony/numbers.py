@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 E164: Final = re.compile(r"\+[0-9]{2,15}")
 SEPARATORS: Final = re.compile(r"[-.()]")
 """What may stand between the digits of a number (RFC 3966, 3)."""
+MOST_DIGITS: Final = 5
+"""Of a name in a SIP address that is no number, such as `desk12`."""
 LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 ADDRESS: Final = re.compile(rf"{LABEL}(?:\.{LABEL})*(?::(?P<port>[0-9]{{1,5}}))?")
 
@@ -39,6 +41,8 @@ def find_number(address: str) -> str | None:
         raise ValueError("must be one address")
     dialled = SEPARATORS.sub("", re.split("[;:,?]", user)[0])
     if is_sip and re.search("[A-Za-z]", dialled):
+        if len(re.findall("[0-9]", user)) > MOST_DIGITS:
+            raise ValueError("must be a name, or a number with + and its country: carriers read digits in names")
         return None
     if not is_possible(dialled):
         raise ValueError("must name a number with + and its country, such as +17751234567")

@@ -1,5 +1,7 @@
 """What became of a call, written once: its status, its event, and the end of its session."""
 
+import math
+
 import structlog
 from sqlmodel import col, select
 
@@ -7,9 +9,11 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
+from control_plane.metering.ledger import record
+from control_plane.metering.models import UsageEntry
 from control_plane.sessions.ending import end_session, lock_session
 from control_plane.sessions.models import Session
-from control_plane.telephony.models import Call
+from control_plane.telephony.models import Call, SipTrunk
 from sip.outcomes import Outcome
 
 CALLED_INTO = "called_into"
@@ -81,11 +85,33 @@ async def settle(db: Db, clock: Clock, call: Call, outcome: Outcome) -> None:
     call.reason, call.ended_at = call.reason or outcome.reason, now
     tell_status(db, clock, call)
     log.info("call settled", call=call.id, status=call.status, sip_status=call.sip_status)
+    if call.answered_at is not None:
+        await _count(db, clock, call, seconds=(now - call.answered_at).total_seconds())
     if call.session_id is None or answered:
         return  # its persona ends an answered one, after the goodbye
     session = await lock_session(db, call.session_id, project_id=call.project_id)
     if session is not None:
         await end_session(db, EventLog(db, clock), session, outcome=call.status, reason="not_answered", at=now)
+
+
+async def _count(db: Db, clock: Clock, call: Call, *, seconds: float) -> None:
+    """Count a call that was answered: by minutes begun, as carriers do, at the carrier of its line."""
+    line = select(SipTrunk.address).where(
+        SipTrunk.project_id == call.project_id, SipTrunk.phone_number == (call.caller_id or "")
+    )
+    entry = UsageEntry(
+        project_id=call.project_id,
+        source=f"call:{call.id}",
+        session_id=call.session_id,
+        persona_id=call.details.get("persona_id"),
+        service="telephony",
+        provider=(await db.exec(line.order_by(col(SipTrunk.id).desc()).limit(1))).first() or "",
+        model=call.direction,
+        audio_seconds=60 * max(1, math.ceil(seconds / 60)),
+        requests=1,
+        at=clock.now(),
+    )
+    await record(db, entry, clock=clock)
 
 
 async def phone_left(db: Db, clock: Clock, room_name: str, identity: str) -> None:

@@ -61,8 +61,9 @@ class Switchboard:
             )
         async with self.database.tenant(call.project_id) as db:
             transferred = await lock_call(db, call.id)
-            if transferred is not None:
-                transferred.reason = "transferred"
+            if transferred is None or transferred.reason is not None:  # somebody hung up meanwhile
+                raise Conflict("The call ended before it was transferred")
+            transferred.reason = "transferred"
 
     async def transfer_session(self, project_id: int, session_id: int, to: str) -> None:
         """The same for the call of a session, as its persona asks: to numbers only. Raises `InvalidRequest` too."""

@@ -514,3 +514,14 @@ async def test_what_became_of_a_call_is_written_down_though_the_database_could_n
     monkeypatch.setattr("control_plane.telephony.placing.lock_call", lock_late)
     await placer.place(placed["id"])
     assert (await call_of(tenant, placed["id"]))["status"] == "busy"
+
+
+async def test_a_call_that_waits_for_its_turn_keeps_its_room_and_its_persona(
+    platform: Platform, tenant: Tenant
+) -> None:
+    placed = await dial(tenant)
+    clock = SteppedClock()
+    clock.at = datetime.now(UTC) + timedelta(minutes=1)
+    await Reconciler(platform.database, platform.media, clock).reconcile()
+    session = (await tenant.http.get(f"/sessions/{placed['session_id']}/detail")).json()["session"]
+    assert session["status"] == "active"

@@ -236,3 +236,16 @@ async def test_a_page_of_an_allowed_origin_may_read_answers(platform: Platform) 
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"
     foreign = await tenant.http.get("/agents", headers={"Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in foreign.headers
+
+
+async def test_a_burst_of_one_account_that_waits_for_its_lock_leaves_connections_to_others(platform: Platform) -> None:
+    tenant, other = await platform.tenant("proj"), await platform.tenant("other")
+    async with platform.database.platform() as db:
+        lock = text("select lock_and_count(:account, 'rooms', now())")
+        await db.execute(lock, {"account": tenant.project.account_id})
+        burst = [asyncio.create_task(tenant.http.post("/rooms", json={"name": f"r{n}"})) for n in range(40)]
+        for _ in range(5):
+            async with asyncio.timeout(3):
+                assert (await other.http.get("/agents")).status_code == 200
+        assert not any(each.done() for each in burst)
+    assert {(await each).status_code for each in burst} == {201}
