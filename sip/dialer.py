@@ -88,6 +88,9 @@ class Dialer(Protocol):
     async def close_rule(self, rule_id: str) -> None:
         """Have calls answered no longer; a rule that is gone is fine."""
 
+    async def list_ids(self) -> frozenset[str]:
+        """All trunks and rules that LiveKit has, by their ids."""
+
     async def call(self, call: OutgoingCall) -> Outcome:
         """Ring until there is an answer, or none. `SipAwayError` only where nothing was sent."""
 
@@ -184,6 +187,17 @@ class LiveKitDialer:
             await self._ask(self._api.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id)))
         except _Missing:
             return
+
+    async def list_ids(self) -> frozenset[str]:
+        ask, sip = self._ask, self._api.sip
+        outbound = await ask(sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest()))
+        inbound = await ask(sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest()))
+        rules = await ask(sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest()))
+        return frozenset(
+            [trunk.sip_trunk_id for trunk in outbound.items]
+            + [trunk.sip_trunk_id for trunk in inbound.items]
+            + [rule.sip_dispatch_rule_id for rule in rules.items]
+        )
 
     async def call(self, call: OutgoingCall) -> Outcome:
         asked = api.CreateSIPParticipantRequest(

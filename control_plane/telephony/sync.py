@@ -1,6 +1,7 @@
 """LiveKit's trunks and rules in step with our rows."""
 
 from datetime import timedelta
+from typing import Final
 
 import structlog
 from sqlmodel import col, select
@@ -19,6 +20,8 @@ from sip.dialer import Carrier, Dialer, Line, NumberTakenError, SipAwayError, Si
 
 SETTLE = timedelta(seconds=5)
 """A trunk this young is being made by its request."""
+GIVEN: Final = ("outbound_trunk_id", "inbound_trunk_id", "dispatch_rule_id")
+"""What of a row is LiveKit's."""
 
 log = structlog.get_logger()
 
@@ -97,25 +100,37 @@ async def tell_now(db: Db, sync: TrunkSync, trunk: SipTrunk) -> None:
 
 
 async def repair_trunks(database: Database, sync: TrunkSync) -> int:
-    """Finish what a crash or an absent LiveKit left: how many trunks. Raises `SipAwayError`."""
+    """Tell LiveKit what it lacks: what a crash or its absence left, and what it lost with its Redis.
+
+    How many trunks. Raises `SipAwayError`.
+    """
     unfinished = col(SipTrunk.synced_at).is_(None) & (col(SipTrunk.created_at) < sync.clock.now() - SETTLE)
     left = unfinished | col(SipTrunk.deleted_at).is_not(None)
     async with database.platform() as db:
-        trunks = (await db.exec(select(SipTrunk.id).where(left).limit(100))).all()
-    for trunk_id in trunks:
+        columns = (getattr(SipTrunk, name) for name in GIVEN)
+        trunks = (await db.exec(select(SipTrunk.id, left, *columns).order_by(col(SipTrunk.id)))).all()
+    given = {livekit_id for _, _, *ids in trunks for livekit_id in ids if livekit_id is not None}
+    # Read before LiveKit is asked: what a request is making meanwhile is not taken for lost.
+    lost = given - await sync.dialer.list_ids() if given else set()
+    wanted = [trunk_id for trunk_id, is_left, *ids in trunks if is_left or lost.intersection(ids)]
+    for trunk_id in wanted[:100]:
         async with database.platform() as db:
-            query = select(SipTrunk).where(SipTrunk.id == trunk_id, left).with_for_update(skip_locked=True)
+            query = select(SipTrunk).where(SipTrunk.id == trunk_id).with_for_update(skip_locked=True)
             trunk = (await db.exec(query)).one_or_none()
             if trunk is not None:
-                await _repair(db, sync, trunk)
-    return len(trunks)
+                await _repair(db, sync, trunk, lost)
+    return len(wanted)
 
 
-async def _repair(db: Db, sync: TrunkSync, trunk: SipTrunk) -> None:
+async def _repair(db: Db, sync: TrunkSync, trunk: SipTrunk, lost: set[str]) -> None:
+    for name in GIVEN:
+        if getattr(trunk, name) in lost:
+            setattr(trunk, name, None)
+            trunk.synced_at = None
     try:
         if trunk.deleted_at is not None:
             await sync.forget(db, trunk)
-        else:
+        elif trunk.synced_at is None:
             await sync.tell(db, trunk)
     except SipRefusedError as error:
         trunk.synced_at = sync.clock.now()  # it will not be taken the next time either

@@ -133,6 +133,10 @@ class FakeDialer:
     away: bool = False
     numbers: dict[str, str] = field(default_factory=dict)
     """Whose they are."""
+    known: set[str] = field(default_factory=set)
+    """Trunks and rules that it has; without them it has forgotten everything."""
+    listed: int = 0
+    """How often it was asked what it has."""
 
     def _called(self, *call: Any) -> None:
         self.calls.append(call)
@@ -141,23 +145,41 @@ class FakeDialer:
 
     async def open_trunk(self, carrier: Carrier, trunk_id: str | None) -> str:
         self._called("open_trunk", carrier, trunk_id)
-        return trunk_id or f"ST_{len(self.calls)}"
+        return self._has(trunk_id, "ST")
 
     async def open_inbound(self, carrier: Carrier, trunk_id: str | None) -> str:
         self._called("open_inbound", carrier, trunk_id)
         if (owner := self.numbers.setdefault(carrier.number, carrier.key)) != carrier.key:
             raise NumberTakenError(f'Conflicting inbound SIP Trunks: "<new>" and "{owner}"')
-        return trunk_id or f"ST_{len(self.calls)}"
+        return self._has(trunk_id, "ST")
 
     async def open_rule(self, carrier: Carrier, line: Line, inbound_id: str, rule_id: str | None) -> str:
         self._called("open_rule", carrier, line, inbound_id, rule_id)
-        return rule_id or f"SDR_{len(self.calls)}"
+        return self._has(rule_id, "SDR")
+
+    def _has(self, known: str | None, prefix: str) -> str:
+        given = known if known in self.known else f"{prefix}_{len(self.calls)}"
+        self.known.add(given)
+        return given
 
     async def close_rule(self, rule_id: str) -> None:
         self._called("close_rule", rule_id)
+        self.known.discard(rule_id)
 
     async def close_trunk(self, trunk_id: str) -> None:
         self._called("close_trunk", trunk_id)
+        self.known.discard(trunk_id)
+
+    async def list_ids(self) -> frozenset[str]:
+        self.listed += 1
+        if self.away:
+            raise SipAwayError("no SIP service answers")
+        return frozenset(self.known)
+
+    def forget(self) -> None:
+        """Lose everything, as LiveKit does with its Redis."""
+        self.known.clear()
+        self.numbers.clear()
 
     async def call(self, call: OutgoingCall) -> Outcome:
         self._called("call", call)

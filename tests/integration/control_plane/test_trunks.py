@@ -113,3 +113,40 @@ async def test_a_trunk_says_how_many_calls_a_second_its_carrier_takes(platform: 
     made = TRUNK | {"phone_number": "+18001234568", "calls_per_second": 50}
     assert (await tenant.http.post("/sip/trunks", json=made)).status_code == 201
     assert (await trunks(platform))[1].calls_per_second == 50
+
+
+async def test_what_livekit_has_lost_is_told_again_and_what_it_has_is_not(platform: Platform, tenant: Tenant) -> None:
+    sync, dialer = platform.app.state.trunks, platform.dialer
+    agent = (await tenant.http.get("/agents")).json()["agents"][0]["id"]
+    body = {"name": "Inbound", "phone_number": LINE, "agent_config_id": agent}
+    assert (await tenant.http.post("/sip/configs", json=body)).status_code == 201
+    second = TRUNK | {"phone_number": "+18001234568"}
+    assert (await tenant.http.post("/sip/trunks", json=second)).status_code == 201
+    told = len(dialer.calls)
+    for passes in (1, 2):
+        assert await repair_trunks(platform.database, sync) == 0
+        assert (dialer.listed, len(dialer.calls)) == (passes, told)
+    before = await trunks(platform)
+
+    dialer.forget()
+    assert await repair_trunks(platform.database, sync) == 2
+    said = ["open_trunk", "open_inbound", "open_rule", "open_trunk", "open_inbound"]
+    assert [call[0] for call in dialer.calls[told:]] == said
+    after = await trunks(platform)
+    for was, now in zip(before, after, strict=True):
+        ids = {now.outbound_trunk_id, now.inbound_trunk_id, now.dispatch_rule_id} - {None}
+        assert ids <= dialer.known
+        assert not ids & {was.outbound_trunk_id, was.inbound_trunk_id, was.dispatch_rule_id}
+        assert now.synced_at is not None
+    assert after[0].dispatch_rule_id is not None
+    assert await repair_trunks(platform.database, sync) == 0
+
+    dialer.known.discard(after[0].dispatch_rule_id)
+    dialer.numbers[LINE] = "somebody else"
+    assert await repair_trunks(platform.database, sync) == 1
+    assert await repair_trunks(platform.database, sync) == 0, "what is refused is not told for ever"
+
+
+async def test_livekit_is_asked_nothing_where_it_has_nothing_of_ours(platform: Platform) -> None:
+    assert await repair_trunks(platform.database, platform.app.state.trunks) == 0
+    assert platform.dialer.listed == 0
