@@ -13,7 +13,7 @@ import numpy as np
 
 from parley.demo.voice import Voice
 from pocket.rtp import sdp
-from pocket.rtp.codecs import Samples
+from pocket.rtp.codecs import PCMA, PCMU, Samples
 from pocket.rtp.ports import NoPort, Ports
 from pocket.rtp.stream import MediaStream
 from pocket.sip.admission import Rate
@@ -26,6 +26,8 @@ HOST: Final = "127.0.0.1"
 RATE: Final = 8000
 TICK: Final = 0.02
 FRAME: Final = RATE // 50
+NARROW: Final = (PCMU, PCMA)
+"""What it speaks: the codecs of its rate."""
 RINGING: Final = 1.0
 """Seconds until it answers."""
 GOODBYE: Final = 2.0
@@ -84,7 +86,7 @@ class AnsweringPhone:
             raise
         try:
             remote = sdp.parse(request.body)
-            agreement = sdp.agree(remote)
+            agreement = sdp.agree(remote, codecs=NARROW)
             media = await MediaStream.open(self._ports, HOST, on_audio=lambda pcm: None, on_digit=lambda digit: None)
         except (sdp.SdpError, NoPort):
             transaction.respond(488)

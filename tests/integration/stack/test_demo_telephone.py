@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from parley.demo.telephone import AnsweringPhone
+from pocket.rtp import sdp
 from tests.support.platform import free_port
 from tests.support.wirephone import WirePhone, wirephone
 
@@ -37,6 +38,21 @@ async def test_a_call_that_is_taken_back_while_it_rings_is_answered_as_such_and_
     caller.request("CANCEL", number=1, branch="z9hG4bKone")
     assert (await caller.next("487")).get("cseq") == "1 INVITE"
     assert phone._calls == {}
+
+
+async def test_it_speaks_to_our_own_sip_service_which_would_rather_have_a_wider_codec(
+    phone: AnsweringPhone, caller: WirePhone
+) -> None:
+    sound = caller.sound.getsockname()[1]
+    offer = sdp.offer("127.0.0.1", sound, session_id=1, version=1).decode()
+    assert f"m=audio {sound} RTP/AVP 9 0 8 101" in offer
+    said = await caller.call("anybody", body=offer)
+    assert sdp.parse(said.body.encode()).codecs[0].name == "PCMU"
+    async with asyncio.timeout(5):
+        while len(caller.sounds) < 25:
+            await asyncio.sleep(0.02)
+    assert {(packet[1] & 127, len(packet)) for packet in caller.sounds} == {(0, 172)}
+    assert (await caller.ask("BYE")).kind == "200"
 
 
 async def test_it_hangs_up_where_it_is_switched_off(phone: AnsweringPhone, caller: WirePhone) -> None:
