@@ -27,11 +27,11 @@ up: setup ## Start everything and stay up (DATA=, PORT=, READY=, SIP_HOST=)
 doctor: ## Tell what is missing or wrong on this machine
 	@$(BIN)/parley doctor $(if $(DATA),--data $(DATA))
 
-test: setup-test ## Set up and run every check and test that needs no account
+test: setup-test ## Set up and run every check and test that needs no account; of those of the whole platform one of each kind
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory integration
-	@$(MAKE) --no-print-directory e2e
+	$(PYTEST) tests/e2e -m smoke
 
 check: ## Lint, formatting, types, import contracts
 	$(BIN)/ruff check $(wildcard $(CODE))

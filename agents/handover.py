@@ -23,7 +23,7 @@ ANSWER_WITHIN: Final = 40.0
 """Seconds the other phone may take to answer, its way into the room included."""
 DECIDED_WITHIN: Final = 45.0
 """Seconds to take the call or not, the telling included."""
-AGAIN_AFTER: Final = 0.5
+AGAIN_AFTER: Final = 0.2
 """Seconds after which the two are parted again, whatever a SIP service has done meanwhile."""
 ASK: Final = "Press one, or say yes, to take the call. Press two, or say no, to leave it."
 CONNECTED: Final = "You are connected."

@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.conftest import RunningPlatform, start_platform
 
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.smoke, pytest.mark.timeout(300)]
 
 DOCUMENT = Path(__file__).parent / "document"
 HOST = "https://voxai.ai0.dev"

@@ -19,6 +19,7 @@ def spoken(lines: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(line["speaker"], line["text"]) for line in lines if line["final"]]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "look",
     [("--width", "1280", "--height", "800"), ("--width", "390", "--height", "844", "--dark")],

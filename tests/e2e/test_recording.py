@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.recording, pytest.mark.timeout(180)
 SCRIPT = [Question(ask="Where can customers park their cars?", expect=["park"])]
 
 
+@pytest.mark.smoke
 async def test_what_was_said_is_heard_where_the_transcript_says(running: RunningPlatform) -> None:
     with running.client() as client:
         persona = client.get("/agents/1").json()["agent"]
@@ -48,6 +49,7 @@ async def test_what_was_said_is_heard_where_the_transcript_says(running: Running
         assert (agent_is > caller_is) is (line["speaker"] == "agent"), line["content"]
 
 
+@pytest.mark.smoke
 async def test_a_room_is_recorded_as_a_caller_of_the_api_wants_it(running: RunningPlatform) -> None:
     with running.client() as client:
         assert client.post("/rooms", json={"name": "studio"}).status_code == 201

@@ -62,6 +62,7 @@ async def completed(running: RunningPlatform, *, within: float) -> dict[str, Any
     return found
 
 
+@pytest.mark.smoke
 async def test_the_demo_conversation_is_heard_answered_and_recorded(running: RunningPlatform) -> None:
     outcome = await call(running, load_questions())
     assert wrong(outcome) == []
@@ -81,6 +82,7 @@ async def test_the_demo_conversation_is_heard_answered_and_recorded(running: Run
     assert measured[0]["chunks"][0]["source"] == "company.md"
 
 
+@pytest.mark.smoke
 async def test_a_renamed_company_is_answered_for_as_well(running: RunningPlatform) -> None:
     facts = (
         "# Silver Lake Library\n\n## Cards\n\nA library card costs seven dollars.\n\n"

@@ -51,6 +51,7 @@ def call(running: RunningPlatform, microphone: Path, folder: Path, query: str, *
     return told
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desktop", "phone"])
 def test_a_person_clicks_speaks_and_is_answered(
     running: RunningPlatform, microphone: Path, tmp_path: Path, size: tuple[int, int]
