@@ -19,8 +19,8 @@ class Stage(Protocol):
     def end(self, reason: EndReason) -> None:
         """End the call at once."""
 
-    def press(self, digits: str) -> None:
-        """Press keys of the telephone."""
+    def press(self, digits: str) -> bool:
+        """Press keys of the telephone; False where there is none."""
 
     async def transfer(self, to: str) -> str | None:
         """Have the phone transferred; None where it was, else why not."""
@@ -44,7 +44,8 @@ def build_tools(acts: list[Act], stage: Stage) -> list[llm.Tool | llm.Toolset]:
         """
         if not 0 < len(digits) <= 32 or set(digits) - set(KEYS):
             raise llm.ToolError("Keys are 0 to 9, *, # and A to D, at most 32 of them.")
-        stage.press(digits)
+        if not stage.press(digits):
+            raise llm.ToolError("This is no telephone call: there are no keys.")
         return "The keys are being pressed."
 
     async def transfer_call(context: RunContext[None], to: str) -> str | None:

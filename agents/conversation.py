@@ -35,6 +35,7 @@ from agents.timing import TurnMarks, moment
 from agents.transcript import KEYS_ENTERED, Transcript
 from agents.turns import build_session
 from agents.usage import UsageMeter
+from agents.words import APOLOGY, GOODBYE, GOODBYES, NOBODY_FREE, ONE_MOMENT, WARNING
 from knowledge.client import KnowledgeClient
 
 COME_WITHIN = 120.0
@@ -47,10 +48,8 @@ FINISH_WITHIN = 6.0
 """Seconds what is being said may go on before the goodbye of a call that is to wind up; the platform waits for 20."""
 APOLOGY_PAUSE = 5.0
 """At most one apology in this many seconds."""
-APOLOGY = "I am sorry, something went wrong on my side. Could you say that again?"
 WARNED_BEFORE, WARNED_OF = 30.0, 120.0
 """Seconds before the longest duration at which its end is told, in calls that may be at least as long as the other."""
-WARNING = "I am sorry, but our time is nearly up: we have half a minute left."
 BEEP = 1.5
 """Seconds that a machine takes for its tone, once it has finished speaking."""
 MESSAGE_WITHIN = 120.0
@@ -59,15 +58,6 @@ RECORDED = "parley.recorded"
 """Attribute of a persona whose conversation is recorded."""
 RECORDED_WITHIN = 1.0
 """Seconds that the first word waits for its recording, which says afterwards how much it missed."""
-ONE_MOMENT = "One moment please, I will see who can help you."
-NOBODY_FREE = "I am sorry, nobody is free to take your call at the moment."
-GOODBYES: dict[EndReason, str] = {
-    "persona_ended": "Thank you for calling. Goodbye.",
-    "max_duration": "We have reached the time limit of this call. Goodbye.",
-    "silence": "I have not heard anything for a while, so I will hang up. Goodbye.",
-}
-GOODBYE = "I am sorry, I have to end our call here. Thank you for calling, and goodbye."
-"""For every other reason: what a platform can afford is no matter of the caller's."""
 LONGEST_TYPED = 4000
 """Characters of a typed line that are read."""
 OWN_ACT = {rtc.DisconnectReason.CLIENT_INITIATED, rtc.DisconnectReason.PARTICIPANT_REMOVED}
@@ -174,10 +164,11 @@ class Conversation:
             case "unrecorded":
                 self._begin(self._show_recorded(on=False))
 
-    def press(self, digits: str) -> None:
-        """Press keys of the telephone, where there is one."""
+    def press(self, digits: str) -> bool:
+        """Press keys of the telephone; False where there is none."""
         if self._keypad is not None:
             self._keypad.press(digits)
+        return self._keypad is not None
 
     async def transfer(self, to: str) -> str | None:
         """Have the phone transferred; None where it was, else why not."""

@@ -9,9 +9,10 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.media.recorder import Egress, Recorder
-from control_plane.recordings.models import Recording, RecordingStatus
+from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
 from control_plane.recordings.settling import Finisher, fail, lock_recording
 from control_plane.recordings.taking import find_recording, recognise
+from control_plane.sessions.models import Session
 
 LOST_AFTER = timedelta(seconds=20)
 """How long after it was asked a recorder may not know a recording; an order that crosses the look is younger."""
@@ -23,7 +24,10 @@ log = structlog.get_logger()
 
 
 class RecordingWatch:
-    """Repairs what no hook told: missed ends, orders without an answer, stops that were lost, recordings too long."""
+    """Repairs what no hook told: missed ends, orders without an answer, stops that were lost; ends what is too long.
+
+    A recording that an agent's setting began is as long as its conversation.
+    """
 
     def __init__(
         self, database: Database, clock: Clock, recorder: Recorder, finisher: Finisher, *, longest: timedelta
@@ -38,17 +42,21 @@ class RecordingWatch:
         async with self.database.platform() as db:
             query = select(Recording).where(Recording.status == RecordingStatus.RECORDING).order_by(col(Recording.id))
             rows = (await db.exec(query.limit(AT_ONCE))).all()
+            of_agents = [row.session_id for row in rows if row.origin == RecordingOrigin.AGENT and row.session_id]
+            over = select(Session.id).where(col(Session.id).in_(of_agents), col(Session.ended_at).is_not(None))
+            ended = set((await db.exec(over)).all())
         known = {row.egress_id for row in rows}
         for row in rows:
             try:
-                await self._compare(row, running.get(row.egress_id or ""), seen_at)
+                too_long = self._is_too_long(row, seen_at) or row.session_id in ended
+                await self._compare(row, running.get(row.egress_id or ""), seen_at, too_long=too_long)
             except PlatformError as error:
                 log.warning("recording not compared", recording=row.id, reason=error.message)
         for egress in running.values():
             if egress.id not in known:
                 await self._claim(egress)
 
-    async def _compare(self, row: Recording, egress: Egress | None, seen_at: datetime) -> None:
+    async def _compare(self, row: Recording, egress: Egress | None, seen_at: datetime, *, too_long: bool) -> None:
         if row.ended_at is not None:
             await self.finisher.finish(row.id)
         elif egress is None and row.egress_id is not None:
@@ -65,10 +73,10 @@ class RecordingWatch:
                 recognise(db, self.clock, recording, egress)
         if egress.state.is_over:
             await self.finisher.finish(row.id)
-        elif self._should_have_ended(row, seen_at):
+        elif too_long:
             await self.recorder.stop(egress.id)
 
-    def _should_have_ended(self, row: Recording, seen_at: datetime) -> bool:
+    def _is_too_long(self, row: Recording, seen_at: datetime) -> bool:
         if row.stop_asked_at is not None:
             return row.stop_asked_at < seen_at - ASK_AGAIN
         return row.started_at < seen_at - self.longest

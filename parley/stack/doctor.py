@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ctypes.util import find_library
 from dataclasses import dataclass
 from enum import StrEnum
@@ -73,7 +74,7 @@ def examine(data_dir: Path) -> list[Finding]:
         _database_version(directory),
         _leftovers(directory),
         *_recordings(directory),
-        _ports(),
+        _ports(directory),
     ]
 
 
@@ -206,7 +207,10 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _ports() -> Finding:
+def _ports(directory: DataDirectory) -> Finding:
+    with suppress(PermissionError):
+        if directory.is_claimed():
+            return Finding("ports", Verdict.GOOD, "those of the platform that runs")
     taken = [
         f"{wish.first} ({name})"
         for name, wish in WISHES.items()

@@ -445,6 +445,13 @@ async def test_an_agent_that_records_is_recorded_from_its_first_word(platform: P
     assert (await platform.app.state.uplink.submit(submission)).refused is None
     (shown,) = (await tenant.http.get("/recordings", params={"session_id": called.session_id})).json()["recordings"]
     assert (shown["origin"], shown["offset_ms"], shown["lost_head_ms"]) == ("agent", 1000, 250)
+    await watch(platform).compare()
+    assert ("stop", "EG_1") not in platform.recorder.calls
+    ended = {"type": "call.ended.v1", "reason": "transferred", "duration_ms": 1000, "at": began.isoformat()}
+    submission = submission.model_copy(update={"sequence": 2, "report": ended})
+    assert (await platform.app.state.uplink.submit(submission)).refused is None
+    await watch(platform).compare()
+    assert platform.recorder.calls[-1] == ("stop", "EG_1")
 
 
 async def test_a_conversation_beyond_the_plans_recordings_goes_on_without(platform: Platform) -> None:

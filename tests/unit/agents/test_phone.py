@@ -129,8 +129,9 @@ class FakeStage:
     def end(self, reason: EndReason) -> None:
         self.done.append(("end", reason))
 
-    def press(self, digits: str) -> None:
+    def press(self, digits: str) -> bool:
         self.done.append(("press", digits))
+        return self.problem is None
 
     async def transfer(self, to: str) -> str | None:
         self.done.append(("transfer", to))

@@ -1,0 +1,15 @@
+"""What every persona says in its own name, whoever it is."""
+
+from agents.contract import EndReason
+
+APOLOGY = "I am sorry, something went wrong on my side. Could you say that again?"
+WARNING = "I am sorry, but our time is nearly up: we have half a minute left."
+ONE_MOMENT = "One moment please, I will see who can help you."
+NOBODY_FREE = "I am sorry, nobody is free to take your call at the moment."
+GOODBYES: dict[EndReason, str] = {
+    "persona_ended": "Thank you for calling. Goodbye.",
+    "max_duration": "We have reached the time limit of this call. Goodbye.",
+    "silence": "I have not heard anything for a while, so I will hang up. Goodbye.",
+}
+GOODBYE = "I am sorry, I have to end our call here. Thank you for calling, and goodbye."
+"""For every other reason: what a platform can afford is no matter of the caller's."""
