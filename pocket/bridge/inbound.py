@@ -35,6 +35,8 @@ LONGEST_PIN, PIN_WITHIN = 16, 30.0
 WRONG_TONE: Final = 0.6
 KEYS: Final = 64
 """Digits that may wait to be looked at."""
+LONGEST_CALLER: Final = 64
+_UNNAMEABLE: Final = re.compile(r"[^A-Za-z0-9+._-]")
 
 
 Answer = TypeVar("Answer", bound=Protobuf)
@@ -127,6 +129,8 @@ class Ringing:
             sip_call_id=request.call_id,
         )
         getattr(described, "from").CopyFrom(_uri(caller))
+        # LiveKit makes names of rooms and people of it, which others put into paths.
+        getattr(described, "from").user = _UNNAMEABLE.sub("_", caller.user)[:LONGEST_CALLER] or "anonymous"
         return described
 
     async def _authenticate(self, described: rpc.SIPCall) -> rpc.GetSIPTrunkAuthenticationResponse:

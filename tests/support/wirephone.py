@@ -52,6 +52,7 @@ class WirePhone:
         self.line = self._socket()
         self.sound = self._socket()
         self.target = self.number_called = ""
+        self.user = "wire"
         self.speaking: asyncio.Task[None] | None = None
         self.keys: list[bytes] = []
         self.loss = self.jitter = 0.0
@@ -88,7 +89,7 @@ class WirePhone:
         headers = [
             f"Via: SIP/2.0/UDP {HOST}:{self.port};rport;branch={branch or 'z9hG4bK' + secrets.token_hex(6)}",
             "Max-Forwards: 70",
-            f"From: <sip:wire@{HOST}>;tag={self.tag}",
+            f"From: <sip:{self.user}@{HOST}>;tag={self.tag}",
             f"To: {to}",
             f"Call-ID: {self.call_id}",
             f"CSeq: {number} {method}",

@@ -243,3 +243,18 @@ async def test_a_callee_who_promised_to_refresh_and_does_not_is_hung_up(
     async with wirephone(exchange.sip_port) as phone:
         await dialled(livekit, "unrefreshed", phone, "Session-Expires: 3;refresher=uas", "Require: timer")
         await phone.next("BYE", within=5)
+
+
+async def test_a_caller_who_names_himself_strangely_gets_a_name_that_paths_can_hold(
+    exchange: Exchange, livekit: api.LiveKitAPI
+) -> None:
+    number = "+15553099"
+    async with (
+        line(livekit, number, number),
+        somebody(exchange.url, exchange.token(number, "me")) as me,
+        wirephone(exchange.sip_port) as phone,
+    ):
+        phone.user = "a/../b%20c"
+        await me.speak(1000)
+        await phone.call(number)
+        await me.until_status("sip_a_.._b_20c", "active")
