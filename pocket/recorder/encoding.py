@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import av
 from livekit.protocol import models
@@ -11,10 +11,15 @@ from livekit.protocol import models
 from pocket.recorder.voice import RATE
 from pocket.rooms.native import Pcm
 
-Kind = Literal["ogg", "mp3", "mp4", "mp4 opus", "wav", "mp4 video", "webm video", "hls", "hls video"]
+Kind = Literal[
+    "ogg", "mp3", "mp4", "mp4 opus", "wav", "mp4 video", "webm video", "hls", "hls video", "flv", "flv video"
+]
 
 BROKEN: Final = (OSError, av.FFmpegError)
 """What a full disk or a damaged file raises."""
+LIVE: Final[Kind] = "flv"
+LIVE_PICTURES: Final[Kind] = "flv video"
+"""What is streamed, without pictures and with them."""
 STREAM: Final = "stream.m3u8"
 SEGMENT: Final = "stream"
 """The list of pieces and how their names begin, in the folder of an HLS recording."""
@@ -53,6 +58,8 @@ class Frame:
 
 _MP4: Final = {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": str(PIECE)}
 _HLS: Final = {"hls_list_size": "0", "hls_playlist_type": "event", "hls_flags": "independent_segments+temp_file"}
+_FLV: Final = {"flvflags": "no_duration_filesize"}
+_H264: Final = {"preset": "veryfast", "tune": "zerolatency"}
 _OPUS: Final = {"compression_level": "5", "frame_duration": "20"}
 
 FORMATS: Final[dict[Kind, Format]] = {
@@ -71,7 +78,7 @@ FORMATS: Final[dict[Kind, Format]] = {
         _MP4,
         {},
         "libx264",
-        {"preset": "veryfast", "tune": "zerolatency"},
+        _H264,
     ),
     "hls": Format(".m3u8", "hls", "aac", models.AAC, 64_000, "application/vnd.apple.mpegurl", _HLS),
     "hls video": Format(
@@ -84,8 +91,10 @@ FORMATS: Final[dict[Kind, Format]] = {
         _HLS,
         {},
         "libx264",
-        {"preset": "veryfast", "tune": "zerolatency"},
+        _H264,
     ),
+    "flv": Format(".flv", "flv", "aac", models.AAC, 64_000, "video/x-flv", _FLV),
+    "flv video": Format(".flv", "flv", "aac", models.AAC, 64_000, "video/x-flv", _FLV, {}, "libx264", _H264),
     "webm video": Format(
         ".webm",
         "webm",
@@ -102,11 +111,11 @@ FORMATS: Final[dict[Kind, Format]] = {
 
 
 class Writer:
-    """Encodes sound into a file. Every method may raise one of `BROKEN`."""
+    """Encodes sound, and pictures, into a file or whatever takes its bytes. Every method may raise one of `BROKEN`."""
 
     def __init__(
         self,
-        path: Path,
+        target: Path | BinaryIO,
         kind: Kind,
         *,
         stereo: bool,
@@ -116,15 +125,15 @@ class Writer:
         segment: int = 0,
     ) -> None:
         made = FORMATS[kind]
-        self.path, self.samples, self.pictures = path, 0, 0
+        self.samples = self.pictures = 0
         self._layout = "stereo" if stereo else "mono"
         self._apart = min(2, segment) if segment else 2
         options = {"flush_packets": "1"} | made.options
-        if made.container == "hls":
-            path.mkdir()
-            path = path / STREAM
-            options |= {"hls_time": str(segment), "hls_segment_filename": str(path.parent / f"{SEGMENT}_%05d.ts")}
-        self._container = av.open(str(path), "w", format=made.container, options=options)
+        if isinstance(target, Path) and made.container == "hls":
+            target.mkdir()
+            options |= {"hls_time": str(segment), "hls_segment_filename": str(target / f"{SEGMENT}_%05d.ts")}
+            target = target / STREAM
+        self._container: Any = av.open(target, "w", format=made.container, options=options)
         self._picture = self._picture_of(made, frame) if frame is not None else None
         self._sound = self._sound_of(made, bitrate) if sound else None
 

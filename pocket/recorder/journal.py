@@ -1,6 +1,7 @@
 """What is under way, on disk: a folder for each recording, so that whoever comes after a killed recorder can go on.
 
-A journal may hold the keys of somebody's bucket: only its owner can read it. Its lock shows that its recorder lives.
+A journal may hold the keys of somebody's bucket or livestream: only its owner can read it. Its lock shows that its
+recorder lives.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ class Entry:
     parts: list[tuple[str, int]] = field(default_factory=list)
     kept: str = ""
     """A whole file that is still to be stored, where its owner wants it."""
+    streams: list[str] = field(default_factory=list)
+    """Addresses of the livestreams, in the order of the info's results: with their keys."""
     _lock: int | None = None
     _writing: threading.Lock = field(default_factory=threading.Lock)
     _said: int = 0
@@ -49,6 +52,7 @@ class Entry:
                 "info": base64.b64encode(self.info.SerializeToString()).decode(),
                 "parts": self.parts,
                 "kept": self.kept,
+                "streams": self.streams,
             }
         )
         await asyncio.to_thread(self._write, text, self._said)
@@ -124,6 +128,7 @@ class Journal:
                 asked = rpc.StartEgressRequest.FromString(base64.b64decode(said["asked"]))
                 info = egress.EgressInfo.FromString(base64.b64decode(said["info"]))
                 parts = [(str(name), int(began)) for name, began in said["parts"]]
-                yield Entry(path.parent, asked, info, parts, str(said["kept"]))
+                streams = [str(url) for url in said.get("streams", [])]
+                yield Entry(path.parent, asked, info, parts, str(said["kept"]), streams)
             except Exception:  # noqa: S112
                 continue

@@ -8,8 +8,9 @@ from google.protobuf.message import Message
 from livekit.protocol import egress, models
 
 from pocket.psrpc import RpcError
-from pocket.recorder.encoding import FORMATS, Frame, Kind
+from pocket.recorder.encoding import FORMATS, LIVE, LIVE_PICTURES, Frame, Kind
 from pocket.recorder.names import file_name
+from pocket.recorder.outputs import Destination, missing, outputs_of, place_of, unable, upload_of
 from pocket.recorder.protobufs import rpc_egress_pb2 as rpc
 from pocket.recorder.scene import LAYOUTS, Layout
 from pocket.recorder.sources import Channel, Route, Source
@@ -18,9 +19,7 @@ Asked = Literal["room_composite", "participant", "track_composite", "track", "eg
 
 FRAME: Final = Frame(640, 360, 15, 700_000)
 MOST_FRAME: Final = Frame(1280, 720, 30, 2_500_000)
-SEGMENT_SECONDS, LONGEST_SEGMENT = 4, 60
 PICTURES_WEIGH: Final = 4
-OFFICIAL: Final = "needs the official egress service"
 _CHANNELS: Final = (Channel.BOTH, Channel.LEFT, Channel.RIGHT)
 _SOUNDS: Final = (".ogg", ".mp3", ".wav", ".m4a")
 _TALL: Final = (
@@ -33,9 +32,6 @@ _PICTURES: Final[dict[str, tuple[int, ...]]] = {
     "mp4 video": (models.DEFAULT_VC, models.H264_BASELINE, models.H264_MAIN, models.H264_HIGH),
     "webm video": (models.DEFAULT_VC, models.VP8),
 }
-_STORES: Final = ("s3", "gcp", "azure", "aliOSS")
-_UNUSED: Final = ("assume_role_arn", "assume_role_external_id", "proxy", "tagging")
-"""Of an upload."""
 _BITRATES: Final = (8, 512)
 """Thousands of bits a second that encoders take."""
 
@@ -62,26 +58,26 @@ class Plan:
     sound: bool = True
     segment: int = 0
     """Seconds of a piece of HLS; 0 for one file."""
+    streams: tuple[Destination, ...] = ()
+    """Where it is streamed to from its beginning."""
+    stored: bool = True
+    """Whether there is a file, or HLS; else it is streamed only, and `kind` is that of the stream."""
+
+    @property
+    def live_kind(self) -> Kind | None:
+        """What is sent to servers; None where nothing is."""
+        return (LIVE if self.frame is None else LIVE_PICTURES) if self.streams else None
 
     @property
     def weight(self) -> int:
-        """How many recordings of sound it costs as much as."""
-        return 1 if self.frame is None else PICTURES_WEIGH
+        """How many recordings of sound it costs as much as: a stream beside a file is encoded by itself."""
+        encodings = (1 if self.stored else 0) + (1 if self.streams else 0)
+        return encodings * (1 if self.frame is None else PICTURES_WEIGH)
 
     @property
     def label(self) -> str:
         """What a file is called that nobody named."""
         return self.source.identity or self.source.track or self.room
-
-
-def missing(field: str) -> RpcError:
-    """LiveKit's words for a request that lacks something."""
-    return RpcError("invalid_argument", f"request has missing or invalid field: {field}")
-
-
-def unable(what: str) -> RpcError:
-    """Something that is LiveKit's, but not ours."""
-    return RpcError("invalid_argument", f"{what} {OFFICIAL}")
 
 
 def plan_of(asked: rpc.StartEgressRequest) -> Plan:
@@ -96,10 +92,11 @@ def plan_of(asked: rpc.StartEgressRequest) -> Plan:
     if not room:
         raise missing("room_name")
     source = _SOURCES[which](request)
-    file, store = _output(which, request)
-    path, segment = _place(file)
+    outputs = outputs_of(which, request)
+    file = outputs.file
+    path, segment = place_of(file) if file is not None else ("", 0)
     file_name(path, ".any", values={}, default="any")  # before anything is done
-    if which == "participant" and (segment or _is_seen(file)):
+    if which == "participant" and (file is None or segment or _is_seen(file)):
         source = replace(source, seen="participant", camera=source.identity)
     frame = _frame(request) if source.seen else None
     template = request.template if which == "egress" else request
@@ -107,10 +104,12 @@ def plan_of(asked: rpc.StartEgressRequest) -> Plan:
         asked=which,
         room=room,
         source=source,
-        kind=_kind_of(request, file, pictures=frame is not None, segments=segment > 0),
+        kind=_kind_of(request, file, pictures=frame is not None),
         path=path,
-        upload=_upload(store),
-        manifest=not file.disable_manifest,
+        upload=upload_of(outputs.store),
+        manifest=file is not None and not file.disable_manifest,
+        streams=outputs.streams,
+        stored=file is not None,
         bitrate=_bitrate(request),
         stereo=source.mixing != egress.DEFAULT_MIXING or any(route.channel != Channel.BOTH for route in source.routes),
         frame=frame,
@@ -182,64 +181,17 @@ _SOURCES: Final[dict[str, Any]] = {
 }
 
 
-def _output(which: str, request: Any) -> tuple[Any, Any]:
-    """The one file that is wanted, and what says where it goes."""
-    stored: list[tuple[Any, Any]]
-    if which == "egress":
-        for output in request.outputs:
-            _only_files(output.WhichOneof("config"))
-        shared = request.storage if request.HasField("storage") else None
-        stored = [
-            (getattr(out, str(out.WhichOneof("config"))), out.storage if out.HasField("storage") else shared)
-            for out in request.outputs
-        ]
-    elif which == "track":
-        _only_files(request.WhichOneof("output"))
-        stored = [(request.file, request.file)]
-    else:
-        for name in ("stream", "image"):
-            if getattr(request, f"{name}_outputs"):
-                _only_files(name)
-        old = "file" in request.DESCRIPTOR.fields_by_name and request.WhichOneof("output")
-        if old:
-            _only_files(old)
-        stored = [(each, each) for each in (*request.file_outputs, *request.segment_outputs)]
-        stored = stored or ([(getattr(request, old),) * 2] if old else [])
-    if not stored:
-        raise missing("output")
-    if len(stored) > 1:
-        raise missing("multiple outputs")
-    return stored[0]
-
-
-def _place(file: Any) -> tuple[str, int]:
-    """The template of a file's or a list's name, and the seconds of its pieces."""
-    if not isinstance(file, egress.SegmentedFileOutput):
-        return file.filepath, 0
-    if file.protocol == egress.HLS_FMP4_PROTOCOL or file.filename_suffix != egress.INDEX or file.live_playlist_name:
-        raise unable("HLS with fragments of MP4, times as suffixes or a second list")
-    if file.segment_duration > LONGEST_SEGMENT:
-        raise missing("segment_duration")
-    folder, _, prefix = file.filename_prefix.rpartition("/")
-    name = file.playlist_name.rpartition("/")[2] or prefix
-    folder = folder or file.playlist_name.rpartition("/")[0]
-    return f"{folder}/{name}" if folder else name, file.segment_duration or SEGMENT_SECONDS
-
-
-def _kind_of(request: Any, file: Any, *, pictures: bool, segments: bool) -> Kind:
-    if segments:
-        advanced = request.advanced if _is_advanced(request) else egress.EncodingOptions()
+def _kind_of(request: Any, file: Any, *, pictures: bool) -> Kind:
+    advanced = request.advanced if _is_advanced(request) else egress.EncodingOptions()
+    if file is None:
+        if advanced.audio_codec not in (models.DEFAULT_AC, models.AAC) or advanced.video_codec == models.VP8:
+            raise RpcError("invalid_argument", "RTMP is incompatible with the codecs that are asked for")
+        return LIVE_PICTURES if pictures else LIVE
+    if isinstance(file, egress.SegmentedFileOutput):
         if advanced.audio_codec not in (models.DEFAULT_AC, models.AAC):
             raise RpcError("invalid_argument", "HLS is incompatible with the codecs that are asked for")
         return "hls video" if pictures else "hls"
     return _kind_with_pictures(request, file) if pictures else _kind(request, file)
-
-
-def _only_files(output: str | None) -> None:
-    if output is None:
-        raise missing("output")
-    if output not in ("file", "segments"):
-        raise unable(f"an output other than a file or segments ({output})")
 
 
 def _kind(request: Any, file: Any) -> Kind:
@@ -313,19 +265,3 @@ def _bitrate(request: Any) -> int:
     if asked and not _BITRATES[0] <= asked <= _BITRATES[1]:
         raise missing("audio_bitrate")
     return int(asked) * 1000
-
-
-def _upload(store: Any) -> Message | None:
-    """Where a file goes; None for a local one."""
-    name = next((n for n in _STORES if store is not None and store.HasField(n)), None)
-    if name is None:
-        return None
-    if name == "aliOSS":
-        raise unable("storing in Alibaba's OSS")
-    upload: Any = getattr(store, name)
-    if not (upload.container_name if name == "azure" else upload.bucket):
-        raise missing("bucket")
-    for field, _ in upload.ListFields():
-        if field.name in _UNUSED:
-            raise unable(f"{name}.{field.name}")
-    return upload  # type: ignore[no-any-return]

@@ -1,37 +1,38 @@
 """One recording, from its request to its file."""
 
 import asyncio
+import contextlib
 import posixpath
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 from livekit.protocol import egress
 
 from pocket.psrpc import RpcError
 from pocket.recorder import states
+from pocket.recorder.broadcast import Broadcast
 from pocket.recorder.canvas import Canvas
 from pocket.recorder.delivery import deliver
 from pocket.recorder.encoding import BROKEN, FORMATS, Writer
 from pocket.recorder.finishing import NO_SPACE, whole
+from pocket.recorder.house import House
 from pocket.recorder.journal import Entry
 from pocket.recorder.listener import LOST, Listener, make_token
+from pocket.recorder.livestream import ACTIVE, end
 from pocket.recorder.mixing import Mixer
 from pocket.recorder.names import file_name, moments
-from pocket.recorder.plan import Plan, unable
-from pocket.recorder.reports import Reports
+from pocket.recorder.outputs import unable
+from pocket.recorder.plan import Plan
 from pocket.recorder.scene import Scene
 from pocket.recorder.segments import Pieces
-from pocket.recorder.settings import Settings
 from pocket.recorder.states import Ending
 from pocket.recorder.voice import RATE
-from pocket.rooms.native import NativeAudio
 
 log = structlog.get_logger()
 
@@ -45,24 +46,6 @@ LATE: Final = 0.02
 """Seconds until somebody who is late is looked at again."""
 LOOKED_AT: Final = 2.0
 """Seconds between looks at the disk."""
-
-
-class House(Protocol):
-    """What a recording needs of the service it belongs to."""
-
-    settings: Settings
-    native: NativeAudio
-    reports: Reports
-    workers: Executor
-
-    def forget(self, recording: "Recording") -> None:
-        """The recording is over."""
-
-    def conclude(self, entry: Entry) -> None:
-        """Tell the last state of a recording, and forget it, or try again to store its file."""
-
-    def has_space(self) -> bool:
-        """Whether there is room on the disk to finish what is under way."""
 
 
 class Recording:
@@ -88,9 +71,11 @@ class Recording:
             on_end=self._source_ended,
             on_replaced=self._replaced,
         )
-        self._writer: Writer | None = None
+        self._broadcast = Broadcast(entry, self._tell_streams, self._streams_gone) if plan.streams else None
+        self._writers: tuple[Writer, ...] = ()
+        """That of the file, and that of the livestreams."""
         self._zero = 0
-        """The place of the file's first sample."""
+        """The place of their first sample."""
         self._missing = 0.0
         """Seconds of silence where a recorder was killed and another had not begun."""
         self._is_replaced = False
@@ -103,7 +88,7 @@ class Recording:
     @property
     def began(self) -> bool:
         """Whether anything has been heard, or had been before the recorder was killed."""
-        return self._writer is not None or bool(self.entry.parts)
+        return bool(self._writers or self.entry.parts)
 
     @property
     def ended(self) -> bool:
@@ -123,8 +108,21 @@ class Recording:
             states.move(self.info, egress.EGRESS_ENDING, Ending(states.STOPPED))
         else:
             states.move(self.info, egress.EGRESS_ABORTED, states.never_began(states.STOPPED))
-        answer = egress.EgressInfo()
-        answer.CopyFrom(self.info)
+        answer = states.copy_of(self.info)
+        await self.entry.save()
+        return answer
+
+    async def update(self, request: egress.UpdateStreamRequest) -> egress.EgressInfo:
+        """Stream to more servers, and to some no more. Raises `RpcError`, and then nothing has changed."""
+        if self._broadcast is None:
+            raise RpcError("invalid_argument", "UpdateStream called on non-streaming egress")
+        if self.ended:
+            raise RpcError("failed_precondition", "egress is ending")
+        self._broadcast.update(request)
+        if not self.plan.stored and all(stream.status != ACTIVE for stream in self.info.stream_results):
+            self.end(Ending(states.STREAMS_STOPPED))
+        self._tell(self.info.status)
+        answer = states.copy_of(self.info)
         await self.entry.save()
         return answer
 
@@ -200,24 +198,24 @@ class Recording:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    async def _open(self) -> Writer:
-        """Begin the file with the first sound."""
+    async def _open(self) -> tuple[Writer, ...]:
+        """Begin with the first sound."""
         heard = [voice.begins for voice in self._mixer.voices if voice.begins is not None]
         self._zero = min([*heard, *self._scene.began()], default=self._clock())
         began = time.time_ns() - int((time.monotonic() - self._epoch - self._zero / RATE) * 1e9)
-        result, plan = states.result_of(self.info), self.plan
-        made = FORMATS[plan.kind]
-        if not self.entry.parts:
+        plan, made = self.plan, FORMATS[self.plan.kind]
+        if not self.entry.parts and plan.stored:
             path = file_name(self._template(), made.ending, values=self._values(), default="{label}-{time}")
             states.name(self.info, await asyncio.to_thread(self._free, path) if plan.segment else path)
-            result.started_at = began
+            states.result_of(self.info).started_at = began
         name = f"part{len(self.entry.parts)}{made.ending}"
         self.entry.parts.append((name, began))
         await self.entry.save()
         make = partial(Writer, stereo=plan.stereo, bitrate=plan.bitrate, frame=plan.frame, sound=plan.sound)
-        make = partial(make, segment=plan.segment)
-        writer: Writer = await self._work(partial(make, self.entry.folder / name, plan.kind))
-        return writer
+        wanted = [partial(make, self.entry.folder / name, plan.kind, segment=plan.segment)] if plan.stored else []
+        if self._broadcast is not None and plan.live_kind is not None:
+            wanted.append(partial(make, self._broadcast.sink, plan.live_kind))
+        return tuple([await self._work(each) for each in wanted])
 
     def _free(self, path: str) -> str:
         """A name for a list of pieces that nobody has yet."""
@@ -246,18 +244,20 @@ class Recording:
     # Its course.
 
     async def _record(self) -> None:
-        writer = self._writer = await self._open()
+        writers = self._writers = await self._open()
         self._tell(egress.EGRESS_ACTIVE)
+        if self._broadcast is not None:
+            self._broadcast.begin()
         following = self._follow()
         limit, looked = self.house.settings.session_limit, time.monotonic()
         timer = asyncio.get_running_loop().call_later(limit, self._reach_limit) if limit else None
         try:
-            while (ready := await self._until_ready(self._zero + writer.samples + STEP)) is not None:
-                await self._work(partial(self._advance, writer, ready))
-                if time.monotonic() - looked > LOOKED_AT:
+            while (ready := await self._until_ready(self._zero + writers[0].samples + STEP)) is not None:
+                await self._work(partial(self._advance, writers, ready))
+                if time.monotonic() - looked > LOOKED_AT and self.plan.stored:
                     looked = time.monotonic()
-                    await self._look(writer)
-            await self._hear_out(writer)
+                    await self._look()
+            await self._hear_out(writers)
         except BROKEN:
             log.warning("a recording cannot be written", egress=self.egress_id)
             self.end(NO_SPACE)
@@ -267,6 +267,14 @@ class Recording:
             if following is not None:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        """End the livestreams with what was recorded last."""
+        if self._broadcast is not None:
+            with contextlib.suppress(*BROKEN):
+                await self._work(self._writers[-1].close)
+            await self._broadcast.close()
 
     def _follow(self) -> asyncio.Task[None] | None:
         """Have pieces brought to their place while the recording goes on."""
@@ -284,26 +292,30 @@ class Recording:
             await asyncio.wait((self._ending,), timeout=max(LATE, (due + HOLD - clock) / RATE))
         return None
 
-    async def _hear_out(self, writer: Writer) -> None:
+    async def _hear_out(self, writers: tuple[Writer, ...]) -> None:
         """Write what was said before the end."""
-        end = max(round((self._ended_at - self._epoch) * RATE), self._zero + writer.samples)
+        last = max(round((self._ended_at - self._epoch) * RATE), self._zero + writers[0].samples)
         until = time.monotonic() + TAIL
-        while (self._mixer.behind() or end) < end and time.monotonic() < until:  # noqa: ASYNC110
+        while (self._mixer.behind() or last) < last and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        await self._work(lambda: self._advance(writer, end))
+        await self._work(lambda: self._advance(writers, last))
 
-    def _advance(self, writer: Writer, to: int) -> None:
-        low = self._zero + writer.samples
+    def _advance(self, writers: tuple[Writer, ...], to: int) -> None:
+        low = self._zero + writers[0].samples
         while low < to:  # bounded pieces, also after the process was stopped for long
             high = min(low + 10 * RATE, to)
-            writer.write(self._mixer.mix(low, high))
-            while self._canvas and (due := self._zero + (writer.next_picture or 0)) < high:
-                writer.show(self._canvas.draw(due))
+            sound = self._mixer.mix(low, high)
+            for writer in writers:
+                writer.write(sound)
+            while self._canvas and (due := self._zero + (writers[0].next_picture or 0)) < high:
+                picture = self._canvas.draw(due)
+                for writer in writers:
+                    writer.show(picture)
             low = high
 
-    async def _look(self, writer: Writer) -> None:
-        settings = self.house.settings
-        size = (await asyncio.to_thread(writer.path.stat)).st_size if settings.size_limit else 0
+    async def _look(self) -> None:
+        settings, path = self.house.settings, self.entry.folder / self.entry.parts[-1][0]
+        size = (await asyncio.to_thread(path.stat)).st_size if settings.size_limit else 0
         if size > settings.size_limit:
             self._reach_limit()
         elif not await asyncio.to_thread(self.house.has_space):
@@ -328,7 +340,19 @@ class Recording:
         self._is_replaced = True
         self.end(Ending(states.CLOSED))
 
+    def _tell_streams(self) -> None:
+        self._tell(self.info.status)
+        self.house.own(self.entry.save())
+
+    def _streams_gone(self, error: str) -> None:
+        """No livestream is left: the end of a recording that has no file."""
+        if not self.plan.stored:
+            failed = Ending(states.FAILURE, error, "unavailable")
+            self.end(failed if error else Ending(states.STREAMS_STOPPED))
+
     async def _finish(self, ending: Ending) -> None:
+        for stream in self.info.stream_results:
+            end(stream, ending.error)
         if not self.began:
             ending = ending if ending.error else states.never_began(ending.reason)
             aborted = ending.error == states.NEVER_BEGAN
@@ -336,7 +360,10 @@ class Recording:
             return
         self._tell(egress.EGRESS_ENDING, ending)
         await self.entry.save()
-        found = await self._work(partial(whole, self.entry, self.plan, self._writer))
+        if not self.plan.stored:
+            await self._conclude(states.last_status(ending), ending)
+            return
+        found = await self._work(partial(whole, self.entry, self.plan, self._writers[0] if self._writers else None))
         ending, self._missing = found.broken or ending, found.missing
         if found.path is None:
             await self._conclude(egress.EGRESS_FAILED, ending)
@@ -350,10 +377,7 @@ class Recording:
         refused = await deliver(self.house.settings, self.entry, self.plan, local)
         if refused is not None and not ending.error:  # what is cut off stays cut off wherever it is stored
             ending = replace(refused, reason=ending.reason)
-        if ending.error == states.LIMIT:
-            await self._conclude(egress.EGRESS_LIMIT_REACHED, ending)
-        else:
-            await self._conclude(egress.EGRESS_FAILED if ending.error else egress.EGRESS_COMPLETE, ending)
+        await self._conclude(states.last_status(ending), ending)
 
     def _tell(self, status: int, ending: Ending | None = None) -> None:
         states.move(self.info, status, ending)
@@ -368,7 +392,7 @@ class Recording:
             "a recording ended",
             egress=self.egress_id,
             status=egress.EgressStatus.Name(self.info.status),
-            seconds=states.result_of(self.info).duration / 1e9,
+            seconds=states.seconds_of(self.info),
             corrections=self._mixer.corrections,
             holes=self._mixer.holes,
         )

@@ -10,6 +10,7 @@ from google.protobuf.empty_pb2 import Empty
 from livekit.protocol import egress
 
 from pocket.psrpc import Client, RpcError
+from pocket.recorder import states
 
 log = structlog.get_logger()
 
@@ -35,8 +36,7 @@ class Reports:
 
     def tell(self, info: egress.EgressInfo, then: Callable[[], None] | None = None) -> None:
         """Tell the state as it is now; `then` is called when livekit-server has it."""
-        told = egress.EgressInfo()
-        told.CopyFrom(info)
+        told = states.copy_of(info)
         self._waiting.setdefault(info.egress_id, deque(maxlen=MOST)).append((told, then))
         if info.egress_id not in self._sending:
             self._sending[info.egress_id] = asyncio.create_task(self._send(info.egress_id))

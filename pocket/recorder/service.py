@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from google.protobuf.message import Message
 from livekit import api
 from livekit.protocol import egress
 
@@ -162,7 +161,7 @@ class Service:
     async def _start(self, asked: rpc.StartEgressRequest) -> egress.EgressInfo:
         known = self.recordings.get(asked.egress_id)
         if known is not None:
-            return _copy(known.info)  # livekit-server asks again after a time-out
+            return states.copy_of(known.info)  # livekit-server asks again after a time-out
         plan = plan_of(asked)
         if self.full:
             raise RpcError("unavailable", "the egress service takes no more recordings")
@@ -170,6 +169,7 @@ class Service:
             entry = self.journal.entry(asked, states.first_info(asked, plan))
         except ValueError:
             raise RpcError("invalid_argument", "request has missing or invalid field: egress_id") from None
+        entry.streams = [stream.url for stream in plan.streams]
         recording = self.recordings[asked.egress_id] = Recording(self, entry, plan)
         try:
             await asyncio.to_thread(entry.own)
@@ -185,7 +185,7 @@ class Service:
                 raise RpcError("unavailable", "the state of a recording cannot be written") from None
             raise
         self.own(recording.run())
-        return _copy(entry.info)
+        return states.copy_of(entry.info)
 
     async def _offer(self, recording: Recording) -> None:
         """Take requests about a recording."""
@@ -195,12 +195,9 @@ class Service:
                 raise RpcError("failed_precondition", "egress is ending")
             return await recording.stop()
 
-        async def refuse(_: Message) -> egress.EgressInfo:
-            raise RpcError("invalid_argument", "UpdateStream called on non-streaming egress")
-
         topic = recording.egress_id
         await self._handlers.serve("StopEgress", stop, egress.StopEgressRequest, topic=topic)
-        await self._handlers.serve("UpdateStream", refuse, egress.UpdateStreamRequest, topic=topic)
+        await self._handlers.serve("UpdateStream", recording.update, egress.UpdateStreamRequest, topic=topic)
 
     async def _withdraw(self, egress_id: str) -> None:
         for method in ("StopEgress", "UpdateStream"):
@@ -221,8 +218,8 @@ class Service:
             recording = self.recordings[info.egress_id] = Recording(self, entry, plan_of(entry.asked))
             begun = info.status in (egress.EGRESS_STARTING, egress.EGRESS_ACTIVE)
             plan = recording.plan
-            sound = (plan.frame is None and not plan.segment) or not entry.parts
-            goes_on = begun and sound and await self._is_there(entry)
+            joined = not plan.stored or not entry.parts or (plan.frame is None and not plan.segment)
+            goes_on = begun and joined and await self._is_there(entry)
             log.warning("a recording was left by a killed recorder", egress=info.egress_id, goes_on=goes_on)
             if goes_on:
                 info.retry_count += 1
@@ -270,9 +267,3 @@ class Service:
         await entry.save()
         self.conclude(entry)
         log.info("a kept file is stored", egress=info.egress_id)
-
-
-def _copy(info: egress.EgressInfo) -> egress.EgressInfo:
-    copied = egress.EgressInfo()
-    copied.CopyFrom(info)
-    return copied

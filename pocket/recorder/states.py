@@ -11,10 +11,12 @@ from typing import Any, Final, cast
 from livekit.protocol import egress
 
 from pocket.psrpc.errors import Code
+from pocket.recorder.outputs import redacted
 from pocket.recorder.plan import Plan
 from pocket.recorder.protobufs import rpc_egress_pb2 as rpc
 
 STOPPED, CLOSED, KILLED = "StopEgress API", "Source closed", "Process killed"
+STREAMS_STOPPED: Final = "All streams stopped"
 LIMIT: Final = "Session limit reached"
 FAILURE: Final = "Failure"
 NEVER_BEGAN: Final = "Start signal not received"
@@ -69,14 +71,24 @@ def first_info(asked: rpc.StartEgressRequest, plan: Plan) -> egress.EgressInfo:
     redact(request)
     if plan.segment:
         info.segment_results.add(playlist_name=plan.path)
-    else:
+    elif plan.stored:
         info.file_results.add(filename=plan.path)
+    for stream in plan.streams:
+        info.stream_results.add(url=redacted(stream.url), id=stream.name)
+    _fill_deprecated(info)
     return info
 
 
 def result_of(info: egress.EgressInfo) -> egress.FileInfo | egress.SegmentsInfo:
     """What is told of the file, or of the pieces of HLS."""
     return info.segment_results[0] if info.segment_results else info.file_results[0]
+
+
+def copy_of(info: egress.EgressInfo) -> egress.EgressInfo:
+    """A recording as it is now."""
+    copied = egress.EgressInfo()
+    copied.CopyFrom(info)
+    return copied
 
 
 def name_of(info: egress.EgressInfo) -> str:
@@ -94,6 +106,10 @@ def name(info: egress.EgressInfo, path: str) -> None:
 
 def redact(message: Any) -> None:
     """Take the secrets out of a request, at any depth."""
+    if isinstance(message, egress.StreamOutput):
+        message.urls[:] = [redacted(url) for url in message.urls]
+    elif isinstance(message, egress.StreamDestination):
+        message.url = redacted(message.url)
     for field, value in message.ListFields():
         if field.type == field.TYPE_MESSAGE:
             if field.message_type.GetOptions().map_entry:
@@ -114,11 +130,32 @@ def move(info: egress.EgressInfo, status: int, ending: Ending | None = None) -> 
         info.error_code = _HTTP.get(ending.code, 500) if ending.error else 0
     if status not in RUNNING:
         info.ended_at = info.updated_at
-        if not info.HasField("egress"):  # deprecated, and still filled by LiveKit's own service
-            if info.file_results:
-                info.file.CopyFrom(info.file_results[0])
-            elif info.segment_results:
-                info.segments.CopyFrom(info.segment_results[0])
+    _fill_deprecated(info)
+
+
+def _fill_deprecated(info: egress.EgressInfo) -> None:
+    """What LiveKit's own service still fills."""
+    if info.HasField("egress"):
+        return
+    if info.stream_results and not info.file_results and not info.segment_results:
+        info.stream.CopyFrom(egress.StreamInfoList(info=info.stream_results))
+    elif info.ended_at and info.file_results:
+        info.file.CopyFrom(info.file_results[0])
+    elif info.ended_at and info.segment_results:
+        info.segments.CopyFrom(info.segment_results[0])
+
+
+def last_status(ending: Ending) -> int:
+    """The status that a recording ends with that had begun."""
+    if ending.error == LIMIT:
+        return egress.EGRESS_LIMIT_REACHED
+    return egress.EGRESS_FAILED if ending.error else egress.EGRESS_COMPLETE
+
+
+def seconds_of(info: egress.EgressInfo) -> float:
+    """How long the longest of the results is."""
+    results: tuple[Any, ...] = (*info.file_results, *info.segment_results, *info.stream_results)
+    return float(max((each.duration for each in results), default=0) / 1e9)
 
 
 def never_began(reason: str) -> Ending:
