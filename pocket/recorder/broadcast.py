@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
+import structlog
 from livekit.protocol import egress
 
 from pocket.recorder.flv import Cutter, Tag
 from pocket.recorder.journal import Entry
 from pocket.recorder.livestream import ACTIVE, CLOSED_WITHIN, Livestream, end
 from pocket.recorder.outputs import changes, redacted
+
+log = structlog.get_logger()
 
 
 class Broadcast:
@@ -37,6 +40,8 @@ class Broadcast:
         for url, info in self._listed():
             if info.status == ACTIVE:
                 self._connect(url, info)
+        if not self._streams:
+            self._gone("")
 
     def update(self, request: egress.UpdateStreamRequest) -> None:
         """Stream to more servers, and to some no more. Raises `RpcError`, and then nothing has changed."""
@@ -84,7 +89,11 @@ class Broadcast:
     def _ended(self, task: asyncio.Task[None]) -> None:
         stream = self._streams.pop(task)
         if not task.cancelled() and task.exception() is not None:
+            log.error("a livestream broke", egress=self._entry.info.egress_id, exc_info=task.exception())
             end(stream.info, "internal error")
+            self._tell()
+        elif stream.info.error:
+            log.warning("a livestream failed", egress=self._entry.info.egress_id, error=stream.info.error)
         if not self._streams and not self._closed:
             self._gone(stream.info.error)
 

@@ -114,7 +114,7 @@ class Livestream:
         child.stdin.transport.set_write_buffer_limits(0)
         child.stdin.write(json.dumps(request).encode() + b"\n")
         async with asyncio.timeout(CONNECT_WITHIN):
-            said = (await child.stdout.readline()).decode().strip()
+            said = (await child.stdout.readline()).decode(errors="replace").strip()
         if said != pushing.LIVE:
             raise StreamError(said or "the stream broke")
 
@@ -147,7 +147,7 @@ async def _reason(child: Process) -> str:
     assert child.stdout is not None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSED_WITHIN):
-            return (await child.stdout.read()).decode().strip() or "the stream broke"
+            return (await child.stdout.read()).decode(errors="replace").strip() or "the stream broke"
     return "the stream broke"
 
 
