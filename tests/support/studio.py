@@ -126,6 +126,7 @@ class Studio:
     def __init__(self, redis_url: str, folder: Path, hooks: Hooks) -> None:
         self.redis_url, self.hooks = redis_url, hooks
         self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
         self.port, media, tcp = (free_port() for _ in range(3))
         configuration = {
             "port": self.port,
@@ -157,13 +158,15 @@ class Studio:
 
     def kill(self) -> None:
         """No last words."""
+        assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
         """End it."""
-        self._process.terminate()
-        self._process.wait(20)
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
 
     def start(self) -> None:
         """Start it; it answers when this returns."""
@@ -181,11 +184,9 @@ def a_studio(redis_url: str, folder: Path) -> Iterator[Studio]:
     studio = Studio(redis_url, folder, hooks)
     try:
         studio.start()
-        try:
-            yield studio
-        finally:
-            studio.stop()
+        yield studio
     finally:
+        studio.stop()
         hooks.close()
 
 
@@ -193,8 +194,8 @@ def a_studio(redis_url: str, folder: Path) -> Iterator[Studio]:
 def a_recorder(studio: Studio, folder: Path, **settings: str) -> Iterator[Recorder]:
     """Start our service, for the length of a block."""
     recorder = Recorder(studio, folder, settings)
-    recorder.start()
     try:
+        recorder.start()
         yield recorder
     finally:
         recorder.stop()

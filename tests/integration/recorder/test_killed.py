@@ -24,7 +24,7 @@ async def test_a_killed_recording_of_a_room_that_is_over_is_saved_and_told_as_fa
     killed = time.time_ns()
     await ada.leave()
     await stage.livekit.room.delete_room(api.DeleteRoomRequest(room="killed"))
-    recorder.start()
+    await asyncio.to_thread(recorder.start)
     ended = await stage.until(begun.egress_id, api.EGRESS_FAILED)
 
     assert ended.error == "recording ended early: recorder process was killed"
@@ -49,7 +49,7 @@ async def test_a_killed_recording_of_a_room_that_goes_on_goes_on_with_silence_wh
     first = await stage.until(begun.egress_id, api.EGRESS_ACTIVE)
     await asyncio.sleep(2.5)
     recorder.kill()
-    recorder.start()
+    await asyncio.to_thread(recorder.start)
     await eventually(lambda: len(list(recorder.state.glob("*/part1.*"))) == 1)
     await asyncio.sleep(2.5)
     stopped = time.time_ns()
@@ -92,7 +92,7 @@ async def test_a_stop_that_was_answered_holds_after_a_kill(recorder: Recorder, s
     await asyncio.sleep(1)
     answered = await stage.livekit.egress.stop_egress(api.StopEgressRequest(egress_id=begun.egress_id))
     recorder.kill()
-    recorder.start()
+    await asyncio.to_thread(recorder.start)
     ended = await stage.until(begun.egress_id, api.EGRESS_COMPLETE, api.EGRESS_FAILED)
 
     assert answered.status == api.EGRESS_ENDING
@@ -108,7 +108,7 @@ async def test_a_recording_that_nobody_knows_of_is_failed(recorder: Recorder, st
     recorder.kill()
     for path in sorted(recorder.state.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
-    recorder.start()
+    await asyncio.to_thread(recorder.start)
     ended = await stage.until(begun.egress_id, api.EGRESS_FAILED)
     assert ended.error == "recording ended early: its recorder is lost"
 

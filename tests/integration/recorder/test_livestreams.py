@@ -196,7 +196,7 @@ async def test_a_server_that_comes_back_is_streamed_to_again_and_so_it_is_by_the
     recorder.kill()
     level_before = level(heard(await asyncio.to_thread(server.wait))[0], 440)
     server = serve(port=server.port)
-    recorder.start()
+    await asyncio.to_thread(recorder.start)
     await stage.until(begun.egress_id, api.EGRESS_ACTIVE)
     await asyncio.sleep(4)
     ended = await stage.stop(begun.egress_id)

@@ -61,7 +61,7 @@ async def test_a_livekit_server_that_starts_anew_costs_no_more_than_its_own_time
         await stage.until(begun.egress_id, api.EGRESS_ACTIVE)
         await asyncio.sleep(2)
         breakable.kill()
-        breakable.start()
+        await asyncio.to_thread(breakable.start)
         again = Stage(breakable)
         await asyncio.sleep(4)
         if (await again.info(begun.egress_id)).status == api.EGRESS_ACTIVE:

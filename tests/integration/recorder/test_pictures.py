@@ -93,7 +93,7 @@ async def test_a_participant_is_recorded_with_pictures_and_a_killed_one_is_saved
     await stage.until(begun.egress_id, api.EGRESS_ACTIVE)
     await asyncio.sleep(4)
     recorder.kill()
-    recorder.start()
+    await asyncio.to_thread(recorder.start)
     ended = await stage.until(begun.egress_id, api.EGRESS_FAILED)
 
     result = ended.file_results[0]

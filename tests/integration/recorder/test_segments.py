@@ -64,7 +64,7 @@ async def test_pieces_of_a_killed_recorder_are_listed_to_the_last(recorder: Reco
     await stage.until(begun.egress_id, api.EGRESS_ACTIVE)
     await asyncio.sleep(4)
     recorder.kill()
-    recorder.start()
+    await asyncio.to_thread(recorder.start)
     ended = await stage.until(begun.egress_id, api.EGRESS_FAILED)
 
     result = ended.segment_results[0]

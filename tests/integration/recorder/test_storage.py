@@ -118,7 +118,7 @@ async def test_a_file_whose_bucket_is_gone_is_kept_and_stored_when_it_is_back(
     assert seconds(failed.file_results[0].location) == pytest.approx(failed.file_results[0].duration / 1e9, abs=0.03)
     assert recorder.figures()["pocket_egress_kept"] == 1
     recorder.kill()
-    recorder.start()
+    await asyncio.to_thread(recorder.start)
     make(elsewhere)
     stored = await stage.until(failed.egress_id, api.EGRESS_COMPLETE)
 
