@@ -308,6 +308,12 @@ class Stage:
         self.livekit = api.LiveKitAPI(studio.url, KEY, SECRET)
         self._people: list[Person] = []
 
+    async def __aenter__(self) -> "Stage":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
     async def enter(self, room: str, identity: str, sound: Sound | None = None, kind: str = "standard") -> Person:
         """Somebody joins, and speaks."""
         person = Person()
@@ -347,9 +353,11 @@ class Stage:
 
     async def close(self) -> None:
         """Everybody leaves."""
-        for person in self._people:
-            await person.leave()
-        await self.livekit.aclose()
+        try:
+            for person in self._people:
+                await person.leave()
+        finally:
+            await self.livekit.aclose()
 
 
 def heard(path: str | Path) -> np.ndarray:

@@ -33,6 +33,5 @@ def recorder(studio: Studio, tmp_path: Path, recorder_settings: dict[str, str]) 
 @pytest.fixture
 async def stage(studio: Studio) -> AsyncIterator[Stage]:
     """The people of a test."""
-    stage = Stage(studio)
-    yield stage
-    await stage.close()
+    async with Stage(studio) as stage:
+        yield stage

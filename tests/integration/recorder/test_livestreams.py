@@ -168,11 +168,13 @@ async def test_a_server_that_says_nothing_fails_in_time_and_with_it_a_recording_
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     await stage.enter("silent", "ada", tone(440))
     url = f"rtmp://127.0.0.1:{server.sockets[0].getsockname()[1]}/live/{KEY}"
-    begun = await stream(stage, "silent", url, audio_only=True)
-    ended = await stage.until(begun.egress_id, *ENDED, within=12)
-    over.set()
-    server.close()
-    await server.wait_closed()
+    try:
+        begun = await stream(stage, "silent", url, audio_only=True)
+        ended = await stage.until(begun.egress_id, *ENDED, within=12)
+    finally:
+        over.set()
+        server.close()
+        await server.wait_closed()
 
     assert ended.status == api.EGRESS_FAILED
     assert (ended.error, ended.error_code) == ("Connection timed out", 503)

@@ -55,20 +55,17 @@ async def test_a_livekit_server_that_starts_anew_costs_no_more_than_its_own_time
     breakable: Studio, tmp_path: Path
 ) -> None:
     with a_recorder(breakable, tmp_path):
-        stage = Stage(breakable)
-        await stage.enter("hall", "ada", tone(440))
-        begun = await stage.record("hall", "hall")
-        await stage.until(begun.egress_id, api.EGRESS_ACTIVE)
-        await asyncio.sleep(2)
-        breakable.kill()
-        await asyncio.to_thread(breakable.start)
-        again = Stage(breakable)
-        await asyncio.sleep(4)
-        if (await again.info(begun.egress_id)).status == api.EGRESS_ACTIVE:
-            await again.livekit.egress.stop_egress(api.StopEgressRequest(egress_id=begun.egress_id))
-        ended = await again.until(begun.egress_id, *ENDED, within=40)
-        await stage.close()
-        await again.close()
+        async with Stage(breakable) as stage, Stage(breakable) as again:
+            await stage.enter("hall", "ada", tone(440))
+            begun = await stage.record("hall", "hall")
+            await stage.until(begun.egress_id, api.EGRESS_ACTIVE)
+            await asyncio.sleep(2)
+            breakable.kill()
+            await asyncio.to_thread(breakable.start)
+            await asyncio.sleep(4)
+            if (await again.info(begun.egress_id)).status == api.EGRESS_ACTIVE:
+                await again.livekit.egress.stop_egress(api.StopEgressRequest(egress_id=begun.egress_id))
+            ended = await again.until(begun.egress_id, *ENDED, within=40)
 
         assert ended.status in (api.EGRESS_COMPLETE, api.EGRESS_FAILED)
         result = ended.file_results[0]
@@ -80,20 +77,19 @@ async def test_a_redis_that_is_away_for_a_while_is_told_afterwards(
     redis: Redis, breakable: Studio, tmp_path: Path
 ) -> None:
     with a_recorder(breakable, tmp_path):
-        stage = Stage(breakable)
-        ada = await stage.enter("hall", "ada", tone(440))
-        asked = api.ParticipantEgressRequest(room_name="hall", identity="ada")
-        asked.file_outputs.append(api.EncodedFileOutput(filepath="ada.ogg"))
-        begun = await stage.livekit.egress.start_participant_egress(asked)
-        await stage.until(begun.egress_id, api.EGRESS_ACTIVE)
-        await asyncio.sleep(1.5)
-        redis.stop()
-        await asyncio.sleep(0.5)
-        await ada.leave()
-        await asyncio.sleep(1)
-        redis.start()
-        ended = await stage.until(begun.egress_id, *ENDED, within=40)
-        await stage.close()
+        async with Stage(breakable) as stage:
+            ada = await stage.enter("hall", "ada", tone(440))
+            asked = api.ParticipantEgressRequest(room_name="hall", identity="ada")
+            asked.file_outputs.append(api.EncodedFileOutput(filepath="ada.ogg"))
+            begun = await stage.livekit.egress.start_participant_egress(asked)
+            await stage.until(begun.egress_id, api.EGRESS_ACTIVE)
+            await asyncio.sleep(1.5)
+            redis.stop()
+            await asyncio.sleep(0.5)
+            await ada.leave()
+            await asyncio.sleep(1)
+            redis.start()
+            ended = await stage.until(begun.egress_id, *ENDED, within=40)
 
         assert ended.status == api.EGRESS_COMPLETE
         sound = heard(ended.file_results[0].location)[0]
