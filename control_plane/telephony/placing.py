@@ -22,7 +22,15 @@ from control_plane.sessions.models import Session, Slot
 from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.models import Call, SipTrunk
-from control_plane.telephony.settling import CALLED_INTO, NOBODY_WAITS, lock_call, ring, settle, tell_status
+from control_plane.telephony.settling import (
+    CALLED_INTO,
+    NOBODY_WAITS,
+    lock_call,
+    ring,
+    settle,
+    settle_answered,
+    tell_status,
+)
 from sip.dialer import Dialer, OutgoingCall, SipAwayError, SipRefusedError
 from sip.outcomes import Outcome
 
@@ -135,7 +143,9 @@ class CallPlacer:
         async with self.database.platform() as db:
             row = await lock_call(db, call_id)
             wanted = row is not None and row.ended_at is None
-            if row is not None:
+            if row is not None and wanted and outcome.status == "answered":
+                await settle_answered(db, self.clock, row)
+            elif row is not None:
                 await settle(db, self.clock, row, outcome)
         return wanted
 

@@ -5,16 +5,18 @@ import math
 import structlog
 from sqlmodel import col, select
 
+from agents.contract import EndReason
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
+from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.ending import end_session, lock_session
 from control_plane.sessions.models import Session
 from control_plane.telephony.models import Call, SipTrunk
-from sip.outcomes import Outcome
+from sip.outcomes import ANSWERED, Outcome
 
 CALLED_INTO = "called_into"
 """In the details of a call that brings somebody into the room of another: that one's id."""
@@ -80,18 +82,39 @@ async def settle(db: Db, clock: Clock, call: Call, outcome: Outcome) -> None:
     if call.ended_at is not None:
         return
     answered = call.answered_at is not None
+    reason = "voicemail" if call.status == "voicemail" else call.reason or outcome.reason
     call.status = "ended" if answered else outcome.status
     call.sip_status = call.sip_status if answered else outcome.sip_status
-    call.reason, call.ended_at = call.reason or outcome.reason, now
+    call.reason, call.ended_at = reason, now
     tell_status(db, clock, call)
     log.info("call settled", call=call.id, status=call.status, sip_status=call.sip_status)
     if call.answered_at is not None:
         await _count(db, clock, call, seconds=(now - call.answered_at).total_seconds())
-    if call.session_id is None or answered:
-        return  # its persona ends an answered one, after the goodbye
-    session = await lock_session(db, call.session_id, project_id=call.project_id)
-    if session is not None:
-        await end_session(db, EventLog(db, clock), session, outcome=call.status, reason="not_answered", at=now)
+    session = await lock_session(db, call.session_id, project_id=call.project_id) if call.session_id else None
+    if session is None or (answered and session.announced_at is not None):
+        return  # its persona ends a conversation, after the goodbye
+    why: EndReason
+    ended, why = ("ok", "caller_left") if answered else (call.status, "not_answered")
+    await end_session(db, EventLog(db, clock), session, outcome=ended, reason=why, at=now)
+
+
+async def find_stay(db: Db, call: Call) -> Participant | None:
+    """The phone of a call in its room, there or gone; it has its identity of those who came last."""
+    query = (
+        select(Participant)
+        .join(Room, col(Room.id) == Participant.room_id)
+        .where(Room.full_name == call.room_name, Participant.identity == call.identity)
+    )
+    return (await db.exec(query.order_by(col(Participant.id).desc()).limit(1))).first()
+
+
+async def settle_answered(db: Db, clock: Clock, call: Call) -> None:
+    """Somebody has answered; where they hung up at once, before we heard of it, it has ended too."""
+    await settle(db, clock, call, ANSWERED)
+    stay = await find_stay(db, call)
+    if stay is None or stay.left_at is None or call.placed_at is None or stay.left_at < call.placed_at:
+        return
+    await settle(db, clock, call, Outcome("ended", None, "hung up"))
 
 
 async def _count(db: Db, clock: Clock, call: Call, *, seconds: float) -> None:

@@ -11,12 +11,11 @@ from sqlmodel import col, select
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
-from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.ending import end_session, lock_session
 from control_plane.sessions.models import Session, SessionJob
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.placing import WATCHED
-from control_plane.telephony.settling import BEFORE_ANSWER, CALLED_INTO, lock_call, settle
+from control_plane.telephony.settling import BEFORE_ANSWER, CALLED_INTO, find_stay, lock_call, settle
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
 from sip.outcomes import Outcome
 
@@ -55,13 +54,7 @@ async def _settle_unwatched(db: Db, clock: Clock, call: Call) -> None:
     if call.status == "queued":
         await settle(db, clock, call, Outcome("failed", None, "its trunk is gone"))
         return
-    stay = (
-        select(Participant)
-        .join(Room, col(Room.id) == Participant.room_id)
-        .where(Room.full_name == call.room_name, Participant.identity == call.identity)
-        .order_by(col(Participant.id).desc())
-    )
-    phone = (await db.exec(stay.limit(1))).first()
+    phone = await find_stay(db, call)
     if phone is not None and phone.left_at is None:
         # It has been there for longer than a phone that we called may ring: somebody has answered.
         if call.status in BEFORE_ANSWER and call.direction == "outbound":

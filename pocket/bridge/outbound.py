@@ -66,6 +66,8 @@ class Dialling:
             self._fail(failure.error)
             raise
         except BaseException:
+            if self.call.dialog is not None and not self.answered.done():
+                self.answered.set_result(None)  # somebody took it, and it was hung up at once
             self._fail(unanswered().error)  # what the official service says also of a call that was ended from inside
             raise
 

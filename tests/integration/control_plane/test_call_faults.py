@@ -36,6 +36,7 @@ from tests.support.calls import (
     dial,
     exchange,
     report,
+    statuses,
     until,
 )
 from tests.support.database import somebody_waits
@@ -488,3 +489,23 @@ async def test_a_person_is_hung_up_whose_caller_is_gone_before_they_answer(
     platform.dialer.picked_up.set()
     await placing
     assert (await call_of(tenant, second))["status"] == "no_answer"
+
+
+async def test_a_phone_that_hung_up_before_we_heard_that_it_answered_was_answered(
+    platform: Platform, tenant: Tenant
+) -> None:
+    placed = await dial(tenant)
+    placer, name = a_placer(platform), placed["full_room_name"]
+    (claimed,) = await placer.claim()
+    gone = api.ParticipantInfo(sid="PA_gone", identity=f"sip_{CALLEE}", kind=api.ParticipantInfo.Kind.SIP)
+    for number, kind in enumerate(("participant_joined", "participant_left")):
+        hook = api.WebhookEvent(event=kind, id=f"EV_{number}", room=api.Room(name=name, sid="RM_1"), participant=gone)
+        async with platform.database.platform() as db:
+            await take(db, Clock(), hook)
+    platform.dialer.picked_up.set()
+    await placer.place(claimed)
+    call = await call_of(tenant, placed["id"])
+    assert (call["status"], call["reason"], call["duration"]) == ("ended", "hung up", 0)
+    assert (await statuses(platform, placed["id"]))[-2:] == ["answered", "ended"]
+    session = (await tenant.http.get(f"/sessions/{placed['session_id']}/detail")).json()["session"]
+    assert (session["status"], session["end_reason"]) == ("completed", "caller_left")

@@ -14,6 +14,7 @@ from tests.integration.pocket.conftest import Exchange, until
 from tests.support.rooms import RATE, somebody
 from tests.support.sipp import peer
 from tests.support.telephones import loudness_of, telephone, tone
+from tests.support.wirephone import wirephone
 
 pytestmark = pytest.mark.anyio
 
@@ -194,3 +195,13 @@ async def test_digits_of_the_dial_are_played_before_the_room_is_heard(
 async def test_a_call_that_ended_leaves_no_port_and_no_call(exchange: Exchange, livekit: api.LiveKitAPI) -> None:
     await until(lambda: exchange.figures()["pocket_sip_calls_active"] == 0)
     await until(lambda: exchange.figures()["pocket_sip_rtp_ports_free"] == 200)
+
+
+async def test_a_phone_that_answers_and_hangs_up_at_once_has_answered(
+    exchange: Exchange, livekit: api.LiveKitAPI
+) -> None:
+    async with wirephone(exchange.sip_port) as phone:
+        dialling = asyncio.create_task(dial(livekit, "at-once", phone.port))
+        await phone.take()
+        assert (await phone.ask("BYE")).kind == "200"
+        assert (await dialling).participant_identity == "callee"
