@@ -13,7 +13,6 @@ from datetime import timedelta
 from importlib import resources
 from typing import Any
 
-from phonenumbers import region_codes_for_country_code
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import text
@@ -205,12 +204,12 @@ async def _recording(db: Db, settings: Settings) -> None:
 
 
 async def _line(db: Db, carrier: str) -> None:
-    """A line that may call all of +1. LiveKit is told of it by the jobs process, as of all that it does not have."""
+    """A line that calls what is inland to it. LiveKit is told by the jobs process, as of all that it does not have."""
     began = Clock().now() - timedelta(minutes=10)
     line: dict[str, Any] = {"id": 1, "project_id": 1, "phone_number": LINE, "created_at": began}
     db.add(SipTrunk(name="Main Trunk", address=carrier, calls_per_second=5, **line))
     db.add(SipConfig(name="Inbound Line", agent_config_id=1, **line))
-    db.add(DialPolicy(project_id=1, countries=list(region_codes_for_country_code(1)), updated_at=began))
+    db.add(DialPolicy(project_id=1, countries=["US", "CA"], updated_at=began))
     await db.flush()
 
 
