@@ -1,7 +1,8 @@
 """Numbers and calls of one caller."""
 
-from typing import Any
+from typing import Any, Final
 
+from sqlalchemy import BigInteger
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
@@ -19,7 +20,7 @@ from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.numbers import is_possible
 from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
-from control_plane.telephony.settling import BEFORE_ANSWER, lock_call, settle
+from control_plane.telephony.settling import BEFORE_ANSWER, CALLED_INTO, lock_call, settle
 from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync, tell_now
 from control_plane.telephony.trunks import trunks_of
@@ -31,6 +32,15 @@ HAND_OVER = "hand_over"
 """Live channel: somebody to whom a session's persona is to hand its caller over."""
 PRESS_KEYS = "press_keys"
 """Live channel: keys of a telephone that a session's persona is to press."""
+STATES: Final = {
+    "queued": "waits in the queue",
+    "ended": "has ended",
+    "busy": "found the line busy",
+    "rejected": "was rejected",
+    "no_answer": "was not answered",
+    "failed": "has failed",
+}
+"""What is said of a call that nobody is in, by its status."""
 
 
 class ConfigService:
@@ -167,11 +177,16 @@ class CallService:
     async def hand_over(self, call_id: int, to: str) -> None:
         """Have the persona ask somebody to take the call.
 
-        Raises `Conflict` where there is no conversation, `InvalidRequest`, and `Forbidden` as the policy does.
+        Raises `Conflict` where there is no conversation or somebody is asked already, `InvalidRequest`, and `Forbidden`
+        as the policy does.
         """
         if not is_possible(to):
             raise InvalidRequest.field("to", "must be a number in E.164 form for a warm transfer")
         call = await self._with_persona(call_id)
+        into = col(Call.details)[CALLED_INTO].astext.cast(BigInteger)
+        others = select(Call.id).where(Call.project_id == call.project_id, into == call.id)
+        if (await self.db.exec(others.where(col(Call.ended_at).is_(None)))).first() is not None:
+            raise Conflict(f"Somebody is being asked to take call {call_id} already")
         line, now = call.caller_id or "", self.clock.now()
         await demand_right_to_call(self.db, call.project_id, to, calling_from=line, now=now)
         await self.db.commit()
@@ -190,7 +205,8 @@ class CallService:
     async def _answered(self, call_id: int) -> Call:
         call = await self._get(call_id)
         if call.answered_at is None or call.ended_at is not None:
-            raise Conflict(f"Call {call_id} is {call.status}: there is nobody on the line")
+            state = STATES.get(call.status, "is not answered yet")
+            raise Conflict(f"Call {call_id} {state}: there is nobody on the line")
         return call
 
     async def _with_persona(self, call_id: int) -> Call:

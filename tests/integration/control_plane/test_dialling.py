@@ -381,6 +381,10 @@ async def test_a_machine_that_answered_makes_a_call_a_voicemail(platform: Platfo
     await report(platform, job, 1, {"type": "phone.answered.v1", "by": "machine"})
     assert await status() == "voicemail"
     assert (await statuses(platform, placed["id"]))[-1] == "voicemail"
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), placed["full_room_name"], f"sip_{CALLEE}")
+    ended = await call_of(tenant, placed["id"])
+    assert (ended["status"], ended["reason"]) == ("ended", "voicemail")
 
 
 async def test_a_number_says_how_long_its_calls_are_and_whether_keys_are_heard(
@@ -438,6 +442,11 @@ async def test_a_person_is_called_into_the_room_of_a_caller_and_keeps_it_when_th
     (sent,) = [call[1] for call in platform.dialer.calls if call[0] == "call"]
     assert (sent.room, sent.identity, sent.number, sent.caller_id) == (ROOM, person, CALLEE, LINE)
     assert not [call for call in platform.media.calls if call[0] in ("dispatch", "create_room")]
+    first = (await tenant.http.get("/sip/calls")).json()["calls"][1]["id"]
+    url = f"/sip/calls/{first}/transfer"
+    refused = await tenant.http.post(url, json={"to": "+17751234568", "mode": "warm"})
+    said = f"Somebody is being asked to take call {first} already"
+    assert (refused.status_code, refused.json()["error"]) == (409, said)
     await report(platform, job, 2, {"type": "call.ended.v1", "reason": "transferred", "duration_ms": 1000})
     clock = SteppedClock()
     clock.at = datetime.now(UTC) + timedelta(seconds=30)
