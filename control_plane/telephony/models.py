@@ -37,6 +37,11 @@ class SipTrunk(SQLModel, table=True):
     """Given up, while LiveKit may still have it."""
     created_at: datetime = created_now()
 
+    @property
+    def has_password(self) -> bool:
+        """Whether its carrier is given one."""
+        return self.sealed_password is not None
+
 
 class SipConfig(SQLModel, table=True):
     """A number and the agent that answers it. One number belongs to one configuration on the whole server."""

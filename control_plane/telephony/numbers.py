@@ -14,7 +14,8 @@ SEPARATORS: Final = re.compile(r"[-.()]")
 MOST_DIGITS: Final = 5
 """Of a name in a SIP address that is no number, such as `desk12`."""
 LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-ADDRESS: Final = re.compile(rf"{LABEL}(?:\.{LABEL})*(?::(?P<port>[0-9]{{1,5}}))?")
+PORT: Final = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+ADDRESS: Final = rf"{LABEL}(\.{LABEL})*(:({PORT}))?"
 
 
 def is_possible(number: str) -> bool:
@@ -56,8 +57,7 @@ def _number(given: str) -> str:
 
 
 def _address(given: str) -> str:
-    found = ADDRESS.fullmatch(given)
-    if found is None or not 0 < int(found["port"] or 5060) <= 65_535:
+    if not re.fullmatch(ADDRESS, given):
         raise ValueError("must be a host, or host:port, without sip:")
     return given
 
@@ -87,9 +87,7 @@ CarrierAddress = Annotated[
     str,
     StringConstraints(min_length=1, max_length=260),
     AfterValidator(_address),
-    Field(
-        json_schema_extra={"pattern": rf"^{LABEL}(\.{LABEL})*(:[1-9][0-9]{{0,3}})?$", "examples": ["sip.example.com"]}
-    ),
+    Field(json_schema_extra={"pattern": rf"^{ADDRESS}$", "examples": ["sip.example.com"]}),
 ]
 """Where a carrier's SIP server is."""
 

@@ -29,6 +29,7 @@ from control_plane.telephony.schemas import (
     TrunkAnswer,
     TrunkCreate,
     TrunkList,
+    TrunkRead,
     TrunkTestAnswer,
     TrunkUpdate,
     show_call,
@@ -141,6 +142,12 @@ async def list_trunks(trunks: Trunks) -> Any:
 async def create_trunk(body: TrunkCreate, trunks: Trunks) -> Any:
     """Add a carrier's line."""
     return {"trunk": await trunks.create(body)}
+
+
+@router.get("/trunks/{trunk_id}", response_model=TrunkRead)
+async def read_trunk(trunk_id: RowId, trunks: Trunks) -> Any:
+    """Read a trunk as it was given; its password is never shown."""
+    return {"trunk": await trunks.get(trunk_id)}
 
 
 @router.patch("/trunks/{trunk_id}", response_model=TrunkAnswer)

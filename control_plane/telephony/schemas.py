@@ -128,6 +128,23 @@ class TrunkAnswer(BaseModel):
     trunk: TrunkShown
 
 
+class TrunkDetail(TrunkShown):
+    """A trunk as it was given, without its password."""
+
+    address: str
+    transport: str
+    username: str
+    allowed_addresses: list[str]
+    calls_per_second: float
+    has_password: bool
+
+
+class TrunkRead(BaseModel):
+    """`GET /sip/trunks/{id}`."""
+
+    trunk: TrunkDetail
+
+
 class TrunkTest(BaseModel):
     """What a carrier's server said to an OPTIONS."""
 

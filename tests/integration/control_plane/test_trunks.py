@@ -150,3 +150,19 @@ async def test_what_livekit_has_lost_is_told_again_and_what_it_has_is_not(platfo
 async def test_livekit_is_asked_nothing_where_it_has_nothing_of_ours(platform: Platform) -> None:
     assert await repair_trunks(platform.database, platform.app.state.trunks) == 0
     assert platform.dialer.listed == 0
+
+
+async def test_a_trunk_is_read_back_without_its_password(platform: Platform, tenant: Tenant) -> None:
+    (listed,) = (await tenant.http.get("/sip/trunks")).json()["trunks"]
+    url = f"/sip/trunks/{listed['id']}"
+    change = {"address": "sip.example.org:15060", "transport": "tls", "username": "me", "calls_per_second": 5}
+    assert (await tenant.http.patch(url, json=change | {"allowed_addresses": ["192.0.2.0/24"]})).status_code == 200
+    shown = listed | change | {"allowed_addresses": ["192.0.2.0/24"], "has_password": False}
+    assert (await tenant.http.get(url)).json() == {"trunk": shown}
+    assert (await tenant.http.patch(url, json={"password": "hunter2hunter2"})).status_code == 200
+    read = await tenant.http.get(url)
+    assert read.json()["trunk"]["has_password"] is True
+    assert "hunter2" not in read.text
+    other = await platform.tenant("other")
+    assert (await other.http.get(url)).status_code == 403
+    assert (await tenant.http.get("/sip/trunks/999999")).status_code == 404
