@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -326,7 +327,7 @@ async def _show_what_to_try(stack: Stack) -> int | None:
         f"  read and try it     {ready['api_url']}/docs#key={ready['api_key']}",
         f"  API key             {ready['api_key']}",
         f"  LiveKit             {ready['livekit_url']}",
-        *_phones(ready),
+        *_phones(ready, stack.options.ready_file),
         f"  logs                {ready['log_dir']}",
         f"  try                 curl -H 'X-API-Key: {ready['api_key']}' {ready['api_url']}/api/v1/agents",
         "",
@@ -336,12 +337,14 @@ async def _show_what_to_try(stack: Stack) -> int | None:
     return None
 
 
-def _phones(ready: dict[str, Any]) -> list[str]:
+def _phones(ready: dict[str, Any], ready_file: Path | None) -> list[str]:
     if ready["sip"] is None:
         return []
+    elsewhere = ready_file is not None and ready_file != default_data_dir() / "ready.json"
+    found_by = f" --ready {shlex.quote(str(ready_file))}" if elsewhere else ""
     return [
         f"  call it by phone    sip:+18001234567@{ready['sip']['address']}",
-        "  have it call        parley call +17751234567",
+        f"  have it call        parley call{found_by} +17751234567",
     ]
 
 

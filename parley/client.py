@@ -130,7 +130,10 @@ def _refusal(status: int, body: dict[str, Any]) -> Refused:
     details = body.get("details")
     fields = details.get("fields", []) if isinstance(details, dict) else []
     reason = str(body.get("error", "no reason given")).rstrip(".")
-    problems = "; ".join(f"{field.get('field')} {field.get('problem')}" for field in fields if isinstance(field, dict))
+    told = [(str(field.get("field")), str(field.get("problem"))) for field in fields if isinstance(field, dict)]
+    problems = "; ".join(f"{name} {problem}" for name, problem in told if problem not in reason)
+    if problems:  # which name the fields themselves
+        reason = reason.removesuffix(": " + ", ".join(dict.fromkeys(name for name, _ in told)))
     mend = {
         401: ". Give an active key with --key, or in PARLEY_API_KEY",
         429: ". Wait a moment, then try again",
