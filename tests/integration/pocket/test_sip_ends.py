@@ -15,7 +15,7 @@ from tests.support.platform import free_port
 from tests.support.telephones import telephone
 from tests.support.wirephone import wirephone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture

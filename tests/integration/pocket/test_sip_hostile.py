@@ -16,7 +16,7 @@ from tests.support.rooms import RATE
 from tests.support.telephones import loudness_of
 from tests.support.wirephone import HOST, wirephone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 MOST_GROWTH = 20 << 20
 """Bytes that an attack may cost."""
 

@@ -14,7 +14,7 @@ from tests.support.rooms import RATE, Somebody, somebody
 from tests.support.telephones import loudness_of
 from tests.support.wirephone import Said, WirePhone, wirephone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 ME = "sip_wire"
 
 

@@ -9,7 +9,7 @@ from livekit import api
 
 from tests.support.studio import Recorder, Stage, eventually, heard, level, seconds, tone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("ending", [".ogg", ".mp3", ".mp4", ".wav"])

@@ -14,7 +14,7 @@ from tests.support.platform import free_port
 from tests.support.rtmp import RtmpServer
 from tests.support.studio import ENDED, Recorder, Stage, heard, level, seconds, seen, tone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 KEY = "sk-7f3a9c51e2"
 HIDDEN = "{sk-...1e2}"

@@ -12,7 +12,7 @@ from livekit import api
 from tests.support.platform import free_port
 from tests.support.studio import ENDED, RATE, Stage, Studio, a_recorder, a_studio, heard, level, seconds, tone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 class Redis:

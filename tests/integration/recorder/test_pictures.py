@@ -10,7 +10,7 @@ from livekit import api
 
 from tests.support.studio import RATE, Recorder, Stage, heard, level, seen, tone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 GREY, WHITE = (120, 128, 128), (220, 128, 128)
 

@@ -11,7 +11,7 @@ from livekit import api
 
 from tests.support.studio import RATE, Recorder, Stage, eventually, heard, level, seen, tone
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def record(stage: Stage, room: str, **more: object) -> api.EgressInfo:

@@ -20,7 +20,7 @@ from tests.support.platform import free_port
 from tests.support.rtmp import RtmpServer
 from tests.support.studio import eventually, seconds
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 FAILED, FINISHED = egress.StreamInfo.FAILED, egress.StreamInfo.FINISHED
 

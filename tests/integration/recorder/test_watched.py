@@ -12,7 +12,7 @@ from livekit import api
 from tests.support.database import CHECKOUT
 from tests.support.studio import Recorder, Stage, eventually, tone
 
-pytestmark = [pytest.mark.anyio, pytest.mark.page]
+pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.slow]
 
 
 async def watch(recorder: Recorder, stage: Stage, out: Path, **more: object) -> tuple[dict[str, Any], api.EgressInfo]:
