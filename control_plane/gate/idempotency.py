@@ -25,6 +25,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, InvalidRequest, StillRunning
 from control_plane.gate.models import IdempotentRequest
+from control_plane.gate.transaction import Transaction
 from control_plane.secrets.box import SecretBox
 
 LONGEST: Final = 255
@@ -113,20 +114,20 @@ class Replay:
         self.database, self.clock, self.box, self.waiters = database, clock, box, waiters
         self.caller, self.name, self.hashed = caller, request_name(caller, key), hashed
 
-    async def begin(self, db: Db) -> Answer | None:
+    async def begin(self, transaction: Transaction) -> Answer | None:
         """The earlier answer, or None where this request is the first. Raises `Conflict`, `StillRunning`."""
-        first, earlier = await self._look(db)
+        first, earlier = await self._look(await transaction.begin())
         if first or earlier:
             return earlier
-        await db.rollback()  # it waits without a connection
+        await transaction.leave()  # it waits without a connection
         with self.waiters.one_more(self.caller.key_id):
             deadline = asyncio.get_running_loop().time() + WAIT
             while asyncio.get_running_loop().time() < deadline:
                 await asyncio.sleep(POLL)
-                first, earlier = await self._look(db)
+                first, earlier = await self._look(await transaction.begin())
                 if first or earlier:
                     return earlier
-                await db.rollback()
+                await transaction.leave()
         raise StillRunning
 
     async def finish(self, db: Db, answer: Answer) -> None:

@@ -68,7 +68,7 @@ class Operation(Route):
         caller = _caller(request)
         replay = await _replay(request, caller, given) if given else None
         if replay is not None:
-            earlier = await replay.begin(await transaction.begin())
+            earlier = await replay.begin(transaction)
             if earlier is not None:
                 return _again(earlier)
         try:

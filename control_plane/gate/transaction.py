@@ -35,6 +35,12 @@ class Transaction:
         if self._db is not None:
             await self._db.rollback()
 
+    async def leave(self) -> None:
+        """Undo what was not committed, and hold nothing until `begin`, which begins anew."""
+        await self.rollback()
+        self._db = None
+        await self._stack.aclose()
+
     async def commit(self) -> None:
         """Commit what there is; the next statement begins anew."""
         if self._db is not None:
