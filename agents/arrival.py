@@ -1,7 +1,8 @@
 """Who a persona waits for before it says a word: somebody in the room, or on the phone somebody who answers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from livekit import rtc
@@ -9,6 +10,18 @@ from livekit import rtc
 STATUS: Final = "sip.callStatus"
 ANSWERED: Final = "active"
 PEOPLE: Final = {rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP}
+
+
+@contextmanager
+def hearing(room: rtc.Room, callbacks: Mapping[str, Callable[..., None]]) -> Iterator[None]:
+    """Hear events of a room within the block."""
+    for event, callback in callbacks.items():
+        room.on(event, callback)  # type: ignore[arg-type]  # the SDK's type has each event's name
+    try:
+        yield
+    finally:
+        for event, callback in callbacks.items():
+            room.off(event, callback)  # type: ignore[arg-type]
 
 
 async def wait_for_person(room: rtc.Room) -> bool:
@@ -48,18 +61,13 @@ async def _wait(
         if not done.done():
             done.set_result(False)
 
-    heard = {
+    heard: dict[str, Callable[..., None]] = {
         "participant_connected": look,
         "participant_attributes_changed": changed,
         "participant_disconnected": gone,
         "disconnected": over,
     }
-    for event, callback in heard.items():
-        room.on(event, callback)  # type: ignore[arg-type]
-    try:
+    with hearing(room, heard):
         for participant in room.remote_participants.values():
             look(participant)
         return await done
-    finally:
-        for event, callback in heard.items():
-            room.off(event, callback)  # type: ignore[arg-type]

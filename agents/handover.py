@@ -15,7 +15,7 @@ import structlog
 from livekit import api, rtc
 from livekit.agents import Agent, AgentSession, StopResponse, llm
 
-from agents.arrival import wait_for_answer
+from agents.arrival import hearing, wait_for_answer
 from agents.phone import Keypad
 from agents.settings import WorkerSettings
 
@@ -192,9 +192,7 @@ class Handover:
             changed.set()
 
         events = ("participant_connected", "participant_attributes_changed", "track_published")
-        for event in events:
-            self._room.on(event, look)  # type: ignore[arg-type]
-        try:
+        with hearing(self._room, dict.fromkeys(events, look)):
             while True:
                 changed.clear()
                 with suppress(api.TwirpError):  # one of the two is not there, or not there any more
@@ -202,9 +200,6 @@ class Handover:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(AGAIN_AFTER):
                         await changed.wait()
-        finally:
-            for event in events:
-                self._room.off(event, look)  # type: ignore[arg-type]
 
     async def _keep_apart(self, livekit: api.LiveKitAPI, other: str, *, apart: bool) -> None:
         for listener, speaker in ((self._caller, other), (other, self._caller)):

@@ -59,10 +59,11 @@ class RecordingWatch:
     async def _compare(self, row: Recording, egress: Egress | None, seen_at: datetime, *, too_long: bool) -> None:
         if row.ended_at is not None:
             await self.finisher.finish(row.id)
-        elif egress is None and row.egress_id is not None:
-            egress = await self.recorder.find(row.egress_id)
-        if row.ended_at is not None or row.ordered_at is None:
             return
+        if row.ordered_at is None:
+            return
+        if egress is None and row.egress_id is not None:
+            egress = await self.recorder.find(row.egress_id)
         if egress is None:
             if row.ordered_at < seen_at - LOST_AFTER:
                 await self._lost(row.id)

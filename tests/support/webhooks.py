@@ -12,10 +12,10 @@ from tests.support.platform import Platform, Tenant
 
 
 class TurnedClock(Clock):
-    """A wall clock that a test sets forward."""
+    """A wall clock that a test sets forward: by `ahead`, as `timedelta` has it."""
 
-    def __init__(self) -> None:
-        self.ahead = timedelta()
+    def __init__(self, **ahead: float) -> None:
+        self.ahead = timedelta(**ahead)
 
     def now(self) -> datetime:
         return super().now() + self.ahead

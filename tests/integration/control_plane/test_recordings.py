@@ -1,7 +1,5 @@
 """Recordings by the API, with a recorder that does as it is told and a store that is a folder."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,8 +23,10 @@ from control_plane.recordings.models import Recording
 from control_plane.recordings.removing import Remover
 from control_plane.recordings.watching import RecordingWatch
 from parley.stack.recordings import compare_recordings
+from tests.support.calls import until
 from tests.support.database import Clone
 from tests.support.platform import Platform, Tenant
+from tests.support.webhooks import TurnedClock
 
 pytestmark = pytest.mark.anyio
 
@@ -188,21 +188,11 @@ async def test_a_file_that_never_reaches_the_store_is_an_error_in_the_end(
     told = {"size": 5, "filename": "x.ogg", "seconds": 1.0}
     await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told), "egress_ended")
     assert (await get(tenant, made["id"]))["status"] == "recording"
-    clock = LaterClock(minutes=6)
+    clock = TurnedClock(minutes=6)
     platform.app.state.finisher.clock = clock
     await watch(platform, clock).compare()
     recording = await get(tenant, made["id"])
     assert (recording["status"], recording["error"]) == ("error", "its file did not reach the store")
-
-
-class LaterClock(Clock):
-    """A clock that is ahead."""
-
-    def __init__(self, **ahead: float) -> None:
-        self.ahead = timedelta(**ahead)
-
-    def now(self) -> datetime:
-        return super().now() + self.ahead
 
 
 def watch(platform: Platform, clock: Clock | None = None) -> RecordingWatch:
@@ -227,7 +217,7 @@ async def test_a_recorder_that_knows_nothing_of_a_recording_has_lost_it(
     platform.recorder.egresses.clear()
     await watch(platform).compare()
     assert (await get(tenant, made["id"]))["status"] == "recording"  # its order may be on the way
-    await watch(platform, LaterClock(minutes=1)).compare()
+    await watch(platform, TurnedClock(minutes=1)).compare()
     recording = await get(tenant, made["id"])
     assert (recording["status"], recording["error"]) == ("error", "the recorder was lost")
 
@@ -262,7 +252,7 @@ async def test_a_stop_that_no_recorder_hears_is_asked_again(platform: Platform, 
     assert (await tenant.http.post("/rooms/r/recordings/stop")).json()["stopped"] == ["EG_1"]
     platform.recorder.away = None
     asked = len(platform.recorder.calls)
-    await watch(platform, LaterClock(seconds=10)).compare()
+    await watch(platform, TurnedClock(seconds=10)).compare()
     assert platform.recorder.calls[asked:] == [("stop", "EG_1")]
 
 
@@ -273,7 +263,7 @@ async def test_a_recording_that_is_too_long_or_goes_on_after_its_stop_is_stopped
     platform.recorder.says("EG_1", EgressState.ACTIVE, started_at=Clock().now())
     await watch(platform).compare()
     assert platform.recorder.calls[-1][0] == "start"
-    await watch(platform, LaterClock(hours=5)).compare()
+    await watch(platform, TurnedClock(hours=5)).compare()
     assert platform.recorder.calls[-1] == ("stop", "EG_1")
 
 
@@ -330,7 +320,7 @@ async def test_a_link_plays_one_recording_for_a_time_without_a_key(
         assert (await stranger.head(path)).status_code == 200
         for wrong in (path[:-1] + "x", path.replace(f"/{recorded['id']}/", "/999/"), parts.path):
             assert (await stranger.get(wrong)).status_code == 403
-        platform.app.state.clock = LaterClock(minutes=2)
+        platform.app.state.clock = TurnedClock(minutes=2)
         assert (await stranger.get(path)).status_code == 403
 
 
@@ -377,7 +367,7 @@ async def test_what_a_project_keeps_no_longer_is_removed(
     store = platform.app.state.recordings
     await Remover(platform.database, Clock(), store).sweep()
     assert (await tenant.http.get("/recordings")).json()["total"] == 1
-    await Remover(platform.database, LaterClock(days=365), store).sweep()
+    await Remover(platform.database, TurnedClock(days=365), store).sweep()
     assert (await tenant.http.get("/recordings")).json()["total"] == 0
     assert not list(platform.recorder.folder.rglob("*.ogg"))
 
@@ -480,16 +470,6 @@ async def egress_ids(tenant: Tenant) -> list[str | None]:
 
 async def peaks_status(tenant: Tenant, recording_id: int) -> int:
     return (await tenant.http.get(f"/recordings/{recording_id}/peaks")).status_code
-
-
-async def until(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
-    found = None
-    try:
-        async with asyncio.timeout(10):
-            while (found := await look()) != wanted:
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"{found!r} instead of {wanted!r}") from None
 
 
 async def test_files_that_lost_their_recording_and_the_other_way_round_are_found(
