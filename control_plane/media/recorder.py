@@ -12,6 +12,7 @@ import aiohttp
 from livekit import api
 
 from control_plane.errors import Conflict, NotFound, Unavailable
+from control_plane.media.server import told
 
 T = TypeVar("T")
 Format = Literal["ogg", "mp3", "mp4", "wav"]
@@ -208,7 +209,7 @@ class LiveKitRecorder:
         except api.TwirpError as error:
             if error.code == "not_found":
                 raise NotFound("The room is not there") from error
-            raise Conflict(f"The recorder refused: {_told(error)}") from error
+            raise Conflict(f"The recorder refused: {told(error)}") from error
 
     async def stop(self, egress_id: str) -> None:
         try:
@@ -248,7 +249,3 @@ class LiveKitRecorder:
 NO_RECORDER = "No recorder answers: an egress service beside livekit-server is away, or busy; try again"
 RETRY_AFTER = 60
 """Seconds after which it is worth asking again for a part of the installation that is missing."""
-
-
-def _told(error: api.TwirpError) -> str:
-    return error.message.removeprefix("twirp error unknown: ")

@@ -155,8 +155,13 @@ def merge_permission(now: api.ParticipantPermission, change: ParticipantChange) 
     return merged
 
 
+def told(error: api.TwirpError) -> str:
+    """LiveKit's own words."""
+    return error.message.removeprefix("twirp error unknown: ")
+
+
 def _error_of(error: api.TwirpError) -> PlatformError:
-    message = error.message.removeprefix("twirp error unknown: ")
+    message = told(error)
     match error.code:
         case "not_found":
             return NotFound("LiveKit knows no such room or participant")

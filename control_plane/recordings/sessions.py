@@ -9,12 +9,11 @@ from sqlalchemy import text
 from sqlmodel import col, select, update
 
 from agents.contract import PersonaJob
-from control_plane.accounts.models import Account, Project
+from control_plane.accounts.limits import is_full
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import PlatformError
 from control_plane.events.wake import Listener
-from control_plane.plans.quota import used_where_full
 from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
 from control_plane.recordings.settling import fail
 from control_plane.recordings.taking import RecordingTaker, new_recording
@@ -42,9 +41,7 @@ async def record_session(db: Db, clock: Clock, job: PersonaJob) -> PersonaJob:
             job.project_id, job.room_name, format="ogg", channels="dual", origin=RecordingOrigin.AGENT, at=now
         )
         recording.session_id, recording.zero_at = job.session_id, job.started_at
-        owner = select(Account).join(Project, col(Project.account_id) == Account.id)
-        account = (await db.exec(owner.where(Project.id == job.project_id))).one()
-        full = await used_where_full(db, account.id, account.plan, "recordings", now) is not None
+        full = await is_full(db, job.project_id, "recordings", now)
         db.add(recording)
         await db.flush()
         if full:

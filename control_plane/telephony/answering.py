@@ -6,14 +6,14 @@ from typing import Any
 from sqlmodel import col, func, select
 
 from agents.contract import PersonaJob
-from control_plane.accounts.models import Account, Project
+from control_plane.accounts.limits import is_full
+from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.ids import fingerprint
-from control_plane.plans.quota import used_where_full
 from control_plane.sessions.models import Slot
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.settling import lock_call, settle, tell_status
@@ -44,8 +44,7 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
     if slot is not None:
         return slot
     now = clock.now()
-    account = (await db.exec(select(Account).where(Account.id == project.account_id))).one()
-    if await used_where_full(db, account.id, account.plan, "sessions", now) is not None:
+    if await is_full(db, project.id, "sessions", now):
         raise Conflict("all lines are busy")
     await _demand_line(db, config, room_name)
     call = await _find_call(db, project, room_name) or await _write_call(db, clock, config, project, room_name)
@@ -53,7 +52,7 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
         raise Conflict("the caller has hung up")
     slot = Slot(
         project_id=project.id,
-        account_id=account.id,
+        account_id=project.account_id,
         room_name=room_name,
         persona_ids=[persona_id],
         ticket_hash=ticket_hash,

@@ -7,11 +7,10 @@ from sqlalchemy import BigInteger, text
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from control_plane.accounts.models import Account, Project
+from control_plane.accounts.limits import is_full
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, InvalidRequest, PlatformError, Unavailable
-from control_plane.plans.quota import used_where_full
 from control_plane.telephony.answering import miss_call
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.gate import demand_right_to_call
@@ -92,9 +91,7 @@ class Switchboard:
             if trunk is None:
                 raise Conflict("the line of this call is gone")
             await demand_right_to_call(db, project_id, to, calling_from=trunk.phone_number, now=now)
-            owner = select(Account).join(Project, col(Project.account_id) == Account.id).where(Project.id == project_id)
-            account = (await db.exec(owner)).one()
-            if await used_where_full(db, account.id, account.plan, "sip_calls", now) is not None:
+            if await is_full(db, project_id, "sip_calls", now):
                 raise Conflict("all lines are busy")
             row = Call(
                 project_id=project_id,
