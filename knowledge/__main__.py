@@ -130,8 +130,7 @@ async def _search(options: argparse.Namespace) -> None:
                 )
             hits = await KnowledgeStore(connection).search(
                 query,
-                vector=vector,
-                model=embedder.model,
+                vectors={embedder.model: vector},
                 base_ids=[base.id],
                 project_id=options.project,
                 top_k=options.top_k,

@@ -71,4 +71,6 @@ def _decode(text: str) -> bytes:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise CapabilityError("the capability is not readable") from error
+    if _encode(data) != text:  # other spellings of the same bytes
+        raise CapabilityError("the capability is not readable")
     return data

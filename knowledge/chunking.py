@@ -26,10 +26,12 @@ FULL_ENOUGH: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Text that belongs together, and the headings above it, outermost first."""
+    """Text that belongs together, the headings above it, outermost first, and its page or row in the document."""
 
     text: str
     heading_path: tuple[str, ...] = ()
+    page: int | None = None
+    row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Chunk:
     index: int
     heading_path: tuple[str, ...]
     start: int
+    page: int | None = None
+    row: int | None = None
 
     @property
     def heading(self) -> str:
@@ -72,7 +76,7 @@ def split(
     index = count()
     for passage in passages:
         for start, end in _cuts(passage.text, chunk_size, chunk_overlap):
-            yield Chunk(passage.text[start:end], next(index), passage.heading_path, start)
+            yield Chunk(passage.text[start:end], next(index), passage.heading_path, start, passage.page, passage.row)
 
 
 def _cuts(text: str, size: int, overlap: int) -> Iterator[tuple[int, int]]:

@@ -188,7 +188,7 @@ def _read_csv(text: str) -> Iterator[Passage]:
             ]
             lines = [f"{name}: {value}" if name else value for name, value in named if value]
             alone = alone and not lines
-            yield Passage("\n".join(lines))
+            yield Passage("\n".join(lines), row=rows.line_num)
         if alone:
             yield Passage(", ".join(name for name in header if name))
     except csv.Error as error:

@@ -146,8 +146,7 @@ class KnowledgeServer:
         embedded = perf_counter()
         hits = await self._reader.search(
             query,
-            vector=vector,
-            model=self._embedder.model,
+            vectors={self._embedder.model: vector},
             base_ids=capability.base_ids,
             project_id=capability.project_id,
             top_k=request.top_k,

@@ -1,7 +1,7 @@
 """Searching with a connection pool of one's own: for the knowledge process, whose database role only reads."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -59,15 +59,14 @@ class KnowledgeReader:
         self,
         query: str,
         *,
-        vector: Vectors,
-        model: str,
+        vectors: Mapping[str, Vectors],
         base_ids: Sequence[int],
         project_id: int,
         top_k: int,
         timeout: float,
     ) -> list[Hit]:
         """As `KnowledgeStore.search`; raises `KnowledgeAway` after `timeout` seconds without the database."""
-        parameters = search_parameters(query, vector, model, base_ids, project_id, top_k)
+        parameters = search_parameters(query, vectors, base_ids, project_id, top_k)
         try:
             async with asyncio.timeout(timeout):
                 while True:

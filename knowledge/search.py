@@ -1,17 +1,20 @@
 """The one statement that searches, and how its parts become a score.
 
-Vectors are compared exactly, and words by BM25 (Lucene's form) over the postings. Both are brought to 0…1 within the
-question and added, half and half: measured on SQuAD, adding scores beats either half alone and rank fusion. That sum
-orders the hits. It says nothing about whether the best of them is any good, so it is scaled by a **confidence** in the
-best hit, judged by what can be compared between questions: its cosine, and how much of the question's weight in rare
-words it covers (words the base has never seen count fully). Scores below `threshold` hold nothing relevant.
+The nearest vectors of each base (`nearest.py`) and the best chunks by BM25 (Lucene's form, over the postings) are
+candidates. Both scores have a scale of their own that does not depend on the other hits: the cosine, and the share of
+the question's weight in rare words that BM25 finds. They are added, half and half; on SQuAD that orders hits better
+than either half alone, than ranks that are added, and than scores that are stretched to the best and the worst hit.
 
-Rows are those of the owner and the bases named, in one snapshot; what is switched off is not in the index. Bases
-embedded with another model are found by words alone.
+That sum orders the hits. It says little about whether the best of them is any good, so it is scaled by a
+**confidence**, judged by the nearest cosine and by how much of the question's weight in rare words the best hit covers
+(words the base has never seen count fully). Scores below `RELEVANT` hold nothing relevant.
+
+Rows are those of the owner and the bases named, in one snapshot; what is switched off is not in the index. A base is
+compared with the vector of its own model; where that was not given, it is found by words alone.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,19 +28,29 @@ MAX_TOP_K: Final = 50
 UNSEARCHABLE: Final = re.compile("[\x00-\x1f\x7f\u200b-\u200f\ufeff\ud800-\udfff]+")
 """Control characters, lone surrogates, and what has no width."""
 
-K1: Final = 0.9
-B: Final = 0.4
+K1: Final = 0.6
+B: Final = 0.3
 DENSE_SHARE: Final = 0.5
+
+CANDIDATES: Final = 200
+"""Chunks of each half that are judged."""
 
 CONFIDENCE_BIAS: Final = -6.0
 CONFIDENCE_DENSE: Final = 9.0
 CONFIDENCE_COVERAGE: Final = 4.0
 """Logistic of cosine and coverage: about 0.5 at a cosine of 0.35 with most rare words found, or 0.67 with none."""
 
+RELEVANT: Final = 0.3
+"""A best score below says that a base holds nothing about the question."""
+
 STATEMENT: Final = f"""
 with
 term as materialized (
     select unnest(tsvector_to_array(to_tsvector('english', %(query)s))) as term
+),
+given as materialized (
+    select model, vector::halfvec as vector
+    from unnest(%(models)s::text[], %(vectors)s::text[]) as given (model, vector)
 ),
 total as materialized (
     select greatest(sum(indexed_chunks), 1)::float8 as chunks,
@@ -46,9 +59,9 @@ total as materialized (
     where project_id = %(project_id)s::bigint and id = any(%(base_ids)s::bigint[])
 ),
 dense as materialized (
-    select chunk_id, 1 - (embedding <=> %(vector)s::vector) as cosine
-    from knowledge_vector
-    where project_id = %(project_id)s::bigint and base_id = any(%(base_ids)s::bigint[]) and model = %(model)s
+    select chunk_id, cosine
+    from knowledge_nearest(%(project_id)s::bigint, %(base_ids)s::bigint[], %(models)s::text[], %(vectors)s::text[],
+                           {CANDIDATES})
 ),
 posting as materialized (
     select p.term, p.chunk_id, p.frequency, p.length
@@ -63,56 +76,82 @@ weight as materialized (
 lexical as materialized (
     select p.chunk_id,
            sum(w.idf * p.frequency / (p.frequency + {K1} * (1 - {B} + {B} * p.length / total.length))) as bm25,
-           sum(w.idf) / (select sum(idf) from weight) as coverage
+           sum(w.idf) as covered
     from posting p join weight w on w.term = p.term cross join total
     group by p.chunk_id
 ),
 candidate as (
     -- Grouped, not joined: the planner cannot know how many chunks hold the words, and would join them row by row.
-    select chunk_id, max(cosine) as cosine, max(bm25) as bm25, max(coverage) as coverage
+    select chunk_id, max(cosine) as cosine, max(bm25) as bm25, max(covered) as covered,
+           bool_or(is_candidate) as is_candidate
     from (
-        select chunk_id, cosine, null::float8 as bm25, null::float8 as coverage from dense
+        select chunk_id, cosine, null::float8 as bm25, null::float8 as covered, true as is_candidate from dense
         union all
-        select chunk_id, null, bm25, coverage from lexical
+        select chunk_id, null, bm25, covered, row_number() over (order by bm25 desc, chunk_id) <= {CANDIDATES}
+        from lexical
     ) as found
     group by chunk_id
 ),
-fused as (
-    select candidate.*,
-           case when cosine is null then 0 when highest = lowest then {DENSE_SHARE}
-                else {DENSE_SHARE} * (cosine - lowest) / (highest - lowest) end
-           + coalesce((1 - {DENSE_SHARE}) * bm25 / best, 0) as fusion
+compared as (
+    select candidate.chunk_id,
+           coalesce(candidate.cosine, own.cosine, 0) as cosine,
+           coalesce(candidate.bm25, 0) as bm25,
+           coalesce(candidate.covered / question.weight, 0) as coverage,
+           coalesce(candidate.bm25 / question.weight, 0) as found
     from candidate
-    cross join (select min(cosine) as lowest, max(cosine) as highest from dense) as cosines
-    cross join (select max(bm25) as best from lexical) as scores
-    order by fusion desc, chunk_id
+    cross join (select nullif(sum(idf), 0) as weight from weight) as question
+    left join lateral (
+        select -(v.embedding <#> given.vector) as cosine
+        from knowledge_vector v
+        join knowledge_base base
+          on base.project_id = v.project_id and base.id = v.base_id and base.embedding_model = v.model
+        join given on given.model = v.model
+        where candidate.cosine is null and v.chunk_id = candidate.chunk_id
+          and v.project_id = %(project_id)s::bigint and v.base_id = any(%(base_ids)s::bigint[])
+        limit 1
+    ) as own on true
+    where candidate.is_candidate
+),
+fused as (
+    select *, {DENSE_SHARE} * greatest(cosine, 0) + {1 - DENSE_SHARE} * found as fusion,
+           max(cosine) over () as nearest
+    from compared
+    order by fusion desc, cosine desc, chunk_id
     limit %(top_k)s
 ),
 judged as (
     select *,
-           1 / (1 + exp(-({CONFIDENCE_BIAS} + {CONFIDENCE_DENSE} * coalesce(first_value(cosine) over best_first, 0)
-                          + {CONFIDENCE_COVERAGE} * coalesce(first_value(coverage) over best_first, 0))))
-           * fusion / nullif(first_value(fusion) over best_first, 0) as score
+           1 / (1 + exp(-({CONFIDENCE_BIAS} + {CONFIDENCE_DENSE} * nearest
+                          + {CONFIDENCE_COVERAGE} * first_value(coverage) over best_first))) as confidence,
+           fusion / nullif(first_value(fusion) over best_first, 0) as share
     from fused
-    window best_first as (order by fusion desc, chunk_id)
+    window best_first as (order by fusion desc, cosine desc, chunk_id)
 )
 select judged.chunk_id, chunk.base_id, chunk.content, chunk.heading, document.source, chunk.chunk_index,
-       coalesce(judged.score, 0)::float8 as score,
-       coalesce(judged.cosine, 0)::float8 as dense,
-       coalesce(judged.bm25, 0)::float8 as lexical
+       chunk.page, chunk.row,
+       coalesce(judged.confidence * judged.share, 0)::float8 as score,
+       judged.cosine::float8 as dense,
+       judged.bm25::float8 as lexical,
+       judged.coverage::float8 as coverage,
+       judged.fusion::float8 as fusion,
+       judged.confidence::float8 as confidence
 from judged
 join knowledge_chunk chunk
   on chunk.project_id = %(project_id)s::bigint and chunk.base_id = any(%(base_ids)s::bigint[])
   and chunk.id = judged.chunk_id
 join knowledge_document document
   on document.project_id = chunk.project_id and document.base_id = chunk.base_id and document.id = chunk.document_id
-order by judged.fusion desc, judged.chunk_id
+order by judged.fusion desc, judged.cosine desc, judged.chunk_id
 """  # noqa: S608 - numbers of this module only
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that answers a question. `score` (0…1) is the judgement; `dense` and `lexical` are what it rests on."""
+    """A chunk that answers a question. `score` (0…1) is the judgement; what follows it is what it rests on.
+
+    `dense` is the cosine, `lexical` BM25, `coverage` the share of the question's weight in rare words that is in the
+    chunk; `fusion` orders the hits; `confidence` is that of the best of them.
+    """
 
     chunk_id: int
     base_id: int
@@ -120,9 +159,14 @@ class Hit:
     heading: str
     source: str
     chunk_index: int
+    page: int | None
+    row: int | None
     score: float
     dense: float
     lexical: float
+    coverage: float
+    fusion: float
+    confidence: float
 
 
 def clean_query(query: str) -> str:
@@ -131,13 +175,17 @@ def clean_query(query: str) -> str:
 
 
 def search_parameters(
-    query: str, vector: npt.NDArray[np.float32], model: str, base_ids: Sequence[int], project_id: int, top_k: int
+    query: str,
+    vectors: Mapping[str, npt.NDArray[np.float32]],
+    base_ids: Sequence[int],
+    project_id: int,
+    top_k: int,
 ) -> dict[str, Any]:
-    """What `STATEMENT` asks for."""
+    """What `STATEMENT` asks for; `vectors` are the question's, by model."""
     return {
         "query": clean_query(query),
-        "vector": Vector(vector).to_text(),
-        "model": model,
+        "models": list(vectors),
+        "vectors": [Vector(vector).to_text() for vector in vectors.values()],
         "base_ids": list(base_ids),
         "project_id": project_id,
         "top_k": max(1, min(top_k, MAX_TOP_K)),

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from knowledge.chunking import Chunk, searched_text
 from knowledge.embedders import Vectors
+from knowledge.nearest import EXACT
 from knowledge.search import STATEMENT, Hit, search_parameters
 from knowledge.tables import knowledge_base, knowledge_chunk, knowledge_document, knowledge_vector
 
@@ -21,17 +22,17 @@ LEXEMES: Final = "unnest(to_tsvector('english', heading || E'\\n' || content))"
 TERMS: Final = f"(select coalesce(sum(cardinality(positions)), 0) from {LEXEMES})"  # noqa: S608 - constants
 
 ADD_CHUNKS: Final = text(f"""
-insert into knowledge_chunk (project_id, base_id, document_id, content, heading, chunk_index, terms)
-select :project_id, :base_id, :document_id, content, heading, chunk_index, {TERMS}
-from unnest(cast(:contents as text[]), cast(:headings as text[]), cast(:indexes as int[]))
-     as piece (content, heading, chunk_index)
+insert into knowledge_chunk (project_id, base_id, document_id, content, heading, chunk_index, page, "row", terms)
+select :project_id, :base_id, :document_id, content, heading, chunk_index, page, "row", {TERMS}
+from unnest(cast(:contents as text[]), cast(:headings as text[]), cast(:indexes as int[]),
+            cast(:pages as int[]), cast(:rows as int[])) as piece (content, heading, chunk_index, page, "row")
 returning chunk_index, id
 """)  # noqa: S608 - constants
 
 # In both, `id = any` names chunks just written by the same transaction.
 ADD_VECTORS: Final = text("""
 insert into knowledge_vector (project_id, base_id, model, chunk_id, embedding)
-select project_id, base_id, :model, id, cast(embedding as vector)
+select project_id, base_id, :model, id, cast(embedding as halfvec)
 from unnest(cast(:ids as bigint[]), cast(:vectors as text[])) as given (id, embedding)
 join knowledge_chunk using (id)
 where project_id = :project_id and base_id = :base_id and is_active
@@ -98,8 +99,15 @@ class KnowledgeBase:
     progress: int
     chunk_count: int
     total_chars: int
+    indexed_chunks: int
+    indexed_model: str | None
     last_indexed_at: datetime | None
     created_at: datetime
+
+    @property
+    def wants_index(self) -> bool:
+        """Whether it is too large to compare all its vectors, and has no index of its own for their model."""
+        return self.indexed_chunks > EXACT and self.indexed_model != self.embedding_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,8 @@ class StoredChunk:
     heading: str
     source: str
     chunk_index: int
+    page: int | None
+    row: int | None
     is_active: bool
 
 
@@ -219,6 +229,8 @@ class KnowledgeStore:
                 "contents": [chunk.text for chunk in part],
                 "headings": [chunk.heading for chunk in part],
                 "indexes": [chunk.index for chunk in part],
+                "pages": [chunk.page for chunk in part],
+                "rows": [chunk.row for chunk in part],
             }
             added = await self._db.execute(ADD_CHUNKS, where | pieces | {"document_id": document_id})
             id_of = {row.chunk_index: row.id for row in added}
@@ -313,12 +325,15 @@ class KnowledgeStore:
         return {}
 
     async def search(
-        self, query: str, *, vector: Vectors, model: str, base_ids: Sequence[int], project_id: int, top_k: int = 5
+        self, query: str, *, vectors: Mapping[str, Vectors], base_ids: Sequence[int], project_id: int, top_k: int = 5
     ) -> list[Hit]:
-        """The chunks of these bases that answer `query` best, best first, in one round trip."""
+        """The chunks of these bases that answer `query` best, best first, in one round trip.
+
+        `vectors` are the question's, by model.
+        """
         connection = self._db if isinstance(self._db, AsyncConnection) else await self._db.connection()
         rows = await connection.exec_driver_sql(
-            STATEMENT, search_parameters(query, vector, model, base_ids, project_id, top_k)
+            STATEMENT, search_parameters(query, vectors, base_ids, project_id, top_k)
         )
         return [Hit(**row._mapping) for row in rows]
 
@@ -345,7 +360,14 @@ def _is_chunk(chunk_id: int, base_id: int, project_id: int) -> Any:
 def _chunks() -> Any:
     chunk, document = knowledge_chunk.c, knowledge_document.c
     return select(
-        chunk.id, chunk.content, chunk.heading, document.source, chunk.chunk_index, chunk.is_active
+        chunk.id,
+        chunk.content,
+        chunk.heading,
+        document.source,
+        chunk.chunk_index,
+        chunk.page,
+        chunk.row,
+        chunk.is_active,
     ).join_from(knowledge_chunk, knowledge_document)
 
 

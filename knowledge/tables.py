@@ -12,13 +12,15 @@ exact search costs, and because a base that moves to another model has both unti
 Every key begins with the owner, so a row cannot refer to one of another project.
 """
 
-from pgvector.sqlalchemy import Vector
+from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Connection,
     DateTime,
+    Float,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -29,9 +31,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     func,
     text,
 )
+
+from knowledge.nearest import INDEX_BASE, NEAREST
 
 metadata = MetaData()
 
@@ -53,6 +58,7 @@ knowledge_base = Table(
     Column("total_chars", BigInteger, nullable=False, server_default=text("0")),
     Column("indexed_chunks", Integer, nullable=False, server_default=text("0"), comment="chunks search can find"),
     Column("indexed_terms", BigInteger, nullable=False, server_default=text("0"), comment="sum of their lengths"),
+    Column("indexed_model", Text, comment="model whose vectors have an index of this base alone"),
     Column("last_indexed_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     UniqueConstraint("project_id", "id", name="knowledge_base_of_project"),
@@ -89,6 +95,8 @@ knowledge_chunk = Table(
     Column("content", Text, nullable=False),
     Column("heading", Text, nullable=False, server_default="", comment="path of headings above it; searched too"),
     Column("chunk_index", Integer, nullable=False, comment="position in its document, from 0"),
+    Column("page", Integer, comment="of the document, from 1"),
+    Column("row", Integer, comment="of the table, the header being 1"),
     Column("terms", Integer, nullable=False, comment="its length as BM25 counts it"),
     Column("is_active", Boolean, nullable=False, server_default=text("true")),
     UniqueConstraint("project_id", "base_id", "id", name="knowledge_chunk_of_base"),
@@ -108,7 +116,7 @@ knowledge_vector = Table(
     Column("base_id", BigInteger, nullable=False),
     Column("model", Text, nullable=False),
     Column("chunk_id", BigInteger, nullable=False),
-    Column("embedding", Vector(), nullable=False, comment="of unit length; any dimension, one per model"),
+    Column("embedding", HALFVEC(), nullable=False, comment="of unit length; any dimension, one per model"),
     PrimaryKeyConstraint("project_id", "base_id", "model", "chunk_id", name="knowledge_vector_pkey"),
     ForeignKeyConstraint(
         ["project_id", "base_id", "chunk_id"],
@@ -144,3 +152,48 @@ knowledge_posting = Table(
     ),
     Index("knowledge_posting_by_chunk", "chunk_id"),
 )
+
+knowledge_golden = Table(
+    "knowledge_golden",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    Column("project_id", BigInteger, nullable=False),
+    Column("base_id", BigInteger, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("source", Text, nullable=False, comment="document that answers it"),
+    Column("contains", Text, nullable=False, server_default="", comment="words of the chunk that answers it"),
+    ForeignKeyConstraint(
+        ["project_id", "base_id"],
+        ["knowledge_base.project_id", "knowledge_base.id"],
+        name="knowledge_golden_base",
+        ondelete="CASCADE",
+    ),
+    Index("knowledge_golden_by_base", "project_id", "base_id"),
+)
+
+knowledge_unanswered = Table(
+    "knowledge_unanswered",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    Column("project_id", BigInteger, nullable=False),
+    Column("base_id", BigInteger, nullable=False),
+    Column("question", Text, nullable=False, comment="as it was understood"),
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    Column("score", Float, nullable=False, comment="of the best chunk when it was asked last"),
+    Column("session_id", BigInteger, nullable=False, comment="in which it was asked last"),
+    Column("first_asked_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("last_asked_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("project_id", "base_id", "question", name="knowledge_unanswered_once"),
+    ForeignKeyConstraint(
+        ["project_id", "base_id"],
+        ["knowledge_base.project_id", "knowledge_base.id"],
+        name="knowledge_unanswered_base",
+        ondelete="CASCADE",
+    ),
+)
+
+
+@event.listens_for(metadata, "after_create")
+def _make_functions(target: MetaData, connection: Connection, **_: object) -> None:
+    for function in (NEAREST, INDEX_BASE):
+        connection.execute(text(function))

@@ -117,7 +117,9 @@ async def delete_chunk(base_id: RowId, chunk_id: RowId, bases: Bases) -> Any:
     return Done(message="Chunk deleted")
 
 
-@router.post("/knowledge/search", response_model=schemas.SearchAnswer, openapi_extra=READS)
+@router.post(
+    "/knowledge/search", response_model=schemas.SearchAnswer, response_model_exclude_unset=True, openapi_extra=READS
+)
 async def search(body: schemas.Query, bases: Bases) -> Any:
     """Search a knowledge base by meaning and by words."""
     return await bases.search(body)

@@ -139,16 +139,37 @@ class Query(Sent):
     knowledge_base_id: GivenId
     query: Annotated[str, StringConstraints(min_length=1, max_length=2000), Clean]
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
+    explain: bool = Field(False, description="Tell the parts of each score, and where in its document a passage is.")
+
+
+class Parts(BaseModel):
+    """What a score is made of: half the cosine and half of what BM25 finds, as sure as the best hit makes us."""
+
+    cosine: float
+    bm25: float
+    coverage: float = Field(description="Share of the question's weight in rare words that the passage holds.")
+    fusion: float = Field(description="What orders the passages.")
+    confidence: float = Field(description="That the best passage is about the question: the same for all.")
+
+
+class Citation(BaseModel):
+    """Where a passage is in its document; null where the document has no such thing."""
+
+    heading: str | None
+    page: int | None
+    row: int | None
 
 
 class Found(BaseModel):
-    """A passage that answers a query; score from 0 to 1."""
+    """A passage that answers a query; score from 0 to 1. `parts` and `citation` if `explain` asks for them."""
 
     chunk_id: int
     content: str
     source: str
     chunk_index: int
     score: float
+    parts: Parts | None = None
+    citation: Citation | None = None
 
 
 class SearchAnswer(BaseModel):

@@ -15,12 +15,15 @@ from control_plane.db.rows import refuse_missing
 from control_plane.errors import Conflict, InvalidRequest, NotFound, TooLarge, Unavailable
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
+from control_plane.knowledge_bases.indexing import drop_or_make, keep_indexed
 from control_plane.knowledge_bases.schemas import (
     BaseChange,
     BaseCreate,
     ChunkChange,
+    Citation,
     Found,
     Ingested,
+    Parts,
     Query,
     SearchAnswer,
     TextIngest,
@@ -30,6 +33,7 @@ from control_plane.wire import Page
 from knowledge.documents import DocumentError
 from knowledge.embedders import Embedder, EmbeddingError, OtherModel, Vectors
 from knowledge.ingest import Document, cut_file, cut_text, embed_chunk, embed_document
+from knowledge.search import Hit
 from knowledge.store import BaseNotFound, KnowledgeBase, KnowledgeStore, StoredChunk
 
 MAX_UPLOAD: Final = 10 * 1024 * 1024
@@ -82,10 +86,12 @@ class KnowledgeBaseService:
 
     async def delete(self, base_id: int) -> None:
         """Delete a base with all it holds, and take it from the agents that had it, as they were published too."""
-        await self.get(base_id)
+        base = await self.get(base_id)
         for statement in (_LEAVE_AGENTS, _LEAVE_VERSIONS):
             await self.db.execute(statement, {"gone": {"base": base_id}, "project": self.caller.project_id})
         await self.store.delete_base(base_id, project_id=self.caller.project_id)
+        if base.indexed_model is not None:
+            await drop_or_make(self.db, self.log.clock, base_id)
 
     async def upload(self, base_id: int, data: bytes, filename: str) -> Ingested:
         """Ingest a file; its earlier version is replaced in one step, and kept if this fails."""
@@ -173,7 +179,9 @@ class KnowledgeBaseService:
                 break
         else:
             raise Conflict("The knowledge base changes while it is indexed; try again")
-        count = (await self.get(base_id)).chunk_count
+        base = await self.get(base_id)
+        await keep_indexed(self.db, self.log.clock, base)
+        count = base.chunk_count
         self.log.append(
             Fact.REINDEXED,
             project_id=self.caller.project_id,
@@ -189,24 +197,14 @@ class KnowledgeBaseService:
             vector = await self.embedder.embed_query(body.query)
         hits = await self.store.search(
             body.query,
-            vector=vector,
-            model=self.embedder.model,
+            vectors={self.embedder.model: vector},
             base_ids=[body.knowledge_base_id],
             project_id=self.caller.project_id,
             top_k=body.top_k,
         )
         if not hits:
             await self.get(body.knowledge_base_id)
-        results = [
-            Found(
-                chunk_id=hit.chunk_id,
-                content=hit.content,
-                source=hit.source,
-                chunk_index=hit.chunk_index,
-                score=round(hit.score, 4),
-            )
-            for hit in hits
-        ]
+        results = [found(hit, explain=body.explain) for hit in hits]
         took = round((time.perf_counter() - began) * 1000, 1)
         return SearchAnswer(results=results, query=body.query, took_ms=took)
 
@@ -215,6 +213,7 @@ class KnowledgeBaseService:
             embedded = await embed_document(document, base, self.embedder)
         with _writing():
             created = await self.store.replace_document(base.id, embedded, project_id=self.caller.project_id)
+        await keep_indexed(self.db, self.log.clock, await self.get(base.id))
         self.log.append(
             Fact.DOCUMENT_UPLOADED,
             project_id=self.caller.project_id,
@@ -226,6 +225,27 @@ class KnowledgeBaseService:
 
     async def _refuse_chunk(self, chunk_id: int) -> NoReturn:
         await refuse_missing(self.db, "knowledge_chunk", chunk_id, "chunk")
+
+
+def found(hit: Hit, *, explain: bool) -> Found:
+    """A hit as it is shown."""
+    shown = Found(
+        chunk_id=hit.chunk_id,
+        content=hit.content,
+        source=hit.source,
+        chunk_index=hit.chunk_index,
+        score=round(hit.score, 4),
+    )
+    if explain:
+        shown.parts = Parts(
+            cosine=round(hit.dense, 4),
+            bm25=round(hit.lexical, 4),
+            coverage=round(hit.coverage, 4),
+            fusion=round(hit.fusion, 4),
+            confidence=round(hit.confidence, 4),
+        )
+        shown.citation = Citation(heading=hit.heading or None, page=hit.page, row=hit.row)
+    return shown
 
 
 @contextmanager

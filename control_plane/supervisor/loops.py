@@ -15,6 +15,7 @@ from control_plane.errors import PlatformError
 from control_plane.events.sequencer import Sequencer
 from control_plane.events.wake import WRITTEN, Notifier
 from control_plane.jobs.queue import JobRunner
+from control_plane.knowledge_bases.indexing import INDEX_BASE, BaseIndexer
 from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
 from control_plane.metering.budget import WIND_UP
@@ -128,7 +129,8 @@ async def run(
     placer = CallPlacer(database, clock, media, dialer)
     starter = RecordingStarter(database, RecordingTaker(database, clock, recorder))
     peaks = PeakMaker(database, store)
-    runner = JobRunner(database, clock, {CLOSE_ROOM: close_room, WIND_UP: end_politely, PEAKS: peaks.handle})
+    work = {CLOSE_ROOM: close_room, WIND_UP: end_politely, PEAKS: peaks.handle}
+    runner = JobRunner(database, clock, work | {INDEX_BASE: BaseIndexer(database).handle})
     notifier = Notifier(url, WRITTEN)
     database.on_announcement(notifier.poke)
     async with asyncio.TaskGroup() as tasks:

@@ -49,8 +49,7 @@ async def test_a_base_is_ingested_and_searched_with_it(platform: Platform) -> No
         )
         hits = await store.search(
             "What does renting cost?",
-            vector=await embedder.embed_query("What does renting cost?"),
-            model=embedder.model,
+            vectors={embedder.model: await embedder.embed_query("What does renting cost?")},
             base_ids=[base.id],
             project_id=tenant.project.id,
         )

@@ -334,3 +334,24 @@ async def test_a_search_takes_at_most_two_statements(platform: Platform) -> None
     assert found.keys() == {"chunk_id", "content", "source", "chunk_index", "score"}
     assert (found["source"], found["chunk_index"]) == ("api_ingest", 1)
     assert 0 < found["score"] <= 1
+
+
+async def test_a_large_base_gets_an_index_of_its_own_and_loses_it_with_the_base(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("knowledge.store", "control_plane.knowledge_bases.indexing"):
+        monkeypatch.setattr(f"{module}.EXACT", 1)
+    tenant = await platform.tenant()
+    count = text("select count(*) from pg_indexes where starts_with(indexname, 'knowledge_vector_of_')")
+
+    async def indexes(wanted: int) -> None:
+        async with asyncio.timeout(20), platform.database.platform() as db:
+            while await db.scalar(count) != wanted:
+                await asyncio.sleep(0.05)
+
+    async with platform.jobs():
+        base = await make_base(tenant)
+        await indexes(1)
+        assert "four dollars" in (await ask(tenant, base, "What does parking cost?"))[0]["content"]
+        await tenant.http.delete(f"/knowledge-bases/{base}")
+        await indexes(0)

@@ -61,8 +61,7 @@ class Library:
     async def ask(self, query: str, *bases: KnowledgeBase, project_id: int = OWNER, top_k: int = 5, model: str = ""):
         return await self.store.search(
             query,
-            vector=await self.embedder.embed_query(query),
-            model=model or self.embedder.model,
+            vectors={model or self.embedder.model: await self.embedder.embed_query(query)},
             base_ids=[base.id for base in bases],
             project_id=project_id,
             top_k=top_k,

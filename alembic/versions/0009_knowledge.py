@@ -1,0 +1,177 @@
+"""knowledge: vectors at half precision, an index for each large base, places for citations, what owners test with"""
+
+import sqlalchemy as sa
+from pgvector.sqlalchemy import HALFVEC, Vector
+
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+TENANT_TABLES = ("knowledge_golden", "knowledge_unanswered")
+
+NEAREST = """
+create function knowledge_nearest(
+    of_project bigint, of_bases bigint[], models text[], vectors text[], wanted integer
+) returns table (chunk_id bigint, cosine float8)
+language plpgsql stable as $$
+#variable_conflict use_column
+declare base record;
+begin
+    for base in
+        select b.id, b.embedding_model as model, b.dimensions, b.indexed_model = b.embedding_model as has_index,
+               given.vector::halfvec as question
+        from knowledge_base b join unnest(models, vectors) as given (model, vector) on given.model = b.embedding_model
+        where b.project_id = of_project and b.id = any(of_bases)
+    loop
+        if base.has_index then
+            perform set_config('hnsw.ef_search', greatest(wanted, 200)::text, true);
+            perform set_config('hnsw.iterative_scan', 'relaxed_order', true);
+            return query execute format(
+                'select v.chunk_id, -(v.embedding::halfvec(%1$s) <#> $1::halfvec(%1$s)) from knowledge_vector v '
+                'where v.base_id = %2$s and v.model = %3$L and v.project_id = %4$s '
+                'order by v.embedding::halfvec(%1$s) <#> $1::halfvec(%1$s) limit %5$s',
+                base.dimensions, base.id, base.model, of_project, wanted
+            ) using base.question;
+        else
+            return query
+                select v.chunk_id, -(v.embedding <#> base.question)
+                from knowledge_vector v
+                where v.project_id = of_project and v.base_id = base.id and v.model = base.model
+                order by v.embedding <#> base.question limit wanted;
+        end if;
+    end loop;
+end $$
+"""
+
+INDEX_BASE = """
+create function knowledge_index_base(of_base bigint, beyond integer) returns boolean
+language plpgsql security definer set search_path = public set lock_timeout = '3s' set maintenance_work_mem = '256MB'
+as $$
+declare
+    base record;
+    wanted text;
+    old name;
+begin
+    select project_id, embedding_model, dimensions, indexed_chunks into base
+    from knowledge_base where id = of_base for update;
+    if base.indexed_chunks > beyond and base.dimensions <= 4000 then
+        wanted := format('knowledge_vector_of_%s_%s', of_base, left(md5(base.embedding_model), 8));
+    end if;
+    for old in
+        select indexname from pg_indexes
+        where schemaname = 'public' and tablename = 'knowledge_vector'
+          and starts_with(indexname, format('knowledge_vector_of_%s_', of_base))
+          and indexname is distinct from wanted
+    loop
+        execute format('drop index %I', old);
+    end loop;
+    if wanted is not null then
+        execute format(
+            'create index if not exists %I on knowledge_vector using hnsw '
+            '((embedding::halfvec(%s)) halfvec_ip_ops) where base_id = %s and model = %L',
+            wanted, base.dimensions, of_base, base.embedding_model
+        );
+    end if;
+    update knowledge_base set indexed_model = case when wanted is not null then base.embedding_model end
+    where id = of_base;
+    return wanted is not null;
+end $$
+"""
+
+# Read once per statement (a scalar subquery), not once per row. It is '' after a transaction that set it.
+WALL = """
+alter table {table} enable row level security;
+create policy of_project on {table} using (
+    project_id = (select nullif(nullif(current_setting('parley.project', true), ''), 'all')::bigint)
+    or (select current_setting('parley.project', true) = 'all')
+);
+"""
+
+DROP_INDEXES = """
+do $$
+declare old name;
+begin
+    for old in select indexname from pg_indexes where starts_with(indexname, 'knowledge_vector_of_') loop
+        execute format('drop index %I', old);
+    end loop;
+end $$
+"""
+
+
+def upgrade() -> None:
+    # What runs meanwhile goes on: a vector is cast where it is written, and compared, at half precision.
+    op.alter_column(
+        "knowledge_vector", "embedding", type_=HALFVEC(), postgresql_using="embedding::halfvec", existing_nullable=False
+    )
+    op.add_column(
+        "knowledge_base",
+        sa.Column(
+            "indexed_model", sa.Text(), nullable=True, comment="model whose vectors have an index of this base alone"
+        ),
+    )
+    op.add_column("knowledge_chunk", sa.Column("page", sa.Integer(), nullable=True, comment="of the document, from 1"))
+    op.add_column(
+        "knowledge_chunk", sa.Column("row", sa.Integer(), nullable=True, comment="of the table, the header being 1")
+    )
+    op.create_table(
+        "knowledge_golden",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
+        sa.Column("base_id", sa.BigInteger(), nullable=False),
+        sa.Column("question", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False, comment="document that answers it"),
+        sa.Column(
+            "contains", sa.Text(), nullable=False, server_default="", comment="words of the chunk that answers it"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id", "base_id"],
+            ["knowledge_base.project_id", "knowledge_base.id"],
+            name="knowledge_golden_base",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("knowledge_golden_by_base", "knowledge_golden", ["project_id", "base_id"], unique=False)
+    op.create_table(
+        "knowledge_unanswered",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
+        sa.Column("base_id", sa.BigInteger(), nullable=False),
+        sa.Column("question", sa.Text(), nullable=False, comment="as it was understood"),
+        sa.Column("times", sa.Integer(), nullable=False, server_default=sa.text("1")),
+        sa.Column("score", sa.Float(), nullable=False, comment="of the best chunk when it was asked last"),
+        sa.Column("session_id", sa.BigInteger(), nullable=False, comment="in which it was asked last"),
+        sa.Column("first_asked_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.Column("last_asked_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.ForeignKeyConstraint(
+            ["project_id", "base_id"],
+            ["knowledge_base.project_id", "knowledge_base.id"],
+            name="knowledge_unanswered_base",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("project_id", "base_id", "question", name="knowledge_unanswered_once"),
+    )
+    for table in TENANT_TABLES:
+        op.execute(WALL.format(table=table))
+    op.execute(NEAREST)
+    op.execute(INDEX_BASE)
+    op.execute("revoke execute on function knowledge_index_base(bigint, integer) from public")
+    op.execute("grant execute on function knowledge_index_base(bigint, integer) to parley_app")
+
+
+def downgrade() -> None:
+    op.execute("drop function knowledge_index_base(bigint, integer)")
+    op.execute("drop function knowledge_nearest(bigint, bigint[], text[], text[], integer)")
+    op.execute(DROP_INDEXES)
+    for table in reversed(TENANT_TABLES):
+        op.drop_table(table)
+    op.drop_column("knowledge_chunk", "row")
+    op.drop_column("knowledge_chunk", "page")
+    op.drop_column("knowledge_base", "indexed_model")
+    op.alter_column(
+        "knowledge_vector", "embedding", type_=Vector(), postgresql_using="embedding::vector", existing_nullable=False
+    )
