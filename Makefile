@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check check-api fix unit integration e2e bench bench-api bench-phone bench-recordings migrate web lock clean
+.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check check-api fix unit integration e2e bench bench-api bench-phone bench-recordings bench-knowledge migrate web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -71,6 +71,9 @@ bench-phone: ## Measure the SIP service: delay, calls at once, calls in a row
 bench-recordings: ## Measure the egress service and downloads: delay, recordings at once, alignment, kills, bytes a second
 	$(BIN)/python -m bench recordings $(ARGS)
 	$(BIN)/python -m bench downloads
+
+bench-knowledge: ## Measure the knowledge bases: quality (DATA=folder of SQuAD 2), search at scale, ingest
+	$(BIN)/python -m bench knowledge $(if $(DATA),--data $(DATA)) $(ARGS)
 
 migrate: ## Write a migration from the models: make migrate m="rooms: remember who closed them"
 	@$(BIN)/python tools/migration.py "$(m)"

@@ -1,4 +1,4 @@
-"""`python -m bench call|api|fanout|monitors|webhooks|phone|recordings|downloads …`: measures, one or several.
+"""`python -m bench call|api|fanout|monitors|webhooks|phone|recordings|downloads|knowledge …`: measures, one or several.
 
 Each prints a table with what its figures should be, and writes `bench/results/`.
 """
@@ -6,7 +6,7 @@ Each prints a table with what its figures should be, and writes `bench/results/`
 import sys
 from itertools import takewhile
 
-from bench import api, call, downloads, fanout, monitors, phone, recordings, webhooks
+from bench import api, call, downloads, fanout, knowledge, monitors, phone, recordings, webhooks
 
 MEASURES = {
     "call": call.main,
@@ -17,6 +17,7 @@ MEASURES = {
     "phone": phone.main,
     "recordings": recordings.main,
     "downloads": downloads.main,
+    "knowledge": knowledge.main,
 }
 
 

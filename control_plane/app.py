@@ -22,6 +22,7 @@ from control_plane.gate.middleware import Gate
 from control_plane.gate.operator import OperatorKey
 from control_plane.gate.turns import Turns
 from control_plane.gate.window import RateLimiter
+from control_plane.knowledge_bases.uploads import UploadRunner
 from control_plane.media.recorder import LiveKitRecorder, Recorder, target_of
 from control_plane.media.server import LiveKitMedia, MediaServer
 from control_plane.middleware import Frontier
@@ -123,6 +124,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         base_url=settings.models_url,
         api_key=settings.models_api_key.get_secret_value(),
     )
+    state.uploads = UploadRunner(state.database, clock, lambda: state.embedder)
     state.monitor, state.hub = MonitorHub(), UplinkHub()
     state.uplink = UplinkService(
         state.database,
@@ -168,7 +170,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async def ping_monitors() -> None:
         await keep_open(state.monitor)
 
-    works = (notifier.run, tell_monitors, hear, write_key_use, watch_monitors, ping_monitors)
+    works = (notifier.run, tell_monitors, hear, write_key_use, watch_monitors, ping_monitors, state.uploads.run)
     tasks = [asyncio.create_task(_for_ever(work)) for work in works]
     try:
         async with state.outbound:

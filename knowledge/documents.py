@@ -3,13 +3,14 @@
 DocumentError.code
 ├── empty               nothing to read in it
 ├── too_large           over 10 MB, or over 40 MB once read
-├── too_many_chunks     more pieces than one document may have (`ingest.py`)
+├── too_many_chunks     more pieces than one document may have (`reading.py`)
 ├── unsupported_type    an extension that is not read
 ├── content_mismatch    the content is not what the extension says
 ├── not_utf8            not UTF-8, or not text at all
 ├── forbidden_character NUL, control characters, lone surrogates
-├── malformed           JSON or CSV with an error in it
+├── malformed           JSON, CSV or a Word document with an error in it
 ├── too_deep            JSON nested beyond reason
+├── too_hard            takes too much time or memory (`reading.py`)
 └── bad_name            a file name or label that cannot be kept
 """
 
@@ -18,10 +19,12 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
 from knowledge.chunking import Passage
+from knowledge.markup import MarkupError, read_docx, read_html
 
 MAX_BYTES: Final = 10 * 1024 * 1024
 MAX_CHARACTERS_READ: Final = 4 * MAX_BYTES
@@ -36,9 +39,10 @@ MAX_TITLE: Final = 160
 MAX_TITLES: Final = 8
 """Headings are kept with each chunk below them, so a few and short ones."""
 
+ZIP: Final = b"PK\x03\x04"
 FOREIGN: Final = {
     b"%PDF-": "a PDF",
-    b"PK\x03\x04": "a ZIP archive or an Office document",
+    ZIP: "a ZIP archive or an Office document",
     b"{\\rtf": "an RTF document",
     b"\xd0\xcf\x11\xe0": "an old Office document",
     b"\x89PNG": "a picture",
@@ -66,8 +70,8 @@ def read_file(data: bytes, filename: str) -> list[Passage]:
     """The passages of an uploaded file. Its extension says how to read it, and its content must agree."""
     extension = PurePosixPath(source_name(filename)).suffix.lower()
     reader = READERS.get(extension)
-    if reader is None:
-        known = ", ".join(READERS)
+    if reader is None and extension != ".docx":
+        known = ", ".join([*READERS, ".docx"])
         raise DocumentError(
             "unsupported_type", f"Files of type {extension or '(none)'} are not read. Send one of: {known}."
         )
@@ -76,16 +80,21 @@ def read_file(data: bytes, filename: str) -> list[Passage]:
             "too_large", f"The file has {len(data)} bytes; at most {MAX_BYTES} (10 MB) are read. Split it."
         )
     for signature, kind in FOREIGN.items():
-        if data.startswith(signature):
+        if data.startswith(signature) and not (extension == ".docx" and signature == ZIP):
             raise DocumentError(
                 "content_mismatch", f"The file is named {extension} but is {kind}. Convert it to text in UTF-8."
             )
+    if extension == ".docx":
+        if not data.startswith(ZIP):
+            raise DocumentError("content_mismatch", "The file is named .docx but is no Word document.")
+        return _bounded(_read_docx(data))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DocumentError(
             "not_utf8", f"The file is not UTF-8 text: byte {error.start} does not belong there. Save it as UTF-8."
         ) from error
+    assert reader is not None
     return _bounded(reader(checked(text)))
 
 
@@ -265,9 +274,28 @@ def _scalar(value: object) -> str:
     return str(value)
 
 
+def _read_docx(data: bytes) -> Iterator[Passage]:
+    try:
+        for passage in read_docx(data):
+            for text in (passage.text, *passage.heading_path):
+                checked(text)
+            yield replace(passage, heading_path=_titles(passage.heading_path))
+    except MarkupError as error:
+        raise DocumentError("malformed", str(error)) from error
+
+
+def _read_page(text: str) -> Iterator[Passage]:
+    for passage in read_html(text):
+        for part in (passage.text, *passage.heading_path):
+            checked(part)  # a character reference can be what the file itself may not hold
+        yield replace(passage, heading_path=_titles(passage.heading_path))
+
+
 READERS: Final[dict[str, Callable[[str], Iterator[Passage]]]] = {
     ".txt": _read_plain,
     ".md": _read_markdown,
     ".csv": _read_csv,
     ".json": _read_json,
+    ".html": _read_page,
+    ".htm": _read_page,
 }

@@ -4,21 +4,19 @@ No transaction is open while this runs: reading and embedding take seconds to mi
 document that cannot be read or embedded raises before anything was written, so the base stays as it was.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 import numpy as np
 
-from knowledge.chunking import Chunk, Passage, searched_text, split
-from knowledge.documents import DocumentError, checked, read_file, read_text, source_name
+from knowledge.chunking import Chunk, searched_text
+from knowledge.documents import DocumentError, checked, source_name
 from knowledge.embedders import Embedder, OtherModel, Vectors
+from knowledge.reading import read_apart
 from knowledge.store import EmbeddedDocument, KnowledgeBase
 
-MAX_CHUNKS: Final = 50_000
 MAX_CHUNK_CHARACTERS: Final = 8_000
 CHUNKS_AT_ONCE: Final = 64
 DEFAULT_LABEL: Final = "api_ingest"
@@ -40,30 +38,23 @@ class Document:
 async def cut_file(data: bytes, filename: str, base: KnowledgeBase) -> Document:
     """Read an uploaded file and cut it as its base wants. Raises `DocumentError`."""
     source = source_name(filename)
-
-    def cut() -> list[Chunk]:
-        return _cut(read_file(data, source), base)
-
-    return Document(source, hashlib.sha256(data).hexdigest(), await asyncio.to_thread(cut), replaces_source=True)
+    chunks = await read_apart(data, source, size=base.chunk_size, overlap=base.chunk_overlap)
+    return Document(source, hashlib.sha256(data).hexdigest(), chunks, replaces_source=True)
 
 
 async def cut_text(content: str, label: str | None, base: KnowledgeBase) -> Document:
     """Cut text that was sent as such. Without a label of its own, it replaces only the very same text."""
-
-    def cut() -> list[Chunk]:
-        return _cut(read_text(content), base)
-
     source = source_name(label) if label else DEFAULT_LABEL
-    chunks = await asyncio.to_thread(cut)
-    content_hash = hashlib.sha256(content.encode()).hexdigest()
-    return Document(source, content_hash, chunks, replaces_source=source != DEFAULT_LABEL)
+    data = content.encode("utf-8", "surrogatepass")
+    chunks = await read_apart(data, None, size=base.chunk_size, overlap=base.chunk_overlap)
+    return Document(source, hashlib.sha256(data).hexdigest(), chunks, replaces_source=source != DEFAULT_LABEL)
 
 
 async def embed_document(
     document: Document, base: KnowledgeBase, embedder: Embedder, progress: Progress | None = None
 ) -> EmbeddedDocument:
     """Embed every chunk of a document with its base's model. Raises `OtherModel`, `EmbeddingError`."""
-    _require_model(base, embedder)
+    require_model(base, embedder)
     texts = [chunk.searched for chunk in document.chunks]
     parts: list[Vectors] = []
     for start in range(0, len(texts), CHUNKS_AT_ONCE):
@@ -83,7 +74,7 @@ async def embed_document(
 
 async def embed_chunk(content: str, heading: str, base: KnowledgeBase, embedder: Embedder) -> tuple[str, Vectors]:
     """An edited chunk's text as it will be stored, and its vector (one row), for `KnowledgeStore.update_chunk`."""
-    _require_model(base, embedder)
+    require_model(base, embedder)
     text = checked(content).strip()
     if not text:
         raise DocumentError("empty", "A chunk needs some text. Delete it, or switch it off.")
@@ -94,18 +85,8 @@ async def embed_chunk(content: str, heading: str, base: KnowledgeBase, embedder:
     return text, await embedder.embed([searched_text(heading, text)])
 
 
-def _cut(passages: list[Passage], base: KnowledgeBase) -> list[Chunk]:
-    pieces = split(passages, chunk_size=base.chunk_size, chunk_overlap=base.chunk_overlap)
-    chunks = list(islice(pieces, MAX_CHUNKS + 1))
-    if len(chunks) > MAX_CHUNKS:
-        raise DocumentError(
-            "too_many_chunks",
-            f"The document falls into more than {MAX_CHUNKS} chunks. Split it, or choose a base with larger chunks.",
-        )
-    return chunks
-
-
-def _require_model(base: KnowledgeBase, embedder: Embedder) -> None:
+def require_model(base: KnowledgeBase, embedder: Embedder) -> None:
+    """Raise `OtherModel` where the base is not embedded with this embedder's model."""
     if base.embedding_model != embedder.model:
         raise OtherModel(
             f"The knowledge base is embedded with {base.embedding_model}, this server embeds with {embedder.model}. "

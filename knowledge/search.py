@@ -32,8 +32,13 @@ K1: Final = 0.6
 B: Final = 0.3
 DENSE_SHARE: Final = 0.5
 
-CANDIDATES: Final = 200
+CANDIDATES: Final = 100
 """Chunks of each half that are judged."""
+POSTINGS: Final = 3_000
+"""Of a question's rarest words, which choose candidates; where words are in more chunks, only candidates are judged by
+them. What that could miss differs from the hits by words that are nearly everywhere."""
+
+BM25: Final = f"sum(w.idf * p.frequency / (p.frequency + {K1} * (1 - {B} + {B} * p.length / total.length)))"
 
 CONFIDENCE_BIAS: Final = -6.0
 CONFIDENCE_DENSE: Final = 9.0
@@ -45,9 +50,6 @@ RELEVANT: Final = 0.3
 
 STATEMENT: Final = f"""
 with
-term as materialized (
-    select unnest(tsvector_to_array(to_tsvector('english', %(query)s))) as term
-),
 given as materialized (
     select model, vector::halfvec as vector
     from unnest(%(models)s::text[], %(vectors)s::text[]) as given (model, vector)
@@ -58,44 +60,64 @@ total as materialized (
     from knowledge_base
     where project_id = %(project_id)s::bigint and id = any(%(base_ids)s::bigint[])
 ),
+term as materialized (
+    select term, coalesce((
+        select sum(known.chunks) from knowledge_term known
+        where known.project_id = %(project_id)s::bigint and known.base_id = any(%(base_ids)s::bigint[])
+          and known.term = asked.term
+    ), 0)::float8 as chunks
+    from unnest(tsvector_to_array(to_tsvector('english', %(query)s))) as asked (term)
+),
+weight as materialized (
+    select term, ln(1 + (total.chunks - term.chunks + 0.5) / (term.chunks + 0.5)) as idf,
+           sum(term.chunks) over rarest_first <= {POSTINGS} or row_number() over rarest_first = 1 as is_rare
+    from term cross join total
+    window rarest_first as (order by term.chunks, term.term rows unbounded preceding)
+),
 dense as materialized (
     select chunk_id, cosine
     from knowledge_nearest(%(project_id)s::bigint, %(base_ids)s::bigint[], %(models)s::text[], %(vectors)s::text[],
                            {CANDIDATES})
 ),
-posting as materialized (
-    select p.term, p.chunk_id, p.frequency, p.length
-    from term join knowledge_posting p
-      on p.project_id = %(project_id)s::bigint and p.base_id = any(%(base_ids)s::bigint[]) and p.term = term.term
-),
-weight as materialized (
-    select term.term, ln(1 + (total.chunks - count(p.chunk_id) + 0.5) / (count(p.chunk_id) + 0.5)) as idf
-    from total cross join term left join posting p on p.term = term.term
-    group by term.term, total.chunks
-),
-lexical as materialized (
-    select p.chunk_id,
-           sum(w.idf * p.frequency / (p.frequency + {K1} * (1 - {B} + {B} * p.length / total.length))) as bm25,
-           sum(w.idf) as covered
-    from posting p join weight w on w.term = p.term cross join total
+rare as materialized (
+    select p.chunk_id, {BM25} as bm25, sum(w.idf) as covered
+    from weight w cross join total
+    join knowledge_posting p
+      on p.project_id = %(project_id)s::bigint and p.base_id = any(%(base_ids)s::bigint[]) and p.term = w.term
+    where w.is_rare
     group by p.chunk_id
 ),
-candidate as (
-    -- Grouped, not joined: the planner cannot know how many chunks hold the words, and would join them row by row.
-    select chunk_id, max(cosine) as cosine, max(bm25) as bm25, max(covered) as covered,
-           bool_or(is_candidate) as is_candidate
+chosen as materialized (
+    select chunk_id, max(cosine) as cosine
     from (
-        select chunk_id, cosine, null::float8 as bm25, null::float8 as covered, true as is_candidate from dense
+        select chunk_id, cosine from dense
         union all
-        select chunk_id, null, bm25, covered, row_number() over (order by bm25 desc, chunk_id) <= {CANDIDATES}
-        from lexical
+        (select chunk_id, null from rare order by bm25 desc, chunk_id limit {CANDIDATES})
     ) as found
     group by chunk_id
+),
+frequent as materialized (
+    select chosen.chunk_id, {BM25} as bm25, sum(w.idf) as covered
+    from chosen cross join weight w cross join total
+    cross join lateral (
+        select frequency, length from knowledge_posting p
+        where p.project_id = %(project_id)s::bigint and p.base_id = any(%(base_ids)s::bigint[])
+          and p.term = w.term and p.chunk_id = chosen.chunk_id
+        limit 1
+    ) as p
+    where not w.is_rare
+    group by chosen.chunk_id
+),
+candidate as (
+    select chosen.chunk_id, chosen.cosine,
+           coalesce(rare.bm25, 0) + coalesce(frequent.bm25, 0) as bm25,
+           coalesce(rare.covered, 0) + coalesce(frequent.covered, 0) as covered
+    from chosen left join rare using (chunk_id) left join frequent using (chunk_id)
 ),
 compared as (
     select candidate.chunk_id,
            coalesce(candidate.cosine, own.cosine, 0) as cosine,
-           coalesce(candidate.bm25, 0) as bm25,
+           candidate.bm25,
            coalesce(candidate.covered / question.weight, 0) as coverage,
            coalesce(candidate.bm25 / question.weight, 0) as found
     from candidate
@@ -110,7 +132,6 @@ compared as (
           and v.project_id = %(project_id)s::bigint and v.base_id = any(%(base_ids)s::bigint[])
         limit 1
     ) as own on true
-    where candidate.is_candidate
 ),
 fused as (
     select *, {DENSE_SHARE} * greatest(cosine, 0) + {1 - DENSE_SHARE} * found as fusion,

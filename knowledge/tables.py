@@ -25,6 +25,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -36,6 +37,7 @@ from sqlalchemy import (
     text,
 )
 
+from knowledge.counting import COUNT_DELETED, COUNT_INSERTED, COUNT_TERMS
 from knowledge.nearest import INDEX_BASE, NEAREST
 
 metadata = MetaData()
@@ -153,6 +155,22 @@ knowledge_posting = Table(
     Index("knowledge_posting_by_chunk", "chunk_id"),
 )
 
+knowledge_term = Table(
+    "knowledge_term",
+    metadata,
+    Column("project_id", BigInteger, nullable=False),
+    Column("base_id", BigInteger, nullable=False),
+    Column("term", Text, nullable=False),
+    Column("chunks", BigInteger, nullable=False, comment="postings of the term, kept by triggers"),
+    PrimaryKeyConstraint("project_id", "base_id", "term", name="knowledge_term_pkey"),
+    ForeignKeyConstraint(
+        ["project_id", "base_id"],
+        ["knowledge_base.project_id", "knowledge_base.id"],
+        name="knowledge_term_base",
+        ondelete="CASCADE",
+    ),
+)
+
 knowledge_golden = Table(
     "knowledge_golden",
     metadata,
@@ -169,6 +187,26 @@ knowledge_golden = Table(
         ondelete="CASCADE",
     ),
     Index("knowledge_golden_by_base", "project_id", "base_id"),
+)
+
+knowledge_upload = Table(
+    "knowledge_upload",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    Column("project_id", BigInteger, nullable=False),
+    Column("base_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False, comment="file name or label; empty where text came without"),
+    Column("is_file", Boolean, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("lease_until", DateTime(timezone=True), comment="until when a process ingests it"),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    ForeignKeyConstraint(
+        ["project_id", "base_id"],
+        ["knowledge_base.project_id", "knowledge_base.id"],
+        name="knowledge_upload_base",
+        ondelete="CASCADE",
+    ),
 )
 
 knowledge_unanswered = Table(
@@ -195,5 +233,5 @@ knowledge_unanswered = Table(
 
 @event.listens_for(metadata, "after_create")
 def _make_functions(target: MetaData, connection: Connection, **_: object) -> None:
-    for function in (NEAREST, INDEX_BASE):
-        connection.execute(text(function))
+    for statement in (NEAREST, INDEX_BASE, COUNT_TERMS, COUNT_INSERTED, COUNT_DELETED):
+        connection.execute(text(statement))

@@ -10,7 +10,7 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
-TENANT_TABLES = ("knowledge_golden", "knowledge_unanswered")
+TENANT_TABLES = ("knowledge_term", "knowledge_golden", "knowledge_unanswered", "knowledge_upload")
 
 NEAREST = """
 create function knowledge_nearest(
@@ -81,6 +81,39 @@ begin
 end $$
 """
 
+COUNT_TERMS = """
+create function knowledge_count_terms() returns trigger
+language plpgsql as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into knowledge_term as known (project_id, base_id, term, chunks)
+        select project_id, base_id, term, count(*) from changed group by project_id, base_id, term
+        order by project_id, base_id, term
+        on conflict (project_id, base_id, term) do update set chunks = known.chunks + excluded.chunks;
+    else
+        update knowledge_term known set chunks = known.chunks - gone.chunks
+        from (select project_id, base_id, term, count(*) as chunks from changed group by project_id, base_id, term) gone
+        where known.project_id = gone.project_id and known.base_id = gone.base_id and known.term = gone.term;
+    end if;
+    return null;
+end $$
+"""
+
+COUNT_INSERTED = """
+create trigger knowledge_posting_added after insert on knowledge_posting
+referencing new table as changed for each statement execute function knowledge_count_terms()
+"""
+
+COUNT_DELETED = """
+create trigger knowledge_posting_removed after delete on knowledge_posting
+referencing old table as changed for each statement execute function knowledge_count_terms()
+"""
+
+TERMS_SO_FAR = """
+insert into knowledge_term (project_id, base_id, term, chunks)
+select project_id, base_id, term, count(*) from knowledge_posting group by project_id, base_id, term
+"""
+
 # Read once per statement (a scalar subquery), not once per row. It is '' after a transaction that set it.
 WALL = """
 alter table {table} enable row level security;
@@ -117,6 +150,20 @@ def upgrade() -> None:
         "knowledge_chunk", sa.Column("row", sa.Integer(), nullable=True, comment="of the table, the header being 1")
     )
     op.create_table(
+        "knowledge_term",
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
+        sa.Column("base_id", sa.BigInteger(), nullable=False),
+        sa.Column("term", sa.Text(), nullable=False),
+        sa.Column("chunks", sa.BigInteger(), nullable=False, comment="postings of the term, kept by triggers"),
+        sa.ForeignKeyConstraint(
+            ["project_id", "base_id"],
+            ["knowledge_base.project_id", "knowledge_base.id"],
+            name="knowledge_term_base",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("project_id", "base_id", "term", name="knowledge_term_pkey"),
+    )
+    op.create_table(
         "knowledge_golden",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("project_id", sa.BigInteger(), nullable=False),
@@ -135,6 +182,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("knowledge_golden_by_base", "knowledge_golden", ["project_id", "base_id"], unique=False)
+    op.create_table(
+        "knowledge_upload",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
+        sa.Column("base_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False, comment="file name or label; empty where text came without"),
+        sa.Column("is_file", sa.Boolean(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True, comment="until when a process ingests it"),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.ForeignKeyConstraint(
+            ["project_id", "base_id"],
+            ["knowledge_base.project_id", "knowledge_base.id"],
+            name="knowledge_upload_base",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
     op.create_table(
         "knowledge_unanswered",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -155,6 +221,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("project_id", "base_id", "question", name="knowledge_unanswered_once"),
     )
+    op.execute("lock table knowledge_posting in share row exclusive mode")
+    op.execute(TERMS_SO_FAR)
+    for statement in (COUNT_TERMS, COUNT_INSERTED, COUNT_DELETED):
+        op.execute(statement)
+    op.execute("grant select on knowledge_term to parley_knowledge")
     for table in TENANT_TABLES:
         op.execute(WALL.format(table=table))
     op.execute(NEAREST)
@@ -166,6 +237,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("drop function knowledge_index_base(bigint, integer)")
     op.execute("drop function knowledge_nearest(bigint, bigint[], text[], text[], integer)")
+    op.execute("drop trigger knowledge_posting_added on knowledge_posting")
+    op.execute("drop trigger knowledge_posting_removed on knowledge_posting")
+    op.execute("drop function knowledge_count_terms()")
     op.execute(DROP_INDEXES)
     for table in reversed(TENANT_TABLES):
         op.drop_table(table)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request, UploadFile
+from fastapi import Depends, Query, Request, Response, UploadFile
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
@@ -15,6 +15,7 @@ from control_plane.wire import Done, Page, RowId
 
 router = primary(tags=["Knowledge bases"])
 
+LATER: dict[int | str, dict[str, Any]] = {202: {"model": schemas.Ingested, "description": "Progress is on the base."}}
 SHOWN = 200
 """Characters of a chunk in the list."""
 
@@ -23,7 +24,8 @@ async def find_bases(
     request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep
 ) -> KnowledgeBaseService:
     """The knowledge bases of this request's caller."""
-    return KnowledgeBaseService(db, caller, quota, EventLog(db, clock), request.app.state.embedder)
+    state = request.app.state
+    return KnowledgeBaseService(db, caller, quota, EventLog(db, clock), state.embedder, state.uploads)
 
 
 Bases = Annotated[KnowledgeBaseService, Depends(find_bases)]
@@ -60,17 +62,23 @@ async def delete_base(base_id: RowId, bases: Bases) -> Any:
     return Done(message="Knowledge base deleted")
 
 
-@router.post("/knowledge-bases/{base_id}/documents", status_code=201, response_model=schemas.Ingested)
-async def upload_document(base_id: RowId, file: UploadFile, bases: Bases) -> Any:
-    """Upload a document; the same name again replaces it."""
+@router.post("/knowledge-bases/{base_id}/documents", status_code=201, response_model=schemas.Ingested, responses=LATER)
+async def upload_document(base_id: RowId, file: UploadFile, bases: Bases, response: Response) -> Any:
+    """Upload a document; the same name again replaces it. Over 1 MB it is ingested after the answer, which is 202."""
     data = await file.read(MAX_UPLOAD + 1)
-    return await bases.upload(base_id, data, file.filename or "")
+    return _told(await bases.upload(base_id, data, file.filename or ""), response)
 
 
-@router.post("/knowledge-bases/{base_id}/ingest", status_code=201, response_model=schemas.Ingested)
-async def ingest_text(base_id: RowId, body: schemas.TextIngest, bases: Bases) -> Any:
-    """Ingest raw text."""
-    return await bases.ingest(base_id, body)
+@router.post("/knowledge-bases/{base_id}/ingest", status_code=201, response_model=schemas.Ingested, responses=LATER)
+async def ingest_text(base_id: RowId, body: schemas.TextIngest, bases: Bases, response: Response) -> Any:
+    """Ingest raw text. Over 1 MB it is ingested after the answer, which is 202."""
+    return _told(await bases.ingest(base_id, body), response)
+
+
+def _told(ingested: schemas.Ingested, response: Response) -> schemas.Ingested:
+    if ingested.later:
+        response.status_code = 202
+    return ingested
 
 
 @router.post("/knowledge-bases/{base_id}/reindex", response_model=schemas.Reindexed)

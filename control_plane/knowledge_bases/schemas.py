@@ -90,8 +90,9 @@ class Ingested(BaseModel):
     """What became of a document."""
 
     success: bool = True
-    chunks_created: int
+    chunks_created: int = Field(description="Where it is ingested later (202): planned.")
     source_file: str
+    later: bool = Field(False, exclude=True)
 
 
 class Reindexed(BaseModel):

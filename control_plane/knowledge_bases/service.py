@@ -28,15 +28,18 @@ from control_plane.knowledge_bases.schemas import (
     SearchAnswer,
     TextIngest,
 )
+from control_plane.knowledge_bases.uploads import UploadRunner, keep_upload
 from control_plane.plans.quota import Quota
 from control_plane.wire import Page
 from knowledge.documents import DocumentError
 from knowledge.embedders import Embedder, EmbeddingError, OtherModel, Vectors
-from knowledge.ingest import Document, cut_file, cut_text, embed_chunk, embed_document
+from knowledge.ingest import Document, cut_file, cut_text, embed_chunk, embed_document, require_model
 from knowledge.search import Hit
 from knowledge.store import BaseNotFound, KnowledgeBase, KnowledgeStore, StoredChunk
 
 MAX_UPLOAD: Final = 10 * 1024 * 1024
+MAX_AT_ONCE: Final = 1024 * 1024
+"""Bytes of a document that is ingested when its sender has the answer."""
 REINDEX_PASSES: Final = 5
 """A base may be edited while it is embedded anew; each further pass embeds only what was changed during the last."""
 
@@ -56,8 +59,11 @@ _LEAVE_VERSIONS = text("""
 class KnowledgeBaseService:
     """The knowledge bases of one caller."""
 
-    def __init__(self, db: Db, caller: Caller, quota: Quota, log: EventLog, embedder: Embedder) -> None:
-        self.db, self.caller, self.quota, self.log, self.embedder = db, caller, quota, log, embedder
+    def __init__(
+        self, db: Db, caller: Caller, quota: Quota, log: EventLog, embedder: Embedder, uploads: UploadRunner
+    ) -> None:
+        self.db, self.caller, self.quota, self.log = db, caller, quota, log
+        self.embedder, self.uploads = embedder, uploads
         self.store = KnowledgeStore(db)
 
     async def create(self, body: BaseCreate) -> KnowledgeBase:
@@ -103,7 +109,7 @@ class KnowledgeBaseService:
             document = await cut_file(data, filename, base)
         except DocumentError as error:
             raise _refused("file", error) from error
-        return await self._ingest(base, document)
+        return await self._ingest(base, document, data, name=filename, file=True)
 
     async def ingest(self, base_id: int, body: TextIngest) -> Ingested:
         """Ingest a text."""
@@ -113,7 +119,8 @@ class KnowledgeBaseService:
             document = await cut_text(body.content, body.source_name, base)
         except DocumentError as error:
             raise _refused("content", error) from error
-        return await self._ingest(base, document)
+        data = body.content.encode()
+        return await self._ingest(base, document, data, name=body.source_name, file=False)
 
     async def chunks(self, base_id: int, page: Page, *, is_active: bool | None) -> tuple[list[StoredChunk], int]:
         """A page of a base's chunks, and how many there are."""
@@ -208,7 +215,17 @@ class KnowledgeBaseService:
         took = round((time.perf_counter() - began) * 1000, 1)
         return SearchAnswer(results=results, query=body.query, took_ms=took)
 
-    async def _ingest(self, base: KnowledgeBase, document: Document) -> Ingested:
+    async def _ingest(
+        self, base: KnowledgeBase, document: Document, data: bytes, *, name: str | None, file: bool
+    ) -> Ingested:
+        if len(data) > MAX_AT_ONCE:
+            with _embedding():
+                require_model(base, self.embedder)
+            await self.get(base.id)
+            await keep_upload(self.db, base, project_id=self.caller.project_id, name=name, data=data, file=file)
+            await self.db.commit()
+            self.uploads.wake.set()
+            return Ingested(chunks_created=len(document.chunks), source_file=document.source, later=True)
         with _embedding():
             embedded = await embed_document(document, base, self.embedder)
         with _writing():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from knowledge.embedders import EmbeddingError, Vectors
+from knowledge.embedders import EmbeddingError, OtherModel, Vectors
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -355,3 +355,58 @@ async def test_a_large_base_gets_an_index_of_its_own_and_loses_it_with_the_base(
         assert "four dollars" in (await ask(tenant, base, "What does parking cost?"))[0]["content"]
         await tenant.http.delete(f"/knowledge-bases/{base}")
         await indexes(0)
+
+
+async def until_indexed(tenant: Tenant, base: int) -> tuple[dict[str, Any], set[int]]:
+    """The base when its ingest has ended, and the percentages that were shown on the way."""
+    shown = set()
+    async with asyncio.timeout(60):
+        while (described := await read(tenant, base))["indexing_status"] == "indexing":
+            shown.add(int(described["progress"]))
+            await asyncio.sleep(0.02)
+    return described, shown
+
+
+async def test_a_large_document_is_ingested_after_the_answer_and_replaces_its_earlier_self_in_one_step(
+    platform: Platform, embedder: OtherEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control_plane.knowledge_bases.service.MAX_AT_ONCE", 1_000)
+    tenant = await platform.tenant()
+    base = await make_base(tenant, content="")
+    path, files = f"/knowledge-bases/{base}", {"file": ("notes.md", TEXT.encode(), "text/markdown")}
+    assert (await tenant.http.post(f"{path}/documents", files=files)).status_code == 201
+    going_on = asyncio.Event()
+    embedder.before = going_on.wait
+    later = {"file": ("notes.md", "\n\n".join(f"# Part {n}\n\n{LONG}" for n in range(100)).encode(), "text/markdown")}
+    answer = await tenant.http.post(f"{path}/documents", files=later)
+    assert answer.status_code == 202, answer.text
+    planned = answer.json()
+    assert (planned["success"], planned["source_file"], planned["chunks_created"] > 64) == (True, "notes.md", True)
+    described = await read(tenant, base)
+    assert (described["indexing_status"], described["chunk_count"]) == ("indexing", 2)
+    going_on.set()
+    described, shown = await until_indexed(tenant, base)
+    assert (described["indexing_status"], described["progress"]) == ("ready", 0)
+    assert described["chunk_count"] == planned["chunks_created"]
+    assert max(shown) > 0
+    assert {chunk["source"] for chunk in await chunks(tenant, base)} == {"notes.md"}
+
+
+async def test_a_large_document_that_fails_later_leaves_the_base_searchable_and_tells_so(
+    platform: Platform, embedder: OtherEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control_plane.knowledge_bases.service.MAX_AT_ONCE", 1_000)
+    tenant = await platform.tenant()
+    base = await make_base(tenant)
+
+    async def gone() -> None:
+        raise OtherModel("the model was changed meanwhile")
+
+    embedder.before = gone
+    answer = await tenant.http.post(f"/knowledge-bases/{base}/ingest", json={"content": LONG * 10})
+    assert answer.status_code == 202, answer.text
+    described, _ = await until_indexed(tenant, base)
+    assert (described["indexing_status"], described["chunk_count"]) == ("error", 2)
+    assert "four dollars" in (await ask(tenant, base, "What does parking cost?"))[0]["content"]
+    await tenant.http.post(f"/knowledge-bases/{base}/ingest", json={"content": "Mended."})
+    assert (await read(tenant, base))["indexing_status"] == "ready"

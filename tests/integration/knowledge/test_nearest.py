@@ -7,9 +7,7 @@ from knowledge.nearest import EXACT
 
 pytestmark = pytest.mark.anyio
 
-FACTS = tuple(f"Locker {place} belongs to team {place % 7} and opens with code {place * 31}." for place in range(40))
-    f"Locker {number} belongs to team {number % 7} and opens with code {number * 31}." for number in range(40)
-)
+FACTS = tuple(f"Locker {one} belongs to team {one % 7} and opens with code {one * 31}." for one in range(40))
 INDEX = text("select knowledge_index_base(:base, :beyond)")
 INDEXES = text("select count(*) from pg_indexes where starts_with(indexname, 'knowledge_vector_of_')")
 

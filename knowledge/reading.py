@@ -1,0 +1,120 @@
+"""Reading and cutting a document in a process of its own, with limits on time and memory.
+
+    → {"name": "faq.docx" or null for text, "size": 500, "overlap": 50} and a line end, then the document's bytes
+    ← a line of JSON for each chunk, and last [] ; or {"code": "…", "message": "…"} for whoever sent the document
+
+Whatever a document does to its reader, it does to that process alone. Small plain texts are read where they are.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from knowledge.chunking import Chunk, split
+from knowledge.documents import DocumentError, read_file, read_text
+
+MAX_CHUNKS: Final = 50_000
+SMALL: Final = 64 * 1024
+"""Bytes of a plain text that takes less than starting a process."""
+PLAIN: Final = {".txt", ".md", ".csv"}
+
+CPU_SECONDS: Final = 30
+WALL_SECONDS: Final = 120.0
+MEMORY: Final = 1024 * 1024 * 1024
+"""Bytes of address space; what is really used by 10 MB of text is some 100 MB."""
+MAX_LINE: Final = 256 * 1024
+AT_ONCE: Final = 2
+
+_free = asyncio.Semaphore(AT_ONCE)
+
+
+async def read_apart(data: bytes, name: str | None, *, size: int, overlap: int) -> list[Chunk]:
+    """The chunks of an uploaded file, or of text where there is no `name`. Raises `DocumentError`."""
+    if len(data) <= SMALL and (name is None or PurePosixPath(name).suffix.lower() in PLAIN):
+        return await asyncio.to_thread(cut, data, name, size=size, overlap=overlap)
+    async with _free:
+        try:
+            async with asyncio.timeout(WALL_SECONDS):
+                return await _read_by_child(data, name, size, overlap)
+        except TimeoutError as error:
+            raise _too_hard() from error
+
+
+def cut(data: bytes, name: str | None, *, size: int, overlap: int) -> list[Chunk]:
+    """Read and cut here and at once. Raises `DocumentError`."""
+    passages = read_text(data.decode("utf-8", "surrogatepass")) if name is None else read_file(data, name)
+    chunks = list(islice(split(passages, chunk_size=size, chunk_overlap=overlap), MAX_CHUNKS + 1))
+    if len(chunks) > MAX_CHUNKS:
+        raise DocumentError(
+            "too_many_chunks",
+            f"The document falls into more than {MAX_CHUNKS} chunks. Split it, or choose a base with larger chunks.",
+        )
+    return chunks
+
+
+async def _read_by_child(data: bytes, name: str | None, size: int, overlap: int) -> list[Chunk]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "knowledge.reading",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=MAX_LINE,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        head = json.dumps({"name": name, "size": size, "overlap": overlap})
+        try:
+            child.stdin.write(head.encode() + b"\n" + data)
+            await child.stdin.drain()
+            child.stdin.close()
+        except ConnectionError:
+            pass  # it has answered, or died, before it read all
+        chunks: list[Chunk] = []
+        async for line in child.stdout:
+            said: Any = json.loads(line)
+            if isinstance(said, dict):
+                raise DocumentError(said["code"], said["message"])
+            if not said:
+                return chunks
+            text, path, start, page, row = said
+            chunks.append(Chunk(text, len(chunks), tuple(path), start, page, row))
+        raise _too_hard()  # it died before the end
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+
+
+def _too_hard() -> DocumentError:
+    return DocumentError("too_hard", "The document takes too much time or memory to be read. Split or simplify it.")
+
+
+def _lines(head: dict[str, Any], data: bytes) -> Iterator[str]:
+    try:
+        for chunk in cut(data, head["name"], size=head["size"], overlap=head["overlap"]):
+            yield json.dumps([chunk.text, chunk.heading_path, chunk.start, chunk.page, chunk.row])
+        yield "[]"
+    except DocumentError as error:
+        yield json.dumps({"code": error.code, "message": str(error)})
+
+
+def main() -> None:
+    """Read one document from standard input."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    head = json.loads(sys.stdin.buffer.readline())
+    for line in _lines(head, sys.stdin.buffer.read()):
+        sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()
