@@ -165,6 +165,7 @@ class ChunkUsed(Message):
     chunk_id: int
     score: float
     source: str = ""
+    version: str = Field("", description="Of its text: another one after an edit.")
 
 
 class TurnMeasured(Report):
@@ -180,6 +181,7 @@ class TurnMeasured(Report):
     speech_ms: float | None = None
     playout_ms: float | None = None
     chunks: list[ChunkUsed] = []
+    unanswered: str | None = Field(None, description="What was asked, where the bases held nothing relevant about it.")
 
 
 MOST = 10**9

@@ -22,6 +22,7 @@ class TurnMarks:
     first_token: float | None = None
     first_frame: float | None = None
     chunks: list[ChunkUsed] = field(default_factory=list)
+    unanswered: str | None = None
 
     def measure(self, audio_started: float) -> TurnMeasured:
         """The parts in milliseconds; together they reach from the end of speech to the start of audio."""
@@ -37,6 +38,7 @@ class TurnMarks:
             speech_ended_at=moment(self.speech_ended) if self.speech_ended else None,
             audio_started_at=moment(audio_started),
             chunks=self.chunks,
+            unanswered=self.unanswered,
             **parts,
         )
 

@@ -82,9 +82,41 @@ def _told(ingested: schemas.Ingested, response: Response) -> schemas.Ingested:
 
 
 @router.post("/knowledge-bases/{base_id}/reindex", response_model=schemas.Reindexed)
-async def reindex(base_id: RowId, bases: Bases) -> Any:
-    """Regenerate the embeddings of all chunks, with the model this server embeds with."""
-    return schemas.Reindexed(chunks_reindexed=await bases.reindex(base_id))
+async def reindex(base_id: RowId, bases: Bases, min_recall: Annotated[float | None, Query(ge=0, le=1)] = None) -> Any:
+    """Regenerate the embeddings of all chunks, with the model this server embeds with.
+
+    With `min_recall`, only if that share of the golden questions finds its answer afterwards; else 409, and the base
+    stays as it was.
+    """
+    return schemas.Reindexed(chunks_reindexed=await bases.reindex(base_id, min_recall=min_recall))
+
+
+@router.get("/knowledge-bases/{base_id}/golden-questions", response_model=schemas.GoldenQuestions)
+async def read_golden_questions(base_id: RowId, bases: Bases) -> Any:
+    """The questions a base is tested with."""
+    await bases.get(base_id)
+    return {"questions": await bases.examiner.read(base_id)}
+
+
+@router.put("/knowledge-bases/{base_id}/golden-questions", response_model=schemas.GoldenQuestions)
+async def change_golden_questions(base_id: RowId, body: schemas.GoldenQuestions, bases: Bases) -> Any:
+    """Put others in the place of all golden questions."""
+    await bases.get(base_id)
+    return {"questions": await bases.examiner.replace(base_id, body)}
+
+
+@router.post("/knowledge-bases/{base_id}/evaluate", response_model=schemas.Evaluated, openapi_extra=READS)
+async def evaluate(base_id: RowId, bases: Bases, body: schemas.Evaluate | None = None) -> Any:
+    """Ask a base its golden questions."""
+    return await bases.evaluate(base_id, (body or schemas.Evaluate()).k)
+
+
+@router.get("/knowledge-bases/{base_id}/unanswered", response_model=schemas.UnansweredList)
+async def list_unanswered(base_id: RowId, bases: Bases, page: Annotated[Page, Depends()]) -> Any:
+    """What callers asked and the base held nothing relevant about."""
+    await bases.get(base_id)
+    unanswered, total = await bases.examiner.unanswered(base_id, page)
+    return {"unanswered": unanswered, **page.pages(total)}
 
 
 @router.get("/knowledge-bases/{base_id}/chunks", response_model=schemas.ChunkList)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from pydantic_core.core_schema import ValidationInfo
 
 from control_plane.wire import Change, Clean, GivenId, Instant, Paged, Sent
+from knowledge.golden import DEFAULT_K, MAX_QUESTIONS
 from knowledge.ingest import MAX_CHUNK_CHARACTERS
 
 CONTROL: Final = r"\x00-\x08\x0b\x0e-\x1f\x7f"
@@ -179,3 +180,70 @@ class SearchAnswer(BaseModel):
     results: list[Found]
     query: str
     took_ms: float
+
+
+Words = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True), Clean]
+
+
+class Golden(Sent):
+    """A question whose answer is known."""
+
+    model_config = ConfigDict(from_attributes=True, strict=True)
+
+    question: Words
+    source: Annotated[Label, Field(description="The document that answers it, as it was uploaded.")]
+    contains: Annotated[str, StringConstraints(max_length=2000), Clean] = Field(
+        "", description="Words of the chunk that answers it, where the document alone says too little."
+    )
+
+
+class GoldenQuestions(Sent):
+    """`GET` and `PUT …/golden-questions`."""
+
+    questions: Annotated[list[Golden], Field(max_length=MAX_QUESTIONS)]
+
+
+class Evaluate(Sent):
+    """`POST …/evaluate`."""
+
+    k: Annotated[int, Field(ge=1, le=50)] = DEFAULT_K
+
+
+class GoldenAnswer(BaseModel):
+    """What became of a question; null where its answer is not among the first k."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    question: str
+    rank: int | None
+    score: float | None
+
+
+class Evaluated(BaseModel):
+    """How a base finds what its owner knows to be in it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    recall_at_k: float = Field(description="Share of the questions whose answer is among the first k.")
+    mrr: float = Field(description="Mean of 1/rank, 0 where it is not found.")
+    questions: list[GoldenAnswer]
+
+
+class Unanswered(BaseModel):
+    """A question that callers asked and the base held nothing relevant about."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    question: str
+    times: int
+    score: float = Field(description="Of the best passage when it was asked last.")
+    session_id: int
+    first_asked_at: Instant
+    last_asked_at: Instant
+
+
+class UnansweredList(Paged):
+    """`GET …/unanswered`, asked most first."""
+
+    unanswered: list[Unanswered]

@@ -12,9 +12,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing
-from control_plane.errors import Conflict, InvalidRequest, NotFound, TooLarge, Unavailable
+from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformError, TooLarge, Unavailable
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
+from control_plane.knowledge_bases.golden import Examiner
 from control_plane.knowledge_bases.indexing import drop_or_make, keep_indexed
 from control_plane.knowledge_bases.schemas import (
     BaseChange,
@@ -33,9 +34,10 @@ from control_plane.plans.quota import Quota
 from control_plane.wire import Page
 from knowledge.documents import DocumentError
 from knowledge.embedders import Embedder, EmbeddingError, OtherModel, Vectors
-from knowledge.ingest import Document, cut_file, cut_text, embed_chunk, embed_document, require_model
+from knowledge.golden import DEFAULT_K, Evaluation
+from knowledge.ingest import CHUNKS_AT_ONCE, Document, cut_file, cut_text, embed_chunk, embed_document, require_model
 from knowledge.search import Hit
-from knowledge.store import BaseNotFound, KnowledgeBase, KnowledgeStore, StoredChunk
+from knowledge.store import BaseNotFound, IndexingStatus, KnowledgeBase, KnowledgeStore, StoredChunk
 
 MAX_UPLOAD: Final = 10 * 1024 * 1024
 MAX_AT_ONCE: Final = 1024 * 1024
@@ -65,6 +67,7 @@ class KnowledgeBaseService:
         self.db, self.caller, self.quota, self.log = db, caller, quota, log
         self.embedder, self.uploads = embedder, uploads
         self.store = KnowledgeStore(db)
+        self.examiner = Examiner(db, caller, embedder)
 
     async def create(self, body: BaseCreate) -> KnowledgeBase:
         """A new, empty base."""
@@ -165,27 +168,28 @@ class KnowledgeBaseService:
         if not deleted:
             await self._refuse_chunk(chunk_id)
 
-    async def reindex(self, base_id: int) -> int:
+    async def evaluate(self, base_id: int, k: int) -> Evaluation:
+        """How the base finds the answers of its golden questions."""
+        await self.get(base_id)
+        with _embedding():
+            return await self.examiner.evaluate(base_id, k)
+
+    async def reindex(self, base_id: int, *, min_recall: float | None = None) -> int:
         """Embed all chunks with this server's model; how many the base has. Until it is done, search finds as before.
 
-        Inactive chunks have no embedding to renew; they get one when they are switched on.
+        Inactive chunks have no embedding to renew; they get one when they are switched on. With `min_recall`, raises
+        `Conflict` and changes nothing where less of the golden questions would find their answers.
         """
-        await self.get(base_id)
-        missing = await self.store.searched_texts(base_id, project_id=self.caller.project_id)
-        embedded: dict[int, tuple[str, Vectors]] = {}
-        for _ in range(REINDEX_PASSES):
-            await self.db.commit()
-            with _embedding():
-                vectors = await self.embedder.embed(list(missing.values()))
-            embedded |= dict(zip(missing, zip(missing.values(), vectors, strict=True), strict=True))
-            with _writing():
-                missing = await self.store.replace_vectors(
-                    base_id, embedded, project_id=self.caller.project_id, model=self.embedder.model
-                )
-            if not missing:
-                break
-        else:
-            raise Conflict("The knowledge base changes while it is indexed; try again")
+        before = await self.get(base_id)
+        try:
+            await self._replace_vectors(base_id)
+            if min_recall is not None:
+                with _embedding():
+                    await self.examiner.demand(base_id, DEFAULT_K, min_recall)
+        except PlatformError:
+            await self.db.rollback()
+            await self._show(base_id, before.indexing_status, before.progress)
+            raise
         base = await self.get(base_id)
         await keep_indexed(self.db, self.log.clock, base)
         count = base.chunk_count
@@ -196,6 +200,29 @@ class KnowledgeBaseService:
             chunks_reindexed=count,
         )
         return count
+
+    async def _replace_vectors(self, base_id: int) -> None:
+        missing = await self.store.searched_texts(base_id, project_id=self.caller.project_id)
+        embedded: dict[int, tuple[str, Vectors]] = {}
+        for _ in range(REINDEX_PASSES):
+            ids = list(missing)
+            for start in range(0, len(ids), CHUNKS_AT_ONCE):
+                await self._show(base_id, IndexingStatus.INDEXING, 100 * start // len(ids))
+                part = ids[start : start + CHUNKS_AT_ONCE]
+                with _embedding():
+                    vectors = await self.embedder.embed([missing[key] for key in part])
+                embedded |= {key: (missing[key], vector) for key, vector in zip(part, vectors, strict=True)}
+            with _writing():
+                missing = await self.store.replace_vectors(
+                    base_id, embedded, project_id=self.caller.project_id, model=self.embedder.model
+                )
+            if not missing:
+                return
+        raise Conflict("The knowledge base changes while it is indexed; try again")
+
+    async def _show(self, base_id: int, status: IndexingStatus, progress: int) -> None:
+        await self.store.set_progress(base_id, project_id=self.caller.project_id, status=status, progress=progress)
+        await self.db.commit()
 
     async def search(self, body: Query) -> SearchAnswer:
         """The passages that answer a query best: one statement, and another look only where nothing was found."""

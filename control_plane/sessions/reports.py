@@ -25,9 +25,11 @@ from control_plane.events.live import LiveBus
 from control_plane.events.log import EventLog
 from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
+from control_plane.personas.models import Persona
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import announce, end_job, find_running, lock_session
 from control_plane.sessions.models import Session, SessionJob, TranscriptLine, Turn
+from knowledge.unanswered import keep_unanswered
 
 LIVE_LINES = "lines"
 """Channel of lines that are not kept."""
@@ -115,7 +117,18 @@ class ReportDesk:
             "chunks": [chunk.model_dump() for chunk in report.chunks],
             "created_at": report.at,
         }
-        await self._keep(db, Turn, session, submission, values)
+        kept = await self._keep(db, Turn, session, submission, values)
+        if kept and report.unanswered and session.store_transcripts:
+            job = await self._job(db, session, submission)
+            persona = await db.get(Persona, job.persona_id)
+            await keep_unanswered(
+                db,
+                clean(report.unanswered),
+                base_ids=persona.knowledge_base_ids if persona else [],
+                project_id=session.project_id,
+                score=max((chunk.score for chunk in report.chunks), default=0.0),
+                session_id=session.id,
+            )
 
     async def _usage(self, db: Db, session: Session, submission: Submission, report: UsageCounted) -> None:
         job = await self._job(db, session, submission)
