@@ -1,6 +1,6 @@
 """The nearest vectors of a base: a function in PostgreSQL that chooses its plan by the base's measured size.
 
-    up to `EXACT` vectors    each is compared: a scan over narrow rows of half precision, some 0.3 µs each
+    up to `EXACT` vectors    each is compared: a scan over narrow rows of half precision, some 0.4 µs each
     more                     an index (HNSW) of this base and model alone, made once the base has grown so large
 
 An index over all bases would find next to nothing of a small one: its neighbours are sought first and filtered
@@ -10,7 +10,7 @@ control plane may not.
 
 from typing import Final
 
-EXACT: Final = 10_000
+EXACT: Final = 4_000
 MOST_DIMENSIONS: Final = 4_000
 """Of vectors that pgvector can index in half precision; larger ones are always compared one by one."""
 
@@ -20,7 +20,9 @@ create or replace function knowledge_nearest(
 ) returns table (chunk_id bigint, cosine float8)
 language plpgsql stable as $$
 #variable_conflict use_column
-declare base record;
+declare
+    base record;
+    compared text;
 begin
     for base in
         select b.id, b.embedding_model as model, b.dimensions, b.indexed_model = b.embedding_model as has_index,
@@ -31,19 +33,16 @@ begin
         if base.has_index then
             perform set_config('hnsw.ef_search', greatest(wanted, 200)::text, true);
             perform set_config('hnsw.iterative_scan', 'relaxed_order', true);
-            return query execute format(
-                'select v.chunk_id, -(v.embedding::halfvec(%1$s) <#> $1::halfvec(%1$s)) from knowledge_vector v '
-                'where v.base_id = %2$s and v.model = %3$L and v.project_id = %4$s '
-                'order by v.embedding::halfvec(%1$s) <#> $1::halfvec(%1$s) limit %5$s',
-                base.dimensions, base.id, base.model, of_project, wanted
-            ) using base.question;
+            compared := format('v.embedding::halfvec(%1$s) <#> $1::halfvec(%1$s)', base.dimensions);
         else
-            return query
-                select v.chunk_id, -(v.embedding <#> base.question)
-                from knowledge_vector v
-                where v.project_id = of_project and v.base_id = base.id and v.model = base.model
-                order by v.embedding <#> base.question limit wanted;
+            compared := 'v.embedding <#> $1';
         end if;
+        -- Planned each time: what is right for a small base is wrong for a large one.
+        return query execute format(
+            'select v.chunk_id, -(%1$s) from knowledge_vector v '
+            'where v.base_id = %2$s and v.model = %3$L and v.project_id = %4$s order by %1$s limit %5$s',
+            compared, base.id, base.model, of_project, wanted
+        ) using base.question;
     end loop;
 end $$
 """

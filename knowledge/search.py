@@ -34,7 +34,7 @@ DENSE_SHARE: Final = 0.5
 
 CANDIDATES: Final = 100
 """Chunks of each half that are judged."""
-POSTINGS: Final = 3_000
+POSTINGS: Final = 2_000
 """Of a question's rarest words, which choose candidates; where words are in more chunks, only candidates are judged by
 them. What that could miss differs from the hits by words that are nearly everywhere."""
 
@@ -195,19 +195,20 @@ def clean_query(query: str) -> str:
     return UNSEARCHABLE.sub(" ", query)[:MAX_QUERY].strip()
 
 
-def search_parameters(
-    query: str,
-    vectors: Mapping[str, npt.NDArray[np.float32]],
-    base_ids: Sequence[int],
-    project_id: int,
-    top_k: int,
-) -> dict[str, Any]:
-    """What `STATEMENT` asks for; `vectors` are the question's, by model."""
+def search_statement(base_ids: Sequence[int], project_id: int) -> str:
+    """`STATEMENT` for these bases, whose numbers are part of it: each base has a plan of its own, made once.
+
+    One plan for all would read the postings of a large base as if it were a small one.
+    """
+    bases = ",".join(map(str, sorted(map(int, base_ids))))
+    return STATEMENT.replace("%(base_ids)s", f"'{{{bases}}}'").replace("%(project_id)s", str(int(project_id)))
+
+
+def search_parameters(query: str, vectors: Mapping[str, npt.NDArray[np.float32]], top_k: int) -> dict[str, Any]:
+    """What `STATEMENT` asks for besides; `vectors` are the question's, by model."""
     return {
         "query": clean_query(query),
         "models": list(vectors),
         "vectors": [Vector(vector).to_text() for vector in vectors.values()],
-        "base_ids": list(base_ids),
-        "project_id": project_id,
         "top_k": max(1, min(top_k, MAX_TOP_K)),
     }

@@ -18,7 +18,9 @@ create function knowledge_nearest(
 ) returns table (chunk_id bigint, cosine float8)
 language plpgsql stable as $$
 #variable_conflict use_column
-declare base record;
+declare
+    base record;
+    compared text;
 begin
     for base in
         select b.id, b.embedding_model as model, b.dimensions, b.indexed_model = b.embedding_model as has_index,
@@ -29,19 +31,16 @@ begin
         if base.has_index then
             perform set_config('hnsw.ef_search', greatest(wanted, 200)::text, true);
             perform set_config('hnsw.iterative_scan', 'relaxed_order', true);
-            return query execute format(
-                'select v.chunk_id, -(v.embedding::halfvec(%1$s) <#> $1::halfvec(%1$s)) from knowledge_vector v '
-                'where v.base_id = %2$s and v.model = %3$L and v.project_id = %4$s '
-                'order by v.embedding::halfvec(%1$s) <#> $1::halfvec(%1$s) limit %5$s',
-                base.dimensions, base.id, base.model, of_project, wanted
-            ) using base.question;
+            compared := format('v.embedding::halfvec(%1$s) <#> $1::halfvec(%1$s)', base.dimensions);
         else
-            return query
-                select v.chunk_id, -(v.embedding <#> base.question)
-                from knowledge_vector v
-                where v.project_id = of_project and v.base_id = base.id and v.model = base.model
-                order by v.embedding <#> base.question limit wanted;
+            compared := 'v.embedding <#> $1';
         end if;
+        -- Planned each time: what is right for a small base is wrong for a large one.
+        return query execute format(
+            'select v.chunk_id, -(%1$s) from knowledge_vector v '
+            'where v.base_id = %2$s and v.model = %3$L and v.project_id = %4$s order by %1$s limit %5$s',
+            compared, base.id, base.model, of_project, wanted
+        ) using base.question;
     end loop;
 end $$
 """
