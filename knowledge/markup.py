@@ -82,12 +82,16 @@ class _Page(HTMLParser):
         self._words: list[str] = []
         self._dropped: list[str] = []
         self._rows: list[list[str]] | None = None
+        self._in_cell = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in DROPPED:
             self._dropped.append(tag)
-        elif self._rows is not None and tag == "tr":
-            self._rows.append([])
+        elif self._rows is not None and tag in {"tr", "td", "th"}:
+            self._end_cell(self._rows)
+            if tag == "tr" or not self._rows:
+                self._rows.append([])
+            self._in_cell = tag != "tr"
         elif tag == "table" and self._rows is None:
             self._paragraph()
             self._rows = []
@@ -95,8 +99,6 @@ class _Page(HTMLParser):
             self._paragraph()
             if tag == "li":
                 self._words.append("- ")
-        elif tag in {"td", "th"}:
-            self._words.clear()
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._dropped:
@@ -104,10 +106,9 @@ class _Page(HTMLParser):
                 pass
         elif self._rows is not None:
             if tag in {"td", "th"}:
-                cell = self._taken()
-                if self._rows:
-                    self._rows[-1].append(cell)
+                self._end_cell(self._rows)
             elif tag == "table":
+                self._end_cell(self._rows)
                 self.outline.table(self._rows)
                 self._rows = None
                 self._words.clear()
@@ -123,9 +124,16 @@ class _Page(HTMLParser):
     def close(self) -> None:
         super().close()
         if self._rows:
+            self._end_cell(self._rows)
             self.outline.table(self._rows)
         self._paragraph()
         self.outline.close()
+
+    def _end_cell(self, rows: list[list[str]]) -> None:
+        cell = self._taken()
+        if self._in_cell:
+            rows[-1].append(cell)
+        self._in_cell = False
 
     def _taken(self) -> str:
         text = SPACES.sub(" ", "".join(self._words)).strip()
