@@ -1,9 +1,12 @@
-"""`python -m knowledge`: serve searches to this host's calls, or ingest and search from a terminal."""
+"""`python -m knowledge`: serve searches to this host's calls, or ingest, search and evaluate from a terminal."""
 
 import argparse
 import asyncio
+import json
 import logging
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -14,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from knowledge.chunking import DEFAULT_CHUNK_OVERLAP, DEFAULT_CHUNK_SIZE
 from knowledge.documents import DocumentError
 from knowledge.embedders import Embedder, EmbeddingError, build_embedder
+from knowledge.golden import DEFAULT_K, GoldenQuestion, Search, evaluate
 from knowledge.ingest import cut_file, embed_document
 from knowledge.minilm import ModelUnavailable
 from knowledge.process import SocketTaken, run
@@ -45,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
                 asyncio.run(_ingest(options))
             case "search":
                 asyncio.run(_search(options))
+            case "evaluate":
+                asyncio.run(_evaluate(options))
     except PROBLEMS as error:
         sys.stderr.write(f"knowledge: {error}\n")
         return 1
@@ -68,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     search = commands.add_parser("search", parents=[terminal], help="ask a knowledge base")
     search.add_argument("query")
     search.add_argument("--top-k", type=int, default=5)
+    evaluating = commands.add_parser("evaluate", parents=[terminal], help="ask a knowledge base its golden questions")
+    evaluating.add_argument("golden", type=Path, help='JSON: {"questions": [{"question", "source", "contains"}]}')
+    evaluating.add_argument("--top-k", type=int, default=DEFAULT_K)
     return parser
 
 
@@ -118,27 +127,47 @@ async def _ingest(options: argparse.Namespace) -> None:
 
 async def _search(options: argparse.Namespace) -> None:
     query = clean_query(options.query)
+    async with _searching(options, options.top_k) as search:
+        hits = await search(query)
+    sys.stdout.write("\n".join(map(_shown, hits)) + "\n")
+
+
+async def _evaluate(options: argparse.Namespace) -> None:
+    given = json.loads(options.golden.read_text())["questions"]
+    golden = [GoldenQuestion(each["question"], each["source"], each.get("contains", "")) for each in given]
+    async with _searching(options, options.top_k) as search:
+        found = await evaluate(golden, search)
+    for asked in found.questions:
+        sys.stdout.write(f"{asked.rank or '-':>4}  {asked.question}\n")
+    sys.stdout.write(f"recall@{options.top_k} {found.recall_at_k:.3f}, MRR {found.mrr:.3f}\n")
+
+
+@asynccontextmanager
+async def _searching(options: argparse.Namespace, top_k: int) -> AsyncIterator[Search]:
     embedder = build_embedder(options.embedder, base_url=options.models_url)
     engine = create_async_engine(_sqlalchemy_url(options.database_url))
     try:
-        vector = await embedder.embed_query(query)
         async with engine.connect() as connection:
             base = await _find_base(connection, options)
             if base is None:
                 raise LookupError(
                     f"There is no knowledge base {options.base!r} in project {options.project}. Ingest first."
                 )
-            hits = await KnowledgeStore(connection).search(
-                query,
-                vectors={embedder.model: vector},
-                base_ids=[base.id],
-                project_id=options.project,
-                top_k=options.top_k,
-            )
+            base_id = base.id
+
+            async def search(query: str) -> list[Hit]:
+                return await KnowledgeStore(connection).search(
+                    query,
+                    vectors={embedder.model: await embedder.embed_query(query)},
+                    base_ids=[base_id],
+                    project_id=options.project,
+                    top_k=top_k,
+                )
+
+            yield search
     finally:
         await engine.dispose()
         await embedder.close()
-    sys.stdout.write("\n".join(map(_shown, hits)) + "\n")
 
 
 def _shown(hit: Hit) -> str:
