@@ -22,7 +22,7 @@ DIMENSIONS: Final = 384
 TOPICS: Final = 200
 NOISE: Final = 0.9
 VOCABULARY: Final = 20_000
-WORDS: Final = 60
+WORDS: Final = 45
 STOPPED: Final = 100
 """Ranks of words that the text search configuration drops: the most frequent ones carry nothing."""
 SLOPE: Final = 1.2

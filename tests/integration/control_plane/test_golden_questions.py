@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from agents.contract import PersonaJob
 from tests.support.platform import Platform, Tenant
+from tests.support.uplink import ticket_of, worker
 
 pytestmark = pytest.mark.anyio
 
@@ -113,3 +115,27 @@ async def test_questions_asked_in_vain_are_listed_most_asked_first(platform: Pla
     assert (found["total"], found["total_pages"]) == (2, 2)
     (first,) = found["unanswered"]
     assert (first["question"], first["times"], first["session_id"]) == ("Is there a sauna?", 3, 42)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_what_a_call_asked_in_vain_is_kept_once_a_report_unless_nothing_is_to_be(
+    platform: Platform, tenant: Tenant, stored: bool
+) -> None:
+    path = await make_base(tenant, FAQ)
+    async with worker(platform) as fake:
+        ticket = await ticket_of(tenant)
+        async with platform.database.platform() as db:
+            given = {"bases": f"[{path.rsplit('/', 1)[1]}]", "stored": stored}
+            await db.execute(
+                text("update persona set knowledge_base_ids = cast(:bases as jsonb), store_transcripts = :stored"),
+                given,
+            )
+        job = PersonaJob.model_validate((await fake.exchange(ticket))["job"])
+        await fake.report(job, 1, type="call.started.v1")
+        chunk = {"chunk_id": 1, "score": 0.1, "source": "hours"}
+        for sequence in (2, 2, 3):
+            turn = {"type": "turn.measured.v1", "chunks": [chunk], "unanswered": "Is there a\x00 sauna?"}
+            assert (await fake.report(job, sequence, **turn))["refused"] is None
+    found = (await tenant.http.get(f"{path}/unanswered")).json()["unanswered"]
+    shown = [(each["question"], each["times"], each["score"], each["session_id"]) for each in found]
+    assert shown == ([("Is there a sauna?", 2, 0.1, job.session_id)] if stored else [])
