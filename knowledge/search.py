@@ -45,7 +45,7 @@ CONFIDENCE_DENSE: Final = 9.0
 CONFIDENCE_COVERAGE: Final = 4.0
 """Logistic of cosine and coverage: about 0.5 at a cosine of 0.35 with most rare words found, or 0.67 with none."""
 
-RELEVANT: Final = 0.3
+RELEVANT: Final = 0.4
 """A best score below says that a base holds nothing about the question."""
 
 STATEMENT: Final = f"""
