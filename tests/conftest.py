@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, settings
 
 from guard import logs
 
+pytest.register_assert_rewrite("tests.support")
 pytest_plugins = ["tests.support.database", "tests.support.platform", "tests.support.receiver", "tests.support.calls"]
 
 # How fast a machine is says nothing about what is tested.

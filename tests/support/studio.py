@@ -56,6 +56,12 @@ class Hooks:
         found = [(each["event"], each["egressInfo"]) for each in self.events if "egressInfo" in each]
         return [(name, info.get("status", "")) for name, info in found if info["egressId"] == egress_id]
 
+    async def until(self, egress_id: str, *expected: tuple[str, str]) -> None:
+        """Wait until just these hooks have come about a recording."""
+        with suppress(TimeoutError):
+            await eventually(lambda: len(self.of(egress_id)) >= len(expected))
+        assert self.of(egress_id) == list(expected)
+
     def close(self) -> None:
         """Take no more."""
         self._server.shutdown()
@@ -388,6 +394,13 @@ def level(sound: np.ndarray, hertz: float) -> float:
     wave = np.exp(-2j * np.pi * hertz * np.arange(size) / RATE)
     parts = abs(pieces @ wave) * 2 / size
     return float(20 * np.log10(max(np.sqrt(np.mean(parts**2)), 1e-9)))
+
+
+async def emptied(folder: Path) -> None:
+    """Wait until nothing is in a folder."""
+    with suppress(TimeoutError):
+        await eventually(lambda: not list(folder.iterdir()))
+    assert list(folder.rglob("*")) == []
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 10) -> None:

@@ -90,9 +90,9 @@ def _wait_for(port: int, log: Path) -> None:
     raise AssertionError(log.read_text()[-2000:])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exchange(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    """The servers."""
+    """The servers; two livekit-servers of one Redis would answer each other's calls, so these go with the file."""
     with start_exchange(redis_url, tmp_path_factory.mktemp("exchange")) as exchange:
         yield exchange
 

@@ -1,4 +1,4 @@
-"""A livekit-server for all tests of this folder, and a recorder for each."""
+"""A livekit-server for the tests of a file, and a recorder for each."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 from tests.support.studio import Recorder, Stage, Studio, a_recorder, a_studio
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def studio(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """The server."""
+    """The server; it goes with the file, as two of one Redis would answer each other's calls."""
     with a_studio(redis_url, tmp_path_factory.mktemp("studio")) as studio:
         yield studio
 

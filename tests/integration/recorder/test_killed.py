@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from livekit import api
 
-from tests.support.studio import Recorder, Stage, eventually, heard, level, seconds, tone
+from tests.support.studio import Recorder, Stage, emptied, eventually, heard, level, seconds, tone
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -36,7 +36,7 @@ async def test_a_killed_recording_of_a_room_that_is_over_is_saved_and_told_as_fa
     assert seconds(result.location) == pytest.approx(result.duration / 1e9, abs=0.1)
     assert level(heard(result.location)[0], 440) > -14
     assert result.size == Path(result.location).stat().st_size
-    await eventually(lambda: not list(recorder.state.iterdir()))
+    await emptied(recorder.state)
     await eventually(lambda: stage.studio.hooks.of(begun.egress_id)[-1] == ("egress_ended", "EGRESS_FAILED"))
 
 

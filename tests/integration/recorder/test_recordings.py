@@ -10,7 +10,7 @@ import av
 import pytest
 from livekit import api
 
-from tests.support.studio import Recorder, Stage, eventually, heard, level, seconds, tone
+from tests.support.studio import Recorder, Stage, emptied, eventually, heard, level, seconds, tone
 
 pytestmark = pytest.mark.anyio
 
@@ -51,15 +51,14 @@ async def test_a_room_is_recorded_from_its_first_sound_to_the_stop_and_told_of_a
     manifest = json.loads((recorder.root / "hall" / f"{begun.egress_id}.json").read_text())
     assert ended.manifest_location == str(recorder.root / "hall" / f"{begun.egress_id}.json")
     assert manifest["files"] == [{"filename": result.filename, "location": result.location}]
-    hooks = stage.studio.hooks
-    await eventually(lambda: len(hooks.of(begun.egress_id)) == 4)
-    assert hooks.of(begun.egress_id) == [
+    await stage.studio.hooks.until(
+        begun.egress_id,
         ("egress_started", ""),
         ("egress_updated", "EGRESS_ACTIVE"),
         ("egress_updated", "EGRESS_ENDING"),
         ("egress_ended", "EGRESS_COMPLETE"),
-    ]
-    await eventually(lambda: not list(recorder.state.iterdir()))
+    )
+    await emptied(recorder.state)
 
 
 @pytest.mark.parametrize("recorder_settings", [{"most_recordings": "20"}])
@@ -208,7 +207,7 @@ async def test_a_stop_before_any_sound_says_so_and_leaves_nothing(recorder: Reco
         await stage.livekit.egress.stop_egress(api.StopEgressRequest(egress_id=again.egress_id))
         await stage.until(again.egress_id, api.EGRESS_ABORTED)
     await eventually(lambda: [path.name for path in recorder.root.iterdir()] == [".recorder"])
-    await eventually(lambda: not list(recorder.state.iterdir()))
+    await emptied(recorder.state)
     with pytest.raises(api.TwirpError) as refused:
         await stage.livekit.egress.stop_egress(api.StopEgressRequest(egress_id=begun.egress_id))
     assert refused.value.code == "failed_precondition"

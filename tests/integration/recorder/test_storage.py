@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
 from tests.support.platform import free_port
-from tests.support.studio import ENDED, Recorder, Stage, eventually, seconds, tone
+from tests.support.studio import ENDED, Recorder, Stage, emptied, eventually, seconds, tone
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +128,7 @@ async def test_a_file_whose_bucket_is_gone_is_kept_and_stored_when_it_is_back(
     assert len(files_in(elsewhere)["a/gone.ogg"]) == stored.file_results[0].size
     assert stored.ended_at == failed.ended_at
     assert never_said(recorder, failed, stored)
-    await eventually(lambda: not list(recorder.state.iterdir()))
+    await emptied(recorder.state)
 
 
 @pytest.fixture
