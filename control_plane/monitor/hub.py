@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from starlette.types import Message, Send
@@ -152,14 +152,17 @@ def channels_of(message_type: str, full_name: str | None) -> tuple[str, ...]:
     return ("rooms", f"room:{full_name}", *((kind,) if kind else ()))
 
 
-def project(event: Event) -> tuple[tuple[str, ...], str] | None:
-    """The channels of an event and its text on the socket; None for facts the monitor does not show."""
+def shown_on(event: Event) -> tuple[str, ...]:
+    """The channels of an event; none for facts the monitor does not show."""
     known = MONITOR.get(event.type)
-    if known is None:
-        return None
+    return channels_of(known.type, event.room_name) if known else ()
+
+
+def written(event: Event) -> str:
+    """The text on the socket of an event that the monitor shows."""
+    known = MONITOR[event.type]
     data = {key: event.data[key] for key in known.fields if key in event.data}
-    text = render(known.type, event.room_name, data, seq=event.seq, timestamp=iso_ms(event.created_at))
-    return channels_of(known.type, event.room_name), text
+    return render(known.type, event.room_name, data, seq=event.seq, timestamp=iso_ms(event.created_at))
 
 
 def render(message_type: str, full_name: str | None, data: dict[str, Any], *, seq: int | None, timestamp: str) -> str:
@@ -171,60 +174,75 @@ def render(message_type: str, full_name: str | None, data: dict[str, Any], *, se
 
 
 class MonitorHub:
-    """Routes events and interim lines to the watchers of this process."""
+    """Routes events and interim lines to the watchers of this process; what nobody wants is not even written."""
 
     def __init__(self) -> None:
-        self._watchers: dict[int, set[Watcher]] = {}
+        self._watchers: set[Watcher] = set()
+        self._wanting: dict[tuple[int, str], set[Watcher]] = {}
+        """By project and channel."""
         self.senders = Senders()
 
     def add(self, watcher: Watcher) -> None:
         """A socket has opened."""
-        self._watchers.setdefault(watcher.project_id, set()).add(watcher)
+        self._watchers.add(watcher)
 
     def remove(self, watcher: Watcher) -> None:
         """A socket has closed."""
-        group = self._watchers.get(watcher.project_id, set())
-        group.discard(watcher)
-        if not group:
-            self._watchers.pop(watcher.project_id, None)
+        self._watchers.discard(watcher)
+        for channel in tuple(watcher.channels):
+            self.unsubscribe(watcher, channel)
+
+    def subscribe(self, watcher: Watcher, channel: str) -> None:
+        """A watcher wants a channel, and is shown its past first: live messages are held until `release`."""
+        watcher.hold(channel)
+        self._wanting.setdefault((watcher.project_id, channel), set()).add(watcher)
+
+    def unsubscribe(self, watcher: Watcher, channel: str) -> None:
+        """A watcher does not want a channel any more."""
+        watcher.channels.discard(channel)
+        wanting = self._wanting.get((watcher.project_id, channel), set())
+        wanting.discard(watcher)
+        if not wanting:
+            self._wanting.pop((watcher.project_id, channel), None)
 
     def key_ids(self) -> set[str]:
         """The keys behind the open sockets."""
-        return {watcher.key_id for group in self._watchers.values() for watcher in group}
+        return {watcher.key_id for watcher in self._watchers}
 
     def revoke_all_but(self, alive: set[str], asked: set[str]) -> None:
         """Close the sockets of the keys that were asked about and are not good any more."""
-        for group in self._watchers.values():
-            for watcher in group:
-                if watcher.key_id in asked - alive:
-                    watcher.let_go(WRONG_KEY, "The API key was revoked")
+        for watcher in self._watchers:
+            if watcher.key_id in asked - alive:
+                watcher.let_go(WRONG_KEY, "The API key was revoked")
 
     def ping(self) -> None:
         """Show every socket that the line is open."""
         message = frame(PING)
-        for group in self._watchers.values():
-            for watcher in group:
-                watcher.offer(message)
+        for watcher in self._watchers:
+            watcher.offer(message)
 
     def tell(self, events: Iterable[Event]) -> None:
         """Pass stamped events on."""
         for event in events:
-            watchers = self._watchers.get(event.project_id)
-            shown = project(event) if watchers else None
-            if watchers and shown:
-                self._show(watchers, event.seq, *shown)
+            channels = shown_on(event)
+            watchers = self._find(event.project_id, channels)
+            if watchers:
+                message = frame(written(event))
+                for watcher in watchers:
+                    watcher.show(event.seq, channels, message)
 
     def tell_line(self, line: dict[str, Any], *, timestamp: str) -> None:
         """Pass a line on that is not kept."""
-        watchers = self._watchers.get(line["project_id"])
+        room = line["room_name"]
+        channels = channels_of("transcript.new", room)
+        watchers = self._find(line["project_id"], channels)
         if watchers:
-            room = line["room_name"]
             data = {key: line[key] for key in ("session_id", "speaker", "content", "timestamp_ms", "is_final")}
-            text = render("transcript.new", room, data, seq=None, timestamp=timestamp)
-            self._show(watchers, None, channels_of("transcript.new", room), text)
+            message = frame(render("transcript.new", room, data, seq=None, timestamp=timestamp))
+            for watcher in watchers:
+                watcher.show(None, channels, message)
 
-    @staticmethod
-    def _show(watchers: set[Watcher], seq: int | None, channels: tuple[str, ...], text: str) -> None:
-        message = frame(text)
-        for watcher in watchers:
-            watcher.show(seq, channels, message)
+    def _find(self, project_id: int, channels: Iterable[str]) -> Collection[Watcher]:
+        """Who wants one of the channels."""
+        found = [wanting for channel in channels if (wanting := self._wanting.get((project_id, channel)))]
+        return found[0] if len(found) == 1 else set().union(*found)

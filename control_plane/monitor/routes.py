@@ -16,7 +16,7 @@ from control_plane.db.database import Database
 from control_plane.errors import Forbidden, InvalidRequest, Unauthorized, Unavailable
 from control_plane.events.tail import BATCH, last_seq, read_after
 from control_plane.gate.middleware import take_of_stranger
-from control_plane.monitor.hub import WRONG_KEY, MonitorHub, Watcher, frame, project
+from control_plane.monitor.hub import WRONG_KEY, MonitorHub, Watcher, frame, shown_on, written
 from control_plane.monitor.tickets import redeem
 from control_plane.wire import MAX_ID
 
@@ -146,7 +146,7 @@ async def _obey(socket: WebSocket, watcher: Watcher, message: dict[str, Any]) ->
         raise InvalidRequest.field("action", "must be subscribe or unsubscribe")
     channel = await _channel(socket.app.state.database, message.get("channel"), watcher.slug)
     if action == "unsubscribe":
-        watcher.channels.discard(channel)
+        socket.app.state.monitor.unsubscribe(watcher, channel)
         watcher.answer({"type": "unsubscribed", "channel": message["channel"]})
         return
     if len(watcher.channels) >= MAX_CHANNELS:
@@ -168,16 +168,15 @@ async def _obey(socket: WebSocket, watcher: Watcher, message: dict[str, Any]) ->
 async def _resume(socket: WebSocket, watcher: Watcher, channel: str, after: int) -> None:
     """Show the log from `after` on, then go over to live events without a gap or a repeat."""
     cursor = after
-    watcher.hold(channel)
+    socket.app.state.monitor.subscribe(watcher, channel)
     try:
         while True:
             async with socket.app.state.database.platform() as db:
                 batch = await read_after(db, cursor, project_id=watcher.project_id)
             for event in batch:
-                shown = project(event)
-                if shown and channel in shown[0]:
+                if channel in shown_on(event):
                     await watcher.room()
-                    watcher.offer(frame(shown[1]))
+                    watcher.offer(frame(written(event)))
                 cursor = event.seq or cursor
             if len(batch) < BATCH:
                 return

@@ -75,7 +75,7 @@ async def test_an_id_beyond_the_log_is_refused_and_nothing_is_subscribed(platfor
         await socket.send('{"action":"subscribe","channel":"rooms","after":9}')
         error = await hear(socket, "error")
         assert error["details"]["fields"] == [{"field": "after", "problem": "is beyond the log; the last id is 0"}]
-        (watcher,) = platform.app.state.monitor._watchers[tenant.project.id]
+        (watcher,) = platform.app.state.monitor._watchers
         assert watcher.channels == set()
 
 

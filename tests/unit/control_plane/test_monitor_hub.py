@@ -15,13 +15,14 @@ LINE = {"project_id": 1, "room_name": "proj_r", "session_id": 1, "speaker": "use
 class Socket:
     """Takes messages while it is read."""
 
-    def __init__(self, hub: MonitorHub) -> None:
+    def __init__(self, hub: MonitorHub, channel: str = "rooms") -> None:
         self.sent: list[Message] = []
         self.reads = asyncio.Event()
         self.reads.set()
         self.watcher = Watcher(1, "proj", "key", self.send, hub.senders)
-        self.watcher.channels.add("rooms")
         hub.add(self.watcher)
+        hub.subscribe(self.watcher, channel)
+        self.watcher.release(channel, 0)
 
     async def send(self, message: Any) -> None:
         await self.reads.wait()
@@ -61,6 +62,26 @@ async def test_a_line_is_one_message_for_all_sockets() -> None:
     for socket in sockets:
         await socket.has(1)
     assert len({id(socket.sent[0]) for socket in sockets}) == 1
+
+
+async def test_a_socket_hears_its_channels_once_and_others_not_at_all() -> None:
+    hub = MonitorHub()
+    room, other = Socket(hub, "room:proj_r"), Socket(hub, "room:proj_other")
+    hub.subscribe(room.watcher, "sessions")
+    room.watcher.release("sessions", 0)
+    say(hub, "wanted twice")
+    hub.unsubscribe(room.watcher, "room:proj_r")
+    say(hub, "still of the sessions")
+    hub.unsubscribe(room.watcher, "sessions")
+    say(hub, "unheard")
+    await room.has(2)
+    hub.remove(room.watcher)
+    hub.subscribe(other.watcher, "rooms")
+    other.watcher.release("rooms", 0)
+    say(hub, "for the other")
+    await other.has(1)
+    assert ["still" in message["text"] for message in room.sent] == [False, True]
+    assert len(other.sent) == 1
 
 
 async def test_a_socket_that_falls_behind_is_closed_with_4008_and_sent_nothing_more() -> None:
