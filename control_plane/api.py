@@ -7,6 +7,7 @@ from control_plane.accounts.routes import router as accounts
 from control_plane.health.routes import router as health
 from control_plane.knowledge_bases.routes import router as knowledge_bases
 from control_plane.livekit_hooks.routes import router as livekit_hooks
+from control_plane.meetings.routes import end_user_router, meeting_router, scenario_router
 from control_plane.metering.routes import router as usage
 from control_plane.monitor.feed import router as event_feed
 from control_plane.monitor.routes import router as monitor
@@ -34,6 +35,9 @@ PRIMARY = (
     usage,
     event_feed,
     webhooks,
+    scenario_router,
+    end_user_router,
+    meeting_router,
     operator,
 )
 """The primary surface, below `/api/v1`."""

@@ -38,7 +38,7 @@ from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.reports import LIVE_LINES
 from control_plane.sessions.service import END_CALLS
-from control_plane.sessions.slots import NumberSigner, TicketSigner
+from control_plane.sessions.slots import StandingSigner, TicketSigner
 from control_plane.settings import Settings
 from control_plane.telephony.service import HAND_OVER, PRESS_KEYS
 from control_plane.telephony.switchboard import Switchboard
@@ -115,9 +115,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.token_signer = TokenSigner(key, secret)
     state.tickets = TicketSigner(secret_key)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
+    state.standing = StandingSigner(secret_key, "meeting")
     state.secrets = SecretBox(secret_key)
     state.switchboard = Switchboard(state.database, clock, state.dialer)
-    state.trunks = TrunkSync(state.dialer, state.secrets, NumberSigner(secret_key), clock)
+    state.trunks = TrunkSync(state.dialer, state.secrets, StandingSigner(secret_key, "number"), clock)
     state.outbound = Outbound(settings.webhook_networks)
     state.embedder = build_embedder(
         settings.knowledge_embedder,
@@ -132,7 +133,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.hub,
         state.live,
         ReportSigner(secret_key),
-        NumberSigner(secret_key),
+        StandingSigner(secret_key, "number"),
+        state.standing,
         derive_key(settings.worker_token.get_secret_value()),
         state.switchboard,
         lease=settings.lease,

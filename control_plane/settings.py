@@ -90,6 +90,10 @@ class Settings(MigrationSettings):
     )
     recordings_sealed: bool = Field(False, description="Encrypt the files of recordings as soon as they are complete.")
     recordings_longest: timedelta = Field(timedelta(hours=4), description="After this a recording is stopped.")
+    voice_providers: list[str] = Field(
+        default_factory=list,
+        description='Providers of voices for which workers hold credentials, as JSON: `["elevenlabs"]`.',
+    )
     slot_lifetime: timedelta = Field(timedelta(minutes=2), description="How long a token holds a place for its caller.")
     lease: timedelta = Field(timedelta(seconds=15), description="How long a call lives without a sign of its worker.")
     media_timeout: float = Field(5.0, description="Seconds a call to LiveKit may take.")

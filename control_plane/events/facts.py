@@ -29,6 +29,8 @@ class Fact(StrEnum):
     DOCUMENT_UPLOADED = "knowledge.document_uploaded"
     REINDEXED = "knowledge.reindexed"
     WEBHOOK_DISABLED = "webhook.disabled"
+    MEETING_STARTED = "meeting.started"
+    MEETING_ENDED = "meeting.ended"
     BUDGET_WARNING = "budget.warning"
     BUDGET_EXCEEDED = "budget.exceeded"
 
@@ -42,6 +44,7 @@ class MonitorName:
 
 
 BUDGET_FIELDS = ("agent_config_id", "month", "limit_usd", "soft_at", "spent_usd")
+MEETING_FIELDS = ("meeting_id", "scenario_id", "session_id", "end_user_id")
 RECORDING_FIELDS = ("recording_id", "session_id", "egress_id", "status", "error")
 
 MONITOR: dict[str, MonitorName] = {
@@ -65,6 +68,8 @@ MONITOR: dict[str, MonitorName] = {
     ),
     Fact.REINDEXED: MonitorName("knowledge.reindexed", ("knowledge_base_id", "chunks_reindexed")),
     Fact.WEBHOOK_DISABLED: MonitorName("webhook.disabled", ("endpoint_id", "reason")),
+    Fact.MEETING_STARTED: MonitorName("meeting.started", (*MEETING_FIELDS, "started_at")),
+    Fact.MEETING_ENDED: MonitorName("meeting.ended", (*MEETING_FIELDS, "duration")),
     Fact.BUDGET_WARNING: MonitorName("budget.warning", BUDGET_FIELDS),
     Fact.BUDGET_EXCEEDED: MonitorName("budget.exceeded", BUDGET_FIELDS),
 }

@@ -11,6 +11,7 @@ from control_plane.db.database import Db
 from control_plane.livekit_hooks.models import LivekitHook
 from control_plane.media.recorder import egress_of
 from control_plane.media.server import participant_of, room_of, track_of
+from control_plane.meetings import life as meetings
 from control_plane.recordings.hooks import egress_changed
 from control_plane.recordings.models import Recording
 from control_plane.rooms.projection import RoomProjection
@@ -31,11 +32,14 @@ async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> Recording | Non
         case "room_finished":
             await projection.finished(room.name, room.sid)
             await room_gone(db, clock, room.name, room.sid)
+            await meetings.room_gone(db, clock, room.name)
         case "participant_joined":
             person = participant_of(event.participant)
             await projection.joined(room, person)
             if person.kind == "sip":
                 await phone_rings(db, clock, room.name, person.attributes.get("sip.trunkID", ""))
+            elif person.kind == "standard":
+                await meetings.somebody_came(db, clock, room.name)
         case "participant_left" | "participant_connection_aborted":
             reason = api.DisconnectReason.Name(event.participant.disconnect_reason).lower()
             await projection.left(room.name, event.participant.sid, reason=reason)

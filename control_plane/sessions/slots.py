@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from agents.contract import PERSONA_PREFIX, DispatchMetadata
 from control_plane.ids import random_secret, read_number
 
-_OF_NUMBER = "num-"
+_STANDING: Final = {"number": "num-", "meeting": "mtg-"}
 
 
 @dataclass(frozen=True)
@@ -59,23 +60,25 @@ class TicketSigner:
         return "tk_" + hmac.digest(self._key, nonce.encode(), hashlib.sha256).hex()
 
 
-class NumberSigner:
-    """Tickets that telephone numbers hold for ever: LiveKit hands one to a worker whenever the number is called."""
+class StandingSigner:
+    """Tickets that a telephone number or a meeting holds for ever: LiveKit hands one to a worker whenever somebody
+    calls or comes."""
 
-    def __init__(self, secret_key: str) -> None:
-        self._key = hmac.digest(secret_key.encode(), b"parley number ticket v1", hashlib.sha256)
+    def __init__(self, secret_key: str, holder: Literal["number", "meeting"]) -> None:
+        self._key = hmac.digest(secret_key.encode(), f"parley {holder} ticket v1".encode(), hashlib.sha256)
+        self._prefix = _STANDING[holder]
 
-    def sign(self, config_id: int, persona_id: int) -> Ticket:
-        """The ticket of a configuration's number."""
-        return Ticket(f"{_OF_NUMBER}{config_id}-{self._mac(config_id)}", persona_id)
+    def sign(self, holder_id: int, persona_id: int) -> Ticket:
+        """The ticket of a number's configuration, or of a meeting."""
+        return Ticket(f"{self._prefix}{holder_id}-{self._mac(holder_id)}", persona_id)
 
-    def config_of(self, ticket: Ticket) -> int | None:
-        """The configuration whose ticket it is; None for any other one."""
-        config, _, mac = ticket.secret.removeprefix(_OF_NUMBER).partition("-")
-        config_id = read_number(config)
-        if not ticket.secret.startswith(_OF_NUMBER) or config_id is None:
+    def holder_of(self, ticket: Ticket) -> int | None:
+        """Whose ticket it is; None for any other one."""
+        holder, _, mac = ticket.secret.removeprefix(self._prefix).partition("-")
+        holder_id = read_number(holder)
+        if not ticket.secret.startswith(self._prefix) or holder_id is None:
             return None
-        return config_id if hmac.compare_digest(mac.encode(), self._mac(config_id).encode()) else None
+        return holder_id if hmac.compare_digest(mac.encode(), self._mac(holder_id).encode()) else None
 
-    def _mac(self, config_id: int) -> str:
-        return hmac.new(self._key, str(config_id).encode(), hashlib.sha256).hexdigest()
+    def _mac(self, holder_id: int) -> str:
+        return hmac.new(self._key, str(holder_id).encode(), hashlib.sha256).hexdigest()

@@ -18,6 +18,7 @@ from control_plane.jobs.queue import JobRunner
 from control_plane.knowledge_bases.indexing import INDEX_BASE, BaseIndexer
 from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
+from control_plane.meetings.life import END_MEETING, time_is_over
 from control_plane.metering.budget import WIND_UP
 from control_plane.recordings.peaks import PEAKS, PeakMaker
 from control_plane.recordings.removing import Remover
@@ -28,7 +29,7 @@ from control_plane.recordings.taking import RecordingTaker
 from control_plane.recordings.watching import RecordingWatch
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.ending import CLOSE_ROOM, still_to_close
-from control_plane.sessions.slots import NumberSigner, TicketSigner
+from control_plane.sessions.slots import StandingSigner, TicketSigner
 from control_plane.sessions.watch import sweep
 from control_plane.sessions.winding import cut_off, wind_up
 from control_plane.settings import Settings
@@ -104,7 +105,7 @@ async def run(
             await Deliverer(database, clock, box, outbound).run(url)
 
     reconciler = Reconciler(database, media, clock)
-    trunks = TrunkSync(dialer, box, NumberSigner(settings.secret_key.get_secret_value()), clock)
+    trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_key.get_secret_value(), "number"), clock)
     tickets = TicketSigner(settings.secret_key.get_secret_value())
     supervise = partial(
         every,
@@ -129,7 +130,11 @@ async def run(
     placer = CallPlacer(database, clock, media, dialer)
     starter = RecordingStarter(database, RecordingTaker(database, clock, recorder))
     peaks = PeakMaker(database, store)
-    work = {CLOSE_ROOM: close_room, WIND_UP: end_politely, PEAKS: peaks.handle}
+
+    async def end_meeting(payload: dict[str, Any]) -> None:
+        await time_is_over(database, clock, media, payload["meeting_id"])
+
+    work = {END_MEETING: end_meeting, CLOSE_ROOM: close_room, WIND_UP: end_politely, PEAKS: peaks.handle}
     runner = JobRunner(database, clock, work | {INDEX_BASE: BaseIndexer(database).handle})
     notifier = Notifier(url, WRITTEN)
     database.on_announcement(notifier.poke)

@@ -9,6 +9,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.media.server import LiveParticipant, LiveRoom, MediaServer
+from control_plane.meetings import life as meetings
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.projection import RoomProjection
 from control_plane.sessions.watch import room_gone
@@ -55,6 +56,7 @@ class Reconciler:
         async with self.database.platform() as db:
             await RoomProjection(db, self.clock).finished(room.full_name, room.sid or "")
             await room_gone(db, self.clock, room.full_name, room.sid or "")
+            await meetings.room_gone(db, self.clock, room.full_name)
 
     async def _compare(self, live: LiveRoom, suspected: set[tuple[str, str]]) -> None:
         there = {person.sid: person for person in await self.media.list_participants(live.name)}
@@ -73,6 +75,8 @@ class Reconciler:
             for sid, person in there.items():
                 if sid not in here and person.state == "ACTIVE":
                     await projection.joined(live, person)
+                    if person.kind == "standard":
+                        await meetings.somebody_came(db, self.clock, live.name)
             for sid, stay in here.items():
                 if sid not in there and stay.joined_at < seen_at - SETTLE:
                     await projection.left(live.name, sid, reason="found_gone")

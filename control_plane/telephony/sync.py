@@ -13,7 +13,7 @@ from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, InvalidRequest, Unavailable
 from control_plane.personas.models import Persona
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.slots import NumberSigner, dispatch_of
+from control_plane.sessions.slots import StandingSigner, dispatch_of
 from control_plane.telephony.answering import ROOM_PREFIX
 from control_plane.telephony.models import SipConfig, SipTrunk
 from sip.dialer import Carrier, Dialer, Line, NumberTakenError, SipAwayError, SipRefusedError
@@ -34,7 +34,7 @@ def sealed_for(trunk_id: int) -> str:
 class TrunkSync:
     """Tells LiveKit of trunks as our rows have them: one each way, and a rule where a number is answered."""
 
-    def __init__(self, dialer: Dialer, box: SecretBox, numbers: NumberSigner, clock: Clock) -> None:
+    def __init__(self, dialer: Dialer, box: SecretBox, numbers: StandingSigner, clock: Clock) -> None:
         self.dialer, self.box, self.numbers, self.clock = dialer, box, numbers, clock
 
     async def tell(self, db: Db, trunk: SipTrunk) -> None:

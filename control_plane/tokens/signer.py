@@ -39,6 +39,8 @@ class Pass:
     metadata: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
     dispatches: tuple[DispatchMetadata, ...] = ()
+    max_participants: int = 0
+    """People in the room that its first one makes; 0: any number."""
 
 
 class TokenSigner:
@@ -75,6 +77,8 @@ class TokenSigner:
         if entry.dispatches:
             agents = [{"agentName": AGENT_NAME, "metadata": each.model_dump_json()} for each in entry.dispatches]
             claims["roomConfig"] = {"agents": agents}
+            if entry.max_participants:
+                claims["roomConfig"]["maxParticipants"] = entry.max_participants
         signed = HEADER + b"." + _base64url(json.dumps(claims, separators=(",", ":")).encode())
         return (signed + b"." + _base64url(hmac.digest(self._secret, signed, "sha256"))).decode()
 

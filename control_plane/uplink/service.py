@@ -13,12 +13,13 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, PlatformError, Unavailable
 from control_plane.events.live import LiveBus
+from control_plane.meetings.holding import hold_meeting, take_place
 from control_plane.recordings.sessions import note_first_word, record_session
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.exchange import TicketExchange
 from control_plane.sessions.models import SessionJob, Slot, Worker
 from control_plane.sessions.reports import ReportDesk, ReportRefused
-from control_plane.sessions.slots import NumberSigner, Ticket
+from control_plane.sessions.slots import StandingSigner, Ticket
 from control_plane.telephony.answering import join_call, persona_speaks, phone_answered, take_call
 from control_plane.telephony.switchboard import Switchboard, problem_of
 from control_plane.uplink.hub import UplinkHub
@@ -39,7 +40,8 @@ class UplinkService:
         hub: UplinkHub,
         live: LiveBus,
         signer: ReportSigner,
-        numbers: NumberSigner,
+        numbers: StandingSigner,
+        meetings: StandingSigner,
         knowledge_key: bytes,
         switchboard: Switchboard,
         *,
@@ -47,7 +49,7 @@ class UplinkService:
     ) -> None:
         self.switchboard = switchboard
         self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
-        self.numbers, self.knowledge_key, self.lease = numbers, knowledge_key, lease
+        self.numbers, self.meetings, self.knowledge_key, self.lease = numbers, meetings, knowledge_key, lease
         self.closing = False
         self.desk = ReportDesk(database, clock, signer, live)
 
@@ -61,6 +63,8 @@ class UplinkService:
                 job = await exchange.exchange(request, worker_id=worker_id)
                 if job.phone is not None:
                     job = await join_call(db, job)
+                else:
+                    job = await hold_meeting(db, job)
                 if job.recorded:
                     job = await record_session(db, self.clock, job)
         except (NotFound, Conflict, Forbidden) as error:
@@ -72,7 +76,10 @@ class UplinkService:
         return Exchanged(job_id=request.job_id, job=job)
 
     async def _answer(self, db: Db, ticket: Ticket, request: Exchange) -> Slot | None:
-        config_id = self.numbers.config_of(ticket)
+        config_id = self.numbers.holder_of(ticket)
+        meeting_id = self.meetings.holder_of(ticket)
+        if meeting_id is not None:
+            return await take_place(db, self.clock, meeting_id, request.room_name, request.room_sid)
         if config_id is None:
             return None
         return await take_call(db, self.clock, config_id, ticket.persona_id, request.room_name, request.room_sid)
@@ -80,7 +87,7 @@ class UplinkService:
     async def _turn_away(self, request: Exchange, reason: str) -> None:
         """Where the ticket is a number's: its caller must not hear it ring for ever."""
         ticket = Ticket.parse(request.ticket)
-        config_id = self.numbers.config_of(ticket) if ticket else None
+        config_id = self.numbers.holder_of(ticket) if ticket else None
         if config_id is not None:
             await self.switchboard.turn_away(config_id, request.room_name, reason)
 

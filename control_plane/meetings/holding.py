@@ -1,0 +1,92 @@
+"""A meeting's persona comes: its place, and what the meeting makes of it."""
+
+from sqlmodel import col, select
+
+from agents.contract import PersonaJob
+from control_plane.accounts.limits import is_full
+from control_plane.accounts.models import Project
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.errors import Conflict, NotFound
+from control_plane.ids import fingerprint
+from control_plane.meetings.languages import name_of
+from control_plane.meetings.life import OPEN
+from control_plane.meetings.models import Meeting, Scenario
+from control_plane.sessions.exchange import fill
+from control_plane.sessions.models import Slot
+
+
+async def take_place(db: Db, clock: Clock, meeting_id: int, room_name: str, room_sid: str) -> Slot:
+    """A place for the persona of a meeting, the same one for the same room.
+
+    The meeting stays locked until the commit. Raises `NotFound` where there is none, `Conflict` for a wrong room, where
+    it is over or where all places of the plan are in use.
+    """
+    query = select(Meeting, Project).join(Project, col(Project.id) == Meeting.project_id)
+    found = (await db.exec(query.where(Meeting.id == meeting_id).with_for_update(of=Meeting))).one_or_none()
+    if found is None:
+        raise NotFound("there is no such meeting")
+    meeting, project = found
+    if meeting.room_name != room_name:
+        raise Conflict("this ticket is for another room")
+    if meeting.status not in OPEN:
+        raise Conflict("the meeting is over")
+    ticket_hash = fingerprint(f"meeting:{meeting_id}:{room_sid}")
+    slot = (await db.exec(select(Slot).where(Slot.ticket_hash == ticket_hash))).one_or_none()
+    if slot is not None:
+        return slot
+    now = clock.now()
+    if await is_full(db, project.id, "sessions", now):
+        raise Conflict("all sessions of the plan are in use")
+    slot = Slot(
+        project_id=project.id,
+        account_id=project.account_id,
+        room_name=room_name,
+        persona_ids=[meeting.persona_id],
+        ticket_hash=ticket_hash,
+        variables={"name": meeting.name} | meeting.variables,
+        dispatched_at=now,
+        expires_at=now,
+    )
+    db.add(slot)
+    await db.flush()
+    return slot
+
+
+async def hold_meeting(db: Db, job: PersonaJob) -> PersonaJob:
+    """The job as the meeting of its room wants it held, and the meeting knows its session; other jobs as they are."""
+    query = select(Meeting, Scenario).join(Scenario, col(Scenario.id) == Meeting.scenario_id)
+    mine = (Meeting.project_id == job.project_id, Meeting.room_name == job.room_name, col(Meeting.status).in_(OPEN))
+    found = (await db.exec(query.where(*mine).with_for_update(of=Meeting))).one_or_none()
+    if found is None or found[0].persona_id != job.persona_id:
+        return job
+    meeting, scenario = found
+    meeting.session_id = job.session_id
+    variables = {"name": meeting.name} | meeting.variables
+    return job.model_copy(
+        update={
+            "instructions": brief(job.instructions, meeting, scenario, variables),
+            "greeting": fill(meeting.welcome_message, variables) or job.greeting,
+            "language": meeting.language,
+            "tts": job.tts.model_copy(update=_voice(meeting)),
+            "max_call_duration": meeting.max_duration * 60,
+            "recorded": meeting.controls["enable_recording"],
+        }
+    )
+
+
+def brief(instructions: str, meeting: Meeting, scenario: Scenario, variables: dict[str, object]) -> str:
+    """What a persona is told before a meeting: who it is, what this is about, what is to be reached."""
+    parts = [instructions, f"This meeting: {scenario.name}", fill(scenario.briefing, variables)]
+    if scenario.objectives:
+        listed = "\n".join(f"{number}. {each}" for number, each in enumerate(scenario.objectives, 1))
+        parts.append(f"Reach these objectives, one after the other:\n{listed}")
+    parts.append(f"You speak with {meeting.name}, in {name_of(meeting.language)}.")
+    return "\n\n".join(part for part in parts if part.strip())
+
+
+def _voice(meeting: Meeting) -> dict[str, str]:
+    """The asked voice, where its provider can be had."""
+    if meeting.voice_provider_used != meeting.voice_provider:
+        return {}
+    return {"provider": meeting.voice_provider} | ({"voice": meeting.voice_id} if meeting.voice_id else {})

@@ -1,0 +1,88 @@
+"""When a meeting begins and ends, whoever tells."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlmodel import col, select
+
+from agents.contract import EndReason
+from control_plane.clock import Clock, iso
+from control_plane.db.database import Database, Db
+from control_plane.events.facts import Fact
+from control_plane.events.log import EventLog
+from control_plane.jobs.queue import enqueue
+from control_plane.media.server import MediaServer
+from control_plane.meetings.models import Meeting, MeetingStatus
+from control_plane.rooms.models import Room, RoomStatus
+from control_plane.sessions.ending import end_session
+from control_plane.sessions.models import SessionStatus
+from control_plane.sessions.repository import SessionRepository
+
+OPEN: Final = (MeetingStatus.SCHEDULED, MeetingStatus.ACTIVE)
+END_MEETING: Final = "meeting.end"
+"""Job: a meeting's time is over. Payload: meeting_id."""
+GOODBYE: Final = timedelta(seconds=20)
+"""What a persona may take for its last words, after the time is over."""
+
+
+async def lock_open(db: Db, *which: Any) -> Meeting | None:
+    """A meeting that is not over, locked until the commit."""
+    query = select(Meeting).where(*which, col(Meeting.status).in_(OPEN))
+    return (await db.exec(query.with_for_update())).one_or_none()
+
+
+async def somebody_came(db: Db, clock: Clock, room_name: str) -> None:
+    """A person is in a room: if it is a meeting's, the meeting has begun, and its end is set."""
+    meeting = await lock_open(db, Meeting.room_name == room_name)
+    if meeting is None or meeting.status == MeetingStatus.ACTIVE:
+        return
+    now = clock.now()
+    meeting.status, meeting.started_at = MeetingStatus.ACTIVE, now
+    until = now + timedelta(minutes=meeting.max_duration) + GOODBYE
+    await enqueue(db, END_MEETING, f"{meeting.id}", run_at=until, meeting_id=meeting.id)
+    EventLog(db, clock).append(Fact.MEETING_STARTED, **_told(meeting), started_at=iso(now))
+
+
+async def room_gone(db: Db, clock: Clock, room_name: str) -> None:
+    """A room has ended: so has its meeting, if it had begun and its room has not begun again."""
+    running = select(Room.id).where(Room.full_name == room_name, Room.status == RoomStatus.OPEN)
+    meeting = await lock_open(db, Meeting.room_name == room_name, Meeting.status == MeetingStatus.ACTIVE)
+    if meeting is not None and (await db.exec(running)).first() is None:
+        finish(db, clock, meeting, at=clock.now())
+
+
+def finish(db: Db, clock: Clock, meeting: Meeting, *, at: datetime) -> None:
+    """A locked meeting is over."""
+    meeting.status, meeting.ended_at = MeetingStatus.COMPLETED, at
+    seconds = round((at - meeting.started_at).total_seconds()) if meeting.started_at else 0
+    EventLog(db, clock).append(Fact.MEETING_ENDED, **_told(meeting), duration=seconds)
+
+
+async def end_meeting(db: Db, clock: Clock, meeting: Meeting, *, reason: EndReason) -> int | None:
+    """End a locked meeting and its conversation; the id of that. The room is closed by who calls, after the commit."""
+    session = await SessionRepository(db, meeting.project_id).lock_active(meeting.room_name)
+    if session is not None and session.status == SessionStatus.ACTIVE:
+        await end_session(db, EventLog(db, clock), session, outcome="ok", reason=reason, at=clock.now())
+    finish(db, clock, meeting, at=clock.now())
+    return session.id if session else None
+
+
+async def time_is_over(database: Database, clock: Clock, media: MediaServer, meeting_id: int) -> None:
+    """End a meeting that goes on past its time."""
+    async with database.platform() as db:
+        meeting = await lock_open(db, Meeting.id == meeting_id)
+        if meeting is None:
+            return
+        await end_meeting(db, clock, meeting, reason="max_duration")
+    await media.close_room(meeting.room_name)
+
+
+def _told(meeting: Meeting) -> dict[str, Any]:
+    return {
+        "project_id": meeting.project_id,
+        "room_name": meeting.room_name,
+        "meeting_id": meeting.id,
+        "scenario_id": meeting.scenario_id,
+        "session_id": meeting.session_id,
+        "end_user_id": meeting.end_user_id,
+    }

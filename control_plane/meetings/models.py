@@ -1,0 +1,106 @@
+"""Scenarios, the people they are held with, and meetings."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from control_plane.db.rows import big, created_now, id_column, json_list, json_object, moment, owner
+
+
+class Scenario(SQLModel, table=True):
+    """What meetings are about: who holds them, what is to be reached and by what they are judged."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(["project_id", "persona_id"], ["persona.project_id", "persona.id"]),
+        UniqueConstraint("project_id", "id"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    name: str
+    persona_id: int = big()
+    briefing: str = ""
+    objectives: list[str] = json_list()
+    criteria: list[dict[str, Any]] = json_list()
+    call_duration: int | None = Field(default=None, description="Minutes.")
+    controls: dict[str, Any] = json_object()
+    """What its meetings allow, where they do not say."""
+    created_at: datetime = created_now()
+    updated_at: datetime | None = moment(nullable=True)
+    deleted_at: datetime | None = moment(nullable=True)
+
+
+class EndUser(SQLModel, table=True):
+    """A person whom a project holds meetings with. Without an e-mail address it is an anonymous one."""
+
+    __tablename__ = "end_user"
+    __table_args__ = (UniqueConstraint("project_id", "id"), UniqueConstraint("project_id", "email"))
+
+    id: int = id_column()
+    project_id: int = owner()
+    name: str
+    email: str | None = Field(default=None, description="In lower case.")
+    created_at: datetime = created_now()
+
+
+class Membership(SQLModel, table=True):
+    """A pair of end user and scenario."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(["project_id", "end_user_id"], ["end_user.project_id", "end_user.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["project_id", "scenario_id"], ["scenario.project_id", "scenario.id"]),
+        UniqueConstraint("end_user_id", "scenario_id"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    end_user_id: int = big()
+    scenario_id: int = big()
+    created_at: datetime = created_now()
+
+
+class MeetingStatus(StrEnum):
+    """`failed`: its persona could not begin."""
+
+    SCHEDULED = "scheduled"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Meeting(SQLModel, table=True):
+    """scheduled ──somebody is in its room──▶ active ──ended, room gone──▶ completed or failed."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(["project_id", "scenario_id"], ["scenario.project_id", "scenario.id"]),
+        UniqueConstraint("project_id", "id"),
+        Index("meeting_by_project", "project_id", "id"),
+        Index("meeting_by_room", "room_name"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    code: str = Field(unique=True, description="Its public name, in `/join/<code>`.")
+    room_name: str = Field(description="LiveKit's name.")
+    scenario_id: int = big()
+    persona_id: int = big()
+    session_id: int | None = big(nullable=True)
+    name: str = Field(description="Of the person who joins.")
+    meeting_type: str = "regular"
+    end_user_id: int | None = big(nullable=True)
+    membership_id: int | None = big(nullable=True)
+    language: str = "en"
+    voice_id: str | None = None
+    voice_provider: str = "azure"
+    voice_provider_used: str = ""
+    welcome_message: str = ""
+    variables: dict[str, Any] = json_object()
+    controls: dict[str, Any] = json_object()
+    max_duration: int = Field(default=30, description="Minutes.")
+    status: str = Field(default=MeetingStatus.SCHEDULED, description="See `MeetingStatus`.")
+    created_at: datetime = created_now()
+    started_at: datetime | None = moment(nullable=True)
+    ended_at: datetime | None = moment(nullable=True)

@@ -1,0 +1,202 @@
+"""Meetings as a customer handles them."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlmodel import col, select
+
+from control_plane.auth.callers import Caller
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.db.rows import read_page, refuse_missing
+from control_plane.errors import Conflict, InvalidRequest
+from control_plane.events.live import LiveBus
+from control_plane.ids import random_id
+from control_plane.media.server import MediaServer
+from control_plane.meetings.end_users import EndUsers
+from control_plane.meetings.life import end_meeting, lock_open
+from control_plane.meetings.models import EndUser, Meeting, Scenario
+from control_plane.meetings.scenarios import get_scenario
+from control_plane.meetings.schemas import LONGEST, Controls, DynamicMeetingCreate, MeetingCreate, MeetingSettings
+from control_plane.personas.models import Persona
+from control_plane.personas.repository import PersonaRepository
+from control_plane.sessions.service import END_CALLS
+from control_plane.sessions.slots import StandingSigner, dispatch_of
+from control_plane.tokens.signer import Grants, Pass, TokenSigner
+from control_plane.wire import Page
+
+TOKEN_LIFETIME = timedelta(hours=24)
+"""How long after its creation a meeting's token opens it."""
+NEEDS = {
+    "deep_thinking": "a model that thinks",
+    "live_vision": "a model that sees",
+    "gpt_vision": "a model that sees",
+    "web_search": "a search server",
+    "use_own_keys": "stored keys of the project",
+}
+"""Powers of a persona and what each needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A meeting and the way in."""
+
+    meeting: Meeting
+    token: str
+    livekit_url: str
+    public_url: str
+
+    @property
+    def room_url(self) -> str:
+        """The meeting's page; the token is in its fragment."""
+        return f"{self.public_url}/join/{self.meeting.code}#token={self.token}"
+
+    @property
+    def meeting_url(self) -> str:
+        """The same, with whose meeting it is."""
+        return f"{self.public_url}/join/{self.meeting.code}?{self._whose}#token={self.token}"
+
+    @property
+    def scenario_url(self) -> str:
+        """The page from which the same person begins another meeting."""
+        return f"{self.public_url}/s/{self.meeting.scenario_id}?{self._whose}"
+
+    @property
+    def _whose(self) -> str:
+        return urlencode({"end_user_id": self.meeting.end_user_id, "membership_id": self.meeting.membership_id})
+
+
+class MeetingService:
+    """The meetings of one caller."""
+
+    def __init__(
+        self,
+        db: Db,
+        caller: Caller,
+        clock: Clock,
+        media: MediaServer,
+        live: LiveBus,
+        signer: TokenSigner,
+        standing: StandingSigner,
+        *,
+        livekit_url: str,
+        public_url: str,
+        voice_providers: frozenset[str],
+    ) -> None:
+        self.db, self.caller, self.clock, self.media, self.live = db, caller, clock, media, live
+        self.signer, self.standing = signer, standing
+        self.livekit_url, self.public_url, self.voice_providers = livekit_url, public_url, voice_providers
+        self.people = EndUsers(db, caller.project_id)
+
+    async def create(self, body: MeetingCreate) -> Entry:
+        """A meeting of a scenario, and the way in. Raises `InvalidRequest` for what this server cannot do."""
+        scenario = await get_scenario(self.db, self.caller.project_id, body.scenario_id)
+        end_user = await self.people.get(body.end_user_id) if body.end_user_id else None
+        return await self._make(scenario, body, body.name, end_user, meeting_type=body.meeting_type)
+
+    async def create_dynamic(self, body: DynamicMeetingCreate) -> Entry:
+        """A meeting of whoever it is: the end user of that e-mail address, else a new one."""
+        scenario = await get_scenario(self.db, self.caller.project_id, body.scenario_id)
+        end_user = await self.people.meet(body.called(), body.email)
+        return await self._make(scenario, body, body.called(), end_user, meeting_type="end-user")
+
+    async def _make(
+        self, scenario: Scenario, body: MeetingSettings, name: str, end_user: EndUser | None, *, meeting_type: str
+    ) -> Entry:
+        controls = Controls.model_validate(scenario.controls | body.controls())
+        self._demand(body, controls)
+        serving = await PersonaRepository(self.db, project_id=self.caller.project_id).serving(scenario.persona_id)
+        persona = serving.persona
+        if not persona.is_active:
+            raise Conflict(f"Agent {persona.id} is not active")
+        code = "-".join(random_id("", 4) for _ in range(3))
+        has_voice = body.voice_provider in self.voice_providers
+        meeting = Meeting(
+            project_id=self.caller.project_id,
+            code=code,
+            room_name=f"{self.caller.slug}_{code}",
+            scenario_id=scenario.id,
+            persona_id=persona.id,
+            name=name,
+            meeting_type=meeting_type,
+            end_user_id=end_user.id if end_user else None,
+            membership_id=await self.people.membership(end_user.id, scenario.id) if end_user else None,
+            language=body.language,
+            voice_id=body.voice_id,
+            voice_provider=body.voice_provider,
+            voice_provider_used=body.voice_provider if has_voice else persona.tts_provider,
+            welcome_message=body.welcome_message,
+            variables=body.metadata,
+            controls=controls.model_dump(),
+            max_duration=body.max_duration or scenario.call_duration or LONGEST,
+        )
+        self.db.add(meeting)
+        await self.db.flush()
+        await self.db.refresh(meeting)
+        return Entry(meeting, self._token(meeting, persona, controls), self.livekit_url, self.public_url)
+
+    def _demand(self, body: MeetingSettings, controls: Controls) -> None:
+        """Refuse what was asked for and cannot be had."""
+        if "voice_provider" in body.model_fields_set and body.voice_provider not in self.voice_providers:
+            raise InvalidRequest.field(
+                "voice_provider", f"{body.voice_provider} has no credentials here; name it in PARLEY_VOICE_PROVIDERS"
+            )
+        for name, need in NEEDS.items():
+            if getattr(controls, name):
+                raise InvalidRequest.field(name, f"needs {need}, which this server does not have")
+
+    def _token(self, meeting: Meeting, persona: Persona, controls: Controls) -> str:
+        identity = f"user-{meeting.end_user_id}" if meeting.end_user_id else f"guest-{meeting.id}"
+        ticket = self.standing.sign(meeting.id, meeting.persona_id)
+        return self.signer.sign(
+            Pass(
+                identity=identity,
+                room=meeting.room_name,
+                ttl=TOKEN_LIFETIME,
+                grants=grants_of(controls),
+                name=meeting.name,
+                dispatches=(dispatch_of(ticket, persona.name),),
+                max_participants=controls.max_participants or 0,
+            )
+        )
+
+    async def get(self, meeting_id: int) -> Meeting:
+        """One meeting; `NotFound`, or `Forbidden` where it is another project's."""
+        query = select(Meeting).where(Meeting.project_id == self.caller.project_id, Meeting.id == meeting_id)
+        found = (await self.db.exec(query)).one_or_none()
+        return found or await refuse_missing(self.db, "meeting", meeting_id, "meeting")
+
+    async def page(self, page: Page, **only: Any) -> tuple[list[Meeting], int]:
+        """Meetings, newest first, and how many there are; `only` narrows to values of fields, None does not."""
+        query = select(Meeting).where(Meeting.project_id == self.caller.project_id)
+        for name, value in only.items():
+            if value is not None:
+                query = query.where(getattr(Meeting, name) == value)
+        return await read_page(self.db, query.order_by(col(Meeting.id).desc()), page)
+
+    async def end(self, meeting_id: int) -> Meeting:
+        """End a meeting and send everybody away; one that is over stays as it is."""
+        await self.get(meeting_id)
+        own = (Meeting.project_id == self.caller.project_id, Meeting.id == meeting_id)
+        meeting = await lock_open(self.db, *own)
+        if meeting is not None:
+            session_id = await end_meeting(self.db, self.clock, meeting, reason="api")
+            await self.db.commit()
+            if session_id is not None:
+                await self.live.publish(END_CALLS, {"session_id": session_id})
+            await self.media.close_room(meeting.room_name)
+        return await self.get(meeting_id)
+
+
+def grants_of(controls: Controls) -> Grants:
+    """What somebody in the meeting may do, for LiveKit to enforce."""
+    allowed = {
+        "microphone": controls.enable_audio,
+        "camera": controls.enable_video,
+        "screen_share": controls.enable_screen_sharing,
+        "screen_share_audio": controls.enable_screen_sharing,
+    }
+    sources = tuple(source for source, may in allowed.items() if may)
+    return Grants(can_publish=bool(sources), can_publish_data=controls.enable_chat, can_publish_sources=sources)
