@@ -145,6 +145,7 @@ class LineSpoken(Report):
     identity: str = Field("", description="The participant who spoke.")
     text: str
     timestamp_ms: int = Field(ge=0, description="From the start of the call to the start of the line.")
+    duration_ms: int = Field(0, ge=0, le=24 * 3600 * 1000, description="How long it was spoken; 0: unknown.")
     interrupted: bool = False
 
 

@@ -278,7 +278,7 @@ class Conversation:
         if event.new_state == "speaking":
             self._transcript.user_began = self._transcript.user_began or now
         elif event.old_state == "speaking":
-            self._last_word = now
+            self._last_word = self._transcript.user_ended = now
 
     def _on_agent_state(self, event: events.AgentStateChangedEvent) -> None:
         now = time.time()

@@ -22,6 +22,8 @@ class Transcript:
         self.job, self.session, self.persona, self.reporter = job, session, persona, reporter
         self.user_began: float | None = None
         """Since when somebody has been speaking, Unix seconds."""
+        self.user_ended: float | None = None
+        """When somebody last fell silent."""
 
     def transcribed(self, event: events.UserInputTranscribedEvent) -> None:
         """Words of a person, finished or as they stand."""
@@ -33,10 +35,18 @@ class Transcript:
         speaker = self._speaker()
         if event.is_final:
             self.persona.marks.transcribed = at
+            ended = timestamp_ms(self.job.started_at, moment(self.user_ended or at))
             self.reporter.report(
-                LineSpoken(at=moment(at), speaker="user", identity=speaker, text=text, timestamp_ms=began)
+                LineSpoken(
+                    at=moment(at),
+                    speaker="user",
+                    identity=speaker,
+                    text=text,
+                    timestamp_ms=began,
+                    duration_ms=max(0, ended - began),
+                )
             )
-            self.user_began = None
+            self.user_began = self.user_ended = None
         else:
             self.reporter.report(
                 LineInterim(
@@ -73,6 +83,7 @@ class Transcript:
             self.persona.marks.committed = event.created_at
         elif item.role == "assistant" and item.text_content:
             started = metrics.get("started_speaking_at") or item.created_at
+            stopped = metrics.get("stopped_speaking_at") or event.created_at
             self.reporter.report(
                 LineSpoken(
                     at=moment(event.created_at),
@@ -80,6 +91,7 @@ class Transcript:
                     identity=self.job.identity,
                     text=item.text_content.strip(),
                     timestamp_ms=timestamp_ms(self.job.started_at, moment(started)),
+                    duration_ms=max(0, round((stopped - started) * 1000)),
                     interrupted=item.interrupted,
                 )
             )

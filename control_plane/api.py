@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from control_plane.accounts.operator.routes import router as operator
 from control_plane.accounts.routes import router as accounts
+from control_plane.analysis.routes import router as analysis
 from control_plane.health.routes import router as health
 from control_plane.knowledge_bases.routes import router as knowledge_bases
 from control_plane.livekit_hooks.routes import router as livekit_hooks
@@ -38,6 +39,7 @@ PRIMARY = (
     scenario_router,
     end_user_router,
     meeting_router,
+    analysis,
     operator,
 )
 """The primary surface, below `/api/v1`."""

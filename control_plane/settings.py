@@ -79,6 +79,9 @@ class Settings(MigrationSettings):
     models_url: str | None = Field(None, description="OpenAI-compatible server, for embeddings that need one.")
     models_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
     knowledge_embedder: str = Field("minilm", description="Embedder of new knowledge bases.")
+    analysis_model: str | None = Field(
+        None, description="Model of `models_url` that reads conversations afterwards; unset: they are counted only."
+    )
     recordings_url: Annotated[str, AfterValidator(_store)] = Field(
         "file:///var/lib/parley/recordings",
         description="Where recordings are kept, for us and for recorders: `file:///folder`, `s3://bucket/prefix`, "

@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 from control_plane.accounts.models import Account, Member, Project
+from control_plane.analysis.models import Analysis
 from control_plane.auth.models import ApiKey
 from control_plane.events.models import Event, EventCursor
 from control_plane.gate.models import AuditEntry, IdempotentRequest
@@ -20,6 +21,7 @@ from control_plane.webhooks.models import WebhookAttempt, WebhookDelivery, Webho
 from knowledge.tables import metadata as knowledge_metadata
 
 TENANT_TABLES: tuple[type[SQLModel], ...] = (
+    Analysis,
     AuditEntry,
     BudgetNotice,
     Call,

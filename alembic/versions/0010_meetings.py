@@ -10,7 +10,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-TABLES = ("scenario", "end_user", "membership", "meeting")
+TABLES = ("scenario", "end_user", "membership", "meeting", "analysis")
 EMPTY_OBJECT, EMPTY_LIST = sa.text("'{}'"), sa.text("'[]'")
 
 
@@ -81,6 +81,21 @@ def upgrade() -> None:
     )
     op.create_index("meeting_by_project", "meeting", ["project_id", "id"])
     op.create_index("meeting_by_room", "meeting", ["room_name"])
+    op.create_table(
+        "analysis",
+        *_own(),
+        sa.Column("session_id", sa.BigInteger(), nullable=False, unique=True),
+        sa.Column("status", sa.String(), nullable=False),
+        _json("figures", EMPTY_OBJECT),
+        _json("findings", EMPTY_OBJECT),
+        sa.Column("model", sa.String()),
+        sa.Column("extractive", sa.Boolean(), nullable=False),
+        sa.Column("error", sa.String()),
+        _created(),
+        _moment("finished_at"),
+        sa.ForeignKeyConstraint(["project_id", "session_id"], ["session.project_id", "session.id"], ondelete="CASCADE"),
+    )
+    op.add_column("transcript_line", sa.Column("duration_ms", sa.Integer(), nullable=False, server_default="0"))
     for table in TABLES:
         op.execute(WALL.format(table=table))
     op.execute(EXISTS_ELSEWHERE.format(tables=f"{KNOWN_BEFORE}, 'scenario', 'end_user', 'meeting'"))
@@ -88,6 +103,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(EXISTS_ELSEWHERE.format(tables=KNOWN_BEFORE))
+    op.drop_column("transcript_line", "duration_ms")
     for table in reversed(TABLES):
         op.drop_table(table)
 

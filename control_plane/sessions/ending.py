@@ -1,7 +1,7 @@
 """How a conversation is announced and how it ends, whoever ends it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import col, delete, select, update
 
@@ -16,6 +16,10 @@ from control_plane.sessions.models import Session, SessionJob, SessionStatus, Sl
 
 CLOSE_ROOM = "room.close"
 """Job: delete a room in LiveKit. Payload: room_name, room_id."""
+ANALYSE = "session.analyse"
+"""Job: find out what a conversation came to. Payload: session_id."""
+LAST_WORDS = timedelta(seconds=1)
+"""When after its end a conversation is analysed: its worker may still be telling what was said last."""
 
 
 async def lock_session(db: Db, session_id: int, *, project_id: int) -> Session | None:
@@ -103,6 +107,7 @@ async def end_session(
         "duration": session.duration,
     }
     log.append(Fact.SESSION_ENDED, project_id=session.project_id, room_name=session.room_name, **told)
+    await enqueue(db, ANALYSE, f"{session.id}", run_at=at + LAST_WORDS, session_id=session.id)
     if outcome == "failed":
         log.append(Fact.SESSION_FAILED, project_id=session.project_id, room_name=session.room_name, **told)
     if reason != "transferred":  # its people may be talking on without us

@@ -136,6 +136,7 @@ class TranscriptLine(SQLModel, table=True):
     content: str
     timestamp_ms: int = Field(sa_type=BigInteger)
     interrupted: bool = False
+    duration_ms: int = Field(default=0, sa_column_kwargs={"server_default": "0"}, description="0: unknown.")
     created_at: datetime = moment()
 
 

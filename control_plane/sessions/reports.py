@@ -94,7 +94,8 @@ class ReportDesk:
             "timestamp_ms": report.timestamp_ms,
             "interrupted": report.interrupted,
         }
-        if await self._keep(db, TranscriptLine, session, submission, values | {"created_at": report.at}):
+        row = values | {"duration_ms": report.duration_ms, "created_at": report.at}
+        if await self._keep(db, TranscriptLine, session, submission, row):
             session.message_count += 1
             EventLog(db, self.clock).append(
                 Fact.TRANSCRIPT_LINE,

@@ -95,6 +95,7 @@ class LineCreate(Sent):
 class Line(BaseModel):
     """Something that was said."""
 
+    id: int | None = Field(None, description="Null where it is not kept, or was there already.")
     speaker: str
     content: str
     timestamp_ms: int

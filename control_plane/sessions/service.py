@@ -95,7 +95,9 @@ class SessionService:
             return line
         row = line.model_dump(exclude={"id"})
         statement = insert(TranscriptLine).values(**row).on_conflict_do_nothing()
-        if await self.db.scalar(statement.returning(col(TranscriptLine.id))):
+        line_id = await self.db.scalar(statement.returning(col(TranscriptLine.id)))
+        if line_id:
+            line.id = line_id
             session.message_count += 1
             self.log.append(
                 Fact.TRANSCRIPT_LINE, project_id=session.project_id, room_name=name.full, is_final=True, **shown

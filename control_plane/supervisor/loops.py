@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from control_plane.analysis.making import Analyst
+from control_plane.analysis.reading import build_client
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.db.leadership import Lock, govern
@@ -28,7 +30,7 @@ from control_plane.recordings.storage import build_store
 from control_plane.recordings.taking import RecordingTaker
 from control_plane.recordings.watching import RecordingWatch
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.ending import CLOSE_ROOM, still_to_close
+from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, still_to_close
 from control_plane.sessions.slots import StandingSigner, TicketSigner
 from control_plane.sessions.watch import sweep
 from control_plane.sessions.winding import cut_off, wind_up
@@ -134,11 +136,23 @@ async def run(
     async def end_meeting(payload: dict[str, Any]) -> None:
         await time_is_over(database, clock, media, payload["meeting_id"])
 
-    work = {END_MEETING: end_meeting, CLOSE_ROOM: close_room, WIND_UP: end_politely, PEAKS: peaks.handle}
+    client = build_client(settings.models_url, settings.models_api_key.get_secret_value())
+    analyst = Analyst(database, clock, client, settings.analysis_model)
+
+    async def analyse(payload: dict[str, Any]) -> None:
+        await analyst.analyse(payload["session_id"])
+
+    work = {
+        ANALYSE: analyse,
+        END_MEETING: end_meeting,
+        CLOSE_ROOM: close_room,
+        WIND_UP: end_politely,
+        PEAKS: peaks.handle,
+    }
     runner = JobRunner(database, clock, work | {INDEX_BASE: BaseIndexer(database).handle})
     notifier = Notifier(url, WRITTEN)
     database.on_announcement(notifier.poke)
-    async with asyncio.TaskGroup() as tasks:
+    async with client, asyncio.TaskGroup() as tasks:
         tasks.create_task(notifier.run())
         tasks.create_task(Sequencer(url).run())
         tasks.create_task(runner.run())

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from parley.offline import conversations
 from parley.offline.errors import InvalidRequest
 from parley.offline.examples import classify
 from parley.offline.instructions import Script, read_script
@@ -30,6 +31,8 @@ class Reply:
 
     text: str = ""
     calls: list[Call] = field(default_factory=list)
+    extractive: bool = False
+    """Made of pieces of what it was given, and marked so."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,12 @@ def reply(request: ChatRequest, encode: Encode) -> Reply:
     system = [text for role, text in messages if role in ("system", "developer")]
     passages = [passage for text in reversed(system) if text.startswith(KNOWLEDGE) for passage in _passages(text)]
     instructions = "\n".join(text for text in system if not text.startswith(KNOWLEDGE))
+    schema = request.response_format.json_schema
+    if schema is not None and schema.name == conversations.SCHEMA:
+        asked = next((text for role, text in messages if role == "user"), "")
+        return Reply(conversations.analyse(asked, encode), extractive=True)
     if request.response_format.type != "text":
-        return Reply(_structured(messages, request.response_format.json_schema, encode))
+        return Reply(_structured(messages, schema, encode))
     if messages[-1][0] == "tool":
         return Reply(_read_out(messages))
     script = read_script(instructions)

@@ -183,6 +183,8 @@ async def chat_completions(body: ChatRequest, request: Request) -> Response | di
     given = await _models(request).encoder.reply(body)
     usage = estimated_usage(body, given)
     head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": Model.ANSWERS}
+    if given.extractive:
+        head["system_fingerprint"] = "extractive"
     if body.stream:
         with_usage = body.stream_options is not None and body.stream_options.include_usage
         chunks = _chunks(head, given, usage if with_usage else None)

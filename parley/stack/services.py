@@ -23,6 +23,7 @@ PASSED_ON = (
     "PARLEY_STT_MODEL",
     "PARLEY_STT_REALTIME",
     "PARLEY_LLM_MODEL",
+    "PARLEY_ANALYSIS_MODEL",
     "PARLEY_TTS_MODEL",
     "PARLEY_TTS_VOICE",
     "PARLEY_TTS_FORMAT",
@@ -31,6 +32,7 @@ OFFLINE_MODELS = {
     "PARLEY_MODELS_API_KEY": "offline",
     "PARLEY_STT_MODEL": "pocketsphinx-en",
     "PARLEY_LLM_MODEL": "extractive-1",
+    "PARLEY_ANALYSIS_MODEL": "extractive-1",
     "PARLEY_TTS_MODEL": "flite-rms",
     "PARLEY_TTS_VOICE": "rms",
 }
