@@ -1,4 +1,5 @@
-"""Classifies a text as the instructions' own examples do: by the one that is nearest in meaning."""
+"""Classifies a text as the instructions' own examples do: by the one that is nearest in meaning; where none is near,
+and the function has the label `uncertain`, it is that."""
 
 import re
 from collections.abc import Sequence
@@ -10,6 +11,9 @@ from parley.offline.toolcalls import Call
 
 _EXAMPLE: Final = re.compile(r'Input:\s*"(?P<input>[^"]+)"\s*Output:\s*(?P<output>[\w-]+)')
 _MOST: Final = 100
+_UNKNOWN: Final = "uncertain"
+_LIKE: Final = 0.33
+"""Likeness to an example below which a text is like none: words that were not understood are below 0.3."""
 
 
 def classify(text: str, instructions: str, functions: Sequence[Function], encode: Encode) -> Call | None:
@@ -23,8 +27,10 @@ def classify(text: str, instructions: str, functions: Sequence[Function], encode
     if not known:
         return None
     vectors = encode([text, *(given for given, _ in known)])
-    nearest = int((vectors[1:] @ vectors[0]).argmax())
-    return Call(function.name, {parameter: known[nearest][1]})
+    likeness = vectors[1:] @ vectors[0]
+    nearest = int(likeness.argmax())
+    told = likeness[nearest] >= _LIKE or _UNKNOWN not in labels
+    return Call(function.name, {parameter: known[nearest][1] if told else _UNKNOWN})
 
 
 def _labels(function: Function) -> tuple[Function, str, list[str]] | None:

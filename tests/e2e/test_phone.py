@@ -199,7 +199,9 @@ async def test_a_machine_that_answers_is_left_a_message(running: RunningPlatform
     left = {"detect": True, "message": "The library called. Your book about copper kettles has arrived."}
     agent = make_agent(running, greeting="Hello, am I speaking with Tom?", voicemail=left)
     greeting = spoken(running, "You have reached the voice mailbox of Tom. Please leave a message after the tone.")
-    async with telephone(tmp_path, user=CALLEE, account=";answermode=auto", voice=greeting) as phone:
+    # baresip brings 8 kHz to those of G.722 through a filter of 1.3 kHz, behind which nobody understands a word.
+    account = ";answermode=auto;audio_codecs=pcmu"
+    async with telephone(tmp_path, user=CALLEE, account=account, voice=greeting) as phone:
         trunk = {"name": "Out", "phone_number": "+18001234597", "address": f"127.0.0.1:{phone.port}"}
         made = post(running, "/sip/trunks", trunk)["trunk"]
         dialled = {"phone_number": CALLEE, "caller_id": trunk["phone_number"], "agent_config_id": agent}

@@ -174,3 +174,13 @@ def test_numbers_are_understood_as_they_are_spoken(said: str, numbers: list[str]
 def test_forms_of_a_word_have_one_stem() -> None:
     for forms in (("opens", "opening", "opened"), ("company", "companies"), ("serve", "served", "serving")):
         assert len({stem(form) for form in forms}) == 1
+
+
+def test_words_that_were_not_understood_are_given_no_label() -> None:
+    instructions = 'Classify.\nInput: "Leave a message after the tone"\nOutput: machine\nInput: "Hello"\nOutput: human'
+    label = {"type": "string", "enum": ["human", "machine", "uncertain"]}
+    options = {"instructions": instructions, "tools": [tool("save", label=label)], "tool_choice": "required"}
+    labels = [
+        answer(said, **options).calls[0].arguments["label"] for said in ("leave a message please", "lol luck with it")
+    ]
+    assert labels == ["machine", "uncertain"]
