@@ -320,7 +320,8 @@ class Conversation:
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self.job.phone:
-            self.end("caller_left")  # whoever else is there came for this call
+            removed = participant.disconnect_reason == rtc.DisconnectReason.PARTICIPANT_REMOVED
+            self.end("api" if removed else "caller_left")  # whoever else is there came for this call
         if participant.kind not in PEOPLE or self._people():
             return
         if participant.disconnect_reason in OWN_ACT:

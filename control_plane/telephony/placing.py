@@ -25,6 +25,7 @@ from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.settling import (
     CALLED_INTO,
     NOBODY_WAITS,
+    SPEAKING,
     lock_call,
     ring,
     settle,
@@ -267,7 +268,7 @@ class CallPlacer:
             try:
                 person = await self.media.find_participant(call.room, call.identity)
                 status = person.attributes.get("sip.callStatus")
-                if status not in ("ringing", "active", "automation"):
+                if status not in ("ringing", *SPEAKING):
                     continue
                 async with self.database.platform() as db:
                     row = await lock_call(db, call_id)

@@ -81,7 +81,7 @@ async def find_configs(db: DbDep, caller: CallerDep, quota: QuotaDep, sync: Sync
 async def find_calls(request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> CallService:
     """The calls of this request's caller."""
     state = request.app.state
-    return CallService(db, caller, clock, state.dialer, state.live, state.switchboard)
+    return CallService(db, caller, clock, state.dialer, state.live, state.switchboard, state.media)
 
 
 async def find_dialling(

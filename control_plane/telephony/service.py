@@ -1,5 +1,6 @@
 """Numbers and calls of one caller."""
 
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import BigInteger
@@ -10,8 +11,9 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
-from control_plane.errors import Conflict, InvalidRequest, PlatformError, Unavailable
+from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformError, Unavailable
 from control_plane.events.live import LiveBus
+from control_plane.media.server import MediaServer
 from control_plane.personas.models import Persona
 from control_plane.personas.repository import PersonaRepository
 from control_plane.plans.quota import Quota
@@ -20,18 +22,20 @@ from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.numbers import is_possible
 from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
-from control_plane.telephony.settling import BEFORE_ANSWER, CALLED_INTO, lock_call, settle
+from control_plane.telephony.settling import ASKED_AT, BEFORE_ANSWER, CALLED_INTO, HUNG_UP, SPEAKING, lock_call, settle
 from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync, tell_now
 from control_plane.telephony.trunks import trunks_of
 from control_plane.wire import Page
 from sip.dialer import Dialer, SipAwayError
-from sip.outcomes import Outcome
+from sip.outcomes import ANSWERED, Outcome
 
 HAND_OVER = "hand_over"
 """Live channel: somebody to whom a session's persona is to hand its caller over."""
 PRESS_KEYS = "press_keys"
 """Live channel: keys of a telephone that a session's persona is to press."""
+CALLED_IN_WITHIN: Final = timedelta(seconds=20)
+"""How long a persona that was asked to hand its caller over may take until it has somebody called."""
 STATES: Final = {
     "queued": "waits in the queue",
     "ended": "has ended",
@@ -134,10 +138,17 @@ class CallService:
     """The calls of one caller, and what can be done with one that goes on."""
 
     def __init__(
-        self, db: Db, caller: Caller, clock: Clock, dialer: Dialer, live: LiveBus, switchboard: Switchboard
+        self,
+        db: Db,
+        caller: Caller,
+        clock: Clock,
+        dialer: Dialer,
+        live: LiveBus,
+        switchboard: Switchboard,
+        media: MediaServer,
     ) -> None:
         self.db, self.caller, self.clock, self.dialer, self.live = db, caller, clock, dialer, live
-        self.switchboard = switchboard
+        self.switchboard, self.media = switchboard, media
 
     async def page(self, page: Page, *, status: str | None) -> tuple[list[Call], int]:
         """A page of calls, newest first, and how many there are."""
@@ -147,7 +158,10 @@ class CallService:
         return await read_page(self.db, query.order_by(col(Call.id).desc()), page)
 
     async def hang_up(self, call_id: int) -> None:
-        """End a call, or take it out of the queue; one that has ended is fine. Raises `Unavailable`."""
+        """End a call, or take it out of the queue; one that has ended is fine. Its row says what was true of its phone.
+
+        Raises `Unavailable`, and then nothing has changed.
+        """
         await self._get(call_id)
         call = await lock_call(self.db, call_id)
         if call is None or call.ended_at is not None:
@@ -155,18 +169,38 @@ class CallService:
         if call.status == "queued":
             await settle(self.db, self.clock, call, Outcome("no_answer", None, "hung up before it was placed"))
             return
+        await self.db.commit()
+        has_answered = call.status in BEFORE_ANSWER and await self._has_answered(call)
+        call = await lock_call(self.db, call_id)
+        if call is None or call.ended_at is not None:
+            return
+        if has_answered:
+            await settle(self.db, self.clock, call, ANSWERED)  # whoever placed it died before it could
         known, call.reason = call.reason, call.reason or "hung up"  # whoever settles it keeps this
+        call.details = call.details | {HUNG_UP: True}
         await self.db.commit()
         try:
             await self.dialer.hang_up(call.room_name, call.identity)
         except SipAwayError as error:
-            call.reason = known
-            await self.db.commit()
+            call = await lock_call(self.db, call_id)
+            if call is not None and call.ended_at is None:
+                call.reason, call.details = known, {name: it for name, it in call.details.items() if name != HUNG_UP}
+                await self.db.commit()
             raise Unavailable(f"{error}; try again") from error
         call = await lock_call(self.db, call_id)
         if call is not None and call.direction == "outbound" and call.status in BEFORE_ANSWER:
             # Its phone may be on its way into the room still: who places it sees that it has ended.
             await settle(self.db, self.clock, call, Outcome("no_answer", None, "hung up"))
+
+    async def _has_answered(self, call: Call) -> bool:
+        """Whether somebody speaks at the phone of one of our calls, whatever its row says. Raises `Unavailable`."""
+        if call.direction != "outbound":
+            return False
+        try:
+            phone = await self.media.find_participant(call.room_name, call.identity)
+        except NotFound:
+            return False
+        return phone.attributes.get("sip.callStatus") in SPEAKING
 
     async def transfer(self, call_id: int, to: str) -> None:
         """Have the phone call somebody else. Raises as `Switchboard` does, and `Conflict` where there is nobody."""
@@ -183,12 +217,18 @@ class CallService:
         if not is_possible(to):
             raise InvalidRequest.field("to", "must be a number in E.164 form for a warm transfer")
         call = await self._with_persona(call_id)
-        into = col(Call.details)[CALLED_INTO].astext.cast(BigInteger)
-        others = select(Call.id).where(Call.project_id == call.project_id, into == call.id)
-        if (await self.db.exec(others.where(col(Call.ended_at).is_(None)))).first() is not None:
-            raise Conflict(f"Somebody is being asked to take call {call_id} already")
+        if call.identity == f"sip_{to}":
+            raise Conflict(f"{to} is the number of the phone in call {call_id}")
         line, now = call.caller_id or "", self.clock.now()
         await demand_right_to_call(self.db, call.project_id, to, calling_from=line, now=now)
+        await lock_call(self.db, call_id)
+        into = col(Call.details)[CALLED_INTO].astext.cast(BigInteger)
+        others = select(Call.id).where(Call.project_id == call.project_id, into == call.id)
+        asked_at = call.details.get(ASKED_AT)
+        is_asked = asked_at is not None and now - datetime.fromisoformat(asked_at) < CALLED_IN_WITHIN
+        if is_asked or (await self.db.exec(others.where(col(Call.ended_at).is_(None)))).first() is not None:
+            raise Conflict(f"Somebody is being asked to take call {call_id} already")
+        call.details = call.details | {ASKED_AT: now.isoformat()}
         await self.db.commit()
         await self.live.publish(HAND_OVER, {"session_id": call.session_id, "to": to})
 

@@ -20,7 +20,13 @@ from sip.outcomes import ANSWERED, Outcome
 
 CALLED_INTO = "called_into"
 """In the details of a call that brings somebody into the room of another: that one's id."""
+ASKED_AT = "asked_at"
+"""In the details of a call whose persona was asked to hand it over, and has not had anybody called yet: when."""
+HUNG_UP = "hung_up"
+"""In the details of a call that was ended by the API."""
 BEFORE_ANSWER = ("queued", "dialing", "ringing")
+SPEAKING = ("active", "automation")
+"""What `sip.callStatus` of a phone is from its answer on."""
 NOBODY_WAITS = Outcome("no_answer", None, "nobody waits any more")
 
 log = structlog.get_logger()
@@ -95,6 +101,7 @@ async def settle(db: Db, clock: Clock, call: Call, outcome: Outcome) -> None:
         return  # its persona ends a conversation, after the goodbye
     why: EndReason
     ended, why = ("ok", "caller_left") if answered else (call.status, "not_answered")
+    why = "api" if HUNG_UP in call.details else why
     await end_session(db, EventLog(db, clock), session, outcome=ended, reason=why, at=now)
 
 

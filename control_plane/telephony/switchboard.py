@@ -16,7 +16,7 @@ from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call
 from control_plane.telephony.numbers import find_number, is_possible
-from control_plane.telephony.settling import CALLED_INTO, NOBODY_WAITS, lock_call, settle, tell_begin
+from control_plane.telephony.settling import ASKED_AT, CALLED_INTO, NOBODY_WAITS, lock_call, settle, tell_begin
 from control_plane.telephony.trunks import trunks_of
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
 
@@ -105,6 +105,9 @@ class Switchboard:
                 details={CALLED_INTO: call.id},
             )
             db.add(row)
+            caller = await lock_call(db, call.id)
+            if caller is not None:
+                caller.details = {name: known for name, known in caller.details.items() if name != ASKED_AT}
             await db.flush()
             tell_begin(db, self.clock, row)
             await db.execute(text(f"select pg_notify('{PLACED}', '')"))

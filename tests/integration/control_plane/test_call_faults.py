@@ -509,3 +509,35 @@ async def test_a_phone_that_hung_up_before_we_heard_that_it_answered_was_answere
     assert (await statuses(platform, placed["id"]))[-2:] == ["answered", "ended"]
     session = (await tenant.http.get(f"/sessions/{placed['session_id']}/detail")).json()["session"]
     assert (session["status"], session["end_reason"]) == ("completed", "caller_left")
+
+
+async def test_an_answered_call_whose_process_died_before_it_said_so_was_answered_when_it_is_hung_up(
+    platform: Platform, tenant: Tenant
+) -> None:
+    placed = await dial(tenant, room_name="r")
+    await a_placer(platform).claim()
+    platform.media.people["proj_r"] = [phone(f"sip_{CALLEE}", callStatus="active")]
+    assert (await tenant.http.post(f"/sip/calls/{placed['id']}/hangup")).status_code == 200
+    assert hung_up(platform) == [f"sip_{CALLEE}"]
+    async with platform.database.platform() as db:
+        await phone_left(db, Clock(), "proj_r", f"sip_{CALLEE}")
+    call = await call_of(tenant, placed["id"])
+    assert (call["status"], call["reason"]) == ("ended", "hung up")
+    assert await statuses(platform, placed["id"]) == ["dialing", "answered", "ended"]
+    session = (await tenant.http.get(f"/sessions/{placed['session_id']}/detail")).json()["session"]
+    assert (session["outcome"], session["end_reason"]) == ("ok", "api")
+
+
+async def test_a_call_is_not_hung_up_where_nobody_can_say_whether_it_was_answered(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = await dial(tenant, room_name="r")
+    await a_placer(platform).claim()
+
+    async def away(_room: str, _identity: str) -> LiveParticipant:
+        raise Unavailable("LiveKit cannot be reached")
+
+    monkeypatch.setattr(platform.media, "find_participant", away)
+    assert (await tenant.http.post(f"/sip/calls/{placed['id']}/hangup")).status_code == 503
+    call = await call_of(tenant, placed["id"])
+    assert (call["status"], call["reason"]) == ("dialing", None)

@@ -127,6 +127,8 @@ async def test_a_call_that_is_hung_up_while_it_rings_says_so(platform: Platform,
         return call["status"], call["reason"]
 
     await until(end, ("no_answer", "hung up"))
+    session = (await tenant.http.get(f"/sessions/{placed['session_id']}/detail")).json()["session"]
+    assert (session["outcome"], session["end_reason"]) == ("no_answer", "api")
 
 
 @pytest.mark.usefixtures("placing")
@@ -471,6 +473,15 @@ async def test_a_warm_transfer_needs_a_number_and_a_conversation(
     assert (refused.status_code, refused.json()["details"]["fields"][0]["field"]) == (400, "to")
     refused = await tenant.http.post(url, json={"to": "+442071838750", "mode": "warm"})
     assert (refused.status_code, refused.json()["details"]) == (403, {"rule": "countries"})
+    refused = await tenant.http.post(url, json={"to": call["phone_number"], "mode": "warm"})
+    said = f"+17755550100 is the number of the phone in call {call['id']}"
+    assert (refused.status_code, refused.json()["code"], refused.json()["error"]) == (409, "CONFLICT", said)
+    assert (await tenant.http.post(url, json={"to": CALLEE, "mode": "warm"})).status_code == 200
+    refused = await tenant.http.post(url, json={"to": "+17751234568", "mode": "warm"})  # before anybody is called
+    said = f"Somebody is being asked to take call {call['id']} already"
+    assert (refused.status_code, refused.json()["error"]) == (409, said)
+    platform.app.state.clock = SteppedClock()
+    platform.app.state.clock.at = datetime.now(UTC) + timedelta(seconds=21)  # the persona did not have anybody called
     assert (await tenant.http.post(url, json={"to": CALLEE, "mode": "warm"})).status_code == 200
     await report(platform, job, 2, {"type": "call.ended.v1", "reason": "persona_ended", "duration_ms": 1000})
     assert (await tenant.http.post(url, json={"to": CALLEE, "mode": "warm"})).status_code == 409

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from livekit.agents.metrics import LLMMetrics, STTMetrics, TTSMetrics
 from livekit.agents.metrics.base import Metadata
-from livekit.rtc import EventEmitter, ParticipantKind
+from livekit.rtc import DisconnectReason, EventEmitter, ParticipantKind
 
 from agents import conversation
 from agents.contract import (
@@ -318,3 +318,22 @@ async def test_the_first_word_waits_for_its_recording_but_not_for_long(
     assert await call.room.shown.get() == {"parley.recorded": ""}
     call.reporter.end("api")
     await call.ended()
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [(DisconnectReason.PARTICIPANT_REMOVED, "api"), (DisconnectReason.CLIENT_INITIATED, "caller_left")],
+)
+async def test_a_phone_that_the_platform_hangs_up_did_not_leave_by_itself(
+    monkeypatch: pytest.MonkeyPatch, how: "DisconnectReason.ValueType", reason: str
+) -> None:
+    call = Call(monkeypatch, job=JOB.model_copy(update={"phone": "sip_1"}))
+    phone = person("sip_1")
+    phone.kind, phone.attributes = ParticipantKind.PARTICIPANT_KIND_SIP, {"sip.callStatus": "active"}
+    call.room.remote_participants["sip_1"] = phone
+    while not call.reporter.reports:
+        await asyncio.sleep(0)
+    del call.room.remote_participants["sip_1"]
+    phone.disconnect_reason = how
+    call.room.emit("participant_disconnected", phone)
+    assert (await call.ended()).reason == reason
