@@ -101,7 +101,7 @@ class Settings(MigrationSettings):
     lease: timedelta = Field(timedelta(seconds=15), description="How long a call lives without a sign of its worker.")
     media_timeout: float = Field(5.0, description="Seconds a call to LiveKit may take.")
     webhook_allow: Annotated[str, AfterValidator(_networks)] = Field(
-        "", description="Networks, comma-separated, that webhooks may reach besides the public internet."
+        "", description="Networks, comma-separated, that webhooks and trunks may reach besides the public internet."
     )
     web_dir: str | None = Field(None, description="Folder of the built pages; the checkout's `web/dist` if unset.")
     ready_file: str | None = Field(None, description="Written by `jobs` once it works.")

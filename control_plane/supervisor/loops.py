@@ -106,6 +106,10 @@ async def run(
         async with Outbound(settings.webhook_networks) as outbound:
             await Deliverer(database, clock, box, outbound).run(url)
 
+    async def place_calls() -> None:
+        async with Outbound(settings.webhook_networks) as outbound:
+            await CallPlacer(database, clock, media, dialer, outbound).run(url)
+
     reconciler = Reconciler(database, media, clock)
     trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_key.get_secret_value(), "number"), clock)
     tickets = TicketSigner(settings.secret_key.get_secret_value())
@@ -129,7 +133,6 @@ async def run(
         partial(repair_trunks, database, trunks),
         partial(watch.compare),
     )
-    placer = CallPlacer(database, clock, media, dialer)
     starter = RecordingStarter(database, RecordingTaker(database, clock, recorder))
     peaks = PeakMaker(database, store)
 
@@ -163,5 +166,5 @@ async def run(
             every(FORGET_EVERY, partial(forget, database, clock), partial(Remover(database, clock, store).sweep))
         )
         tasks.create_task(starter.run(url))
-        tasks.create_task(placer.run(url))
+        tasks.create_task(place_calls())
         ready()

@@ -20,6 +20,7 @@ from control_plane.media.server import MediaServer
 from control_plane.personas.serving import find_serving
 from control_plane.sessions.models import Session, Slot
 from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
+from control_plane.telephony.carriers import ClosedAddressError, find_carrier
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.settling import (
@@ -32,6 +33,7 @@ from control_plane.telephony.settling import (
     settle_answered,
     tell_status,
 )
+from guard.outbound import Outbound
 from sip.dialer import Dialer, OutgoingCall, SipAwayError, SipRefusedError
 from sip.outcomes import Outcome
 
@@ -69,6 +71,8 @@ _NEXT = text("""
 """)
 
 T = TypeVar("T")
+Prepared = tuple[OutgoingCall, DispatchMetadata | None, str]
+"""What is to be sent, the persona's way in unless it is there, and the trunk's address."""
 
 log = structlog.get_logger()
 
@@ -76,8 +80,10 @@ log = structlog.get_logger()
 class CallPlacer:
     """Takes queued calls, oldest first, no faster than their trunk allows, and sees each to its outcome."""
 
-    def __init__(self, database: Database, clock: Clock, media: MediaServer, dialer: Dialer) -> None:
-        self.database, self.clock, self.media, self.dialer = database, clock, media, dialer
+    def __init__(
+        self, database: Database, clock: Clock, media: MediaServer, dialer: Dialer, outbound: Outbound
+    ) -> None:
+        self.database, self.clock, self.media, self.dialer, self.outbound = database, clock, media, dialer, outbound
         self._watched: set[asyncio.Task[None]] = set()
 
     async def run(self, url: str) -> None:
@@ -128,10 +134,13 @@ class CallPlacer:
         prepared = await self._persist(partial(self._prepare, call_id))
         if prepared is None:
             return
-        call, dispatch = prepared
+        call, dispatch, address = prepared
         looking = asyncio.create_task(self._look(call_id, call))
         try:
+            await find_carrier(self.outbound, address)
             outcome = await self._dial(call_id, call, dispatch)
+        except ClosedAddressError as error:
+            outcome = Outcome("failed", None, str(error))
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -185,8 +194,8 @@ class CallPlacer:
             due: datetime | None = await db.scalar(_NEXT, {"now": now})
         return 1.0 if due is None else min(1.0, max(0.0, (due - now).total_seconds()))
 
-    async def _prepare(self, call_id: int) -> tuple[OutgoingCall, DispatchMetadata | None] | None:
-        """What is to be sent, and the persona's way in, unless it is there; None where the call has ended meanwhile."""
+    async def _prepare(self, call_id: int) -> Prepared | None:
+        """None where the call has ended meanwhile."""
         async with self.database.platform() as db:
             call = await lock_call(db, call_id)
             if call is None or call.ended_at is not None or call.trunk_id is None:
@@ -205,11 +214,9 @@ class CallPlacer:
             slot.ticket_hash, slot.dispatched_at = fingerprint(secret), self.clock.now()
             dispatch = dispatch_of(Ticket(secret, persona_id), serving.persona.name)
             outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=serving.persona.max_call_duration + 60)
-        return outgoing, dispatch
+        return outgoing, dispatch, trunk.address
 
-    async def _prepare_second(
-        self, db: Db, call: Call, trunk: SipTrunk | None
-    ) -> tuple[OutgoingCall, DispatchMetadata | None] | None:
+    async def _prepare_second(self, db: Db, call: Call, trunk: SipTrunk | None) -> Prepared | None:
         """The same for a phone that is called into the room of another, where somebody still waits for it."""
         waiting = (
             select(Call.id)
@@ -221,7 +228,7 @@ class CallPlacer:
         elif (await db.exec(waiting)).first() is None:
             await settle(db, self.clock, call, NOBODY_WAITS)
         else:
-            return _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER), None
+            return _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER), None, trunk.address
         return None
 
     async def _dial(self, call_id: int, call: OutgoingCall, dispatch: DispatchMetadata | None) -> Outcome:

@@ -4,9 +4,10 @@ import asyncio
 from typing import Final, get_args
 
 from control_plane.db.database import Db
+from control_plane.telephony.carriers import ADVICE, ClosedAddressError, find_carrier
 from control_plane.telephony.sync import sealed_for
 from control_plane.telephony.trunks import TrunkService
-from guard.outbound import BadAddress, NotAnswered, Outbound
+from guard.outbound import Outbound
 from sip.probe import Finding, Target, TransportName, probe
 
 WITHIN: Final = 5.0
@@ -31,16 +32,12 @@ class TrunkTester:
         loop = asyncio.get_running_loop()
         until = loop.time() + WITHIN
         try:
-            addresses = await self.outbound.find(host)
-        except NotAnswered:
+            addresses = await find_carrier(self.outbound, trunk.address)
+        except ClosedAddressError as error:
+            return Finding(False, problem=str(error), advice=ADVICE)
+        if not addresses:
             return Finding(
                 False, problem=f"The name {host} was not found", advice="Check how it is written, and its DNS"
-            )
-        except BadAddress as error:
-            return Finding(
-                False,
-                problem=f"The trunk's address is not connected to: it {error.reason}",
-                advice="The operator opens networks of his own with PARLEY_WEBHOOK_ALLOW",
             )
         # The SIP service speaks IPv4, so that a server's other addresses would prove nothing.
         address = next((address for address in addresses if ":" not in address), addresses[0])

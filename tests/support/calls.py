@@ -14,7 +14,7 @@ from control_plane.events.models import Event
 from tests.support.platform import Platform, Tenant
 
 CALLEE, LINE = "+17751234567", "+18001234567"
-TRUNK = {"name": "Main Trunk", "phone_number": LINE, "address": "sip.example.org:5060"}
+TRUNK = {"name": "Main Trunk", "phone_number": LINE, "address": "127.0.0.1:5060"}
 ROOM = "proj_call_+17755550100_abcdef"
 """Of a call that comes in."""
 

@@ -54,7 +54,7 @@ async def tenant(platform: Platform) -> Tenant:
 
 
 def a_placer(platform: Platform, clock: Clock | None = None) -> CallPlacer:
-    return CallPlacer(platform.database, clock or Clock(), platform.media, platform.dialer)
+    return CallPlacer(platform.database, clock or Clock(), platform.media, platform.dialer, platform.app.state.outbound)
 
 
 def later(seconds: float) -> SteppedClock:
@@ -541,3 +541,19 @@ async def test_a_call_is_not_hung_up_where_nobody_can_say_whether_it_was_answere
     assert (await tenant.http.post(f"/sip/calls/{placed['id']}/hangup")).status_code == 503
     call = await call_of(tenant, placed["id"])
     assert (call["status"], call["reason"]) == ("dialing", None)
+
+
+async def test_a_call_by_a_trunk_into_a_closed_network_is_not_sent_as_its_test_says(
+    platform: Platform, tenant: Tenant
+) -> None:
+    trunk = (await tenant.http.get("/sip/trunks")).json()["trunks"][0]["id"]
+    await tenant.http.patch(f"/sip/trunks/{trunk}", json={"address": "10.1.2.3:5060"})
+    tested = (await tenant.http.post(f"/sip/trunks/{trunk}/test")).json()["test"]
+    placed = await dial(tenant)
+    placer = a_placer(platform)
+    await placer.claim()
+    await placer.place(placed["id"])
+    assert await asked_for(platform, "call") == 0
+    call = await call_of(tenant, placed["id"])
+    assert (call["status"], call["reason"]) == ("failed", tested["problem"])
+    assert "private" in tested["problem"]

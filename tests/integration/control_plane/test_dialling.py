@@ -177,7 +177,10 @@ async def test_queued_calls_are_never_placed_faster_than_their_trunk_allows(plat
                     started_at=clock.at,
                 )
             )
-    placers = [CallPlacer(platform.database, clock, platform.media, platform.dialer) for _ in range(2)]
+    placers = [
+        CallPlacer(platform.database, clock, platform.media, platform.dialer, platform.app.state.outbound)
+        for _ in range(2)
+    ]
     began, placed = clock.at, []
     while len(placed) < number and clock.at < began + timedelta(seconds=60):
         both = await asyncio.gather(*(placer.claim() for placer in placers))
@@ -193,7 +196,7 @@ async def test_queued_calls_are_never_placed_faster_than_their_trunk_allows(plat
 async def test_a_call_whose_process_died_is_settled_and_never_placed_again(platform: Platform, tenant: Tenant) -> None:
     clock = SteppedClock()
     queued = await dial(tenant)
-    placer = CallPlacer(platform.database, clock, platform.media, platform.dialer)
+    placer = CallPlacer(platform.database, clock, platform.media, platform.dialer, platform.app.state.outbound)
     assert await placer.claim() == [queued["id"]]
     assert await sweep_calls(platform.database, clock) == 0
     clock.at += timedelta(minutes=2)
@@ -209,7 +212,7 @@ async def test_a_trunk_is_made_changed_and_given_up_in_livekit_too(platform: Pla
     trunk = made.json()["trunk"]
     assert "hunter2" not in made.text
     _, carrier, _ = platform.dialer.calls[0]
-    assert (carrier.address, carrier.username, carrier.password) == ("sip.example.org:5060", "me", "hunter2hunter2")
+    assert (carrier.address, carrier.username, carrier.password) == (TRUNK["address"], "me", "hunter2hunter2")
     await tenant.http.patch(f"/sip/trunks/{trunk['id']}", json={"transport": "tls"})
     name, carrier, known = platform.dialer.calls[2]
     assert (name, carrier.transport, carrier.password, known) == (
@@ -492,7 +495,7 @@ async def test_a_call_that_is_settled_while_its_persona_comes_is_no_deadlock(
 ) -> None:
     placed = await dial(tenant, room_name="r")
     clock = Clock()
-    placer = CallPlacer(platform.database, clock, platform.media, platform.dialer)
+    placer = CallPlacer(platform.database, clock, platform.media, platform.dialer, platform.app.state.outbound)
     await placer.claim()
     placing = asyncio.create_task(placer.place(placed["id"]))
 
@@ -520,7 +523,7 @@ async def test_what_became_of_a_call_is_written_down_though_the_database_could_n
     platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     placed = await dial(tenant)
-    placer = CallPlacer(platform.database, Clock(), platform.media, platform.dialer)
+    placer = CallPlacer(platform.database, Clock(), platform.media, platform.dialer, platform.app.state.outbound)
     await placer.claim()
     platform.dialer.answer = of_status(486, "Busy Here")
     platform.dialer.picked_up.set()
