@@ -28,9 +28,9 @@ from control_plane.media.server import LiveKitMedia, MediaServer
 from control_plane.middleware import Frontier
 from control_plane.monitor.hub import MonitorHub
 from control_plane.monitor.routes import keep_open, watch_keys
+from control_plane.recordings.finishing import Finisher
 from control_plane.recordings.hooks import RECORDED
 from control_plane.recordings.links import LinkSigner
-from control_plane.recordings.settling import Finisher
 from control_plane.recordings.storage import build_store
 from control_plane.recordings.taking import RecordingTaker
 from control_plane.reference import routes as reference

@@ -130,6 +130,8 @@ class Egress:
     size: int | None = None
     filename: str = ""
     """Path of the file as it was written; its ending may be another than was asked for."""
+    is_kept: bool = False
+    """Whether the store did not take the file, and the recorder keeps it."""
 
 
 class Recorder(Protocol):
@@ -160,6 +162,7 @@ def egress_of(info: api.EgressInfo) -> Egress:
         seconds=result.duration / 1e9 if result and result.duration else None,
         size=result.size if result else None,
         filename=result.filename if result else "",
+        is_kept=info.backup_storage_used,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from control_plane.errors import InvalidRequest, Unavailable
+from control_plane.errors import InvalidRequest, PlatformError, Unavailable
 from control_plane.recordings.models import Recording
 from control_plane.recordings.sealing import SealBroken
 from control_plane.recordings.storage import RecordingStore
@@ -50,8 +50,11 @@ def read_range(header: str, size: int) -> tuple[int, int]:
     return begin, end
 
 
-def file_response(request: Request, store: RecordingStore, recording: Recording) -> Response:
-    """The file of a recording, as much as is asked for. HEAD gets the same headers; 304 and 416 where they fit."""
+async def file_response(request: Request, store: RecordingStore, recording: Recording) -> Response:
+    """The file of a recording, as much as is asked for. HEAD gets the same headers; 304 and 416 where they fit.
+
+    Raises `Unavailable` where the store is away, and `NotFound` where the file is not in it any more.
+    """
     size, key = recording.size_bytes or 0, recording.storage_key or ""
     tag = f'"{recording.id}-{size}"'  # what is complete never changes
     headers = {"Accept-Ranges": "bytes", "ETag": tag, "Cache-Control": "private, no-cache"}
@@ -72,12 +75,18 @@ def file_response(request: Request, store: RecordingStore, recording: Recording)
     kind = MEDIA_TYPES[recording.format]
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=kind)
-    return StreamingResponse(_pieces(store, key, begin, end), status_code=status, headers=headers, media_type=kind)
-
-
-async def _pieces(store: RecordingStore, key: str, begin: int, end: int) -> AsyncIterator[bytes]:
+    pieces = store.read(key, begin, end)
     try:
-        async for piece in store.read(key, begin, end):
+        first = await anext(pieces)  # before the status is sent
+    except SealBroken as error:
+        raise Unavailable(f"Recording {recording.id} cannot be opened: {error}") from error
+    return StreamingResponse(_pieces(first, pieces), status_code=status, headers=headers, media_type=kind)
+
+
+async def _pieces(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    try:
+        async for piece in others:
             yield piece
-    except (Unavailable, SealBroken) as error:  # the status is sent: all that can be said is that it is not whole
+    except (PlatformError, SealBroken) as error:  # the status is sent: all that can be said is that it is not whole
         raise ConnectionError("the rest of a recording cannot be read") from error

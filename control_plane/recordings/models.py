@@ -30,7 +30,13 @@ class Recording(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("project_id", "id"),
         Index("recording_by_project", "project_id", "id"),
-        Index("recording_at_work", "id", postgresql_where=text("status = 'recording' or deleted_at is not null")),
+        Index(
+            "recording_at_work",
+            "id",
+            postgresql_where=text(
+                "status = 'recording' or deleted_at is not null or (duration is not null and size_bytes is null)"
+            ),
+        ),
     )
 
     id: int = id_column()

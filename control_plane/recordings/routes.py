@@ -104,7 +104,9 @@ async def update_recording(recording_id: RowId, body: RecordingChange, recording
 @router.get("/recordings/{recording_id}/download", response_class=Response, responses=FILE)
 async def download_recording(recording_id: RowId, request: Request, recordings: Recordings) -> Any:
     """Download the file of a recording, or a part of it."""
-    return file_response(request, request.app.state.recordings, await recordings.get_file(recording_id))
+    recording = await recordings.get_file(recording_id)
+    await recordings.db.commit()  # no connection waits for the store
+    return await file_response(request, request.app.state.recordings, recording)
 
 
 @router.get("/recordings/{recording_id}/peaks", response_model=Peaks)
@@ -116,6 +118,7 @@ async def read_recording_peaks(
 ) -> Any:
     """How loud a recording is, part by part, for a player to draw. 409 until it has been measured."""
     recording = await recordings.get_file(recording_id)
+    await recordings.db.commit()
     store, key = request.app.state.recordings, peaks_key(recording.storage_key or "")
     size = await store.size(key)
     if size is None:
@@ -165,4 +168,4 @@ async def play_recording(recording_id: RowId, request: Request, signature: str =
         recording = await db.get(Recording, recording_id)
     if recording is None or recording.deleted_at is not None:
         raise NotFound(f"There is no recording {recording_id}")
-    return file_response(request, state.recordings, with_file(recording))
+    return await file_response(request, state.recordings, with_file(recording))

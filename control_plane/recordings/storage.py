@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,7 +12,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from control_plane.errors import Unavailable
+from control_plane.errors import NotFound, Unavailable
 from control_plane.media.recorder import folder_of
 from control_plane.recordings.sealing import FRAME, HEAD, FileSeal, frame_place, plain_size
 from control_plane.settings import Settings
@@ -21,20 +23,22 @@ PIECE: Final = 1 << 20
 """Bytes that are read at once: what one download keeps in memory."""
 WITHIN: Final = 10.0
 """Seconds one request to the store may take."""
-_RETRIES: Final[Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=WITHIN)}
 SEAL_WITHIN: Final = 120.0
 SEALED: Final = ".sealed"
+NOBODYS: Final = "nobody"
+"""A name below which nothing is."""
 AWAY: Final = "The store of recordings cannot be reached; try again"
+GONE: Final = "The bucket or folder of recordings is not there"
 
 
 class RecordingStore(Protocol):
-    """Files by their key. Raises `Unavailable` where the store is away or refuses us."""
+    """Files by their key. Raises `Unavailable` where the store is away, refuses us, or is another than it was."""
 
     async def size(self, key: str) -> int | None:
         """Bytes of a file; None where there is none."""
 
     def read(self, key: str, begin: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes of a file from `begin` up to `end`, in pieces."""
+        """The bytes of a file from `begin` up to `end`, in pieces. Raises `NotFound` where there is none."""
 
     async def write(self, key: str, content: bytes) -> None: ...
 
@@ -48,8 +52,11 @@ class RecordingStore(Protocol):
 class ObjectStore:
     """`RecordingStore` by obstore. What is sealed is known by its key, and read like everything else."""
 
-    def __init__(self, url: str, options: Mapping[str, str], seal: FileSeal, *, seals: bool = False) -> None:
-        self._store, self._seal, self._seals = open_store(url, options), seal, seals
+    def __init__(
+        self, url: str, options: Mapping[str, str], seal: FileSeal, *, seals: bool = False, within: float = WITHIN
+    ) -> None:
+        self._store, self._seal, self._seals = open_store(url, options, within=within), seal, seals
+        self._within = 2 * within  # with what the library tries again
 
     async def size(self, key: str) -> int | None:
         size = await self._stored_size(key)
@@ -70,7 +77,7 @@ class ObjectStore:
         if size is None:
             return sealed if await self._stored_size(sealed) is not None else key
         pieces = self._seal.seal(self.read(key, 0, size), size)
-        await _ask(obstore.put_async(self._store, sealed, pieces), within=SEAL_WITHIN)
+        await self._ask(obstore.put_async(self._store, sealed, pieces), within=SEAL_WITHIN)
         if await self.size(sealed) != size:
             raise Unavailable("The store of recordings did not keep what was written")
         await self.remove(key)
@@ -89,25 +96,47 @@ class ObjectStore:
                 yield opened[max(0, begin - number * FRAME) : end - number * FRAME]
 
     async def _range(self, key: str, start: int, stop: int) -> bytes:
-        return bytes(await _ask(obstore.get_range_async(self._store, key, start=start, end=stop)))
+        try:
+            return bytes(await self._ask(obstore.get_range_async(self._store, key, start=start, end=stop)))
+        except FileNotFoundError as error:
+            await self._find_store()
+            raise NotFound("The file of this recording is not in the store any more") from error
 
     async def _stored_size(self, key: str) -> int | None:
         try:
-            return int((await _ask(obstore.head_async(self._store, key)))["size"])
+            return int((await self._ask(obstore.head_async(self._store, key)))["size"])
         except FileNotFoundError:
+            await self._find_store()
             return None
+
+    async def _find_store(self) -> None:
+        """Raises `Unavailable` where a file is not there because its bucket or folder is not."""
+        if isinstance(self._store, LocalStore):
+            there = await asyncio.to_thread(Path(str(self._store.prefix)).is_dir)
+        else:
+            there = await self._ask(_is_listed(self._store))
+        if not there:
+            raise Unavailable(GONE)
+
+    async def _ask(self, call: Awaitable[T], *, within: float | None = None) -> T:
+        """The answer; `FileNotFoundError` where there is no such file."""
+        try:
+            async with asyncio.timeout(within or self._within):
+                return await call
+        except FileNotFoundError:
+            raise
+        except (BaseError, OSError, TimeoutError) as error:
+            raise Unavailable(AWAY) from error
 
     async def write(self, key: str, content: bytes) -> None:
         try:
-            await _ask(obstore.put_async(self._store, key, content))
+            await self._ask(obstore.put_async(self._store, key, content))
         except FileNotFoundError as error:
-            raise Unavailable("The bucket of recordings is not there") from error
+            raise Unavailable(GONE) from error
 
     async def remove(self, key: str) -> None:
-        try:
-            await _ask(obstore.delete_async(self._store, key))
-        except FileNotFoundError:
-            return
+        with suppress(FileNotFoundError):
+            await self._ask(obstore.delete_async(self._store, key))
         if await self._stored_size(key) is not None:
             raise Unavailable("The store of recordings keeps what was removed")
 
@@ -118,7 +147,7 @@ def build_store(settings: Settings) -> ObjectStore:
     return ObjectStore(settings.recordings_url, settings.recordings_options, seal, seals=settings.recordings_sealed)
 
 
-def open_store(url: str, options: Mapping[str, str]) -> Any:
+def open_store(url: str, options: Mapping[str, str], *, within: float = WITHIN) -> Any:
     """The store of an address `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`.
 
     The address's query and `options` are obstore's settings, such as `endpoint` and `secret_access_key`. Raises
@@ -130,19 +159,17 @@ def open_store(url: str, options: Mapping[str, str]) -> Any:
     config: Any = dict(parse_qsl(parts.query)) | dict(options)
     plain = config.get("endpoint", "").startswith("http://")
     address = f"{parts.scheme}://{parts.netloc}{parts.path}"
-    client: Any = {"timeout": timedelta(seconds=WITHIN)} | ({"allow_http": True} if plain else {})
+    client: Any = {"timeout": timedelta(seconds=within)} | ({"allow_http": True} if plain else {})
+    retries: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=within)}
     try:
-        return from_url(address, config=config, client_options=client, retry_config=_RETRIES)
+        return from_url(address, config=config, client_options=client, retry_config=retries)
     except BaseError as error:
         raise ValueError(f"no store of recordings: {type(error).__name__}") from None
 
 
-async def _ask(call: Awaitable[T], *, within: float = 2 * WITHIN) -> T:
-    """The answer; `FileNotFoundError` where there is no such file."""
+async def _is_listed(store: Any) -> bool:
     try:
-        async with asyncio.timeout(within):
-            return await call
-    except FileNotFoundError:
-        raise
-    except (BaseError, OSError, TimeoutError) as error:
-        raise Unavailable(AWAY) from error
+        await obstore.list(store, NOBODYS).collect_async()
+    except BaseError:
+        return False
+    return True

@@ -89,8 +89,13 @@ class RecordingTaker:
 
 def recognise(db: Db, clock: Clock, recording: Recording, egress: Egress) -> None:
     """Take what a recorder says of a recording; told once that it has begun. The row must be locked."""
-    if recording.ended_at is not None:
-        return
+    if recording.ended_at is None:
+        _note_beginning(db, clock, recording, egress)
+    if egress.state.is_over:
+        settle(db, clock, recording, egress)
+
+
+def _note_beginning(db: Db, clock: Clock, recording: Recording, egress: Egress) -> None:
     if recording.egress_id is None:
         recording.egress_id = egress.id
         EventLog(db, clock).append(
@@ -105,8 +110,6 @@ def recognise(db: Db, clock: Clock, recording: Recording, egress: Egress) -> Non
         )
     if egress.started_at is not None and recording.heard_at is None:
         recording.started_at, recording.heard_at = egress.started_at, clock.now()
-    if egress.state.is_over:
-        settle(db, clock, recording, egress)
 
 
 async def find_recording(db: Db, egress: Egress) -> Recording | None:

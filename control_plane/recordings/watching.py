@@ -3,14 +3,15 @@
 from datetime import datetime, timedelta
 
 import structlog
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.media.recorder import Egress, Recorder
+from control_plane.recordings.finishing import Finisher, is_missing
 from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
-from control_plane.recordings.settling import Finisher, fail, lock_recording
+from control_plane.recordings.settling import fail, lock_recording
 from control_plane.recordings.taking import find_recording, recognise
 from control_plane.sessions.models import Session
 
@@ -57,10 +58,7 @@ class RecordingWatch:
                 await self._claim(egress)
 
     async def _compare(self, row: Recording, egress: Egress | None, seen_at: datetime, *, too_long: bool) -> None:
-        if row.ended_at is not None:
-            await self.finisher.finish(row.id)
-            return
-        if row.ordered_at is None:
+        if row.ended_at is not None or row.ordered_at is None:
             return
         if egress is None and row.egress_id is not None:
             egress = await self.recorder.find(row.egress_id)
@@ -72,10 +70,22 @@ class RecordingWatch:
             recording = await lock_recording(db, row.id)
             if recording is not None:
                 recognise(db, self.clock, recording, egress)
-        if egress.state.is_over:
-            await self.finisher.finish(row.id)
-        elif too_long:
+        if too_long and not egress.state.is_over:
             await self.recorder.stop(egress.id)
+
+    async def look_again(self) -> None:
+        """One pass over recordings whose file was not in the store: recorders try again what a store refused."""
+        async with self.database.platform() as db:
+            missing = select(Recording).where(is_missing(self.clock.now()))
+            rows = (await db.exec(missing.order_by(func.random()).limit(AT_ONCE))).all()
+        for row in rows:
+            egress = await self.recorder.find(row.egress_id) if row.egress_id else None
+            if egress is not None and egress.state.is_over:
+                async with self.database.platform() as db:
+                    recording = await lock_recording(db, row.id)
+                    if recording is not None:
+                        recognise(db, self.clock, recording, egress)
+        await self.finisher.finish_all(row.id for row in rows)
 
     def _is_too_long(self, row: Recording, seen_at: datetime) -> bool:
         if row.stop_asked_at is not None:

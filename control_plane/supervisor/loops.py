@@ -22,10 +22,10 @@ from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
 from control_plane.meetings.life import END_MEETING, time_is_over
 from control_plane.metering.budget import WIND_UP
+from control_plane.recordings.finishing import Finisher
 from control_plane.recordings.peaks import PEAKS, PeakMaker
 from control_plane.recordings.removing import Remover
 from control_plane.recordings.sessions import RecordingStarter
-from control_plane.recordings.settling import Finisher
 from control_plane.recordings.storage import build_store
 from control_plane.recordings.taking import RecordingTaker
 from control_plane.recordings.watching import RecordingWatch
@@ -165,6 +165,8 @@ async def run(
         tasks.create_task(
             every(FORGET_EVERY, partial(forget, database, clock), partial(Remover(database, clock, store).sweep))
         )
+        tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep)))
+        tasks.create_task(every(FORGET_EVERY, partial(watch.look_again)))
         tasks.create_task(starter.run(url))
         tasks.create_task(place_calls())
         ready()

@@ -4,31 +4,23 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from control_plane.errors import Unavailable
 from control_plane.recordings.sealing import FRAME, FileSeal, SealBroken
 from control_plane.recordings.storage import ObjectStore
+from tests.support.buckets import ACCESS, Bucket, a_bucket
 from tests.support.platform import SECRET_KEY, free_port
 
 pytestmark = pytest.mark.anyio
 
 SIZES = [1, 100, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME, 40 * FRAME + 7]
-ACCESS = {"access_key_id": "parley", "secret_access_key": "a secret of the tests"}
 
 
 @pytest.fixture
-def bucket() -> Iterator[str]:
-    """Where a bucket of S3 is."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    endpoint = f"http://127.0.0.1:{server._port}"
-    keys = {"aws_access_key_id": ACCESS["access_key_id"], "aws_secret_access_key": ACCESS["secret_access_key"]}
-    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys).create_bucket(Bucket="parley")
-    yield f"s3://parley/recordings?region=us-east-1&endpoint={endpoint}"
-    server.stop()
+def bucket() -> Iterator[Bucket]:
+    with a_bucket() as made:
+        yield made
 
 
 def folder(path: Path) -> str:
@@ -88,8 +80,8 @@ async def test_sealing_again_after_a_crash_finds_what_was_done(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("seals", [False, True])
-async def test_a_bucket_is_a_store_like_a_folder(bucket: str, seals: bool) -> None:
-    files = store(bucket, seals=seals)
+async def test_a_bucket_is_a_store_like_a_folder(bucket: Bucket, seals: bool) -> None:
+    files = store(bucket.url, seals=seals)
     content = random.Random(1).randbytes(3 * FRAME + 5)
     key = await keep(files, content)
     assert await files.size(key) == len(content)
@@ -99,13 +91,24 @@ async def test_a_bucket_is_a_store_like_a_folder(bucket: str, seals: bool) -> No
     assert await files.size(key) is None
 
 
-async def test_a_bucket_that_is_not_there_is_said_to_be_away(bucket: str) -> None:
-    files = store(bucket.replace("s3://parley", "s3://nobody"))
+async def test_a_bucket_that_is_not_there_is_said_to_be_away(bucket: Bucket) -> None:
+    files = store(bucket.url.replace("s3://parley", "s3://nobody"))
     with pytest.raises(Unavailable):
         await files.write("a", b"x")
+    with pytest.raises(Unavailable, match="not there"):
+        await files.remove("a")  # nobody can say that it is gone
     gone = store(f"s3://parley?region=us-east-1&endpoint=http://127.0.0.1:{free_port()}")
     with pytest.raises(Unavailable):
         await gone.size("a")
+
+
+async def test_a_folder_that_is_gone_is_not_an_empty_one(tmp_path: Path) -> None:
+    files = store(folder(tmp_path))
+    assert await files.size("a") is None
+    (tmp_path / "recordings").rmdir()
+    for asked in (files.size("a"), files.remove("a")):
+        with pytest.raises(Unavailable, match="not there"):
+            await asked
 
 
 @pytest.mark.parametrize("url", ["file://relative", "file:///", "ftp://x", "s3://"])

@@ -1,6 +1,6 @@
 """Recordings by the API, with a recorder that does as it is told and a store that is a folder."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,28 +10,23 @@ import httpx2
 import jwt
 import numpy as np
 import pytest
-from sqlmodel import col, select
+from sqlmodel import select
 
 from agents.contract import DispatchMetadata, Exchange, PersonaJob, Submission
 from control_plane.clock import Clock
 from control_plane.errors import Unavailable
-from control_plane.events.models import Event
 from control_plane.gate.models import AuditEntry
-from control_plane.media.recorder import NO_RECORDER, Egress, EgressState
-from control_plane.recordings.hooks import egress_changed
+from control_plane.media.recorder import NO_RECORDER, EgressState
 from control_plane.recordings.models import Recording
 from control_plane.recordings.removing import Remover
-from control_plane.recordings.watching import RecordingWatch
 from parley.stack.recordings import compare_recordings
 from tests.support.calls import until
 from tests.support.database import Clone
 from tests.support.platform import Platform, Tenant
+from tests.support.recordings import BEGAN, SOUND, complete, facts, get, start, tell, watch
 from tests.support.webhooks import TurnedClock
 
 pytestmark = pytest.mark.anyio
-
-SOUND = bytes(range(256)) * 400
-BEGAN = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture
@@ -40,56 +35,12 @@ async def room(tenant: Tenant) -> str:
     return "r"
 
 
-async def start(tenant: Tenant, **body: Any) -> dict[str, Any]:
-    answer = await tenant.http.post("/rooms/r/recordings/start", json=body)
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json()["recording"])
-
-
-async def get(tenant: Tenant, recording_id: int) -> dict[str, Any]:
-    return dict((await tenant.http.get(f"/recordings/{recording_id}")).json()["recording"])
-
-
-async def tell(platform: Platform, egress: Egress, hook: str = "egress_updated") -> None:
-    """What LiveKit's hook says, and what follows it."""
-    async with platform.database.platform() as db:
-        recording = await egress_changed(db, Clock(), hook, egress)  # type: ignore[arg-type]
-    if recording is not None:
-        await platform.app.state.finisher.finish(recording.id)
-
-
-async def complete(
-    platform: Platform,
-    egress_id: str,
-    content: bytes = SOUND,
-    *,
-    ends: EgressState = EgressState.COMPLETE,
-    error: str = "",
-) -> None:
-    platform.recorder.write(egress_id, content)
-    told: dict[str, Any] = {
-        "started_at": BEGAN,
-        "ended_at": BEGAN + timedelta(seconds=5),
-        "seconds": 5.0,
-        "size": len(content),
-        "filename": platform.recorder.egresses[egress_id].paths[0],
-    }
-    egress = platform.recorder.says(egress_id, ends, error=error, **told)
-    await tell(platform, egress, "egress_ended")
-
-
 @pytest.fixture
 async def recorded(platform: Platform, tenant: Tenant, room: str) -> dict[str, Any]:
     """A recording that is complete."""
     made = await start(tenant)
     await complete(platform, made["egress_id"])
     return await get(tenant, made["id"])
-
-
-async def facts(platform: Platform) -> list[tuple[str, Any]]:
-    async with platform.database.platform() as db:
-        query = select(Event).where(col(Event.type).startswith("recording.")).order_by(col(Event.id))
-        return [(event.type, event.data["status"]) for event in (await db.exec(query)).all()]
 
 
 async def test_a_recording_begins_ends_and_is_told_as_the_document_says(
@@ -188,18 +139,10 @@ async def test_a_file_that_never_reaches_the_store_is_an_error_in_the_end(
     told = {"size": 5, "filename": "x.ogg", "seconds": 1.0}
     await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told), "egress_ended")
     assert (await get(tenant, made["id"]))["status"] == "recording"
-    clock = TurnedClock(minutes=6)
-    platform.app.state.finisher.clock = clock
-    await watch(platform, clock).compare()
+    platform.app.state.finisher.clock = TurnedClock(minutes=2)
+    await platform.app.state.finisher.sweep()
     recording = await get(tenant, made["id"])
     assert (recording["status"], recording["error"]) == ("error", "its file did not reach the store")
-
-
-def watch(platform: Platform, clock: Clock | None = None) -> RecordingWatch:
-    state = platform.app.state
-    return RecordingWatch(
-        platform.database, clock or Clock(), platform.recorder, state.finisher, longest=timedelta(hours=4)
-    )
 
 
 async def test_an_end_that_no_hook_told_is_found(platform: Platform, tenant: Tenant, room: str) -> None:
@@ -207,6 +150,7 @@ async def test_an_end_that_no_hook_told_is_found(platform: Platform, tenant: Ten
     platform.recorder.write("EG_1", SOUND)
     platform.recorder.says("EG_1", EgressState.COMPLETE, size=len(SOUND), filename="x.ogg", seconds=5.0)
     await watch(platform).compare()
+    await platform.app.state.finisher.sweep()
     assert (await get(tenant, made["id"]))["status"] == "completed"
 
 

@@ -1,0 +1,135 @@
+"""What became of the files of recordings that have ended."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from sqlmodel import col, select
+
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.errors import PlatformError, Unavailable
+from control_plane.jobs.queue import enqueue
+from control_plane.metering.ledger import record
+from control_plane.metering.models import UsageEntry
+from control_plane.recordings.models import Recording, RecordingStatus
+from control_plane.recordings.peaks import PEAKS
+from control_plane.recordings.settling import KEPT, NOT_THERE, fail, lock_recording, tell_end
+from control_plane.recordings.storage import AWAY, GONE, RecordingStore
+
+ARRIVES_WITHIN: Final = timedelta(minutes=1)
+"""How long after its end a recording waits for its file before it is an error; one that comes later mends that."""
+LOOKED_FOR: Final = timedelta(days=30)
+"""How long a file is looked for that did not come: recorders keep what a store refuses."""
+AT_ONCE: Final = 500
+TOGETHER: Final = 8
+"""Files that are looked at together: a store that hangs must not keep all others waiting."""
+MENDED: Final = (NOT_THERE, KEPT, AWAY, GONE)
+"""Errors that are none any more as soon as the file is there."""
+
+log = structlog.get_logger()
+
+
+class Finisher:
+    """Looks at files in the store, and says whether a recording is complete."""
+
+    def __init__(self, database: Database, clock: Clock, store: RecordingStore) -> None:
+        self.database, self.clock, self.store = database, clock, store
+
+    async def finish(self, recording_id: int) -> None:
+        """Complete a recording whose file is in the store. One that ended a minute ago without is an error."""
+        async with self.database.platform() as db:
+            found = await db.get(Recording, recording_id)
+        if found is None or not _is_awaited(found):
+            return
+        key, size, problem = await self._look(found.storage_key or "")
+        async with self.database.platform() as db:
+            recording = await lock_recording(db, recording_id)
+            if recording is None or not _is_awaited(recording):
+                return
+            if size:
+                await self._complete(db, recording, key, size)
+            elif recording.status == RecordingStatus.RECORDING and self._is_over(recording, problem):
+                fail(db, self.clock, recording, recording.error or problem)
+
+    async def sweep(self) -> None:
+        """Look at the files of all recordings that have just ended."""
+        query = select(Recording.id).where(
+            Recording.status == RecordingStatus.RECORDING, col(Recording.ended_at).is_not(None)
+        )
+        async with self.database.platform() as db:
+            waiting = (await db.exec(query.order_by(col(Recording.id)).limit(AT_ONCE))).all()
+        await self.finish_all(waiting)
+
+    async def finish_all(self, recordings: Iterable[int]) -> None:
+        """Finish some of them together; what goes wrong with one is no concern of the others."""
+        together = asyncio.Semaphore(TOGETHER)
+
+        async def finish(recording_id: int) -> None:
+            async with together:
+                try:
+                    await self.finish(recording_id)
+                except PlatformError as error:
+                    log.warning("a recording is finished later", recording=recording_id, reason=error.message)
+
+        async with asyncio.TaskGroup() as tasks:
+            for recording_id in recordings:
+                tasks.create_task(finish(recording_id))
+
+    async def _look(self, key: str) -> tuple[str, int | None, str]:
+        """The key of a file as it is kept, its size, and why there is none."""
+        try:
+            key = await self.store.seal(key)
+            return key, await self.store.size(key), NOT_THERE
+        except Unavailable as error:
+            return key, None, error.message
+
+    def _is_over(self, recording: Recording, problem: str) -> bool:
+        """Whether a file has been waited for enough: not at all where the recorder itself says that it is not there."""
+        if recording.error and problem == NOT_THERE:
+            return True
+        return self.clock.now() - (recording.ended_at or self.clock.now()) > ARRIVES_WITHIN
+
+    async def _complete(self, db: Db, recording: Recording, key: str, size: int) -> None:
+        now = self.clock.now()
+        recording.storage_key, recording.size_bytes = key, size
+        if recording.error in MENDED:
+            recording.error = None
+        await enqueue(db, PEAKS, str(recording.id), run_at=now, recording_id=recording.id)
+        await record(db, _usage(recording, at=now), clock=self.clock)
+        recording.status = RecordingStatus.ERROR if recording.error else RecordingStatus.COMPLETED
+        tell_end(db, self.clock, recording)
+
+
+def is_missing(now: datetime) -> Any:
+    """The condition of recordings whose file was made, and is still looked for."""
+    return (
+        (col(Recording.status) == RecordingStatus.ERROR)
+        & col(Recording.duration).is_not(None)
+        & col(Recording.size_bytes).is_(None)
+        & col(Recording.deleted_at).is_(None)
+        & (col(Recording.ended_at) > now - LOOKED_FOR)
+    )
+
+
+def _is_awaited(recording: Recording) -> bool:
+    if recording.ended_at is None or recording.deleted_at is not None:
+        return False
+    missing = recording.duration is not None and recording.size_bytes is None
+    return recording.status == RecordingStatus.RECORDING or (recording.status == RecordingStatus.ERROR and missing)
+
+
+def _usage(recording: Recording, *, at: datetime) -> UsageEntry:
+    return UsageEntry(
+        project_id=recording.project_id,
+        source=f"recording:{recording.id}",
+        session_id=recording.session_id,
+        service="recording",
+        provider="local",
+        model=recording.format,
+        audio_seconds=recording.duration or 0,
+        requests=1,
+        at=at,
+    )
