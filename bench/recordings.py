@@ -16,10 +16,13 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from bench.hour import hour
 from bench.platform import RESULTS
 from bench.tapes import alignment, kills, latencies, pictures, spread, together
 
 PARTS: Final = ("latency", "load", "pictures", "clicks", "kills")
+HOUR: Final = "hour"
+"""Only when it is asked for."""
 GOALS: Final = {
     "start → active": "p95 ≤ 600",
     "stop → complete": "p95 ≤ 1000",
@@ -82,6 +85,29 @@ def pictures_table(rows: list[dict[str, Any]]) -> Table:
     return shown
 
 
+def hour_table(found: dict[str, Any]) -> Table:
+    """What files of an hour hold; clicks of one moment are at most 40 ms apart, lengths within 250 ms."""
+    shown = _table(
+        f"{found['seconds'] / 60:.0f} minutes of clicks, in four formats at once",
+        "file", "status", "told − truth ms", "readable − told ms", "clicks", "drift ms", "most apart ms, by thirds",
+    )  # fmt: skip
+    for file in found["files"]:
+        shown.add_row(
+            file["file"],
+            file["status"],
+            f"{file['told − truth ms']:+.0f}",
+            f"{file['readable − told ms']:+.0f}",
+            f"{file['clicks']} of {file['expected']}",
+            f"{file['drift ms']:+.0f}",
+            " ".join(f"{apart[2]:.0f}" for apart in file["apart ms"].values()),
+        )
+    memory = found["memory MiB"]
+    shown.caption = f"memory: {memory[0]:.0f} MiB to begin with, {memory[-1]:.0f} in the end, "
+    shown.caption += f"{found['grown MiB']:+.1f} after the first five minutes; CPU {found['cpu']:.1%}, "
+    shown.caption += f"load {found['load']:.1f}"
+    return shown
+
+
 def kills_table(found: dict[str, Any]) -> Table:
     """What became of recordings whose recorder was killed."""
     shown = _table(f"{found['kills']} kills at random moments", "killed while, and told as", "times")
@@ -106,13 +132,14 @@ def _keep(part: str, figures: Any) -> None:
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(prog="python -m bench recordings", description=__doc__)
-    parser.add_argument("--only", choices=PARTS, help="one of them")
+    parser.add_argument("--only", choices=(*PARTS, HOUR), help="one of them")
     parser.add_argument("--count", type=int, default=20, help="recordings in a row")
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS, help="recordings at once")
     parser.add_argument("--seconds", type=float, default=20, help="of the recordings at once")
     parser.add_argument("--clicks", type=float, default=60, help="seconds of clicks before the first republish")
     parser.add_argument("--republished", type=int, default=5)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--hour", type=float, default=3600, help="seconds of the hour")
     arguments = parser.parse_args()
     logging.getLogger("livekit").setLevel(logging.CRITICAL)  # handles of people who left
     console = Console(width=130)
@@ -136,6 +163,10 @@ def main() -> None:
         killed = asyncio.run(kills(arguments.kills))
         _keep("kills", killed)
         console.print(kills_table(killed))
+    if arguments.only == HOUR:
+        long = asyncio.run(hour(arguments.hour))
+        _keep(HOUR, long)
+        console.print(hour_table(long))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 from livekit import api
 
-from bench.exchange import HOST, REDIS
+from bench.exchange import HOST
 from bench.fanout import cpu_seconds, resident_kib
-from bench.platform import ALL_CORES, start
+from bench.platform import ALL_CORES, free_port, start
 from tests.support.studio import (
     ENDED,
     RATE,
@@ -46,9 +46,10 @@ def studio(**settings: str) -> Iterator[tuple[Studio, Recorder]]:
     """Redis, livekit-server and our service."""
     with ExitStack() as cleanup:
         name = cleanup.enter_context(TemporaryDirectory(prefix="parley-bench-"))
-        redis = ["redis-server", "--port", str(REDIS), "--bind", HOST, "--save", "", "--dir", name]
+        port = free_port()
+        redis = ["redis-server", "--port", str(port), "--bind", HOST, "--save", "", "--dir", name]
         start(cleanup, redis, {}, ALL_CORES)
-        server = cleanup.enter_context(a_studio(f"redis://{HOST}:{REDIS}", Path(name)))
+        server = cleanup.enter_context(a_studio(f"redis://{HOST}:{port}", Path(name)))
         yield server, cleanup.enter_context(a_recorder(server, Path(name), **settings))
 
 
