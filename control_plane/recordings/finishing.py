@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlmodel import col, select
+from sqlmodel import and_, col, select
 
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
@@ -42,12 +42,12 @@ class Finisher:
         """Complete a recording whose file is in the store. One that ended a minute ago without is an error."""
         async with self.database.platform() as db:
             found = await db.get(Recording, recording_id)
-        if found is None or not _is_awaited(found):
+        if found is None or not self._is_awaited(found):
             return
         key, size, problem = await self._look(found.storage_key or "")
         async with self.database.platform() as db:
             recording = await lock_recording(db, recording_id)
-            if recording is None or not _is_awaited(recording):
+            if recording is None or not self._is_awaited(recording):
                 return
             if size:
                 await self._complete(db, recording, key, size)
@@ -78,6 +78,11 @@ class Finisher:
             for recording_id in recordings:
                 tasks.create_task(finish(recording_id))
 
+    def _is_awaited(self, recording: Recording) -> bool:
+        if recording.ended_at is None or recording.deleted_at is not None:
+            return False
+        return recording.status == RecordingStatus.RECORDING or is_missing(recording, self.clock.now())
+
     async def _look(self, key: str) -> tuple[str, int | None, str]:
         """The key of a file as it is kept, its size, and why there is none."""
         try:
@@ -103,22 +108,21 @@ class Finisher:
         tell_end(db, self.clock, recording)
 
 
-def is_missing(now: datetime) -> Any:
-    """The condition of recordings whose file was made, and is still looked for."""
-    return (
-        (col(Recording.status) == RecordingStatus.ERROR)
-        & col(Recording.duration).is_not(None)
-        & col(Recording.size_bytes).is_(None)
-        & col(Recording.deleted_at).is_(None)
-        & (col(Recording.ended_at) > now - LOOKED_FOR)
+def is_missing(recording: Recording, now: datetime) -> bool:
+    """Whether its file was made, is not in the store, and may still come."""
+    made = recording.ended_at is not None and recording.duration is not None
+    return made and recording.size_bytes is None and now - (recording.ended_at or now) < LOOKED_FOR
+
+
+def which_are_missing(now: datetime) -> Any:
+    """The condition of recordings that `is_missing` holds for, and that nobody deleted."""
+    return and_(
+        col(Recording.status) == RecordingStatus.ERROR,
+        col(Recording.duration).is_not(None),
+        col(Recording.size_bytes).is_(None),
+        col(Recording.deleted_at).is_(None),
+        col(Recording.ended_at) > now - LOOKED_FOR,
     )
-
-
-def _is_awaited(recording: Recording) -> bool:
-    if recording.ended_at is None or recording.deleted_at is not None:
-        return False
-    missing = recording.duration is not None and recording.size_bytes is None
-    return recording.status == RecordingStatus.RECORDING or (recording.status == RecordingStatus.ERROR and missing)
 
 
 def _usage(recording: Recording, *, at: datetime) -> UsageEntry:

@@ -8,6 +8,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.gate.models import AuditEntry
+from control_plane.recordings.finishing import is_missing
 from control_plane.recordings.models import Recording, RecordingStatus
 from control_plane.recordings.peaks import peaks_key
 from control_plane.recordings.settling import lock_recording
@@ -26,19 +27,25 @@ class Remover:
     def __init__(self, database: Database, clock: Clock, store: RecordingStore) -> None:
         self.database, self.clock, self.store = database, clock, store
 
-    async def remove(self, recording_id: int, *, by: str = RETENTION) -> None:
-        """Remove the file of a recording and all that was made of it, then its row. Raises `Unavailable`."""
+    async def remove(self, recording_id: int, *, by: str = RETENTION) -> bool:
+        """Remove the file of a recording and all that was made of it, then its row. Raises `Unavailable`.
+
+        False where its recorder may keep a file that is still to come: it is removed as soon as it does.
+        """
         async with self.database.platform() as db:
             recording = await db.get(Recording, recording_id)
         if recording is None or recording.deleted_at is None:
-            return
+            return True
         gone = [recording.storage_key, peaks_key(recording.storage_key)] if recording.storage_key else []
+        is_to_come = is_missing(recording, self.clock.now()) and not await self.store.size(gone[0])
         for key in gone:
             await self.store.remove(key)
+        if is_to_come:
+            return False
         async with self.database.platform() as db:
             locked = await lock_recording(db, recording_id)
             if locked is None:
-                return
+                return True
             target = {"recording_id": recording_id, "removed": gone, "size_bytes": locked.size_bytes}
             db.add(
                 AuditEntry(
@@ -52,6 +59,7 @@ class Remover:
             )
             await db.delete(locked)
         log.info("recording removed", recording=recording_id)
+        return True
 
     async def sweep(self) -> None:
         """Finish what was interrupted, and remove what its project keeps no longer."""
@@ -67,7 +75,7 @@ class Remover:
             for recording, _ in (await db.exec(over.limit(AT_ONCE))).all():
                 recording.deleted_at = now
         async with self.database.platform() as db:
-            marked = select(Recording.id).where(col(Recording.deleted_at).is_not(None)).order_by(col(Recording.id))
+            marked = select(Recording.id).where(col(Recording.deleted_at).is_not(None)).order_by(func.random())
             waiting = (await db.exec(marked.limit(AT_ONCE))).all()
         for recording_id in waiting:
             try:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
-from control_plane.errors import Conflict, Forbidden, NotFound
+from control_plane.errors import Conflict, Forbidden, NotFound, Unavailable
 from control_plane.gate.bodies import described, optional
 from control_plane.gate.operation import primary
 from control_plane.plans.quota import QuotaDep
@@ -153,7 +153,8 @@ async def delete_recording(recording_id: RowId, request: Request, recordings: Re
     state = request.app.state
     await recordings.mark_deleted(recording_id)
     await recordings.db.commit()
-    await Remover(state.database, state.clock, state.recordings).remove(recording_id, by=caller.key_id)
+    if not await Remover(state.database, state.clock, state.recordings).remove(recording_id, by=caller.key_id):
+        raise Unavailable("The recorder keeps the file of this recording; it is removed as soon as it is stored")
     return Done(message="Recording deleted")
 
 

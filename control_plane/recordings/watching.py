@@ -1,5 +1,6 @@
 """Recordings as they are: what the recorder runs, beside what the rows say."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -9,7 +10,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.media.recorder import Egress, Recorder
-from control_plane.recordings.finishing import Finisher, is_missing
+from control_plane.recordings.finishing import Finisher, which_are_missing
 from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
 from control_plane.recordings.settling import fail, lock_recording
 from control_plane.recordings.taking import find_recording, recognise
@@ -40,22 +41,33 @@ class RecordingWatch:
         """One pass over recordings that run here or there. Raises `Unavailable` where LiveKit is away."""
         seen_at = self.clock.now()
         running = {egress.id: egress for egress in await self.recorder.list_running()}
+        known: set[str | None] = set()
+        last = 0
+        while rows := await self._after(last):
+            known |= {row.egress_id for row in rows}
+            last = rows[-1].id
+            await self._compare_all(rows, running, seen_at)
+        for egress in running.values():
+            if egress.id not in known:
+                await self._claim(egress)
+
+    async def _after(self, recording_id: int) -> Sequence[Recording]:
+        """The next of those that run."""
+        query = select(Recording).where(Recording.status == RecordingStatus.RECORDING, Recording.id > recording_id)
         async with self.database.platform() as db:
-            query = select(Recording).where(Recording.status == RecordingStatus.RECORDING).order_by(col(Recording.id))
-            rows = (await db.exec(query.limit(AT_ONCE))).all()
-            of_agents = [row.session_id for row in rows if row.origin == RecordingOrigin.AGENT and row.session_id]
-            over = select(Session.id).where(col(Session.id).in_(of_agents), col(Session.ended_at).is_not(None))
+            return (await db.exec(query.order_by(col(Recording.id)).limit(AT_ONCE))).all()
+
+    async def _compare_all(self, rows: Sequence[Recording], running: Mapping[str, Egress], seen_at: datetime) -> None:
+        of_agents = [row.session_id for row in rows if row.origin == RecordingOrigin.AGENT and row.session_id]
+        over = select(Session.id).where(col(Session.id).in_(of_agents), col(Session.ended_at).is_not(None))
+        async with self.database.platform() as db:
             ended = set((await db.exec(over)).all())
-        known = {row.egress_id for row in rows}
         for row in rows:
             try:
                 too_long = self._is_too_long(row, seen_at) or row.session_id in ended
                 await self._compare(row, running.get(row.egress_id or ""), seen_at, too_long=too_long)
             except PlatformError as error:
                 log.warning("recording not compared", recording=row.id, reason=error.message)
-        for egress in running.values():
-            if egress.id not in known:
-                await self._claim(egress)
 
     async def _compare(self, row: Recording, egress: Egress | None, seen_at: datetime, *, too_long: bool) -> None:
         if row.ended_at is not None or row.ordered_at is None:
@@ -76,7 +88,7 @@ class RecordingWatch:
     async def look_again(self) -> None:
         """One pass over recordings whose file was not in the store: recorders try again what a store refused."""
         async with self.database.platform() as db:
-            missing = select(Recording).where(is_missing(self.clock.now()))
+            missing = select(Recording).where(which_are_missing(self.clock.now()))
             rows = (await db.exec(missing.order_by(func.random()).limit(AT_ONCE))).all()
         for row in rows:
             egress = await self.recorder.find(row.egress_id) if row.egress_id else None

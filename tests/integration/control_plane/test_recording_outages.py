@@ -180,6 +180,25 @@ async def test_what_is_in_a_bucket_that_is_gone_is_not_said_to_be_removed(
     assert bucket.names() == []
 
 
+async def test_a_recording_whose_file_its_recorder_keeps_is_removed_when_the_file_comes(
+    platform: Platform, tenant: Tenant, made: dict[str, Any], bucket: Bucket
+) -> None:
+    keep_in(platform, bucket.url)
+    key = await key_of(platform, made["id"])
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **TOLD), "egress_ended")
+    refused = await tenant.http.delete(f"/recordings/{made['id']}")
+    assert (refused.status_code, "recorder keeps" in refused.json()["error"]) == (503, True)
+    assert (await tenant.http.get(f"/recordings/{made['id']}")).status_code == 404
+    remover = Remover(platform.database, TurnedClock(), platform.app.state.recordings)
+    await remover.sweep()
+    assert await traces(platform) == []
+
+    bucket.put(key, SOUND)
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=False), "egress_ended")
+    await remover.sweep()
+    assert (await traces(platform), bucket.names()) == ([made["id"]], [])
+
+
 async def traces(platform: Platform) -> list[int]:
     async with platform.database.platform() as db:
         found = (await db.exec(select(AuditEntry).where(col(AuditEntry.action) == "recording removed"))).all()

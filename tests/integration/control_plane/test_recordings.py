@@ -1,5 +1,6 @@
 """Recordings by the API, with a recorder that does as it is told and a store that is a folder."""
 
+import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,12 @@ async def test_the_same_recording_twice_is_a_conflict_and_another_one_is_not(ten
     assert stopped == ["EG_1", "EG_2", "EG_3"]
 
 
+async def test_of_many_who_start_the_same_recording_at_once_one_does(tenant: Tenant, room: str) -> None:
+    answers = await asyncio.gather(*(tenant.http.post("/rooms/r/recordings/start") for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 9
+    assert (await tenant.http.get("/recordings")).json()["total"] == 1
+
+
 async def test_without_a_recorder_nothing_is_pretended_and_the_row_says_why(
     platform: Platform, tenant: Tenant, room: str
 ) -> None:
@@ -152,6 +159,18 @@ async def test_an_end_that_no_hook_told_is_found(platform: Platform, tenant: Ten
     await watch(platform).compare()
     await platform.app.state.finisher.sweep()
     assert (await get(tenant, made["id"]))["status"] == "completed"
+
+
+async def test_an_end_that_no_hook_told_is_found_behind_a_thousand_others(
+    platform: Platform, tenant: Tenant, room: str
+) -> None:
+    other = await platform.tenant("other")
+    waiting = {"project_id": other.project.id, "room_name": "proj_x", "started_at": BEGAN}
+    await platform.add(*(Recording(**waiting, storage_key=f"k{number}") for number in range(1_000)))
+    made = await start(tenant)
+    platform.recorder.says("EG_1", EgressState.ABORTED, error="Start signal not received")
+    await watch(platform).compare()
+    assert (await get(tenant, made["id"]))["error"] == "nothing was recorded"
 
 
 async def test_a_recorder_that_knows_nothing_of_a_recording_has_lost_it(
@@ -289,7 +308,10 @@ async def test_a_recording_that_runs_is_not_deleted(tenant: Tenant, room: str) -
     assert (await tenant.http.get(f"/recordings/{made['id']}/download")).status_code == 409
 
 
-async def test_another_projects_recording_is_forbidden(platform: Platform, recorded: dict[str, Any]) -> None:
+async def test_another_projects_recording_is_forbidden(
+    platform: Platform, tenant: Tenant, recorded: dict[str, Any]
+) -> None:
+    running = await start(tenant)
     other = await platform.tenant("other")
     url = f"/recordings/{recorded['id']}"
     for answer in (
@@ -301,6 +323,13 @@ async def test_another_projects_recording_is_forbidden(platform: Platform, recor
         await other.http.delete(url),
     ):
         assert answer.status_code == 403
+    for room in ("r", "proj_r"):
+        for verb in ("start", "stop"):
+            answer = await other.http.post(f"/rooms/{room}/recordings/{verb}", json={"egress_id": "EG_1"})
+            assert answer.status_code in (400, 403, 404)
+    assert (await other.http.get("/recordings")).json()["total"] == 0
+    assert (await other.http.get("/recordings", params={"room_name": "proj_r"})).status_code == 403
+    assert (await get(tenant, running["id"]))["status"] == "recording"
 
 
 async def test_what_a_project_keeps_no_longer_is_removed(
