@@ -1,6 +1,7 @@
 """Brings a whole file to where it was asked for, and tries again what could not be brought."""
 
 import asyncio
+import contextlib
 import json
 import posixpath
 from pathlib import Path
@@ -81,6 +82,14 @@ async def _keep(settings: Settings, entry: Entry, local: Path) -> str:
         return str(local)
     entry.info.backup_storage_used = True
     return str(kept)
+
+
+def forget_backup(entry: Entry, kept: Path) -> None:
+    """Remove a file from the backup folder that has been stored; what is in the entry's own folder goes with it."""
+    if not kept.is_relative_to(entry.folder):
+        kept.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            kept.parent.rmdir()
 
 
 async def _describe(settings: Settings, entry: Entry, plan: Plan, stored: dict[str, Any]) -> None:

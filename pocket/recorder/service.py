@@ -15,7 +15,7 @@ from livekit.protocol import egress
 
 from pocket.psrpc import Bus, Client, RpcError, Server
 from pocket.recorder import states
-from pocket.recorder.delivery import deliver
+from pocket.recorder.delivery import deliver, forget_backup
 from pocket.recorder.journal import Entry, Journal
 from pocket.recorder.plan import plan_of
 from pocket.recorder.protobufs import rpc_egress_pb2 as rpc
@@ -253,11 +253,12 @@ class Service:
                     log.exception("a kept file cannot be tried again", egress=entry.info.egress_id)
 
     async def _store(self, entry: Entry) -> None:
-        info = entry.info
-        await deliver(self.settings, entry, plan_of(entry.asked), Path(entry.kept))
+        info, kept = entry.info, Path(entry.kept)
+        await deliver(self.settings, entry, plan_of(entry.asked), kept)
         if entry.kept:
             return
         del self.kept[info.egress_id]
+        info.backup_storage_used = False
         ended, ending = info.ended_at, states.ending_of(info)
         if info.status == egress.EGRESS_FAILED and ending.code == "invalid_argument":  # of the upload
             states.move(info, egress.EGRESS_COMPLETE, Ending(ending.reason))
@@ -265,5 +266,6 @@ class Service:
             states.move(info, info.status)
         info.ended_at = ended
         await entry.save()
+        await asyncio.to_thread(forget_backup, entry, kept)
         self.conclude(entry)
         log.info("a kept file is stored", egress=info.egress_id)

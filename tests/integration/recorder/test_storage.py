@@ -168,6 +168,27 @@ async def test_with_a_backup_folder_a_bucket_that_hangs_costs_nothing_but_time(
     assert never_said(recorder, ended)
 
 
+@pytest.mark.parametrize("recorder_settings", [{"upload_again": "0.5"}])
+async def test_what_is_in_the_backup_folder_goes_to_its_bucket_when_that_is_back(
+    backup: Path, recorder: Recorder, stage: Stage, bucket: api.S3Upload
+) -> None:
+    bucket.bucket = "sometime"
+    kept = await record(stage, "later", bucket)
+    assert kept.backup_storage_used
+    make(bucket)
+
+    async def is_stored() -> bool:
+        return not (await stage.info(kept.egress_id)).backup_storage_used
+
+    await eventually(is_stored)
+    stored = await stage.info(kept.egress_id)
+    assert stored.status == api.EGRESS_COMPLETE
+    assert stored.file_results[0].location.endswith("/sometime/a/later.ogg")
+    assert len(files_in(bucket)["a/later.ogg"]) == stored.file_results[0].size
+    await emptied(recorder.state)
+    await emptied(backup)
+
+
 @pytest.mark.parametrize("recorder_settings", [{"least_free": str(1 << 60)}])
 async def test_a_full_disk_is_said_at_once_and_takes_no_recordings(recorder: Recorder, stage: Stage) -> None:
     await stage.enter("disk", "ada", tone(440))
