@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import posixpath
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +16,6 @@ from livekit.protocol import egress
 from pocket.psrpc import RpcError
 from pocket.recorder import states
 from pocket.recorder.broadcast import Broadcast
-from pocket.recorder.canvas import Canvas
 from pocket.recorder.delivery import deliver
 from pocket.recorder.encoding import BROKEN, FORMATS, Writer
 from pocket.recorder.finishing import NO_SPACE, whole
@@ -25,25 +23,15 @@ from pocket.recorder.house import House
 from pocket.recorder.journal import Entry
 from pocket.recorder.listener import LOST, Listener, make_token
 from pocket.recorder.livestream import ACTIVE, end
-from pocket.recorder.mixing import Mixer
 from pocket.recorder.names import file_name, moments
 from pocket.recorder.outputs import unable
 from pocket.recorder.plan import Plan
-from pocket.recorder.scene import Scene
 from pocket.recorder.segments import Pieces
 from pocket.recorder.states import Ending
-from pocket.recorder.voice import RATE
+from pocket.recorder.tape import Tape
 
 log = structlog.get_logger()
 
-STEP: Final = RATE * 16 // 100
-"""Samples that are mixed and encoded at a time: whole packets of Opus."""
-HOLD, HOLD_MOST = RATE // 4, RATE * 6 // 10
-"""Samples that the mix is behind the clock, so that all voices have come: usually, and at most."""
-TAIL: Final = 0.4
-"""Seconds for the last sound to come out of the jitter buffers."""
-LATE: Final = 0.02
-"""Seconds until somebody who is late is looked at again."""
 LOOKED_AT: Final = 2.0
 """Seconds between looks at the disk."""
 
@@ -57,25 +45,18 @@ class Recording:
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._ended_at = 0.0
         self._sounding = asyncio.Event()
-        self._epoch = time.monotonic()
-        self._mixer = Mixer(stereo=plan.stereo)
-        self._scene = Scene()
-        self._canvas = plan.frame and Canvas(self._scene, plan.layout, plan.frame.width, plan.frame.height)
+        self._tape = Tape(plan, house.workers)
         self._listener = Listener(
             house.native,
             plan.source,
-            self._mixer,
-            self._epoch,
-            stage=(self._scene, plan.frame.rate) if plan.frame else None,
+            self._tape.mixer,
+            self._tape.epoch,
+            stage=(self._tape.scene, plan.frame.rate) if plan.frame else None,
             on_sound=self._sounding.set,
             on_end=self._source_ended,
             on_replaced=self._replaced,
         )
         self._broadcast = Broadcast(entry, self._tell_streams, self._streams_gone) if plan.streams else None
-        self._writers: tuple[Writer, ...] = ()
-        """That of the file, and that of the livestreams."""
-        self._zero = 0
-        """The place of their first sample."""
         self._missing = 0.0
         """Seconds of silence where a recorder was killed and another had not begun."""
         self._is_replaced = False
@@ -88,7 +69,7 @@ class Recording:
     @property
     def began(self) -> bool:
         """Whether anything has been heard, or had been before the recorder was killed."""
-        return bool(self._writers or self.entry.parts)
+        return bool(self._tape.writers or self.entry.parts)
 
     @property
     def ended(self) -> bool:
@@ -198,11 +179,9 @@ class Recording:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    async def _open(self) -> tuple[Writer, ...]:
+    async def _open(self) -> None:
         """Begin with the first sound."""
-        heard = [voice.begins for voice in self._mixer.voices if voice.begins is not None]
-        self._zero = min([*heard, *self._scene.began()], default=self._clock())
-        began = time.time_ns() - int((time.monotonic() - self._epoch - self._zero / RATE) * 1e9)
+        began = self._tape.begin()
         plan, made = self.plan, FORMATS[self.plan.kind]
         if not self.entry.parts and plan.stored:
             path = file_name(self._template(), made.ending, values=self._values(), default="{label}-{time}")
@@ -215,7 +194,7 @@ class Recording:
         wanted = [partial(make, self.entry.folder / name, plan.kind, segment=plan.segment)] if plan.stored else []
         if self._broadcast is not None and plan.live_kind is not None:
             wanted.append(partial(make, self._broadcast.sink, plan.live_kind))
-        return tuple([await self._work(each) for each in wanted])
+        await self._tape.open(wanted)
 
     def _free(self, path: str) -> str:
         """A name for a list of pieces that nobody has yet."""
@@ -244,7 +223,7 @@ class Recording:
     # Its course.
 
     async def _record(self) -> None:
-        writers = self._writers = await self._open()
+        await self._open()
         self._tell(egress.EGRESS_ACTIVE)
         if self._broadcast is not None:
             self._broadcast.begin()
@@ -252,12 +231,11 @@ class Recording:
         limit, looked = self.house.settings.session_limit, time.monotonic()
         timer = asyncio.get_running_loop().call_later(limit, self._reach_limit) if limit else None
         try:
-            while (ready := await self._until_ready(self._zero + writers[0].samples + STEP)) is not None:
-                await self._work(partial(self._advance, writers, ready))
+            while await self._tape.go_on(self._ending):
                 if time.monotonic() - looked > LOOKED_AT and self.plan.stored:
                     looked = time.monotonic()
                     await self._look()
-            await self._hear_out(writers)
+            await self._tape.hear_out(self._ended_at)
         except BROKEN:
             log.warning("a recording cannot be written", egress=self.egress_id)
             self.end(NO_SPACE)
@@ -273,7 +251,7 @@ class Recording:
         """End the livestreams with what was recorded last."""
         if self._broadcast is not None:
             with contextlib.suppress(*BROKEN):
-                await self._work(self._writers[-1].close)
+                await self._tape.work(self._tape.writers[-1].close)
             await self._broadcast.close()
 
     def _follow(self) -> asyncio.Task[None] | None:
@@ -281,37 +259,6 @@ class Recording:
         if not self.plan.segment:
             return None
         return asyncio.create_task(Pieces(self.house.settings, self.entry, self.plan).follow())
-
-    async def _until_ready(self, due: int) -> int | None:
-        """Wait for sound up to a place at least; up to where it has come, None when the recording ends."""
-        while not self.ended:
-            clock, behind = self._clock(), self._mixer.behind()
-            ready = clock - HOLD if behind is None else max(min(clock - HOLD, behind), clock - HOLD_MOST)
-            if ready >= due:
-                return due + (ready - due) // STEP * STEP
-            await asyncio.wait((self._ending,), timeout=max(LATE, (due + HOLD - clock) / RATE))
-        return None
-
-    async def _hear_out(self, writers: tuple[Writer, ...]) -> None:
-        """Write what was said before the end."""
-        last = max(round((self._ended_at - self._epoch) * RATE), self._zero + writers[0].samples)
-        until = time.monotonic() + TAIL
-        while (self._mixer.behind() or last) < last and time.monotonic() < until:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        await self._work(lambda: self._advance(writers, last))
-
-    def _advance(self, writers: tuple[Writer, ...], to: int) -> None:
-        low = self._zero + writers[0].samples
-        while low < to:  # bounded pieces, also after the process was stopped for long
-            high = min(low + 10 * RATE, to)
-            sound = self._mixer.mix(low, high)
-            for writer in writers:
-                writer.write(sound)
-            while self._canvas and (due := self._zero + (writers[0].next_picture or 0)) < high:
-                picture = self._canvas.draw(due)
-                for writer in writers:
-                    writer.show(picture)
-            low = high
 
     async def _look(self) -> None:
         settings, path = self.house.settings, self.entry.folder / self.entry.parts[-1][0]
@@ -323,12 +270,6 @@ class Recording:
 
     def _reach_limit(self) -> None:
         self.end(Ending(states.LIMIT, states.LIMIT, "out_of_range"))
-
-    def _clock(self) -> int:
-        return round((time.monotonic() - self._epoch) * RATE)
-
-    async def _work(self, work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self.house.workers, work)
 
     # Its end.
 
@@ -363,7 +304,8 @@ class Recording:
         if not self.plan.stored:
             await self._conclude(states.last_status(ending), ending)
             return
-        found = await self._work(partial(whole, self.entry, self.plan, self._writers[0] if self._writers else None))
+        writer = self._tape.writers[0] if self._tape.writers else None
+        found = await self._tape.work(partial(whole, self.entry, self.plan, writer))
         ending, self._missing = found.broken or ending, found.missing
         if found.path is None:
             await self._conclude(egress.EGRESS_FAILED, ending)
@@ -393,8 +335,8 @@ class Recording:
             egress=self.egress_id,
             status=egress.EgressStatus.Name(self.info.status),
             seconds=states.seconds_of(self.info),
-            corrections=self._mixer.corrections,
-            holes=self._mixer.holes,
+            corrections=self._tape.mixer.corrections,
+            holes=self._tape.mixer.holes,
         )
         await self.entry.save()
         self.house.conclude(self.entry)
