@@ -10,7 +10,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-TABLES = ("scenario", "end_user", "membership", "meeting", "analysis")
+TABLES = ("scenario", "end_user", "membership", "meeting", "waiter", "analysis")
 EMPTY_OBJECT, EMPTY_LIST = sa.text("'{}'"), sa.text("'[]'")
 
 
@@ -81,6 +81,18 @@ def upgrade() -> None:
     )
     op.create_index("meeting_by_project", "meeting", ["project_id", "id"])
     op.create_index("meeting_by_room", "meeting", ["room_name"])
+    op.create_table(
+        "waiter",
+        *_own(),
+        sa.Column("meeting_id", sa.BigInteger(), nullable=False),
+        sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        _moment("since"),
+        _created(),
+        sa.ForeignKeyConstraint(["project_id", "meeting_id"], ["meeting.project_id", "meeting.id"], ondelete="CASCADE"),
+        sa.UniqueConstraint("meeting_id", "identity"),
+    )
     op.create_table(
         "analysis",
         *_own(),

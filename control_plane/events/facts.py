@@ -31,6 +31,7 @@ class Fact(StrEnum):
     WEBHOOK_DISABLED = "webhook.disabled"
     MEETING_STARTED = "meeting.started"
     MEETING_ENDED = "meeting.ended"
+    MEETING_WAITING = "meeting.waiting"
     ANALYSIS_READY = "analysis.ready"
     BUDGET_WARNING = "budget.warning"
     BUDGET_EXCEEDED = "budget.exceeded"
@@ -71,6 +72,7 @@ MONITOR: dict[str, MonitorName] = {
     Fact.WEBHOOK_DISABLED: MonitorName("webhook.disabled", ("endpoint_id", "reason")),
     Fact.MEETING_STARTED: MonitorName("meeting.started", (*MEETING_FIELDS, "started_at")),
     Fact.MEETING_ENDED: MonitorName("meeting.ended", (*MEETING_FIELDS, "duration")),
+    Fact.MEETING_WAITING: MonitorName("meeting.waiting", ("meeting_id", "identity", "name")),
     Fact.ANALYSIS_READY: MonitorName("analysis.ready", ("session_id", "meeting_id")),
     Fact.BUDGET_WARNING: MonitorName("budget.warning", BUDGET_FIELDS),
     Fact.BUDGET_EXCEEDED: MonitorName("budget.exceeded", BUDGET_FIELDS),

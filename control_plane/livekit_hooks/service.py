@@ -12,6 +12,7 @@ from control_plane.livekit_hooks.models import LivekitHook
 from control_plane.media.recorder import egress_of
 from control_plane.media.server import participant_of, room_of, track_of
 from control_plane.meetings import life as meetings
+from control_plane.meetings import waiting
 from control_plane.recordings.hooks import egress_changed
 from control_plane.recordings.models import Recording
 from control_plane.rooms.projection import RoomProjection
@@ -40,10 +41,12 @@ async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> Recording | Non
                 await phone_rings(db, clock, room.name, person.attributes.get("sip.trunkID", ""))
             elif person.kind == "standard":
                 await meetings.somebody_came(db, clock, room.name)
+                await waiting.came(db, clock, room.name)
         case "participant_left" | "participant_connection_aborted":
             reason = api.DisconnectReason.Name(event.participant.disconnect_reason).lower()
             await projection.left(room.name, event.participant.sid, reason=reason)
             await phone_left(db, clock, room.name, event.participant.identity)
+            await waiting.left(db, room.name)
         case "track_published" | "track_unpublished":
             published = event.event == "track_published"
             await projection.track(room.name, event.participant.sid, track_of(event.track), published=published)

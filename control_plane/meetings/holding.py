@@ -9,7 +9,6 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound
 from control_plane.ids import fingerprint
-from control_plane.meetings.languages import name_of
 from control_plane.meetings.life import OPEN
 from control_plane.meetings.models import Meeting, Scenario
 from control_plane.sessions.exchange import fill
@@ -81,7 +80,7 @@ def brief(instructions: str, meeting: Meeting, scenario: Scenario, variables: di
     if scenario.objectives:
         listed = "\n".join(f"{number}. {each}" for number, each in enumerate(scenario.objectives, 1))
         parts.append(f"Reach these objectives, one after the other:\n{listed}")
-    parts.append(f"You speak with {meeting.name}, in {name_of(meeting.language)}.")
+    parts.append(f"You speak with {meeting.name}, in the language {meeting.language} (BCP 47).")
     return "\n\n".join(part for part in parts if part.strip())
 
 

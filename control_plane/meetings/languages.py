@@ -18,10 +18,5 @@ def tag_of(given: str) -> str:
         raise ValueError("must be the name of a language, or a BCP 47 tag such as en-GB") from error
 
 
-def name_of(tag: str) -> str:
-    """How the language of a tag is called in English, for the model that is to speak it."""
-    return langcodes.Language.get(tag).display_name()
-
-
 Language = Annotated[str, StringConstraints(min_length=2, max_length=60), Clean, AfterValidator(tag_of)]
 """Read into its tag."""

@@ -62,6 +62,15 @@ class Membership(SQLModel, table=True):
     created_at: datetime = created_now()
 
 
+class WaiterState(StrEnum):
+    """`invited`: has a token for the waiting room, and is not there."""
+
+    INVITED = "invited"
+    WAITING = "waiting"
+    ADMITTED = "admitted"
+    DENIED = "denied"
+
+
 class MeetingStatus(StrEnum):
     """`failed`: its persona could not begin."""
 
@@ -104,3 +113,21 @@ class Meeting(SQLModel, table=True):
     created_at: datetime = created_now()
     started_at: datetime | None = moment(nullable=True)
     ended_at: datetime | None = moment(nullable=True)
+
+
+class Waiter(SQLModel, table=True):
+    """Somebody who has to wait before a meeting. invited ──in the waiting room──▶ waiting ──▶ admitted or denied."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(["project_id", "meeting_id"], ["meeting.project_id", "meeting.id"], ondelete="CASCADE"),
+        UniqueConstraint("meeting_id", "identity"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    meeting_id: int = big()
+    identity: str
+    name: str
+    state: str = Field(default=WaiterState.INVITED, description="See `WaiterState`.")
+    since: datetime | None = moment(nullable=True)
+    created_at: datetime = created_now()

@@ -10,9 +10,11 @@ from control_plane.gate.operation import primary
 from control_plane.meetings import schemas
 from control_plane.meetings.end_users import EndUsers
 from control_plane.meetings.models import MeetingStatus
+from control_plane.meetings.passes import Passes
 from control_plane.meetings.scenarios import ScenarioService, get_scenario
 from control_plane.meetings.service import Entry, MeetingService
 from control_plane.personas.routes import Personas
+from control_plane.rooms.routes import Identity
 from control_plane.wire import MAX_ID, Done, Page, RowId
 
 scenario_router = primary("/scenarios", tags=["Scenario meetings"])
@@ -39,9 +41,7 @@ async def find_meetings(request: Request, db: DbDep, caller: CallerDep) -> Meeti
         state.clock,
         state.media,
         state.live,
-        state.token_signer,
-        state.standing,
-        livekit_url=state.settings.livekit_public_url,
+        Passes(state.token_signer, state.standing, state.settings.livekit_public_url),
         public_url=state.settings.public_url,
         voice_providers=frozenset(state.settings.voice_providers),
     )
@@ -166,3 +166,21 @@ async def read_meeting(meeting_id: RowId, meetings: Meetings) -> Any:
 async def finish_meeting(meeting_id: RowId, meetings: Meetings) -> Any:
     """End a meeting and send everybody away."""
     return {"meeting": await meetings.end(meeting_id)}
+
+
+@meeting_router.get("/{meeting_id}/waiting", response_model=schemas.WaitingList)
+async def list_waiting(meeting_id: RowId, meetings: Meetings) -> Any:
+    """Who waits to be let in, the longest first."""
+    return {"waiting": await meetings.waiting(meeting_id)}
+
+
+@meeting_router.post("/{meeting_id}/waiting/{identity}/admit", response_model=schemas.WaiterAnswer)
+async def admit(meeting_id: RowId, identity: Identity, meetings: Meetings) -> Any:
+    """Let somebody in who waits; in the waiting room they are sent the meeting's token."""
+    return {"waiter": await meetings.decide(meeting_id, identity, admit=True)}
+
+
+@meeting_router.post("/{meeting_id}/waiting/{identity}/deny", response_model=schemas.WaiterAnswer)
+async def deny(meeting_id: RowId, identity: Identity, meetings: Meetings) -> Any:
+    """Send somebody away who waits."""
+    return {"waiter": await meetings.decide(meeting_id, identity, admit=False)}

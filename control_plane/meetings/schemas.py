@@ -241,3 +241,26 @@ class DynamicMeetingCreated(MeetingCreated):
     scenario_url: str = Field(description="The page from which the same person begins another meeting.")
     end_user_id: int
     membership_id: int
+
+
+class WaiterRead(BaseModel):
+    """Somebody who waits, or did."""
+
+    model_config = Row
+
+    identity: str
+    name: str
+    state: Literal["invited", "waiting", "admitted", "denied"]
+    since: Instant | None
+
+
+class WaitingList(BaseModel):
+    """Who waits to be let in."""
+
+    waiting: list[WaiterRead]
+
+
+class WaiterAnswer(BaseModel):
+    """What was decided of somebody."""
+
+    waiter: WaiterRead

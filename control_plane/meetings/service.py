@@ -1,7 +1,6 @@
 """Meetings as a customer handles them."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,19 +15,17 @@ from control_plane.events.live import LiveBus
 from control_plane.ids import random_id
 from control_plane.media.server import MediaServer
 from control_plane.meetings.end_users import EndUsers
-from control_plane.meetings.life import end_meeting, lock_open
-from control_plane.meetings.models import EndUser, Meeting, Scenario
+from control_plane.meetings.life import OPEN, end_meeting, lock_open
+from control_plane.meetings.models import EndUser, Meeting, Scenario, Waiter
+from control_plane.meetings.passes import Passes
 from control_plane.meetings.scenarios import get_scenario
 from control_plane.meetings.schemas import LONGEST, Controls, DynamicMeetingCreate, MeetingCreate, MeetingSettings
+from control_plane.meetings.waiting import decide, list_waiting, room_of
 from control_plane.personas.models import Persona
 from control_plane.personas.repository import PersonaRepository
 from control_plane.sessions.service import END_CALLS
-from control_plane.sessions.slots import StandingSigner, dispatch_of
-from control_plane.tokens.signer import Grants, Pass, TokenSigner
 from control_plane.wire import Page
 
-TOKEN_LIFETIME = timedelta(hours=24)
-"""How long after its creation a meeting's token opens it."""
 NEEDS = {
     "deep_thinking": "a model that thinks",
     "live_vision": "a model that sees",
@@ -78,16 +75,13 @@ class MeetingService:
         clock: Clock,
         media: MediaServer,
         live: LiveBus,
-        signer: TokenSigner,
-        standing: StandingSigner,
+        passes: Passes,
         *,
-        livekit_url: str,
         public_url: str,
         voice_providers: frozenset[str],
     ) -> None:
         self.db, self.caller, self.clock, self.media, self.live = db, caller, clock, media, live
-        self.signer, self.standing = signer, standing
-        self.livekit_url, self.public_url, self.voice_providers = livekit_url, public_url, voice_providers
+        self.passes, self.public_url, self.voice_providers = passes, public_url, voice_providers
         self.people = EndUsers(db, caller.project_id)
 
     async def create(self, body: MeetingCreate) -> Entry:
@@ -135,7 +129,8 @@ class MeetingService:
         self.db.add(meeting)
         await self.db.flush()
         await self.db.refresh(meeting)
-        return Entry(meeting, self._token(meeting, persona, controls), self.livekit_url, self.public_url)
+        token = await self._way_in(meeting, persona, controls)
+        return Entry(meeting, token, self.passes.livekit_url, self.public_url)
 
     def _demand(self, body: MeetingSettings, controls: Controls) -> None:
         """Refuse what was asked for and cannot be had."""
@@ -147,20 +142,15 @@ class MeetingService:
             if getattr(controls, name):
                 raise InvalidRequest.field(name, f"needs {need}, which this server does not have")
 
-    def _token(self, meeting: Meeting, persona: Persona, controls: Controls) -> str:
+    async def _way_in(self, meeting: Meeting, persona: Persona, controls: Controls) -> str:
+        """A token for the meeting, or for its waiting room."""
         identity = f"user-{meeting.end_user_id}" if meeting.end_user_id else f"guest-{meeting.id}"
-        ticket = self.standing.sign(meeting.id, meeting.persona_id)
-        return self.signer.sign(
-            Pass(
-                identity=identity,
-                room=meeting.room_name,
-                ttl=TOKEN_LIFETIME,
-                grants=grants_of(controls),
-                name=meeting.name,
-                dispatches=(dispatch_of(ticket, persona.name),),
-                max_participants=controls.max_participants or 0,
-            )
-        )
+        if not controls.enable_waiting_room or controls.auto_admit:
+            return self.passes.admission(meeting, identity, meeting.name, persona.name)
+        waiter = Waiter(project_id=meeting.project_id, meeting_id=meeting.id, identity=identity, name=meeting.name)
+        self.db.add(waiter)
+        await self.db.flush()
+        return self.passes.waiting(room_of(waiter), identity, meeting.name)
 
     async def get(self, meeting_id: int) -> Meeting:
         """One meeting; `NotFound`, or `Forbidden` where it is another project's."""
@@ -189,14 +179,15 @@ class MeetingService:
             await self.media.close_room(meeting.room_name)
         return await self.get(meeting_id)
 
+    async def waiting(self, meeting_id: int) -> list[Waiter]:
+        """Who waits to be let in, the longest first."""
+        return await list_waiting(self.db, await self.get(meeting_id))
 
-def grants_of(controls: Controls) -> Grants:
-    """What somebody in the meeting may do, for LiveKit to enforce."""
-    allowed = {
-        "microphone": controls.enable_audio,
-        "camera": controls.enable_video,
-        "screen_share": controls.enable_screen_sharing,
-        "screen_share_audio": controls.enable_screen_sharing,
-    }
-    sources = tuple(source for source, may in allowed.items() if may)
-    return Grants(can_publish=bool(sources), can_publish_data=controls.enable_chat, can_publish_sources=sources)
+    async def decide(self, meeting_id: int, identity: str, *, admit: bool) -> Waiter:
+        """Let somebody in who waits, or send them away; they are told at once, or when they come."""
+        meeting = await self.get(meeting_id)
+        if meeting.status not in OPEN:
+            raise Conflict("The meeting is over")
+        waiter = await decide(self.db, self.clock, meeting, identity, admit=admit)
+        await self.db.commit()
+        return waiter

@@ -20,7 +20,9 @@ from control_plane.jobs.queue import JobRunner
 from control_plane.knowledge_bases.indexing import INDEX_BASE, BaseIndexer
 from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
-from control_plane.meetings.life import END_MEETING, time_is_over
+from control_plane.meetings.life import ANSWER, END_MEETING, time_is_over
+from control_plane.meetings.passes import Passes
+from control_plane.meetings.waiting import Usher
 from control_plane.metering.budget import WIND_UP
 from control_plane.recordings.finishing import Finisher
 from control_plane.recordings.peaks import PEAKS, PeakMaker
@@ -41,6 +43,7 @@ from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.placing import CallPlacer
 from control_plane.telephony.sweeping import give_up_unattended, hang_up_leftovers, sweep_calls
 from control_plane.telephony.sync import TrunkSync, repair_trunks
+from control_plane.tokens.signer import TokenSigner
 from control_plane.webhooks.deliverer import Deliverer
 from guard.outbound import Outbound
 from sip.dialer import Dialer, SipAwayError
@@ -142,11 +145,22 @@ async def run(
     client = build_client(settings.models_url, settings.models_api_key.get_secret_value())
     analyst = Analyst(database, clock, client, settings.analysis_model)
 
+    passes = Passes(
+        TokenSigner(settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()),
+        StandingSigner(settings.secret_key.get_secret_value(), "meeting"),
+        settings.livekit_public_url,
+    )
+    usher = Usher(database, media, passes)
+
+    async def answer_waiter(payload: dict[str, Any]) -> None:
+        await usher.answer(payload["waiter_id"])
+
     async def analyse(payload: dict[str, Any]) -> None:
         await analyst.analyse(payload["session_id"])
 
     work = {
         ANALYSE: analyse,
+        ANSWER: answer_waiter,
         END_MEETING: end_meeting,
         CLOSE_ROOM: close_room,
         WIND_UP: end_politely,

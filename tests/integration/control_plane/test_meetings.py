@@ -14,6 +14,7 @@ from control_plane.clock import Clock
 from control_plane.events.models import Event
 from control_plane.livekit_hooks.service import take
 from tests.support.platform import Platform, Tenant
+from tests.support.studio import eventually
 from tests.support.uplink import worker
 
 pytestmark = pytest.mark.anyio
@@ -57,12 +58,14 @@ async def hold(platform: Platform, made: dict[str, Any], job_id: str = "AJ_1") -
         return await fake.exchange(ticket, room=made["meeting"]["room_name"], job_id=job_id)
 
 
-async def tell(platform: Platform, event: str, room: str, kind: Any = api.ParticipantInfo.STANDARD) -> None:
+async def tell(
+    platform: Platform, event: str, room: str, kind: Any = api.ParticipantInfo.STANDARD, number: int = 1
+) -> None:
     """A hook of LiveKit."""
-    person = api.ParticipantInfo(sid=f"PA_{kind}", identity=f"somebody-{kind}", kind=kind)
+    person = api.ParticipantInfo(sid=f"PA_{kind}_{number}", identity=f"somebody-{kind}", kind=kind)
     live = api.Room(name=room, sid="RM_1")
     async with platform.database.platform() as db:
-        told = api.WebhookEvent(id=f"EV_{event}_{kind}", event=event, room=live, participant=person)
+        told = api.WebhookEvent(id=f"EV_{event}_{room}_{kind}_{number}", event=event, room=live, participant=person)
         await take(db, Clock(), told)
 
 
@@ -101,7 +104,7 @@ async def test_the_persona_knows_the_scenario_the_person_and_the_meetings_own_se
     )
     answer = await hold(platform, made)
     job = PersonaJob.model_validate(answer["job"])
-    for told in ("You buy software.", "Ada of Ada & Co sells", "1. Ask for the price", "with Ada, in German"):
+    for told in ("You buy software.", "Ada of Ada & Co sells", "1. Ask for the price", "with Ada, in the language de"):
         assert told in job.instructions
     assert (job.greeting, job.language, job.max_call_duration, job.recorded) == ("Guten Tag, Ada.", "de", 420, False)
     meeting = (await tenant.http.get(f"/meetings/{made['meeting']['id']}")).json()["meeting"]
@@ -225,3 +228,72 @@ async def test_a_scenario_is_changed_in_parts_and_deleted_ones_make_no_meetings(
     gone = await tenant.http.post("/meetings", json={"name": "Ada", "scenario_id": scenario["id"]})
     assert gone.status_code == 404
     assert (await tenant.http.get("/scenarios")).json()["scenarios"] == []
+
+
+async def wait_outside(platform: Platform, tenant: Tenant) -> dict[str, Any]:
+    """A meeting with a waiting room, and its guest there."""
+    made = await make_meeting(tenant, enable_waiting_room=True)
+    await tell(platform, "participant_joined", claims(made)["video"]["room"])
+    return made
+
+
+async def test_who_waits_has_a_token_for_nothing_and_no_persona_comes(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = await wait_outside(platform, tenant)
+    token = claims(made)
+    assert token["video"]["room"] != made["meeting"]["room_name"]
+    assert not any(token["video"][may] for may in ("canPublish", "canSubscribe", "canPublishData"))
+    assert "roomConfig" not in token
+    (waiting,) = (await tenant.http.get(f"/meetings/{made['meeting']['id']}/waiting")).json()["waiting"]
+    assert (waiting["name"], waiting["state"]) == ("Ada", "waiting")
+    assert (await tenant.http.get("/rooms")).json()["rooms"] == []
+    meeting = (await tenant.http.get(f"/meetings/{made['meeting']['id']}")).json()["meeting"]
+    assert meeting["status"] == "scheduled"
+    automatic = await make_meeting(tenant, enable_waiting_room=True, auto_admit=True)
+    assert claims(automatic)["video"]["room"] == automatic["meeting"]["room_name"]
+
+
+async def test_who_is_admitted_is_sent_the_meetings_token_also_when_they_come_later(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = await wait_outside(platform, tenant)
+    identity, lobby = claims(made)["sub"], claims(made)["video"]["room"]
+    path = f"/meetings/{made['meeting']['id']}/waiting/{identity}"
+    async with platform.jobs():
+        assert (await tenant.http.post(f"{path}/admit")).json()["waiter"]["state"] == "admitted"
+        first = await sent_to(platform, lobby, 1)
+        await tell(platform, "participant_joined", lobby, number=2)
+        again = await sent_to(platform, lobby, 2)
+    for told in (first, again):
+        token = jwt.decode(told["token"], options={"verify_signature": False})
+        assert (token["sub"], token["video"]["room"]) == (identity, made["meeting"]["room_name"])
+        assert token["video"]["canPublishSources"] == ["microphone"]
+    assert (await tenant.http.get(f"/meetings/{made['meeting']['id']}/waiting")).json()["waiting"] == []
+
+
+async def test_who_is_denied_or_waits_for_a_meeting_that_ends_is_sent_away(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    denied, late = await wait_outside(platform, tenant), await wait_outside(platform, tenant)
+    identity, path = claims(denied)["sub"], f"/meetings/{denied['meeting']['id']}/waiting"
+    async with platform.jobs():
+        assert (await tenant.http.post(f"{path}/{identity}/deny")).status_code == 200
+        assert (await tenant.http.post(f"/meetings/{late['meeting']['id']}/end")).status_code == 200
+        closed = {("close_room", claims(made)["video"]["room"]) for made in (denied, late)}
+        await eventually(lambda: closed <= set(platform.media.calls))
+    assert not [call for call in platform.media.calls if call[0] == "send_data"]
+    assert (await tenant.http.post(f"{path}/nobody/admit")).status_code == 404
+    over = f"/meetings/{late['meeting']['id']}/waiting/{claims(late)['sub']}/admit"
+    assert (await tenant.http.post(over)).status_code == 409
+    other = await platform.tenant("other")
+    assert (await other.http.post(f"{path}/{identity}/admit")).status_code == 403
+    assert (await other.http.get(path)).status_code == 403
+
+
+async def sent_to(platform: Platform, room: str, count: int) -> dict[str, Any]:
+    """What was sent to a waiting room last, of so many messages."""
+
+    def sent() -> list[bytes]:
+        return [call[2] for call in platform.media.calls if call[0] == "send_data" and call[1] == room]
+
+    await eventually(lambda: len(sent()) == count)
+    told: dict[str, Any] = json.loads(sent()[-1])
+    return told

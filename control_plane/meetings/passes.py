@@ -1,0 +1,60 @@
+"""LiveKit tokens of a meeting: what its controls allow, and the ticket of its persona."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlmodel import select
+
+from control_plane.db.database import Db
+from control_plane.meetings.models import Meeting
+from control_plane.personas.models import Persona
+from control_plane.sessions.slots import StandingSigner, dispatch_of
+from control_plane.tokens.signer import Grants, Pass, TokenSigner
+
+LIFETIME: Final = timedelta(hours=24)
+"""How long a token of a meeting opens it."""
+NOTHING: Final = Grants(can_publish=False, can_subscribe=False, can_publish_data=False, can_publish_sources=())
+
+
+class Passes:
+    """Signs them."""
+
+    def __init__(self, signer: TokenSigner, standing: StandingSigner, livekit_url: str) -> None:
+        self.signer, self.standing, self.livekit_url = signer, standing, livekit_url
+
+    @staticmethod
+    async def persona_of(db: Db, meeting: Meeting) -> str:
+        """The name of a meeting's persona."""
+        query = select(Persona.name).where(Persona.project_id == meeting.project_id, Persona.id == meeting.persona_id)
+        return (await db.exec(query)).one()
+
+    def admission(self, meeting: Meeting, identity: str, name: str, persona: str) -> str:
+        """Into the meeting, with its persona where the room begins with this token."""
+        ticket = self.standing.sign(meeting.id, meeting.persona_id)
+        return self.signer.sign(
+            Pass(
+                identity=identity,
+                room=meeting.room_name,
+                ttl=LIFETIME,
+                grants=grants_of(meeting.controls),
+                name=name,
+                dispatches=(dispatch_of(ticket, persona),),
+                max_participants=meeting.controls["max_participants"] or 0,
+            )
+        )
+
+    def waiting(self, room: str, identity: str, name: str) -> str:
+        """Into a waiting room, where there is nothing to be done."""
+        return self.signer.sign(Pass(identity=identity, room=room, ttl=LIFETIME, grants=NOTHING, name=name))
+
+
+def grants_of(controls: dict[str, Any]) -> Grants:
+    """What somebody in the meeting may do, for LiveKit to enforce."""
+    allowed = {
+        "microphone": controls["enable_audio"],
+        "camera": controls["enable_video"],
+        "screen_share": controls["enable_screen_sharing"],
+        "screen_share_audio": controls["enable_screen_sharing"],
+    }
+    sources = tuple(source for source, may in allowed.items() if may)
+    return Grants(can_publish=bool(sources), can_publish_data=controls["enable_chat"], can_publish_sources=sources)
