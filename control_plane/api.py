@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from control_plane.accounts.operator.routes import router as operator
 from control_plane.accounts.routes import router as accounts
 from control_plane.analysis.routes import router as analysis
+from control_plane.dialects.onepizza.routes import router as peoples_meetings
 from control_plane.health.routes import router as health
 from control_plane.knowledge_bases.routes import router as knowledge_bases
 from control_plane.livekit_hooks.routes import router as livekit_hooks
@@ -47,5 +48,5 @@ PRIMARY = (
 
 def install(app: FastAPI) -> None:
     """Add every route, flat: the framework looks through a nest of routers twice for each request."""
-    for router in (*PRIMARY, recording_links, health, livekit_hooks, monitor, uplink):
+    for router in (*PRIMARY, peoples_meetings, recording_links, health, livekit_hooks, monitor, uplink):
         app.router.routes.extend(router.routes)

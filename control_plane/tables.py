@@ -9,7 +9,7 @@ from control_plane.events.models import Event, EventCursor
 from control_plane.gate.models import AuditEntry, IdempotentRequest
 from control_plane.jobs.models import Job
 from control_plane.livekit_hooks.models import LivekitHook
-from control_plane.meetings.models import EndUser, Meeting, Membership, Scenario, Waiter
+from control_plane.meetings.models import Attendee, EndUser, Meeting, Membership, Scenario
 from control_plane.metering.models import BudgetNotice, UsageDay, UsageEntry
 from control_plane.monitor.models import MonitorTicket
 from control_plane.personas.models import Persona, PersonaVersion
@@ -22,6 +22,7 @@ from knowledge.tables import metadata as knowledge_metadata
 
 TENANT_TABLES: tuple[type[SQLModel], ...] = (
     Analysis,
+    Attendee,
     AuditEntry,
     BudgetNotice,
     Call,
@@ -46,7 +47,6 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     Turn,
     UsageDay,
     UsageEntry,
-    Waiter,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,

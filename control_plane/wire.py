@@ -26,6 +26,8 @@ from control_plane.names import FRESH, NAME
 
 SURFACE = "/api/v1"
 """Where the primary surface begins."""
+SURFACES = (SURFACE + "/", "/api/meetings")
+"""Where requests need a project's key: the primary surface, and those of other services."""
 MAX_ID = 2**53 - 1
 """The largest number that every reader of JSON keeps exact."""
 MAX_NUMBER = 2**63 - 1

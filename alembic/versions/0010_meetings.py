@@ -10,7 +10,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-TABLES = ("scenario", "end_user", "membership", "meeting", "waiter", "analysis")
+TABLES = ("scenario", "end_user", "membership", "meeting", "attendee", "analysis")
 EMPTY_OBJECT, EMPTY_LIST = sa.text("'{}'"), sa.text("'[]'")
 
 
@@ -57,8 +57,10 @@ def upgrade() -> None:
         *_own(),
         sa.Column("code", sa.String(), nullable=False, unique=True),
         sa.Column("room_name", sa.String(), nullable=False),
-        sa.Column("scenario_id", sa.BigInteger(), nullable=False),
-        sa.Column("persona_id", sa.BigInteger(), nullable=False),
+        sa.Column("scenario_id", sa.BigInteger()),
+        sa.Column("persona_id", sa.BigInteger()),
+        sa.Column("title", sa.String(), nullable=False),
+        sa.Column("admin_hash", sa.LargeBinary()),
         sa.Column("session_id", sa.BigInteger()),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("meeting_type", sa.String(), nullable=False),
@@ -82,7 +84,7 @@ def upgrade() -> None:
     op.create_index("meeting_by_project", "meeting", ["project_id", "id"])
     op.create_index("meeting_by_room", "meeting", ["room_name"])
     op.create_table(
-        "waiter",
+        "attendee",
         *_own(),
         sa.Column("meeting_id", sa.BigInteger(), nullable=False),
         sa.Column("identity", sa.String(), nullable=False),

@@ -16,19 +16,19 @@ from control_plane.gate.operator import RATE, OperatorKey
 from control_plane.gate.window import RateLimiter, Taken
 from control_plane.plans.catalogue import plans, strangers
 from control_plane.refusals import refuse
-from control_plane.wire import SURFACE
+from control_plane.wire import SURFACES
 
 log = structlog.get_logger()
 
 
 class Gate:
-    """Admits requests below `/api/v1` and puts the rate-limit headers on every answer."""
+    """Admits requests below `SURFACES` and puts the rate-limit headers on every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(SURFACE + "/"):
+        if scope["type"] != "http" or not scope["path"].startswith(SURFACES):
             await self.app(scope, receive, send)
             return
         state = scope["app"].state

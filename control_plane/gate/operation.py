@@ -24,6 +24,7 @@ AUDITED: Final = {"x-audited": True}
 KEPT_ERRORS: Final = (403, 404, 409)
 """What was refused for good; other errors may be gone at the next try."""
 NAMED_OTHERWISE: Final = {
+    "api": "meetings",
     "deliveries": "webhooks",
     "knowledge": "knowledge-bases",
     "monitor": "events",
@@ -95,8 +96,14 @@ class Operation(Route):
 
 
 def primary(prefix: str = "", *, route_class: type[Route] = Operation, **options: Any) -> APIRouter:
-    """A router of the primary surface. Its routes know their whole path: they are not included again."""
-    return APIRouter(prefix=SURFACE + prefix, route_class=route_class, generate_unique_id_function=_name, **options)
+    """A router of the primary surface."""
+    return primary_at(SURFACE + prefix, route_class=route_class, **options)
+
+
+def primary_at(prefix: str, *, route_class: type[Route] = Operation, **options: Any) -> APIRouter:
+    """A router of operations at one of `wire.SURFACES`. Its routes know their whole path: they are not
+    included again."""
+    return APIRouter(prefix=prefix, route_class=route_class, generate_unique_id_function=_name, **options)
 
 
 def _name(route: APIRoute) -> str:

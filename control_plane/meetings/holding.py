@@ -15,7 +15,7 @@ from control_plane.sessions.exchange import fill
 from control_plane.sessions.models import Slot
 
 
-async def take_place(db: Db, clock: Clock, meeting_id: int, room_name: str, room_sid: str) -> Slot:
+async def take_place(db: Db, clock: Clock, meeting_id: int, persona_id: int, room_name: str, room_sid: str) -> Slot:
     """A place for the persona of a meeting, the same one for the same room.
 
     The meeting stays locked until the commit. Raises `NotFound` where there is none, `Conflict` for a wrong room, where
@@ -23,7 +23,7 @@ async def take_place(db: Db, clock: Clock, meeting_id: int, room_name: str, room
     """
     query = select(Meeting, Project).join(Project, col(Project.id) == Meeting.project_id)
     found = (await db.exec(query.where(Meeting.id == meeting_id).with_for_update(of=Meeting))).one_or_none()
-    if found is None:
+    if found is None or found[0].persona_id != persona_id:
         raise NotFound("there is no such meeting")
     meeting, project = found
     if meeting.room_name != room_name:
@@ -41,7 +41,7 @@ async def take_place(db: Db, clock: Clock, meeting_id: int, room_name: str, room
         project_id=project.id,
         account_id=project.account_id,
         room_name=room_name,
-        persona_ids=[meeting.persona_id],
+        persona_ids=[persona_id],
         ticket_hash=ticket_hash,
         variables={"name": meeting.name} | meeting.variables,
         dispatched_at=now,

@@ -12,7 +12,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
 from control_plane.media.server import MediaServer
-from control_plane.meetings.models import Meeting, MeetingStatus, Waiter, WaiterState
+from control_plane.meetings.models import Attendee, Meeting, MeetingStatus, Standing
 from control_plane.rooms.models import Room, RoomStatus
 from control_plane.sessions.ending import end_session
 from control_plane.sessions.models import SessionStatus
@@ -21,8 +21,8 @@ from control_plane.sessions.repository import SessionRepository
 OPEN: Final = (MeetingStatus.SCHEDULED, MeetingStatus.ACTIVE)
 END_MEETING: Final = "meeting.end"
 """Job: a meeting's time is over. Payload: meeting_id."""
-ANSWER: Final = "meeting.waiter"
-"""Job: tell somebody in the waiting room what was decided, or that the meeting is over. Payload: waiter_id."""
+ANSWER: Final = "meeting.attendee"
+"""Job: tell somebody in the waiting room what was decided, or that the meeting is over. Payload: attendee_id."""
 GOODBYE: Final = timedelta(seconds=20)
 """What a persona may take for its last words, after the time is over."""
 
@@ -58,14 +58,14 @@ async def finish(db: Db, clock: Clock, meeting: Meeting, *, at: datetime) -> Non
     meeting.status, meeting.ended_at = MeetingStatus.COMPLETED, at
     seconds = round((at - meeting.started_at).total_seconds()) if meeting.started_at else 0
     EventLog(db, clock).append(Fact.MEETING_ENDED, **_told(meeting), duration=seconds)
-    query = select(Waiter).where(Waiter.project_id == meeting.project_id, Waiter.meeting_id == meeting.id)
-    for waiter in (await db.exec(query.where(Waiter.state == WaiterState.WAITING))).all():
-        await tell_waiter(db, waiter, at=at)
+    query = select(Attendee).where(Attendee.project_id == meeting.project_id, Attendee.meeting_id == meeting.id)
+    for attendee in (await db.exec(query.where(Attendee.state == Standing.WAITING))).all():
+        await tell_attendee(db, attendee, at=at)
 
 
-async def tell_waiter(db: Db, waiter: Waiter, *, at: datetime) -> None:
+async def tell_attendee(db: Db, attendee: Attendee, *, at: datetime) -> None:
     """Have somebody who waits told what is to be told; each time is a job of its own, as they may have just come."""
-    await enqueue(db, ANSWER, f"{waiter.id} {at.isoformat()}", run_at=at, waiter_id=waiter.id)
+    await enqueue(db, ANSWER, f"{attendee.id} {at.isoformat()}", run_at=at, attendee_id=attendee.id)
 
 
 async def end_meeting(db: Db, clock: Clock, meeting: Meeting, *, reason: EndReason) -> int | None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import big, created_now, id_column, json_list, json_object, moment, owner
@@ -62,7 +62,7 @@ class Membership(SQLModel, table=True):
     created_at: datetime = created_now()
 
 
-class WaiterState(StrEnum):
+class Standing(StrEnum):
     """`invited`: has a token for the waiting room, and is not there."""
 
     INVITED = "invited"
@@ -94,10 +94,13 @@ class Meeting(SQLModel, table=True):
     project_id: int = owner()
     code: str = Field(unique=True, description="Its public name, in `/join/<code>`.")
     room_name: str = Field(description="LiveKit's name.")
-    scenario_id: int = big()
-    persona_id: int = big()
+    scenario_id: int | None = big(nullable=True)
+    """None: a meeting of people, without a persona."""
+    persona_id: int | None = big(nullable=True)
+    title: str = ""
+    admin_hash: bytes | None = Field(default=None, sa_type=LargeBinary, description="Of its hosts' token.")
     session_id: int | None = big(nullable=True)
-    name: str = Field(description="Of the person who joins.")
+    name: str = Field(default="", description="Of the person whom a persona meets.")
     meeting_type: str = "regular"
     end_user_id: int | None = big(nullable=True)
     membership_id: int | None = big(nullable=True)
@@ -115,7 +118,7 @@ class Meeting(SQLModel, table=True):
     ended_at: datetime | None = moment(nullable=True)
 
 
-class Waiter(SQLModel, table=True):
+class Attendee(SQLModel, table=True):
     """Somebody who has to wait before a meeting. invited ──in the waiting room──▶ waiting ──▶ admitted or denied."""
 
     __table_args__ = (
@@ -128,6 +131,6 @@ class Waiter(SQLModel, table=True):
     meeting_id: int = big()
     identity: str
     name: str
-    state: str = Field(default=WaiterState.INVITED, description="See `WaiterState`.")
+    state: str = Field(default=Standing.INVITED, description="See `Standing`.")
     since: datetime | None = moment(nullable=True)
     created_at: datetime = created_now()

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlmodel import select
 
+from agents.contract import DispatchMetadata
 from control_plane.db.database import Db
 from control_plane.meetings.models import Meeting
 from control_plane.personas.models import Persona
@@ -23,14 +24,16 @@ class Passes:
         self.signer, self.standing, self.livekit_url = signer, standing, livekit_url
 
     @staticmethod
-    async def persona_of(db: Db, meeting: Meeting) -> str:
-        """The name of a meeting's persona."""
+    async def persona_of(db: Db, meeting: Meeting) -> str | None:
+        """The name of a meeting's persona; None for a meeting of people."""
         query = select(Persona.name).where(Persona.project_id == meeting.project_id, Persona.id == meeting.persona_id)
-        return (await db.exec(query)).one()
+        return (await db.exec(query)).one_or_none()
 
-    def admission(self, meeting: Meeting, identity: str, name: str, persona: str) -> str:
+    def admission(self, meeting: Meeting, identity: str, name: str, persona: str | None) -> str:
         """Into the meeting, with its persona where the room begins with this token."""
-        ticket = self.standing.sign(meeting.id, meeting.persona_id)
+        dispatches: tuple[DispatchMetadata, ...] = ()
+        if persona is not None and meeting.persona_id is not None:
+            dispatches = (dispatch_of(self.standing.sign(meeting.id, meeting.persona_id), persona),)
         return self.signer.sign(
             Pass(
                 identity=identity,
@@ -38,7 +41,7 @@ class Passes:
                 ttl=LIFETIME,
                 grants=grants_of(meeting.controls),
                 name=name,
-                dispatches=(dispatch_of(ticket, persona),),
+                dispatches=dispatches,
                 max_participants=meeting.controls["max_participants"] or 0,
             )
         )

@@ -174,13 +174,13 @@ async def list_waiting(meeting_id: RowId, meetings: Meetings) -> Any:
     return {"waiting": await meetings.waiting(meeting_id)}
 
 
-@meeting_router.post("/{meeting_id}/waiting/{identity}/admit", response_model=schemas.WaiterAnswer)
+@meeting_router.post("/{meeting_id}/waiting/{identity}/admit", response_model=schemas.AttendeeAnswer)
 async def admit(meeting_id: RowId, identity: Identity, meetings: Meetings) -> Any:
     """Let somebody in who waits; in the waiting room they are sent the meeting's token."""
-    return {"waiter": await meetings.decide(meeting_id, identity, admit=True)}
+    return {"attendee": await meetings.decide(meeting_id, identity, admit=True)}
 
 
-@meeting_router.post("/{meeting_id}/waiting/{identity}/deny", response_model=schemas.WaiterAnswer)
+@meeting_router.post("/{meeting_id}/waiting/{identity}/deny", response_model=schemas.AttendeeAnswer)
 async def deny(meeting_id: RowId, identity: Identity, meetings: Meetings) -> Any:
     """Send somebody away who waits."""
-    return {"waiter": await meetings.decide(meeting_id, identity, admit=False)}
+    return {"attendee": await meetings.decide(meeting_id, identity, admit=False)}

@@ -243,7 +243,7 @@ class DynamicMeetingCreated(MeetingCreated):
     membership_id: int
 
 
-class WaiterRead(BaseModel):
+class AttendeeRead(BaseModel):
     """Somebody who waits, or did."""
 
     model_config = Row
@@ -257,10 +257,10 @@ class WaiterRead(BaseModel):
 class WaitingList(BaseModel):
     """Who waits to be let in."""
 
-    waiting: list[WaiterRead]
+    waiting: list[AttendeeRead]
 
 
-class WaiterAnswer(BaseModel):
+class AttendeeAnswer(BaseModel):
     """What was decided of somebody."""
 
-    waiter: WaiterRead
+    attendee: AttendeeRead

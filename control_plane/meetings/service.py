@@ -12,12 +12,12 @@ from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
 from control_plane.errors import Conflict, InvalidRequest
 from control_plane.events.live import LiveBus
-from control_plane.ids import random_id
 from control_plane.media.server import MediaServer
 from control_plane.meetings.end_users import EndUsers
 from control_plane.meetings.life import OPEN, end_meeting, lock_open
-from control_plane.meetings.models import EndUser, Meeting, Scenario, Waiter
+from control_plane.meetings.models import Attendee, EndUser, Meeting, Scenario
 from control_plane.meetings.passes import Passes
+from control_plane.meetings.people import new_code
 from control_plane.meetings.scenarios import get_scenario
 from control_plane.meetings.schemas import LONGEST, Controls, DynamicMeetingCreate, MeetingCreate, MeetingSettings
 from control_plane.meetings.waiting import decide, list_waiting, room_of
@@ -105,7 +105,7 @@ class MeetingService:
         persona = serving.persona
         if not persona.is_active:
             raise Conflict(f"Agent {persona.id} is not active")
-        code = "-".join(random_id("", 4) for _ in range(3))
+        code = new_code()
         has_voice = body.voice_provider in self.voice_providers
         meeting = Meeting(
             project_id=self.caller.project_id,
@@ -147,10 +147,10 @@ class MeetingService:
         identity = f"user-{meeting.end_user_id}" if meeting.end_user_id else f"guest-{meeting.id}"
         if not controls.enable_waiting_room or controls.auto_admit:
             return self.passes.admission(meeting, identity, meeting.name, persona.name)
-        waiter = Waiter(project_id=meeting.project_id, meeting_id=meeting.id, identity=identity, name=meeting.name)
-        self.db.add(waiter)
+        attendee = Attendee(project_id=meeting.project_id, meeting_id=meeting.id, identity=identity, name=meeting.name)
+        self.db.add(attendee)
         await self.db.flush()
-        return self.passes.waiting(room_of(waiter), identity, meeting.name)
+        return self.passes.waiting(room_of(attendee), identity, meeting.name)
 
     async def get(self, meeting_id: int) -> Meeting:
         """One meeting; `NotFound`, or `Forbidden` where it is another project's."""
@@ -179,15 +179,15 @@ class MeetingService:
             await self.media.close_room(meeting.room_name)
         return await self.get(meeting_id)
 
-    async def waiting(self, meeting_id: int) -> list[Waiter]:
+    async def waiting(self, meeting_id: int) -> list[Attendee]:
         """Who waits to be let in, the longest first."""
         return await list_waiting(self.db, await self.get(meeting_id))
 
-    async def decide(self, meeting_id: int, identity: str, *, admit: bool) -> Waiter:
+    async def decide(self, meeting_id: int, identity: str, *, admit: bool) -> Attendee:
         """Let somebody in who waits, or send them away; they are told at once, or when they come."""
         meeting = await self.get(meeting_id)
         if meeting.status not in OPEN:
             raise Conflict("The meeting is over")
-        waiter = await decide(self.db, self.clock, meeting, identity, admit=admit)
+        attendee = await decide(self.db, self.clock, meeting, identity, admit=admit)
         await self.db.commit()
-        return waiter
+        return attendee

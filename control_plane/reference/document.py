@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from control_plane.reference.answers import ERROR_SCHEMA, error_answers, headers, rate_headers, refer
 from control_plane.reference.links import link
-from control_plane.wire import MAX_NUMBER, NO_NUL, SURFACE
+from control_plane.wire import MAX_NUMBER, NO_NUL, SURFACES
 
 Json = dict[str, Any]
 
@@ -154,7 +154,7 @@ def _complete(operation: Json, *, path: str, method: str, schemas: Json) -> None
     answers.pop("422", None)
     scope = operation.get("x-scope")
     operation["security"] = [{OPERATOR if scope == "operator" else KEY: []}] if scope else []
-    if not path.startswith(SURFACE + "/"):
+    if not path.startswith(SURFACES):
         return
     for status, answer in answers.items():
         if answer.get("description") == "Successful Response":

@@ -152,15 +152,15 @@ async def run(
     )
     usher = Usher(database, media, passes)
 
-    async def answer_waiter(payload: dict[str, Any]) -> None:
-        await usher.answer(payload["waiter_id"])
+    async def answer_attendee(payload: dict[str, Any]) -> None:
+        await usher.answer(payload["attendee_id"])
 
     async def analyse(payload: dict[str, Any]) -> None:
         await analyst.analyse(payload["session_id"])
 
     work = {
         ANALYSE: analyse,
-        ANSWER: answer_waiter,
+        ANSWER: answer_attendee,
         END_MEETING: end_meeting,
         CLOSE_ROOM: close_room,
         WIND_UP: end_politely,

@@ -79,7 +79,7 @@ class UplinkService:
         config_id = self.numbers.holder_of(ticket)
         meeting_id = self.meetings.holder_of(ticket)
         if meeting_id is not None:
-            return await take_place(db, self.clock, meeting_id, request.room_name, request.room_sid)
+            return await take_place(db, self.clock, meeting_id, ticket.persona_id, request.room_name, request.room_sid)
         if config_id is None:
             return None
         return await take_call(db, self.clock, config_id, ticket.persona_id, request.room_name, request.room_sid)

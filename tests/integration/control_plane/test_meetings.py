@@ -259,7 +259,7 @@ async def test_who_is_admitted_is_sent_the_meetings_token_also_when_they_come_la
     identity, lobby = claims(made)["sub"], claims(made)["video"]["room"]
     path = f"/meetings/{made['meeting']['id']}/waiting/{identity}"
     async with platform.jobs():
-        assert (await tenant.http.post(f"{path}/admit")).json()["waiter"]["state"] == "admitted"
+        assert (await tenant.http.post(f"{path}/admit")).json()["attendee"]["state"] == "admitted"
         first = await sent_to(platform, lobby, 1)
         await tell(platform, "participant_joined", lobby, number=2)
         again = await sent_to(platform, lobby, 2)

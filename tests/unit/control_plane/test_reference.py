@@ -14,6 +14,7 @@ from control_plane.reference.answers import ERRORS
 from control_plane.reference.collection import collect
 from control_plane.reference.document import describe, operations, schema_of
 from control_plane.settings import Settings
+from control_plane.wire import SURFACES
 
 Json = dict[str, Any]
 
@@ -46,7 +47,7 @@ def test_every_operation_has_a_name_of_its_own_and_a_described_folder(document: 
 
 
 def test_every_operation_below_the_surface_needs_a_key_and_says_which_scope(document: Json) -> None:
-    inside = {(path, method) for path, method, _ in operations(document) if path.startswith("/api/v1/")}
+    inside = {(path, method) for path, method, _ in operations(document) if path.startswith(SURFACES)}
     assert inside == {(path, method) for path, method, operation in keyed(document) if operation["x-scope"]}
 
 

@@ -1,0 +1,1 @@
+"""People's meetings with bots beside them, as onepizza.io documents them."""

@@ -1,0 +1,112 @@
+"""`/api/meetings`."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, Field, StringConstraints
+
+from control_plane.auth.callers import CallerDep
+from control_plane.auth.deps import DbDep
+from control_plane.gate.operation import primary_at
+from control_plane.meetings.models import Meeting
+from control_plane.meetings.people import Met, PeoplesMeetings
+from control_plane.wire import Clean, Done, Instant, Sent
+
+router = primary_at("/api/meetings", tags=["People's meetings"])
+
+
+class MeetingCreate(Sent):
+    """`POST /api/meetings`."""
+
+    title: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
+
+
+class MeetingCreated(BaseModel):
+    """A new meeting. `adminToken` is shown this once: with it one is the host."""
+
+    meetingId: str
+    adminToken: str
+    title: str
+    url: str
+    createdAt: Instant
+
+
+class MeetingRead(BaseModel):
+    """A meeting as it is listed."""
+
+    meetingId: str
+    title: str
+    url: str
+    status: str
+    createdAt: Instant
+    startedAt: Instant | None
+    endedAt: Instant | None
+    durationSeconds: int | None = Field(description="From its first person to its end, or until now.")
+    participants: int = Field(description="People who have been there.")
+
+
+class MeetingList(BaseModel):
+    """The caller's meetings, newest first."""
+
+    meetings: list[MeetingRead]
+
+
+async def find_meetings(request: Request, db: DbDep, caller: CallerDep) -> PeoplesMeetings:
+    """The people's meetings of this request's caller."""
+    state = request.app.state
+    return PeoplesMeetings(db, caller, state.clock, state.media)
+
+
+Meetings = Annotated[PeoplesMeetings, Depends(find_meetings)]
+MeetingId = Annotated[str, StringConstraints(max_length=64), Clean]
+
+
+def url_of(request: Request, meeting: Meeting) -> str:
+    """A meeting's page."""
+    return f"{request.app.state.settings.public_url}/join/{meeting.code}"
+
+
+def show(request: Request, met: Met) -> MeetingRead:
+    """A meeting on the wire."""
+    meeting = met.meeting
+    until = meeting.ended_at or request.app.state.clock.now()
+    return MeetingRead(
+        meetingId=meeting.code,
+        title=meeting.title,
+        url=url_of(request, meeting),
+        status=meeting.status,
+        createdAt=meeting.created_at,
+        startedAt=meeting.started_at,
+        endedAt=meeting.ended_at,
+        durationSeconds=round((until - meeting.started_at).total_seconds()) if meeting.started_at else None,
+        participants=met.people,
+    )
+
+
+@router.post("", status_code=201, response_model=MeetingCreated)
+async def create_peoples_meeting(body: MeetingCreate, request: Request, meetings: Meetings) -> Any:
+    """Create a meeting; whoever has its address may come, whoever has the token is its host."""
+    meeting, admin_token = await meetings.create(body.title)
+    url = url_of(request, meeting)
+    return MeetingCreated(
+        meetingId=meeting.code, adminToken=admin_token, title=meeting.title, url=url, createdAt=meeting.created_at
+    )
+
+
+@router.get("", response_model=MeetingList)
+async def list_peoples_meetings(request: Request, meetings: Meetings) -> Any:
+    """List your meetings, newest first, at most a hundred."""
+    return MeetingList(meetings=[show(request, met) for met in await meetings.newest()])
+
+
+@router.get("/{meeting_id}", response_model=MeetingRead)
+async def read_peoples_meeting(meeting_id: MeetingId, request: Request, meetings: Meetings) -> Any:
+    """Read a meeting."""
+    return show(request, await meetings.get(meeting_id))
+
+
+@router.delete("/{meeting_id}", response_model=Done)
+async def end_peoples_meeting(meeting_id: MeetingId, meetings: Meetings) -> Any:
+    """End a meeting for everybody."""
+    await meetings.end(meeting_id)
+    return Done(message="Meeting ended")
