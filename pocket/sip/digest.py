@@ -29,7 +29,7 @@ def answer(challenge: str, username: str, password: str, method: str, uri: str) 
         said["opaque"] = asked["opaque"]
     bare = ("qop", "nc", "algorithm")
     return "Digest " + ", ".join(
-        f"{name}={value}" if name in bare else f'{name}="{value}"' for name, value in said.items()
+        f"{name}={value}" if name in bare else f"{name}={_quote(value)}" for name, value in said.items()
     )
 
 
@@ -42,7 +42,7 @@ class Challenges:
     def make(self, realm: str, call_id: str) -> str:
         """A Proxy-Authenticate that only this call may answer."""
         stamp = f"{int(time.time()):x}"
-        return f'Digest realm="{realm}", nonce="{stamp}.{self._proof(stamp, call_id)}", algorithm=MD5, qop="auth"'
+        return f'Digest realm={_quote(realm)}, nonce="{stamp}.{self._proof(stamp, call_id)}", algorithm=MD5, qop="auth"'
 
     def is_fresh(self, authorization: str, call_id: str) -> bool:
         """Whether it answers a challenge of ours for this call that is not too old."""
@@ -74,11 +74,17 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(_bytes(one), _bytes(other))
 
 
+def _quote(text: str) -> str:
+    """A quoted-string (RFC 3261, 25.1)."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
+
+
 def _parameters(header: str) -> dict[str, str]:
     scheme, _, rest = header.strip().partition(" ")
     if scheme.lower() != "digest":
         raise SipError("not Digest")
-    return {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(rest)}
+    found = _PARAMETER.findall(rest)
+    return {name.lower(): re.sub(r"\\(.)", r"\1", quoted) or plain for name, quoted, plain in found}
 
 
 def _response(said: dict[str, str], username: str, password: str, method: str) -> str:

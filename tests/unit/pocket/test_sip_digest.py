@@ -60,6 +60,16 @@ def test_our_answer_to_a_challenge_is_right(qop, algorithm):
     assert 'opaque="o"' in said
 
 
+@pytest.mark.parametrize("name", ['Ada "the" Countess', "DOMAIN\\ada", 'a\\"b', "\\", '"'])
+def test_quotes_and_backslashes_of_names_are_quoted_and_read_as_they_were_meant(name):
+    challenges = Challenges()
+    said = digest.answer(challenges.make(name, "call"), name, "secret", "INVITE", "sip:a@b")
+    assert f'username="{name.replace(chr(92), chr(92) * 2).replace(chr(34), chr(92) + chr(34))}", realm=' in said
+    assert challenges.is_right(said, name, name, "secret", "INVITE")
+    assert challenges.is_fresh(said, "call")
+    assert not challenges.is_right(said, name, name + "x", "secret", "INVITE")
+
+
 @pytest.mark.parametrize("challenge", ["Basic realm=x", 'Digest realm="x", nonce="y", algorithm=MD5-sess', ""])
 def test_a_challenge_we_cannot_answer_is_refused(challenge):
     with pytest.raises(SipError):
