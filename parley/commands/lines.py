@@ -25,6 +25,11 @@ _CALLS: Final = {
     "no_answer": "{number} did not answer",
     "failed": "the call to {number} failed",
 }
+_RECORDINGS: Final = {
+    "recording": "recording {id} started",
+    "completed": "recording {id} ended",
+    "error": "recording {id} failed",
+}
 UNANSWERED: Final = frozenset({"busy", "rejected", "no_answer", "failed"})
 """The ways in which a telephone call ends that nobody took."""
 
@@ -88,6 +93,12 @@ def _call(data: dict[str, Any]) -> str:
     return sentence + (f" (SIP {answer})" if status in UNANSWERED and answer else "") + _because(data.get("reason"))
 
 
+def _recording(data: dict[str, Any]) -> str:
+    status = str(data.get("status"))
+    sentence = _RECORDINGS.get(status, "recording {id}: " + status).format(id=data.get("recording_id"))
+    return sentence + _because(data.get("error"))
+
+
 def _budget(data: dict[str, Any]) -> str:
     return f"${data.get('spent_usd')} of this month's ${data.get('limit_usd')} are spent"
 
@@ -101,6 +112,7 @@ _SENTENCES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "session.ended": _ended,
     "session.failed": _failed,
     "call.status": _call,
+    "recording.status": _recording,
     "budget.warning": _budget,
     "budget.exceeded": _budget,
 }

@@ -34,6 +34,13 @@ def test_a_spoken_line_says_who_speaks() -> None:
         ("call.status", {"phone_number": "+1775", "status": "busy", "sip_status": 486}, "+1775 is busy (SIP 486)"),
         ("call.status", {"phone_number": "+1775", "status": "ringing"}, "+1775 is ringing"),
         ("call.status", {"phone_number": "+1775", "status": "parked"}, "+1775: parked"),
+        ("recording.status", {"recording_id": 7, "status": "recording", "error": None}, "recording 7 started"),
+        ("recording.status", {"recording_id": 7, "status": "completed"}, "recording 7 ended"),
+        (
+            "recording.status",
+            {"recording_id": 7, "status": "error", "error": "disk full"},
+            "recording 7 failed (disk full)",
+        ),
         ("something.else", {}, "something else"),
     ],
 )
