@@ -103,7 +103,7 @@ def _answered(request: ChatRequest, question: str, passages: Sequence[str], inst
     if found:
         return Reply(found)
     if isinstance(called, Missing):
-        return Reply(f"Please tell me the {called.parameter.replace('_', ' ')}.")
+        return Reply(f"Please tell me the {called.wanted}.")
     return Reply(script.refusal)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from parley.offline.schemas import Function
-from parley.offline.words import likeness, spoken_numbers, telling, tokens
+from parley.offline.words import is_grammar, likeness, spoken_numbers, telephone_number, telling, tokens
 
 _ENOUGH: Final = 0.6  # of the question's telling words
 _ACTIONS: Final = frozenset(
@@ -17,6 +17,8 @@ _QUOTED: Final = re.compile(r"[\"“](.+?)[\"”]")
 _OBJECT: Final = re.compile(
     r"\b(?:for|about|to|named|called|in|of|with)\s+(?:the\s+|my\s+|a\s+|an\s+)?(?P<rest>[\w\s'-]+)$", re.I
 )
+_HEAD: Final = re.compile(r"\w+")
+_TELEPHONE: Final = "E.164"
 _COUNTED: Final = re.compile(r"(?:number|code|id|phone|digits|pin|order)", re.I)
 
 
@@ -30,10 +32,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Missing:
-    """A tool that fits, and the parameter the question does not tell."""
+    """A tool that fits, and what the question does not tell, as it is asked for."""
 
     name: str
-    parameter: str
+    wanted: str
 
 
 def choose(question: str, functions: Sequence[Function], *, forced: bool = False) -> Call | Missing | None:
@@ -45,7 +47,7 @@ def choose(question: str, functions: Sequence[Function], *, forced: bool = False
     function = ranked[0]
     arguments, missing = _arguments(question, function)
     if missing and not forced:
-        return Missing(function.name, missing[0])
+        return Missing(function.name, _wanted(missing[0], function.parameters["properties"][missing[0]]))
     return Call(function.name, arguments)
 
 
@@ -75,6 +77,13 @@ def _arguments(question: str, function: Function) -> tuple[dict[str, Any], list[
     return arguments, [name for name in required if name in properties and name not in arguments]
 
 
+def _wanted(name: str, schema: dict[str, Any]) -> str:
+    """What a parameter is called by people: its name, or how its description begins where that is `to` or the like."""
+    words = name.replace("_", " ")
+    described = _HEAD.match(str(schema.get("description", "")))
+    return described[0].lower() if is_grammar(words) and described else words
+
+
 def _value(question: str, name: str, schema: dict[str, Any], numbers: list[str]) -> Any:
     """What the question tells about one parameter; a number is used up by the first parameter that takes it."""
     kinds = schema.get("type", "string")
@@ -93,6 +102,8 @@ def _value(question: str, name: str, schema: dict[str, Any], numbers: list[str])
     if "mail" in name.lower():
         found = _EMAIL.search(question)
         return found[0] if found else None
+    if _TELEPHONE in schema.get("description", ""):
+        return telephone_number(question)
     if _COUNTED.search(name):
         return numbers.pop(0) if numbers else None
     quoted = _QUOTED.search(question)

@@ -11,6 +11,7 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_PLUS: Final = re.compile(r"(?:\+|\bplus\b)(.*)", re.I | re.S)
 _TOKEN: Final = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 _GRAMMAR: Final = word_set(
     """
@@ -103,3 +104,15 @@ def spoken_numbers(text: str) -> list[str]:
             found.append(digits)
             digits = ""
     return found
+
+
+def telephone_number(text: str) -> str | None:
+    """The telephone number in a text, as digits, and after its `+` where that is written or said as "plus"."""
+    international = _PLUS.search(text)
+    found = spoken_numbers(international[1] if international else text)
+    return f"{'+' if international else ''}{found[0]}" if found else None
+
+
+def is_grammar(text: str) -> bool:
+    """Whether no word of a text carries meaning."""
+    return not telling(text)

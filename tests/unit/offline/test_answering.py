@@ -184,3 +184,27 @@ def test_words_that_were_not_understood_are_given_no_label() -> None:
         answer(said, **options).calls[0].arguments["label"] for said in ("leave a message please", "lol luck with it")
     ]
     assert labels == ["machine", "uncertain"]
+
+
+TRANSFER = tool(
+    "transfer_call",
+    "Transfer the call to another number.",
+    to={"type": "string", "description": "Number in E.164 form, such as +17751234567."},
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Please transfer the call to +17751234567",
+        "transfer this call to +1 (775) 123-4567 please",
+        "transfer my call to plus one seven seven five one two three four five six seven",
+    ],
+)
+def test_a_number_to_transfer_to_is_understood_written_and_spoken(said: str) -> None:
+    (called,) = answer(said, tools=[TRANSFER]).calls
+    assert (called.name, called.arguments) == ("transfer_call", {"to": "+17751234567"})
+
+
+def test_a_number_to_transfer_to_is_asked_for_in_words() -> None:
+    assert answer("Please transfer the call", tools=[TRANSFER]).text == "Please tell me the number."
