@@ -1,6 +1,7 @@
 """Placing calls: at the pace of their trunk, each at most once, and watched until there is an answer or none."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -50,6 +51,12 @@ LOOK_EVERY: Final = 0.25
 """Seconds between looks at whether it rings: LiveKit has no hook for it."""
 BREATH: Final = 0.05
 """Seconds between passes of which the last found nothing that it could take."""
+SLOW, HELD_BACK, LOOK_SOON = 2.0, timedelta(seconds=2), 0.03
+"""A trunk that takes so many calls a second or fewer has its next call counted from when the carrier heard of the last:
+an INVITE goes out as soon as its phone is in the room, which takes now 0.1 s, now 0.5 s. So long the next call waits
+for that to be seen, at looks so many seconds apart."""
+LEADS: Final = 50
+"""Calls of which the quickest says how soon an INVITE may go out."""
 PAUSES: Final = (0.05, 0.5, 2.0)
 """Seconds after which rows are tried again."""
 AWAY_TRIES, AWAY_PAUSE = 5, 2.0
@@ -64,6 +71,7 @@ _DUE = text("""
             or trunk.last_placed_at + make_interval(secs => 1 / trunk.calls_per_second) <= :now)
     order by trunk.last_placed_at nulls first limit 50 for update skip locked
 """)
+_SENT = text("update sip_trunk set last_placed_at = :sent where id = :trunk and last_placed_at = :held")
 _NEXT = text("""
     select min(coalesce(trunk.last_placed_at + make_interval(secs => 1 / trunk.calls_per_second), :now))
     from sip_trunk trunk where trunk.deleted_at is null
@@ -71,8 +79,8 @@ _NEXT = text("""
 """)
 
 T = TypeVar("T")
-Prepared = tuple[OutgoingCall, DispatchMetadata | None, str]
-"""What is to be sent, the persona's way in unless it is there, and the trunk's address."""
+Prepared = tuple[OutgoingCall, DispatchMetadata | None, SipTrunk, datetime]
+"""What is to be sent, the persona's way in unless it is there, the trunk, and when it was decided."""
 
 log = structlog.get_logger()
 
@@ -85,6 +93,7 @@ class CallPlacer:
     ) -> None:
         self.database, self.clock, self.media, self.dialer, self.outbound = database, clock, media, dialer, outbound
         self._watched: set[asyncio.Task[None]] = set()
+        self._leads: deque[float] = deque(maxlen=LEADS)
 
     async def run(self, url: str) -> None:
         """Work until cancelled; calls that ring are then finished by whoever comes after."""
@@ -123,7 +132,8 @@ class CallPlacer:
                 trunk = await db.get(SipTrunk, trunk_id)
                 if call is None or trunk is None:
                     continue
-                trunk.last_placed_at = call.placed_at = now
+                call.placed_at = now
+                trunk.last_placed_at = now + (HELD_BACK if trunk.calls_per_second <= SLOW else timedelta())
                 call.status, call.watched_until = "dialing", now + WATCHED
                 tell_status(db, self.clock, call)
                 claimed.append(call.id)
@@ -134,19 +144,50 @@ class CallPlacer:
         prepared = await self._persist(partial(self._prepare, call_id))
         if prepared is None:
             return
-        call, dispatch, address = prepared
+        call, dispatch, trunk, placed_at = prepared
         looking = asyncio.create_task(self._look(call_id, call))
+        pacing = asyncio.create_task(self._pace(call, trunk, placed_at))
         try:
-            await find_carrier(self.outbound, address)
+            await find_carrier(self.outbound, trunk.address)
             outcome = await self._dial(call_id, call, dispatch)
         except ClosedAddressError as error:
             outcome = Outcome("failed", None, str(error))
         finally:
             looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            pacing.cancel()
+            await asyncio.gather(looking, pacing, return_exceptions=True)
         wanted = await self._persist(partial(self._settle, call_id, outcome))
         if outcome.status == "answered" and not wanted:
             await self._take_back(call)
+
+    async def _pace(self, call: OutgoingCall, trunk: SipTrunk, placed_at: datetime) -> None:
+        """Count the trunk's next call from when this one was sent, not from when that was decided."""
+        if trunk.calls_per_second > SLOW:
+            return
+        try:
+            while (  # noqa: ASYNC110 - LiveKit knows, and has no hook that is quick enough
+                self.clock.now() < placed_at + HELD_BACK and not await self._is_there(call)
+            ):
+                await asyncio.sleep(LOOK_SOON)
+        finally:
+            await self._count_from(trunk.id, placed_at)
+
+    async def _is_there(self, call: OutgoingCall) -> bool:
+        try:
+            await self.media.find_participant(call.room, call.identity)
+        except PlatformError:
+            return False
+        return True
+
+    async def _count_from(self, trunk_id: int, placed_at: datetime) -> None:
+        now = self.clock.now()
+        earliest = min(self._leads, default=0.0)
+        self._leads.append((now - placed_at).total_seconds())
+        lead = max(0.0, min(earliest, self._leads[-1]) - 2 * LOOK_SOON)
+        values = {"trunk": trunk_id, "held": placed_at + HELD_BACK, "sent": now - timedelta(seconds=lead)}
+        async with self.database.platform() as db:
+            await db.execute(_SENT, values)
+            await db.execute(text(f"select pg_notify('{PLACED}', '')"))  # the next may be due already
 
     async def _settle(self, call_id: int, outcome: Outcome) -> bool:
         """Write the outcome down; False where the call had been hung up before."""
@@ -214,7 +255,7 @@ class CallPlacer:
             slot.ticket_hash, slot.dispatched_at = fingerprint(secret), self.clock.now()
             dispatch = dispatch_of(Ticket(secret, persona_id), serving.persona.name)
             outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=serving.persona.max_call_duration + 60)
-        return outgoing, dispatch, trunk.address
+        return outgoing, dispatch, trunk, call.placed_at or self.clock.now()
 
     async def _prepare_second(self, db: Db, call: Call, trunk: SipTrunk | None) -> Prepared | None:
         """The same for a phone that is called into the room of another, where somebody still waits for it."""
@@ -228,7 +269,8 @@ class CallPlacer:
         elif (await db.exec(waiting)).first() is None:
             await settle(db, self.clock, call, NOBODY_WAITS)
         else:
-            return _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER), None, trunk.address
+            outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER)
+            return outgoing, None, trunk, call.placed_at or self.clock.now()
         return None
 
     async def _dial(self, call_id: int, call: OutgoingCall, dispatch: DispatchMetadata | None) -> Outcome:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -557,3 +558,32 @@ async def test_a_call_by_a_trunk_into_a_closed_network_is_not_sent_as_its_test_s
     call = await call_of(tenant, placed["id"])
     assert (call["status"], call["reason"]) == ("failed", tested["problem"])
     assert "private" in tested["problem"]
+
+
+async def test_calls_reach_the_carrier_no_faster_than_it_takes_them_however_long_each_is_on_its_way(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk = (await tenant.http.get("/sip/trunks")).json()["trunks"][0]["id"]
+    await tenant.http.patch(f"/sip/trunks/{trunk}", json={"calls_per_second": 2})
+    on_the_way = iter([0.6, 0.05, 0.4, 0.05, 0.3, 0.05])
+    sent: list[float] = []
+
+    async def call(outgoing: OutgoingCall) -> Outcome:
+        await asyncio.sleep(next(on_the_way))  # the phone joins the room, and its INVITE goes out
+        platform.media.people[outgoing.room] = [phone(outgoing.identity, callStatus="dialing")]
+        sent.append(asyncio.get_running_loop().time())
+        await platform.dialer.picked_up.wait()
+        return ANSWERED
+
+    monkeypatch.setattr(platform.dialer, "call", call)
+    for _ in range(6):
+        await dial(tenant)
+
+    async def number() -> int:
+        return len(sent)
+
+    async with platform.jobs():
+        await until(number, 6)
+    gaps = [after - before for before, after in pairwise(sent)]
+    assert min(gaps) >= 0.5
+    assert sum(gaps) < 8
