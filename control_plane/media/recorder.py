@@ -1,11 +1,12 @@
 """LiveKit's egress behind a seam: what the platform asks of a recorder, in the platform's words."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiohttp
@@ -30,6 +31,9 @@ _MIXING: Mapping[str, Any] = {
     "mixed": api.AudioMixing.DEFAULT_MIXING,
     "dual": api.AudioMixing.DUAL_CHANNEL_AGENT,
 }
+
+_MISSING: Final = re.compile(r"; missing ([0-9]{1,9}\.[0-9]) s: ")
+"""What our recorder says of holes; LiveKit has no field for them."""
 
 
 class EgressState(StrEnum):
@@ -132,6 +136,8 @@ class Egress:
     """Path of the file as it was written; its ending may be another than was asked for."""
     is_kept: bool = False
     """Whether the store did not take the file, and the recorder keeps it."""
+    missing: float = 0
+    """Seconds of silence in it where a recorder had died, or could not hear the room."""
 
 
 class Recorder(Protocol):
@@ -163,6 +169,7 @@ def egress_of(info: api.EgressInfo) -> Egress:
         size=result.size if result else None,
         filename=result.filename if result else "",
         is_kept=info.backup_storage_used,
+        missing=sum(map(float, _MISSING.findall(info.details))),
     )
 
 

@@ -14,7 +14,7 @@ from control_plane.recordings.storage import RecordingStore
 
 MEDIA_TYPES: Final = {"ogg": "audio/ogg", "mp3": "audio/mpeg", "mp4": "audio/mp4", "wav": "audio/wav"}
 _UNIT: Final = re.compile(r"bytes=", re.I)
-_RANGE: Final = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*", re.I)
+_RANGE: Final = re.compile(r"bytes=\s*(\d{0,99})-(\d{0,99})\s*", re.I)
 
 
 class BadRange(ValueError):

@@ -51,6 +51,7 @@ class Recording(SQLModel, table=True):
     error: str | None = None
     storage_key: str | None = Field(default=None, description="Where the file is, in the store of the settings.")
     duration: float | None = Field(default=None, description="Seconds.")
+    missing_ms: int = Field(default=0, sa_column_kwargs={"server_default": "0"}, description="Of its middle.")
     size_bytes: int | None = Field(default=None, sa_type=BigInteger)
     started_at: datetime = moment()
     """When it was asked for; as soon as it is known, when its sound begins."""

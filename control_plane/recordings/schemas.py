@@ -73,6 +73,7 @@ class RecordingShown(BaseModel):
         "`timestamp_ms` less this."
     )
     lost_head_ms: int | None = Field(description="How much of the conversation had passed when its sound begins.")
+    missing_ms: int = Field(description="How much of it is silence because its recorder or LiveKit had died.")
     consent: bool | None = Field(description="Whether people agreed, where somebody has said so.")
     error: str | None
 

@@ -58,7 +58,7 @@ def _correct(recording: Recording, egress: Egress) -> None:
 
 def _take_file(recording: Recording, egress: Egress) -> None:
     """What a recorder wrote."""
-    recording.duration = egress.seconds or 0
+    recording.duration, recording.missing_ms = egress.seconds or 0, round(egress.missing * 1000)
     written = egress.filename.rpartition(".")[2]
     if written in FORMATS and written != recording.format and recording.storage_key:
         # A recorder that cannot write what was asked says so by its file's name.

@@ -62,6 +62,8 @@ class Listener:
         """Who was heard first, and the name of the track's source."""
         self.changed = asyncio.Event()
         """Somebody came or published something."""
+        self.missed = 0.0
+        """Seconds in which nobody could be heard, as the connection was lost and tracks with it."""
         self._stage = stage
         """Who is seen, and pictures a second."""
         self._native, self._source, self._mixer, self._epoch = native, source, mixer, epoch
@@ -71,6 +73,9 @@ class Listener:
         """What ends the hearing or seeing of a track, by its id."""
         self._leaving = False
         self._lost: asyncio.TimerHandle | None = None
+        self._deaf_since: float | None = None
+        self._is_cut = False
+        """Whether a track ended since then."""
         self._room = rtc.Room()
         self._room.on("track_published", self._published)
         self._room.on("track_subscribed", self._subscribed)
@@ -155,6 +160,7 @@ class Listener:
         if self._leaving or not self._wants(publication, speaker):
             return
         self._drop(publication.sid)
+        self._hears_again()
         self.heard = self.heard or (speaker, _source_name(publication))
         if track.kind == rtc.TrackKind.KIND_AUDIO:
             self._streams[publication.sid] = self._hear(track, speaker, participant)
@@ -238,6 +244,7 @@ class Listener:
     def _drop(self, sid: str) -> None:
         end = self._streams.pop(sid, None)
         if end is not None:
+            self._is_cut = True
             end()
 
     # Its end.
@@ -257,12 +264,20 @@ class Listener:
     def _reconnecting(self) -> None:
         if self._lost is None and not self._leaving:
             gone = DisconnectReason.SIGNAL_CLOSE
+            self._deaf_since, self._is_cut = time.monotonic(), False
             self._lost = asyncio.get_running_loop().call_later(RETURN_WITHIN, self._disconnected, gone)
 
     def _reconnected(self) -> None:
         if self._lost is not None:
             self._lost.cancel()
             self._lost = None
+            if not self._is_cut:  # the sound went on
+                self._deaf_since = None
+
+    def _hears_again(self) -> None:
+        if self._deaf_since is not None:
+            self.missed += time.monotonic() - self._deaf_since
+            self._deaf_since = None
 
     async def _watch(self, track: rtc.RemoteTrack, voice: Voice) -> None:
         """Have the voice know what the jitter buffer holds back."""

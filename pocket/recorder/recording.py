@@ -330,6 +330,8 @@ class Recording:
         states.move(self.info, status, ending)
         if self._missing:
             self.info.details += f"; missing {self._missing:.1f} s: the recorder was killed"
+        if self._listener.missed:
+            self.info.details += f"; missing {self._listener.missed:.1f} s: the connection to the room was lost"
         log.info(
             "a recording ended",
             egress=self.egress_id,

@@ -139,6 +139,16 @@ async def test_what_a_recorder_saved_before_it_died_can_be_heard(platform: Platf
     assert (await tenant.http.get(f"/recordings/{made['id']}/download")).content == SOUND
 
 
+async def test_a_complete_file_with_a_hole_says_how_much_is_missing(
+    platform: Platform, tenant: Tenant, room: str
+) -> None:
+    made = await start(tenant)
+    platform.recorder.says("EG_1", EgressState.ACTIVE, missing=2.5)
+    await complete(platform, "EG_1")
+    recording = await get(tenant, made["id"])
+    assert (recording["status"], recording["missing_ms"]) == ("completed", 2500)
+
+
 async def test_a_file_that_never_reaches_the_store_is_an_error_in_the_end(
     platform: Platform, tenant: Tenant, room: str
 ) -> None:
@@ -237,6 +247,12 @@ async def test_a_recording_that_is_too_long_or_goes_on_after_its_stop_is_stopped
         ("bytes=102390-", 206, SOUND[-10:], "bytes 102390-102399/102400"),
         ("bytes=-5", 206, SOUND[-5:], "bytes 102395-102399/102400"),
         ("bytes=0-999999", 206, SOUND, "bytes 0-102399/102400"),
+        (f"bytes=0-{10**30}", 206, SOUND, "bytes 0-102399/102400"),
+        (f"bytes=-{10**30}", 206, SOUND, "bytes 0-102399/102400"),
+        (f"bytes={10**30}-", 416, b"", "bytes */102400"),
+        (f"bytes=0-{'9' * 5000}", 416, b"", "bytes */102400"),
+        ("bytes=-1-5", 416, b"", "bytes */102400"),
+        ("bytes=0-5,3-8,0-", 200, SOUND, None),
         ("bytes=102400-", 416, b"", "bytes */102400"),
         ("bytes=9-1", 416, b"", "bytes */102400"),
         ("bytes=a-b", 416, b"", "bytes */102400"),

@@ -1,6 +1,7 @@
 """A livekit-server or a Redis that goes away in a recording."""
 
 import asyncio
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ async def test_a_livekit_server_that_starts_anew_costs_no_more_than_its_own_time
             await asyncio.sleep(2)
             breakable.kill()
             await asyncio.to_thread(breakable.start)
-            await asyncio.sleep(4)
+            await asyncio.sleep(8)  # time for ada to come back
             if (await again.info(begun.egress_id)).status == api.EGRESS_ACTIVE:
                 await again.livekit.egress.stop_egress(api.StopEgressRequest(egress_id=begun.egress_id))
             ended = await again.until(begun.egress_id, *ENDED, within=40)
@@ -71,6 +72,11 @@ async def test_a_livekit_server_that_starts_anew_costs_no_more_than_its_own_time
         result = ended.file_results[0]
         assert seconds(result.location) == pytest.approx(result.duration / 1e9, abs=0.05)
         assert result.duration / 1e9 > 2
+        sound, tenth = heard(result.location)[0], RATE // 10
+        silent = sum(level(piece, 440) < -40 for piece in sound[: len(sound) // tenth * tenth].reshape(-1, tenth)) / 10
+        told = re.search(r"missing ([0-9.]+) s: the connection to the room was lost", ended.details)
+        assert told, ended.details
+        assert silent == pytest.approx(float(told[1]), abs=0.7)
 
 
 async def test_a_redis_that_is_away_for_a_while_is_told_afterwards(
