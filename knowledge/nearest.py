@@ -18,11 +18,10 @@ NEAREST: Final = """
 create or replace function knowledge_nearest(
     of_project bigint, of_bases bigint[], models text[], vectors text[], wanted integer
 ) returns table (chunk_id bigint, cosine float8)
-language plpgsql stable as $$
+language plpgsql stable set enable_seqscan = off set enable_sort = off set jit = off as $$
 #variable_conflict use_column
 declare
     base record;
-    compared text;
 begin
     for base in
         select b.id, b.embedding_model as model, b.dimensions, b.indexed_model = b.embedding_model as has_index,
@@ -31,18 +30,25 @@ begin
         where b.project_id = of_project and b.id = any(of_bases)
     loop
         if base.has_index then
-            perform set_config('hnsw.ef_search', greatest(wanted, 200)::text, true);
+            perform set_config('hnsw.ef_search', greatest(wanted, 150)::text, true);
             perform set_config('hnsw.iterative_scan', 'relaxed_order', true);
-            compared := format('v.embedding::halfvec(%1$s) <#> $1::halfvec(%1$s)', base.dimensions);
+            -- Numbers, not parameters: only so does the planner see that the index is for this base and model.
+            return query execute format(
+                'select chunk_id, -distance from (select v.chunk_id, '
+                'v.embedding::halfvec(%1$s) <#> $1::halfvec(%1$s) as distance from knowledge_vector v '
+                'where v.base_id = %2$s and v.model = %3$L and v.project_id = %4$s '
+                'order by distance limit %5$s) as near',
+                base.dimensions, base.id, base.model, of_project, wanted
+            ) using base.question;
         else
-            compared := 'v.embedding <#> $1';
+            return query
+            select near.chunk_id, -near.distance
+            from (
+                select v.chunk_id, v.embedding <#> base.question as distance from knowledge_vector v
+                where v.project_id = of_project and v.base_id = base.id and v.model = base.model
+                order by distance limit wanted
+            ) as near;
         end if;
-        -- Planned each time: what is right for a small base is wrong for a large one.
-        return query execute format(
-            'select v.chunk_id, -(%1$s) from knowledge_vector v '
-            'where v.base_id = %2$s and v.model = %3$L and v.project_id = %4$s order by %1$s limit %5$s',
-            compared, base.id, base.model, of_project, wanted
-        ) using base.question;
     end loop;
 end $$
 """

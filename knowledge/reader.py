@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from knowledge.embedders import Vectors
-from knowledge.search import Hit, search_parameters, search_statement
+from knowledge.search import STATEMENT, Hit, search_parameters
 
 log = structlog.get_logger()
 
@@ -66,14 +66,13 @@ class KnowledgeReader:
         timeout: float,
     ) -> list[Hit]:
         """As `KnowledgeStore.search`; raises `KnowledgeAway` after `timeout` seconds without the database."""
-        statement = search_statement(base_ids, project_id)
-        parameters = search_parameters(query, vectors, top_k)
+        parameters = search_parameters(query, vectors, base_ids=base_ids, project_id=project_id, top_k=top_k)
         try:
             async with asyncio.timeout(timeout):
                 while True:
                     try:
                         async with self._pool.connection(timeout=timeout) as connection:
-                            return await _search(connection, project_id, statement, parameters)
+                            return await _search(connection, parameters)
                     except (OperationalError, InterfaceError, PoolTimeout) as error:
                         log.warning("database away", error=type(error).__name__)
                         await self._pool.check()
@@ -82,11 +81,9 @@ class KnowledgeReader:
             raise KnowledgeAway("PostgreSQL did not answer in time") from error
 
 
-async def _search(
-    connection: AsyncConnection[Any], project_id: int, statement: str, parameters: dict[str, Any]
-) -> list[Hit]:
+async def _search(connection: AsyncConnection[Any], parameters: dict[str, Any]) -> list[Hit]:
     # Both go out together and form one transaction, so the project named is that of this search alone.
     async with connection.pipeline(), connection.cursor(row_factory=class_row(Hit)) as cursor:
-        await connection.execute("select set_config('parley.project', %s, true)", [str(project_id)])
-        await cursor.execute(statement, parameters)
+        await connection.execute("select set_config('parley.project', %s, true)", [str(parameters["project_id"])])
+        await cursor.execute(STATEMENT, parameters)
         return await cursor.fetchall()

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from knowledge.chunking import Chunk, searched_text
 from knowledge.embedders import Vectors
 from knowledge.nearest import EXACT
-from knowledge.search import Hit, search_parameters, search_statement
+from knowledge.search import STATEMENT, Hit, search_parameters
 from knowledge.tables import knowledge_base, knowledge_chunk, knowledge_document, knowledge_vector
 
 ROWS_AT_ONCE: Final = 500
@@ -332,9 +332,8 @@ class KnowledgeStore:
         `vectors` are the question's, by model.
         """
         connection = self._db if isinstance(self._db, AsyncConnection) else await self._db.connection()
-        rows = await connection.exec_driver_sql(
-            search_statement(base_ids, project_id), search_parameters(query, vectors, top_k)
-        )
+        parameters = search_parameters(query, vectors, base_ids=base_ids, project_id=project_id, top_k=top_k)
+        rows = await connection.exec_driver_sql(STATEMENT, parameters)
         return [Hit(**row._mapping) for row in rows]
 
     async def _lock(self, base_id: int, project_id: int) -> None:

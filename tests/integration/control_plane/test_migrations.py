@@ -6,6 +6,9 @@ import sys
 
 import psycopg
 
+from knowledge.counting import COUNT_TERMS
+from knowledge.nearest import INDEX_BASE, NEAREST
+from knowledge.ranking import SEARCH
 from parley.stack.postgres import EmbeddedPostgres
 from parley.stack.secrets import Secrets
 from tests.support.database import CHECKOUT, Clone
@@ -20,6 +23,16 @@ def alembic(url: str, *arguments: str) -> None:
 
 def test_models_and_migrations_agree(clone: Clone) -> None:
     alembic(clone.owner, "check")
+
+
+def test_functions_are_those_of_the_migrations(clone: Clone) -> None:
+    bodies = "select proname, prosrc, proconfig from pg_proc where starts_with(proname, 'knowledge_') order by proname"
+    with psycopg.connect(clone.owner) as connection:
+        migrated = connection.execute(bodies).fetchall()
+        for statement in (NEAREST, SEARCH, INDEX_BASE, COUNT_TERMS):
+            connection.execute(statement)
+        assert connection.execute(bodies).fetchall() == migrated
+        connection.rollback()
 
 
 def test_every_migration_can_be_taken_back_and_made_again(

@@ -6,7 +6,7 @@ from sqlalchemy import event, text
 
 from knowledge.documents import DocumentError
 from knowledge.ingest import embed_chunk
-from knowledge.search import K1, B
+from knowledge.ranking import K1, B
 from knowledge.store import BaseNotFound, IndexingStatus
 
 pytestmark = pytest.mark.anyio
