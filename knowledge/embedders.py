@@ -9,9 +9,9 @@ give the same vectors, say the same name.
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
 from typing import Any, Final, Protocol
@@ -27,6 +27,8 @@ Vectors = npt.NDArray[np.float32]
 
 BATCH: Final = 64
 CACHED_QUERIES: Final = 1_024
+QUERIES_AT_ONCE: Final = 8
+"""Questions computed together: more win little and let the first wait for the last."""
 REQUEST_TIMEOUT: Final = 30.0
 """Seconds a request for embeddings may take."""
 
@@ -85,7 +87,10 @@ class Encoder(Protocol):
 
 
 class LocalEmbedder:
-    """A model in this process. Questions have a thread of their own, so that an ingest does not hold them up."""
+    """A model in this process. Questions have a thread of their own, so that an ingest does not hold them up.
+
+    Questions that arrive while others are computed wait for them, and are then computed together.
+    """
 
     def __init__(self, encoder: Encoder, *, model: str, dimensions: int) -> None:
         self.model = model
@@ -94,6 +99,7 @@ class LocalEmbedder:
         self._queries = ThreadPoolExecutor(1, thread_name_prefix="embed-query")
         self._batches = ThreadPoolExecutor(1, thread_name_prefix="embed-batch")
         self._cache = QueryCache()
+        self._waiting: deque[tuple[str, Future[Vectors]]] = deque()
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         loop = asyncio.get_running_loop()
@@ -107,14 +113,33 @@ class LocalEmbedder:
         text = clean_query(text)
         vector = self._cache.get(text)
         if vector is None:
-            loop = asyncio.get_running_loop()
-            vector = (await loop.run_in_executor(self._queries, self._encoder.encode, [text]))[0]
+            asked: Future[Vectors] = Future()
+            self._waiting.append((text, asked))
+            self._queries.submit(self._answer_waiting)
+            vector = await asyncio.wrap_future(asked)
             self._cache.put(text, vector)
         return vector
 
     async def close(self) -> None:
         self._queries.shutdown(wait=False, cancel_futures=True)
         self._batches.shutdown(wait=False, cancel_futures=True)
+        while self._waiting:
+            self._waiting.popleft()[1].cancel()
+
+    def _answer_waiting(self) -> None:
+        """In the thread of questions: each has asked for this once, so whoever finds nothing was answered before."""
+        waiting = [self._waiting.popleft() for _ in range(min(len(self._waiting), QUERIES_AT_ONCE))]
+        asked = [(text, vector) for text, vector in waiting if vector.set_running_or_notify_cancel()]
+        if not asked:
+            return
+        try:
+            vectors = self._encoder.encode([text for text, _ in asked])
+        except Exception as error:
+            for _, vector in asked:
+                vector.set_exception(error)
+        else:
+            for (_, vector), computed in zip(asked, vectors, strict=True):
+                vector.set_result(computed)
 
 
 @cache

@@ -98,6 +98,16 @@ class Database:
         assert row is not None
         return row
 
+    async def rows(self, project_id: int, sql: str, values: dict[str, Any]) -> list[Any]:
+        """All rows of one statement that reads a project's rows, as `one` does it. Raises `Unavailable`."""
+        if self._direct.closed:
+            await self._direct.open()
+        with _told():
+            # Both go out together and form one transaction, so the project is that of this statement alone.
+            async with self._direct.connection() as connection, connection.pipeline():
+                await connection.execute("select set_config('parley.project', %s, true)", [str(project_id)])
+                return await (await connection.execute(sql, values)).fetchall()
+
     async def close(self) -> None:
         """Close all connections."""
         await self._direct.close()

@@ -9,6 +9,7 @@ from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.events.log import EventLog
 from control_plane.gate.operation import READS, primary
 from control_plane.knowledge_bases import schemas
+from control_plane.knowledge_bases.searching import Searcher
 from control_plane.knowledge_bases.service import MAX_UPLOAD, KnowledgeBaseService
 from control_plane.plans.quota import QuotaDep
 from control_plane.wire import Done, Page, RowId
@@ -28,7 +29,14 @@ async def find_bases(
     return KnowledgeBaseService(db, caller, quota, EventLog(db, clock), state.embedder, state.uploads)
 
 
+async def find_searcher(request: Request, caller: CallerDep) -> Searcher:
+    """What searches this caller's bases."""
+    state = request.app.state
+    return Searcher(state.database, request.state.transaction, caller, state.embedder)
+
+
 Bases = Annotated[KnowledgeBaseService, Depends(find_bases)]
+Search = Annotated[Searcher, Depends(find_searcher)]
 
 
 @router.post("/knowledge-bases", status_code=201, response_model=schemas.BaseAnswer)
@@ -160,6 +168,6 @@ async def delete_chunk(base_id: RowId, chunk_id: RowId, bases: Bases) -> Any:
 @router.post(
     "/knowledge/search", response_model=schemas.SearchAnswer, response_model_exclude_unset=True, openapi_extra=READS
 )
-async def search(body: schemas.Query, bases: Bases) -> Any:
+async def search(body: schemas.Query, searcher: Search) -> Any:
     """Search a knowledge base by meaning and by words."""
-    return await bases.search(body)
+    return await searcher.search(body)

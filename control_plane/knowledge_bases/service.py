@@ -1,18 +1,16 @@
 """Knowledge bases as a customer handles them. Reading and embedding happen with no transaction open."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
-import structlog
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing
-from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformError, TooLarge, Unavailable
+from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformError, TooLarge
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.knowledge_bases.golden import Examiner
@@ -21,22 +19,17 @@ from control_plane.knowledge_bases.schemas import (
     BaseChange,
     BaseCreate,
     ChunkChange,
-    Citation,
-    Found,
     Ingested,
-    Parts,
-    Query,
-    SearchAnswer,
     TextIngest,
 )
+from control_plane.knowledge_bases.searching import embedding
 from control_plane.knowledge_bases.uploads import UploadRunner, keep_upload
 from control_plane.plans.quota import Quota
 from control_plane.wire import Page
 from knowledge.documents import DocumentError
-from knowledge.embedders import Embedder, EmbeddingError, OtherModel, Vectors
+from knowledge.embedders import Embedder, Vectors
 from knowledge.golden import DEFAULT_K, Evaluation
 from knowledge.ingest import CHUNKS_AT_ONCE, Document, cut_file, cut_text, embed_chunk, embed_document, require_model
-from knowledge.search import Hit
 from knowledge.store import BaseNotFound, IndexingStatus, KnowledgeBase, KnowledgeStore, StoredChunk
 
 MAX_UPLOAD: Final = 10 * 1024 * 1024
@@ -44,8 +37,6 @@ MAX_AT_ONCE: Final = 1024 * 1024
 """Bytes of a document that is ingested when its sender has the answer."""
 REINDEX_PASSES: Final = 5
 """A base may be edited while it is embedded anew; each further pass embeds only what was changed during the last."""
-
-log = structlog.get_logger()
 
 _LEAVE_AGENTS = text("""
     update persona set knowledge_base_ids = jsonb_path_query_array(knowledge_base_ids, '$[*] ? (@ != $base)', :gone)
@@ -144,7 +135,7 @@ class KnowledgeBaseService:
             return await self._refuse_chunk(chunk_id)
         await self.db.commit()
         try:
-            with _embedding():
+            with embedding():
                 content, vectors = await embed_chunk(body.content, chunk.heading, base, self.embedder)
         except DocumentError as error:
             raise _refused("content", error) from error
@@ -171,7 +162,7 @@ class KnowledgeBaseService:
     async def evaluate(self, base_id: int, k: int) -> Evaluation:
         """How the base finds the answers of its golden questions."""
         await self.get(base_id)
-        with _embedding():
+        with embedding():
             return await self.examiner.evaluate(base_id, k)
 
     async def reindex(self, base_id: int, *, min_recall: float | None = None) -> int:
@@ -184,7 +175,7 @@ class KnowledgeBaseService:
         try:
             await self._replace_vectors(base_id)
             if min_recall is not None:
-                with _embedding():
+                with embedding():
                     await self.examiner.demand(base_id, DEFAULT_K, min_recall)
         except PlatformError:
             await self.db.rollback()
@@ -209,7 +200,7 @@ class KnowledgeBaseService:
             for start in range(0, len(ids), CHUNKS_AT_ONCE):
                 await self._show(base_id, IndexingStatus.INDEXING, 100 * start // len(ids))
                 part = ids[start : start + CHUNKS_AT_ONCE]
-                with _embedding():
+                with embedding():
                     vectors = await self.embedder.embed([missing[key] for key in part])
                 embedded |= {key: (missing[key], vector) for key, vector in zip(part, vectors, strict=True)}
             with _writing():
@@ -224,36 +215,18 @@ class KnowledgeBaseService:
         await self.store.set_progress(base_id, project_id=self.caller.project_id, status=status, progress=progress)
         await self.db.commit()
 
-    async def search(self, body: Query) -> SearchAnswer:
-        """The passages that answer a query best: one statement, and another look only where nothing was found."""
-        began = time.perf_counter()
-        with _embedding():
-            vector = await self.embedder.embed_query(body.query)
-        hits = await self.store.search(
-            body.query,
-            vectors={self.embedder.model: vector},
-            base_ids=[body.knowledge_base_id],
-            project_id=self.caller.project_id,
-            top_k=body.top_k,
-        )
-        if not hits:
-            await self.get(body.knowledge_base_id)
-        results = [found(hit, explain=body.explain) for hit in hits]
-        took = round((time.perf_counter() - began) * 1000, 1)
-        return SearchAnswer(results=results, query=body.query, took_ms=took)
-
     async def _ingest(
         self, base: KnowledgeBase, document: Document, data: bytes, *, name: str | None, file: bool
     ) -> Ingested:
         if len(data) > MAX_AT_ONCE:
-            with _embedding():
+            with embedding():
                 require_model(base, self.embedder)
             await self.get(base.id)
             await keep_upload(self.db, base, project_id=self.caller.project_id, name=name, data=data, file=file)
             await self.db.commit()
             self.uploads.wake.set()
             return Ingested(chunks_created=len(document.chunks), source_file=document.source, later=True)
-        with _embedding():
+        with embedding():
             embedded = await embed_document(document, base, self.embedder)
         with _writing():
             created = await self.store.replace_document(base.id, embedded, project_id=self.caller.project_id)
@@ -269,38 +242,6 @@ class KnowledgeBaseService:
 
     async def _refuse_chunk(self, chunk_id: int) -> NoReturn:
         await refuse_missing(self.db, "knowledge_chunk", chunk_id, "chunk")
-
-
-def found(hit: Hit, *, explain: bool) -> Found:
-    """A hit as it is shown."""
-    shown = Found(
-        chunk_id=hit.chunk_id,
-        content=hit.content,
-        source=hit.source,
-        chunk_index=hit.chunk_index,
-        score=round(hit.score, 4),
-    )
-    if explain:
-        shown.parts = Parts(
-            cosine=round(hit.dense, 4),
-            bm25=round(hit.lexical, 4),
-            coverage=round(hit.coverage, 4),
-            fusion=round(hit.fusion, 4),
-            confidence=round(hit.confidence, 4),
-        )
-        shown.citation = Citation(heading=hit.heading or None, page=hit.page, row=hit.row)
-    return shown
-
-
-@contextmanager
-def _embedding() -> Iterator[None]:
-    try:
-        yield
-    except OtherModel as error:
-        raise Conflict(str(error)) from error
-    except EmbeddingError as error:
-        log.warning("embedding failed", reason=str(error))
-        raise Unavailable("The embedding model cannot be reached; try again") from error
 
 
 @contextmanager

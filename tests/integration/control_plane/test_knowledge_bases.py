@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from knowledge.embedders import EmbeddingError, OtherModel, Vectors
 from tests.support.platform import Platform, Tenant
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.anyio
 
@@ -322,14 +323,11 @@ async def test_edits_of_one_base_at_once_keep_its_counts_right(platform: Platfor
 async def test_a_search_takes_at_most_two_statements(platform: Platform) -> None:
     tenant = await platform.tenant()
     base, empty = await make_base(tenant), await make_base(tenant, content="")
-    said: list[str] = []
-    engine = platform.database._engines[0].sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *arguments: said.append(arguments[2]))
-    found = (await ask(tenant, base, "What does parking cost?"))[0]
-    asked = [statement for statement in said if "set_config" not in statement]
-    assert len(asked) == 1
-    said.clear()
-    assert await ask(tenant, empty, "What does parking cost?") == []
+    with statements() as said:
+        found = (await ask(tenant, base, "What does parking cost?"))[0]
+    assert len([statement for statement in said if "set_config" not in statement]) == 1
+    with statements() as said:
+        assert await ask(tenant, empty, "What does parking cost?") == []
     assert len([statement for statement in said if "set_config" not in statement]) == 2
     assert found.keys() == {"chunk_id", "content", "source", "chunk_index", "score"}
     assert (found["source"], found["chunk_index"]) == ("api_ingest", 1)

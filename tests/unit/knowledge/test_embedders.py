@@ -1,12 +1,20 @@
+import asyncio
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 import numpy as np
 import pytest
 
-from knowledge.embedders import EmbeddingError, LocalEmbedder, OpenAIEmbedder, QueryCache, build_embedder
+from knowledge.embedders import (
+    QUERIES_AT_ONCE,
+    EmbeddingError,
+    LocalEmbedder,
+    OpenAIEmbedder,
+    QueryCache,
+    build_embedder,
+)
 
 
 class CountingEncoder:
@@ -27,6 +35,46 @@ async def test_the_same_question_is_embedded_once():
     await embedder.close()
     assert (first == again).all()
     assert encoder.calls == [["hours?"]]
+
+
+@pytest.mark.anyio
+async def test_questions_that_wait_for_others_are_embedded_together():
+    class Held(CountingEncoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.go = Event()
+
+        def encode(self, texts):
+            self.go.wait(5)
+            return super().encode(texts)
+
+    encoder = Held()
+    embedder = LocalEmbedder(encoder, model="counting", dimensions=2)
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(embedder.embed_query("x" * length)) for length in range(1, 13)]
+        asked[5].cancel()
+        await asyncio.sleep(0)
+        encoder.go.set()
+    await embedder.close()
+    lengths = [task.result()[0] for task in asked if not task.cancelled()]
+    assert lengths == [length for length in range(1, 13) if length != 6]
+    assert len(encoder.calls) <= 3
+    assert max(map(len, encoder.calls)) <= QUERIES_AT_ONCE
+
+
+@pytest.mark.anyio
+async def test_an_encoder_that_fails_fails_the_questions_it_was_given_and_no_others():
+    class Failing(CountingEncoder):
+        def encode(self, texts):
+            if "bad" in texts:
+                raise RuntimeError("out of memory")
+            return super().encode(texts)
+
+    embedder = LocalEmbedder(Failing(), model="counting", dimensions=2)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        await embedder.embed_query("bad")
+    assert (await embedder.embed_query("good"))[0] == 4
+    await embedder.close()
 
 
 @pytest.mark.anyio
