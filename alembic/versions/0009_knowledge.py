@@ -91,7 +91,7 @@ begin
 
     return query
     with
-    piece as materialized (
+    piece as (
         select near.chunk_id, near.cosine, 0.0::float8 as bm25, 0.0::float8 as covered
         from knowledge_nearest(of_project, of_bases, models, vectors, 100) as near
         union all
