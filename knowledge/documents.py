@@ -8,7 +8,8 @@ DocumentError.code
 ├── content_mismatch    the content is not what the extension says
 ├── not_utf8            not UTF-8, or not text at all
 ├── forbidden_character NUL, control characters, lone surrogates
-├── malformed           JSON, CSV or a Word document with an error in it
+├── malformed           JSON, CSV, a PDF or a Word document with an error in it
+├── encrypted           a PDF that only a password opens
 ├── too_deep            JSON nested beyond reason
 ├── too_hard            takes too much time or memory (`reading.py`)
 └── bad_name            a file name or label that cannot be kept
@@ -18,13 +19,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Final
 
 from knowledge.chunking import Passage
-from knowledge.markup import MarkupError, read_docx, read_html
+from knowledge.markup import read_html
 
 MAX_BYTES: Final = 10 * 1024 * 1024
 MAX_CHARACTERS_READ: Final = 4 * MAX_BYTES
@@ -39,10 +41,9 @@ MAX_TITLE: Final = 160
 MAX_TITLES: Final = 8
 """Headings are kept with each chunk below them, so a few and short ones."""
 
-ZIP: Final = b"PK\x03\x04"
 FOREIGN: Final = {
     b"%PDF-": "a PDF",
-    ZIP: "a ZIP archive or an Office document",
+    b"PK\x03\x04": "a ZIP archive or an Office document",
     b"{\\rtf": "an RTF document",
     b"\xd0\xcf\x11\xe0": "an old Office document",
     b"\x89PNG": "a picture",
@@ -66,12 +67,24 @@ class DocumentError(ValueError):
         self.code = code
 
 
-def read_file(data: bytes, filename: str) -> list[Passage]:
-    """The passages of an uploaded file. Its extension says how to read it, and its content must agree."""
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A type of document that is no text: how it begins, what it is called, and what reads it."""
+
+    signature: bytes
+    kind: str
+    read: Callable[[bytes], Iterable[Passage]]
+
+
+def read_file(data: bytes, filename: str, binaries: Mapping[str, Binary] = MappingProxyType({})) -> list[Passage]:
+    """The passages of an uploaded file. Its extension says how to read it, and its content must agree.
+
+    `binaries` are the types besides text that the caller can read, by extension.
+    """
     extension = PurePosixPath(source_name(filename)).suffix.lower()
-    reader = READERS.get(extension)
-    if reader is None and extension != ".docx":
-        known = ", ".join([*READERS, ".docx"])
+    binary, reader = binaries.get(extension), READERS.get(extension)
+    if binary is None and reader is None:
+        known = ", ".join([*READERS, *binaries])
         raise DocumentError(
             "unsupported_type", f"Files of type {extension or '(none)'} are not read. Send one of: {known}."
         )
@@ -79,15 +92,15 @@ def read_file(data: bytes, filename: str) -> list[Passage]:
         raise DocumentError(
             "too_large", f"The file has {len(data)} bytes; at most {MAX_BYTES} (10 MB) are read. Split it."
         )
+    if binary is not None:
+        if not data.startswith(binary.signature):
+            raise DocumentError("content_mismatch", f"The file is named {extension} but is no {binary.kind}.")
+        return _bounded(_checked_passages(binary.read(data)))
     for signature, kind in FOREIGN.items():
-        if data.startswith(signature) and not (extension == ".docx" and signature == ZIP):
+        if data.startswith(signature):
             raise DocumentError(
                 "content_mismatch", f"The file is named {extension} but is {kind}. Convert it to text in UTF-8."
             )
-    if extension == ".docx":
-        if not data.startswith(ZIP):
-            raise DocumentError("content_mismatch", "The file is named .docx but is no Word document.")
-        return _bounded(_read_docx(data))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -274,18 +287,12 @@ def _scalar(value: object) -> str:
     return str(value)
 
 
-def _read_docx(data: bytes) -> Iterator[Passage]:
-    try:
-        for passage in read_docx(data):
-            for text in (passage.text, *passage.heading_path):
-                checked(text)
-            yield replace(passage, heading_path=_titles(passage.heading_path))
-    except MarkupError as error:
-        raise DocumentError("malformed", str(error)) from error
-
-
 def _read_page(text: str) -> Iterator[Passage]:
-    for passage in read_html(text):
+    yield from _checked_passages(read_html(text))
+
+
+def _checked_passages(passages: Iterable[Passage]) -> Iterator[Passage]:
+    for passage in passages:
         for part in (passage.text, *passage.heading_path):
             checked(part)  # a character reference can be what the file itself may not hold
         yield replace(passage, heading_path=_titles(passage.heading_path))

@@ -1,33 +1,27 @@
-"""Passages of HTML pages and Word documents. Pure; what cannot be read is a `MarkupError`.
+"""Passages of HTML pages, and the outline that pages and Word documents are gathered into. Pure.
 
 Structure is kept: a passage for what is below a heading, a row of a table beside its header, items of a list in lines.
 Navigation, scripts and what is not shown are left out.
 """
 
-import io
 import re
-import zipfile
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from typing import Final
-from xml.etree import ElementTree
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from knowledge.chunking import Passage
 
-DROPPED: Final = {"script", "style", "nav", "header", "footer", "aside", "template", "noscript", "svg", "head", "form"}
+DROPPED: Final = (
+    *("script", "style", "nav", "header", "footer", "aside", "template", "noscript", "svg", "form", "iframe"),
+    "[hidden]",
+)
 BLOCKS: Final = {"p", "div", "section", "article", "main", "ul", "ol", "dl", "dd", "dt", "blockquote", "pre", "table"}
+BREAKS: Final = BLOCKS | {"br", "li", "tr", "td", "th"}
 LEVEL: Final = re.compile(r"h([1-6])")
 SPACES: Final = re.compile(r"\s+")
-
-MAX_XML: Final = 40 * 1024 * 1024
-"""Bytes that a Word document's text may unpack to."""
-WORD: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-STYLE: Final = re.compile(r"(?:heading|title|berschrift)\s*([1-6]?)", re.IGNORECASE)
-DOCUMENT: Final = "word/document.xml"
-
-
-class MarkupError(ValueError):
-    """A page or document that cannot be read; the message is for whoever sent it."""
+UNSEEN: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f\u00ad]")
+"""What a character reference may make of nothing, and places where a word may be broken."""
 
 
 class Outline:
@@ -73,145 +67,73 @@ class Outline:
             self.row(filled[0][1], row, number)
 
 
-class _Page(HTMLParser):
-    """Reads what a person would read; broken markup never ends it."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.outline = Outline()
-        self._words: list[str] = []
-        self._dropped: list[str] = []
-        self._rows: list[list[str]] | None = None
-        self._in_cell = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in DROPPED:
-            self._dropped.append(tag)
-        elif self._rows is not None and tag in {"tr", "td", "th"}:
-            self._end_cell(self._rows)
-            if tag == "tr" or not self._rows:
-                self._rows.append([])
-            self._in_cell = tag != "tr"
-        elif tag == "table" and self._rows is None:
-            self._paragraph()
-            self._rows = []
-        elif self._rows is None and (tag in BLOCKS or tag == "li" or tag == "br" or LEVEL.fullmatch(tag)):
-            self._paragraph()
-            if tag == "li":
-                self._words.append("- ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._dropped:
-            while self._dropped.pop() != tag:
-                pass
-        elif self._rows is not None:
-            if tag in {"td", "th"}:
-                self._end_cell(self._rows)
-            elif tag == "table":
-                self._end_cell(self._rows)
-                self.outline.table(self._rows)
-                self._rows = None
-                self._words.clear()
-        elif heading := LEVEL.fullmatch(tag):
-            self.outline.heading(int(heading[1]), self._taken())
-        elif tag in BLOCKS or tag == "li":
-            self._paragraph()
-
-    def handle_data(self, data: str) -> None:
-        if not self._dropped:
-            self._words.append(data)
-
-    def close(self) -> None:
-        super().close()
-        if self._rows:
-            self._end_cell(self._rows)
-            self.outline.table(self._rows)
-        self._paragraph()
-        self.outline.close()
-
-    def _end_cell(self, rows: list[list[str]]) -> None:
-        cell = self._taken()
-        if self._in_cell:
-            rows[-1].append(cell)
-        self._in_cell = False
-
-    def _taken(self) -> str:
-        text = SPACES.sub(" ", "".join(self._words)).strip()
-        self._words.clear()
-        return text
-
-    def _paragraph(self) -> None:
-        text = self._taken()
-        if text and text != "-":
-            self.outline.line(text)
+def plain(text: str) -> str:
+    """Text in one line, without what nobody sees."""
+    return SPACES.sub(" ", UNSEEN.sub("", text)).strip()
 
 
 def read_html(text: str) -> Iterator[Passage]:
-    """The passages of a page."""
-    page = _Page()
-    page.feed(text)
-    page.close()
-    yield from page.outline.passages
-
-
-def read_docx(data: bytes) -> Iterator[Passage]:
-    """The passages of a Word document. Raises `MarkupError`."""
+    """The passages of a page; broken markup is read as a browser would."""
+    page = LexborHTMLParser(text)
+    for selector in DROPPED:
+        for node in page.css(selector):
+            node.decompose()
     outline = Outline()
-    try:
-        for block in _blocks(_document_xml(data)):
-            if block.tag == f"{WORD}tbl":
-                rows = [[_text(cell) for cell in row.iter(f"{WORD}tc")] for row in block.iter(f"{WORD}tr")]
-                outline.table(rows)
-                continue
-            text = _text(block)
-            style = block.find(f"{WORD}pPr/{WORD}pStyle")
-            heading = STYLE.match(style.get(f"{WORD}val", "")) if style is not None else None
-            if heading and text:
-                outline.heading(int(heading[1] or 1), text)
-            elif text:
-                item = block.find(f"{WORD}pPr/{WORD}numPr") is not None
-                outline.line(f"- {text}" if item else text)
-    except ElementTree.ParseError as error:
-        raise MarkupError("The document's text is not well-formed XML.") from error
+    if page.body is not None:
+        _read(page.body, outline)
     outline.close()
     yield from outline.passages
 
 
-def _document_xml(data: bytes) -> bytes:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = set(archive.namelist())
-            if DOCUMENT not in names:
-                encrypted = "EncryptedPackage" in names
-                raise MarkupError("The document is encrypted." if encrypted else "It is not a Word document.")
-            # Counted while it unpacks: what an archive says of its sizes may be a lie.
-            with archive.open(DOCUMENT) as file:
-                xml = file.read(MAX_XML + 1)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-        raise MarkupError("The document's archive is damaged or encrypted.") from error
-    if len(xml) > MAX_XML:
-        raise MarkupError("The document unpacks to more than 40 MB. Split it.")
-    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
-        raise MarkupError("The document declares entities, which Word documents do not.")
-    return xml
-
-
-def _blocks(xml: bytes) -> Iterator[ElementTree.Element]:
-    """Paragraphs and tables in their order; what is inside of tables comes with them. Memory is freed on the way."""
-    depth = 0
-    for event, element in ElementTree.iterparse(io.BytesIO(xml), events=("start", "end")):  # noqa: S314 - no entities
-        if element.tag == f"{WORD}tbl":
-            depth += 1 if event == "start" else -1
-        if event == "end" and depth == 0 and element.tag in (f"{WORD}p", f"{WORD}tbl"):
-            yield element
-            element.clear()
-
-
-def _text(element: ElementTree.Element) -> str:
+def _read(root: LexborNode, outline: Outline) -> None:
+    """Walk through the page without recursion: pages nest as deeply as they like."""
     words: list[str] = []
-    for part in element.iter():
-        if part.tag == f"{WORD}t":
-            words.append(part.text or "")
-        elif part.tag in (f"{WORD}tab", f"{WORD}br", f"{WORD}cr") or (part.tag == f"{WORD}p" and words):
-            words.append(" ")
-    return SPACES.sub(" ", "".join(words)).strip()
+
+    def paragraph() -> None:
+        text = plain("".join(words))
+        words.clear()
+        if text not in {"", "-"}:
+            outline.line(text)
+
+    open_nodes: list[LexborNode] = []
+    node = root.child
+    while node is not None or open_nodes:
+        if node is None:
+            node = open_nodes.pop()
+            if node.tag in BREAKS:
+                paragraph()
+            node = node.next
+            continue
+        tag, inside = node.tag or "", node.child
+        if node.is_text_node:
+            words.append(node.text_content or "")
+        elif tag in BREAKS or LEVEL.fullmatch(tag):
+            paragraph()
+        if heading := LEVEL.fullmatch(tag):
+            outline.heading(int(heading[1]), _words(node))
+        elif tag == "table":
+            outline.table(_rows(node))
+        elif inside is not None:
+            if tag == "li":
+                words.append("- ")
+            open_nodes.append(node)
+            node = inside
+            continue
+        node = node.next
+    paragraph()
+
+
+def _rows(table: LexborNode) -> list[list[str]]:
+    rows = [row for part in table.iter() for row in (part.iter() if part.tag != "tr" else (part,)) if row.tag == "tr"]
+    return [[_words(cell) for cell in row.iter() if cell.tag in {"td", "th"}] for row in rows]
+
+
+def _words(root: LexborNode) -> str:
+    """All words below, in one line."""
+    parts = []
+    for node in root.traverse(include_text=True):
+        if node.is_text_node:
+            parts.append(node.text_content or "")
+        elif node.tag in BREAKS:
+            parts.append(" ")
+    return plain("".join(parts))

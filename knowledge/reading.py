@@ -8,25 +8,22 @@ Whatever a document does to its reader, it does to that process alone. Small pla
 
 import asyncio
 import json
-import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any, Final
 
 from knowledge.chunking import Chunk, split
-from knowledge.documents import DocumentError, read_file, read_text
+from knowledge.documents import Binary, DocumentError, read_file, read_text
 
 MAX_CHUNKS: Final = 50_000
 SMALL: Final = 64 * 1024
 """Bytes of a plain text that takes less than starting a process."""
 PLAIN: Final = {".txt", ".md", ".csv"}
 
-CPU_SECONDS: Final = 30
 WALL_SECONDS: Final = 120.0
-MEMORY: Final = 1024 * 1024 * 1024
-"""Bytes of address space; what is really used by 10 MB of text is some 100 MB."""
 MAX_LINE: Final = 256 * 1024
 AT_ONCE: Final = 2
 
@@ -45,9 +42,11 @@ async def read_apart(data: bytes, name: str | None, *, size: int, overlap: int) 
             raise _too_hard() from error
 
 
-def cut(data: bytes, name: str | None, *, size: int, overlap: int) -> list[Chunk]:
+def cut(
+    data: bytes, name: str | None, *, size: int, overlap: int, binaries: Mapping[str, Binary] = MappingProxyType({})
+) -> list[Chunk]:
     """Read and cut here and at once. Raises `DocumentError`."""
-    passages = read_text(data.decode("utf-8", "surrogatepass")) if name is None else read_file(data, name)
+    passages = read_text(data.decode("utf-8", "surrogatepass")) if name is None else read_file(data, name, binaries)
     chunks = list(islice(split(passages, chunk_size=size, chunk_overlap=overlap), MAX_CHUNKS + 1))
     if len(chunks) > MAX_CHUNKS:
         raise DocumentError(
@@ -61,7 +60,7 @@ async def _read_by_child(data: bytes, name: str | None, size: int, overlap: int)
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "knowledge.reading",
+        "knowledge.apart",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -95,26 +94,3 @@ async def _read_by_child(data: bytes, name: str | None, size: int, overlap: int)
 
 def _too_hard() -> DocumentError:
     return DocumentError("too_hard", "The document takes too much time or memory to be read. Split or simplify it.")
-
-
-def _lines(head: dict[str, Any], data: bytes) -> Iterator[str]:
-    try:
-        for chunk in cut(data, head["name"], size=head["size"], overlap=head["overlap"]):
-            yield json.dumps([chunk.text, chunk.heading_path, chunk.start, chunk.page, chunk.row])
-        yield "[]"
-    except DocumentError as error:
-        yield json.dumps({"code": error.code, "message": str(error)})
-
-
-def main() -> None:
-    """Read one document from standard input."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    head = json.loads(sys.stdin.buffer.readline())
-    for line in _lines(head, sys.stdin.buffer.read()):
-        sys.stdout.write(line + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,22 +1,14 @@
 """Documents made to do harm, over HTTP: refused with a code, in bounded time, and the base is as it was."""
 
 import asyncio
-import io
 import time
-import zipfile
 
 import pytest
 
+from tests.support.papers import pdf, word, word_with
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
-
-
-def bomb() -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("word/document.xml", b" " * (50 * 1024 * 1024))
-    return file.getvalue()
 
 
 HOSTILE = {
@@ -27,8 +19,11 @@ HOSTILE = {
     "a CSV that expands": ("a.csv", b"x" * 50_000 + b",y\n" + b"1,2\n" * 50_000),
     "a mark and nothing else": ("a.txt", b"\xef\xbb\xbf"),
     "nothing": ("a.txt", b""),
-    "an encrypted PDF": ("a.pdf", b"%PDF-1.7\n1 0 obj<</Encrypt 2 0 R>>endobj"),
-    "a zip bomb": ("a.docx", bomb()),
+    "not UTF-8": ("a.txt", "Öffnungszeiten".encode("latin-1")),
+    "an encrypted PDF": ("a.pdf", pdf(["The code is 4711."], password="secret")),
+    "a cut PDF": ("a.pdf", pdf(["The code is 4711."])[:200]),
+    "a zip bomb": ("a.docx", word_with("word/document.xml", b" " * (65 * 1024 * 1024))),
+    "entities": ("a.docx", word_with("word/document.xml", b'<!DOCTYPE d [<!ENTITY a "aaaa">]><d>&a;&a;</d>')),
     "another type than its name": ("a.txt", b"%PDF-1.7"),
     "no name but dots": ("..", b"text"),
 }
@@ -52,6 +47,39 @@ async def test_a_hostile_document_is_refused_and_changes_nothing(tenant: Tenant,
     assert (problem["field"], bool(problem.get("code"))) == ("file", True)
     assert time.monotonic() - began < 30
     assert ((await tenant.http.get(path)).json(), (await tenant.http.get(f"{path}/chunks")).json()) == before
+
+
+async def test_what_is_a_byte_too_long_is_refused_and_changes_nothing(tenant: Tenant) -> None:
+    path = await make_base(tenant)
+    before = (await tenant.http.get(path)).json()
+    answer = await tenant.http.post(f"{path}/documents", files={"file": ("a.txt", b"a" * (10 * 1024 * 1024 + 1))})
+    assert answer.status_code == 413, answer.text
+    assert (await tenant.http.get(path)).json() == before
+
+
+async def test_one_line_of_ten_megabytes_is_taken(tenant: Tenant) -> None:
+    path = await make_base(tenant)
+    line = b"words " * (10 * 1024 * 1024 // 6)
+    answer = await tenant.http.post(f"{path}/documents", files={"file": ("a.txt", line)})
+    assert (answer.status_code, answer.json()["source_file"]) == (202, "a.txt")
+    assert (await tenant.http.get(path)).json()["knowledge_base"]["indexing_status"] == "indexing"
+
+
+async def test_pages_of_a_pdf_and_rows_of_a_word_document_are_cited(tenant: Tenant) -> None:
+    path = await make_base(tenant)
+    await tenant.http.post(f"{path}/documents", files={"file": ("a.pdf", pdf(["Cover", "Parking is free."]))})
+    await tenant.http.post(f"{path}/documents", files={"file": ("b.docx", word())})
+
+    async def cited(question: str) -> tuple[str, dict[str, object]]:
+        asked = {"knowledge_base_id": int(path.rpartition("/")[2]), "query": question, "explain": True}
+        best = (await tenant.http.post("/knowledge/search", json=asked)).json()["results"][0]
+        return best["source"], best["citation"]
+
+    assert await cited("What does parking cost?") == ("a.pdf", {"heading": None, "page": 2, "row": None})
+    assert await cited("What is the price of tea?") == (
+        "b.docx",
+        {"heading": "Opening › Prices", "page": None, "row": 2},
+    )
 
 
 async def test_folders_in_a_documents_name_go_nowhere(tenant: Tenant) -> None:
