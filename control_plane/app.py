@@ -8,10 +8,12 @@ from typing import Any
 import structlog
 from fastapi import FastAPI
 from livekit import api as livekit
+from starlette.types import Receive, Scope, Send
 
 from control_plane import api, faults, pages
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database
+from control_plane.dialects.onepizza.sockets import MEETINGS, MeetingSockets
 from control_plane.events.live import LiveBus
 from control_plane.events.tail import follow
 from control_plane.events.wake import STAMPED, WRITTEN, Listener, Notifier
@@ -25,6 +27,8 @@ from control_plane.gate.window import RateLimiter
 from control_plane.knowledge_bases.uploads import UploadRunner
 from control_plane.media.recorder import LiveKitRecorder, Recorder, target_of
 from control_plane.media.server import LiveKitMedia, MediaServer
+from control_plane.meetings.hosting import Host
+from control_plane.meetings.passes import Passes
 from control_plane.middleware import Frontier
 from control_plane.monitor.hub import MonitorHub
 from control_plane.monitor.routes import keep_open, watch_keys
@@ -82,9 +86,15 @@ def create_app(
     app.add_middleware(Gate)
     faults.install(app)
     api.install(app)
+    app.mount("/socket.io", serve_sockets)
     pages.install(app, settings.web_dir)
     reference.install(app, settings.public_url)
     return app
+
+
+async def serve_sockets(scope: Scope, receive: Receive, send: Send) -> None:
+    """Socket.IO, once the process has begun."""
+    await scope["app"].state.sockets.app(scope, receive, send)
 
 
 @asynccontextmanager
@@ -116,6 +126,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.tickets = TicketSigner(secret_key)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
     state.standing = StandingSigner(secret_key, "meeting")
+    passes = Passes(state.token_signer, state.standing, settings.livekit_public_url)
+    host = Host(state.database, clock, state.media)
+    state.sockets = MeetingSockets(state.database, clock, state.live, passes, host)
     state.secrets = SecretBox(secret_key)
     state.switchboard = Switchboard(state.database, clock, state.dialer)
     state.trunks = TrunkSync(state.dialer, state.secrets, StandingSigner(secret_key, "number"), clock)
@@ -146,6 +159,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Listener(url, STAMPED).listening() as listener:
             async for batch in follow(state.database, listener):
                 state.monitor.tell(batch)
+                await state.sockets.tell(batch)
 
     def tell_line(line: dict[str, Any]) -> None:
         state.monitor.tell_line(line, timestamp=iso_ms(clock.now()))
@@ -154,6 +168,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await state.live.hear(
             {
                 LIVE_LINES: tell_line,
+                MEETINGS: state.sockets.hear,
                 END_CALLS: state.uplink.end_calls,
                 PRESS_KEYS: state.uplink.press_keys,
                 HAND_OVER: state.uplink.hand_over,
@@ -172,7 +187,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async def ping_monitors() -> None:
         await keep_open(state.monitor)
 
-    works = (notifier.run, tell_monitors, hear, write_key_use, watch_monitors, ping_monitors, state.uploads.run)
+    works = (
+        notifier.run,
+        tell_monitors,
+        hear,
+        write_key_use,
+        watch_monitors,
+        ping_monitors,
+        state.uploads.run,
+        state.sockets.keep_present,
+    )
     tasks = [asyncio.create_task(_for_ever(work)) for work in works]
     try:
         async with state.outbound:

@@ -32,6 +32,7 @@ class Fact(StrEnum):
     MEETING_STARTED = "meeting.started"
     MEETING_ENDED = "meeting.ended"
     MEETING_WAITING = "meeting.waiting"
+    MEETING_CHAT = "meeting.chat"
     ANALYSIS_READY = "analysis.ready"
     BUDGET_WARNING = "budget.warning"
     BUDGET_EXCEEDED = "budget.exceeded"

@@ -29,17 +29,19 @@ class LiveBus:
         self._url = url
         self._away_until = 0.0
 
-    async def publish(self, channel: str, message: dict[str, Any]) -> None:
-        """Send, or drop it when Redis is away."""
+    async def publish(self, channel: str, message: dict[str, Any]) -> bool:
+        """Send, or drop it when Redis is away; whether it was sent."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._away_until:
-            return
+            return False
         try:
             async with asyncio.timeout(PUBLISH_WITHIN):
                 await self._redis.publish(PREFIX + channel, json.dumps(message))
         except (RedisError, TimeoutError):
             self._away_until = loop.time() + AWAY
             log.warning("live message dropped", channel=channel)
+            return False
+        return True
 
     async def hear(self, handlers: dict[str, Handler]) -> None:
         """Give each channel's messages to its handler until cancelled; connects again after a fault."""

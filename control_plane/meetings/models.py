@@ -112,6 +112,7 @@ class Meeting(SQLModel, table=True):
     variables: dict[str, Any] = json_object()
     controls: dict[str, Any] = json_object()
     max_duration: int = Field(default=30, description="Minutes.")
+    locked: bool = Field(default=False, description="Nobody new comes in, but its hosts.")
     status: str = Field(default=MeetingStatus.SCHEDULED, description="See `MeetingStatus`.")
     created_at: datetime = created_now()
     started_at: datetime | None = moment(nullable=True)
@@ -131,6 +132,12 @@ class Attendee(SQLModel, table=True):
     meeting_id: int = big()
     identity: str
     name: str
+    is_admin: bool = False
+    is_bot: bool = False
+    muted: bool = False
+    hand_raised: bool = False
     state: str = Field(default=Standing.INVITED, description="See `Standing`.")
+    seen_at: datetime | None = moment(nullable=True)
+    """When a process last said that it holds their socket."""
     since: datetime | None = moment(nullable=True)
     created_at: datetime = created_now()

@@ -1,0 +1,138 @@
+"""Coming to a meeting by its code, being seen there, and leaving; what hosts may do with the others.
+
+Whoever attends by a socket is present for as long as some process says so (`seen_at`); LiveKit tells of the others.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlmodel import col, func, select, update
+
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.ids import fingerprint, random_id
+from control_plane.meetings.life import OPEN
+from control_plane.meetings.models import Attendee, Meeting, Standing
+from control_plane.rooms.models import Participant, Room, RoomStatus
+from control_plane.rooms.repository import VISIBLE_KINDS
+
+PRESENT_FOR: Final = timedelta(seconds=30)
+"""How long somebody is there after a process last said so."""
+MOST: Final = 1000
+"""People that one meeting holds, whatever it allows."""
+
+
+class CannotJoin(Exception):
+    """Why somebody does not get in: a code for programs, a sentence for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is there, as all others see them."""
+
+    identity: str
+    name: str
+    is_admin: bool = False
+    is_bot: bool = False
+    muted: bool = False
+    hand_raised: bool = False
+
+
+async def attend(
+    db: Db, clock: Clock, code: str, name: str, *, admin_token: str | None, wants_admin: bool, is_bot: bool
+) -> tuple[Meeting, Attendee]:
+    """Somebody comes: they are in, or wait. Raises `CannotJoin`.
+
+    The meeting is locked until the commit, so that no more come than it holds.
+    """
+    meeting = (await db.exec(select(Meeting).where(Meeting.code == code).with_for_update())).one_or_none()
+    if meeting is None:
+        raise CannotJoin("MEETING_NOT_FOUND", "There is no such meeting")
+    if meeting.status not in OPEN:
+        raise CannotJoin("MEETING_ENDED", "The meeting is over")
+    is_admin = admin_token is not None and fingerprint(admin_token) == meeting.admin_hash
+    if (wants_admin or admin_token is not None) and not is_admin:
+        raise CannotJoin("INVALID_ADMIN_TOKEN", "This is not the token of the meeting's hosts")
+    if meeting.locked and not is_admin:
+        raise CannotJoin("MEETING_LOCKED", "The hosts have locked the meeting")
+    waits = meeting.controls["enable_waiting_room"] and not meeting.controls["auto_admit"] and not is_admin
+    now = clock.now()
+    if not waits and await _present(db, meeting, now) >= (meeting.controls["max_participants"] or MOST):
+        raise CannotJoin("MEETING_FULL", "The meeting is full")
+    attendee = Attendee(
+        project_id=meeting.project_id,
+        meeting_id=meeting.id,
+        identity=random_id("p_", 12),
+        name=name,
+        is_admin=is_admin,
+        is_bot=is_bot,
+        state=Standing.WAITING if waits else Standing.ADMITTED,
+        since=now,
+        seen_at=now,
+    )
+    db.add(attendee)
+    await db.flush()
+    return meeting, attendee
+
+
+async def _present(db: Db, meeting: Meeting, now: datetime) -> int:
+    query = select(func.count()).where(
+        Attendee.project_id == meeting.project_id,
+        Attendee.meeting_id == meeting.id,
+        Attendee.state == Standing.ADMITTED,
+        col(Attendee.seen_at) > now - PRESENT_FOR,
+    )
+    return (await db.exec(query)).one()
+
+
+async def roster(db: Db, clock: Clock, meeting: Meeting) -> list[Person]:
+    """Everybody who is there by a socket or in LiveKit's room, each once, in the order they came."""
+    by_socket = select(Attendee).where(
+        Attendee.project_id == meeting.project_id,
+        Attendee.meeting_id == meeting.id,
+        Attendee.state == Standing.ADMITTED,
+        col(Attendee.seen_at) > clock.now() - PRESENT_FOR,
+    )
+    by_livekit = (
+        select(Participant)
+        .join(Room, (col(Room.project_id) == Participant.project_id) & (col(Room.id) == Participant.room_id))
+        .where(
+            Room.project_id == meeting.project_id,
+            Room.full_name == meeting.room_name,
+            Room.status == RoomStatus.OPEN,
+            col(Participant.left_at).is_(None),
+            col(Participant.kind).in_(VISIBLE_KINDS),
+        )
+    )
+    people = {each.identity: seen(each) for each in (await db.exec(by_socket.order_by(col(Attendee.id)))).all()}
+    for each in (await db.exec(by_livekit.order_by(col(Participant.joined_at)))).all():
+        is_bot = each.kind == "agent"
+        people.setdefault(each.identity, Person(each.identity, each.name or each.identity, is_bot=is_bot))
+    return list(people.values())
+
+
+def seen(attendee: Attendee) -> Person:
+    """An attendee as others see them."""
+    return Person(
+        attendee.identity,
+        attendee.name,
+        attendee.is_admin,
+        attendee.is_bot,
+        attendee.muted,
+        attendee.hand_raised,
+    )
+
+
+async def still_there(db: Db, clock: Clock, attendee_ids: list[int]) -> None:
+    """A process holds the sockets of these."""
+    await db.exec(update(Attendee).where(col(Attendee.id).in_(attendee_ids)).values(seen_at=clock.now()))
+
+
+async def gone(db: Db, attendee_id: int) -> None:
+    """Somebody's socket has closed."""
+    await db.exec(update(Attendee).where(col(Attendee.id) == attendee_id).values(seen_at=None, hand_raised=False))

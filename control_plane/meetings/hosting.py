@@ -1,0 +1,107 @@
+"""What people do in a meeting, and what its hosts may do with the others: written first, then done in LiveKit."""
+
+from typing import Any
+
+from sqlmodel import col, select, update
+
+from control_plane.clock import Clock
+from control_plane.db.database import Database
+from control_plane.errors import Forbidden, InvalidRequest, NotFound
+from control_plane.events.facts import Fact
+from control_plane.events.log import EventLog
+from control_plane.media.server import MediaServer
+from control_plane.meetings.life import end_meeting, lock_open
+from control_plane.meetings.models import Attendee, Meeting
+from control_plane.meetings.waiting import decide
+
+Told = list[tuple[str, dict[str, Any]]]
+"""Events for all in the meeting, with their data."""
+
+
+class Host:
+    """Acts in meetings, for people who are in them."""
+
+    def __init__(self, database: Database, clock: Clock, media: MediaServer) -> None:
+        self.database, self.clock, self.media = database, clock, media
+
+    @staticmethod
+    def demand(attendee: Attendee) -> None:
+        """Raise `Forbidden` for whoever is no host."""
+        if not attendee.is_admin:
+            raise Forbidden("Only hosts may do this; join with the meeting's adminToken")
+
+    async def keep_chat(self, meeting: Meeting, attendee: Attendee, text: str) -> None:
+        """Write a line of the chat into the log. Raises `Forbidden` where the meeting has no chat."""
+        if not meeting.controls["enable_chat"]:
+            raise Forbidden("This meeting has no chat")
+        async with self.database.platform() as db:
+            EventLog(db, self.clock).append(
+                Fact.MEETING_CHAT,
+                project_id=meeting.project_id,
+                room_name=meeting.room_name,
+                meeting_id=meeting.id,
+                identity=attendee.identity,
+                name=attendee.name,
+                text=text,
+            )
+
+    async def set_hand(self, attendee: Attendee, *, raised: bool) -> None:
+        """A hand goes up or down."""
+        async with self.database.platform() as db:
+            await db.exec(update(Attendee).where(col(Attendee.id) == attendee.id).values(hand_raised=raised))
+
+    async def act(self, meeting: Meeting, act: str, whom: str | None) -> Told:
+        """Do what a host asks for; what all are told. Raises `NotFound` for somebody who is not there."""
+        match act:
+            case "admit" if whom:
+                return await self._decide(meeting, whom, admit=True)
+            case "kick" if whom:
+                return await self._decide(meeting, whom, admit=False)
+            case "mute" if whom:
+                return await self._mute(meeting, whom)
+            case "lock" | "unlock":
+                return await self._lock(meeting, locked=act == "lock")
+            case "end":
+                return await self._end(meeting)
+        raise InvalidRequest("participantId is needed")
+
+    async def _decide(self, meeting: Meeting, whom: str, *, admit: bool) -> Told:
+        async with self.database.platform() as db:
+            try:
+                await decide(db, self.clock, meeting, whom, admit=admit)
+            except NotFound:
+                if admit:
+                    raise
+        if not admit:
+            await self._remove(meeting, whom)
+        return [("participant:admitted" if admit else "participant:removed", {"participantId": whom})]
+
+    async def _remove(self, meeting: Meeting, whom: str) -> None:
+        try:
+            await self.media.remove_participant(meeting.room_name, whom)
+        except NotFound:
+            return
+
+    async def _mute(self, meeting: Meeting, whom: str) -> Told:
+        person = await self.media.find_participant(meeting.room_name, whom)
+        for track in person.tracks:
+            if track["source"] == "microphone" and not track["muted"]:
+                await self.media.mute_track(meeting.room_name, whom, track["sid"], muted=True)
+        async with self.database.platform() as db:
+            mine = (col(Attendee.meeting_id) == meeting.id, col(Attendee.identity) == whom)
+            await db.exec(update(Attendee).where(*mine).values(muted=True))
+        return [("participant:updated", {"participantId": whom, "muted": True})]
+
+    async def _lock(self, meeting: Meeting, *, locked: bool) -> Told:
+        async with self.database.platform() as db:
+            found = (await db.exec(select(Meeting).where(Meeting.id == meeting.id).with_for_update())).one()
+            found.locked = locked
+        return [("meeting:updated", {"meetingId": meeting.code, "locked": locked})]
+
+    async def _end(self, meeting: Meeting) -> Told:
+        async with self.database.platform() as db:
+            found = await lock_open(db, Meeting.id == meeting.id)
+            if found is not None:
+                await end_meeting(db, self.clock, found, reason="api")
+        await self.media.close_room(meeting.room_name)
+        return []
