@@ -1,0 +1,96 @@
+"""Meetings along a scenario on the running platform: the persona holds them, and what they do not allow is not done."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from livekit import rtc
+
+from parley.demo.caller import MICROPHONE_RATE, Caller
+from parley.demo.voice import Voice
+from parley.offline.audio import RECOGNITION_RATE
+from tests.e2e.conftest import RunningPlatform
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+
+SCENARIO = {
+    "name": "Pharmacy",
+    "persona": {"name": "Pharmacist", "instructions": "You are a pharmacist.", "greeting": "Hello there."},
+    "objectives": ["Offer the delivery of medicine"],
+    "criteria": [{"name": "Politeness"}],
+    "controls": {"enable_recording": False},
+}
+
+
+def make(client: httpx2.Client, **fields: object) -> dict[str, Any]:
+    scenario = client.post("/scenarios", json=SCENARIO).json()["scenario"]
+    answer = client.post("/meetings", json={"name": "Ada", "scenario_id": scenario["id"]} | fields)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+@pytest.mark.smoke
+async def test_a_persona_holds_the_meeting_and_it_is_analysed(running: RunningPlatform) -> None:
+    voice = Voice(MICROPHONE_RATE)
+    with running.client() as client:
+        made = make(client, welcome_message="Welcome to the pharmacy, {{name}}. We deliver medicine on Sundays.")
+        async with Caller(made["livekit_url"], made["room_token"], voice) as caller:
+            greeting = await caller.hear_greeting()
+        voice.close()
+        assert greeting.samples.size > 2 * RECOGNITION_RATE
+        meeting = await until(client, f"/meetings/{made['meeting']['id']}", "meeting", status="completed")
+        analysis = await until(client, f"/meetings/{meeting['id']}/analysis", None, status="ready")
+        lines = client.get(f"/sessions/{meeting['session_id']}/transcript").json()["transcripts"]
+    assert lines[0]["content"].startswith("Welcome to the pharmacy, Ada.")
+    assert analysis["extractive"] is True
+    assert analysis["agent_ms"] > 1_500
+    assert "pharmacy" in analysis["summary"].lower()
+    assert analysis["objectives"][0]["evidence"] == [lines[0]["id"]]
+
+
+async def test_who_waits_sees_and_hears_nothing_of_a_meeting_until_admitted(running: RunningPlatform) -> None:
+    with running.client() as client:
+        made = make(client, enable_waiting_room=True, enable_chat=True)
+        path = f"/meetings/{made['meeting']['id']}"
+        outside, told = rtc.Room(), asyncio.Queue[dict[str, str]]()
+        outside.on("data_received", lambda packet: told.put_nowait(json.loads(packet.data)))
+        await outside.connect(made["livekit_url"], made["room_token"])
+        (waiting,) = await until_some(client, f"{path}/waiting", "waiting")
+        assert outside.name != made["meeting"]["room_name"]
+        assert not outside.remote_participants
+        track = rtc.LocalAudioTrack.create_audio_track("microphone", rtc.AudioSource(MICROPHONE_RATE, 1))
+        with pytest.raises(Exception, match="track publication timed out"):
+            await outside.local_participant.publish_track(track)
+        assert client.get(path).json()["meeting"]["status"] == "scheduled"
+        assert client.post(f"{path}/waiting/{waiting['identity']}/admit").status_code == 200
+        async with asyncio.timeout(10):
+            admission = await told.get()
+        inside = rtc.Room()
+        await inside.connect(admission["url"], admission["token"])
+        assert inside.name == made["meeting"]["room_name"]
+        await until(client, path, "meeting", status="active")
+        await outside.disconnect()
+        assert client.post(f"{path}/end").json()["meeting"]["status"] == "completed"
+        await inside.disconnect()
+
+
+async def until(client: httpx2.Client, path: str, part: str | None, **wanted: object) -> dict[str, Any]:
+    """What is there, once it is as wanted."""
+    found: dict[str, Any] = {}
+    async with asyncio.timeout(30):
+        while not wanted.items() <= found.items():
+            answer = (await asyncio.to_thread(client.get, path)).json()
+            found = answer[part] if part else answer
+            await asyncio.sleep(0.1)
+    return found
+
+
+async def until_some(client: httpx2.Client, path: str, part: str) -> list[dict[str, Any]]:
+    """A list, once it has something."""
+    async with asyncio.timeout(30):
+        while not (found := (await asyncio.to_thread(client.get, path)).json()[part]):
+            await asyncio.sleep(0.1)
+    return list(found)
