@@ -19,6 +19,8 @@ from control_plane.rooms.repository import VISIBLE_KINDS
 
 PRESENT_FOR: Final = timedelta(seconds=30)
 """How long somebody is there after a process last said so."""
+BY_SOCKET: Final = "p_"
+"""How the identities of those begin who come by a socket: it tells when they come and go, LiveKit only of the others."""
 MOST: Final = 1000
 """People that one meeting holds, whatever it allows."""
 
@@ -67,7 +69,7 @@ async def attend(
     attendee = Attendee(
         project_id=meeting.project_id,
         meeting_id=meeting.id,
-        identity=random_id("p_", 12),
+        identity=random_id(BY_SOCKET, 12),
         name=name,
         is_admin=is_admin,
         is_bot=is_bot,

@@ -29,7 +29,7 @@ from control_plane.errors import PlatformError
 from control_plane.events.facts import Fact
 from control_plane.events.live import LiveBus
 from control_plane.events.models import Event
-from control_plane.meetings.attending import CannotJoin, attend, gone, roster, seen, still_there
+from control_plane.meetings.attending import BY_SOCKET, CannotJoin, attend, gone, roster, seen, still_there
 from control_plane.meetings.hosting import Host
 from control_plane.meetings.models import Attendee, Meeting, Standing
 from control_plane.meetings.passes import Passes
@@ -249,9 +249,8 @@ class MeetingSockets:
             told = _told(event) if seats else None
             if told is None:
                 continue
-            identities = {seat.identity for seat in seats}
             for seat in seats:
-                if seat.admitted and event.data.get("identity") not in identities:
+                if seat.admitted:
                     await self.server.emit(*told, to=seat.sid)
             if event.type == Fact.MEETING_ENDED:
                 for seat in seats:
@@ -279,6 +278,8 @@ class MeetingSockets:
 def _told(event: Event) -> tuple[str, dict[str, Any]] | None:
     """A fact as the socket tells it; None for what it does not tell."""
     data = event.data
+    if str(data.get("identity", "")).startswith(BY_SOCKET):
+        return None
     match event.type:
         case Fact.PARTICIPANT_JOINED:
             person = {"participantId": data["identity"], "name": data.get("name") or data["identity"]}
