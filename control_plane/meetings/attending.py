@@ -20,7 +20,7 @@ from control_plane.rooms.repository import VISIBLE_KINDS
 PRESENT_FOR: Final = timedelta(seconds=30)
 """How long somebody is there after a process last said so."""
 BY_SOCKET: Final = "p_"
-"""How the identities of those begin who come by a socket: it tells when they come and go, LiveKit only of the others."""
+"""How identities of those begin who come by a socket, which tells when they come and go; LiveKit does of the others."""
 MOST: Final = 1000
 """People that one meeting holds, whatever it allows."""
 
