@@ -92,8 +92,8 @@ class Finisher:
             return key, None, error.message
 
     def _is_over(self, recording: Recording, problem: str) -> bool:
-        """Whether a file has been waited for enough: not at all where the recorder itself says that it is not there."""
-        if recording.error and problem == NOT_THERE:
+        """Whether a file was waited for enough: not at all where its recorder says why it is not there."""
+        if recording.error and problem != AWAY:
             return True
         return self.clock.now() - (recording.ended_at or self.clock.now()) > ARRIVES_WITHIN
 

@@ -102,7 +102,8 @@ class RecordingWatch:
     def _is_too_long(self, row: Recording, seen_at: datetime) -> bool:
         if row.stop_asked_at is not None:
             return row.stop_asked_at < seen_at - ASK_AGAIN
-        return row.started_at < seen_at - self.longest
+        since = row.heard_at or row.ordered_at  # by our clock: a recorder's may be another
+        return since is not None and since < seen_at - self.longest
 
     async def _lost(self, recording_id: int) -> None:
         async with self.database.platform() as db:

@@ -125,6 +125,10 @@ async def test_a_bucket_that_is_gone_is_told_from_a_file_that_is_not_there(
     later(platform)
     await platform.app.state.finisher.sweep()
     assert await outcome(tenant, made) == ("error", "The bucket or folder of recordings is not there", None)
+    other = await start(tenant, channels="dual")
+    kept = platform.recorder.says("EG_2", EgressState.COMPLETE, is_kept=True, **TOLD)
+    await tell(platform, kept, "egress_ended")
+    assert (await outcome(tenant, other))[0] == "error"  # at once
 
 
 async def test_files_that_a_store_does_not_show_keep_no_other_recording_waiting(
@@ -216,6 +220,17 @@ async def test_a_recorder_that_was_given_up_and_comes_back_brings_its_file(
     await complete(platform, "EG_1")
     assert await outcome(tenant, made) == ("error", "the recorder was lost", len(SOUND))
     assert (await tenant.http.get(f"/recordings/{made['id']}/download")).content == SOUND
+
+
+async def test_a_recorder_whose_clock_is_behind_records_as_long_as_others(
+    platform: Platform, made: dict[str, Any]
+) -> None:
+    platform.recorder.says("EG_1", EgressState.ACTIVE, started_at=BEGAN - timedelta(days=400))
+    await watch(platform).compare()
+    await watch(platform).compare()
+    assert ("stop", "EG_1") not in platform.recorder.calls
+    await watch(platform, TurnedClock(hours=5)).compare()
+    assert platform.recorder.calls[-1] == ("stop", "EG_1")
 
 
 async def test_a_recorder_whose_clock_is_ahead_keeps_no_row_open(
