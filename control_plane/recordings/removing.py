@@ -36,8 +36,11 @@ class Remover:
             recording = await db.get(Recording, recording_id)
         if recording is None or recording.deleted_at is None:
             return True
-        gone = [recording.storage_key, peaks_key(recording.storage_key)] if recording.storage_key else []
-        is_to_come = is_missing(recording, self.clock.now()) and not await self.store.size(gone[0])
+        key, is_to_come = recording.storage_key, False
+        if key and is_missing(recording, self.clock.now()):
+            key = await self.store.seal(key)  # as whoever finished it may have begun to
+            is_to_come = not await self.store.size(key)
+        gone = [key, peaks_key(key)] if key else []
         for key in gone:
             await self.store.remove(key)
         if is_to_come:

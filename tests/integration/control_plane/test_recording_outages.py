@@ -203,6 +203,18 @@ async def test_a_recording_whose_file_its_recorder_keeps_is_removed_when_the_fil
     assert (await traces(platform), bucket.names()) == ([made["id"]], [])
 
 
+async def test_a_late_file_that_was_just_being_encrypted_is_removed_too(
+    platform: Platform, tenant: Tenant, made: dict[str, Any], bucket: Bucket
+) -> None:
+    keep_in(platform, bucket.url, seals=True)
+    key = await key_of(platform, made["id"])
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **TOLD), "egress_ended")
+    bucket.put(key, SOUND)
+    await platform.app.state.recordings.seal(key)  # and then its process died
+    assert (await tenant.http.delete(f"/recordings/{made['id']}")).status_code == 200
+    assert (await traces(platform), bucket.names()) == ([made["id"]], [])
+
+
 async def traces(platform: Platform) -> list[int]:
     async with platform.database.platform() as db:
         found = (await db.exec(select(AuditEntry).where(col(AuditEntry.action) == "recording removed"))).all()
