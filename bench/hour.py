@@ -20,6 +20,7 @@ HOUR: Final = 3600.0
 ENDINGS: Final = (".ogg", ".mp3", ".mp4", ".wav")
 LOOK: Final = 60.0
 """Seconds between looks at the recorder's memory."""
+WINDOW: Final = RATE // 1000
 PARTS: Final = ("start", "middle", "end")
 
 
@@ -37,13 +38,13 @@ async def hour(for_seconds: float) -> dict[str, Any]:
             await asyncio.sleep(min(LOOK, left))
             memory.append(resident_kib(recorder.pid) / 1024)
         cpu = (cpu_seconds(recorder.pid) - used) / (time.monotonic() - start)
-        files = []
+        ended = []
         for info, first in zip(begun, active, strict=True):
             at = time.time_ns()
-            ended = await stage.stop(info.egress_id)
             truth = (at - first.file_results[0].started_at) / 1e9
-            files.append(await asyncio.to_thread(_examined, ended, truth))
+            ended.append((await stage.stop(info.egress_id), truth))
         await stage.close()
+        files = [_examined(info, truth) for info, truth in ended]
     settled = memory[min(5, len(memory) - 1) :]
     return {
         "seconds": for_seconds,
@@ -60,9 +61,13 @@ def _examined(info: api.EgressInfo, truth: float) -> dict[str, Any]:
     result = info.file_results[0]
     left, right, length = onsets_of(Path(result.location))
     apart: dict[str, list[float]] = {part: [] for part in PARTS}
+    alone = 0
     for moment in right:
-        nearest = left[np.abs(left - moment).argmin()]
-        apart[PARTS[min(2, int(3 * moment / length))]].append(float(nearest - moment) * 1e3)
+        away = float(left[np.abs(left - moment).argmin()] - moment)
+        if abs(away) < EVERY / 2:
+            apart[PARTS[min(2, int(3 * moment / length))]].append(away * 1e3)
+        else:
+            alone += 1
     span = float(right[-1] - right[0])
     return {
         "file": Path(result.location).name,
@@ -72,6 +77,7 @@ def _examined(info: api.EgressInfo, truth: float) -> dict[str, Any]:
         "readable − told ms": length * 1e3 - result.duration / 1e6,
         "clicks": len(right),
         "expected": round(span / EVERY) + 1,
+        "without another": alone,
         "drift ms": (span - round(span / EVERY) * EVERY) * 1e3,
         "apart ms": {part: spread(values) for part, values in apart.items() if values},
     }
@@ -84,7 +90,8 @@ def onsets_of(path: Path) -> tuple[np.ndarray, np.ndarray, float]:
     for piece in _pieces(path):
         wave = np.exp(-2j * np.pi * CLICK * np.arange(piece.shape[1]) / RATE)
         for found, channel in zip(loud, piece, strict=True):
-            level = abs(np.convolve(channel * wave, np.ones(48) / 48, "same"))
+            sums = np.cumsum(channel * wave)
+            level = abs(sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
             found.append(np.flatnonzero(level > 0.08) + place)
         place += piece.shape[1]
     left, right = (_firsts(np.concatenate(each)) for each in loud)

@@ -89,7 +89,8 @@ def hour_table(found: dict[str, Any]) -> Table:
     """What files of an hour hold; clicks of one moment are at most 40 ms apart, lengths within 250 ms."""
     shown = _table(
         f"{found['seconds'] / 60:.0f} minutes of clicks, in four formats at once",
-        "file", "status", "told − truth ms", "readable − told ms", "clicks", "drift ms", "most apart ms, by thirds",
+        "file", "status", "told − truth ms", "readable − told ms", "clicks", "alone", "drift ms",
+        "p95 apart ms, by thirds", "most",
     )  # fmt: skip
     for file in found["files"]:
         shown.add_row(
@@ -98,7 +99,9 @@ def hour_table(found: dict[str, Any]) -> Table:
             f"{file['told − truth ms']:+.0f}",
             f"{file['readable − told ms']:+.0f}",
             f"{file['clicks']} of {file['expected']}",
+            str(file["without another"]),
             f"{file['drift ms']:+.0f}",
+            " ".join(f"{apart[1]:.0f}" for apart in file["apart ms"].values()),
             " ".join(f"{apart[2]:.0f}" for apart in file["apart ms"].values()),
         )
     memory = found["memory MiB"]
