@@ -52,7 +52,7 @@ from control_plane.uplink.hub import UplinkHub
 from control_plane.uplink.service import UplinkService
 from guard.outbound import Outbound
 from knowledge.capability import derive_key
-from knowledge.embedders import build_embedder
+from knowledge.embedders import build_embedders
 from sip.dialer import Dialer, LiveKitDialer
 
 VERSION = "0.1.0"
@@ -133,12 +133,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.switchboard = Switchboard(state.database, clock, state.dialer)
     state.trunks = TrunkSync(state.dialer, state.secrets, StandingSigner(secret_key, "number"), clock)
     state.outbound = Outbound(settings.webhook_networks)
-    state.embedder = build_embedder(
+    state.embedders = build_embedders(
         settings.knowledge_embedder,
+        settings.knowledge_former_embedder,
         base_url=settings.models_url,
         api_key=settings.models_api_key.get_secret_value(),
     )
-    state.uploads = UploadRunner(state.database, clock, lambda: state.embedder)
+    state.uploads = UploadRunner(state.database, clock, lambda: state.embedders)
     state.monitor, state.hub = MonitorHub(), UplinkHub()
     state.uplink = UplinkService(
         state.database,
@@ -211,7 +212,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await livekit_recorder.close()
         await state.live.close()
         await state.limiter.close()
-        await state.embedder.close()
+        await state.embedders.close()
         await state.database.close()
 
 

@@ -82,6 +82,7 @@ class Settings(MigrationSettings):
     analysis_model: str | None = Field(
         None, description="Model of `models_url` that reads conversations afterwards; unset: they are counted only."
     )
+    knowledge_former_embedder: str | None = Field(None, description="Embedder of bases until they are reindexed.")
     recordings_url: Annotated[str, AfterValidator(_store)] = Field(
         "file:///var/lib/parley/recordings",
         description="Where recordings are kept, for us and for recorders: `file:///folder`, `s3://bucket/prefix`, "

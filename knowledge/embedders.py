@@ -222,6 +222,42 @@ class OpenAIEmbedder:
         return unit
 
 
+class Embedders:
+    """The embedder of a process, and the one of bases that have not moved to it yet."""
+
+    def __init__(self, current: Embedder, former: Embedder | None = None) -> None:
+        self.current, self._former = current, former
+
+    def of(self, model: str) -> Embedder:
+        """The one for a base of this model; the current one where there is none."""
+        return self._former if self._former is not None and self._former.model == model else self.current
+
+    async def question(self, text: str) -> dict[str, Vectors]:
+        """The vectors of a question by model: a base is compared with its own. Raises `EmbeddingError`."""
+        used = [self.current] if self._former is None else [self.current, self._former]
+        vectors = await asyncio.gather(*(embedder.embed_query(text) for embedder in used))
+        return {embedder.model: vector for embedder, vector in zip(used, vectors, strict=True)}
+
+    async def close(self) -> None:
+        """Close both."""
+        await self.current.close()
+        if self._former is not None:
+            await self._former.close()
+
+
+def build_embedders(
+    name: str, former: str | None, *, base_url: str | None = None, api_key: str = "", threads: int = 1
+) -> Embedders:
+    """Those called `name` and `former`, as `build_embedder` makes them."""
+    return Embedders(
+        *(
+            build_embedder(each, base_url=base_url, api_key=api_key, threads=threads)
+            for each in (name, former)
+            if each is not None
+        )
+    )
+
+
 def build_embedder(name: str, *, base_url: str | None = None, api_key: str = "", threads: int = 1) -> Embedder:
     """The embedder called `name`. Loads the model, so it blocks for a moment; `ValueError` if there is no such kind."""
     kind, _, model = name.partition(":")

@@ -90,5 +90,5 @@ def require_model(base: KnowledgeBase, embedder: Embedder) -> None:
     if base.embedding_model != embedder.model:
         raise OtherModel(
             f"The knowledge base is embedded with {base.embedding_model}, this server embeds with {embedder.model}. "
-            "Set PARLEY_KNOWLEDGE_EMBEDDER to the base's model, or index the base anew."
+            "Set PARLEY_KNOWLEDGE_FORMER_EMBEDDER to the base's, or index the base anew."
         )

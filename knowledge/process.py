@@ -22,7 +22,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from knowledge.capability import CapabilityError, derive_key, verify
-from knowledge.embedders import Embedder, EmbeddingError, build_embedder
+from knowledge.embedders import Embedders, EmbeddingError, build_embedders
 from knowledge.reader import KnowledgeAway, KnowledgeReader
 from knowledge.search import clean_query
 from knowledge.settings import KnowledgeSettings
@@ -51,12 +51,12 @@ class KnowledgeServer:
 
     def __init__(
         self,
-        embedder: Embedder,
+        embedders: Embedders,
         reader: KnowledgeReader,
         key: bytes,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._embedder, self._reader, self._key, self._clock = embedder, reader, key, clock
+        self._embedders, self._reader, self._key, self._clock = embedders, reader, key, clock
         self._under_way = 0
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -71,7 +71,7 @@ class KnowledgeServer:
                     task.add_done_callback(self._connections.discard)
 
                 server = await asyncio.start_unix_server(accept, sock=listener, limit=MAX_REQUEST)
-                log.info("knowledge ready", socket=str(path), model=self._embedder.model)
+                log.info("knowledge ready", socket=str(path), model=self._embedders.current.model)
                 try:
                     await stop.wait()
                 finally:
@@ -142,11 +142,11 @@ class KnowledgeServer:
         query = clean_query(request.query)
         if not query:
             return SearchAnswer(id=request.id, error=ErrorCode.BAD_REQUEST, message="query: there are no words in it")
-        vector = await self._embedder.embed_query(query)
+        vectors = await self._embedders.question(query)
         embedded = perf_counter()
         hits = await self._reader.search(
             query,
-            vectors={self._embedder.model: vector},
+            vectors=vectors,
             base_ids=capability.base_ids,
             project_id=capability.project_id,
             top_k=request.top_k,
@@ -206,9 +206,10 @@ async def run(settings: KnowledgeSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    embedder = await asyncio.to_thread(
-        build_embedder,
+    embedders = await asyncio.to_thread(
+        build_embedders,
         settings.knowledge_embedder,
+        settings.knowledge_former_embedder,
         base_url=settings.models_url,
         api_key=settings.models_api_key.get_secret_value(),
         threads=settings.knowledge_threads,
@@ -216,9 +217,9 @@ async def run(settings: KnowledgeSettings) -> None:
     key = derive_key(settings.worker_token.get_secret_value())
     try:
         async with KnowledgeReader(settings.postgres_url, pool=settings.knowledge_pool) as reader:
-            await KnowledgeServer(embedder, reader, key).serve(settings.knowledge_socket, stop)
+            await KnowledgeServer(embedders, reader, key).serve(settings.knowledge_socket, stop)
     finally:
-        await embedder.close()
+        await embedders.close()
 
 
 def _id_of(line: bytes) -> int | None:

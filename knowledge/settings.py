@@ -23,6 +23,7 @@ class KnowledgeSettings(BaseSettings):
     knowledge_socket: Path = Field(description="Unix socket that this host's workers ask at.")
     knowledge_pool: int = Field(4, ge=1, le=64, description="Connections to PostgreSQL at most.")
     knowledge_embedder: str = Field("minilm", description="minilm, sentence-transformers:NAME or openai:MODEL.")
+    knowledge_former_embedder: str | None = Field(None, description="Embedder of bases until they are reindexed.")
     knowledge_threads: int = Field(1, ge=1, description="Cores that one embedding may use.")
     worker_token: SecretStr = Field(description="Capabilities of calls are signed with a key derived from it.")
     models_url: str | None = Field(None, description="OpenAI-compatible server, for an embedder openai:MODEL.")

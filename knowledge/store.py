@@ -75,6 +75,10 @@ class BaseNotFound(LookupError):
     """This project has no such knowledge base."""
 
 
+class BaseMoved(RuntimeError):
+    """The base has moved to another model while something was embedded for it; embedding it anew helps."""
+
+
 class IndexingStatus(StrEnum):
     """empty ──ingest──▶ indexing ──▶ ready; a failed ingest leads back to what was before, or to error."""
 
@@ -207,7 +211,7 @@ class KnowledgeStore:
 
     async def replace_document(self, base_id: int, document: EmbeddedDocument, *, project_id: int) -> int:
         """Put a document into a base in place of its earlier self; how many chunks it has."""
-        await self._lock(base_id, project_id)
+        await self._lock(base_id, project_id, model=document.model)
         earlier = delete(knowledge_document).where(
             knowledge_document.c.project_id == project_id,
             knowledge_document.c.base_id == base_id,
@@ -235,6 +239,9 @@ class KnowledgeStore:
             added = await self._db.execute(ADD_CHUNKS, where | pieces | {"document_id": document_id})
             id_of = {row.chunk_index: row.id for row in added}
             await self._index([id_of[chunk.index] for chunk in part], document.vectors[rows], document.model, where)
+        # A model behind a server tells its dimensions with its first vectors.
+        sized = _is_base(base_id, project_id) & (knowledge_base.c.dimensions != document.vectors.shape[1])
+        await self._db.execute(update(knowledge_base).where(sized).values(dimensions=document.vectors.shape[1]))
         await self._db.execute(RECOUNT, where | {"finished": True})
         return len(document.chunks)
 
@@ -266,7 +273,7 @@ class KnowledgeStore:
         is_active: bool | None = None,
     ) -> StoredChunk | None:
         """Give a chunk other words, with the one vector of them; `is_active` takes it out of search or back in."""
-        await self._lock(base_id, project_id)
+        await self._lock(base_id, project_id, model=model)
         where = {"project_id": project_id, "base_id": base_id}
         change = where | {"id": chunk_id, "content": content, "is_active": is_active}
         if (await self._db.execute(SET_CHUNK, change)).first() is None:
@@ -336,10 +343,13 @@ class KnowledgeStore:
         rows = await connection.exec_driver_sql(STATEMENT, parameters)
         return [Hit(**row._mapping) for row in rows]
 
-    async def _lock(self, base_id: int, project_id: int) -> None:
-        query = select(knowledge_base.c.id).where(_is_base(base_id, project_id)).with_for_update()
-        if await self._db.scalar(query) is None:
+    async def _lock(self, base_id: int, project_id: int, *, model: str | None = None) -> None:
+        query = select(knowledge_base.c.embedding_model).where(_is_base(base_id, project_id)).with_for_update()
+        found = await self._db.scalar(query)
+        if found is None:
             raise BaseNotFound(f"There is no knowledge base {base_id}")
+        if model not in {None, found}:
+            raise BaseMoved(f"The knowledge base has moved to {found} meanwhile; try again")
 
     async def _index(self, ids: list[int], vectors: Vectors, model: str, where: dict[str, int]) -> None:
         texts = [Vector(vector).to_text() for vector in vectors]

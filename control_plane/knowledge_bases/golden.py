@@ -5,7 +5,7 @@ from control_plane.db.database import Db
 from control_plane.errors import Conflict
 from control_plane.knowledge_bases.schemas import GoldenQuestions
 from control_plane.wire import Page
-from knowledge.embedders import Embedder
+from knowledge.embedders import Embedders
 from knowledge.golden import Evaluation, GoldenQuestion, evaluate, read_golden, replace_golden
 from knowledge.search import Hit
 from knowledge.store import KnowledgeStore
@@ -15,8 +15,8 @@ from knowledge.unanswered import UnansweredQuestion, list_unanswered
 class Examiner:
     """The golden and the unanswered questions of one caller's bases, which the callers of this have found to be its."""
 
-    def __init__(self, db: Db, caller: Caller, embedder: Embedder) -> None:
-        self.db, self.project_id, self.embedder = db, caller.project_id, embedder
+    def __init__(self, db: Db, caller: Caller, embedders: Embedders) -> None:
+        self.db, self.project_id, self.embedders = db, caller.project_id, embedders
 
     async def read(self, base_id: int) -> list[GoldenQuestion]:
         """The golden questions of a base."""
@@ -34,7 +34,7 @@ class Examiner:
         async def search(question: str) -> list[Hit]:
             return await KnowledgeStore(self.db).search(
                 question,
-                vectors={self.embedder.model: await self.embedder.embed_query(question)},
+                vectors=await self.embedders.question(question),
                 base_ids=[base_id],
                 project_id=self.project_id,
                 top_k=k,

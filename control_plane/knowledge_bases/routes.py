@@ -26,13 +26,13 @@ async def find_bases(
 ) -> KnowledgeBaseService:
     """The knowledge bases of this request's caller."""
     state = request.app.state
-    return KnowledgeBaseService(db, caller, quota, EventLog(db, clock), state.embedder, state.uploads)
+    return KnowledgeBaseService(db, caller, quota, EventLog(db, clock), state.embedders, state.uploads)
 
 
 async def find_searcher(request: Request, caller: CallerDep) -> Searcher:
     """What searches this caller's bases."""
     state = request.app.state
-    return Searcher(state.database, request.state.transaction, caller, state.embedder)
+    return Searcher(state.database, request.state.transaction, caller, state.embedders)
 
 
 Bases = Annotated[KnowledgeBaseService, Depends(find_bases)]

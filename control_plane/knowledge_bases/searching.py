@@ -12,7 +12,7 @@ from control_plane.db.rows import refuse_missing
 from control_plane.errors import Conflict, Unavailable
 from control_plane.gate.transaction import Transaction
 from control_plane.knowledge_bases.schemas import Citation, Found, Parts, Query, SearchAnswer
-from knowledge.embedders import Embedder, EmbeddingError, OtherModel
+from knowledge.embedders import Embedders, EmbeddingError, OtherModel
 from knowledge.search import STATEMENT, Hit, search_parameters
 from knowledge.store import KnowledgeStore
 
@@ -22,18 +22,18 @@ log = structlog.get_logger()
 class Searcher:
     """Searches the bases of one caller."""
 
-    def __init__(self, database: Database, transaction: Transaction, caller: Caller, embedder: Embedder) -> None:
-        self.database, self.transaction, self.caller, self.embedder = database, transaction, caller, embedder
+    def __init__(self, database: Database, transaction: Transaction, caller: Caller, embedders: Embedders) -> None:
+        self.database, self.transaction, self.caller, self.embedders = database, transaction, caller, embedders
 
     async def search(self, body: Query) -> SearchAnswer:
         """The passages that answer a query best; `NotFound` or `Forbidden` where it is not the caller's base."""
         began = time.perf_counter()
         with embedding():
-            vector = await self.embedder.embed_query(body.query)
+            vectors = await self.embedders.question(body.query)
         base_id, project_id = body.knowledge_base_id, self.caller.project_id
         asked = search_parameters(
             body.query,
-            {self.embedder.model: vector},
+            vectors,
             base_ids=[base_id],
             project_id=project_id,
             top_k=body.top_k,

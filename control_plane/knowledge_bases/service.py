@@ -27,10 +27,10 @@ from control_plane.knowledge_bases.uploads import UploadRunner, keep_upload
 from control_plane.plans.quota import Quota
 from control_plane.wire import Page
 from knowledge.documents import DocumentError
-from knowledge.embedders import Embedder, Vectors
+from knowledge.embedders import Embedders, Vectors
 from knowledge.golden import DEFAULT_K, Evaluation
 from knowledge.ingest import CHUNKS_AT_ONCE, Document, cut_file, cut_text, embed_chunk, embed_document, require_model
-from knowledge.store import BaseNotFound, IndexingStatus, KnowledgeBase, KnowledgeStore, StoredChunk
+from knowledge.store import BaseMoved, BaseNotFound, IndexingStatus, KnowledgeBase, KnowledgeStore, StoredChunk
 
 MAX_UPLOAD: Final = 10 * 1024 * 1024
 MAX_AT_ONCE: Final = 1024 * 1024
@@ -53,12 +53,12 @@ class KnowledgeBaseService:
     """The knowledge bases of one caller."""
 
     def __init__(
-        self, db: Db, caller: Caller, quota: Quota, log: EventLog, embedder: Embedder, uploads: UploadRunner
+        self, db: Db, caller: Caller, quota: Quota, log: EventLog, embedders: Embedders, uploads: UploadRunner
     ) -> None:
         self.db, self.caller, self.quota, self.log = db, caller, quota, log
-        self.embedder, self.uploads = embedder, uploads
+        self.embedders, self.uploads = embedders, uploads
         self.store = KnowledgeStore(db)
-        self.examiner = Examiner(db, caller, embedder)
+        self.examiner = Examiner(db, caller, embedders)
 
     async def create(self, body: BaseCreate) -> KnowledgeBase:
         """A new, empty base."""
@@ -66,8 +66,8 @@ class KnowledgeBaseService:
         return await self.store.create_base(
             project_id=self.caller.project_id,
             **body.model_dump(),
-            embedding_model=self.embedder.model,
-            dimensions=self.embedder.dimensions,
+            embedding_model=self.embedders.current.model,
+            dimensions=self.embedders.current.dimensions,
         )
 
     async def all(self) -> list[KnowledgeBase]:
@@ -134,9 +134,10 @@ class KnowledgeBaseService:
         if chunk is None:
             return await self._refuse_chunk(chunk_id)
         await self.db.commit()
+        embedder = self.embedders.of(base.embedding_model)
         try:
             with embedding():
-                content, vectors = await embed_chunk(body.content, chunk.heading, base, self.embedder)
+                content, vectors = await embed_chunk(body.content, chunk.heading, base, embedder)
         except DocumentError as error:
             raise _refused("content", error) from error
         with _writing():
@@ -146,7 +147,7 @@ class KnowledgeBaseService:
                 project_id=self.caller.project_id,
                 content=content,
                 vectors=vectors,
-                model=self.embedder.model,
+                model=embedder.model,
                 is_active=body.is_active,
             )
         return changed or await self._refuse_chunk(chunk_id)
@@ -201,11 +202,11 @@ class KnowledgeBaseService:
                 await self._show(base_id, IndexingStatus.INDEXING, 100 * start // len(ids))
                 part = ids[start : start + CHUNKS_AT_ONCE]
                 with embedding():
-                    vectors = await self.embedder.embed([missing[key] for key in part])
+                    vectors = await self.embedders.current.embed([missing[key] for key in part])
                 embedded |= {key: (missing[key], vector) for key, vector in zip(part, vectors, strict=True)}
             with _writing():
                 missing = await self.store.replace_vectors(
-                    base_id, embedded, project_id=self.caller.project_id, model=self.embedder.model
+                    base_id, embedded, project_id=self.caller.project_id, model=self.embedders.current.model
                 )
             if not missing:
                 return
@@ -220,14 +221,14 @@ class KnowledgeBaseService:
     ) -> Ingested:
         if len(data) > MAX_AT_ONCE:
             with embedding():
-                require_model(base, self.embedder)
+                require_model(base, self.embedders.of(base.embedding_model))
             await self.get(base.id)
             await keep_upload(self.db, base, project_id=self.caller.project_id, name=name, data=data, file=file)
             await self.db.commit()
             self.uploads.wake.set()
             return Ingested(chunks_created=len(document.chunks), source_file=document.source, later=True)
         with embedding():
-            embedded = await embed_document(document, base, self.embedder)
+            embedded = await embed_document(document, base, self.embedders.of(base.embedding_model))
         with _writing():
             created = await self.store.replace_document(base.id, embedded, project_id=self.caller.project_id)
         await keep_indexed(self.db, self.log.clock, await self.get(base.id))
@@ -250,6 +251,8 @@ def _writing() -> Iterator[None]:
         yield
     except BaseNotFound as error:  # deleted while its text was embedded
         raise NotFound(str(error)) from error
+    except BaseMoved as error:
+        raise Conflict(str(error)) from error
 
 
 def _refused(field: str, error: DocumentError) -> InvalidRequest:

@@ -21,9 +21,9 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.knowledge_bases.indexing import keep_indexed
 from knowledge.documents import DocumentError
-from knowledge.embedders import Embedder, EmbeddingError, OtherModel
+from knowledge.embedders import Embedders, EmbeddingError, OtherModel
 from knowledge.ingest import Document, cut_file, cut_text, embed_document
-from knowledge.store import BaseNotFound, IndexingStatus, KnowledgeBase, KnowledgeStore
+from knowledge.store import BaseMoved, BaseNotFound, IndexingStatus, KnowledgeBase, KnowledgeStore
 
 LEASE: Final = timedelta(seconds=120)
 MAX_ATTEMPTS: Final = 5
@@ -64,8 +64,8 @@ async def keep_upload(
 class UploadRunner:
     """Ingests what was kept, one document at a time."""
 
-    def __init__(self, database: Database, clock: Clock, embedder: Callable[[], Embedder]) -> None:
-        self._database, self._clock, self._embedder = database, clock, embedder
+    def __init__(self, database: Database, clock: Clock, embedders: Callable[[], Embedders]) -> None:
+        self._database, self._clock, self._embedders = database, clock, embedders
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -73,7 +73,7 @@ class UploadRunner:
         while True:
             try:
                 found = await self.run_one()
-            except (Unavailable, EmbeddingError, LostLease) as error:
+            except (Unavailable, EmbeddingError, LostLease, BaseMoved) as error:
                 log.warning("upload waits", reason=type(error).__name__)
                 found = False
             if not found:
@@ -116,7 +116,7 @@ class UploadRunner:
                     base.id, project_id=row.project_id, status=IndexingStatus.INDEXING, progress=min(percent, 99)
                 )
 
-        embedded = await embed_document(document, base, self._embedder(), told)
+        embedded = await embed_document(document, base, self._embedders().of(base.embedding_model), told)
         async with self._database.tenant(row.project_id) as db:
             await self._renew(db, row)
             created = await KnowledgeStore(db).replace_document(base.id, embedded, project_id=row.project_id)

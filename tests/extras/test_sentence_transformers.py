@@ -1,13 +1,11 @@
-"""The optional embedder gives the same vectors as the default one, and serves a base through the store."""
+"""The optional embedder gives the same vectors as the default one, and serves a base through the API."""
 
 import numpy as np
 import pytest
 
 from knowledge import minilm
-from knowledge.embedders import MiniLMEmbedder, build_embedder
-from knowledge.ingest import cut_text, embed_document
-from knowledge.store import KnowledgeStore
-from tests.support.platform import Platform
+from knowledge.embedders import Embedders, MiniLMEmbedder, build_embedder
+from tests.support.platform import Platform, Tenant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
 
@@ -18,6 +16,7 @@ TEXTS = [
     "word " * 600,
     "A city bicycle costs twenty dollars a day.",
 ]
+QUESTION = "What does renting cost?"
 
 
 async def test_both_embedders_give_the_same_vectors() -> None:
@@ -30,28 +29,22 @@ async def test_both_embedders_give_the_same_vectors() -> None:
     await theirs.close()
 
 
-async def test_a_base_is_ingested_and_searched_with_it(platform: Platform) -> None:
-    tenant = await platform.tenant()
-    embedder = build_embedder(f"sentence-transformers:{minilm.MODEL}")
-    async with platform.database.platform() as db:
-        store = KnowledgeStore(db)
-        base = await store.create_base(
-            project_id=tenant.project.id,
-            name="FAQ",
-            chunk_size=500,
-            chunk_overlap=50,
-            embedding_model=embedder.model,
-            dimensions=embedder.dimensions,
-        )
-        document = await cut_text("# Renting\n\nA city bicycle costs twenty dollars a day.", "a", base)
-        await store.replace_document(
-            base.id, await embed_document(document, base, embedder), project_id=tenant.project.id
-        )
-        hits = await store.search(
-            "What does renting cost?",
-            vectors={embedder.model: await embedder.embed_query("What does renting cost?")},
-            base_ids=[base.id],
-            project_id=tenant.project.id,
-        )
-    assert "twenty dollars" in hits[0].content
-    await embedder.close()
+async def test_a_base_is_ingested_searched_and_reindexed_with_it(platform: Platform, tenant: Tenant) -> None:
+    platform.app.state.embedders = Embedders(build_embedder(f"sentence-transformers:{minilm.MODEL}"))
+    made = (await tenant.http.post("/knowledge-bases", json={"name": "FAQ"})).json()["knowledge_base"]
+    path = f"/knowledge-bases/{made['id']}"
+    content = "# Renting\n\nA city bicycle costs twenty dollars a day.\n\n# Dogs\n\nDogs are welcome."
+    ingested = await tenant.http.post(f"{path}/ingest", json={"content": content, "source_name": "faq"})
+    assert ingested.json()["chunks_created"] == 2, ingested.text
+
+    async def ask() -> tuple[str, float]:
+        body = {"knowledge_base_id": made["id"], "query": QUESTION, "explain": True}
+        best = (await tenant.http.post("/knowledge/search", json=body)).json()["results"][0]
+        return best["content"], best["parts"]["cosine"]
+
+    found = await ask()
+    assert "twenty dollars" in found[0]
+    golden = {"questions": [{"question": QUESTION, "source": "faq", "contains": "twenty"}]}
+    await tenant.http.put(f"{path}/golden-questions", json=golden)
+    assert (await tenant.http.post(f"{path}/reindex?min_recall=1")).json() == {"success": True, "chunks_reindexed": 2}
+    assert await ask() == found

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from knowledge.embedders import EmbeddingError, OtherModel, Vectors
+from knowledge.embedders import Embedders, EmbeddingError, OtherModel, Vectors
 from tests.support.platform import Platform, Tenant
 from tests.support.statements import statements
 
@@ -45,7 +45,8 @@ class OtherEmbedder:
 @pytest.fixture
 def embedder(platform: Platform) -> OtherEmbedder:
     """In the place of the platform's embedder, with its model."""
-    platform.app.state.embedder = other = OtherEmbedder(platform.app.state.embedder)
+    other = OtherEmbedder(platform.app.state.embedders.current)
+    platform.app.state.embedders = Embedders(other)
     other.model = other.inner.model
     return other
 

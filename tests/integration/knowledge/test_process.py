@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from knowledge.capability import derive_key, sign
 from knowledge.client import KnowledgeClient, KnowledgeRefused, KnowledgeUnavailable
+from knowledge.embedders import Embedders
 from knowledge.process import KnowledgeServer
 from knowledge.reader import KnowledgeReader
 
@@ -51,7 +52,7 @@ async def serving(clone, embedder, socket_path: Path) -> AsyncIterator[Callable]
     async def serve(**options):
         stop = asyncio.Event()
         async with KnowledgeReader(clone.knowledge, pool=2) as reader, asyncio.TaskGroup() as tasks:
-            tasks.create_task(KnowledgeServer(embedder, reader, KEY, **options).serve(socket_path, stop))
+            tasks.create_task(KnowledgeServer(Embedders(embedder), reader, KEY, **options).serve(socket_path, stop))
             while not socket_path.exists():
                 await asyncio.sleep(0)
             try:
