@@ -11,15 +11,10 @@ from livekit import rtc
 from livekit.agents import NOT_GIVEN, Agent, APIError, FlushSentinel, ModelSettings, llm, tts
 
 from agents.contract import ChunkUsed, PersonaJob
+from agents.retrieval import Retrieval
 from agents.timing import TurnMarks
-from knowledge.client import KnowledgeClient, KnowledgeError
+from knowledge.client import KnowledgeClient
 from knowledge.search import RELEVANT, Hit
-
-RETRIEVAL_LIMIT = 0.4
-"""Seconds that looking up may take; after that the turn goes on without."""
-PASSAGES = 4
-NOISE = 0.02
-"""Scores below are noise. Paraphrases of what one large passage holds score as low as 0.04: the model judges those."""
 
 FEW_WORDS = 3
 """Of what is told to the owner as unanswered, at least; shorter is a greeting or a nod."""
@@ -45,9 +40,12 @@ class Persona(Agent):
     def __init__(self, job: PersonaJob, knowledge: KnowledgeClient | None, tools: list[llm.Tool | llm.Toolset]) -> None:
         rule = f"\n\n{KNOWLEDGE_RULE}" if job.knowledge_capability else ""
         super().__init__(instructions=job.instructions + rule, tools=tools)
-        self.job, self.knowledge = job, knowledge
+        self.job = job
         self.marks = TurnMarks()
-        self._found: tuple[str, list[Hit]] | None = None
+        self._retrieval = (
+            Retrieval(knowledge, job.knowledge_capability) if knowledge and job.knowledge_capability else None
+        )
+        self._said: list[str] = []
         notice = job.notice if job.recorded else ""
         self._opening = " ".join(filter(None, (notice, job.greeting)))
         self._spoken: list[rtc.AudioFrame] | None = None
@@ -68,14 +66,31 @@ class Persona(Agent):
             audio = NOT_GIVEN if self._spoken is None else _played(self._spoken)
             self.session.say(self._opening, audio=audio, allow_interruptions=True)
 
+    def heard(self, text: str, *, is_final: bool) -> None:
+        """Somebody is speaking: what they say is looked up before they have ended."""
+        if self._retrieval is not None:
+            said = " ".join([*self._said, text])
+            self._retrieval.expect(with_context(said, _last_question(self.chat_ctx)[1]))
+            if is_final:
+                self._said.append(text)
+
+    def turn_ended(self) -> None:
+        """What is heard from here on belongs to another turn."""
+        self._said.clear()
+
+    async def on_exit(self) -> None:
+        """Leave nothing under way."""
+        if self._retrieval is not None:
+            await self._retrieval.close()
+
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
     ) -> AsyncIterable[llm.ChatChunk | str | FlushSentinel]:
         """Put what is known about the question before the model. Called again for each preemptive try and tool step."""
         place, question = _last_question(chat_ctx)
         searched = with_context(question, _last_question(chat_ctx, before=place)[1])
-        if question and self.knowledge is not None and self.job.knowledge_capability:
-            hits = await self._look_up(searched)
+        if question and self._retrieval is not None:
+            hits = await self._look_up(self._retrieval, searched)
             if hits:  # before the question: what comes last is what a model answers
                 chat_ctx.items.insert(place, llm.ChatMessage(role="system", content=[render(hits)]))
         first = True
@@ -92,32 +107,17 @@ class Persona(Agent):
                 self.marks.first_frame, first = time.time(), False
             yield frame
 
-    async def _look_up(self, question: str) -> list[Hit]:
-        if self._found is not None and self._found[0] == question:  # a preemptive try, or a tool's second step
-            self._note(self._found[1], question)
-            return self._found[1]
-        assert self.knowledge is not None
-        assert self.job.knowledge_capability is not None
-        try:
-            found = await self.knowledge.search(
-                self.job.knowledge_capability, question, top_k=PASSAGES, timeout=RETRIEVAL_LIMIT
-            )
-            hits = [hit for hit in found if hit.score >= NOISE]
-        except KnowledgeError as error:
-            log.warning("knowledge not asked", reason=str(error) or type(error).__name__)
-            self._note([])
-            return []
-        self._note(hits, question)
-        self._found = (question, hits)
-        return hits
-
-    def _note(self, hits: list[Hit], question: str = "") -> None:
-        self.marks.retrieved = time.time()
+    async def _look_up(self, retrieval: Retrieval, question: str) -> list[Hit]:
+        found = await retrieval.look_up(question)
+        hits = found.hits if found else []
+        self.marks.retrieved = found.at if found else time.time()
         self.marks.chunks = [
             ChunkUsed(chunk_id=hit.chunk_id, score=hit.score, source=hit.source, version=_version(hit)) for hit in hits
         ]
         known = bool(hits) and hits[0].score >= RELEVANT
-        self.marks.unanswered = None if known or len(question.split()) < FEW_WORDS else question
+        is_told = found is not None and not known and len(question.split()) >= FEW_WORDS
+        self.marks.unanswered = question if is_told else None
+        return hits
 
 
 async def _played(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:

@@ -33,6 +33,7 @@ class Transcript:
         at = event.created_at
         began = timestamp_ms(self.job.started_at, moment(self.user_began or at))
         speaker = self._speaker()
+        self.persona.heard(text, is_final=event.is_final)
         if event.is_final:
             self.persona.marks.transcribed = at
             ended = timestamp_ms(self.job.started_at, moment(self.user_ended or at))
@@ -81,6 +82,7 @@ class Transcript:
         if item.role == "user":
             self.persona.marks.speech_ended = metrics.get("stopped_speaking_at")
             self.persona.marks.committed = event.created_at
+            self.persona.turn_ended()
         elif item.role == "assistant" and item.text_content:
             started = metrics.get("started_speaking_at") or item.created_at
             stopped = metrics.get("stopped_speaking_at") or event.created_at
