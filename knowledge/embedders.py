@@ -9,9 +9,12 @@ give the same vectors, say the same name.
 """
 
 import asyncio
+import os
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from typing import Any, Final, Protocol
@@ -26,6 +29,8 @@ from knowledge.search import clean_query
 Vectors = npt.NDArray[np.float32]
 
 BATCH: Final = 64
+NICENESS: Final = 10
+"""Of the thread that embeds documents."""
 CACHED_QUERIES: Final = 1_024
 QUERIES_AT_ONCE: Final = 8
 """Questions computed together: more win little and let the first wait for the last."""
@@ -97,7 +102,7 @@ class LocalEmbedder:
         self.dimensions = dimensions
         self._encoder = encoder
         self._queries = ThreadPoolExecutor(1, thread_name_prefix="embed-query")
-        self._batches = ThreadPoolExecutor(1, thread_name_prefix="embed-batch")
+        self._batches = ThreadPoolExecutor(1, thread_name_prefix="embed-batch", initializer=_go_after_requests)
         self._cache = QueryCache()
         self._waiting: deque[tuple[str, Future[Vectors]]] = deque()
 
@@ -140,6 +145,12 @@ class LocalEmbedder:
         else:
             for (_, vector), computed in zip(asked, vectors, strict=True):
                 vector.set_result(computed)
+
+
+def _go_after_requests() -> None:
+    """Let this thread have what the others leave: questions, and requests of the process, go before documents."""
+    with suppress(OSError):  # some sandboxes allow no change
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 @cache

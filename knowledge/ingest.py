@@ -4,6 +4,7 @@ No transaction is open while this runs: reading and embedding take seconds to mi
 document that cannot be read or embedded raises before anything was written, so the base stays as it was.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 from knowledge.chunking import Chunk, searched_text
 from knowledge.documents import DocumentError, checked, source_name
 from knowledge.embedders import Embedder, OtherModel, Vectors
-from knowledge.reading import read_apart
+from knowledge.reading import count_apart, read_apart
 from knowledge.store import EmbeddedDocument, KnowledgeBase
 
 MAX_CHUNK_CHARACTERS: Final = 8_000
@@ -39,7 +40,7 @@ async def cut_file(data: bytes, filename: str, base: KnowledgeBase) -> Document:
     """Read an uploaded file and cut it as its base wants. Raises `DocumentError`."""
     source = source_name(filename)
     chunks = await read_apart(data, source, size=base.chunk_size, overlap=base.chunk_overlap)
-    return Document(source, hashlib.sha256(data).hexdigest(), chunks, replaces_source=True)
+    return Document(source, await asyncio.to_thread(_hash, data), chunks, replaces_source=True)
 
 
 async def cut_text(content: str, label: str | None, base: KnowledgeBase) -> Document:
@@ -47,7 +48,25 @@ async def cut_text(content: str, label: str | None, base: KnowledgeBase) -> Docu
     source = source_name(label) if label else DEFAULT_LABEL
     data = content.encode("utf-8", "surrogatepass")
     chunks = await read_apart(data, None, size=base.chunk_size, overlap=base.chunk_overlap)
-    return Document(source, hashlib.sha256(data).hexdigest(), chunks, replaces_source=source != DEFAULT_LABEL)
+    return Document(source, await asyncio.to_thread(_hash, data), chunks, replaces_source=source != DEFAULT_LABEL)
+
+
+async def cut_document(data: bytes, name: str | None, base: KnowledgeBase, *, file: bool) -> Document:
+    """As `cut_file` or `cut_text`, whichever it is. Raises `DocumentError`."""
+    if file:
+        return await cut_file(data, name or "", base)
+    return await cut_text(data.decode("utf-8", "surrogatepass"), name, base)
+
+
+async def count_chunks(data: bytes, name: str | None, base: KnowledgeBase, *, file: bool) -> tuple[str, int]:
+    """What an uploaded file or a text will be called in its base, and its chunks. Raises `DocumentError`."""
+    source = source_name(name or "") if file else source_name(name) if name else DEFAULT_LABEL
+    read_as = source if file else None
+    return source, await count_apart(data, read_as, size=base.chunk_size, overlap=base.chunk_overlap)
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 async def embed_document(

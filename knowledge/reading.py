@@ -1,7 +1,9 @@
 """Reading and cutting a document in a process of its own, with limits on time and memory.
 
-    → {"name": "faq.docx" or null for text, "size": 500, "overlap": 50} and a line end, then the document's bytes
-    ← a line of JSON for each chunk, and last [] ; or {"code": "…", "message": "…"} for whoever sent the document
+    → {"name": "faq.docx" or null for text, "size": 500, "overlap": 50, "only_count": false} and a line end,
+      then the document's bytes
+    ← a line of JSON for each chunk, unless they are only counted, and last their number;
+      or {"code": "…", "message": "…"} for whoever sent the document
 
 Whatever a document does to its reader, it does to that process alone. Small plain texts are read where they are.
 """
@@ -24,6 +26,8 @@ SMALL: Final = 64 * 1024
 PLAIN: Final = {".txt", ".md", ".csv"}
 
 WALL_SECONDS: Final = 120.0
+PIECE: Final = 128 * 1024
+LINES_AT_ONCE: Final = 32
 MAX_LINE: Final = 256 * 1024
 AT_ONCE: Final = 2
 
@@ -37,7 +41,19 @@ async def read_apart(data: bytes, name: str | None, *, size: int, overlap: int) 
     async with _free:
         try:
             async with asyncio.timeout(WALL_SECONDS):
-                return await _read_by_child(data, name, size, overlap)
+                chunks, _ = await _read_by_child(data, name, size, overlap)
+                return chunks
+        except TimeoutError as error:
+            raise _too_hard() from error
+
+
+async def count_apart(data: bytes, name: str | None, *, size: int, overlap: int) -> int:
+    """How many chunks `read_apart` would give. Raises `DocumentError`."""
+    async with _free:
+        try:
+            async with asyncio.timeout(WALL_SECONDS):
+                _, count = await _read_by_child(data, name, size, overlap, only_count=True)
+                return count
         except TimeoutError as error:
             raise _too_hard() from error
 
@@ -56,7 +72,9 @@ def cut(
     return chunks
 
 
-async def _read_by_child(data: bytes, name: str | None, size: int, overlap: int) -> list[Chunk]:
+async def _read_by_child(
+    data: bytes, name: str | None, size: int, overlap: int, *, only_count: bool = False
+) -> tuple[list[Chunk], int]:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -69,10 +87,12 @@ async def _read_by_child(data: bytes, name: str | None, size: int, overlap: int)
     assert child.stdin is not None
     assert child.stdout is not None
     try:
-        head = json.dumps({"name": name, "size": size, "overlap": overlap})
+        head = json.dumps({"name": name, "size": size, "overlap": overlap, "only_count": only_count})
         try:
-            child.stdin.write(head.encode() + b"\n" + data)
-            await child.stdin.drain()
+            child.stdin.write(head.encode() + b"\n")
+            for start in range(0, len(data), PIECE):
+                child.stdin.write(data[start : start + PIECE])
+                await child.stdin.drain()
             child.stdin.close()
         except ConnectionError:
             pass  # it has answered, or died, before it read all
@@ -81,10 +101,12 @@ async def _read_by_child(data: bytes, name: str | None, size: int, overlap: int)
             said: Any = json.loads(line)
             if isinstance(said, dict):
                 raise DocumentError(said["code"], said["message"])
-            if not said:
-                return chunks
+            if isinstance(said, int):
+                return chunks, said
             text, path, start, page, row = said
             chunks.append(Chunk(text, len(chunks), tuple(path), start, page, row))
+            if len(chunks) % LINES_AT_ONCE == 0:
+                await asyncio.sleep(0)  # lines that have arrived are read without a pause, and others have requests
         raise _too_hard()  # it died before the end
     finally:
         if child.returncode is None:

@@ -29,7 +29,7 @@ from control_plane.wire import Page
 from knowledge.documents import DocumentError
 from knowledge.embedders import Embedders, Vectors
 from knowledge.golden import DEFAULT_K, Evaluation
-from knowledge.ingest import CHUNKS_AT_ONCE, Document, cut_file, cut_text, embed_chunk, embed_document, require_model
+from knowledge.ingest import CHUNKS_AT_ONCE, count_chunks, cut_document, embed_chunk, embed_document, require_model
 from knowledge.store import BaseMoved, BaseNotFound, IndexingStatus, KnowledgeBase, KnowledgeStore, StoredChunk
 
 MAX_UPLOAD: Final = 10 * 1024 * 1024
@@ -98,23 +98,12 @@ class KnowledgeBaseService:
         base = await self.get(base_id)
         if len(data) > MAX_UPLOAD:
             raise TooLarge.field("file", f"is over {MAX_UPLOAD // 2**20} MiB")
-        try:
-            await self.db.commit()
-            document = await cut_file(data, filename, base)
-        except DocumentError as error:
-            raise _refused("file", error) from error
-        return await self._ingest(base, document, data, name=filename, file=True)
+        return await self._ingest(base, data, filename, file=True)
 
     async def ingest(self, base_id: int, body: TextIngest) -> Ingested:
         """Ingest a text."""
         base = await self.get(base_id)
-        try:
-            await self.db.commit()
-            document = await cut_text(body.content, body.source_name, base)
-        except DocumentError as error:
-            raise _refused("content", error) from error
-        data = body.content.encode()
-        return await self._ingest(base, document, data, name=body.source_name, file=False)
+        return await self._ingest(base, body.content.encode("utf-8", "surrogatepass"), body.source_name, file=False)
 
     async def chunks(self, base_id: int, page: Page, *, is_active: bool | None) -> tuple[list[StoredChunk], int]:
         """A page of a base's chunks, and how many there are."""
@@ -216,19 +205,18 @@ class KnowledgeBaseService:
         await self.store.set_progress(base_id, project_id=self.caller.project_id, status=status, progress=progress)
         await self.db.commit()
 
-    async def _ingest(
-        self, base: KnowledgeBase, document: Document, data: bytes, *, name: str | None, file: bool
-    ) -> Ingested:
-        if len(data) > MAX_AT_ONCE:
+    async def _ingest(self, base: KnowledgeBase, data: bytes, name: str | None, *, file: bool) -> Ingested:
+        await self.db.commit()
+        embedder = self.embedders.of(base.embedding_model)
+        try:
             with embedding():
-                require_model(base, self.embedders.of(base.embedding_model))
-            await self.get(base.id)
-            await keep_upload(self.db, base, project_id=self.caller.project_id, name=name, data=data, file=file)
-            await self.db.commit()
-            self.uploads.wake.set()
-            return Ingested(chunks_created=len(document.chunks), source_file=document.source, later=True)
-        with embedding():
-            embedded = await embed_document(document, base, self.embedders.of(base.embedding_model))
+                if len(data) > MAX_AT_ONCE:
+                    require_model(base, embedder)
+                    return await self._keep(base, data, name, file=file)
+                document = await cut_document(data, name, base, file=file)
+                embedded = await embed_document(document, base, embedder)
+        except DocumentError as error:
+            raise _refused("file" if file else "content", error) from error
         with _writing():
             created = await self.store.replace_document(base.id, embedded, project_id=self.caller.project_id)
         await keep_indexed(self.db, self.log.clock, await self.get(base.id))
@@ -240,6 +228,14 @@ class KnowledgeBaseService:
             chunks_created=created,
         )
         return Ingested(chunks_created=created, source_file=document.source)
+
+    async def _keep(self, base: KnowledgeBase, data: bytes, name: str | None, *, file: bool) -> Ingested:
+        source, planned = await count_chunks(data, name, base, file=file)
+        await self.get(base.id)
+        await keep_upload(self.db, base, project_id=self.caller.project_id, name=name, data=data, file=file)
+        await self.db.commit()
+        self.uploads.wake.set()
+        return Ingested(chunks_created=planned, source_file=source, later=True)
 
     async def _refuse_chunk(self, chunk_id: int) -> NoReturn:
         await refuse_missing(self.db, "knowledge_chunk", chunk_id, "chunk")

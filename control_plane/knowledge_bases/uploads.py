@@ -22,7 +22,7 @@ from control_plane.events.log import EventLog
 from control_plane.knowledge_bases.indexing import keep_indexed
 from knowledge.documents import DocumentError
 from knowledge.embedders import Embedders, EmbeddingError, OtherModel
-from knowledge.ingest import Document, cut_file, cut_text, embed_document
+from knowledge.ingest import cut_document, embed_document
 from knowledge.store import BaseMoved, BaseNotFound, IndexingStatus, KnowledgeBase, KnowledgeStore
 
 LEASE: Final = timedelta(seconds=120)
@@ -107,7 +107,7 @@ class UploadRunner:
             base = await KnowledgeStore(db).find_base(row.base_id, project_id=row.project_id)
         if base is None:
             raise BaseNotFound(f"There is no knowledge base {row.base_id}")
-        document = await _cut(row, base)
+        document = await cut_document(row.data, row.name, base, file=row.is_file)
 
         async def told(percent: int) -> None:
             async with self._database.tenant(row.project_id) as db:
@@ -142,9 +142,3 @@ class UploadRunner:
         async with self._database.tenant(row.project_id) as db:
             await db.execute(_REMOVE, {"id": row.id, "attempts": row.attempts})
             await KnowledgeStore(db).set_progress(row.base_id, project_id=row.project_id, status=IndexingStatus.ERROR)
-
-
-async def _cut(row: Any, base: KnowledgeBase) -> Document:
-    if row.is_file:
-        return await cut_file(row.data, row.name, base)
-    return await cut_text(row.data.decode(), row.name or None, base)
