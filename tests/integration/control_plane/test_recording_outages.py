@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +22,6 @@ from tests.support.webhooks import TurnedClock
 
 pytestmark = pytest.mark.anyio
 
-TOLD = {"started_at": BEGAN, "ended_at": BEGAN, "seconds": 5.0, "size": len(SOUND), "filename": "x.ogg"}
 SAID = [("recording.started", "recording")]
 FAILED = [("recording.stopped", "error"), ("recording.failed", "error")]
 
@@ -38,6 +37,12 @@ async def made(tenant: Tenant) -> dict[str, Any]:
     """A recording that runs."""
     assert (await tenant.http.post("/rooms", json={"name": "r"})).status_code == 201
     return await start(tenant)
+
+
+def told() -> dict[str, Any]:
+    """What a recorder says of a recording that has just ended."""
+    now = datetime.now(UTC)
+    return {"started_at": now, "ended_at": now, "seconds": 5.0, "size": len(SOUND), "filename": "x.ogg"}
 
 
 def keep_in(platform: Platform, url: str, **more: Any) -> None:
@@ -68,7 +73,7 @@ async def test_a_bucket_that_refuses_is_named_at_once_and_a_file_that_it_takes_l
 ) -> None:
     keep_in(platform, bucket.url)
     why = "S3 upload failed: AccessDenied"
-    await tell(platform, platform.recorder.says("EG_1", EgressState.FAILED, error=why, **TOLD), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.FAILED, error=why, **told()), "egress_ended")
     assert await outcome(tenant, made) == ("error", why, None)
     assert await facts(platform) == SAID + FAILED
     assert (await tenant.http.get(f"/recordings/{made['id']}/download")).status_code == 404
@@ -86,7 +91,7 @@ async def test_what_a_recorder_stores_later_is_found_though_nobody_tells(
     platform: Platform, tenant: Tenant, made: dict[str, Any], bucket: Bucket
 ) -> None:
     keep_in(platform, bucket.url)
-    kept = platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **TOLD)
+    kept = platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **told())
     await tell(platform, kept, "egress_ended")
     reason = "its file did not reach the store: the recorder keeps it and tries again"
     assert await outcome(tenant, made) == ("error", reason, None)
@@ -104,7 +109,7 @@ async def test_a_store_that_hangs_is_an_error_within_minutes_and_the_recording_c
 ) -> None:
     with a_hanging_bucket() as url:
         keep_in(platform, url, within=0.3)
-        await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **TOLD), "egress_ended")
+        await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told()), "egress_ended")
         assert (await outcome(tenant, made))[0] == "recording"
         later(platform)
         await platform.app.state.finisher.sweep()
@@ -121,12 +126,12 @@ async def test_a_bucket_that_is_gone_is_told_from_a_file_that_is_not_there(
 ) -> None:
     bucket.vanish()
     keep_in(platform, bucket.url)
-    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **TOLD), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told()), "egress_ended")
     later(platform)
     await platform.app.state.finisher.sweep()
     assert await outcome(tenant, made) == ("error", "The bucket or folder of recordings is not there", None)
     other = await start(tenant, channels="dual")
-    kept = platform.recorder.says("EG_2", EgressState.COMPLETE, is_kept=True, **TOLD)
+    kept = platform.recorder.says("EG_2", EgressState.COMPLETE, is_kept=True, **told())
     await tell(platform, kept, "egress_ended")
     assert (await outcome(tenant, other))[0] == "error"  # at once
 
@@ -137,7 +142,7 @@ async def test_files_that_a_store_does_not_show_keep_no_other_recording_waiting(
     other = await start(tenant, channels="dual")
     with a_hanging_bucket() as url:
         keep_in(platform, url, within=30)
-        platform.recorder.says("EG_1", EgressState.COMPLETE, **TOLD)
+        platform.recorder.says("EG_1", EgressState.COMPLETE, **told())
         platform.recorder.says("EG_2", EgressState.ABORTED, error="Start signal not received")
         async with asyncio.timeout(5):
             await watch(platform).compare()
@@ -171,7 +176,7 @@ async def test_what_is_in_a_bucket_that_is_gone_is_not_said_to_be_removed(
     keep_in(platform, bucket.url)
     key = await key_of(platform, made["id"])
     bucket.put(key, SOUND)
-    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **TOLD), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told()), "egress_ended")
     bucket.vanish()
     assert (await tenant.http.delete(f"/recordings/{made['id']}")).status_code == 503
     assert await traces(platform) == []
@@ -189,7 +194,7 @@ async def test_a_recording_whose_file_its_recorder_keeps_is_removed_when_the_fil
 ) -> None:
     keep_in(platform, bucket.url)
     key = await key_of(platform, made["id"])
-    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **TOLD), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **told()), "egress_ended")
     refused = await tenant.http.delete(f"/recordings/{made['id']}")
     assert (refused.status_code, "recorder keeps" in refused.json()["error"]) == (503, True)
     assert (await tenant.http.get(f"/recordings/{made['id']}")).status_code == 404
@@ -208,7 +213,7 @@ async def test_a_late_file_that_was_just_being_encrypted_is_removed_too(
 ) -> None:
     keep_in(platform, bucket.url, seals=True)
     key = await key_of(platform, made["id"])
-    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **TOLD), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **told()), "egress_ended")
     bucket.put(key, SOUND)
     await platform.app.state.recordings.seal(key)  # and then its process died
     assert (await tenant.http.delete(f"/recordings/{made['id']}")).status_code == 200
@@ -248,7 +253,7 @@ async def test_a_recorder_whose_clock_is_behind_records_as_long_as_others(
 async def test_a_recorder_whose_clock_is_ahead_keeps_no_row_open(
     platform: Platform, tenant: Tenant, made: dict[str, Any]
 ) -> None:
-    ahead = TOLD | {"ended_at": BEGAN + timedelta(days=400)}
+    ahead = told() | {"ended_at": BEGAN + timedelta(days=400)}
     await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **ahead), "egress_ended")
     later(platform)
     await platform.app.state.finisher.sweep()
