@@ -23,6 +23,8 @@ DIGITS = r"^[0-9*#A-Dw]{0,64}$"
 """Keys of a telephone; `w` is half a second of nothing."""
 AGENT_NAME = "parley"
 """The name under which workers register with LiveKit; dispatch is always explicit."""
+APART = "parley.apart"
+"""A phone that joins with this attribute and the other phones do not hear each other until it is taken away."""
 
 
 class Message(BaseModel):

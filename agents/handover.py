@@ -2,6 +2,7 @@
 they take the call or do not.
 
 Who hears whom is LiveKit's: our own tracks are permitted to one of the two, and neither is subscribed to the other's.
+Our SIP service never subscribes them, as the other phone is marked as apart; LiveKit's own does, and is told each time.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from livekit import api, rtc
 from livekit.agents import Agent, AgentSession, StopResponse, llm
 
 from agents.arrival import hearing, wait_for_answer
+from agents.contract import APART
 from agents.phone import Keypad
 from agents.settings import WorkerSettings
 
@@ -112,6 +114,8 @@ class Handover:
         async with api.LiveKitAPI(self._settings.livekit_url, key, secret) as livekit, self._on_hold(other):
             problem = await self._ask(livekit, other, about)
             if problem is None:
+                together = api.UpdateParticipantRequest(room=self._room.name, identity=other, attributes={APART: ""})
+                await livekit.room.update_participant(together)
                 await self._keep_apart(livekit, other, apart=False)
         if problem is None:
             with suppress(RuntimeError):  # they talk already

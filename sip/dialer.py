@@ -1,7 +1,7 @@
 """Phones behind a seam: what is asked of LiveKit's SIP API, in this library's words."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -45,6 +45,7 @@ class OutgoingCall:
     ringing: float
     longest: float
     name: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,7 @@ class LiveKitDialer:
             room_name=call.room,
             participant_identity=call.identity,
             participant_name=call.name,
+            participant_attributes=call.attributes,
             ringing_timeout=_duration(call.ringing),
             max_call_duration=_duration(call.longest),
             wait_until_answered=True,

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar
@@ -11,7 +12,7 @@ import structlog
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from agents.contract import AGENT_NAME, DispatchMetadata
+from agents.contract import AGENT_NAME, APART, DispatchMetadata
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import PlatformError, Unavailable
@@ -270,6 +271,7 @@ class CallPlacer:
             await settle(db, self.clock, call, NOBODY_WAITS)
         else:
             outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER)
+            outgoing = replace(outgoing, attributes={APART: "yes"})  # until it has taken the call
             return outgoing, None, trunk, call.placed_at or self.clock.now()
         return None
 

@@ -19,6 +19,8 @@ SAMPLE_RATE: Final = 16_000
 JOIN_WITHIN, RETURN_WITHIN, ATTRIBUTES_WITHIN, LEAVE_WITHIN = 10.0, 8.0, 3.0, 5.0
 """Seconds. The SDK tries to come back into a lost room for minutes, while the caller would hear nothing."""
 STATUS: Final = "sip.callStatus"
+APART: Final = "parley.apart"
+"""A phone that joins with this attribute and the other phones do not hear each other until it is taken away."""
 
 
 class Participant:
@@ -50,6 +52,7 @@ class Participant:
         self._room.on("track_unsubscribed", self._unsubscribed)
         self._room.on("sip_dtmf_received", self._digit)
         self._room.on("participant_connected", self._somebody)
+        self._room.on("participant_attributes_changed", self._attributes_changed)
 
     @property
     def sid(self) -> str:
@@ -72,6 +75,8 @@ class Participant:
                 self._microphone = Microphone(self._native, SAMPLE_RATE)
                 track = rtc.LocalAudioTrack.create_audio_track(local.identity, self._microphone.source)
                 options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False)
+                if APART in attributes:  # before anybody knows of the track
+                    await local.set_attributes({APART: attributes[APART]})
                 await asyncio.gather(local.set_attributes(dict(attributes)), local.publish_track(track, options))
         except (TimeoutError, rtc.ConnectError, RuntimeError) as error:
             raise OSError(f"the room cannot be joined: {type(error).__name__}") from error
@@ -136,9 +141,17 @@ class Participant:
         if self._listening and participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP:
             self.accompanied.set()
 
-    def _published(self, publication: rtc.RemoteTrackPublication, _participant: Any) -> None:
-        if self._listening and publication.kind == rtc.TrackKind.KIND_AUDIO:
+    def _published(self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
+        if self._listening and publication.kind == rtc.TrackKind.KIND_AUDIO and not self._is_apart_from(participant):
             publication.set_subscribed(True)
+
+    def _is_apart_from(self, participant: rtc.RemoteParticipant) -> bool:
+        is_phone = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
+        return is_phone and bool(participant.attributes.get(APART) or self.attributes.get(APART))
+
+    def _attributes_changed(self, changed: Mapping[str, str], _participant: rtc.Participant) -> None:
+        if APART in changed and self._listening:
+            self.listen()
 
     def _subscribed(self, track: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, _participant: Any) -> None:
         if track.kind == rtc.TrackKind.KIND_AUDIO and self._listening and not self._leaving:

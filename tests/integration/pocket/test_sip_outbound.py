@@ -31,7 +31,7 @@ async def dial(livekit: api.LiveKitAPI, room: str, port: int, **more: Any) -> ap
         sip_number="+15550001",
         sip_call_to="phone",
         room_name=room,
-        participant_identity="callee",
+        participant_identity=more.pop("identity", "callee"),
         wait_until_answered=True,
         ringing_timeout=Duration(seconds=more.pop("ringing", 8)),
         **more,
@@ -81,6 +81,30 @@ async def test_a_phone_and_a_room_hear_each_other_until_the_phone_hangs_up(
         await phone.until("CALL_CLOSED")
         heard, rate = phone.heard()
         assert loudness_of(heard[rate // 2 : 2 * rate], 1000, rate) > 0.9
+
+
+async def test_a_phone_that_is_kept_apart_and_another_do_not_hear_each_other_until_it_is_not(
+    exchange: Exchange, livekit: api.LiveKitAPI, tmp_path: Path
+) -> None:
+    async with (
+        telephone(tmp_path / "one", account=";answermode=auto", voice=tone(400, 30)) as one,
+        telephone(tmp_path / "other", account=";answermode=auto", voice=tone(800, 30)) as other,
+        somebody(exchange.url, exchange.token("apart", "me")) as me,
+    ):
+        await dial(livekit, "apart", one.port, identity="one")
+        await dial(livekit, "apart", other.port, identity="other", participant_attributes={"parley.apart": "yes"})
+        assert loudness_of((await me.listen_to("other", 2))[RATE // 2 :], 800, RATE) > 0.95
+        together = api.UpdateParticipantRequest(room="apart", identity="other", attributes={"parley.apart": ""})
+        await livekit.room.update_participant(together)
+        await me.listen_to("one", 2)
+        for phone, hertz in ((one, 800), (other, 400)):
+            await phone.command("hangup")
+            await phone.until("CALL_CLOSED")
+            heard, rate = phone.heard()
+            tenths = heard[: len(heard) // (rate // 10) * (rate // 10)].reshape(-1, rate // 10)
+            is_heard = [loudness_of(tenth, hertz, rate) > 0.7 for tenth in tenths]
+            assert sum(is_heard[:19]) == 0
+            assert sum(is_heard[-15:-1]) > 10
 
 
 @pytest.mark.parametrize(
