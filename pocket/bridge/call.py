@@ -17,7 +17,6 @@ from pocket.bridge.participant import SAMPLE_RATE, STATUS, Participant
 from pocket.bridge.resampling import Doubler, Halver
 from pocket.bridge.settings import Settings
 from pocket.rooms.native import NativeAudio, Pcm
-from pocket.rooms.signalling import Signalling
 from pocket.rtp import sdp
 from pocket.rtp.ports import Ports
 from pocket.rtp.stream import MediaStream
@@ -51,7 +50,6 @@ class House(Protocol):
 
     settings: Settings
     native: NativeAudio
-    signalling: Signalling
     ports: Ports
     agent: UserAgent
 
@@ -76,9 +74,7 @@ class Call:
 
     def __init__(self, house: House, call_id: str, direction: Literal["in", "out"]) -> None:
         self.house, self.id, self.direction = house, call_id, direction
-        self.participant = Participant(
-            house.native, house.signalling, on_leave=self._left, on_digit=self._digit_of_room
-        )
+        self.participant = Participant(house.native, on_leave=self._left, on_digit=self._digit_of_room)
         self.dialog: Dialog | None = None
         self.media: MediaStream | None = None
         self.agreement: sdp.Agreement | None = None

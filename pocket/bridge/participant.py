@@ -9,9 +9,8 @@ from livekit import rtc
 from livekit.protocol.models import DisconnectReason
 
 from pocket.bridge.mixing import Mixer
-from pocket.rooms.joining import connect, leave
+from pocket.rooms.joining import connect
 from pocket.rooms.native import Microphone, NativeAudio, Pcm
-from pocket.rooms.signalling import Line, Signalling
 
 log = structlog.get_logger()
 
@@ -29,7 +28,6 @@ class Participant:
     def __init__(
         self,
         native: NativeAudio,
-        signalling: Signalling,
         *,
         on_leave: Callable[[int], None],
         on_digit: Callable[[str], None],
@@ -37,8 +35,7 @@ class Participant:
         self.mixer = Mixer()
         self.accompanied = asyncio.Event()
         """Somebody's audio is subscribed, or another caller is there: worth answering for."""
-        self._native, self._signalling, self._on_leave, self._on_digit = native, signalling, on_leave, on_digit
-        self._line: Line | None = None
+        self._native, self._on_leave, self._on_digit = native, on_leave, on_digit
         self._room = rtc.Room()
         self._microphone: Microphone | None = None
         self._listening = False
@@ -69,8 +66,7 @@ class Participant:
         try:
             async with asyncio.timeout(JOIN_WITHIN):
                 alone = rtc.RoomOptions(auto_subscribe=False, connect_timeout=JOIN_WITHIN)
-                self._line = self._signalling.line(url)
-                await connect(self._room, self._line, token, alone, self._disconnected)
+                await connect(self._room, url, token, alone)
                 local = self._room.local_participant
                 self._microphone = Microphone(self._native, SAMPLE_RATE)
                 track = rtc.LocalAudioTrack.create_audio_track(local.identity, self._microphone.source)
@@ -116,8 +112,7 @@ class Participant:
         self.mixer.close()
         try:
             async with asyncio.timeout(LEAVE_WITHIN):
-                if self._line is not None:
-                    await leave(self._room, self._line, reason)
+                await self._room.disconnect(reason=reason)  # type: ignore[arg-type]
         except (TimeoutError, RuntimeError):
             log.warning("a room could not be left")
         if self._microphone is not None:

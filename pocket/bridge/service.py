@@ -23,7 +23,6 @@ from pocket.bridge.tokens import make_token
 from pocket.bridge.transfer import transfer
 from pocket.psrpc import Bus, Client, RpcError, Server
 from pocket.rooms.native import NativeAudio
-from pocket.rooms.signalling import Signalling
 from pocket.rtp.ports import Ports
 from pocket.sip.admission import Rate
 from pocket.sip.agent import Listening, UserAgent
@@ -47,7 +46,6 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.native = NativeAudio()
-        self.signalling = Signalling()
         self.ports = Ports(settings.rtp_first, settings.rtp_last)
         self.bus = Bus(settings.redis_url)
         burst = 2 * settings.requests_per_second
@@ -78,7 +76,6 @@ class Service:
     async def start(self) -> None:
         """Open the sockets, then take calls. Raises `OSError`, `RpcError`."""
         await self.bus.start()
-        await self.signalling.start()
         await self.agent.start()
         create = rpc.InternalCreateSIPParticipantRequest
         await self._server.serve("CreateSIPParticipant", self._create, create)
@@ -102,7 +99,6 @@ class Service:
         await self._server.close()
         await self._livekit.close()
         await self.agent.close()
-        await self.signalling.close()
         await self.bus.close()
 
     @property

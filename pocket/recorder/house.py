@@ -8,7 +8,6 @@ from pocket.recorder.journal import Entry
 from pocket.recorder.reports import Reports
 from pocket.recorder.settings import Settings
 from pocket.rooms.native import NativeAudio
-from pocket.rooms.signalling import Signalling
 
 if TYPE_CHECKING:
     from pocket.recorder.recording import Recording
@@ -19,7 +18,6 @@ class House(Protocol):
 
     settings: Settings
     native: NativeAudio
-    signalling: Signalling
     reports: Reports
     workers: Executor
 

@@ -17,9 +17,8 @@ from pocket.recorder.scene import Scene, Sight
 from pocket.recorder.settings import Settings
 from pocket.recorder.sources import Sides, Source, Speaker
 from pocket.recorder.voice import RATE, Voice
-from pocket.rooms.joining import connect, leave
+from pocket.rooms.joining import connect
 from pocket.rooms.native import NativeAudio, Pcm, Picture
-from pocket.rooms.signalling import Line, Signalling
 
 log = structlog.get_logger()
 
@@ -50,7 +49,6 @@ class Listener:
     def __init__(
         self,
         native: NativeAudio,
-        signalling: Signalling,
         source: Source,
         mixer: Mixer,
         epoch: float,
@@ -68,9 +66,7 @@ class Listener:
         """Seconds in which nobody could be heard, as the connection was lost and tracks with it."""
         self._stage = stage
         """Who is seen, and pictures a second."""
-        self._native, self._signalling, self._source, self._mixer = native, signalling, source, mixer
-        self._epoch = epoch
-        self._line: Line | None = None
+        self._native, self._source, self._mixer, self._epoch = native, source, mixer, epoch
         self._on_sound, self._on_end, self._on_replaced = on_sound, on_end, on_replaced
         self._sides = Sides(source)
         self._streams: dict[str, Callable[[], None]] = {}
@@ -100,8 +96,7 @@ class Listener:
                 # Whoever asks for tracks one by one hears the first of them a third of a second later.
                 every = self._source.everyone
                 options = rtc.RoomOptions(auto_subscribe=every, connect_timeout=JOIN_WITHIN)
-                self._line = self._signalling.line(url)
-                await connect(self._room, self._line, token, options, self._disconnected)
+                await connect(self._room, url, token, options)
                 for participant in self._room.remote_participants.values():
                     self._came(participant)
                     for publication in participant.track_publications.values():
@@ -135,8 +130,7 @@ class Listener:
             self._drop(sid)
         try:
             async with asyncio.timeout(LEAVE_WITHIN):
-                if self._line is not None:
-                    await leave(self._room, self._line)
+                await self._room.disconnect()
         except (TimeoutError, RuntimeError):
             log.warning("a room could not be left")
 

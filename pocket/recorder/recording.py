@@ -48,7 +48,6 @@ class Recording:
         self._tape = Tape(plan, house.workers)
         self._listener = Listener(
             house.native,
-            house.signalling,
             plan.source,
             self._tape.mixer,
             self._tape.epoch,

@@ -25,7 +25,6 @@ from pocket.recorder.reports import Reports
 from pocket.recorder.settings import Settings
 from pocket.recorder.states import Ending
 from pocket.rooms.native import NativeAudio
-from pocket.rooms.signalling import Signalling
 
 log = structlog.get_logger()
 
@@ -45,7 +44,6 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.native = NativeAudio()
-        self.signalling = Signalling()
         self.bus = Bus(settings.redis_url)
         self.reports = Reports(Client(self.bus, "IOInfo"))
         self.workers: Executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="mix")
@@ -66,7 +64,6 @@ class Service:
         sys.setswitchinterval(SWITCHED)
         self.settings.root.mkdir(parents=True, exist_ok=True)
         await self.bus.start()
-        await self.signalling.start()
         await self._recover()
         start, listing = rpc.StartEgressRequest, rpc.ListActiveEgressRequest
         await self._internal.serve("StartEgress", self._start, start, affinity=self._affinity)
@@ -92,7 +89,6 @@ class Service:
         await self._handlers.close()
         await self._internal.close()
         await self._livekit.close()
-        await self.signalling.close()
         await self.bus.close()
         self.workers.shutdown(wait=False, cancel_futures=True)
 
