@@ -18,6 +18,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 from pocket.bridge.health import serve as serve_sip_health
 from pocket.bridge.service import Service as SipService
 from pocket.bridge.settings import Settings as SipSettings
+from pocket.memory import outgrown
 from pocket.recorder.health import serve as serve_egress_health
 from pocket.recorder.service import Service as EgressService
 from pocket.recorder.settings import Settings as EgressSettings
@@ -30,7 +31,7 @@ async def _sip(stop: asyncio.Event) -> None:
     await service.start()
     runner, port = await serve_sip_health(service, service.settings.health_port)
     log.info("taking calls", sip_port=service.agent.port, health_port=port)
-    await stop.wait()
+    await _end(stop, service.settings.most_memory, lambda: not service.calls)
     await service.close()
     await runner.cleanup()
 
@@ -40,9 +41,19 @@ async def _egress(stop: asyncio.Event) -> None:
     await service.start()
     runner, port = await serve_egress_health(service, service.settings.health_port)
     log.info("taking recordings", health_port=port)
-    await stop.wait()
+    await _end(stop, service.settings.most_memory, lambda: not service.recordings)
     await service.close()
     await runner.cleanup()
+
+
+async def _end(stop: asyncio.Event, most_memory: int, is_idle: Callable[[], bool]) -> None:
+    """Wait until the service is told to end, or is to be started anew."""
+    told, grown = asyncio.create_task(stop.wait()), asyncio.create_task(outgrown(most_memory, is_idle))
+    done, pending = await asyncio.wait({told, grown}, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    if told not in done:
+        log.warning("ending to be started anew: too much memory is held", most=most_memory)
 
 
 SERVICES: Final = {"sip": _sip, "egress": _egress}

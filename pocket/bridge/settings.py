@@ -27,5 +27,6 @@ class Settings(BaseSettings):
     media_timeout_initial: float = 30.0
     media_timeout: float = 15.0
     least_session_interval: int = Field(default=90, description="Between refreshes (RFC 4028); less is answered 422.")
+    most_memory: int = Field(default=1 << 30, description="Bytes; beyond, it ends when idle, to be started anew.")
     drain: float = Field(default=10.0, description="How long calls may go on after SIGTERM.")
     requests_per_second: float = Field(default=50.0, description="Of one source, of those that begin something.")

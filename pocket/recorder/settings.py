@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     upload_again: float = Field(default=300.0, gt=0, description="Between tries of uploads that failed.")
     reconcile_every: float = Field(default=60.0, gt=0, description="Between looks for recordings without a recorder.")
     abandoned_after: float = Field(default=120.0, gt=0, description="Of such a recording, until it is failed.")
+    most_memory: int = Field(default=1 << 30, description="Bytes; beyond, it ends when idle, to be started anew.")
     threads: int = Field(default=2, ge=1, description="That mix and encode.")
 
     @property
