@@ -3,7 +3,7 @@
 from typing import Any
 
 from control_plane.analysis.repository import find_analysis
-from control_plane.analysis.schemas import AnalysisAsked, AnalysisRead, show_analysis
+from control_plane.analysis.schemas import AnalysisAsked, AnalysisRead, show_analysis, silent
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.errors import Conflict
@@ -40,5 +40,5 @@ async def read_meeting_analysis(meeting_id: RowId, db: DbDep, caller: CallerDep,
     """What a meeting came to, by the objectives and criteria of its scenario."""
     meeting = await meetings.get(meeting_id)
     if meeting.session_id is None:
-        raise Conflict("Nobody has spoken in this meeting")
+        return silent(over=meeting.ended_at is not None)
     return show_analysis(meeting.session_id, await find_analysis(db, caller.project_id, meeting.session_id))

@@ -12,7 +12,7 @@ from control_plane.wire import Instant
 class AnalysisRead(BaseModel):
     """What a conversation came to. Evidence are ids of transcript lines; times are milliseconds."""
 
-    session_id: int
+    session_id: int | None = Field(description="Null for a meeting in which nobody has spoken.")
     status: Literal["pending", "ready", "failed"]
     error: str | None = Field(None, description="Why it failed; it is tried again for some minutes.")
     summary: str | None = Field(None, description="Null, as all that a model finds, where there is no model.")
@@ -46,3 +46,10 @@ def show_analysis(session_id: int, analysis: Analysis | None) -> dict[str, Any]:
         return {"session_id": session_id, "status": "pending"}
     about = analysis.model_dump(include={"status", "error", "model", "extractive", "finished_at"})
     return {"session_id": session_id, **about, **analysis.figures, **analysis.findings}
+
+
+def silent(*, over: bool) -> AnalysisRead:
+    """The analysis of a meeting in which nobody has spoken, or not yet."""
+    return AnalysisRead(
+        session_id=None, status="failed" if over else "pending", error="nobody has spoken" if over else None
+    )

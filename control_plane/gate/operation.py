@@ -19,6 +19,8 @@ from control_plane.wire import SURFACE
 SAFE: Final = ("GET", "HEAD")
 READS: Final = {"x-reads": True}
 """`openapi_extra` of a POST that changes nothing."""
+CONFLICTS: Final = {"x-conflicts": True}
+"""`openapi_extra` of a GET that may answer 409."""
 AUDITED: Final = {"x-audited": True}
 """`openapi_extra` of an operation that writes its audit entry itself."""
 KEPT_ERRORS: Final = (403, 404, 409)

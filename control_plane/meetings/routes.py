@@ -156,7 +156,8 @@ async def create_dynamic_meeting(body: schemas.DynamicMeetingCreate, meetings: M
     }
 
 
-@meeting_router.get("/{meeting_id}", response_model=schemas.MeetingAnswer)
+# Digits alone, so that `/meetings/dynamic` knows only its own method.
+@meeting_router.get("/{meeting_id:int}", response_model=schemas.MeetingAnswer)
 async def read_meeting(meeting_id: RowId, meetings: Meetings) -> Any:
     """Read a meeting."""
     return {"meeting": await meetings.get(meeting_id)}

@@ -152,15 +152,21 @@ class MeetingService:
         await self.db.flush()
         return self.passes.waiting(room_of(attendee), identity, meeting.name)
 
+    def _own(self) -> Any:
+        """The caller's meetings along a scenario; those of people have a surface of their own."""
+        return select(Meeting).where(
+            Meeting.project_id == self.caller.project_id, col(Meeting.scenario_id).is_not(None)
+        )
+
     async def get(self, meeting_id: int) -> Meeting:
         """One meeting; `NotFound`, or `Forbidden` where it is another project's."""
-        query = select(Meeting).where(Meeting.project_id == self.caller.project_id, Meeting.id == meeting_id)
-        found = (await self.db.exec(query)).one_or_none()
+        query = self._own().where(Meeting.id == meeting_id)
+        found: Meeting | None = (await self.db.exec(query)).one_or_none()
         return found or await refuse_missing(self.db, "meeting", meeting_id, "meeting")
 
     async def page(self, page: Page, **only: Any) -> tuple[list[Meeting], int]:
         """Meetings, newest first, and how many there are; `only` narrows to values of fields, None does not."""
-        query = select(Meeting).where(Meeting.project_id == self.caller.project_id)
+        query = self._own()
         for name, value in only.items():
             if value is not None:
                 query = query.where(getattr(Meeting, name) == value)

@@ -8,7 +8,7 @@ from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
 from control_plane.errors import Conflict, Forbidden, NotFound, Unavailable
 from control_plane.gate.bodies import described, optional
-from control_plane.gate.operation import primary
+from control_plane.gate.operation import CONFLICTS, primary
 from control_plane.plans.quota import QuotaDep
 from control_plane.recordings.files import MEDIA_TYPES, file_response
 from control_plane.recordings.models import Recording
@@ -109,7 +109,7 @@ async def download_recording(recording_id: RowId, request: Request, recordings: 
     return await file_response(request, request.app.state.recordings, recording)
 
 
-@router.get("/recordings/{recording_id}/peaks", response_model=Peaks)
+@router.get("/recordings/{recording_id}/peaks", response_model=Peaks, openapi_extra=CONFLICTS)
 async def read_recording_peaks(
     recording_id: RowId,
     request: Request,

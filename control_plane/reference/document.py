@@ -21,7 +21,7 @@ KEY: Final = "ApiKey"
 OPERATOR: Final = "OperatorKey"
 ALWAYS: Final = {400, 401, 403, 429, 500, 503}
 """What any operation with a key may answer."""
-INTERNAL: Final = ("x-reads", "x-audited")
+INTERNAL: Final = ("x-reads", "x-audited", "x-conflicts")
 FRAMEWORK_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 
 IDEMPOTENCY_KEY: Final[Json] = {
@@ -171,7 +171,7 @@ def _errors(operation: Json, path: str, method: str, schemas: Json) -> set[int]:
     body = operation.get("requestBody")
     if "{" in path or any(name.endswith(("_id", "_ids")) for name in _properties(body, schemas)):
         statuses.add(404)
-    if method != "get":
+    if method != "get" or operation.get("x-conflicts"):
         statuses.add(409)
     if body is not None:
         statuses |= {413, 415}

@@ -24,6 +24,7 @@ async def test_a_meeting_is_made_listed_read_and_ended(platform: Platform) -> No
         assert set(made) == {"meetingId", "adminToken", "title", "url", "createdAt"}
         assert made["url"].endswith(f"/join/{made['meetingId']}")
         (listed,) = (await http.get("/meetings/")).json()["meetings"]
+        assert (await tenant.http.get("/meetings")).json()["meetings"] == []  # those along a scenario
         assert (listed["meetingId"], listed["status"], listed["participants"]) == (made["meetingId"], "scheduled", 0)
         await somebody_comes(platform, made["meetingId"])
         running = (await http.get(f"/meetings/{made['meetingId']}")).json()
