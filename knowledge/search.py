@@ -28,16 +28,6 @@ MAX_TOP_K: Final = 50
 UNSEARCHABLE: Final = re.compile("[\x00-\x1f\x7f\u200b-\u200f\ufeff\ud800-\udfff]+")
 """Control characters, lone surrogates, and what has no width."""
 
-K1: Final = 0.6
-B: Final = 0.3
-DENSE_SHARE: Final = 0.5
-
-CANDIDATES: Final = 100
-"""Chunks of each half that are judged."""
-POSTINGS: Final = 2_000
-"""Of a question's rarest words, which choose candidates; where words are in more chunks, only candidates are judged by
-them. What that could miss differs from the hits by words that are nearly everywhere."""
-
 CONFIDENCE_BIAS: Final = -6.0
 CONFIDENCE_DENSE: Final = 9.0
 CONFIDENCE_COVERAGE: Final = 4.0
