@@ -8,6 +8,7 @@ from sqlmodel import col, select
 from control_plane.analysis.arithmetic import Spoken, count
 from control_plane.analysis.models import Analysis, AnalysisStatus
 from control_plane.analysis.reading import Conversation, Reading, UnusableAnswer, read
+from control_plane.analysis.repository import find_analysis
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.facts import Fact
@@ -55,8 +56,7 @@ class Analyst:
     async def _finish(self, session: Session, reading: Reading | None, problem: str | None) -> None:
         now = self.clock.now()
         async with self.database.platform() as db:
-            query = select(Analysis).where(Analysis.project_id == session.project_id, Analysis.session_id == session.id)
-            analysis = (await db.exec(query.with_for_update())).one_or_none()
+            analysis = await find_analysis(db, session.project_id, session.id, lock=True)
             if analysis is None:  # its session was forgotten meanwhile
                 return
             analysis.status = AnalysisStatus.FAILED if problem else AnalysisStatus.READY

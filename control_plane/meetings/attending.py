@@ -13,7 +13,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.ids import fingerprint, random_id
 from control_plane.meetings.life import OPEN
-from control_plane.meetings.models import Attendee, Meeting, Standing
+from control_plane.meetings.models import Attendee, AttendeeState, Meeting
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.repository import VISIBLE_KINDS
 
@@ -62,7 +62,7 @@ async def attend(
         raise CannotJoin("INVALID_ADMIN_TOKEN", "This is not the token of the meeting's hosts")
     if meeting.locked and not is_admin:
         raise CannotJoin("MEETING_LOCKED", "The hosts have locked the meeting")
-    waits = meeting.controls["enable_waiting_room"] and not meeting.controls["auto_admit"] and not is_admin
+    waits = meeting.has_waiting_room and not is_admin
     now = clock.now()
     if not waits and await _present(db, meeting, now) >= (meeting.controls["max_participants"] or MOST):
         raise CannotJoin("MEETING_FULL", "The meeting is full")
@@ -73,7 +73,7 @@ async def attend(
         name=name,
         is_admin=is_admin,
         is_bot=is_bot,
-        state=Standing.WAITING if waits else Standing.ADMITTED,
+        state=AttendeeState.WAITING if waits else AttendeeState.ADMITTED,
         since=now,
         seen_at=now,
     )
@@ -86,7 +86,7 @@ async def _present(db: Db, meeting: Meeting, now: datetime) -> int:
     query = select(func.count()).where(
         Attendee.project_id == meeting.project_id,
         Attendee.meeting_id == meeting.id,
-        Attendee.state == Standing.ADMITTED,
+        Attendee.state == AttendeeState.ADMITTED,
         col(Attendee.seen_at) > now - PRESENT_FOR,
     )
     return (await db.exec(query)).one()
@@ -97,7 +97,7 @@ async def roster(db: Db, clock: Clock, meeting: Meeting) -> list[Person]:
     by_socket = select(Attendee).where(
         Attendee.project_id == meeting.project_id,
         Attendee.meeting_id == meeting.id,
-        Attendee.state == Standing.ADMITTED,
+        Attendee.state == AttendeeState.ADMITTED,
         col(Attendee.seen_at) > clock.now() - PRESENT_FOR,
     )
     by_livekit = (

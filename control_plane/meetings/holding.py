@@ -13,6 +13,7 @@ from control_plane.meetings.life import OPEN
 from control_plane.meetings.models import Meeting, Scenario
 from control_plane.sessions.exchange import fill
 from control_plane.sessions.models import Slot
+from control_plane.sessions.places import find_place, make_place
 
 
 async def take_place(db: Db, clock: Clock, meeting_id: int, persona_id: int, room_name: str, room_sid: str) -> Slot:
@@ -31,25 +32,20 @@ async def take_place(db: Db, clock: Clock, meeting_id: int, persona_id: int, roo
     if meeting.status not in OPEN:
         raise Conflict("the meeting is over")
     ticket_hash = fingerprint(f"meeting:{meeting_id}:{room_sid}")
-    slot = (await db.exec(select(Slot).where(Slot.ticket_hash == ticket_hash))).one_or_none()
+    slot = await find_place(db, ticket_hash)
     if slot is not None:
         return slot
-    now = clock.now()
-    if await is_full(db, project.id, "sessions", now):
+    if await is_full(db, project.id, "sessions", clock.now()):
         raise Conflict("all sessions of the plan are in use")
-    slot = Slot(
-        project_id=project.id,
-        account_id=project.account_id,
+    return await make_place(
+        db,
+        clock,
+        project,
         room_name=room_name,
-        persona_ids=[persona_id],
+        persona_id=persona_id,
         ticket_hash=ticket_hash,
-        variables={"name": meeting.name} | meeting.variables,
-        dispatched_at=now,
-        expires_at=now,
+        variables=meeting.told_variables,
     )
-    db.add(slot)
-    await db.flush()
-    return slot
 
 
 async def hold_meeting(db: Db, job: PersonaJob) -> PersonaJob:
@@ -61,11 +57,10 @@ async def hold_meeting(db: Db, job: PersonaJob) -> PersonaJob:
         return job
     meeting, scenario = found
     meeting.session_id = job.session_id
-    variables = {"name": meeting.name} | meeting.variables
     return job.model_copy(
         update={
-            "instructions": brief(job.instructions, meeting, scenario, variables),
-            "greeting": fill(meeting.welcome_message, variables) or job.greeting,
+            "instructions": brief(job.instructions, meeting, scenario),
+            "greeting": fill(meeting.welcome_message, meeting.told_variables) or job.greeting,
             "language": meeting.language,
             "tts": job.tts.model_copy(update=_voice(meeting)),
             "max_call_duration": meeting.max_duration * 60,
@@ -74,9 +69,9 @@ async def hold_meeting(db: Db, job: PersonaJob) -> PersonaJob:
     )
 
 
-def brief(instructions: str, meeting: Meeting, scenario: Scenario, variables: dict[str, object]) -> str:
+def brief(instructions: str, meeting: Meeting, scenario: Scenario) -> str:
     """What a persona is told before a meeting: who it is, what this is about, what is to be reached."""
-    parts = [instructions, f"This meeting: {scenario.name}", fill(scenario.briefing, variables)]
+    parts = [instructions, f"This meeting: {scenario.name}", fill(scenario.briefing, meeting.told_variables)]
     if scenario.objectives:
         listed = "\n".join(f"{number}. {each}" for number, each in enumerate(scenario.objectives, 1))
         parts.append(f"Reach these objectives, one after the other:\n{listed}")

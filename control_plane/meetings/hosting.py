@@ -10,7 +10,7 @@ from control_plane.errors import Forbidden, InvalidRequest, NotFound
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
-from control_plane.meetings.life import end_meeting, lock_open
+from control_plane.meetings.life import end_meeting
 from control_plane.meetings.models import Attendee, Meeting
 from control_plane.meetings.waiting import decide
 
@@ -100,8 +100,5 @@ class Host:
 
     async def _end(self, meeting: Meeting) -> Told:
         async with self.database.platform() as db:
-            found = await lock_open(db, Meeting.id == meeting.id)
-            if found is not None:
-                await end_meeting(db, self.clock, found, reason="api")
-        await self.media.close_room(meeting.room_name)
+            await end_meeting(db, self.clock, self.media, meeting.id, reason="api")
         return []

@@ -7,15 +7,14 @@ from sqlmodel import col, select
 
 from agents.contract import EndReason
 from control_plane.clock import Clock, iso
-from control_plane.db.database import Database, Db
+from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
 from control_plane.media.server import MediaServer
-from control_plane.meetings.models import Attendee, Meeting, MeetingStatus, Standing
+from control_plane.meetings.models import Attendee, AttendeeState, Meeting, MeetingStatus
 from control_plane.rooms.models import Room, RoomStatus
 from control_plane.sessions.ending import end_session
-from control_plane.sessions.models import SessionStatus
 from control_plane.sessions.repository import SessionRepository
 
 OPEN: Final = (MeetingStatus.SCHEDULED, MeetingStatus.ACTIVE)
@@ -59,7 +58,7 @@ async def finish(db: Db, clock: Clock, meeting: Meeting, *, at: datetime) -> Non
     seconds = round((at - meeting.started_at).total_seconds()) if meeting.started_at else 0
     EventLog(db, clock).append(Fact.MEETING_ENDED, **_told(meeting), duration=seconds)
     query = select(Attendee).where(Attendee.project_id == meeting.project_id, Attendee.meeting_id == meeting.id)
-    for attendee in (await db.exec(query.where(Attendee.state == Standing.WAITING))).all():
+    for attendee in (await db.exec(query.where(Attendee.state == AttendeeState.WAITING))).all():
         await tell_attendee(db, attendee, at=at)
 
 
@@ -68,23 +67,21 @@ async def tell_attendee(db: Db, attendee: Attendee, *, at: datetime) -> None:
     await enqueue(db, ANSWER, f"{attendee.id} {at.isoformat()}", run_at=at, attendee_id=attendee.id)
 
 
-async def end_meeting(db: Db, clock: Clock, meeting: Meeting, *, reason: EndReason) -> int | None:
-    """End a locked meeting and its conversation; the id of that. The room is closed by who calls, after the commit."""
+async def end_meeting(db: Db, clock: Clock, media: MediaServer, meeting_id: int, *, reason: EndReason) -> int | None:
+    """End a meeting and its conversation, commit, and send everybody away; the id of the conversation, if one ran.
+
+    One that is over stays as it is.
+    """
+    meeting = await lock_open(db, Meeting.id == meeting_id)
+    if meeting is None:
+        return None
     session = await SessionRepository(db, meeting.project_id).lock_active(meeting.room_name)
-    if session is not None and session.status == SessionStatus.ACTIVE:
+    if session is not None:
         await end_session(db, EventLog(db, clock), session, outcome="ok", reason=reason, at=clock.now())
     await finish(db, clock, meeting, at=clock.now())
-    return session.id if session else None
-
-
-async def time_is_over(database: Database, clock: Clock, media: MediaServer, meeting_id: int) -> None:
-    """End a meeting that goes on past its time."""
-    async with database.platform() as db:
-        meeting = await lock_open(db, Meeting.id == meeting_id)
-        if meeting is None:
-            return
-        await end_meeting(db, clock, meeting, reason="max_duration")
+    await db.commit()
     await media.close_room(meeting.room_name)
+    return session.id if session else None
 
 
 def _told(meeting: Meeting) -> dict[str, Any]:

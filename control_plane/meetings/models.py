@@ -62,7 +62,7 @@ class Membership(SQLModel, table=True):
     created_at: datetime = created_now()
 
 
-class Standing(StrEnum):
+class AttendeeState(StrEnum):
     """`invited`: has a token for the waiting room, and is not there."""
 
     INVITED = "invited"
@@ -118,6 +118,16 @@ class Meeting(SQLModel, table=True):
     started_at: datetime | None = moment(nullable=True)
     ended_at: datetime | None = moment(nullable=True)
 
+    @property
+    def has_waiting_room(self) -> bool:
+        """Whether whoever comes has to be let in."""
+        return self.controls["enable_waiting_room"] and not self.controls["auto_admit"]
+
+    @property
+    def told_variables(self) -> dict[str, Any]:
+        """What fills the places in what its persona is told and says."""
+        return {"name": self.name} | self.variables
+
 
 class Attendee(SQLModel, table=True):
     """Somebody who has to wait before a meeting. invited ──in the waiting room──▶ waiting ──▶ admitted or denied."""
@@ -136,7 +146,7 @@ class Attendee(SQLModel, table=True):
     is_bot: bool = False
     muted: bool = False
     hand_raised: bool = False
-    state: str = Field(default=Standing.INVITED, description="See `Standing`.")
+    state: str = Field(default=AttendeeState.INVITED, description="See `AttendeeState`.")
     seen_at: datetime | None = moment(nullable=True)
     """When a process last said that it holds their socket."""
     since: datetime | None = moment(nullable=True)

@@ -12,7 +12,7 @@ from control_plane.db.database import Db
 from control_plane.errors import NotFound
 from control_plane.ids import fingerprint, random_id, random_secret
 from control_plane.media.server import MediaServer
-from control_plane.meetings.life import end_meeting, lock_open
+from control_plane.meetings.life import end_meeting
 from control_plane.meetings.models import Meeting
 from control_plane.meetings.schemas import Controls
 from control_plane.rooms.models import Participant, Room
@@ -79,12 +79,7 @@ class PeoplesMeetings:
     async def end(self, code: str) -> None:
         """End a meeting for everybody; one that is over stays so."""
         met = await self.get(code)
-        meeting = await lock_open(self.db, Meeting.project_id == self.caller.project_id, Meeting.id == met.meeting.id)
-        if meeting is None:
-            return
-        await end_meeting(self.db, self.clock, meeting, reason="api")
-        await self.db.commit()
-        await self.media.close_room(meeting.room_name)
+        await end_meeting(self.db, self.clock, self.media, met.meeting.id, reason="api")
 
     @staticmethod
     def _with_people() -> Any:

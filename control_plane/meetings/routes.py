@@ -10,7 +10,6 @@ from control_plane.gate.operation import primary
 from control_plane.meetings import schemas
 from control_plane.meetings.end_users import EndUsers
 from control_plane.meetings.models import MeetingStatus
-from control_plane.meetings.passes import Passes
 from control_plane.meetings.scenarios import ScenarioService, get_scenario
 from control_plane.meetings.service import Entry, MeetingService
 from control_plane.personas.routes import Personas
@@ -41,7 +40,7 @@ async def find_meetings(request: Request, db: DbDep, caller: CallerDep) -> Meeti
         state.clock,
         state.media,
         state.live,
-        Passes(state.token_signer, state.standing, state.settings.livekit_public_url),
+        state.passes,
         public_url=state.settings.public_url,
         voice_providers=frozenset(state.settings.voice_providers),
     )

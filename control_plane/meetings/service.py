@@ -14,7 +14,7 @@ from control_plane.errors import Conflict, InvalidRequest
 from control_plane.events.live import LiveBus
 from control_plane.media.server import MediaServer
 from control_plane.meetings.end_users import EndUsers
-from control_plane.meetings.life import OPEN, end_meeting, lock_open
+from control_plane.meetings.life import OPEN, end_meeting
 from control_plane.meetings.models import Attendee, EndUser, Meeting, Scenario
 from control_plane.meetings.passes import Passes
 from control_plane.meetings.people import new_code
@@ -129,7 +129,7 @@ class MeetingService:
         self.db.add(meeting)
         await self.db.flush()
         await self.db.refresh(meeting)
-        token = await self._way_in(meeting, persona, controls)
+        token = await self._way_in(meeting, persona)
         return Entry(meeting, token, self.passes.livekit_url, self.public_url)
 
     def _demand(self, body: MeetingSettings, controls: Controls) -> None:
@@ -142,10 +142,10 @@ class MeetingService:
             if getattr(controls, name):
                 raise InvalidRequest.field(name, f"needs {need}, which this server does not have")
 
-    async def _way_in(self, meeting: Meeting, persona: Persona, controls: Controls) -> str:
+    async def _way_in(self, meeting: Meeting, persona: Persona) -> str:
         """A token for the meeting, or for its waiting room."""
         identity = f"user-{meeting.end_user_id}" if meeting.end_user_id else f"guest-{meeting.id}"
-        if not controls.enable_waiting_room or controls.auto_admit:
+        if not meeting.has_waiting_room:
             return self.passes.admission(meeting, identity, meeting.name, persona.name)
         attendee = Attendee(project_id=meeting.project_id, meeting_id=meeting.id, identity=identity, name=meeting.name)
         self.db.add(attendee)
@@ -175,14 +175,9 @@ class MeetingService:
     async def end(self, meeting_id: int) -> Meeting:
         """End a meeting and send everybody away; one that is over stays as it is."""
         await self.get(meeting_id)
-        own = (Meeting.project_id == self.caller.project_id, Meeting.id == meeting_id)
-        meeting = await lock_open(self.db, *own)
-        if meeting is not None:
-            session_id = await end_meeting(self.db, self.clock, meeting, reason="api")
-            await self.db.commit()
-            if session_id is not None:
-                await self.live.publish(END_CALLS, {"session_id": session_id})
-            await self.media.close_room(meeting.room_name)
+        session_id = await end_meeting(self.db, self.clock, self.media, meeting_id, reason="api")
+        if session_id is not None:
+            await self.live.publish(END_CALLS, {"session_id": session_id})
         return await self.get(meeting_id)
 
     async def waiting(self, meeting_id: int) -> list[Attendee]:

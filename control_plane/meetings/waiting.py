@@ -17,7 +17,7 @@ from control_plane.events.log import EventLog
 from control_plane.ids import read_number
 from control_plane.media.server import MediaServer
 from control_plane.meetings.life import OPEN, tell_attendee
-from control_plane.meetings.models import Attendee, Meeting, Standing
+from control_plane.meetings.models import Attendee, AttendeeState, Meeting
 from control_plane.meetings.passes import Passes
 
 PREFIX: Final = "waiting."
@@ -36,10 +36,10 @@ async def came(db: Db, clock: Clock, room_name: str) -> None:
     attendee = await _lock(db, room_name)
     if attendee is None:
         return
-    if attendee.state in (Standing.ADMITTED, Standing.DENIED):
+    if attendee.state in (AttendeeState.ADMITTED, AttendeeState.DENIED):
         await tell_attendee(db, attendee, at=clock.now())
-    elif attendee.state != Standing.WAITING:
-        attendee.state, attendee.since = Standing.WAITING, clock.now()
+    elif attendee.state != AttendeeState.WAITING:
+        attendee.state, attendee.since = AttendeeState.WAITING, clock.now()
         meeting = (await db.exec(select(Meeting).where(Meeting.id == attendee.meeting_id))).one()
         EventLog(db, clock).append(
             Fact.MEETING_WAITING,
@@ -54,8 +54,8 @@ async def came(db: Db, clock: Clock, room_name: str) -> None:
 async def left(db: Db, room_name: str) -> None:
     """Whoever waited there does not any more."""
     attendee = await _lock(db, room_name)
-    if attendee is not None and attendee.state == Standing.WAITING:
-        attendee.state = Standing.INVITED
+    if attendee is not None and attendee.state == AttendeeState.WAITING:
+        attendee.state = AttendeeState.INVITED
 
 
 async def _lock(db: Db, room_name: str) -> Attendee | None:
@@ -70,7 +70,7 @@ async def list_waiting(db: Db, meeting: Meeting) -> list[Attendee]:
     query = select(Attendee).where(
         Attendee.project_id == meeting.project_id,
         Attendee.meeting_id == meeting.id,
-        Attendee.state == Standing.WAITING,
+        Attendee.state == AttendeeState.WAITING,
     )
     return list((await db.exec(query.order_by(col(Attendee.since), col(Attendee.id)))).all())
 
@@ -86,7 +86,7 @@ async def decide(db: Db, clock: Clock, meeting: Meeting, identity: str, *, admit
     attendee = (await db.exec(query.with_for_update())).one_or_none()
     if attendee is None:
         raise NotFound(f"Nobody called {identity!r} waits for this meeting")
-    attendee.state = Standing.ADMITTED if admit else Standing.DENIED
+    attendee.state = AttendeeState.ADMITTED if admit else AttendeeState.DENIED
     await tell_attendee(db, attendee, at=clock.now())
     return attendee
 
@@ -109,7 +109,7 @@ class Usher:
                 return
             attendee, meeting = found
             persona = await self.passes.persona_of(db, meeting)
-        if attendee.state != Standing.ADMITTED or meeting.status not in OPEN:
+        if attendee.state != AttendeeState.ADMITTED or meeting.status not in OPEN:
             await self.media.close_room(room_of(attendee))
             return
         token = self.passes.admission(meeting, attendee.identity, attendee.name, persona)

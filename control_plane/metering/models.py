@@ -24,7 +24,9 @@ class UsageEntry(SQLModel, table=True):
 
     id: int = id_column()
     project_id: int = owner()
-    source: str = Field(description="`report:<session>:<epoch>:<sequence>`, `call:<id>`, `recording:<id>`.")
+    source: str = Field(
+        description="`report:<session>:<epoch>:<sequence>`, `call:<id>`, `recording:<id>`, `analysis:<id>:<when>`."
+    )
     session_id: int | None = Field(default=None, sa_type=BigInteger)
     persona_id: int | None = Field(default=None, sa_type=BigInteger)
     service: str = Field(description="`llm`, `stt`, `tts`, `telephony` or `recording`.")

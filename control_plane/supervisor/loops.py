@@ -20,7 +20,7 @@ from control_plane.jobs.queue import JobRunner
 from control_plane.knowledge_bases.indexing import INDEX_BASE, BaseIndexer
 from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
-from control_plane.meetings.life import ANSWER, END_MEETING, time_is_over
+from control_plane.meetings.life import ANSWER, END_MEETING, end_meeting
 from control_plane.meetings.passes import Passes
 from control_plane.meetings.waiting import Usher
 from control_plane.metering.budget import WIND_UP
@@ -139,8 +139,9 @@ async def run(
     starter = RecordingStarter(database, RecordingTaker(database, clock, recorder))
     peaks = PeakMaker(database, store)
 
-    async def end_meeting(payload: dict[str, Any]) -> None:
-        await time_is_over(database, clock, media, payload["meeting_id"])
+    async def end_late_meeting(payload: dict[str, Any]) -> None:
+        async with database.platform() as db:
+            await end_meeting(db, clock, media, payload["meeting_id"], reason="max_duration")
 
     client = build_client(settings.models_url, settings.models_api_key.get_secret_value())
     analyst = Analyst(database, clock, client, settings.analysis_model)
@@ -161,7 +162,7 @@ async def run(
     work = {
         ANALYSE: analyse,
         ANSWER: answer_attendee,
-        END_MEETING: end_meeting,
+        END_MEETING: end_late_meeting,
         CLOSE_ROOM: close_room,
         WIND_UP: end_politely,
         PEAKS: peaks.handle,

@@ -15,6 +15,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.ids import fingerprint
 from control_plane.sessions.models import Slot
+from control_plane.sessions.places import find_place, make_place
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.settling import lock_call, settle, tell_status
 from sip.outcomes import ANSWERED, Outcome
@@ -40,30 +41,25 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
     config, project = found
     caller = _caller_of(room_name, project)
     ticket_hash = fingerprint(f"{config_id}:{room_name}:{room_sid}")
-    slot = (await db.exec(select(Slot).where(Slot.ticket_hash == ticket_hash))).one_or_none()
+    slot = await find_place(db, ticket_hash)
     if slot is not None:
         return slot
-    now = clock.now()
-    if await is_full(db, project.id, "sessions", now):
+    if await is_full(db, project.id, "sessions", clock.now()):
         raise Conflict("all lines are busy")
     await _demand_line(db, config, room_name)
     call = await _find_call(db, project, room_name) or await _write_call(db, clock, config, project, room_name)
     if call.ended_at is not None:
         raise Conflict("the caller has hung up")
-    slot = Slot(
-        project_id=project.id,
-        account_id=project.account_id,
+    return await make_place(
+        db,
+        clock,
+        project,
         room_name=room_name,
-        persona_ids=[persona_id],
+        persona_id=persona_id,
         ticket_hash=ticket_hash,
         variables={"phone_number": caller, "called_number": config.phone_number},
         caller_identity=call.identity,
-        dispatched_at=now,
-        expires_at=now,
     )
-    db.add(slot)
-    await db.flush()
-    return slot
 
 
 async def phone_rings(db: Db, clock: Clock, room_name: str, inbound_trunk_id: str) -> None:

@@ -31,7 +31,7 @@ from control_plane.events.live import LiveBus
 from control_plane.events.models import Event
 from control_plane.meetings.attending import BY_SOCKET, CannotJoin, attend, gone, roster, seen, still_there
 from control_plane.meetings.hosting import Host
-from control_plane.meetings.models import Attendee, Meeting, Standing
+from control_plane.meetings.models import Attendee, AttendeeState, Meeting
 from control_plane.meetings.passes import Passes
 
 MEETINGS: Final = "meetings"
@@ -112,7 +112,7 @@ class MeetingSockets:
         except PlatformError as error:
             await self._refuse(sid, error.code, error.message)
         else:
-            await self._seat(Seat(sid, meeting, attendee, attendee.state == Standing.ADMITTED))
+            await self._seat(Seat(sid, meeting, attendee, attendee.state == AttendeeState.ADMITTED))
 
     async def _refuse(self, sid: str, code: str, message: str) -> None:
         await self.server.emit("join-error", {"code": code, "message": message}, to=sid)

@@ -1,0 +1,44 @@
+"""Places of standing tickets: made when their persona comes, and the same one whenever it asks again."""
+
+from typing import Any
+
+from sqlmodel import select
+
+from control_plane.accounts.models import Project
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.sessions.models import Slot
+
+
+async def find_place(db: Db, ticket_hash: bytes) -> Slot | None:
+    """The place that was made for this call or meeting; None where its persona has not come yet."""
+    return (await db.exec(select(Slot).where(Slot.ticket_hash == ticket_hash))).one_or_none()
+
+
+async def make_place(
+    db: Db,
+    clock: Clock,
+    project: Project,
+    *,
+    room_name: str,
+    persona_id: int,
+    ticket_hash: bytes,
+    variables: dict[str, Any],
+    caller_identity: str | None = None,
+) -> Slot:
+    """A place that its session takes at once. Whoever makes it holds a lock that others who ask for it wait for."""
+    now = clock.now()
+    slot = Slot(
+        project_id=project.id,
+        account_id=project.account_id,
+        room_name=room_name,
+        persona_ids=[persona_id],
+        ticket_hash=ticket_hash,
+        variables=variables,
+        caller_identity=caller_identity,
+        dispatched_at=now,
+        expires_at=now,
+    )
+    db.add(slot)
+    await db.flush()
+    return slot
