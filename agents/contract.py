@@ -108,6 +108,7 @@ class PersonaJob(Message):
     recorded: bool = Field(False, description="Whether a recording begins; the first word waits for it, within reason.")
     notice: str = Field("", description="What people hear of it before anything else.")
     hears_keys: bool = Field(True, description="Whether keys that are pressed on the phone are answered.")
+    captions: bool = Field(True, description="Whether people in the room are sent what is being said.")
     started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
 
 
@@ -149,6 +150,7 @@ class LineSpoken(Report):
     timestamp_ms: int = Field(ge=0, description="From the start of the call to the start of the line.")
     duration_ms: int = Field(0, ge=0, le=24 * 3600 * 1000, description="How long it was spoken; 0: unknown.")
     interrupted: bool = False
+    chat_name: str = Field("", description="Of a line for the meeting's chat as well: the name it has there.")
 
 
 class LineInterim(Report):
@@ -335,15 +337,18 @@ class Command(Message):
 
     `end` at once, or `wind_up`: finish what is being said, say goodbye, end; both may come more than once. `press` keys
     for the phone in the room to hear, and `hand_over` the caller to a person at the number `to`: come once or, where
-    the worker is just away, not at all. So do `recorded`: the recording hears the room now, and `unrecorded`.
+    the worker is just away, not at all. So do `recorded`: the recording hears the room now, `unrecorded`, and `chat`:
+    a line of the meeting's chat, for the persona to answer.
     """
 
     type: Literal["command"] = "command"
-    action: Literal["end", "wind_up", "press", "hand_over", "recorded", "unrecorded"]
+    action: Literal["end", "wind_up", "press", "hand_over", "recorded", "unrecorded", "chat"]
     job_id: str
     reason: EndReason = "api"
     digits: str = Field("", pattern=DIGITS)
     to: str = ""
+    text: str = Field("", repr=False)
+    identity: str = Field("", description="Who wrote the text.")
 
 
 class Transferred(Message):

@@ -48,7 +48,7 @@ FINISH_WITHIN = 6.0
 """Seconds what is being said may go on before the goodbye of a call that is to wind up; the platform waits for 20."""
 APOLOGY_PAUSE = 5.0
 """At most one apology in this many seconds."""
-WARNED_BEFORE, WARNED_OF = 30.0, 120.0
+WARNED_BEFORE, WARNED_OF = 60.0, 120.0
 """Seconds before the longest duration at which its end is told, in calls that may be at least as long as the other."""
 BEEP = 1.5
 """Seconds that a machine takes for its tone, once it has finished speaking."""
@@ -105,7 +105,7 @@ class Conversation:
             text_input=room_io.TextInputOptions(text_input_cb=self._on_text),
             audio_input=room_io.AudioInputOptions(frame_size_ms=20, auto_gain_control=False),
             # Text that waits for the voice costs a tenth of a core; captions may run ahead.
-            text_output=room_io.TextOutputOptions(sync_transcription=False),
+            text_output=room_io.TextOutputOptions(sync_transcription=False) if self.job.captions else False,
         )
         # `session_host` would answer any participant who asks for instructions and history.
         await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
@@ -163,6 +163,8 @@ class Conversation:
                 self._recorded.set()
             case "unrecorded":
                 self._begin(self._show_recorded(on=False))
+            case "chat":
+                self._begin(self._answer_line(command.text, command.identity))
 
     def press(self, digits: str) -> bool:
         """Press keys of the telephone; False where there is none."""
@@ -291,18 +293,19 @@ class Conversation:
 
     async def _on_text(self, _session: AgentSession[None], event: room_io.TextInputEvent) -> None:
         """Answer a typed line as a spoken one: it interrupts, is in the transcript, and is answered by voice."""
-        text = event.text.strip()[:LONGEST_TYPED]
-        if text:
-            await self._answer_line(text)
+        text, who = event.text.strip()[:LONGEST_TYPED], event.participant
+        if text and who is not None:
+            await self._answer_line(text, who.identity, chat_name=who.name or who.identity)
 
-    async def _answer_line(self, text: str) -> None:
+    async def _answer_line(self, text: str, identity: str = "", chat_name: str = "") -> None:
         self._last_word = time.time()
-        self._transcript.typed(text)
+        self._transcript.typed(text, identity, chat_name)
         if self._is_handing_over():
             return  # an answer would be heard by whoever is asked to take the call
         try:
             await self.session.interrupt()
-            self.session.generate_reply(user_input=text)
+            answer = self.session.generate_reply(user_input=text)
+            self._transcript.chat_answer = answer if identity else None
         except RuntimeError:  # a goodbye is being said, or the call is over
             log.info("typed line not answered", session=self.job.session_id)
 

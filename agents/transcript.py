@@ -4,7 +4,7 @@ import time
 from typing import TypeGuard
 
 from livekit.agents import AgentSession, llm
-from livekit.agents.voice import events
+from livekit.agents.voice import SpeechHandle, events
 
 from agents.contract import LineInterim, LineSpoken, PersonaJob, timestamp_ms
 from agents.persona import Persona
@@ -24,6 +24,8 @@ class Transcript:
         """Since when somebody has been speaking, Unix seconds."""
         self.user_ended: float | None = None
         """When somebody last fell silent."""
+        self.chat_answer: SpeechHandle | None = None
+        """What answers the last line of a chat."""
 
     def transcribed(self, event: events.UserInputTranscribedEvent) -> None:
         """Words of a person, finished or as they stand."""
@@ -60,16 +62,17 @@ class Transcript:
                 )
             )
 
-    def typed(self, text: str) -> None:
-        """A line that a person typed."""
+    def typed(self, text: str, identity: str, chat_name: str) -> None:
+        """A line that a person typed, or pressed; `chat_name` where the meeting's chat does not have it yet."""
         now = moment(time.time())
         self.reporter.report(
             LineSpoken(
                 at=now,
                 speaker="user",
-                identity=self._speaker(),
+                identity=identity or self._speaker(),
                 text=text,
                 timestamp_ms=timestamp_ms(self.job.started_at, now),
+                chat_name=chat_name,
             )
         )
 
@@ -86,6 +89,7 @@ class Transcript:
         elif item.role == "assistant" and item.text_content:
             started = metrics.get("started_speaking_at") or item.created_at
             stopped = metrics.get("stopped_speaking_at") or event.created_at
+            in_chat = self.chat_answer is not None and not self.chat_answer.done()
             self.reporter.report(
                 LineSpoken(
                     at=moment(event.created_at),
@@ -95,6 +99,7 @@ class Transcript:
                     timestamp_ms=timestamp_ms(self.job.started_at, moment(started)),
                     duration_ms=max(0, round((stopped - started) * 1000)),
                     interrupted=item.interrupted,
+                    chat_name=self.job.persona_name if in_chat else "",
                 )
             )
 

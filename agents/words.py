@@ -3,7 +3,7 @@
 from agents.contract import EndReason
 
 APOLOGY = "I am sorry, something went wrong on my side. Could you say that again?"
-WARNING = "I am sorry, but our time is nearly up: we have half a minute left."
+WARNING = "I am sorry, but our time is nearly up: we have one minute left."
 ONE_MOMENT = "One moment please, I will see who can help you."
 NOBODY_FREE = "I am sorry, nobody is free to take your call at the moment."
 GOODBYES: dict[EndReason, str] = {

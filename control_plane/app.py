@@ -27,7 +27,7 @@ from control_plane.gate.window import RateLimiter
 from control_plane.knowledge_bases.uploads import UploadRunner
 from control_plane.media.recorder import LiveKitRecorder, Recorder, target_of
 from control_plane.media.server import LiveKitMedia, MediaServer
-from control_plane.meetings.hosting import Host
+from control_plane.meetings.hosting import CHAT, Host
 from control_plane.meetings.passes import Passes
 from control_plane.middleware import Frontier
 from control_plane.monitor.hub import MonitorHub
@@ -162,8 +162,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 state.monitor.tell(batch)
                 await state.sockets.tell(batch)
 
-    def tell_line(line: dict[str, Any]) -> None:
+    async def tell_line(line: dict[str, Any]) -> None:
         state.monitor.tell_line(line, timestamp=iso_ms(clock.now()))
+        await state.sockets.tell_line(line)
 
     async def hear() -> None:
         await state.live.hear(
@@ -174,6 +175,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 PRESS_KEYS: state.uplink.press_keys,
                 HAND_OVER: state.uplink.hand_over,
                 RECORDED: state.uplink.recorded,
+                CHAT: state.uplink.chat,
             }
         )
 

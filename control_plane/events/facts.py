@@ -30,6 +30,7 @@ class Fact(StrEnum):
     REINDEXED = "knowledge.reindexed"
     WEBHOOK_DISABLED = "webhook.disabled"
     MEETING_STARTED = "meeting.started"
+    MEETING_ENDING = "meeting.ending"
     MEETING_ENDED = "meeting.ended"
     MEETING_WAITING = "meeting.waiting"
     MEETING_CHAT = "meeting.chat"
@@ -72,6 +73,7 @@ MONITOR: dict[str, MonitorName] = {
     Fact.REINDEXED: MonitorName("knowledge.reindexed", ("knowledge_base_id", "chunks_reindexed")),
     Fact.WEBHOOK_DISABLED: MonitorName("webhook.disabled", ("endpoint_id", "reason")),
     Fact.MEETING_STARTED: MonitorName("meeting.started", (*MEETING_FIELDS, "started_at")),
+    Fact.MEETING_ENDING: MonitorName("meeting.ending", (*MEETING_FIELDS, "seconds_left")),
     Fact.MEETING_ENDED: MonitorName("meeting.ended", (*MEETING_FIELDS, "duration")),
     Fact.MEETING_WAITING: MonitorName("meeting.waiting", ("meeting_id", "identity", "name")),
     Fact.ANALYSIS_READY: MonitorName("analysis.ready", ("session_id", "meeting_id")),

@@ -64,6 +64,7 @@ async def hold_meeting(db: Db, job: PersonaJob) -> PersonaJob:
             "language": meeting.language,
             "tts": job.tts.model_copy(update=_voice(meeting)),
             "max_call_duration": meeting.max_duration * 60,
+            "captions": meeting.controls["enable_transcription"],
             "recorded": meeting.controls["enable_recording"],
         }
     )

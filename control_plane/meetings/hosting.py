@@ -1,6 +1,6 @@
 """What people do in a meeting, and what its hosts may do with the others: written first, then done in LiveKit."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlmodel import col, select, update
 
@@ -13,7 +13,10 @@ from control_plane.media.server import MediaServer
 from control_plane.meetings.life import end_meeting
 from control_plane.meetings.models import Attendee, Meeting
 from control_plane.meetings.waiting import decide
+from control_plane.sessions.models import Session, SessionStatus
 
+CHAT: Final = "chat"
+"""Live channel: lines that were written in meetings with a persona. `session_id`, `text`, `identity`."""
 Told = list[tuple[str, dict[str, Any]]]
 """Events for all in the meeting, with their data."""
 
@@ -30,8 +33,11 @@ class Host:
         if not attendee.is_admin:
             raise Forbidden("Only hosts may do this; join with the meeting's adminToken")
 
-    async def keep_chat(self, meeting: Meeting, attendee: Attendee, text: str) -> None:
-        """Write a line of the chat into the log. Raises `Forbidden` where the meeting has no chat."""
+    async def keep_chat(self, meeting: Meeting, attendee: Attendee, text: str) -> int | None:
+        """Write a line of the chat into the log; the conversation whose persona is to answer it, if one runs.
+
+        Raises `Forbidden` where the meeting has no chat.
+        """
         if not meeting.controls["enable_chat"]:
             raise Forbidden("This meeting has no chat")
         async with self.database.platform() as db:
@@ -44,6 +50,12 @@ class Host:
                 name=attendee.name,
                 text=text,
             )
+            running = select(Session.id).where(
+                Session.project_id == meeting.project_id,
+                Session.room_name == meeting.room_name,
+                Session.status == SessionStatus.ACTIVE,
+            )
+            return (await db.exec(running)).first()
 
     async def set_hand(self, attendee: Attendee, *, raised: bool) -> None:
         """A hand goes up or down."""

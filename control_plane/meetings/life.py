@@ -1,5 +1,6 @@
 """When a meeting begins and ends, whoever tells."""
 
+import json
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from sqlmodel import col, select
 from agents.contract import EndReason
 from control_plane.clock import Clock, iso
 from control_plane.db.database import Db
+from control_plane.errors import NotFound
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
@@ -20,6 +22,11 @@ from control_plane.sessions.repository import SessionRepository
 OPEN: Final = (MeetingStatus.SCHEDULED, MeetingStatus.ACTIVE)
 END_MEETING: Final = "meeting.end"
 """Job: a meeting's time is over. Payload: meeting_id."""
+WARN_MEETING: Final = "meeting.warn"
+"""Job: a meeting's time is nearly over. Payload: meeting_id."""
+WARNED_BEFORE: Final = timedelta(minutes=1)
+WARNING_TOPIC: Final = "parley.ending"
+"""Data message to everybody in a meeting that is nearly over: `{"secondsLeft"}`."""
 ANSWER: Final = "meeting.attendee"
 """Job: tell somebody in the waiting room what was decided, or that the meeting is over. Payload: attendee_id."""
 GOODBYE: Final = timedelta(seconds=20)
@@ -39,9 +46,26 @@ async def somebody_came(db: Db, clock: Clock, room_name: str) -> None:
         return
     now = clock.now()
     meeting.status, meeting.started_at = MeetingStatus.ACTIVE, now
-    until = now + timedelta(minutes=meeting.max_duration) + GOODBYE
-    await enqueue(db, END_MEETING, f"{meeting.id}", run_at=until, meeting_id=meeting.id)
+    until = now + timedelta(minutes=meeting.max_duration)
+    if until - now >= 2 * WARNED_BEFORE:
+        await enqueue(db, WARN_MEETING, f"{meeting.id}", run_at=until - WARNED_BEFORE, meeting_id=meeting.id)
+    await enqueue(db, END_MEETING, f"{meeting.id}", run_at=until + GOODBYE, meeting_id=meeting.id)
     EventLog(db, clock).append(Fact.MEETING_STARTED, **_told(meeting), started_at=iso(now))
+
+
+async def warn_meeting(db: Db, clock: Clock, media: MediaServer, meeting_id: int) -> None:
+    """Tell everybody in a running meeting that it is nearly over, and commit; its persona says so by itself."""
+    meeting = await lock_open(db, Meeting.id == meeting_id, Meeting.status == MeetingStatus.ACTIVE)
+    if meeting is None:
+        return
+    seconds = round(WARNED_BEFORE.total_seconds())
+    EventLog(db, clock).append(Fact.MEETING_ENDING, **_told(meeting), seconds_left=seconds)
+    await db.commit()
+    told = json.dumps({"secondsLeft": seconds}).encode()
+    try:
+        await media.send_data(meeting.room_name, told, topic=WARNING_TOPIC, identities=[])
+    except NotFound:
+        return
 
 
 async def room_gone(db: Db, clock: Clock, room_name: str) -> None:

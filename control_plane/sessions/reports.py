@@ -104,6 +104,7 @@ class ReportDesk:
                 session_id=session.id,
                 is_final=True,
                 final_at=iso_ms(report.at),
+                chat_name=clean(report.chat_name),
                 **values,
             )
 
@@ -195,6 +196,8 @@ class ReportDesk:
             "content": clean(report.text),
             "timestamp_ms": report.timestamp_ms,
             "is_final": is_final,
+            "identity": clean(report.identity),
+            "chat_name": clean(report.chat_name) if isinstance(report, LineSpoken) else "",
         }
         await self.live.publish(LIVE_LINES, message)
 

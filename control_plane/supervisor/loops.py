@@ -20,7 +20,7 @@ from control_plane.jobs.queue import JobRunner
 from control_plane.knowledge_bases.indexing import INDEX_BASE, BaseIndexer
 from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
-from control_plane.meetings.life import ANSWER, END_MEETING, end_meeting
+from control_plane.meetings.life import ANSWER, END_MEETING, WARN_MEETING, end_meeting, warn_meeting
 from control_plane.meetings.passes import Passes
 from control_plane.meetings.waiting import Usher
 from control_plane.metering.budget import WIND_UP
@@ -143,6 +143,10 @@ async def run(
         async with database.platform() as db:
             await end_meeting(db, clock, media, payload["meeting_id"], reason="max_duration")
 
+    async def warn_late_meeting(payload: dict[str, Any]) -> None:
+        async with database.platform() as db:
+            await warn_meeting(db, clock, media, payload["meeting_id"])
+
     client = build_client(settings.models_url, settings.models_api_key.get_secret_value())
     analyst = Analyst(database, clock, client, settings.analysis_model)
 
@@ -163,6 +167,7 @@ async def run(
         ANALYSE: analyse,
         ANSWER: answer_attendee,
         END_MEETING: end_late_meeting,
+        WARN_MEETING: warn_late_meeting,
         CLOSE_ROOM: close_room,
         WIND_UP: end_politely,
         PEAKS: peaks.handle,

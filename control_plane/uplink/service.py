@@ -198,6 +198,10 @@ class UplinkService:
         """A caller is to be handed over: tell the session's job."""
         await self._command(message["session_id"], action="hand_over", to=message["to"])
 
+    async def chat(self, message: dict[str, Any]) -> None:
+        """Somebody wrote a line in the meeting of a session: tell its job."""
+        await self._command(message["session_id"], action="chat", text=message["text"], identity=message["identity"])
+
     async def recorded(self, message: dict[str, Any]) -> None:
         """The recording of a session hears the room, which its job waits for; or hears it no longer."""
         await self._command(message["session_id"], action="recorded" if message["on"] else "unrecorded")

@@ -12,6 +12,7 @@ from parley.demo.caller import MICROPHONE_RATE, Caller
 from parley.demo.voice import Voice
 from parley.offline.audio import RECOGNITION_RATE
 from tests.e2e.conftest import RunningPlatform
+from tests.support.meetings import a_bot, code_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -75,6 +76,22 @@ async def test_who_waits_sees_and_hears_nothing_of_a_meeting_until_admitted(runn
         await outside.disconnect()
         assert client.post(f"{path}/end").json()["meeting"]["status"] == "completed"
         await inside.disconnect()
+
+
+async def test_a_line_of_the_chat_is_answered_by_voice_and_in_the_chat(running: RunningPlatform) -> None:
+    voice = Voice(MICROPHONE_RATE)
+    with running.client() as client:
+        made, origin = make(client, enable_chat=True), str(client.base_url.copy_with(path="/"))
+        async with a_bot(origin) as bot, Caller(made["livekit_url"], made["room_token"], voice) as caller:
+            await caller.hear_greeting()
+            await bot.join({"meetingId": code_of(made)}, "My bot")
+            await bot.say("chat:message", {"text": "What is your name?"})
+            answer = await bot.until("chat:message")
+        voice.close()
+        meeting = await until(client, f"/meetings/{made['meeting']['id']}", "meeting", status="completed")
+        lines = client.get(f"/sessions/{meeting['session_id']}/transcript").json()["transcripts"]
+    assert answer["name"] == "Pharmacist"
+    assert [line["content"] for line in lines[1:3]] == ["What is your name?", answer["text"]]
 
 
 async def until(client: httpx2.Client, path: str, part: str | None, **wanted: object) -> dict[str, Any]:

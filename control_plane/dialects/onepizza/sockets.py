@@ -30,7 +30,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.live import LiveBus
 from control_plane.events.models import Event
 from control_plane.meetings.attending import BY_SOCKET, CannotJoin, attend, gone, roster, seen, still_there
-from control_plane.meetings.hosting import Host
+from control_plane.meetings.hosting import CHAT, Host
 from control_plane.meetings.models import Attendee, AttendeeState, Meeting
 from control_plane.meetings.passes import Passes
 
@@ -162,8 +162,11 @@ class MeetingSockets:
     async def _chat(self, seat: Seat, said: ChatLine) -> dict[str, Any]:
         sent_at = iso_ms(self.clock.now())
         line = {"participantId": seat.identity, "name": seat.attendee.name, "text": said.text, "sentAt": sent_at}
-        await self.host.keep_chat(seat.meeting, seat.attendee, said.text)
+        session_id = await self.host.keep_chat(seat.meeting, seat.attendee, said.text)
         await self._tell(seat, "chat:message", line)
+        if session_id is not None:
+            heard = {"session_id": session_id, "text": said.text, "identity": seat.identity}
+            await self.live.publish(CHAT, heard)
         return {"sentAt": sent_at}
 
     async def _react(self, seat: Seat, said: Reaction) -> None:
@@ -246,15 +249,22 @@ class MeetingSockets:
         """What the log says of the meetings whose sockets are here."""
         for event in events:
             seats = self._in(event.room_name) if event.room_name else []
-            told = _told(event) if seats else None
-            if told is None:
-                continue
-            for seat in seats:
-                if seat.admitted:
-                    await self.server.emit(*told, to=seat.sid)
+            for name, data in _told(event) if seats else ():
+                await self._show(seats, name, data)
             if event.type == Fact.MEETING_ENDED:
                 for seat in seats:
                     await self._unseat(seat)
+
+    async def tell_line(self, line: dict[str, Any]) -> None:
+        """A line as it is being said, or one that is not kept."""
+        seats = self._in(line["room_name"])
+        for name, data in _told_line(line, sent_at=iso_ms(self.clock.now())) if seats else ():
+            await self._show(seats, name, data)
+
+    async def _show(self, seats: list[Seat], event: str, data: dict[str, Any]) -> None:
+        for seat in seats:
+            if seat.admitted and (event != "transcript" or seat.meeting.controls["enable_transcription"]):
+                await self.server.emit(event, data, to=seat.sid)
 
     def _in(self, room_name: str) -> list[Seat]:
         return [self._seats[sid] for sid in self._by_room.get(room_name, ())]
@@ -275,23 +285,35 @@ class MeetingSockets:
                 log.warning("who is in meetings is not written", reason=error.message)
 
 
-def _told(event: Event) -> tuple[str, dict[str, Any]] | None:
-    """A fact as the socket tells it; None for what it does not tell."""
+def _told(event: Event) -> list[tuple[str, dict[str, Any]]]:
+    """A fact as the socket tells it: in one event, or two, or not at all."""
     data = event.data
+    if event.type == Fact.TRANSCRIPT_LINE:
+        return _told_line(data, sent_at=iso_ms(event.created_at))
     if str(data.get("identity", "")).startswith(BY_SOCKET):
-        return None
+        return []
     match event.type:
         case Fact.PARTICIPANT_JOINED:
             person = {"participantId": data["identity"], "name": data.get("name") or data["identity"]}
             is_bot = data.get("kind") == "agent"
             more = {"isAdmin": False, "isBot": is_bot, "muted": False, "handRaised": False}
-            return "participant:joined", person | more
+            return [("participant:joined", person | more)]
         case Fact.PARTICIPANT_LEFT:
-            return "participant:left", {"participantId": data["identity"]}
-        case Fact.TRANSCRIPT_LINE:
-            return "transcript", {"speaker": data["speaker"], "text": data["content"], "final": True}
+            return [("participant:left", {"participantId": data["identity"]})]
         case Fact.RECORDING_STARTED | Fact.RECORDING_STOPPED | Fact.RECORDING_FAILED:
-            return "recording", {"status": data.get("status")}
+            return [("recording", {"status": data.get("status")})]
+        case Fact.MEETING_ENDING:
+            return [("meeting:warning", {"secondsLeft": data["seconds_left"]})]
         case Fact.MEETING_ENDED:
-            return "meeting:ended", {}
-    return None
+            return [("meeting:ended", {})]
+    return []
+
+
+def _told_line(line: dict[str, Any], *, sent_at: str) -> list[tuple[str, dict[str, Any]]]:
+    """A line of a conversation: what is said, and where it belongs to the chat, what is written."""
+    said = {"speaker": line["speaker"], "text": line["content"], "final": line["is_final"]}
+    told = [("transcript", said)]
+    if name := line.get("chat_name"):
+        written = {"participantId": line["identity"], "name": name, "text": line["content"], "sentAt": sent_at}
+        told.append(("chat:message", written))
+    return told

@@ -1,74 +1,26 @@
 """The socket of people's meetings, as bots and pages use it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import json
 from typing import Any
 
 import jwt
 import pytest
-import socketio
+from sqlmodel import col, update
 
-from tests.support.platform import Platform, Tenant
+from agents.contract import PersonaJob
+from control_plane.clock import Clock
+from control_plane.jobs.models import Job
+from control_plane.meetings.life import WARN_MEETING
+from tests.support.meetings import a_bot, claims, code_of, make_meeting, meet_people, tell
+from tests.support.platform import Platform
+from tests.support.uplink import worker
 
 pytestmark = pytest.mark.anyio
 
 
-@dataclass
-class Bot:
-    """A client that remembers what it hears."""
-
-    socket: socketio.AsyncClient
-    heard: list[tuple[str, Any]] = field(default_factory=list)
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def hear(self, event: str, data: Any = None) -> None:
-        self.heard.append((event, data))
-        self.arrived.set()
-
-    async def until(self, event: str, fits: Callable[[Any], bool] = lambda _: True) -> Any:
-        """The first such event, heard before or yet to come."""
-        async with asyncio.timeout(10):
-            while True:
-                for name, data in self.heard:
-                    if name == event and fits(data):
-                        return data
-                self.arrived.clear()
-                await self.arrived.wait()
-
-    async def say(self, event: str, data: Any = None) -> Any:
-        return await self.socket.call(event, data, timeout=10)
-
-    async def join(self, made: dict[str, Any], name: str, **more: Any) -> dict[str, Any]:
-        await self.socket.emit("join-meeting", {"meetingId": made["meetingId"], "name": name} | more)
-        joined: dict[str, Any] = await self.until("joined")
-        return joined
-
-
-@asynccontextmanager
-async def a_bot(platform: Platform) -> AsyncIterator[Bot]:
-    socket = socketio.AsyncClient(reconnection=False)
-    bot = Bot(socket)
-    socket.on("*", bot.hear)
-    await socket.connect(platform.url, transports=["websocket"])
-    try:
-        yield bot
-    finally:
-        await socket.disconnect()
-
-
-async def make(tenant: Tenant, title: str = "Bot Meeting") -> dict[str, Any]:
-    url = str(tenant.http.base_url).replace("/api/v1/", "/api/meetings")
-    answer = await tenant.http.post(url, json={"title": title})
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
-
-
 async def test_the_three_steps_of_the_document(platform: Platform) -> None:
-    made = await make(await platform.tenant())
-    async with a_bot(platform) as person, a_bot(platform) as bot:
+    made = await meet_people(await platform.tenant())
+    async with a_bot(platform.url) as person, a_bot(platform.url) as bot:
         first = await person.join(made, "Ada", isBot=False)
         admin = {"isAdmin": True, "adminToken": made["adminToken"]}
         await bot.socket.emit("join-meeting", {"meetingId": made["meetingId"], "name": "My AI Bot"} | admin)
@@ -104,8 +56,8 @@ async def test_the_three_steps_of_the_document(platform: Platform) -> None:
     ],
 )
 async def test_who_may_not_join_is_told_why(platform: Platform, asked: dict[str, Any], code: str) -> None:
-    made = await make(await platform.tenant())
-    async with a_bot(platform) as bot:
+    made = await meet_people(await platform.tenant())
+    async with a_bot(platform.url) as bot:
         await bot.socket.emit("join-meeting", {"meetingId": made["meetingId"], "name": "Eve"} | asked)
         assert (await bot.until("join-error"))["code"] == code
         assert (await bot.say("chat:message", {"text": "hi"}))["code"] == "NOT_JOINED"
@@ -114,8 +66,8 @@ async def test_who_may_not_join_is_told_why(platform: Platform, asked: dict[str,
 
 
 async def test_hands_reactions_and_leaving_are_seen_by_the_others_in_order(platform: Platform) -> None:
-    made = await make(await platform.tenant())
-    async with a_bot(platform) as ada, a_bot(platform) as bob:
+    made = await meet_people(await platform.tenant())
+    async with a_bot(platform.url) as ada, a_bot(platform.url) as bob:
         await ada.join(made, "Ada")
         mine = (await bob.join(made, "Bob"))["participantId"]
         for event, data in (("hand:raise", None), ("reaction", {"emoji": "👏"}), ("hand:lower", None)):
@@ -131,8 +83,8 @@ async def test_hands_reactions_and_leaving_are_seen_by_the_others_in_order(platf
 
 async def test_hosts_lock_send_away_and_end_and_others_may_not(platform: Platform) -> None:
     tenant = await platform.tenant()
-    made = await make(tenant)
-    async with platform.jobs(), a_bot(platform) as host, a_bot(platform) as guest, a_bot(platform) as late:
+    made = await meet_people(tenant)
+    async with platform.jobs(), a_bot(platform.url) as host, a_bot(platform.url) as guest, a_bot(platform.url) as late:
         await host.join(made, "Host", isAdmin=True, adminToken=made["adminToken"])
         identity = (await guest.join(made, "Guest"))["participantId"]
         for act in ("meeting:lock", "meeting:end"):
@@ -151,17 +103,62 @@ async def test_hosts_lock_send_away_and_end_and_others_may_not(platform: Platfor
 
 
 async def test_two_processes_show_the_same_meeting(platform: Platform) -> None:
-    made = await make(await platform.tenant())
-    async with platform.second_process() as url, a_bot(platform) as here:
+    made = await meet_people(await platform.tenant())
+    async with platform.second_process() as url, a_bot(platform.url) as here, a_bot(url) as there:
         await here.join(made, "Here")
-        socket = socketio.AsyncClient(reconnection=False)
-        there = Bot(socket)
-        socket.on("*", there.hear)
-        await socket.connect(url, transports=["websocket"])
         joined = await there.join(made, "There")
         assert [each["name"] for each in joined["participants"]] == ["Here", "There"]
         await here.until("participant:joined")
         await there.say("chat:message", {"text": "over there"})
         assert (await here.until("chat:message"))["text"] == "over there"
-        await socket.disconnect()
+        await there.socket.disconnect()
         await here.until("participant:left")
+
+
+async def test_lines_of_the_chat_reach_the_persona_and_its_answer_is_in_the_chat(platform: Platform) -> None:
+    made = await make_meeting(await platform.tenant(), enable_transcription=True)
+    room, code = made["meeting"]["room_name"], code_of(made)
+    ticket = json.loads(claims(made)["roomConfig"]["agents"][0]["metadata"])["ticket"]
+    async with platform.jobs(), worker(platform) as fake, a_bot(platform.url) as bot:
+        job = PersonaJob.model_validate((await fake.exchange(ticket, room=room))["job"])
+        assert job.captions is True
+        mine = (await bot.join({"meetingId": code}, "My bot"))["participantId"]
+        await bot.say("chat:message", {"text": "How much?"})
+        command = await fake.hear("command")
+        assert (command["action"], command["text"], command["identity"]) == ("chat", "How much?", mine)
+        said = {"type": "line.spoken.v1", "speaker": "agent", "identity": job.identity, "timestamp_ms": 9}
+        await fake.report(job, 1, **said, text="Ten dollars.", chat_name="Buyer")
+        line = await bot.until("chat:message")
+        assert (line["participantId"], line["name"], line["text"]) == (job.identity, "Buyer", "Ten dollars.")
+        assert await bot.until("transcript") == {"speaker": "agent", "text": "Ten dollars.", "final": True}
+
+
+async def test_without_transcription_nobody_is_shown_what_is_said(platform: Platform) -> None:
+    made = await make_meeting(await platform.tenant(), enable_transcription=False)
+    ticket = json.loads(claims(made)["roomConfig"]["agents"][0]["metadata"])["ticket"]
+    async with platform.jobs(), worker(platform) as fake, a_bot(platform.url) as bot:
+        job = PersonaJob.model_validate((await fake.exchange(ticket, room=made["meeting"]["room_name"]))["job"])
+        assert job.captions is False
+        await bot.join({"meetingId": code_of(made)}, "My bot")
+        said = {"type": "line.spoken.v1", "speaker": "agent", "identity": job.identity, "timestamp_ms": 9}
+        await fake.report(job, 1, **said, text="A secret.")
+        await fake.report(job, 2, **said, text="Written.", chat_name="Buyer")
+        await bot.until("chat:message")  # which came after what was said
+        assert "transcript" not in [event for event, _ in bot.heard]
+
+
+async def test_everybody_is_told_a_minute_before_the_end(platform: Platform) -> None:
+    made = await make_meeting(await platform.tenant(), max_duration=2)
+    async with platform.jobs(), a_bot(platform.url) as bot:
+        await bot.join({"meetingId": code_of(made)}, "My bot")
+        await tell(platform, "participant_joined", made["meeting"]["room_name"])
+        async with platform.database.platform() as db:
+            await db.exec(update(Job).where(col(Job.kind) == WARN_MEETING).values(run_at=Clock().now()))
+        assert await bot.until("meeting:warning") == {"secondsLeft": 60}
+    (sent,) = [call for call in platform.media.calls if call[0] == "send_data"]
+    room, told = made["meeting"]["room_name"], {"secondsLeft": 60}
+    assert (sent[1], json.loads(sent[2]), sent[3]) == (
+        room,
+        told,
+        "parley.ending",
+    )

@@ -10,63 +10,12 @@ from livekit import api
 from sqlmodel import col, select
 
 from agents.contract import PersonaJob
-from control_plane.clock import Clock
 from control_plane.events.models import Event
-from control_plane.livekit_hooks.service import take
+from tests.support.meetings import claims, hold, make_meeting, make_scenario, tell
 from tests.support.platform import Platform, Tenant
 from tests.support.studio import eventually
-from tests.support.uplink import worker
 
 pytestmark = pytest.mark.anyio
-
-SCENARIO = {
-    "name": "Sales pitch",
-    "persona": {"name": "Buyer", "instructions": "You buy software.", "greeting": "Yes?"},
-    "briefing": "{{name}} of {{company}} sells you a telephone.",
-    "objectives": ["Ask for the price", "Ask for a discount"],
-    "criteria": [{"name": "Politeness", "description": "Never interrupts."}],
-    "call_duration": 12,
-    "controls": {"enable_chat": True},
-}
-
-
-async def make_scenario(tenant: Tenant, **changes: object) -> dict[str, Any]:
-    answer = await tenant.http.post("/scenarios", json=SCENARIO | changes)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()["scenario"]
-    return made
-
-
-async def make_meeting(tenant: Tenant, path: str = "/meetings", **fields: object) -> dict[str, Any]:
-    if "scenario_id" not in fields:
-        fields["scenario_id"] = (await make_scenario(tenant))["id"]
-    answer = await tenant.http.post(path, json={"name": "Ada"} | fields)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
-
-
-def claims(made: dict[str, Any]) -> dict[str, Any]:
-    read: dict[str, Any] = jwt.decode(made["room_token"], options={"verify_signature": False})
-    return read
-
-
-async def hold(platform: Platform, made: dict[str, Any], job_id: str = "AJ_1") -> dict[str, Any]:
-    """What a worker is answered that brings the persona of a meeting."""
-    ticket = json.loads(claims(made)["roomConfig"]["agents"][0]["metadata"])["ticket"]
-    async with worker(platform) as fake:
-        return await fake.exchange(ticket, room=made["meeting"]["room_name"], job_id=job_id)
-
-
-async def tell(
-    platform: Platform, event: str, room: str, kind: Any = api.ParticipantInfo.STANDARD, number: int = 1
-) -> None:
-    """A hook of LiveKit."""
-    person = api.ParticipantInfo(sid=f"PA_{kind}_{number}", identity=f"somebody-{kind}", kind=kind)
-    live = api.Room(name=room, sid="RM_1")
-    async with platform.database.platform() as db:
-        told = api.WebhookEvent(id=f"EV_{event}_{room}_{kind}_{number}", event=event, room=live, participant=person)
-        await take(db, Clock(), told)
 
 
 async def test_a_name_and_a_scenario_are_enough_for_a_meeting_with_its_page_and_its_token(platform: Platform) -> None:
