@@ -77,8 +77,10 @@ def started(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str,
         process.wait(30)
 
 
-async def test_two_platforms_run_side_by_side_and_each_starts_again_with_its_ports_and_data(tmp_path: Path) -> None:
-    folders = (tmp_path / "one", tmp_path / "two")
+async def test_two_platforms_run_side_by_side_and_each_starts_again_with_its_ports_and_data(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folders = (tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two"))  # paths of sockets have to be short
     async with Stack(options(folders[0]), quiet) as one, Stack(options(folders[1]), quiet) as two:
         assert await everything_answers(one)
         assert await everything_answers(two)
