@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -32,8 +33,12 @@ def serve() -> None:
     """HTTP, sockets and the uplink, until SIGTERM."""
     settings = Settings()
     logs.configure(settings.log_format)
+    app = create_app(settings)
+    # A full collection of what stays for ever, all models and routes, would stop every request for 0.2 s.
+    gc.collect()
+    gc.freeze()
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -7,6 +7,7 @@ its answers is closed. All tasks end with the process: on SIGTERM it stops accep
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -215,6 +216,8 @@ async def run(settings: KnowledgeSettings) -> None:
         threads=settings.knowledge_threads,
     )
     key = derive_key(settings.worker_token.get_secret_value())
+    gc.collect()  # a full collection of all that was loaded would stop a search for a tenth of a second
+    gc.freeze()
     try:
         async with KnowledgeReader(settings.postgres_url, pool=settings.knowledge_pool) as reader:
             await KnowledgeServer(embedders, reader, key).serve(settings.knowledge_socket, stop)

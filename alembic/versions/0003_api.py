@@ -271,10 +271,6 @@ def upgrade() -> None:
         sa.Column("target", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["project_id"],
-            ["project.id"],
-        ),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("audit_entry_by_project", "audit_entry", ["project_id", "id"], unique=False)

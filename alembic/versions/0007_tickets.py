@@ -26,7 +26,7 @@ create function admit(
 language plpgsql security definer set search_path = public
     set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 declare chosen record; candidate bigint; used integer; coming bigint[] := '{}'; held bigint[];
-    fresh bigint[] := '{}';
+    fresh bigint[] := '{}'; budgeted boolean := false;
 begin
     personas := '{}'; names := '{}'; nonces := '{}'; room_live := false;
     if foreign_slug is not null and exists (select from project where slug = foreign_slug) then
@@ -68,7 +68,8 @@ begin
     end if;
     foreach candidate in array wanted loop
         -- Callers see the name that was published, as everything else of the agent in a call.
-        select persona.project_id, is_active, deleted_at, coalesce(version.settings ->> 'name', persona.name) as name
+        select persona.project_id, is_active, deleted_at, coalesce(version.settings ->> 'name', persona.name) as name,
+            budget
         into chosen
         from persona left join persona_version version
             on version.persona_id = persona.id and version.version = persona.published_version
@@ -81,6 +82,7 @@ begin
         if status is not null then
             culprit := candidate; return;
         end if;
+        budgeted := budgeted or chosen.budget is not null;
         if candidate <> all (coming) then
             fresh := fresh || candidate; personas := personas || candidate;
             names := names || chosen.name; nonces := nonces || own_nonce;
@@ -102,11 +104,17 @@ begin
         end if;
     end if;
     if cardinality(personas) > 0 then
-        culprit := used_up_budget(own_project, personas, at_time);
+        -- Most have no budget; of those who are waited for it was not looked up.
+        select exists (select from room where room.full_name = admit.full_name and room.status = 'open'),
+            budgeted or cardinality(personas) > cardinality(fresh)
+            or exists (select from project where id = own_project and budget is not null)
+        into room_live, budgeted;
+        if budgeted then
+            culprit := used_up_budget(own_project, personas, at_time);
+        end if;
         if culprit is not null then
             status := 'over_budget'; return;
         end if;
-        room_live := exists (select from room where room.full_name = admit.full_name and room.status = 'open');
     end if;
     if cardinality(fresh) > 0 then
         insert into slot (project_id, account_id, room_name, persona_ids, ticket_hash, nonce, variables,

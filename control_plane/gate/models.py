@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import created_now, id_column, json_object, moment, owner
+from control_plane.db.rows import busy_owner, created_now, id_column, json_object, moment
 
 
 class IdempotentRequest(SQLModel, table=True):
@@ -31,7 +31,7 @@ class AuditEntry(SQLModel, table=True):
     __table_args__ = (Index("audit_entry_by_project", "project_id", "id"),)
 
     id: int = id_column()
-    project_id: int = owner()
+    project_id: int = busy_owner()
     key_id: str = Field(description="Public name of the key that was used.")
     action: str = Field(description="Method and path template, such as `POST /rooms`.")
     target: dict[str, Any] = json_object()

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, Uni
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import big, created_now, id_column, json_list, json_object, moment, owner
+from control_plane.db.rows import big, busy_owner, created_now, id_column, json_list, json_object, moment, owner
 
 
 class SessionStatus(StrEnum):
@@ -28,7 +28,7 @@ class Slot(SQLModel, table=True):
     )
 
     id: int = id_column()
-    project_id: int = owner()
+    project_id: int = busy_owner()
     account_id: int = big()
     room_name: str = Field(description="LiveKit's name.")
     persona_ids: list[int] = Field(sa_type=ARRAY(BigInteger))
