@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Final
 
 import av
 import numpy as np
+import structlog
 
 from control_plane.db.database import Database
 from control_plane.recordings.models import Recording, RecordingStatus
@@ -17,6 +18,9 @@ PEAKS: Final = "recording.peaks"
 """Job: measure a recording that is complete."""
 RATE: Final = 20
 """Parts of a second. A byte holds the loudest sample of one, of one channel, 0 to 255."""
+NO_SOUND: Final = bytes([0])
+
+log = structlog.get_logger()
 
 
 def peaks_key(key: str) -> str:
@@ -50,9 +54,19 @@ class PeakMaker:
 
 
 def measure(file: BinaryIO | Path) -> bytes:
-    """The peaks of a sound file, as the store keeps them."""
+    """The peaks of a sound file, as the store keeps them: of no channel, where there is no sound that can be read."""
+    try:
+        return _measure(file)
+    except av.FFmpegError as error:
+        log.warning("recording cannot be measured", reason=error.strerror)
+        return NO_SOUND
+
+
+def _measure(file: BinaryIO | Path) -> bytes:
     measured = bytearray()
     with av.open(file, "r") as container:
+        if not container.streams.audio:
+            return NO_SOUND
         stream = container.streams.audio[0]
         channels, step = stream.channels, stream.rate // RATE
         seconds = av.AudioResampler("fltp", stream.layout, stream.rate, frame_size=step * RATE)
@@ -68,6 +82,8 @@ def measure(file: BinaryIO | Path) -> bytes:
 def read_peaks(kept: bytes, points: int) -> list[list[float]]:
     """Peaks as `measure` returned them, brought to at most `points` of each channel, 0 to 1."""
     channels = kept[0]
+    if not channels:
+        return []
     peaks = np.frombuffer(kept, np.uint8, offset=1).reshape(-1, channels)
     if len(peaks) > points:
         edges = np.linspace(0, len(peaks), points + 1).astype(int)[:-1]

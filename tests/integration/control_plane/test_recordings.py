@@ -308,7 +308,9 @@ async def test_a_deleted_recording_leaves_no_byte_and_a_trace_that_says_so(
 ) -> None:
     folder = platform.recorder.folder
     async with platform.jobs():
-        await until(lambda: peaks_status(tenant, recorded["id"]), 409)  # this "sound" cannot be measured
+        await until(lambda: peaks_status(tenant, recorded["id"]), 200)
+    peaks = (await tenant.http.get(f"/recordings/{recorded['id']}/peaks")).json()
+    assert (peaks["channels"], peaks["peaks"]) == (0, [])  # this "sound" cannot be measured, which is told
     assert [file.read_bytes() for file in folder.rglob("*.ogg")] == [SOUND]
     assert (await tenant.http.delete(f"/recordings/{recorded['id']}")).json()["success"] is True
     assert not [path for path in folder.rglob("*") if path.is_file()]
