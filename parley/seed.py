@@ -13,6 +13,7 @@ from datetime import timedelta
 from importlib import resources
 from typing import Any
 
+import structlog
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import text
@@ -24,6 +25,7 @@ from control_plane.auth.models import ApiKey
 from control_plane.auth.passwords import hash_password
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
+from control_plane.errors import Unavailable
 from control_plane.ids import fingerprint
 from control_plane.jobs.queue import enqueue
 from control_plane.personas.models import Persona
@@ -39,6 +41,8 @@ from knowledge.ingest import cut_file, embed_document
 from knowledge.store import KnowledgeStore
 from parley.demo.recording import speak_conversation
 from parley.offline.flite import FliteMissing
+
+log = structlog.get_logger()
 
 _DRAW = text("""
     select max(nextval(pg_get_serial_sequence(:table, 'id')))
@@ -172,14 +176,18 @@ async def _session(db: Db, agent_name: str) -> None:
 
 
 async def _recording(db: Db, settings: Settings) -> None:
-    """The first words of that session; without a voice on this machine there are none."""
+    """The first words of that session; without a voice on this machine, or a store that takes them, there are none."""
     try:
         content = await asyncio.to_thread(speak_conversation, SAID, seconds=RECORDED_SECONDS)
     except FliteMissing:
         return
     session = (await db.exec(select(Session).where(Session.id == 42))).one()
     key = f"1/demo/{secrets.token_hex(16)}.ogg"
-    await build_store(settings).write(key, content)
+    try:
+        await build_store(settings).write(key, content)
+    except Unavailable as error:
+        log.warning("the demo has no recording", reason=error.message)
+        return
     recording = Recording(
         id=7,
         project_id=1,

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from parley.seed import SeedSettings, seed
-from tests.support.platform import Platform, Tenant
+from tests.support.platform import Platform, Tenant, free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -41,3 +41,14 @@ async def test_the_documents_recording_can_be_played(platform: Platform) -> None
         heard = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
     assert heard.shape[1] == pytest.approx(5 * 48_000, abs=2000)
     assert np.abs(heard).max(axis=1) == pytest.approx([0.5, 0.5], abs=0.45)  # both speak
+
+
+async def test_the_first_start_succeeds_while_the_bucket_of_recordings_is_away(platform: Platform) -> None:
+    secret, key = SecretStr("a password of the tests"), "pk_of-the-seed-0123456789012345678901"
+    nowhere = f"s3://none?endpoint=http://127.0.0.1:{free_port()}&region=us-east-1"
+    away = {"recordings_url": nowhere, "recordings_credentials": {"access_key_id": "a", "secret_access_key": "b"}}
+    settings = type(platform.settings).model_validate(platform.settings.model_dump() | away)
+    await seed(settings, SeedSettings(api_key=SecretStr(key), api_secret=secret, account_password=secret))
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"X-API-Key": key}) as http:
+        assert (await http.get("/recordings/7")).status_code == 404
+        assert (await http.get("/agents/1")).status_code == 200
