@@ -3,7 +3,6 @@
 from sqlmodel import col, select
 
 from agents.contract import PersonaJob
-from control_plane.accounts.limits import is_full
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Db
@@ -13,14 +12,14 @@ from control_plane.meetings.life import OPEN
 from control_plane.meetings.models import Meeting, Scenario
 from control_plane.sessions.exchange import fill
 from control_plane.sessions.models import Slot
-from control_plane.sessions.places import find_place, make_place
+from control_plane.sessions.places import demand_place, find_place, make_place
 
 
 async def take_place(db: Db, clock: Clock, meeting_id: int, persona_id: int, room_name: str, room_sid: str) -> Slot:
     """A place for the persona of a meeting, the same one for the same room.
 
     The meeting stays locked until the commit. Raises `NotFound` where there is none, `Conflict` for a wrong room, where
-    it is over or where all places of the plan are in use.
+    it is over, and as `demand_place`.
     """
     query = select(Meeting, Project).join(Project, col(Project.id) == Meeting.project_id)
     found = (await db.exec(query.where(Meeting.id == meeting_id).with_for_update(of=Meeting))).one_or_none()
@@ -35,8 +34,7 @@ async def take_place(db: Db, clock: Clock, meeting_id: int, persona_id: int, roo
     slot = await find_place(db, ticket_hash)
     if slot is not None:
         return slot
-    if await is_full(db, project.id, "sessions", clock.now()):
-        raise Conflict("all sessions of the plan are in use")
+    await demand_place(db, clock, project, persona_id)
     return await make_place(
         db,
         clock,

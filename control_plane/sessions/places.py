@@ -4,15 +4,30 @@ from typing import Any
 
 from sqlmodel import select
 
+from control_plane.accounts.limits import is_full
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Db
+from control_plane.errors import Conflict
+from control_plane.metering.budget import find_used_up
 from control_plane.sessions.models import Slot
 
 
 async def find_place(db: Db, ticket_hash: bytes) -> Slot | None:
     """The place that was made for this call or meeting; None where its persona has not come yet."""
     return (await db.exec(select(Slot).where(Slot.ticket_hash == ticket_hash))).one_or_none()
+
+
+async def demand_place(db: Db, clock: Clock, project: Project, persona_id: int) -> None:
+    """Raise `Conflict` where the plan holds no more sessions, or a budget is used up.
+
+    Where the plan has a limit, the account is locked until the commit.
+    """
+    now = clock.now()
+    if await is_full(db, project.id, "sessions", now):
+        raise Conflict("all sessions of the plan are in use")
+    if await find_used_up(db, project.id, [persona_id], at=now) is not None:
+        raise Conflict("this month's budget is used up")
 
 
 async def make_place(

@@ -6,7 +6,6 @@ from typing import Any
 from sqlmodel import col, func, select
 
 from agents.contract import PersonaJob
-from control_plane.accounts.limits import is_full
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Db
@@ -15,7 +14,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.ids import fingerprint
 from control_plane.sessions.models import Slot
-from control_plane.sessions.places import find_place, make_place
+from control_plane.sessions.places import demand_place, find_place, make_place
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.settling import lock_call, settle, tell_status
 from sip.outcomes import ANSWERED, Outcome
@@ -32,8 +31,8 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
     """A place for the persona of a number that is being called, the same one for the same room.
 
     The number stays locked until the commit: whoever asks the same again waits, and finds what was written. Raises
-    `NotFound` where the number is answered no longer, `Conflict` for a wrong room, where all lines are busy or where
-    the caller has given up.
+    `NotFound` where the number is answered no longer, `Conflict` for a wrong room, where all lines are busy or
+    the caller has given up, and as `demand_place`.
     """
     found = await _lock_number(db, SipConfig.id == config_id, SipConfig.agent_config_id == persona_id)
     if found is None:
@@ -44,8 +43,7 @@ async def take_call(db: Db, clock: Clock, config_id: int, persona_id: int, room_
     slot = await find_place(db, ticket_hash)
     if slot is not None:
         return slot
-    if await is_full(db, project.id, "sessions", clock.now()):
-        raise Conflict("all lines are busy")
+    await demand_place(db, clock, project, persona_id)
     await _demand_line(db, config, room_name)
     call = await _find_call(db, project, room_name) or await _write_call(db, clock, config, project, room_name)
     if call.ended_at is not None:

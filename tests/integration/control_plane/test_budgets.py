@@ -14,6 +14,7 @@ from control_plane.events.models import Event
 from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
 from control_plane.sessions.models import SessionJob, Slot
+from tests.support.meetings import hold, make_meeting
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import FakeWorker, ticket_of, worker
 
@@ -139,6 +140,16 @@ async def test_no_call_begins_while_a_budget_is_used_up(platform: Platform) -> N
     await tenant.http.patch(f"/agents/{spent}", json={"budget": None})
     again = await tenant.http.post("/token", json={"identity": "ada", "room": "a", "agent_config_id": spent})
     assert again.status_code == 200
+
+
+async def test_no_persona_comes_to_a_meeting_while_its_budget_is_used_up(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = await make_meeting(tenant)
+    await limit_project(tenant, 1)
+    await spend(platform, tenant, 1)
+    assert (await hold(platform, made))["refused"] == "this month's budget is used up"
+    await limit_project(tenant, 2)
+    assert (await hold(platform, made))["job"]
 
 
 async def test_the_budget_of_the_project_holds_for_every_agent(platform: Platform) -> None:
