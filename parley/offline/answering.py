@@ -1,7 +1,8 @@
 """The answering model: quotes its context, follows scripted instructions, calls tools, or says that it does not know.
 
-In this order: a tool's result is read out · a scripted reply · a tool the question asks for · small talk · the
-sentence of the context that answers · the refusal. Nothing is made up: an answer's facts stand in the request.
+In this order: a tool's result is read out · a scripted reply · what a picture shows, where the question is about that ·
+a tool the question asks for · small talk · the sentence of the context that answers · the refusal. Nothing is made up:
+an answer's facts stand in the request.
 """
 
 import json
@@ -13,6 +14,7 @@ from parley.offline import conversations
 from parley.offline.errors import InvalidRequest
 from parley.offline.examples import classify
 from parley.offline.instructions import Script, read_script
+from parley.offline.pictures import describe, is_asked_about
 from parley.offline.reading import Encode, answer, summary
 from parley.offline.schemas import ChatMessage, ChatRequest, JsonSchema, NamedTool
 from parley.offline.toolcalls import Call, Missing, choose
@@ -20,6 +22,7 @@ from parley.offline.words import tokens
 
 KNOWLEDGE: Final = "Knowledge:"
 _CHARACTERS_PER_TOKEN: Final = 4
+_THOROUGH: Final = ("medium", "high", "xhigh")
 _SUMMARY_SENTENCES: Final = 3
 _SUMMARY_SHAPE: Final[dict[str, Any]] = {"type": "object", "properties": {"summary": {"type": "string"}}}
 _GREET: Final = frozenset({"greet", "welcome", "greeting", "introduce"})
@@ -79,13 +82,22 @@ def estimated_usage(request: ChatRequest, given: Reply) -> Usage:
 
 
 def text_of(message: ChatMessage) -> str:
-    """The text of a message; anything else in it is refused."""
+    """The text of a message; what is neither text nor a picture is refused."""
     if isinstance(message.content, list):
         for part in message.content:
-            if part.type != "text":
-                raise InvalidRequest(f"'{part.type}' parts cannot be read by this model; send text.", param="messages")
-        return "\n".join(part.text for part in message.content)
+            if part.type != "text" and part.image_url is None:
+                raise InvalidRequest(
+                    f"'{part.type}' parts cannot be read by this model; send text or pictures.", param="messages"
+                )
+        return "\n".join(part.text for part in message.content if part.type == "text")
     return message.content or ""
+
+
+def _pictures(request: ChatRequest) -> list[str]:
+    """The pictures beside the last question."""
+    asked = next((message for message in reversed(request.messages) if message.role == "user"), None)
+    parts = asked.content if asked is not None and isinstance(asked.content, list) else []
+    return [part.image_url.url for part in parts if part.image_url is not None]
 
 
 def _answered(request: ChatRequest, question: str, passages: Sequence[str], instructions: str, encode: Encode) -> Reply:
@@ -93,13 +105,16 @@ def _answered(request: ChatRequest, question: str, passages: Sequence[str], inst
     scripted = script.scripted(question)
     if scripted:
         return Reply(scripted)
+    pictures = _pictures(request)
+    if pictures and is_asked_about(question):
+        return Reply(describe(pictures))
     called = _tool(request, question, instructions, encode)
     if isinstance(called, Call):
         return Reply(calls=[called])
     talk = script.small_talk(question)
     if talk:
         return Reply(talk)
-    found = answer(question, passages, encode)
+    found = answer(question, passages, encode, thorough=request.reasoning_effort in _THOROUGH)
     if found:
         return Reply(found)
     if isinstance(called, Missing):

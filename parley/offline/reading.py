@@ -33,6 +33,7 @@ _LONGEST_SUMMARISED: Final = 200  # sentences
 SURE_ENOUGH: Final = 0.22  # of questions asked of foreign articles 2 % pass, of those asked of their own 80 %
 _FARTHEST_MEANING: Final = 0.35  # a lone word that was misheard covers much and means little
 _CANDIDATES: Final = 5  # as many as may be compared by meaning within a turn's time
+_ALL_CANDIDATES: Final = 60  # the same where thinking may take its time
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ def fits(question: str, sentence: str) -> bool:
     return not _ASKS_FOR_AMOUNT.search(question) or bool(_AMOUNT & set(tokens(sentence)) or _DIGIT.search(sentence))
 
 
-def evidence(question: str, passages: Sequence[str], encode: Encode) -> list[Evidence]:
-    """The sentences that may answer, most likely first."""
+def evidence(question: str, passages: Sequence[str], encode: Encode, *, thorough: bool = False) -> list[Evidence]:
+    """The sentences that may answer, most likely first; `thorough` compares all of them by meaning."""
     context = sentences(passages)
     weight = weights(telling(question), context)
     if not weight:
@@ -112,10 +113,10 @@ def evidence(question: str, passages: Sequence[str], encode: Encode) -> list[Evi
     scored = []
     for sentence in context:
         covered = share(weight, sentence.stems)
-        if covered:
+        if covered or thorough:
             promise = covered + 0.3 * share(weight, sentence.around) + 0.1 / (1 + sentence.rank)
             scored.append((promise, covered, sentence))
-    best = sorted(scored, key=lambda entry: -entry[0])[:_CANDIDATES]
+    best = sorted(scored, key=lambda entry: -entry[0])[: _ALL_CANDIDATES if thorough else _CANDIDATES]
     if not best:
         return []
     vectors = encode([question, *(sentence.text for _, _, sentence in best)])
@@ -131,9 +132,9 @@ def evidence(question: str, passages: Sequence[str], encode: Encode) -> list[Evi
     return sorted(found, key=lambda one: -one.confidence)
 
 
-def answer(question: str, passages: Sequence[str], encode: Encode) -> str | None:
+def answer(question: str, passages: Sequence[str], encode: Encode, *, thorough: bool = False) -> str | None:
     """The answering sentence in its own words, or None when the context does not tell."""
-    found = evidence(question, passages, encode)
+    found = evidence(question, passages, encode, thorough=thorough)
     return found[0].sentence.text if found and found[0].confidence >= SURE_ENOUGH else None
 
 

@@ -29,11 +29,18 @@ class SpeechRequest(_Body):
     speed: float = Field(default=1.0, ge=0.5, le=2.0)
 
 
+class ImageUrl(_Body):
+    """Where a picture is."""
+
+    url: str
+
+
 class ContentPart(_Body):
-    """A part of a message; only text can be read here."""
+    """A part of a message: text, or a picture as a `data:` address."""
 
     type: str
     text: str = ""
+    image_url: ImageUrl | None = None
 
 
 class CalledFunction(_Body):
@@ -114,5 +121,6 @@ class ChatRequest(_Body):
     tools: list[Tool] = Field(default_factory=list, max_length=128)
     tool_choice: Literal["none", "auto", "required"] | NamedTool = "auto"
     response_format: ResponseFormat = Field(default_factory=ResponseFormat)
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
