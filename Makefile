@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers demo up doctor test check check-api fix unit integration e2e bench bench-api bench-phone bench-recordings bench-knowledge migrate web lock clean
+.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api fix unit integration e2e bench bench-api bench-phone bench-recordings bench-knowledge migrate web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -57,7 +57,11 @@ e2e: ## Tests with the whole platform: spoken calls, a browser
 
 test-sentence-transformers: setup-test ## Install the optional embedder (5 GB, apart) and compare its vectors
 	@$(PYTHON) tools/setup.py --sentence-transformers
-	.venv-sentence-transformers/bin/python -m pytest tests/extras $(ARGS)
+	.venv-sentence-transformers/bin/python -m pytest tests/extras/test_sentence_transformers.py $(ARGS)
+
+test-voices: setup-test ## Install the optional providers of voices (apart) and check what they say to them
+	@$(PYTHON) tools/setup.py --voices
+	.venv-voices/bin/python -m pytest tests/extras/test_voices.py $(ARGS)
 
 bench: ## Measure; the results are described in bench/
 	$(BIN)/python -m bench $(ARGS)

@@ -12,7 +12,9 @@ meaning is a new `type` with a higher version suffix, never a changed field.
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, Field, TypeAdapter
+
+from agents.choices import Fallbacks, Message, ModelChoice, Powers, ProviderKey, TurnTaking
 
 PROTOCOL_VERSION = 1
 """Raised when a message changes its meaning; the control plane accepts this one and the one before."""
@@ -27,12 +29,6 @@ APART = "parley.apart"
 """A phone that joins with this attribute and the other phones do not hear each other until it is taken away."""
 
 
-class Message(BaseModel):
-    """Base of everything on the wire."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
 # --- what a call needs ------------------------------------------------------------------------------------------
 
 
@@ -42,26 +38,6 @@ class DispatchMetadata(Message):
     ticket: str = Field(description="Good for one job, within the lifetime of its slot.")
     identity: str = Field(description="The persona's fixed identity in the room: `agent-<agent id>`.")
     name: str = Field("", description="How the room knows the persona.")
-
-
-class ModelChoice(Message):
-    """One model of a persona. `None` means the worker's default of that kind."""
-
-    provider: str | None = None
-    model: str | None = None
-    voice: str | None = None
-    temperature: float | None = None
-
-
-class TurnTaking(Message):
-    """When a pause is the end of a turn, and when speech interrupts. Durations in seconds."""
-
-    detection: Literal["model", "vad"] = "model"
-    min_endpointing_delay: float = Field(0.2, ge=0, le=5)
-    max_endpointing_delay: float = Field(0.9, ge=0, le=10)
-    vad_min_silence: float = Field(0.25, ge=0.05, le=2)
-    interruption_min_duration: float = Field(0.25, ge=0.05, le=2)
-    allow_interruptions: bool = True
 
 
 class Act(Message):
@@ -96,6 +72,9 @@ class PersonaJob(Message):
     llm: ModelChoice = ModelChoice()
     stt: ModelChoice = ModelChoice()
     tts: ModelChoice = ModelChoice()
+    fallbacks: Fallbacks = Fallbacks()
+    powers: Powers = Powers()
+    keys: dict[str, ProviderKey] = Field({}, repr=False, description="The project's own, by provider; for this call.")
     turn_taking: TurnTaking = TurnTaking()
     knowledge_capability: str | None = Field(None, repr=False, description="Opens the bases of this persona, if any.")
     max_call_duration: float = Field(3600, gt=0, description="Seconds from the start to a polite end.")
@@ -103,7 +82,7 @@ class PersonaJob(Message):
     phone: str | None = Field(
         None, description="Identity of the phone whose answer is waited for before a word is said."
     )
-    acts: list[Act] = []
+    acts: list[Act] = Field(default_factory=list)
     voicemail: Voicemail | None = Field(None, description="Whether to find out who answers before a word is said.")
     recorded: bool = Field(False, description="Whether a recording begins; the first word waits for it, within reason.")
     notice: str = Field("", description="What people hear of it before anything else.")
@@ -185,7 +164,7 @@ class TurnMeasured(Report):
     model_ms: float | None = None
     speech_ms: float | None = None
     playout_ms: float | None = None
-    chunks: list[ChunkUsed] = []
+    chunks: list[ChunkUsed] = Field(default_factory=list)
     unanswered: str | None = Field(None, description="What was asked, where the bases held nothing relevant about it.")
 
 
@@ -205,6 +184,16 @@ class UsageCounted(Report):
     audio_seconds: float = Field(0, ge=0, le=MOST, description="Heard (`stt`) or spoken (`tts`).")
     characters: int = Field(0, ge=0, le=MOST, description="Given to be spoken.")
     requests: int = Field(0, ge=0, le=MOST, description="Calls of the provider; of recognition, phrases recognised.")
+
+
+class ProviderChanged(Report):
+    """A provider that was asked for cannot be had, or does not answer: another one does its work from here on."""
+
+    type: Literal["provider.changed.v1"] = "provider.changed.v1"
+    service: Literal["llm", "stt", "tts"]
+    wanted: str
+    used: str
+    reason: str = Field(description="For people to read.")
 
 
 EndReason = Literal[
@@ -235,7 +224,15 @@ class CallEnded(Report):
 
 
 AnyReport = Annotated[
-    CallStarted | CallReady | PhoneAnswered | LineSpoken | LineInterim | TurnMeasured | UsageCounted | CallEnded,
+    CallStarted
+    | CallReady
+    | PhoneAnswered
+    | LineSpoken
+    | LineInterim
+    | TurnMeasured
+    | UsageCounted
+    | ProviderChanged
+    | CallEnded,
     Field(discriminator="type"),
 ]
 REPORT: TypeAdapter[AnyReport] = TypeAdapter(AnyReport)

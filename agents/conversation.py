@@ -14,7 +14,7 @@ from livekit.agents.voice import events, room_io
 
 from agents.acts import build_tools
 from agents.answering import listen_to
-from agents.arrival import PEOPLE, wait_for_answer, wait_for_person
+from agents.arrival import wait_for_answer, wait_for_person
 from agents.contract import (
     CallEnded,
     CallReady,
@@ -25,12 +25,14 @@ from agents.contract import (
     PhoneAnswered,
     Voicemail,
 )
+from agents.departure import Departure
 from agents.handover import Handover
 from agents.models import Models
 from agents.persona import Persona
 from agents.phone import Keypad
 from agents.reporter import Reporter
 from agents.settings import WorkerSettings
+from agents.sight import Sight
 from agents.timing import TurnMarks, moment
 from agents.transcript import KEYS_ENTERED, Transcript
 from agents.turns import build_session
@@ -40,8 +42,6 @@ from knowledge.client import KnowledgeClient
 
 COME_WITHIN = 120.0
 """Seconds a persona waits in an empty room; a phone rings for as long as its call may."""
-REJOIN_WITHIN = 10.0
-"""Seconds a person whose connection was lost has to come back."""
 GOODBYE_WITHIN = 8.0
 """Seconds a goodbye may take before the call ends anyway."""
 FINISH_WITHIN = 6.0
@@ -60,7 +60,6 @@ RECORDED_WITHIN = 1.0
 """Seconds that the first word waits for its recording, which says afterwards how much it missed."""
 LONGEST_TYPED = 4000
 """Characters of a typed line that are read."""
-OWN_ACT = {rtc.DisconnectReason.CLIENT_INITIATED, rtc.DisconnectReason.PARTICIPANT_REMOVED}
 
 log = structlog.get_logger()
 
@@ -78,12 +77,14 @@ class Conversation:
         settings: WorkerSettings,
     ) -> None:
         self.job, self.room, self.models, self.reporter, self.settings = job, room, models, reporter, settings
-        self.persona = Persona(job, knowledge, build_tools(job.acts, self))
+        self._sight = Sight(room) if job.powers.live_vision or job.powers.gpt_vision else None
+        tools = [*build_tools(job.acts, self), *models.tools]
+        self.persona = Persona(job, knowledge, tools, self._sight, models.pictures)
         self.session = build_session(job, models)
         self._keypad: Keypad | None = None
         self._doing: set[asyncio.Task[None]] = set()
         self._handing_over: asyncio.Task[None] | None = None
-        self._usage = UsageMeter(models.stt, models.llm, models.tts)
+        self._usage = UsageMeter(*models.counted)
         self._recorded, self._winding_up = asyncio.Event(), asyncio.Event()
         self._wind_up_reason: EndReason = "budget"
         self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
@@ -92,7 +93,6 @@ class Conversation:
         self._transcript = Transcript(job, self.session, self.persona, reporter)
         self._last_word = time.time()
         self._last_apology = 0.0
-        self._leaving: asyncio.TimerHandle | None = None
         self._listen()
 
     async def run(self) -> None:
@@ -119,6 +119,7 @@ class Conversation:
             self._keypad = Keypad(self.room, self.job.phone, self._on_keys if self.job.hears_keys else None)
         self._began = self._last_word = time.time()
         self.reporter.report(CallStarted(at=moment(time.time())))
+        self.models.on_change(self.reporter.report)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._open()), tasks.create_task(self._limits())]
             reason = await self._ended
@@ -130,6 +131,8 @@ class Conversation:
         for doing in self._doing:
             doing.cancel()
         await self.session.aclose()
+        if self._sight is not None:
+            await self._sight.close()
         self._count_usage()
         duration = max(0, round((time.time() - self._began) * 1000))
         log.info("call ended", session=self.job.session_id, reason=reason)
@@ -270,9 +273,7 @@ class Conversation:
         self.session.on("conversation_item_added", self._transcript.added)
         self.session.on("error", self._on_error)
         self.session.on("close", self._on_close)
-        self.room.on("participant_disconnected", self._on_left)
-        self.room.on("participant_connected", self._on_joined)
-        self.room.on("disconnected", lambda _reason: self.end("room_closed"))
+        Departure(self.room, self.job.phone, self.end)
         self.reporter.on_command(self._obey)
 
     def _on_user_state(self, event: events.UserStateChangedEvent) -> None:
@@ -320,26 +321,6 @@ class Conversation:
     def _on_close(self, event: events.CloseEvent) -> None:
         broken = event.reason.value == "error"
         self.end("model_failed" if broken else "persona_ended", failed=broken)
-
-    def _on_left(self, participant: rtc.RemoteParticipant) -> None:
-        if participant.identity == self.job.phone:
-            removed = participant.disconnect_reason == rtc.DisconnectReason.PARTICIPANT_REMOVED
-            self.end("api" if removed else "caller_left")  # whoever else is there came for this call
-        if participant.kind not in PEOPLE or self._people():
-            return
-        if participant.disconnect_reason in OWN_ACT:
-            self.end("caller_left")
-        elif self._leaving is None:
-            loop = asyncio.get_running_loop()
-            self._leaving = loop.call_later(REJOIN_WITHIN, self.end, "caller_left")
-
-    def _on_joined(self, participant: rtc.RemoteParticipant) -> None:
-        if participant.kind in PEOPLE and self._leaving is not None:
-            self._leaving.cancel()
-            self._leaving = None
-
-    def _people(self) -> list[str]:
-        return [person.identity for person in self.room.remote_participants.values() if person.kind in PEOPLE]
 
     async def _limits(self) -> None:
         """End politely after the longest duration, or the longest silence."""

@@ -14,9 +14,12 @@ from livekit.rtc._ffi_client import FfiClient
 from agents.contract import CallEnded
 from agents.conversation import Conversation
 from agents.models import Models, build_client
+from agents.providers import NotToBeHadError, plugin
 from agents.reporter import JobRefused, Reporter
+from agents.searching import MOST_READ
 from agents.settings import WorkerSettings
 from guard import logs
+from guard.outbound import Outbound
 from knowledge.client import KnowledgeClient
 
 CLAIM_WITHIN = 10.0
@@ -44,6 +47,11 @@ def prewarm(process: JobProcess) -> None:
     http_context._create_ssl_context()
     settings = process.userdata["settings"] = WorkerSettings()
     logs.configure(settings.log_format)
+    for provider in settings.provider_keys:
+        try:
+            plugin(provider)
+        except NotToBeHadError as error:
+            log.warning("provider not to be had", provider=provider, reason=str(error))
     client: openai.AsyncOpenAI = build_client(settings)
     for resource in ("chat", "audio", "models"):
         getattr(client, resource)
@@ -66,12 +74,15 @@ async def entrypoint(context: JobContext) -> None:
     knowledge = KnowledgeClient(settings.knowledge_socket) if job.knowledge_capability else None
     context.log_context_fields = {"session": job.session_id}
     try:
-        async with reporter:
+        async with reporter, Outbound(settings.outbound_networks, read_limit=MOST_READ) as outbound:
             try:
-                models = Models(settings, job, context.proc.userdata["client"])
+                models = Models(settings, job, context.proc.userdata["client"], outbound)
                 conversation = Conversation(job, context.room, knowledge, models, reporter, settings)
-                await context.connect()
-                await conversation.run()
+                try:
+                    await context.connect()
+                    await conversation.run()
+                finally:
+                    await models.close()
             except Exception:  # whatever it was, the caller must not be left with a silent persona
                 log.exception("call failed", session=job.session_id)
                 now = datetime.now(UTC)

@@ -1,45 +1,213 @@
-"""The models of a persona. One protocol, OpenAI's; which server speaks it is a setting."""
+"""The models of a persona: OpenAI's protocol at the operator's server, and voices and recognition of other houses.
 
-from typing import Any
+What was asked for and cannot be had, or fails, is replaced by the next of its kind, last of all by the server's own;
+each change is told.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, cast, get_args
 
 import httpx2
 import openai
-from livekit.agents import llm, stt, tts
+import structlog
+from livekit.agents import inference, llm, stt, tts
 from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 from livekit.plugins import openai as plugin
 
-from agents.contract import PersonaJob
+from agents.choices import ModelChoice, Provider
+from agents.contract import PersonaJob, ProviderChanged
+from agents.providers import HOMES, Access, NotToBeHadError, build_recognition, build_voice
+from agents.searching import build_search
 from agents.settings import WorkerSettings
+from agents.timing import moment
+from guard.outbound import Outbound
 
 TRIES = APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=5.0)
 """The framework's own default, four tries of ten seconds, would be 44 s of dead air on a dead model."""
-
-
+THINKING = APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=30.0)
+"""The same for a model that thinks before its first word."""
 MIN_SILENCE = 0.12
 """Seconds of silence that recognition needs to call a phrase finished."""
+HOUSE: Final = "openai"
+"""The provider that is the operator's own server."""
+
+Service = Literal["llm", "stt", "tts"]
+Built = tuple[str, Any]
+"""A model and its provider's name."""
+
+log = structlog.get_logger()
 
 
 def build_client(settings: WorkerSettings) -> openai.AsyncOpenAI:
     """One HTTP client for all models of a process: connections and TLS are set up once."""
+    return _client(settings.models_api_key.get_secret_value() or "unset", settings.models_url)
+
+
+def _client(api_key: str, url: str | None) -> openai.AsyncOpenAI:
     limits = httpx2.Limits(max_connections=50, max_keepalive_connections=8, keepalive_expiry=600)
     return openai.AsyncOpenAI(
-        api_key=settings.models_api_key.get_secret_value() or "unset",
-        base_url=settings.models_url,
-        max_retries=0,
-        http_client=httpx2.AsyncClient(timeout=30, limits=limits),
+        api_key=api_key, base_url=url, max_retries=0, http_client=httpx2.AsyncClient(timeout=30, limits=limits)
     )
 
 
 class Models:
-    """Recognition, answers and speech for one persona."""
+    """Recognition, answers and speech for one persona. Close them."""
 
-    def __init__(self, settings: WorkerSettings, job: PersonaJob, client: openai.AsyncOpenAI) -> None:
-        silence = round(max(MIN_SILENCE, job.turn_taking.vad_min_silence) * 1000)
-        self.stt: stt.STT[Any] = plugin.STT(
-            model=job.stt.model or settings.stt_model,
-            language=job.language.split("-")[0],
-            client=client,
-            use_realtime=settings.stt_realtime,
+    def __init__(
+        self, settings: WorkerSettings, job: PersonaJob, client: openai.AsyncOpenAI, outbound: Outbound
+    ) -> None:
+        self.settings, self.job, self.outbound = settings, job, outbound
+        self.changes: list[ProviderChanged] = []
+        """What cannot be had from the beginning."""
+        self._tell: Callable[[ProviderChanged], None] = self.changes.append
+        own = job.keys.get(HOUSE)
+        url = settings.provider_urls.get(HOUSE, HOMES[HOUSE]).rstrip("/")
+        self._own = _client(own.api_key, f"{url}/v1") if own else None
+        self._client = client
+        self.tries = THINKING if job.powers.deep_thinking else TRIES
+        self.stt: stt.STT[Any] = self._recognition()
+        self.llm: llm.LLM[Any] = self._answers()
+        self.tts: tts.TTS[Any] = self._voices()
+        self.pictures: llm.LLM[Any] | None = None
+        """Answers turns with a picture, where that is another one's work."""
+        if job.powers.gpt_vision and settings.vision_model:
+            self.pictures = plugin.LLM(model=settings.vision_model, client=self._client_of(job.llm))
+
+    @property
+    def counted(self) -> list[Any]:
+        """What is billed."""
+        return [model for model in (self.stt, self.llm, self.tts, self.pictures) if model is not None]
+
+    @property
+    def tools(self) -> list[llm.Tool]:
+        """What the model may use besides what the persona may do."""
+        if not self.job.powers.web_search or not self.settings.search_url:
+            return []
+        return [build_search(self.outbound, self.settings.search_url, self.job.language)]
+
+    def on_change(self, tell: Callable[[ProviderChanged], None]) -> None:
+        """Call this when another model takes over, and now with what could not be had."""
+        self._tell = tell
+        while self.changes:
+            tell(self.changes.pop(0))
+
+    async def close(self) -> None:
+        """Leave no connection of the project's own."""
+        if self._own is not None:
+            await self._own.close()
+
+    def _recognition(self) -> stt.STT[Any]:
+        built = self._build("stt", [self.job.stt, *self.job.fallbacks.stt], self._house_recognition, build_recognition)
+        if len(built) == 1:
+            return cast("stt.STT[Any]", built[0][1])
+        built = [(name, _streaming(model)) for name, model in built]
+        models = [model for _, model in built]
+        chain = stt.FallbackAdapter(models, attempt_timeout=TRIES.timeout, retry_interval=TRIES.retry_interval)
+        self._watch("stt", chain, built)
+        return chain
+
+    def _voices(self) -> tts.TTS[Any]:
+        built = self._build("tts", [self.job.tts, *self.job.fallbacks.tts], self._house_voice, build_voice)
+        if len(built) == 1:
+            return cast("tts.TTS[Any]", built[0][1])
+        chain = tts.FallbackAdapter([model for _, model in built], max_retry_per_tts=0)
+        self._watch("tts", chain, built)
+        return chain
+
+    def _answers(self) -> llm.LLM[Any]:
+        built: list[Built] = [
+            (choice.model or choice.provider or HOUSE, self._house_answers(choice))
+            for choice in [self.job.llm, *self.job.fallbacks.llm]
+        ]
+        if len(built) == 1:
+            return cast("llm.LLM[Any]", built[0][1])
+        chain = llm.FallbackAdapter([model for _, model in built], attempt_timeout=self.tries.timeout)
+        self._watch("llm", chain, built)
+        return chain
+
+    def _build(
+        self,
+        service: Service,
+        choices: Sequence[ModelChoice],
+        house: Callable[[ModelChoice], Any],
+        elsewhere: Callable[..., Any],
+    ) -> list[Built]:
+        """Whatever of the choices can be had, and the server's own at the end."""
+        built: list[Built] = []
+        missing: list[tuple[str, str]] = []
+        has_house = False
+        for choice in choices:
+            try:
+                access = self._access(choice.provider)
+                made = elsewhere(choice, self.job.language, access, self.outbound.http) if access else house(choice)
+                has_house = has_house or access is None
+                built.append((choice.provider or HOUSE, made))
+            except NotToBeHadError as error:
+                missing.append((choice.provider or HOUSE, str(error)))
+        if not has_house:
+            built.append((HOUSE, house(ModelChoice())))
+        for wanted, reason in missing:
+            self._changed(service, wanted, built[0][0], reason)
+        return built
+
+    def _access(self, provider: str | None) -> Access | None:
+        """How a provider is reached: None for the operator's own server, which any name stands for that is not known.
+
+        Raises `NotToBeHadError` where there is no key.
+        """
+        if provider is None or provider == HOUSE or provider not in get_args(Provider):
+            return None
+        known = cast("Provider", provider)
+        url = self.settings.provider_urls.get(known, HOMES.get(known, "")).rstrip("/")
+        own, operators = self.job.keys.get(known), self.settings.provider_keys.get(known)
+        if own is not None:
+            return Access(known, own.api_key, url, own.region)
+        if operators is None:
+            raise NotToBeHadError(f"{provider} has no key here")
+        return Access(known, operators.get_secret_value(), url, self.settings.azure_region)
+
+    def _watch(self, service: Service, chain: Any, built: Sequence[Built]) -> None:
+        """Tell when another model of a chain takes over, and when an earlier one is back."""
+        away: set[int] = set()
+        names = {id(model): name for name, model in built}
+        order = [id(model) for _, model in built]
+
+        def serving() -> int:
+            return next((each for each in order if each not in away), order[0])
+
+        def changed(event: Any) -> None:
+            before, which = serving(), id(getattr(event, service))
+            (away.discard if event.available else away.add)(which)
+            if serving() != before and which in names:
+                reason = "it answers again" if event.available else "it does not answer"
+                wanted = names[which]
+                self._changed(service, wanted, names[serving()], reason)
+
+        chain.on(f"{service}_availability_changed", changed)
+
+    def _changed(self, service: Service, wanted: str, used: str, reason: str) -> None:
+        log.warning("provider changed", session=self.job.session_id, service=service, wanted=wanted, used=used)
+        self._tell(
+            ProviderChanged(at=moment(time.time()), service=service, wanted=wanted, used=used, reason=reason[:500])
+        )
+
+    def _client_of(self, choice: ModelChoice) -> openai.AsyncOpenAI:
+        is_own = self._own is not None and choice.provider in (None, HOUSE)
+        return self._own if is_own and self._own else self._client
+
+    def _default(self, choice: ModelChoice, name: str) -> str:
+        """A model's name where none was asked for: with the project's own key, what OpenAI has."""
+        is_own = self._client_of(choice) is self._own
+        return str(WorkerSettings.model_fields[name].default if is_own else getattr(self.settings, name))
+
+    def _house_recognition(self, choice: ModelChoice) -> stt.STT[Any]:
+        silence = round(max(MIN_SILENCE, self.job.turn_taking.vad_min_silence) * 1000)
+        return plugin.STT(
+            model=choice.model or self._default(choice, "stt_model"),
+            language=self.job.language.split("-")[0],
+            client=self._client_of(choice),
+            use_realtime=self.settings.stt_realtime,
             # The realtime socket finds the end of speech by itself; what it waits for is lost to the answer.
             turn_detection={
                 "type": "server_vad",
@@ -48,14 +216,26 @@ class Models:
                 "silence_duration_ms": silence,
             },
         )
-        self.llm: llm.LLM[Any] = plugin.LLM(
-            model=job.llm.model or settings.llm_model,
-            client=client,
-            temperature=NOT_GIVEN if job.llm.temperature is None else job.llm.temperature,
+
+    def _house_answers(self, choice: ModelChoice) -> llm.LLM[Any]:
+        thinks = self.job.powers.deep_thinking and choice is self.job.llm
+        thinking, effort = (self.settings.thinking_model, self.settings.thinking_effort) if thinks else (None, None)
+        temperature = self.job.llm.temperature if choice.temperature is None else choice.temperature
+        return plugin.LLM(
+            model=thinking or choice.model or self._default(choice, "llm_model"),
+            client=self._client_of(choice),
+            temperature=NOT_GIVEN if temperature is None or thinks else temperature,  # models that think take none
+            reasoning_effort=effort or NOT_GIVEN,
         )
-        self.tts: tts.TTS[Any] = plugin.TTS(
-            model=job.tts.model or settings.tts_model,
-            voice=job.tts.voice or settings.tts_voice,
-            response_format=settings.tts_format,
-            client=client,
+
+    def _house_voice(self, choice: ModelChoice) -> tts.TTS[Any]:
+        return plugin.TTS(
+            model=choice.model or self._default(choice, "tts_model"),
+            voice=choice.voice or self._default(choice, "tts_voice"),
+            response_format=self.settings.tts_format,
+            client=self._client_of(choice),
         )
+
+
+def _streaming(model: stt.STT[Any]) -> stt.STT[Any]:
+    return model if model.capabilities.streaming else stt.StreamAdapter(stt=model, vad=inference.VAD())

@@ -37,7 +37,7 @@ def build_session(job: PersonaJob, models: Models) -> AgentSession[None]:
         vad=inference.VAD(min_silence_duration=vad_silence),
         turn_handling=handling,
         conn_options=SessionConnectOptions(
-            stt_conn_options=TRIES, llm_conn_options=TRIES, tts_conn_options=TRIES, max_unrecoverable_errors=3
+            stt_conn_options=TRIES, llm_conn_options=models.tries, tts_conn_options=TRIES, max_unrecoverable_errors=3
         ),
         aec_warmup_duration=None,
         user_away_timeout=None,

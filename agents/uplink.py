@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from agents.choices import Message
 from agents.contract import (
     TO_WORKER,
     Command,
@@ -15,7 +16,6 @@ from agents.contract import (
     Exchanged,
     Heartbeat,
     Hello,
-    Message,
     PersonaJob,
     Submission,
     TransferAsked,

@@ -151,6 +151,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.standing,
         derive_key(settings.worker_token.get_secret_value()),
         state.switchboard,
+        state.secrets,
         lease=settings.lease,
     )
     notifier = Notifier(url, WRITTEN)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from agents.choices import Effort, VoiceProvider
 from guard.addresses import Network, parse_networks
 
 DEVELOPMENT_SECRETS = {"devsecret-devsecret-devsecret-devsecret", "development", "changeme", "secret"}
@@ -94,7 +95,18 @@ class Settings(MigrationSettings):
     )
     recordings_sealed: bool = Field(False, description="Encrypt the files of recordings as soon as they are complete.")
     recordings_longest: timedelta = Field(timedelta(hours=4), description="After this a recording is stopped.")
-    voice_providers: list[str] = Field(
+    llm_model: str = Field("gpt-4o-mini", description="What answers where an agent names none, as workers know it.")
+    seeing_models: list[str] = Field(
+        default_factory=list,
+        description='Models that take pictures, for meetings with `live_vision`, as JSON: `["gpt-4o-mini"]`.',
+    )
+    vision_model: str | None = Field(None, description="As workers know it; unset: no meetings with `gpt_vision`.")
+    thinking_model: str | None = Field(None, description="As workers know it.")
+    thinking_effort: Effort | None = Field(
+        None, description="As workers know it; without this and the model: no meetings with `deep_thinking`."
+    )
+    search_url: str | None = Field(None, description="As workers know it; unset: no meetings with `web_search`.")
+    voice_providers: list[VoiceProvider] = Field(
         default_factory=list,
         description='Providers of voices for which workers hold credentials, as JSON: `["elevenlabs"]`.',
     )

@@ -2,7 +2,7 @@
 
 from sqlmodel import SQLModel
 
-from control_plane.accounts.models import Account, Member, Project
+from control_plane.accounts.models import Account, Member, Project, ProviderCredential
 from control_plane.analysis.models import Analysis
 from control_plane.auth.models import ApiKey
 from control_plane.events.models import Event, EventCursor
@@ -35,6 +35,7 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     Participant,
     Persona,
     PersonaVersion,
+    ProviderCredential,
     Recording,
     Room,
     Scenario,

@@ -69,7 +69,7 @@ class _ClosedNetwork(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `body` is its first part, at most `READ_LIMIT` bytes, as sent (no decompression)."""
+    """What came back. `body` is its first part, up to the client's limit, as sent (no decompression)."""
 
     status: int
     headers: CIMultiDictProxy[str]
@@ -158,10 +158,11 @@ class Outbound:
         allow: Sequence[Network] = (),
         *,
         timeout: float = TIMEOUT,
+        read_limit: int = READ_LIMIT,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._allow = tuple(allow)
-        self._timeout = timeout
+        self._timeout, self._read_limit = timeout, read_limit
         self._resolver: AbstractResolver = resolver or SystemResolver()
         self._http: aiohttp.ClientSession | None = None
 
@@ -185,6 +186,12 @@ class Outbound:
         if self._http is not None:
             await self._http.close()
         await self._resolver.close()
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """For libraries that bring their own requests: sockets are made by the same policy. Not theirs to close."""
+        assert self._http is not None, "use `async with`"
+        return self._http
 
     async def check(self, text: str) -> None:
         """Refuse a URL that leads into a closed network, as far as can be told now. Raises `BadAddress`.
@@ -237,13 +244,10 @@ class Outbound:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request, one answer; a redirect is an answer too. Raises `BadAddress`, `NotAnswered`."""
-        assert self._http is not None, "use `async with`"
         target = read_url(url)
         try:
-            async with self._http.request(
-                method, target, data=body, headers=headers, allow_redirects=False
-            ) as response:
-                return Answer(response.status, response.headers, await _read(response))
+            async with self.http.request(method, target, data=body, headers=headers, allow_redirects=False) as response:
+                return Answer(response.status, response.headers, await _read(response, self._read_limit))
         except TimeoutError as error:
             raise NotAnswered(f"no answer within {self._timeout:g} s") from error
         except aiohttp.ClientError as error:
@@ -259,16 +263,16 @@ class Outbound:
         return socket.socket(family, kind, proto)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The first part of the body. One that stops in the middle, or never ends, does not undo the status."""
     parts, size = [], 0
     try:
-        while size < READ_LIMIT and (part := await response.content.read(READ_LIMIT - size)):
+        while size < limit and (part := await response.content.read(limit - size)):
             parts.append(part)
             size += len(part)
     except (aiohttp.ClientError, TimeoutError):
         response.close()
-    if size >= READ_LIMIT:
+    if size >= limit:
         response.close()
     return b"".join(parts)
 

@@ -106,6 +106,10 @@ class Setup:
         """The same with torch and sentence-transformers, apart: some 5 GB."""
         return self._packages(TREE / ".venv-sentence-transformers", TREE / "requirements-sentence-transformers.lock")
 
+    def voices(self) -> str:
+        """The same with LiveKit's plugins for voices and recognition of other houses, apart."""
+        return self._packages(TREE / ".venv-voices", TREE / "requirements-voices.lock")
+
     def _packages(self, venv: Path, lock: Path) -> str:
         key = fingerprint([lock, TREE / "pyproject.toml"], sys.version, sys.executable, str(TREE))
         stamp = venv / ".parley-stamp"
@@ -191,6 +195,7 @@ class Setup:
         locks = {
             "requirements.lock": [],
             "requirements-sentence-transformers.lock": ["--extra", "sentence-transformers"],
+            "requirements-voices.lock": ["--extra", "voices"],
         }
         for lock, extra in locks.items():
             command = [self._uv(), "pip", "compile", "-q", "pyproject.toml", *options, *extra, "-o", lock]
@@ -333,6 +338,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Set up what Parley needs on this machine.")
     parser.add_argument("--test", action="store_true", help="also what only the tests need")
     parser.add_argument("--sentence-transformers", action="store_true", help="only the optional embedder's packages")
+    parser.add_argument("--voices", action="store_true", help="an installation with the providers of voices, apart")
     parser.add_argument("--lock", action="store_true", help="only resolve the dependencies anew")
     arguments = parser.parse_args()
     try:
@@ -346,6 +352,8 @@ def main() -> int:
                 work.lock()
             elif arguments.sentence_transformers:
                 print(f" {work.sentence_transformers()}")
+            elif arguments.voices:
+                print(f" {work.voices()}")
             else:
                 work.run()
     except SetupError as error:

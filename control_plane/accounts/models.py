@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import UniqueConstraint, text
+from sqlalchemy import BigInteger, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import created_now, id_column, json_list, json_object, json_value
+from control_plane.db.rows import created_now, id_column, json_list, json_object, json_value, moment
 
 
 class Account(SQLModel, table=True):
@@ -48,3 +48,15 @@ class Member(SQLModel, table=True):
     name: str = ""
     role: str = Field(default="member", description="`owner` or `member`.")
     created_at: datetime = created_now()
+
+
+class ProviderCredential(SQLModel, table=True):
+    """A project's own key of a provider of models or voices."""
+
+    __tablename__ = "provider_credential"
+
+    project_id: int = Field(sa_type=BigInteger, foreign_key="project.id", primary_key=True)
+    provider: str = Field(primary_key=True, description="See `agents.choices.Provider`.")
+    sealed_key: bytes = Field(sa_type=LargeBinary)
+    region: str | None = None
+    updated_at: datetime = moment()

@@ -4,7 +4,14 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from agents.choices import Provider
 from control_plane.accounts.audit import read_trail
+from control_plane.accounts.credentials import (
+    CredentialAnswer,
+    CredentialList,
+    Credentials,
+    CredentialSet,
+)
 from control_plane.accounts.members import MemberService
 from control_plane.accounts.schemas import (
     AuditList,
@@ -46,7 +53,16 @@ async def find_members(db: DbDep, caller: CallerDep, quota: QuotaDep) -> MemberS
     return MemberService(db, caller, quota)
 
 
+async def find_credentials(
+    request: Request, db: DbDep, clock: ClockDep, account: Annotated[AccountService, Depends(find_account)]
+) -> Credentials:
+    """The providers' keys of the projects of this request's account."""
+    state = request.app.state
+    return Credentials(db, state.database, account, clock, state.secrets)
+
+
 Account = Annotated[AccountService, Depends(find_account)]
+ProviderKeys = Annotated[Credentials, Depends(find_credentials)]
 Members = Annotated[MemberService, Depends(find_members)]
 
 
@@ -78,6 +94,33 @@ async def read_project(project_id: RowId, account: Account) -> Any:
 async def update_project(project_id: RowId, body: ProjectUpdate, account: Account) -> Any:
     """Change a project; what is not sent stays."""
     return {"project": await account.update_project(project_id, body)}
+
+
+@router.get("/projects/{project_id}/provider-credentials", tags=["Projects and keys"], response_model=CredentialList)
+async def list_provider_credentials(project_id: RowId, keys: ProviderKeys) -> Any:
+    """For which providers a project has keys of its own; the keys are never shown."""
+    return {"credentials": await keys.all(project_id)}
+
+
+@router.put(
+    "/projects/{project_id}/provider-credentials/{provider}",
+    tags=["Projects and keys"],
+    response_model=CredentialAnswer,
+)
+async def set_provider_credential(
+    project_id: RowId, provider: Provider, body: CredentialSet, keys: ProviderKeys
+) -> Any:
+    """Store a project's own key of a provider, encrypted, for meetings with `use_own_keys`."""
+    return {"credential": await keys.put(project_id, provider, body)}
+
+
+@router.delete(
+    "/projects/{project_id}/provider-credentials/{provider}", tags=["Projects and keys"], response_model=Done
+)
+async def delete_provider_credential(project_id: RowId, provider: Provider, keys: ProviderKeys) -> Any:
+    """Forget a project's own key of a provider; meetings that run keep it."""
+    await keys.delete(project_id, provider)
+    return Done(message="Provider credential deleted")
 
 
 @router.get("/api-keys", tags=["Projects and keys"], response_model=KeyList)

@@ -1,8 +1,12 @@
 """A meeting's persona comes: its place, and what the meeting makes of it."""
 
-from sqlmodel import col, select
+from typing import Any
 
+from sqlmodel import col, select, update
+
+from agents.choices import ModelChoice, Powers
 from agents.contract import PersonaJob
+from control_plane.accounts.credentials import open_credentials
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Db
@@ -10,6 +14,7 @@ from control_plane.errors import Conflict, NotFound
 from control_plane.ids import fingerprint
 from control_plane.meetings.life import OPEN
 from control_plane.meetings.models import Meeting, Scenario
+from control_plane.secrets.box import SecretBox
 from control_plane.sessions.exchange import fill
 from control_plane.sessions.models import Slot
 from control_plane.sessions.places import demand_place, find_place, make_place
@@ -46,7 +51,7 @@ async def take_place(db: Db, clock: Clock, meeting_id: int, persona_id: int, roo
     )
 
 
-async def hold_meeting(db: Db, job: PersonaJob) -> PersonaJob:
+async def hold_meeting(db: Db, box: SecretBox, job: PersonaJob) -> PersonaJob:
     """The job as the meeting of its room wants it held, and the meeting knows its session; other jobs as they are."""
     query = select(Meeting, Scenario).join(Scenario, col(Scenario.id) == Meeting.scenario_id)
     mine = (Meeting.project_id == job.project_id, Meeting.room_name == job.room_name, col(Meeting.status).in_(OPEN))
@@ -55,15 +60,19 @@ async def hold_meeting(db: Db, job: PersonaJob) -> PersonaJob:
         return job
     meeting, scenario = found
     meeting.session_id = job.session_id
+    controls = meeting.controls
+    keys = await open_credentials(db, box, job.project_id) if controls["use_own_keys"] else {}
     return job.model_copy(
         update={
+            "powers": Powers.model_validate(controls),
+            "keys": keys,
             "instructions": brief(job.instructions, meeting, scenario),
             "greeting": fill(meeting.welcome_message, meeting.told_variables) or job.greeting,
             "language": meeting.language,
-            "tts": job.tts.model_copy(update=_voice(meeting)),
+            **_voice(meeting, job),
             "max_call_duration": meeting.max_duration * 60,
-            "captions": meeting.controls["enable_transcription"],
-            "recorded": meeting.controls["enable_recording"],
+            "captions": controls["enable_transcription"],
+            "recorded": controls["enable_recording"],
         }
     )
 
@@ -78,8 +87,17 @@ def brief(instructions: str, meeting: Meeting, scenario: Scenario) -> str:
     return "\n\n".join(part for part in parts if part.strip())
 
 
-def _voice(meeting: Meeting) -> dict[str, str]:
-    """The asked voice, where its provider can be had."""
-    if meeting.voice_provider_used != meeting.voice_provider:
+def _voice(meeting: Meeting, job: PersonaJob) -> dict[str, Any]:
+    """The asked voice, where its provider can be had, and after it the persona's own."""
+    if meeting.voice_provider_used != meeting.voice_provider or (
+        meeting.voice_provider == job.tts.provider and not meeting.voice_id
+    ):
         return {}
-    return {"provider": meeting.voice_provider} | ({"voice": meeting.voice_id} if meeting.voice_id else {})
+    asked = ModelChoice(provider=meeting.voice_provider, voice=meeting.voice_id)
+    further = job.fallbacks.model_copy(update={"tts": [job.tts, *job.fallbacks.tts]})
+    return {"tts": asked, "fallbacks": further}
+
+
+async def voice_changed(db: Db, session_id: int, provider: str) -> None:
+    """Another provider's voice speaks in the meeting of a session, if it is one."""
+    await db.exec(update(Meeting).where(col(Meeting.session_id) == session_id).values(voice_provider_used=provider))

@@ -9,6 +9,7 @@ from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.gate.operation import primary
 from control_plane.meetings import schemas
 from control_plane.meetings.end_users import EndUsers
+from control_plane.meetings.means import Means
 from control_plane.meetings.models import MeetingStatus
 from control_plane.meetings.scenarios import ScenarioService, get_scenario
 from control_plane.meetings.service import Entry, MeetingService
@@ -42,7 +43,7 @@ async def find_meetings(request: Request, db: DbDep, caller: CallerDep) -> Meeti
         state.live,
         state.passes,
         public_url=state.settings.public_url,
-        voice_providers=frozenset(state.settings.voice_providers),
+        means=Means.of(state.settings),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from agents.choices import VoiceProvider
 from control_plane.accounts.schemas import Email
 from control_plane.meetings.languages import Language
 from control_plane.personas.schemas import AgentCreate
@@ -31,11 +32,11 @@ class Controls(Exactly):
     max_participants: Annotated[int, Field(ge=1, le=1000)] | None = Field(None, description="People; null: any number.")
     enable_waiting_room: bool = False
     auto_admit: bool = False
-    deep_thinking: bool = False
-    live_vision: bool = False
-    gpt_vision: bool = False
-    web_search: bool = False
-    use_own_keys: bool = False
+    deep_thinking: bool = Field(False, description="Answered by the model that thinks, or with more effort.")
+    live_vision: bool = Field(False, description="The persona's model is shown what the speaker shows.")
+    gpt_vision: bool = Field(False, description="Turns with a picture are answered by the model for pictures.")
+    web_search: bool = Field(False, description="The persona may search the web; it names its sources.")
+    use_own_keys: bool = Field(False, description="With the project's stored keys of providers, where it has any.")
 
 
 class Criterion(Exactly):
@@ -133,9 +134,6 @@ class EndUserList(Paged):
     """End users of the project, newest first."""
 
     end_users: list[EndUserRead]
-
-
-VoiceProvider = Literal["elevenlabs", "azure", "cartesia"]
 
 
 class MeetingSettings(Controls, Sent):

@@ -6,15 +6,17 @@ from urllib.parse import urlencode
 
 from sqlmodel import col, select
 
+from control_plane.accounts.credentials import find_credentials
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
-from control_plane.errors import Conflict, InvalidRequest
+from control_plane.errors import Conflict
 from control_plane.events.live import LiveBus
 from control_plane.media.server import MediaServer
 from control_plane.meetings.end_users import EndUsers
 from control_plane.meetings.life import OPEN, end_meeting
+from control_plane.meetings.means import Means
 from control_plane.meetings.models import Attendee, EndUser, Meeting, Scenario
 from control_plane.meetings.passes import Passes
 from control_plane.meetings.people import new_code
@@ -25,15 +27,6 @@ from control_plane.personas.models import Persona
 from control_plane.personas.repository import PersonaRepository
 from control_plane.sessions.service import END_CALLS
 from control_plane.wire import Page
-
-NEEDS = {
-    "deep_thinking": "a model that thinks",
-    "live_vision": "a model that sees",
-    "gpt_vision": "a model that sees",
-    "web_search": "a search server",
-    "use_own_keys": "stored keys of the project",
-}
-"""Powers of a persona and what each needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +71,10 @@ class MeetingService:
         passes: Passes,
         *,
         public_url: str,
-        voice_providers: frozenset[str],
+        means: Means,
     ) -> None:
         self.db, self.caller, self.clock, self.media, self.live = db, caller, clock, media, live
-        self.passes, self.public_url, self.voice_providers = passes, public_url, voice_providers
+        self.passes, self.public_url, self.means = passes, public_url, means
         self.people = EndUsers(db, caller.project_id)
 
     async def create(self, body: MeetingCreate) -> Entry:
@@ -100,13 +93,15 @@ class MeetingService:
         self, scenario: Scenario, body: MeetingSettings, name: str, end_user: EndUser | None, *, meeting_type: str
     ) -> Entry:
         controls = Controls.model_validate(scenario.controls | body.controls())
-        self._demand(body, controls)
         serving = await PersonaRepository(self.db, project_id=self.caller.project_id).serving(scenario.persona_id)
         persona = serving.persona
         if not persona.is_active:
             raise Conflict(f"Agent {persona.id} is not active")
+        keys = await find_credentials(self.db, self.caller.project_id) if controls.use_own_keys else []
+        own = frozenset(key.provider for key in keys)
+        self.means.demand(body, controls, own, persona.llm_model)
         code = new_code()
-        has_voice = body.voice_provider in self.voice_providers
+        has_voice = body.voice_provider in self.means.voices_for(controls, own)
         meeting = Meeting(
             project_id=self.caller.project_id,
             code=code,
@@ -131,16 +126,6 @@ class MeetingService:
         await self.db.refresh(meeting)
         token = await self._way_in(meeting, persona)
         return Entry(meeting, token, self.passes.livekit_url, self.public_url)
-
-    def _demand(self, body: MeetingSettings, controls: Controls) -> None:
-        """Refuse what was asked for and cannot be had."""
-        if "voice_provider" in body.model_fields_set and body.voice_provider not in self.voice_providers:
-            raise InvalidRequest.field(
-                "voice_provider", f"{body.voice_provider} has no credentials here; name it in PARLEY_VOICE_PROVIDERS"
-            )
-        for name, need in NEEDS.items():
-            if getattr(controls, name):
-                raise InvalidRequest.field(name, f"needs {need}, which this server does not have")
 
     async def _way_in(self, meeting: Meeting, persona: Persona) -> str:
         """A token for the meeting, or for its waiting room."""

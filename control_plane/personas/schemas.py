@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from agents.contract import TurnTaking
+from agents.choices import TurnTaking
 from control_plane.metering.budget import Budget
 from control_plane.personas.tools import Tools
 from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, Paged

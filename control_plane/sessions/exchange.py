@@ -3,10 +3,12 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 from sqlmodel import col, select, update
 
-from agents.contract import Exchange, ModelChoice, PersonaJob, TurnTaking, Voicemail
+from agents.choices import Fallbacks, ModelChoice, TurnTaking
+from agents.contract import Exchange, PersonaJob, Voicemail
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound, Unavailable
@@ -194,6 +196,7 @@ class TicketExchange:
             llm=ModelChoice(provider=persona.llm_provider, model=persona.llm_model, temperature=persona.temperature),
             stt=ModelChoice(provider=persona.stt_provider, model=persona.stt_model),
             tts=ModelChoice(provider=persona.tts_provider, model=persona.tts_model, voice=persona.voice_id),
+            fallbacks=_further(persona.fallbacks),
             turn_taking=TurnTaking.model_validate(persona.turn_taking),
             knowledge_capability=knowledge,
             max_call_duration=persona.max_call_duration,
@@ -205,6 +208,16 @@ class TicketExchange:
             notice=fill(persona.record_notice, slot.variables) if persona.record else "",
             started_at=session.started_at,
         )
+
+
+def _further(fallbacks: dict[str, Any]) -> Fallbacks:
+    """An agent's further models, as its workers read them."""
+    return Fallbacks.model_validate(
+        {
+            kind: [{name.replace("voice_id", "voice"): value for name, value in one.items()} for one in further]
+            for kind, further in fallbacks.items()
+        }
+    )
 
 
 def fill(text: str, variables: dict[str, object]) -> str:

@@ -14,9 +14,11 @@ from agents.contract import (
     CallStarted,
     LineInterim,
     LineSpoken,
+    ProviderChanged,
     Submission,
     TurnMeasured,
     UsageCounted,
+    timestamp_ms,
 )
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database, Db
@@ -76,6 +78,8 @@ class ReportDesk:
                     await self._turn(db, session, submission, report)
                 case UsageCounted():
                     await self._usage(db, session, submission, report)
+                case ProviderChanged() if session.store_transcripts:
+                    await self._line(db, session, submission, _told(session, report))
                 case CallEnded():
                     await self._ended(db, session, submission, report)
 
@@ -200,6 +204,14 @@ class ReportDesk:
             "chat_name": clean(report.chat_name) if isinstance(report, LineSpoken) else "",
         }
         await self.live.publish(LIVE_LINES, message)
+
+
+def _told(session: Session, report: ProviderChanged) -> LineSpoken:
+    """A line of the transcript that says it."""
+    work = {"llm": "answers", "stt": "listens", "tts": "speaks"}[report.service]
+    text = f"{report.used} {work} from here on. {report.wanted}: {report.reason}."
+    at = timestamp_ms(session.started_at, report.at)
+    return LineSpoken(at=report.at, speaker="system", text=text, timestamp_ms=at)
 
 
 def clean(text: str) -> str:

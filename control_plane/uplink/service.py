@@ -13,8 +13,9 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, PlatformError, Unavailable
 from control_plane.events.live import LiveBus
-from control_plane.meetings.holding import hold_meeting, take_place
+from control_plane.meetings.holding import hold_meeting, take_place, voice_changed
 from control_plane.recordings.sessions import note_first_word, record_session
+from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.exchange import TicketExchange
 from control_plane.sessions.models import SessionJob, Slot, Worker
@@ -44,10 +45,11 @@ class UplinkService:
         meetings: StandingSigner,
         knowledge_key: bytes,
         switchboard: Switchboard,
+        box: SecretBox,
         *,
         lease: timedelta,
     ) -> None:
-        self.switchboard = switchboard
+        self.switchboard, self.box = switchboard, box
         self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
         self.numbers, self.meetings, self.knowledge_key, self.lease = numbers, meetings, knowledge_key, lease
         self.closing = False
@@ -64,7 +66,7 @@ class UplinkService:
                 if job.phone is not None:
                     job = await join_call(db, job)
                 else:
-                    job = await hold_meeting(db, job)
+                    job = await hold_meeting(db, self.box, job)
                 if job.recorded:
                     job = await record_session(db, self.clock, job)
         except (NotFound, Conflict, Forbidden) as error:
@@ -112,7 +114,7 @@ class UplinkService:
         )
 
     async def _tell_call(self, session_id: int, report: dict[str, Any]) -> None:
-        """What a report that was taken says of a telephone call."""
+        """What a report that was taken says of a telephone call or a meeting."""
         match report:
             case {"type": "call.started.v1"}:
                 async with self.database.platform() as db:
@@ -121,6 +123,9 @@ class UplinkService:
             case {"type": "phone.answered.v1", "by": by}:
                 async with self.database.platform() as db:
                     await phone_answered(db, self.clock, session_id, by)
+            case {"type": "provider.changed.v1", "service": "tts", "used": used}:
+                async with self.database.platform() as db:
+                    await voice_changed(db, session_id, used)
 
     async def transfer(self, asked: TransferAsked) -> Transferred:
         """Have the phone of a job's call transferred, and say what became of it."""

@@ -27,7 +27,15 @@ PASSED_ON = (
     "PARLEY_TTS_MODEL",
     "PARLEY_TTS_VOICE",
     "PARLEY_TTS_FORMAT",
+    "PARLEY_THINKING_MODEL",
+    "PARLEY_THINKING_EFFORT",
+    "PARLEY_SEEING_MODELS",
+    "PARLEY_VISION_MODEL",
+    "PARLEY_SEARCH_URL",
+    "PARLEY_VOICE_PROVIDERS",
 )
+_OF_WORKERS = ("PARLEY_PROVIDER_KEYS", "PARLEY_PROVIDER_URLS", "PARLEY_AZURE_REGION", "PARLEY_OUTBOUND_ALLOW")
+"""Passed on to workers alone."""
 OFFLINE_MODELS = {
     "PARLEY_MODELS_API_KEY": "offline",
     "PARLEY_STT_MODEL": "pocketsphinx-en",
@@ -35,6 +43,9 @@ OFFLINE_MODELS = {
     "PARLEY_ANALYSIS_MODEL": "extractive-1",
     "PARLEY_TTS_MODEL": "flite-rms",
     "PARLEY_TTS_VOICE": "rms",
+    "PARLEY_THINKING_EFFORT": "high",
+    "PARLEY_SEEING_MODELS": '["extractive-1"]',
+    "PARLEY_VISION_MODEL": "extractive-1",
 }
 _DEFAULT_CALLS = "3"
 _HOST = "127.0.0.1"
@@ -220,6 +231,7 @@ class Services:
                     "PARLEY_SPOOL_DIR": str(self.directory.spool),
                     "PARLEY_MAX_CALLS": self.parent.get("PARLEY_MAX_CALLS") or _DEFAULT_CALLS,
                     "PARLEY_DRAIN_TIMEOUT": "4",
+                    **{name: self.parent[name] for name in _OF_WORKERS if self.parent.get(name)},
                     "PARLEY_READY_FILE": str(ready_file),
                 },
             ),

@@ -17,6 +17,8 @@ import pytest
 
 START_WITHIN = 150
 STOP_WITHIN = 25
+SEARCH_PORT = 18_890
+"""Where tests of searching put a search server; between them there is none."""
 
 
 @dataclass
@@ -43,7 +45,8 @@ def start_platform(folder: Path, *, port: int, calls: int = 3) -> Iterator[Runni
     """A platform with its data in a folder, on ports from this one up, with places for some calls."""
     ready_file = folder / "ready.json"
     command = [sys.executable, "-m", "parley", "up", "--data", str(folder / "data"), "--ready", str(ready_file)]
-    environment = {**os.environ, "NO_COLOR": "1", "PARLEY_MAX_CALLS": str(calls)}
+    search = {"PARLEY_SEARCH_URL": f"http://127.0.0.1:{SEARCH_PORT}", "PARLEY_OUTBOUND_ALLOW": "127.0.0.0/8"}
+    environment = {**os.environ, "NO_COLOR": "1", "PARLEY_MAX_CALLS": str(calls), **search}
     with (folder / "up.log").open("wb") as output:
         process = subprocess.Popen(
             [*command, "--port", str(port)],

@@ -9,10 +9,12 @@ from livekit import rtc
 from livekit.agents import llm, stt
 from livekit.agents.utils import http_context
 
-from agents.contract import ModelChoice, PersonaJob
+from agents.choices import ModelChoice
+from agents.contract import PersonaJob
 from agents.models import Models, build_client
 from agents.settings import WorkerSettings
 from agents.usage import UsageMeter
+from guard.outbound import Outbound
 
 RATE = 24_000
 FRAME = RATE // 50
@@ -48,7 +50,7 @@ async def test_every_call_of_a_model_is_counted_in_its_unit(models_url: str) -> 
     )
     client = build_client(settings)
     async with http_context.open():
-        models = Models(settings, job, client)
+        models = Models(settings, job, client, Outbound())
         meter = UsageMeter(models.stt, models.llm, models.tts)
         context = llm.ChatContext.empty()
         context.add_message(role="system", content="You are Robin.")

@@ -114,13 +114,25 @@ class FakeReporter:
         return [report for report in self.reports if isinstance(report, UsageCounted)]
 
 
+class FakeModels:
+    """As much of the models as a conversation touches."""
+
+    def __init__(self) -> None:
+        self.stt, self.llm, self.tts = (EventEmitter[str]() for _ in range(3))
+        self.counted = [self.stt, self.llm, self.tts]
+        self.tools: list[object] = []
+        self.pictures = None
+
+    def on_change(self, tell: Callable[[Report], None]) -> None: ...
+
+
 class Call:
     """A conversation with doubles around it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *people: str, job: PersonaJob = JOB) -> None:
         self.session, self.reporter = FakeSession(), FakeReporter()
         monkeypatch.setattr(conversation, "build_session", lambda job, models: self.session)
-        self.models = SimpleNamespace(stt=EventEmitter(), llm=EventEmitter(), tts=EventEmitter())
+        self.models = FakeModels()
         self.room = FakeRoom(*people)
         self.conversation = Conversation(job, self.room, None, self.models, self.reporter, None)  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.conversation.run())

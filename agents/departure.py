@@ -1,0 +1,44 @@
+"""Who is still there: a call ends with its phone, or when the last person has left."""
+
+import asyncio
+from collections.abc import Callable
+
+from livekit import rtc
+
+from agents.arrival import PEOPLE
+from agents.contract import EndReason
+
+REJOIN_WITHIN = 10.0
+"""Seconds a person whose connection was lost has to come back."""
+OWN_ACT = {rtc.DisconnectReason.CLIENT_INITIATED, rtc.DisconnectReason.PARTICIPANT_REMOVED}
+
+
+class Departure:
+    """Watches a room; `end` is called with why the call is over, perhaps more than once."""
+
+    def __init__(self, room: rtc.Room, phone: str | None, end: Callable[[EndReason], None]) -> None:
+        self.room, self.phone, self.end = room, phone, end
+        self._leaving: asyncio.TimerHandle | None = None
+        room.on("participant_disconnected", self._on_left)
+        room.on("participant_connected", self._on_joined)
+        room.on("disconnected", lambda _reason: self.end("room_closed"))
+
+    def _on_left(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity == self.phone:
+            removed = participant.disconnect_reason == rtc.DisconnectReason.PARTICIPANT_REMOVED
+            self.end("api" if removed else "caller_left")  # whoever else is there came for this call
+        if participant.kind not in PEOPLE or self._is_somebody_there():
+            return
+        if participant.disconnect_reason in OWN_ACT:
+            self.end("caller_left")
+        elif self._leaving is None:
+            loop = asyncio.get_running_loop()
+            self._leaving = loop.call_later(REJOIN_WITHIN, self.end, "caller_left")
+
+    def _on_joined(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.kind in PEOPLE and self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+
+    def _is_somebody_there(self) -> bool:
+        return any(person.kind in PEOPLE for person in self.room.remote_participants.values())
