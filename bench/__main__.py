@@ -1,4 +1,4 @@
-"""`python -m bench call|api|fanout|monitors|webhooks|phone|recordings|downloads|knowledge …`: measures, one or several.
+"""`python -m bench call|api|fanout|monitors|webhooks|phone|recordings|downloads|knowledge|meetings`: measures.
 
 Each prints a table with what its figures should be, and writes `bench/results/`.
 """
@@ -6,7 +6,7 @@ Each prints a table with what its figures should be, and writes `bench/results/`
 import sys
 from itertools import takewhile
 
-from bench import api, call, downloads, fanout, knowledge, monitors, phone, recordings, webhooks
+from bench import api, call, downloads, fanout, knowledge, meetings, monitors, phone, recordings, webhooks
 
 MEASURES = {
     "call": call.main,
@@ -18,6 +18,7 @@ MEASURES = {
     "recordings": recordings.main,
     "downloads": downloads.main,
     "knowledge": knowledge.main,
+    "meetings": meetings.main,
 }
 
 
