@@ -123,7 +123,6 @@ class MeetingService:
         )
         self.db.add(meeting)
         await self.db.flush()
-        await self.db.refresh(meeting)
         token = await self._way_in(meeting, persona)
         return Entry(meeting, token, self.passes.livekit_url, self.public_url)
 
