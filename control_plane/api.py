@@ -9,6 +9,7 @@ from control_plane.dialects.onepizza.routes import router as peoples_meetings
 from control_plane.health.routes import router as health
 from control_plane.knowledge_bases.routes import router as knowledge_bases
 from control_plane.livekit_hooks.routes import router as livekit_hooks
+from control_plane.meetings.entrance import router as meeting_entrance
 from control_plane.meetings.routes import end_user_router, meeting_router, scenario_router
 from control_plane.metering.routes import router as usage
 from control_plane.monitor.feed import router as event_feed
@@ -48,5 +49,6 @@ PRIMARY = (
 
 def install(app: FastAPI) -> None:
     """Add every route, flat: the framework looks through a nest of routers twice for each request."""
-    for router in (*PRIMARY, peoples_meetings, recording_links, health, livekit_hooks, monitor, uplink):
+    others = (peoples_meetings, meeting_entrance, recording_links, health, livekit_hooks, monitor, uplink)
+    for router in (*PRIMARY, *others):
         app.router.routes.extend(router.routes)

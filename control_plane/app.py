@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from control_plane import api, faults, pages
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database
-from control_plane.dialects.onepizza.sockets import MEETINGS, MeetingSockets
+from control_plane.dialects.onepizza.sockets import MeetingSockets
 from control_plane.events.live import LiveBus
 from control_plane.events.tail import follow
 from control_plane.events.wake import STAMPED, WRITTEN, Listener, Notifier
@@ -27,6 +27,7 @@ from control_plane.gate.window import RateLimiter
 from control_plane.knowledge_bases.uploads import UploadRunner
 from control_plane.media.recorder import LiveKitRecorder, Recorder, target_of
 from control_plane.media.server import LiveKitMedia, MediaServer
+from control_plane.meetings.announcing import MEETINGS
 from control_plane.meetings.hosting import CHAT, Host
 from control_plane.meetings.passes import Passes
 from control_plane.middleware import Frontier
@@ -47,6 +48,7 @@ from control_plane.settings import Settings
 from control_plane.telephony.service import HAND_OVER, PRESS_KEYS
 from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync
+from control_plane.tokens.reader import TokenReader
 from control_plane.tokens.signer import TokenSigner
 from control_plane.uplink.hub import UplinkHub
 from control_plane.uplink.service import UplinkService
@@ -128,7 +130,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.standing = StandingSigner(secret_key, "meeting")
     state.passes = Passes(state.token_signer, state.standing, settings.livekit_public_url)
     host = Host(state.database, clock, state.media)
-    state.sockets = MeetingSockets(state.database, clock, state.live, state.passes, host)
+    state.sockets = MeetingSockets(state.database, clock, state.live, state.passes, TokenReader(key, secret), host)
     state.secrets = SecretBox(secret_key)
     state.switchboard = Switchboard(state.database, clock, state.dialer)
     state.trunks = TrunkSync(state.dialer, state.secrets, StandingSigner(secret_key, "number"), clock)

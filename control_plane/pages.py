@@ -22,7 +22,7 @@ SECURITY = {
 
 
 def install(app: FastAPI, folder: str | None) -> None:
-    """Serve `/talk`, `/monitor`, `/docs` and the assets, if the pages were built."""
+    """Serve `/talk`, `/monitor`, `/docs`, `/join/…`, `/s/…` and the assets, if the pages were built."""
     pages = Path(folder) if folder else CHECKOUT_PAGES
     router = APIRouter(include_in_schema=False)
 
@@ -40,6 +40,12 @@ def install(app: FastAPI, folder: str | None) -> None:
     async def docs() -> FileResponse:
         """Read the reference of the API and try it."""
         return _page(pages / "docs.html", ancestors="'none'")
+
+    @router.get("/join/{code}")
+    @router.get("/s/{scenario}")
+    async def meeting() -> FileResponse:
+        """Come to a meeting, or begin one of a scenario."""
+        return _page(pages / "meeting.html", ancestors="'none'")
 
     app.include_router(router)
     app.mount("/assets", StaticFiles(directory=pages / "assets", check_dir=False), name="assets")

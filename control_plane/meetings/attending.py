@@ -13,9 +13,12 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.ids import fingerprint, random_id
 from control_plane.meetings.life import OPEN
-from control_plane.meetings.models import Attendee, AttendeeState, Meeting
+from control_plane.meetings.models import Attendee, AttendeeState, Meeting, Scenario
+from control_plane.meetings.waiting import began, waits_in
+from control_plane.recordings.models import Recording, RecordingStatus
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.repository import VISIBLE_KINDS
+from control_plane.tokens.reader import Shown
 
 PRESENT_FOR: Final = timedelta(seconds=30)
 """How long somebody is there after a process last said so."""
@@ -52,20 +55,13 @@ async def attend(
 
     The meeting is locked until the commit, so that no more come than it holds.
     """
-    meeting = (await db.exec(select(Meeting).where(Meeting.code == code).with_for_update())).one_or_none()
-    if meeting is None:
-        raise CannotJoin("MEETING_NOT_FOUND", "There is no such meeting")
-    if meeting.status not in OPEN:
-        raise CannotJoin("MEETING_ENDED", "The meeting is over")
+    meeting = await _find_open(db, code)
     is_admin = admin_token is not None and fingerprint(admin_token) == meeting.admin_hash
     if (wants_admin or admin_token is not None) and not is_admin:
         raise CannotJoin("INVALID_ADMIN_TOKEN", "This is not the token of the meeting's hosts")
-    if meeting.locked and not is_admin:
-        raise CannotJoin("MEETING_LOCKED", "The hosts have locked the meeting")
     waits = meeting.has_waiting_room and not is_admin
     now = clock.now()
-    if not waits and await _present(db, meeting, now) >= (meeting.controls["max_participants"] or MOST):
-        raise CannotJoin("MEETING_FULL", "The meeting is full")
+    await _demand_room(db, meeting, now, is_admin=is_admin, waits=waits)
     attendee = Attendee(
         project_id=meeting.project_id,
         meeting_id=meeting.id,
@@ -80,6 +76,61 @@ async def attend(
     db.add(attendee)
     await db.flush()
     return meeting, attendee
+
+
+async def attend_again(
+    db: Db, clock: Clock, code: str, shown: Shown, *, is_bot: bool
+) -> tuple[Meeting, Attendee, bool]:
+    """Somebody comes with a LiveKit token: of the meeting's room, or of the room where they wait for it.
+
+    They are who the token says, also when they have been there before; the last is whether they are there still, by
+    another socket that has not been missed. Raises `CannotJoin`.
+    """
+    meeting = await _find_open(db, code)
+    now = clock.now()
+    mine = select(Attendee).where(Attendee.project_id == meeting.project_id, Attendee.meeting_id == meeting.id)
+    attendee = (await db.exec(mine.where(Attendee.identity == shown.identity).with_for_update())).one_or_none()
+    if not (shown.room == meeting.room_name or (attendee is not None and waits_in(attendee, shown.room))):
+        raise CannotJoin("INVALID_TOKEN", "This token opens another meeting")
+    if attendee is not None and attendee.state == AttendeeState.DENIED:
+        raise CannotJoin("REMOVED", "The hosts have sent you away")
+    still_there = attendee is not None and attendee.seen_at is not None and attendee.seen_at > now - PRESENT_FOR
+    if attendee is None:
+        await _demand_room(db, meeting, now, is_admin=False, waits=False)
+        attendee = Attendee(
+            project_id=meeting.project_id,
+            meeting_id=meeting.id,
+            identity=shown.identity,
+            name=shown.name,
+            is_bot=is_bot,
+            state=AttendeeState.ADMITTED,
+            since=now,
+        )
+        db.add(attendee)
+    elif attendee.state == AttendeeState.INVITED:
+        began(db, clock, meeting, attendee)
+    elif attendee.state == AttendeeState.ADMITTED and not still_there:
+        await _demand_room(db, meeting, now, is_admin=True, waits=False)
+    attendee.seen_at = now
+    await db.flush()
+    return meeting, attendee, still_there
+
+
+async def _find_open(db: Db, code: str) -> Meeting:
+    meeting = (await db.exec(select(Meeting).where(Meeting.code == code).with_for_update())).one_or_none()
+    if meeting is None:
+        raise CannotJoin("MEETING_NOT_FOUND", "There is no such meeting")
+    if meeting.status not in OPEN:
+        raise CannotJoin("MEETING_ENDED", "The meeting is over")
+    return meeting
+
+
+async def _demand_room(db: Db, meeting: Meeting, now: datetime, *, is_admin: bool, waits: bool) -> None:
+    """Raise `CannotJoin` where nobody new may come in. A lock does not keep out hosts, nor who was in before."""
+    if meeting.locked and not is_admin:
+        raise CannotJoin("MEETING_LOCKED", "The hosts have locked the meeting")
+    if not waits and await _present(db, meeting, now) >= (meeting.controls["max_participants"] or MOST):
+        raise CannotJoin("MEETING_FULL", "The meeting is full")
 
 
 async def _present(db: Db, meeting: Meeting, now: datetime) -> int:
@@ -136,5 +187,38 @@ async def still_there(db: Db, clock: Clock, attendee_ids: list[int]) -> None:
 
 
 async def gone(db: Db, attendee_id: int) -> None:
-    """Somebody's socket has closed."""
-    await db.exec(update(Attendee).where(col(Attendee.id) == attendee_id).values(seen_at=None, hand_raised=False))
+    """Somebody's socket has closed; who waited does not any more."""
+    mine = update(Attendee).where(col(Attendee.id) == attendee_id)
+    await db.exec(mine.values(seen_at=None, hand_raised=False))
+    await db.exec(mine.where(col(Attendee.state) == AttendeeState.WAITING).values(state=AttendeeState.INVITED))
+
+
+async def is_seated(db: Db, clock: Clock, room_name: str, identity: str) -> bool:
+    """Whether somebody in a meeting's room is there by a socket too, which tells of them."""
+    query = (
+        select(Attendee.id)
+        .join(Meeting, col(Meeting.id) == Attendee.meeting_id)
+        .where(
+            Meeting.room_name == room_name,
+            Attendee.identity == identity,
+            col(Attendee.seen_at) > clock.now() - PRESENT_FOR,
+        )
+    )
+    return (await db.exec(query)).first() is not None
+
+
+async def is_recorded(db: Db, meeting: Meeting) -> bool:
+    """Whether somebody keeps what is said now."""
+    query = select(Recording.id).where(
+        Recording.project_id == meeting.project_id,
+        Recording.room_name == meeting.room_name,
+        Recording.status == RecordingStatus.RECORDING,
+        col(Recording.egress_id).is_not(None),
+    )
+    return (await db.exec(query)).first() is not None
+
+
+async def title_of(db: Db, meeting: Meeting) -> str:
+    """What a meeting is called: as its people called it, or after its scenario."""
+    query = select(Scenario.name).where(Scenario.project_id == meeting.project_id, Scenario.id == meeting.scenario_id)
+    return meeting.title or (await db.exec(query)).one_or_none() or ""

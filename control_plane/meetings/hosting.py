@@ -62,6 +62,11 @@ class Host:
         async with self.database.platform() as db:
             await db.exec(update(Attendee).where(col(Attendee.id) == attendee.id).values(hand_raised=raised))
 
+    async def set_muted(self, attendee: Attendee, *, muted: bool) -> None:
+        """Somebody mutes or unmutes their own microphone."""
+        async with self.database.platform() as db:
+            await db.exec(update(Attendee).where(col(Attendee.id) == attendee.id).values(muted=muted))
+
     async def act(self, meeting: Meeting, act: str, whom: str | None) -> Told:
         """Do what a host asks for; what all are told. Raises `NotFound` for somebody who is not there."""
         match act:

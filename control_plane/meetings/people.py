@@ -21,7 +21,7 @@ LISTED: Final = 100
 LONGEST: Final = 24 * 60
 """Minutes until a meeting that nobody ends is over."""
 OPEN_TO_ALL: Final = Controls(
-    enable_recording=False, enable_chat=True, enable_screen_sharing=True, enable_video=True
+    enable_recording=False, enable_transcription=True, enable_chat=True, enable_screen_sharing=True, enable_video=True
 ).model_dump()
 
 
@@ -44,7 +44,7 @@ class PeoplesMeetings:
     def __init__(self, db: Db, caller: Caller, clock: Clock, media: MediaServer) -> None:
         self.db, self.caller, self.clock, self.media = db, caller, clock, media
 
-    async def create(self, title: str) -> tuple[Meeting, str]:
+    async def create(self, title: str, *, waiting_room: bool = False) -> tuple[Meeting, str]:
         """A new meeting and its hosts' token, of which a fingerprint is kept."""
         code, admin_token = new_code(), random_secret("adm_")
         meeting = Meeting(
@@ -54,7 +54,7 @@ class PeoplesMeetings:
             title=title,
             admin_hash=fingerprint(admin_token),
             meeting_type="people",
-            controls=OPEN_TO_ALL,
+            controls=OPEN_TO_ALL | {"enable_waiting_room": waiting_room},
             max_duration=LONGEST,
         )
         self.db.add(meeting)

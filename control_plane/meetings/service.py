@@ -14,6 +14,7 @@ from control_plane.db.rows import read_page, refuse_missing
 from control_plane.errors import Conflict
 from control_plane.events.live import LiveBus
 from control_plane.media.server import MediaServer
+from control_plane.meetings.announcing import MEETINGS, announcement
 from control_plane.meetings.end_users import EndUsers
 from control_plane.meetings.life import OPEN, end_meeting
 from control_plane.meetings.means import Means
@@ -175,4 +176,6 @@ class MeetingService:
             raise Conflict("The meeting is over")
         attendee = await decide(self.db, self.clock, meeting, identity, admit=admit)
         await self.db.commit()
+        event = "participant:admitted" if admit else "participant:removed"
+        await self.live.publish(MEETINGS, announcement(meeting.room_name, event, {"participantId": identity}))
         return attendee

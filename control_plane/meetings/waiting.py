@@ -31,6 +31,11 @@ def room_of(attendee: Attendee) -> str:
     return f"{PREFIX}{attendee.id}"
 
 
+def waits_in(attendee: Attendee, room_name: str) -> bool:
+    """Whether this is where somebody waits."""
+    return room_name == room_of(attendee)
+
+
 async def came(db: Db, clock: Clock, room_name: str) -> None:
     """Somebody is in a waiting room: tell the host, or them if it was decided before. Other rooms mean nothing."""
     attendee = await _lock(db, room_name)
@@ -39,16 +44,21 @@ async def came(db: Db, clock: Clock, room_name: str) -> None:
     if attendee.state in (AttendeeState.ADMITTED, AttendeeState.DENIED):
         await tell_attendee(db, attendee, at=clock.now())
     elif attendee.state != AttendeeState.WAITING:
-        attendee.state, attendee.since = AttendeeState.WAITING, clock.now()
         meeting = (await db.exec(select(Meeting).where(Meeting.id == attendee.meeting_id))).one()
-        EventLog(db, clock).append(
-            Fact.MEETING_WAITING,
-            project_id=meeting.project_id,
-            room_name=meeting.room_name,
-            meeting_id=meeting.id,
-            identity=attendee.identity,
-            name=attendee.name,
-        )
+        began(db, clock, meeting, attendee)
+
+
+def began(db: Db, clock: Clock, meeting: Meeting, attendee: Attendee) -> None:
+    """Somebody waits from now on, in their room or by a socket."""
+    attendee.state, attendee.since = AttendeeState.WAITING, clock.now()
+    EventLog(db, clock).append(
+        Fact.MEETING_WAITING,
+        project_id=meeting.project_id,
+        room_name=meeting.room_name,
+        meeting_id=meeting.id,
+        identity=attendee.identity,
+        name=attendee.name,
+    )
 
 
 async def left(db: Db, room_name: str) -> None:

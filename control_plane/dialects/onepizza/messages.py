@@ -1,13 +1,19 @@
 """What bots and pages say on the socket, and how people and meetings look there."""
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from control_plane.meetings.attending import Person
-from control_plane.meetings.models import Meeting
+from control_plane.clock import iso_ms
+from control_plane.events.facts import Fact
+from control_plane.events.models import Event
+from control_plane.meetings.attending import BY_SOCKET, Person
+from control_plane.meetings.models import Attendee, Meeting
 from control_plane.wire import Clean
 
+Emission = tuple[str, dict[str, Any]]
+"""An event of the socket, with its data."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 ParticipantId = Annotated[str, StringConstraints(min_length=1, max_length=256), Clean]
 
@@ -22,10 +28,20 @@ class JoinMeeting(Said):
     """`join-meeting`."""
 
     meetingId: Annotated[str, StringConstraints(min_length=1, max_length=64), Clean]
-    name: Name
+    name: Name | None = Field(None, description="Not needed with a token, which says who it is.")
+    token: Annotated[str, StringConstraints(min_length=1, max_length=8000), Clean] | None = Field(
+        None,
+        description="Of LiveKit, for the meeting: `room_token`, or that of an earlier `joined` or `waiting`.",
+    )
     isAdmin: bool = False
     adminToken: Annotated[str, StringConstraints(max_length=200), Clean] | None = None
     isBot: bool = Field(True, description="The page of a person says false.")
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if self.name is None and self.token is None:
+            raise ValueError("needs name or token")
+        return self
 
 
 class ChatLine(Said):
@@ -38,6 +54,12 @@ class Reaction(Said):
     """`reaction`."""
 
     emoji: Annotated[str, StringConstraints(min_length=1, max_length=32), Clean]
+
+
+class Microphone(Said):
+    """`microphone`: one's own, as it is now."""
+
+    muted: bool
 
 
 class Nothing(Said):
@@ -62,6 +84,52 @@ def show_person(person: Person) -> dict[str, Any]:
     }
 
 
-def show_meeting(meeting: Meeting) -> dict[str, Any]:
+def show_waiting(attendee: Attendee) -> dict[str, Any]:
+    """Somebody who waits, as hosts see them."""
+    return {"participantId": attendee.identity, "name": attendee.name}
+
+
+def show_meeting(meeting: Meeting, *, title: str, recording: bool) -> dict[str, Any]:
     """A meeting on the socket."""
-    return {"meetingId": meeting.code, "title": meeting.title, "locked": meeting.locked, "controls": meeting.controls}
+    return {
+        "meetingId": meeting.code,
+        "title": title,
+        "locked": meeting.locked,
+        "controls": meeting.controls,
+        "recording": recording,
+    }
+
+
+def show_fact(event: Event) -> list[Emission]:
+    """A fact as the socket tells it: in one event, or two, or not at all."""
+    data = event.data
+    if event.type == Fact.TRANSCRIPT_LINE:
+        return show_line(data, sent_at=event.created_at)
+    if str(data.get("identity", "")).startswith(BY_SOCKET):
+        return []
+    match event.type:
+        case Fact.PARTICIPANT_JOINED:
+            person = {"participantId": data["identity"], "name": data.get("name") or data["identity"]}
+            is_bot = data.get("kind") == "agent"
+            more = {"isAdmin": False, "isBot": is_bot, "muted": False, "handRaised": False}
+            return [("participant:joined", person | more)]
+        case Fact.PARTICIPANT_LEFT:
+            return [("participant:left", {"participantId": data["identity"]})]
+        case Fact.RECORDING_STARTED | Fact.RECORDING_STOPPED | Fact.RECORDING_FAILED:
+            return [("recording", {"status": data.get("status")})]
+        case Fact.MEETING_ENDING:
+            return [("meeting:warning", {"secondsLeft": data["seconds_left"]})]
+        case Fact.MEETING_ENDED:
+            return [("meeting:ended", {})]
+    return []
+
+
+def show_line(line: dict[str, Any], *, sent_at: datetime) -> list[Emission]:
+    """What is said, or is being said; and where it belongs to the chat, what is written."""
+    told: list[Emission] = [
+        ("transcript", {"speaker": line["speaker"], "text": line["content"], "final": line["is_final"]})
+    ]
+    if name := line.get("chat_name"):
+        written = {"participantId": line["identity"], "name": name, "text": line["content"]}
+        told.append(("chat:message", written | {"sentAt": iso_ms(sent_at)}))
+    return told

@@ -19,6 +19,7 @@ class MeetingCreate(Sent):
     """`POST /api/meetings`."""
 
     title: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
+    waitingRoom: bool = Field(False, description="Whether the hosts let in whoever comes.")
 
 
 class MeetingCreated(BaseModel):
@@ -86,7 +87,7 @@ def show(request: Request, met: Met) -> MeetingRead:
 @router.post("", status_code=201, response_model=MeetingCreated)
 async def create_peoples_meeting(body: MeetingCreate, request: Request, meetings: Meetings) -> Any:
     """Create a meeting; whoever has its address may come, whoever has the token is its host."""
-    meeting, admin_token = await meetings.create(body.title)
+    meeting, admin_token = await meetings.create(body.title, waiting_room=body.waitingRoom)
     url = url_of(request, meeting)
     return MeetingCreated(
         meetingId=meeting.code, adminToken=admin_token, title=meeting.title, url=url, createdAt=meeting.created_at

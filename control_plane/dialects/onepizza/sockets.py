@@ -18,24 +18,40 @@ from control_plane.db.database import Database
 from control_plane.dialects.onepizza.messages import (
     ChatLine,
     JoinMeeting,
+    Microphone,
     Nothing,
     Reaction,
     Said,
     Whom,
+    show_fact,
+    show_line,
     show_meeting,
     show_person,
+    show_waiting,
 )
-from control_plane.errors import PlatformError
+from control_plane.errors import Forbidden, PlatformError
 from control_plane.events.facts import Fact
 from control_plane.events.live import LiveBus
 from control_plane.events.models import Event
-from control_plane.meetings.attending import BY_SOCKET, CannotJoin, attend, gone, roster, seen, still_there
+from control_plane.meetings.announcing import MEETINGS, Audience, announcement
+from control_plane.meetings.attending import (
+    CannotJoin,
+    attend,
+    attend_again,
+    gone,
+    is_recorded,
+    is_seated,
+    roster,
+    seen,
+    still_there,
+    title_of,
+)
 from control_plane.meetings.hosting import CHAT, Host
 from control_plane.meetings.models import Attendee, AttendeeState, Meeting
 from control_plane.meetings.passes import Passes
+from control_plane.meetings.waiting import list_waiting, room_of
+from control_plane.tokens.reader import Shown, TokenReader
 
-MEETINGS: Final = "meetings"
-"""Live channel: what happens in a meeting."""
 SEEN_EVERY: Final = 10.0
 MOST_BYTES: Final = 64 * 1024
 """Of one message."""
@@ -45,24 +61,33 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Seat:
-    """A socket in a meeting. `admitted` once it is let in."""
+    """A socket in a meeting. `admitted` once it is let in; `shown` is the token that it came with."""
 
     sid: str
     meeting: Meeting
     attendee: Attendee
     admitted: bool
+    shown: Shown | None = None
 
     @property
     def identity(self) -> str:
         """Who it is, in LiveKit too."""
         return self.attendee.identity
 
+    @property
+    def pass_shown(self) -> Shown | None:
+        """The token that opens the meeting itself, if it came with one: it gets no other, which might open more."""
+        return self.shown if self.shown and self.shown.room == self.meeting.room_name else None
+
 
 class MeetingSockets:
     """The sockets of this process."""
 
-    def __init__(self, database: Database, clock: Clock, live: LiveBus, passes: Passes, host: Host) -> None:
-        self.database, self.clock, self.live, self.passes, self.host = database, clock, live, passes, host
+    def __init__(
+        self, database: Database, clock: Clock, live: LiveBus, passes: Passes, tokens: TokenReader, host: Host
+    ) -> None:
+        self.database, self.clock, self.live, self.host = database, clock, live, host
+        self.passes, self.tokens = passes, tokens
         self.server = socketio.AsyncServer(
             async_mode="asgi", async_handlers=False, cors_allowed_origins="*", max_http_buffer_size=MOST_BYTES
         )
@@ -75,6 +100,7 @@ class MeetingSockets:
             "reaction": (Reaction, self._react),
             "hand:raise": (Nothing, self._raise_hand),
             "hand:lower": (Nothing, self._lower_hand),
+            "microphone": (Microphone, self._microphone),
             "leave-meeting": (Nothing, self._leave),
         }
         for act in ("mute", "kick", "admit"):
@@ -93,54 +119,80 @@ class MeetingSockets:
             if sid in self._seats:
                 raise CannotJoin("ALREADY_JOINED", "This socket is in a meeting; leave it first")
             asked = JoinMeeting.model_validate(data)
-            async with self.database.platform() as db:
-                meeting, attendee = await attend(
-                    db,
-                    self.clock,
-                    asked.meetingId,
-                    asked.name,
-                    admin_token=asked.adminToken,
-                    wants_admin=asked.isAdmin,
-                    is_bot=asked.isBot,
-                )
+            seat, is_back = await self._attend(sid, asked)
         except ValidationError as error:
             problem = error.errors()[0]
             where = ".".join(str(part) for part in problem["loc"])
-            await self._refuse(sid, "INVALID_REQUEST", f"{where}: {problem['msg']}")
+            await self._refuse(sid, "INVALID_REQUEST", f"{where}: {problem['msg']}" if where else problem["msg"])
         except CannotJoin as error:
             await self._refuse(sid, error.code, error.message)
         except PlatformError as error:
             await self._refuse(sid, error.code, error.message)
         else:
-            await self._seat(Seat(sid, meeting, attendee, attendee.state == AttendeeState.ADMITTED))
+            await self._seat(seat, is_back=is_back)
+
+    async def _attend(self, sid: str, asked: JoinMeeting) -> tuple[Seat, bool]:
+        """The seat of whoever comes, and whether another socket has it still."""
+        shown = self.tokens.read(asked.token) if asked.token else None
+        if asked.token and shown is None:
+            raise CannotJoin("INVALID_TOKEN", "This token is wrong, or its time is over")
+        is_back = False
+        async with self.database.platform() as db:
+            if shown is not None:
+                meeting, attendee, is_back = await attend_again(
+                    db, self.clock, asked.meetingId, shown, is_bot=asked.isBot
+                )
+            else:
+                meeting, attendee = await attend(
+                    db,
+                    self.clock,
+                    asked.meetingId,
+                    asked.name or "",
+                    admin_token=asked.adminToken,
+                    wants_admin=asked.isAdmin,
+                    is_bot=asked.isBot,
+                )
+        return Seat(sid, meeting, attendee, attendee.state == AttendeeState.ADMITTED, shown), is_back
 
     async def _refuse(self, sid: str, code: str, message: str) -> None:
         await self.server.emit("join-error", {"code": code, "message": message}, to=sid)
 
-    async def _seat(self, seat: Seat) -> None:
+    async def _seat(self, seat: Seat, *, is_back: bool) -> None:
+        if is_back:
+            await self._tell(seat, "seat:taken", {"participantId": seat.identity, "by": seat.sid})
         self._seats[seat.sid] = seat
         self._by_room.setdefault(seat.meeting.room_name, set()).add(seat.sid)
         if seat.admitted:
-            await self._let_in(seat)
+            await self._let_in(seat, is_back=is_back)
             return
-        waiting = {"participantId": seat.identity, "name": seat.attendee.name}
-        await self.server.emit("waiting", waiting, to=seat.sid)
+        waiting = show_waiting(seat.attendee)
+        token = self.passes.waiting(room_of(seat.attendee), seat.identity, seat.attendee.name)
+        await self.server.emit("waiting", waiting | {"token": token}, to=seat.sid)
         await self._tell(seat, "waiting", waiting, to="hosts")
 
-    async def _let_in(self, seat: Seat) -> None:
+    async def _let_in(self, seat: Seat, *, is_back: bool = False) -> None:
         """Show somebody the meeting, and them to the others."""
         async with self.database.platform() as db:
             people = await roster(db, self.clock, seat.meeting)
             persona = await self.passes.persona_of(db, seat.meeting)
-        token = self.passes.admission(seat.meeting, seat.identity, seat.attendee.name, persona)
+            title, recording = await title_of(db, seat.meeting), await is_recorded(db, seat.meeting)
+            waiting = await list_waiting(db, seat.meeting) if seat.attendee.is_admin else []
+        shown = seat.pass_shown
+        token = shown.token if shown else None
         joined = {
             "participantId": seat.identity,
             "participants": [show_person(person) for person in people],
-            "meeting": show_meeting(seat.meeting),
-            "livekit": {"url": self.passes.livekit_url, "token": token},
+            "meeting": show_meeting(seat.meeting, title=title, recording=recording),
+            "livekit": {
+                "url": self.passes.livekit_url,
+                "token": token or self.passes.admission(seat.meeting, seat.identity, seat.attendee.name, persona),
+            },
         }
+        if seat.attendee.is_admin:
+            joined["waiting"] = [show_waiting(each) for each in waiting]
         await self.server.emit("joined", joined, to=seat.sid)
-        await self._tell(seat, "participant:joined", show_person(seen(seat.attendee)))
+        if not is_back:
+            await self._tell(seat, "participant:joined", show_person(seen(seat.attendee)))
 
     def _seated(self, shape: type[Said], handle: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """A handler of what only somebody in a meeting may send; it answers with an acknowledgement."""
@@ -160,6 +212,8 @@ class MeetingSockets:
         return act
 
     async def _chat(self, seat: Seat, said: ChatLine) -> dict[str, Any]:
+        if seat.pass_shown is not None and not seat.pass_shown.may_chat:
+            raise Forbidden("This token does not allow to chat")
         sent_at = iso_ms(self.clock.now())
         line = {"participantId": seat.identity, "name": seat.attendee.name, "text": said.text, "sentAt": sent_at}
         session_id = await self.host.keep_chat(seat.meeting, seat.attendee, said.text)
@@ -182,6 +236,10 @@ class MeetingSockets:
         await self.host.set_hand(seat.attendee, raised=raised)
         await self._tell(seat, "hand:raised" if raised else "hand:lowered", {"participantId": seat.identity})
 
+    async def _microphone(self, seat: Seat, said: Microphone) -> None:
+        await self.host.set_muted(seat.attendee, muted=said.muted)
+        await self._tell(seat, "participant:updated", {"participantId": seat.identity, "muted": said.muted})
+
     async def _leave(self, seat: Seat, _: Nothing) -> None:
         await self._unseat(seat)
 
@@ -201,28 +259,30 @@ class MeetingSockets:
             await self._unseat(seat)
 
     async def _unseat(self, seat: Seat) -> None:
-        if self._seats.pop(seat.sid, None) is None:
+        if not self._take_away(seat):
             return
-        there = self._by_room.get(seat.meeting.room_name, set())
-        there.discard(seat.sid)
-        if not there:
-            self._by_room.pop(seat.meeting.room_name, None)
         async with self.database.platform() as db:
             await gone(db, seat.attendee.id)
         if seat.admitted:
             await self._tell(seat, "participant:left", {"participantId": seat.identity})
+        else:
+            await self._tell(seat, "waiting:left", {"participantId": seat.identity}, to="hosts")
+
+    def _take_away(self, seat: Seat) -> bool:
+        """Whether it was there."""
+        if self._seats.pop(seat.sid, None) is None:
+            return False
+        there = self._by_room.get(seat.meeting.room_name, set())
+        there.discard(seat.sid)
+        if not there:
+            self._by_room.pop(seat.meeting.room_name, None)
+        return True
 
     # What others hear.
 
-    async def _tell(self, seat: Seat, event: str, data: dict[str, Any], *, to: str = "others") -> None:
-        """Have every process tell its sockets in the meeting: the `others`, `all`, or the `hosts`."""
-        message = {
-            "room": seat.meeting.room_name,
-            "event": event,
-            "data": data,
-            "to": to,
-            "from": seat.identity,
-        }
+    async def _tell(self, seat: Seat, event: str, data: dict[str, Any], *, to: Audience = "others") -> None:
+        """Have every process tell its sockets in the meeting."""
+        message = announcement(seat.meeting.room_name, event, data, to=to, by=seat.identity)
         if not await self.live.publish(MEETINGS, message):
             await self.hear(message)
 
@@ -230,13 +290,19 @@ class MeetingSockets:
         """Something happened in a meeting: tell the sockets of this process that are meant."""
         event, data = message["event"], message["data"]
         for seat in self._in(message["room"]):
-            if event == "participant:admitted" and seat.identity == data["participantId"] and not seat.admitted:
-                seat.admitted = True
-                await self._let_in(seat)
-            elif event == "participant:removed" and seat.identity == data["participantId"]:
-                await self._refuse(seat.sid, "REMOVED", "The hosts have sent you away")
-                await self._unseat(seat)
-            elif seat.admitted and self._is_meant(seat, message) and not event.endswith((":admitted", ":removed")):
+            is_about = seat.identity == data.get("participantId")
+            if event == "participant:admitted":
+                if is_about and not seat.admitted:
+                    seat.admitted = True
+                    await self._let_in(seat)
+            elif event == "participant:removed":
+                if is_about:
+                    await self._refuse(seat.sid, "REMOVED", "The hosts have sent you away")
+                    await self._unseat(seat)
+            elif event == "seat:taken":
+                if is_about and seat.sid != data["by"] and self._take_away(seat):
+                    await self._refuse(seat.sid, "ELSEWHERE", "You have joined again elsewhere")
+            elif seat.admitted and self._is_meant(seat, message):
                 await self.server.emit(event, data, to=seat.sid)
 
     @staticmethod
@@ -249,16 +315,26 @@ class MeetingSockets:
         """What the log says of the meetings whose sockets are here."""
         for event in events:
             seats = self._in(event.room_name) if event.room_name else []
-            for name, data in _told(event) if seats else ():
+            if not seats or await self._is_told_by_a_socket(event):
+                continue
+            for name, data in show_fact(event):
                 await self._show(seats, name, data)
             if event.type == Fact.MEETING_ENDED:
                 for seat in seats:
+                    if not seat.admitted:
+                        await self.server.emit("meeting:ended", {}, to=seat.sid)
                     await self._unseat(seat)
+
+    async def _is_told_by_a_socket(self, event: Event) -> bool:
+        if event.type not in (Fact.PARTICIPANT_JOINED, Fact.PARTICIPANT_LEFT) or event.room_name is None:
+            return False
+        async with self.database.platform() as db:
+            return await is_seated(db, self.clock, event.room_name, event.data["identity"])
 
     async def tell_line(self, line: dict[str, Any]) -> None:
         """A line as it is being said, or one that is not kept."""
         seats = self._in(line["room_name"])
-        for name, data in _told_line(line, sent_at=iso_ms(self.clock.now())) if seats else ():
+        for name, data in show_line(line, sent_at=self.clock.now()) if seats else ():
             await self._show(seats, name, data)
 
     async def _show(self, seats: list[Seat], event: str, data: dict[str, Any]) -> None:
@@ -283,37 +359,3 @@ class MeetingSockets:
                     await still_there(db, self.clock, here)
             except PlatformError as error:
                 log.warning("who is in meetings is not written", reason=error.message)
-
-
-def _told(event: Event) -> list[tuple[str, dict[str, Any]]]:
-    """A fact as the socket tells it: in one event, or two, or not at all."""
-    data = event.data
-    if event.type == Fact.TRANSCRIPT_LINE:
-        return _told_line(data, sent_at=iso_ms(event.created_at))
-    if str(data.get("identity", "")).startswith(BY_SOCKET):
-        return []
-    match event.type:
-        case Fact.PARTICIPANT_JOINED:
-            person = {"participantId": data["identity"], "name": data.get("name") or data["identity"]}
-            is_bot = data.get("kind") == "agent"
-            more = {"isAdmin": False, "isBot": is_bot, "muted": False, "handRaised": False}
-            return [("participant:joined", person | more)]
-        case Fact.PARTICIPANT_LEFT:
-            return [("participant:left", {"participantId": data["identity"]})]
-        case Fact.RECORDING_STARTED | Fact.RECORDING_STOPPED | Fact.RECORDING_FAILED:
-            return [("recording", {"status": data.get("status")})]
-        case Fact.MEETING_ENDING:
-            return [("meeting:warning", {"secondsLeft": data["seconds_left"]})]
-        case Fact.MEETING_ENDED:
-            return [("meeting:ended", {})]
-    return []
-
-
-def _told_line(line: dict[str, Any], *, sent_at: str) -> list[tuple[str, dict[str, Any]]]:
-    """A line of a conversation: what is said, and where it belongs to the chat, what is written."""
-    said = {"speaker": line["speaker"], "text": line["content"], "final": line["is_final"]}
-    told = [("transcript", said)]
-    if name := line.get("chat_name"):
-        written = {"participantId": line["identity"], "name": name, "text": line["content"], "sentAt": sent_at}
-        told.append(("chat:message", written))
-    return told
