@@ -87,6 +87,7 @@ class PersonaJob(Message):
     recorded: bool = Field(False, description="Whether a recording begins; the first word waits for it, within reason.")
     notice: str = Field("", description="What people hear of it before anything else.")
     hears_keys: bool = Field(True, description="Whether keys that are pressed on the phone are answered.")
+    only_writes: bool = Field(False, description="No persona: writes down what everybody says, and says nothing.")
     captions: bool = Field(True, description="Whether people in the room are sent what is being said.")
     started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
 
@@ -129,7 +130,8 @@ class LineSpoken(Report):
     timestamp_ms: int = Field(ge=0, description="From the start of the call to the start of the line.")
     duration_ms: int = Field(0, ge=0, le=24 * 3600 * 1000, description="How long it was spoken; 0: unknown.")
     interrupted: bool = False
-    chat_name: str = Field("", description="Of a line for the meeting's chat as well: the name it has there.")
+    name: str = Field("", description="How the room knows who it was.")
+    in_chat: bool = Field(False, description="It belongs to the meeting's chat as well.")
 
 
 class LineInterim(Report):
@@ -139,6 +141,7 @@ class LineInterim(Report):
     room_name: str
     speaker: Literal["agent", "user"]
     identity: str = ""
+    name: str = ""
     text: str
     timestamp_ms: int = Field(ge=0)
 
@@ -346,6 +349,7 @@ class Command(Message):
     to: str = ""
     text: str = Field("", repr=False)
     identity: str = Field("", description="Who wrote the text.")
+    name: str = ""
 
 
 class Transferred(Message):

@@ -167,7 +167,7 @@ class Conversation:
             case "unrecorded":
                 self._begin(self._show_recorded(on=False))
             case "chat":
-                self._begin(self._answer_line(command.text, command.identity))
+                self._begin(self._answer_line(command.text, command.identity, command.name))
 
     def press(self, digits: str) -> bool:
         """Press keys of the telephone; False where there is none."""
@@ -296,11 +296,11 @@ class Conversation:
         """Answer a typed line as a spoken one: it interrupts, is in the transcript, and is answered by voice."""
         text, who = event.text.strip()[:LONGEST_TYPED], event.participant
         if text and who is not None:
-            await self._answer_line(text, who.identity, chat_name=who.name or who.identity)
+            await self._answer_line(text, who.identity, who.name or who.identity, in_chat=True)
 
-    async def _answer_line(self, text: str, identity: str = "", chat_name: str = "") -> None:
+    async def _answer_line(self, text: str, identity: str = "", name: str = "", *, in_chat: bool = False) -> None:
         self._last_word = time.time()
-        self._transcript.typed(text, identity, chat_name)
+        self._transcript.typed(text, identity, name, in_chat=in_chat)
         if self._is_handing_over():
             return  # an answer would be heard by whoever is asked to take the call
         try:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import openai
 import structlog
-from livekit.agents import JobContext, JobProcess
+from livekit.agents import AutoSubscribe, JobContext, JobProcess
 from livekit.agents.utils import http_context
 from livekit.rtc._ffi_client import FfiClient
 
@@ -16,6 +16,7 @@ from agents.conversation import Conversation
 from agents.models import Models, build_client
 from agents.providers import NotToBeHadError, plugin
 from agents.reporter import JobRefused, Reporter
+from agents.scribe import Scribe
 from agents.searching import MOST_READ
 from agents.settings import WorkerSettings
 from guard import logs
@@ -77,10 +78,15 @@ async def entrypoint(context: JobContext) -> None:
         async with reporter, Outbound(settings.outbound_networks, read_limit=MOST_READ) as outbound:
             try:
                 models = Models(settings, job, context.proc.userdata["client"], outbound)
-                conversation = Conversation(job, context.room, knowledge, models, reporter, settings)
+                work: Conversation | Scribe
+                if job.only_writes:
+                    work, hears = Scribe(job, context.room, models, reporter), AutoSubscribe.AUDIO_ONLY
+                else:
+                    work = Conversation(job, context.room, knowledge, models, reporter, settings)
+                    hears = AutoSubscribe.SUBSCRIBE_ALL
                 try:
-                    await context.connect()
-                    await conversation.run()
+                    await context.connect(auto_subscribe=hears)
+                    await work.run()
                 finally:
                     await models.close()
             except Exception:  # whatever it was, the caller must not be left with a silent persona

@@ -34,7 +34,7 @@ class Transcript:
             return
         at = event.created_at
         began = timestamp_ms(self.job.started_at, moment(self.user_began or at))
-        speaker = self._speaker()
+        identity, name = self._speaker()
         self.persona.heard(text, is_final=event.is_final)
         if event.is_final:
             self.persona.marks.transcribed = at
@@ -43,7 +43,8 @@ class Transcript:
                 LineSpoken(
                     at=moment(at),
                     speaker="user",
-                    identity=speaker,
+                    identity=identity,
+                    name=name,
                     text=text,
                     timestamp_ms=began,
                     duration_ms=max(0, ended - began),
@@ -56,23 +57,27 @@ class Transcript:
                     at=moment(at),
                     room_name=self.job.room_name,
                     speaker="user",
-                    identity=speaker,
+                    identity=identity,
+                    name=name,
                     text=text,
                     timestamp_ms=began,
                 )
             )
 
-    def typed(self, text: str, identity: str, chat_name: str) -> None:
-        """A line that a person typed, or pressed; `chat_name` where the meeting's chat does not have it yet."""
+    def typed(self, text: str, identity: str, name: str, *, in_chat: bool) -> None:
+        """A line that somebody typed, or pressed; for the meeting's chat where that does not have it yet."""
         now = moment(time.time())
+        if not identity:
+            identity, name = self._speaker()
         self.reporter.report(
             LineSpoken(
                 at=now,
                 speaker="user",
-                identity=identity or self._speaker(),
+                identity=identity,
+                name=name,
                 text=text,
                 timestamp_ms=timestamp_ms(self.job.started_at, now),
-                chat_name=chat_name,
+                in_chat=in_chat,
             )
         )
 
@@ -95,11 +100,12 @@ class Transcript:
                     at=moment(event.created_at),
                     speaker="agent",
                     identity=self.job.identity,
+                    name=self.job.persona_name,
                     text=item.text_content.strip(),
                     timestamp_ms=timestamp_ms(self.job.started_at, moment(started)),
                     duration_ms=max(0, round((stopped - started) * 1000)),
                     interrupted=item.interrupted,
-                    chat_name=self.job.persona_name if in_chat else "",
+                    in_chat=in_chat,
                 )
             )
 
@@ -110,9 +116,10 @@ class Transcript:
         heard = f" Their last words were: {words}." if words else ""
         return f"This is {self.job.persona_name}, with a caller for you.{heard}"
 
-    def _speaker(self) -> str:
+    def _speaker(self) -> tuple[str, str]:
+        """Identity and name of who is listened to."""
         linked = self.session.room_io.linked_participant
-        return linked.identity if linked is not None else ""
+        return (linked.identity, linked.name) if linked is not None else ("", "")
 
 
 def _is_said(item: llm.ChatItem) -> TypeGuard[llm.ChatMessage]:

@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["project_id", "session_id"], ["session.project_id", "session.id"], ondelete="CASCADE"),
     )
     op.add_column("transcript_line", sa.Column("duration_ms", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("transcript_line", sa.Column("name", sa.String(), nullable=False, server_default=""))
     for table in TABLES:
         op.execute(WALL.format(table=table))
     op.execute(EXISTS_ELSEWHERE.format(tables=f"{KNOWN_BEFORE}, 'scenario', 'end_user', 'meeting'"))
@@ -120,6 +121,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(EXISTS_ELSEWHERE.format(tables=KNOWN_BEFORE))
+    op.drop_column("transcript_line", "name")
     op.drop_column("transcript_line", "duration_ms")
     for table in reversed(TABLES):
         op.drop_table(table)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 AGENT, USER = "agent", "user"
 
@@ -15,6 +16,7 @@ class Spoken:
     began: int
     ended: int
     interrupted: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Figures:
 
     `talk_ratio` is the people's part of all speech, 0 to 1; None where nobody spoke. `interruptions` are those of the
     agent by people, `barge_ins` those of people by the agent. `longest_silence_ms` lies between two lines.
+    `speakers` are the people whose names are known, each with the milliseconds of their speech, the longest first.
     """
 
     agent_ms: int
@@ -32,6 +35,7 @@ class Figures:
     interruptions: int
     barge_ins: int
     longest_silence_ms: int
+    speakers: list[dict[str, Any]]
 
 
 def count(lines: Iterable[Spoken]) -> Figures:
@@ -48,7 +52,14 @@ def count(lines: Iterable[Spoken]) -> Figures:
         interruptions=sum(line.interrupted for line in heard if line.speaker == AGENT),
         barge_ins=_barge_ins(heard),
         longest_silence_ms=max(silences, default=0),
+        speakers=_speakers(heard),
     )
+
+
+def _speakers(heard: Sequence[Spoken]) -> list[dict[str, Any]]:
+    names = {line.name for line in heard if line.speaker == USER and line.name}
+    spoken = {name: _length(_union([line for line in heard if line.name == name])) for name in sorted(names)}
+    return [{"name": name, "ms": ms} for name, ms in sorted(spoken.items(), key=lambda each: -each[1])]
 
 
 def _union(lines: Sequence[Spoken]) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
-from control_plane.analysis.arithmetic import Spoken, count
+from control_plane.analysis.arithmetic import USER, Spoken, count
 from control_plane.analysis.models import Analysis, AnalysisStatus
 from control_plane.analysis.reading import Conversation, Reading, UnusableAnswer, read
 from control_plane.analysis.repository import find_analysis
@@ -99,7 +99,7 @@ async def _lines(db: Db, session: Session) -> list[TranscriptLine]:
 async def _begin(db: Db, session: Session, lines: list[TranscriptLine]) -> None:
     """Write the figures, and that the rest is pending."""
     spoken = (
-        Spoken(line.speaker, line.timestamp_ms, line.timestamp_ms + line.duration_ms, line.interrupted)
+        Spoken(line.speaker, line.timestamp_ms, line.timestamp_ms + line.duration_ms, line.interrupted, line.name)
         for line in lines
     )
     figures = count(spoken)
@@ -115,7 +115,11 @@ async def _begin(db: Db, session: Session, lines: list[TranscriptLine]) -> None:
 
 
 async def _conversation(db: Db, session: Session, lines: list[TranscriptLine]) -> Conversation:
-    said = [(line.id, line.speaker, line.content) for line in lines]
+    several = len({line.identity for line in lines if line.speaker == USER}) > 1
+    said = [
+        (line.id, line.name if several and line.name and line.speaker == USER else line.speaker, line.content)
+        for line in lines
+    ]
     query = select(Scenario).join(Meeting, col(Meeting.scenario_id) == Scenario.id)
     scenario = (await db.exec(query.where(Meeting.session_id == session.id))).first()
     if scenario is None:

@@ -9,6 +9,13 @@ from control_plane.analysis.reading import ActionItem, Judged, Objective
 from control_plane.wire import Instant
 
 
+class Speaker(BaseModel):
+    """Somebody who spoke in a meeting."""
+
+    name: str
+    ms: int = Field(description="Milliseconds of their speech.")
+
+
 class AnalysisRead(BaseModel):
     """What a conversation came to. Evidence are ids of transcript lines; times are milliseconds."""
 
@@ -28,6 +35,7 @@ class AnalysisRead(BaseModel):
     interruptions: int = Field(0, description="How often people cut the agent off.")
     barge_ins: int = Field(0, description="How often the agent spoke into somebody's words.")
     longest_silence_ms: int = 0
+    speakers: list[Speaker] = Field([], description="People whose names are known, who spoke longest first.")
     model: str | None = None
     extractive: bool = Field(False, description="Made of pieces of what was said, by no language model.")
     finished_at: Instant | None = None

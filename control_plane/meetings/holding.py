@@ -14,6 +14,7 @@ from control_plane.errors import Conflict, NotFound
 from control_plane.ids import fingerprint
 from control_plane.meetings.life import OPEN
 from control_plane.meetings.models import Meeting, Scenario
+from control_plane.personas.serving import SCRIBE
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.exchange import fill
 from control_plane.sessions.models import Slot
@@ -28,7 +29,7 @@ async def take_place(db: Db, clock: Clock, meeting_id: int, persona_id: int, roo
     """
     query = select(Meeting, Project).join(Project, col(Project.id) == Meeting.project_id)
     found = (await db.exec(query.where(Meeting.id == meeting_id).with_for_update(of=Meeting))).one_or_none()
-    if found is None or found[0].persona_id != persona_id:
+    if found is None or (found[0].persona_id or SCRIBE) != persona_id:
         raise NotFound("there is no such meeting")
     meeting, project = found
     if meeting.room_name != room_name:
@@ -53,13 +54,16 @@ async def take_place(db: Db, clock: Clock, meeting_id: int, persona_id: int, roo
 
 async def hold_meeting(db: Db, box: SecretBox, job: PersonaJob) -> PersonaJob:
     """The job as the meeting of its room wants it held, and the meeting knows its session; other jobs as they are."""
-    query = select(Meeting, Scenario).join(Scenario, col(Scenario.id) == Meeting.scenario_id)
+    query = select(Meeting, Scenario).outerjoin(Scenario, col(Scenario.id) == Meeting.scenario_id)
     mine = (Meeting.project_id == job.project_id, Meeting.room_name == job.room_name, col(Meeting.status).in_(OPEN))
     found = (await db.exec(query.where(*mine).with_for_update(of=Meeting))).one_or_none()
-    if found is None or found[0].persona_id != job.persona_id:
+    if found is None or (found[0].persona_id or SCRIBE) != job.persona_id:
         return job
     meeting, scenario = found
     meeting.session_id = job.session_id
+    if scenario is None:
+        held = {"only_writes": True, "language": meeting.language, "max_call_duration": meeting.max_duration * 60}
+        return job.model_copy(update=held)
     controls = meeting.controls
     keys = await open_credentials(db, box, job.project_id) if controls["use_own_keys"] else {}
     return job.model_copy(

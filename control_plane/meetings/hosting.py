@@ -16,7 +16,7 @@ from control_plane.meetings.waiting import decide
 from control_plane.sessions.models import Session, SessionStatus
 
 CHAT: Final = "chat"
-"""Live channel: lines that were written in meetings with a persona. `session_id`, `text`, `identity`."""
+"""Live channel: lines that were written in meetings with a persona. `session_id`, `text`, `identity`, `name`."""
 Told = list[tuple[str, dict[str, Any]]]
 """Events for all in the meeting, with their data."""
 

@@ -9,6 +9,7 @@ from agents.contract import DispatchMetadata
 from control_plane.db.database import Db
 from control_plane.meetings.models import Meeting
 from control_plane.personas.models import Persona
+from control_plane.personas.serving import SCRIBE, SCRIBES_NAME
 from control_plane.sessions.slots import StandingSigner, dispatch_of
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 
@@ -25,15 +26,17 @@ class Passes:
 
     @staticmethod
     async def persona_of(db: Db, meeting: Meeting) -> str | None:
-        """The name of a meeting's persona; None for a meeting of people."""
+        """The name of a meeting's persona, or of who writes in one of people; None where nobody comes by itself."""
+        if meeting.persona_id is None:
+            return SCRIBES_NAME if meeting.controls["enable_transcription"] else None
         query = select(Persona.name).where(Persona.project_id == meeting.project_id, Persona.id == meeting.persona_id)
         return (await db.exec(query)).one_or_none()
 
     def admission(self, meeting: Meeting, identity: str, name: str, persona: str | None) -> str:
         """Into the meeting, with its persona where the room begins with this token."""
         dispatches: tuple[DispatchMetadata, ...] = ()
-        if persona is not None and meeting.persona_id is not None:
-            dispatches = (dispatch_of(self.standing.sign(meeting.id, meeting.persona_id), persona),)
+        if persona is not None:
+            dispatches = (dispatch_of(self.standing.sign(meeting.id, meeting.persona_id or SCRIBE), persona),)
         return self.signer.sign(
             Pass(
                 identity=identity,

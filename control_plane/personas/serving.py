@@ -14,6 +14,10 @@ AT_ONCE: Final = ("is_active", "budget")
 """Settings that act at once, published or not."""
 VERSIONED: Final = tuple(name for name in AgentCreate.model_fields if name not in AT_ONCE)
 
+SCRIBE: Final = 0
+"""The number of the agent that is none: it only writes."""
+SCRIBES_NAME: Final = "Notetaker"
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:
@@ -54,7 +58,14 @@ async def find_version(db: Db, persona_id: int, version: int | None, *, project_
     return await _find(db, persona_id, project_id, col(PersonaVersion.version) == version)
 
 
+def scribe_of(project_id: int) -> Persona:
+    """Who writes down what people say in meetings without a persona: an agent that is no row."""
+    return Persona(id=SCRIBE, project_id=project_id, **AgentCreate(name=SCRIBES_NAME, instructions="-").model_dump())
+
+
 async def _find(db: Db, persona_id: int, project_id: int, wanted: ColumnElement[bool]) -> Serving | None:
+    if persona_id == SCRIBE:
+        return Serving(scribe_of(project_id), None)
     query = select(Persona, PersonaVersion).outerjoin(PersonaVersion, of_persona() & wanted)
     row = (await db.exec(query.where(Persona.project_id == project_id, Persona.id == persona_id))).one_or_none()
     return served(*row) if row else None

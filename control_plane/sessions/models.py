@@ -133,6 +133,7 @@ class TranscriptLine(SQLModel, table=True):
     sequence: int
     speaker: str
     identity: str = ""
+    name: str = Field(default="", sa_column_kwargs={"server_default": ""}, description="How the room knew who it was.")
     content: str
     timestamp_ms: int = Field(sa_type=BigInteger)
     interrupted: bool = False

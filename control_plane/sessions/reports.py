@@ -94,6 +94,7 @@ class ReportDesk:
         values = {
             "speaker": report.speaker,
             "identity": clean(report.identity),
+            "name": clean(report.name),
             "content": clean(report.text),
             "timestamp_ms": report.timestamp_ms,
             "interrupted": report.interrupted,
@@ -108,7 +109,7 @@ class ReportDesk:
                 session_id=session.id,
                 is_final=True,
                 final_at=iso_ms(report.at),
-                chat_name=clean(report.chat_name),
+                in_chat=report.in_chat,
                 **values,
             )
 
@@ -142,7 +143,7 @@ class ReportDesk:
             project_id=session.project_id,
             source=f"report:{session.id}:{submission.epoch}:{submission.sequence}",
             session_id=session.id,
-            persona_id=job.persona_id,
+            persona_id=job.persona_id or None,
             **report.model_dump(exclude={"type"}),
         )
         await record(db, entry, clock=self.clock)
@@ -201,7 +202,8 @@ class ReportDesk:
             "timestamp_ms": report.timestamp_ms,
             "is_final": is_final,
             "identity": clean(report.identity),
-            "chat_name": clean(report.chat_name) if isinstance(report, LineSpoken) else "",
+            "name": clean(report.name),
+            "in_chat": isinstance(report, LineSpoken) and report.in_chat,
         }
         await self.live.publish(LIVE_LINES, message)
 

@@ -43,7 +43,7 @@ class SessionRepository:
         statement = insert(Session).values(
             project_id=self.project_id,
             room_name=room_name,
-            persona_id=persona.id if persona else None,
+            persona_id=(persona.id or None) if persona else None,
             agent_name=persona.name if persona else None,
             llm_provider=persona.llm_provider if persona else None,
             llm_model=persona.llm_model if persona else None,

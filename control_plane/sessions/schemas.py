@@ -97,6 +97,7 @@ class Line(BaseModel):
 
     id: int | None = Field(None, description="Null where it is not kept, or was there already.")
     speaker: str
+    name: str = Field("", description="Who it was, as the room knew them.")
     content: str
     timestamp_ms: int
     created_at: Instant

@@ -205,7 +205,8 @@ class UplinkService:
 
     async def chat(self, message: dict[str, Any]) -> None:
         """Somebody wrote a line in the meeting of a session: tell its job."""
-        await self._command(message["session_id"], action="chat", text=message["text"], identity=message["identity"])
+        who = {"identity": message["identity"], "name": message["name"]}
+        await self._command(message["session_id"], action="chat", text=message["text"], **who)
 
     async def recorded(self, message: dict[str, Any]) -> None:
         """The recording of a session hears the room, which its job waits for; or hears it no longer."""

@@ -116,7 +116,7 @@ def _topics(lines: Sequence[Line]) -> list[str]:
 
 
 def _sentiment(lines: Sequence[Line]) -> str:
-    words = [token for line in lines if line.speaker == "user" for token in tokens(line.text)]
+    words = [token for line in lines if line.speaker != "agent" for token in tokens(line.text)]
     glad, sorry = (sum(word in known for word in words) for known in (_GLAD, _SORRY))
     if glad and sorry:
         return "mixed"

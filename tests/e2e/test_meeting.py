@@ -94,6 +94,32 @@ async def test_a_line_of_the_chat_is_answered_by_voice_and_in_the_chat(running: 
     assert [line["content"] for line in lines[1:3]] == ["What is your name?", answer["text"]]
 
 
+async def test_what_two_people_say_is_written_down_with_their_names(running: RunningPlatform) -> None:
+    voice = Voice(MICROPHONE_RATE)
+    with running.client() as client:
+        origin = str(client.base_url.copy_with(path="/"))
+        made = client.post(f"{origin}api/meetings", json={"title": "Two people"}).json()
+        async with a_bot(origin) as one, a_bot(origin) as other:
+            ways_in = [
+                (await bot.join(made, name, isBot=False))["livekit"] for bot, name in ((one, "Ada"), (other, "Bob"))
+            ]
+            async with (
+                Caller(ways_in[0]["url"], ways_in[0]["token"], voice) as ada,
+                Caller(ways_in[1]["url"], ways_in[1]["token"], voice) as bob,
+            ):
+                await one.until("participant:joined", lambda person: person["name"] == "Notetaker")
+                await ada.say("How long is the warranty on a repair?")
+                first = await one.until("transcript", lambda data: data["speaker"] == "Ada")
+                await bob.say("Where can customers park their cars?")
+                second = await one.until("transcript", lambda data: data["speaker"] == "Bob")
+        voice.close()
+        meeting = client.get(f"{origin}api/meetings/{made['meetingId']}").json()
+        lines = client.get(f"/sessions/{meeting['sessionId']}/transcript").json()["transcripts"]
+    assert "warranty" in first["text"].lower()
+    assert "park" in second["text"].lower()
+    assert [line["name"] for line in lines] == ["Ada", "Bob"]
+
+
 async def until(client: httpx2.Client, path: str, part: str | None, **wanted: object) -> dict[str, Any]:
     """What is there, once it is as wanted."""
     found: dict[str, Any] = {}

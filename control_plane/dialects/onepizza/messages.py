@@ -126,10 +126,9 @@ def show_fact(event: Event) -> list[Emission]:
 
 def show_line(line: dict[str, Any], *, sent_at: datetime) -> list[Emission]:
     """What is said, or is being said; and where it belongs to the chat, what is written."""
-    told: list[Emission] = [
-        ("transcript", {"speaker": line["speaker"], "text": line["content"], "final": line["is_final"]})
-    ]
-    if name := line.get("chat_name"):
-        written = {"participantId": line["identity"], "name": name, "text": line["content"]}
+    who = line.get("name") or line["speaker"]
+    told: list[Emission] = [("transcript", {"speaker": who, "text": line["content"], "final": line["is_final"]})]
+    if line.get("in_chat"):
+        written = {"participantId": line["identity"], "name": who, "text": line["content"]}
         told.append(("chat:message", written | {"sentAt": iso_ms(sent_at)}))
     return told

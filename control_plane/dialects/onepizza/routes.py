@@ -44,6 +44,7 @@ class MeetingRead(BaseModel):
     endedAt: Instant | None
     durationSeconds: int | None = Field(description="From its first person to its end, or until now.")
     participants: int = Field(description="People who have been there.")
+    sessionId: int | None = Field(description="Its conversation, with what was said and what it came to.")
 
 
 class MeetingList(BaseModel):
@@ -81,6 +82,7 @@ def show(request: Request, met: Met) -> MeetingRead:
         endedAt=meeting.ended_at,
         durationSeconds=round((until - meeting.started_at).total_seconds()) if meeting.started_at else None,
         participants=met.people,
+        sessionId=meeting.session_id,
     )
 
 

@@ -219,7 +219,7 @@ class MeetingSockets:
         session_id = await self.host.keep_chat(seat.meeting, seat.attendee, said.text)
         await self._tell(seat, "chat:message", line)
         if session_id is not None:
-            heard = {"session_id": session_id, "text": said.text, "identity": seat.identity}
+            heard = {"session_id": session_id, "text": said.text, "identity": seat.identity, "name": seat.attendee.name}
             await self.live.publish(CHAT, heard)
         return {"sentAt": sent_at}
 

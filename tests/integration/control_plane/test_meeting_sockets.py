@@ -13,6 +13,7 @@ from control_plane.jobs.models import Job
 from control_plane.meetings.life import WARN_MEETING
 from tests.support.meetings import a_bot, claims, code_of, make_meeting, meet_people, tell
 from tests.support.platform import Platform
+from tests.support.studio import eventually
 from tests.support.uplink import worker
 
 pytestmark = pytest.mark.anyio
@@ -127,10 +128,10 @@ async def test_lines_of_the_chat_reach_the_persona_and_its_answer_is_in_the_chat
         command = await fake.hear("command")
         assert (command["action"], command["text"], command["identity"]) == ("chat", "How much?", mine)
         said = {"type": "line.spoken.v1", "speaker": "agent", "identity": job.identity, "timestamp_ms": 9}
-        await fake.report(job, 1, **said, text="Ten dollars.", chat_name="Buyer")
+        await fake.report(job, 1, **said, text="Ten dollars.", name="Buyer", in_chat=True)
         line = await bot.until("chat:message")
         assert (line["participantId"], line["name"], line["text"]) == (job.identity, "Buyer", "Ten dollars.")
-        assert await bot.until("transcript") == {"speaker": "agent", "text": "Ten dollars.", "final": True}
+        assert await bot.until("transcript") == {"speaker": "Buyer", "text": "Ten dollars.", "final": True}
 
 
 async def test_without_transcription_nobody_is_shown_what_is_said(platform: Platform) -> None:
@@ -142,7 +143,7 @@ async def test_without_transcription_nobody_is_shown_what_is_said(platform: Plat
         await bot.join({"meetingId": code_of(made)}, "My bot")
         said = {"type": "line.spoken.v1", "speaker": "agent", "identity": job.identity, "timestamp_ms": 9}
         await fake.report(job, 1, **said, text="A secret.")
-        await fake.report(job, 2, **said, text="Written.", chat_name="Buyer")
+        await fake.report(job, 2, **said, text="Written.", name="Buyer", in_chat=True)
         await bot.until("chat:message")  # which came after what was said
         assert "transcript" not in [event for event, _ in bot.heard]
 
@@ -162,3 +163,35 @@ async def test_everybody_is_told_a_minute_before_the_end(platform: Platform) -> 
         told,
         "parley.ending",
     )
+
+
+async def test_what_people_say_among_themselves_is_shown_with_their_names_and_analysed(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = await meet_people(tenant)
+    async with platform.jobs(), worker(platform) as fake, a_bot(platform.url) as ada:
+        joined = await ada.join(made, "Ada", isBot=False)
+        room = f"proj_{made['meetingId']}"
+        asked = jwt.decode(joined["livekit"]["token"], options={"verify_signature": False})["roomConfig"]["agents"]
+        ticket = json.loads(asked[0]["metadata"])["ticket"]
+        job = PersonaJob.model_validate((await fake.exchange(ticket, room=room))["job"])
+        assert job.only_writes is True
+        said = {"type": "line.spoken.v1", "speaker": "user"}
+        await fake.report(job, 1, **said, identity="a", name="Ada", text="Shall we?", timestamp_ms=0, duration_ms=900)
+        await fake.report(job, 2, **said, identity="b", name="Bob", text="Yes.", timestamp_ms=2000, duration_ms=300)
+        assert await ada.until("transcript", lambda data: data["speaker"] == "Bob") == {
+            "speaker": "Bob",
+            "text": "Yes.",
+            "final": True,
+        }
+        await fake.report(job, 3, type="call.ended.v1", reason="caller_left", duration_ms=2500)
+        analysis: dict[str, Any] = {}
+
+        async def is_read() -> bool:
+            answer = await tenant.http.get(f"/sessions/{job.session_id}/analysis")
+            analysis.update(answer.json() if answer.status_code == 200 else {})
+            return bool(analysis.get("speakers"))
+
+        await eventually(is_read)
+    assert analysis["speakers"] == [{"name": "Ada", "ms": 900}, {"name": "Bob", "ms": 300}]
+    session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
+    assert (session["agent_config_id"], session["agent_name"]) == (None, "Notetaker")
