@@ -70,6 +70,13 @@ def test_models_that_the_person_named_replace_the_offline_ones(services: Service
     assert named.items() <= theirs.worker().environment.items()
 
 
+def test_all_who_embed_are_told_the_embedders_that_the_person_named(services: Services) -> None:
+    named = {"PARLEY_KNOWLEDGE_EMBEDDER": "openai:small", "PARLEY_KNOWLEDGE_FORMER_EMBEDDER": "minilm"}
+    theirs = replace(services, parent={**services.parent, **named})
+    for environment in (theirs.control_plane().environment, theirs.knowledge().environment, theirs.seed()[1]):
+        assert named.items() <= environment.items()
+
+
 def test_a_module_that_is_not_installed_is_named() -> None:
     with pytest.raises(ProgramMissing, match=r"the module parley\.nothing is missing"):
         python("parley.nothing")
