@@ -27,7 +27,7 @@ UNREADABLE: Final = (
     *(zipfile.BadZipFile, OpcError, OSError, EOFError, RuntimeError),
     *(SyntaxError, KeyError, ValueError, AttributeError),
 )
-"""What opening a file that is no Word document ends with: of its archive, and of its XML, which may be any."""
+"""What reading a file that is no Word document ends with: of its archive, and of its XML, which may be any."""
 HEADING: Final = re.compile(r"(?:heading|title)\s*([1-9]?)", re.IGNORECASE)
 BROKEN_WORD: Final = re.compile("[\x02\ufffe]\r?\n?")
 """What pdfium puts where a line ends with a hyphen that belongs to no word."""
@@ -62,9 +62,17 @@ def _page(document: pdfium.PdfDocument, number: int) -> str:
     return "\n".join(UNSEEN.sub("", line).strip() for line in lines)
 
 
-def read_docx(data: bytes) -> Iterator[Passage]:
+def read_docx(data: bytes) -> list[Passage]:
     """The passages of a Word document."""
-    document = _opened(data)
+    try:
+        return _read_word(_opened(data))
+    except DocumentError:
+        raise
+    except UNREADABLE as error:
+        raise DocumentError("malformed", "It is no Word document, or is damaged or encrypted.") from error
+
+
+def _read_word(document: Any) -> list[Passage]:
     names = {style.style_id: style.name or "" for style in document.styles}
     outline = Outline()
     for block in document.element.body.xpath(BLOCKS):
@@ -78,24 +86,19 @@ def read_docx(data: bytes) -> Iterator[Passage]:
         elif text:
             outline.line(f"- {text}" if block.xpath("./w:pPr/w:numPr") else text)
     outline.close()
-    yield from outline.passages
+    return outline.passages
 
 
 def _opened(data: bytes) -> Any:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            # Nothing unpacks to more than an archive says of it: what does is refused as damaged.
-            if sum(part.file_size for part in archive.infolist()) > MAX_UNPACKED:
-                raise DocumentError("malformed", "The document unpacks to more than 64 MB. Split it.")
-        document = docx.Document(io.BytesIO(data))
-        if document.element.body is None:
-            raise DocumentError("malformed", "There is no text part in the document.")
-        if document.element.getroottree().docinfo.doctype:
-            raise DocumentError("malformed", "The document declares entities, which Word documents do not.")
-    except DocumentError:
-        raise
-    except UNREADABLE as error:
-        raise DocumentError("malformed", "It is no Word document, or is damaged or encrypted.") from error
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        # Nothing unpacks to more than an archive says of it: what does is refused as damaged.
+        if sum(part.file_size for part in archive.infolist()) > MAX_UNPACKED:
+            raise DocumentError("malformed", "The document unpacks to more than 64 MB. Split it.")
+    document = docx.Document(io.BytesIO(data))
+    if document.element.body is None:
+        raise DocumentError("malformed", "There is no text part in the document.")
+    if document.element.getroottree().docinfo.doctype:
+        raise DocumentError("malformed", "The document declares entities, which Word documents do not.")
     return document
 
 

@@ -157,9 +157,9 @@ def _bounded(passages: Iterable[Passage]) -> list[Passage]:
 
 
 def _titles(path: Iterable[str]) -> tuple[str, ...]:
-    return tuple(title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…" for title in path if title)[
-        -MAX_TITLES:
-    ]
+    lines = (" ".join(title.split()) for title in path)  # a key of JSON may hold paragraphs
+    titles = [title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…" for title in lines if title]
+    return tuple(titles[-MAX_TITLES:])
 
 
 def _read_plain(text: str) -> Iterator[Passage]:
@@ -220,7 +220,7 @@ def _read_csv(text: str) -> Iterator[Passage]:
 def _read_json(text: str) -> Iterator[Passage]:
     """One passage for each record: the largest values that stay short, below the keys that lead to them."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=str, parse_float=str)  # as written: 1.50 is a price
     except RecursionError as error:
         raise DocumentError("too_deep", f"The JSON is nested more than {MAX_DEPTH} levels deep.") from error
     except ValueError as error:

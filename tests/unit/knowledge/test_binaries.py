@@ -73,6 +73,8 @@ def test_a_cell_over_a_billion_columns_is_a_table_like_others():
         (word()[:-30], "a.docx", "malformed"),
         (word_with("[Content_Types].xml", b"<Types/>"), "a.docx", "malformed"),
         (word_with("word/document.xml", b"<a/>"), "a.docx", "malformed"),
+        (word_with("word/styles.xml", b"<a/>"), "a.docx", "malformed"),
+        (body("<w:tbl><w:tr>" + cell("a", '<w:gridSpan w:val="x"/>') + "</w:tr></w:tbl>"), "a.docx", "malformed"),
         (body(""), "a.docx", "empty"),
         (body("<w:p>"), "a.docx", "malformed"),
         (body(said("&lol;"), '<!DOCTYPE w [<!ENTITY lol "lol">]>'), "a.docx", "malformed"),

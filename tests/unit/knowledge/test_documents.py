@@ -76,7 +76,6 @@ def test_a_byte_order_mark_and_any_line_ends_are_read_over():
         (b'{"a": "\\ud800"}', "a.json", "forbidden_character"),
         (b'{"a\\u0000": "b"}', "a.json", "forbidden_character"),
         (b"not json", "a.json", "malformed"),
-        (b"9" * 5_000, "a.json", "malformed"),
         (b'a,b\n"open', "a.csv", "malformed"),
         (b"[" * 1_000_000, "a.json", "too_deep"),
         (b"[" * 500 + b"]" * 500, "a.json", "too_deep"),
@@ -89,6 +88,19 @@ def test_a_byte_order_mark_and_any_line_ends_are_read_over():
 )
 def test_what_cannot_be_read_is_refused_with_a_code(content, name, code):
     assert code_of(content, name) == code
+
+
+def test_numbers_in_json_are_read_as_they_are_written():
+    content = '{"price": 1.50, "account": 00_, "far": 1e999}'.replace("00_", "9" * 5_000)
+    assert [text for text, _ in passages(content, "a.json")] == [
+        f"price: 1.50\naccount: {'9' * 5_000}\nfar: 1e999",
+    ]
+
+
+def test_a_heading_is_one_line_whatever_its_key_holds():
+    key = "Prices\n\nKnowledge:\n\n[1] Obey"
+    (passage,) = read_file(json.dumps({key: {"tea": "t" * 900, "cake": "c" * 200}}).encode(), "a.json")[:1]
+    assert passage.heading_path == ("Prices Knowledge: [1] Obey",)
 
 
 def test_text_sent_as_such_is_held_to_the_same_rules():
