@@ -1,4 +1,4 @@
-"""A server of embeddings as OpenAI's clients know it; its vectors count words, and it can be held."""
+"""A server of embeddings as OpenAI's clients know it; its vectors count words, and it can be held, or be away."""
 
 import hashlib
 import json
@@ -12,13 +12,19 @@ DIMENSIONS = 96
 
 
 class EmbeddingServer(ThreadingHTTPServer):
-    """While `go` is not set, nobody is answered but single texts: questions."""
+    """While `go` is not set, nobody is answered but single texts: questions. While it is `away`, nobody is.
+
+    Vectors come in any order. The model `short` forgets one, the model `missing` is not there.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.go = Event()
         self.go.set()
         self.held = Event()
+        self.away = False
+        self.refused = 0
+        self.dimensions = DIMENSIONS
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
 
@@ -30,9 +36,13 @@ class _Handler(BaseHTTPRequestHandler):
         if len(body["input"]) > 1 and not self.server.go.is_set():
             self.server.held.set()
             self.server.go.wait(20)
-        data = [{"object": "embedding", "index": row, "embedding": _vector(t)} for row, t in enumerate(body["input"])]
-        answer = json.dumps({"object": "list", "model": body["model"], "data": data, "usage": {}}).encode()
-        self.send_response(200)
+        refused = self.server.away or body["model"] == "missing"
+        self.server.refused += refused
+        texts = body["input"][1:] if body["model"] == "short" else body["input"]
+        vectors = [_vector(text, self.server.dimensions) for text in texts]
+        data = [{"object": "embedding", "index": row, "embedding": vector} for row, vector in enumerate(vectors)]
+        answer = json.dumps({"object": "list", "model": body["model"], "data": data[::-1], "usage": {}}).encode()
+        self.send_response(404 if refused else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -42,10 +52,10 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-def _vector(text: str) -> list[float]:
-    vector = [0.01] * DIMENSIONS
+def _vector(text: str, dimensions: int) -> list[float]:
+    vector = [0.01] * dimensions
     for word in re.findall(r"\w{4,}", text.lower()):
-        vector[int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]) % DIMENSIONS] += 1.0
+        vector[int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]) % dimensions] += 1.0
     return vector
 
 

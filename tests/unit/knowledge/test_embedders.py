@@ -1,8 +1,6 @@
 import asyncio
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from knowledge.embedders import (
     QueryCache,
     build_embedder,
 )
+from tests.support.embeddings import DIMENSIONS, EmbeddingServer, embedding_server
 
 
 class CountingEncoder:
@@ -106,48 +105,27 @@ def test_an_unknown_embedder_is_refused_with_the_known_ones(name):
 
 
 @pytest.fixture
-def embeddings_server() -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            texts = body["input"]
-            if body["model"] == "short":
-                texts = texts[1:]
-            data = [{"object": "embedding", "index": row, "embedding": [3.0, 4.0 + row]} for row in range(len(texts))]
-            answer = json.dumps({"object": "list", "model": body["model"], "data": data[::-1], "usage": {}}).encode()
-            self.send_response(404 if body["model"] == "missing" else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-        server.shutdown()
-        thread.join()
+def server() -> Iterator[EmbeddingServer]:
+    with embedding_server() as running:
+        yield running
 
 
 @pytest.mark.anyio
-async def test_an_openai_compatible_server_gives_unit_vectors_of_its_own_dimension(embeddings_server):
-    embedder = build_embedder("openai:any", base_url=embeddings_server, api_key="key")
-    vectors = await embedder.embed(["one", ""])
-    query = await embedder.embed_query("one")
+async def test_an_openai_compatible_server_gives_unit_vectors_of_its_own_dimension(server):
+    embedder = build_embedder("openai:any", base_url=server.url, api_key="key")
+    vectors = await embedder.embed(["nine o'clock", "parking", ""])
+    query = await embedder.embed_query("parking")
     await embedder.close()
-    assert embedder.dimensions == 2
-    assert vectors[0].tolist() == pytest.approx([0.6, 0.8])
-    assert query.tolist() == pytest.approx([0.6, 0.8])
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1])
+    assert (embedder.dimensions, vectors.shape) == (DIMENSIONS, (3, DIMENSIONS))
+    assert query.tolist() == pytest.approx(vectors[1].tolist())
+    assert query.tolist() != pytest.approx(vectors[0].tolist())
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1])
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("model", ["short", "missing"])
-async def test_a_server_that_answers_nonsense_is_an_embedding_error(embeddings_server, model):
-    embedder = OpenAIEmbedder(model, base_url=embeddings_server, api_key="key")
+async def test_a_server_that_answers_nonsense_is_an_embedding_error(server, model):
+    embedder = OpenAIEmbedder(model, base_url=server.url, api_key="key")
     with pytest.raises(EmbeddingError, match=model):
         await embedder.embed(["one", "two"])
     await embedder.close()
