@@ -2,73 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from pgvector import Vector
-from sqlalchemy import Row, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, case, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from knowledge import statements
 from knowledge.chunking import Chunk, searched_text
-from knowledge.embedders import Vectors
+from knowledge.embedders import OtherModel, Vectors
 from knowledge.nearest import EXACT
 from knowledge.search import STATEMENT, Hit, search_parameters
-from knowledge.tables import knowledge_base, knowledge_chunk, knowledge_document, knowledge_vector
+from knowledge.tables import (
+    knowledge_base,
+    knowledge_chunk,
+    knowledge_document,
+    knowledge_upload,
+    knowledge_vector,
+)
 
 ROWS_AT_ONCE: Final = 500
-
-LEXEMES: Final = "unnest(to_tsvector('english', heading || E'\\n' || content))"
-TERMS: Final = f"(select coalesce(sum(cardinality(positions)), 0) from {LEXEMES})"  # noqa: S608 - constants
-
-ADD_CHUNKS: Final = text(f"""
-insert into knowledge_chunk (project_id, base_id, document_id, content, heading, chunk_index, page, "row", terms)
-select :project_id, :base_id, :document_id, content, heading, chunk_index, page, "row", {TERMS}
-from unnest(cast(:contents as text[]), cast(:headings as text[]), cast(:indexes as int[]),
-            cast(:pages as int[]), cast(:rows as int[])) as piece (content, heading, chunk_index, page, "row")
-returning chunk_index, id
-""")  # noqa: S608 - constants
-
-# In both, `id = any` names chunks just written by the same transaction.
-ADD_VECTORS: Final = text("""
-insert into knowledge_vector (project_id, base_id, model, chunk_id, embedding)
-select project_id, base_id, :model, id, cast(embedding as halfvec)
-from unnest(cast(:ids as bigint[]), cast(:vectors as text[])) as given (id, embedding)
-join knowledge_chunk using (id)
-where project_id = :project_id and base_id = :base_id and is_active
-""")
-ADD_POSTINGS: Final = text(f"""
-insert into knowledge_posting (project_id, base_id, term, chunk_id, frequency, length)
-select project_id, base_id, lexeme, id, cardinality(positions), terms
-from knowledge_chunk cross join lateral {LEXEMES}
-where project_id = :project_id and base_id = :base_id and id = any(cast(:ids as bigint[])) and is_active
-""")  # noqa: S608 - constants
-DROP_INDEX: Final = tuple(
-    text(f"delete from {table} where project_id = :project_id and base_id = :base_id and chunk_id = :id")  # noqa: S608
-    for table in ("knowledge_vector", "knowledge_posting")
-)
-SET_CHUNK: Final = text(f"""
-update knowledge_chunk set content = given.content, is_active = coalesce(given.is_active, knowledge_chunk.is_active),
-       terms = (select {TERMS} from (select given.content, knowledge_chunk.heading) as piece)
-from (select cast(:content as text) as content, cast(:is_active as boolean) as is_active) as given
-where project_id = :project_id and base_id = :base_id and id = :id
-returning id
-""")  # noqa: S608 - constants
-RECOUNT: Final = text("""
-update knowledge_base
-set chunk_count = counted.chunks, total_chars = counted.characters,
-    indexed_chunks = counted.active, indexed_terms = counted.terms,
-    indexing_status = case when indexing_status = 'indexing' and not :finished then indexing_status
-                           when counted.chunks > 0 then 'ready' else 'empty' end,
-    progress = case when :finished then 0 else progress end,
-    last_indexed_at = now()
-from (
-    select count(*) as chunks, coalesce(sum(length(content)), 0) as characters,
-           count(*) filter (where is_active) as active, coalesce(sum(terms) filter (where is_active), 0) as terms
-    from knowledge_chunk where project_id = :project_id and base_id = :base_id
-) as counted
-where project_id = :project_id and id = :base_id
-""")
+WORKING: Final = timedelta(minutes=2)
+"""How long a base shows the progress it was told last; whoever is at work tells it more often."""
 
 
 class BaseNotFound(LookupError):
@@ -80,7 +37,8 @@ class BaseMoved(RuntimeError):
 
 
 class IndexingStatus(StrEnum):
-    """empty ──ingest──▶ indexing ──▶ ready; a failed ingest leads back to what was before, or to error."""
+    """What a base shows: `indexing` while a document waits or somebody is at work, `error` where a document that
+    waited could not be ingested, until another is; else whether there are chunks."""
 
     EMPTY = "empty"
     INDEXING = "indexing"
@@ -144,7 +102,23 @@ class EmbeddedDocument:
     replaces_source: bool = True
 
 
-BASE_COLUMNS: Final = tuple(knowledge_base.c[name] for name in KnowledgeBase.__slots__)
+_UPLOADS: Final = exists().where(
+    knowledge_upload.c.project_id == knowledge_base.c.project_id, knowledge_upload.c.base_id == knowledge_base.c.id
+)
+_AT_WORK: Final = knowledge_base.c.progress_until > func.now()
+SHOWN: Final[dict[str, ColumnElement[Any]]] = {
+    "indexing_status": case(
+        (_AT_WORK | _UPLOADS.correlate(knowledge_base), IndexingStatus.INDEXING),
+        (knowledge_base.c.indexing_status == IndexingStatus.ERROR, IndexingStatus.ERROR),
+        (knowledge_base.c.chunk_count > 0, IndexingStatus.READY),
+        else_=IndexingStatus.EMPTY,
+    ),
+    "progress": case((_AT_WORK, knowledge_base.c.progress), else_=0),
+}
+"""Read anew each time: nobody who dies at work leaves a base that says it is being indexed."""
+BASE_COLUMNS: Final = tuple(
+    SHOWN[name].label(name) if name in SHOWN else knowledge_base.c[name] for name in KnowledgeBase.__slots__
+)
 
 
 class KnowledgeStore:
@@ -198,29 +172,41 @@ class KnowledgeStore:
 
     async def delete_base(self, base_id: int, *, project_id: int) -> bool:
         """Delete a base with all it holds; whether there was one."""
-        deleted = await self._db.execute(delete(knowledge_base).where(_is_base(base_id, project_id)).returning(1))
-        return deleted.first() is not None
+        try:
+            await self._lock(base_id, project_id)
+        except BaseNotFound:
+            return False
+        where = {"project_id": project_id, "base_id": base_id}
+        await self._db.execute(statements.DROP_TERMS, where)  # nothing is counted out of them then
+        await self._drop_chunks(where)
+        await self._db.execute(delete(knowledge_base).where(_is_base(base_id, project_id)))
+        return True
 
-    async def set_progress(self, base_id: int, *, project_id: int, status: IndexingStatus, progress: int = 0) -> None:
-        """Say how a running ingest stands. What search finds does not change."""
-        await self._db.execute(
-            update(knowledge_base)
-            .where(_is_base(base_id, project_id))
-            .values(indexing_status=status, progress=progress)
-        )
+    async def set_progress(self, base_id: int, *, project_id: int, progress: int | None) -> None:
+        """Say how far somebody at work is, in percent; None at the end. What search finds does not change."""
+        until = None if progress is None else func.now() + WORKING
+        shown = {"progress": progress or 0, "progress_until": until}
+        await self._db.execute(update(knowledge_base).where(_is_base(base_id, project_id)).values(**shown))
+
+    async def set_failed(self, base_id: int, *, project_id: int) -> None:
+        """Say that a document which waited could not be ingested."""
+        shown = {"indexing_status": IndexingStatus.ERROR, "progress_until": None}
+        await self._db.execute(update(knowledge_base).where(_is_base(base_id, project_id)).values(**shown))
 
     async def replace_document(self, base_id: int, document: EmbeddedDocument, *, project_id: int) -> int:
         """Put a document into a base in place of its earlier self; how many chunks it has."""
-        await self._lock(base_id, project_id, model=document.model)
-        earlier = delete(knowledge_document).where(
+        await self._lock(base_id, project_id, model=document.model, vectors=document.vectors)
+        where = {"project_id": project_id, "base_id": base_id}
+        earlier = [
             knowledge_document.c.project_id == project_id,
             knowledge_document.c.base_id == base_id,
             knowledge_document.c.source == document.source,
-        )
+        ]
         if not document.replaces_source:
-            earlier = earlier.where(knowledge_document.c.content_hash == document.content_hash)
-        await self._db.execute(earlier)
-        where = {"project_id": project_id, "base_id": base_id}
+            earlier.append(knowledge_document.c.content_hash == document.content_hash)
+        replaced = select(knowledge_document.c.id).where(*earlier)
+        await self._drop_chunks(where, knowledge_chunk.c.document_id.in_(replaced))
+        await self._db.execute(delete(knowledge_document).where(*earlier))
         document_id = await self._db.scalar(
             insert(knowledge_document)
             .values(source=document.source, content_hash=document.content_hash, **where)
@@ -236,13 +222,13 @@ class KnowledgeStore:
                 "pages": [chunk.page for chunk in part],
                 "rows": [chunk.row for chunk in part],
             }
-            added = await self._db.execute(ADD_CHUNKS, where | pieces | {"document_id": document_id})
+            added = await self._db.execute(statements.ADD_CHUNKS, where | pieces | {"document_id": document_id})
             id_of = {row.chunk_index: row.id for row in added}
             await self._index([id_of[chunk.index] for chunk in part], document.vectors[rows], document.model, where)
         # A model behind a server tells its dimensions with its first vectors.
         sized = _is_base(base_id, project_id) & (knowledge_base.c.dimensions != document.vectors.shape[1])
         await self._db.execute(update(knowledge_base).where(sized).values(dimensions=document.vectors.shape[1]))
-        await self._db.execute(RECOUNT, where | {"finished": True})
+        await self._db.execute(statements.RECOUNT, where)
         return len(document.chunks)
 
     async def list_chunks(
@@ -273,24 +259,24 @@ class KnowledgeStore:
         is_active: bool | None = None,
     ) -> StoredChunk | None:
         """Give a chunk other words, with the one vector of them; `is_active` takes it out of search or back in."""
-        await self._lock(base_id, project_id, model=model)
+        await self._lock(base_id, project_id, model=model, vectors=vectors)
         where = {"project_id": project_id, "base_id": base_id}
         change = where | {"id": chunk_id, "content": content, "is_active": is_active}
-        if (await self._db.execute(SET_CHUNK, change)).first() is None:
+        if (await self._db.execute(statements.SET_CHUNK, change)).first() is None:
             return None
-        for statement in DROP_INDEX:
-            await self._db.execute(statement, where | {"id": chunk_id})
+        for statement in statements.DROP_INDEX:
+            await self._db.execute(statement, where | {"ids": [chunk_id]})
         await self._index([chunk_id], vectors, model, where)
-        await self._db.execute(RECOUNT, where | {"finished": False})
+        await self._db.execute(statements.RECOUNT, where)
         return await self.find_chunk(chunk_id, base_id=base_id, project_id=project_id)
 
     async def delete_chunk(self, chunk_id: int, *, base_id: int, project_id: int) -> bool:
         """Delete a chunk; whether there was one."""
         await self._lock(base_id, project_id)
-        statement = delete(knowledge_chunk).where(_is_chunk(chunk_id, base_id, project_id)).returning(1)
-        if (await self._db.execute(statement)).first() is None:
+        where = {"project_id": project_id, "base_id": base_id}
+        if not await self._drop_chunks(where, knowledge_chunk.c.id == chunk_id):
             return False
-        await self._db.execute(RECOUNT, {"project_id": project_id, "base_id": base_id, "finished": False})
+        await self._db.execute(statements.RECOUNT, where)
         return True
 
     async def searched_texts(self, base_id: int, *, project_id: int) -> dict[int, str]:
@@ -323,12 +309,12 @@ class KnowledgeStore:
         for start in range(0, len(ids), ROWS_AT_ONCE):
             part = ids[start : start + ROWS_AT_ONCE]
             given = [Vector(embedded[key][1]).to_text() for key in part]
-            await self._db.execute(ADD_VECTORS, where | {"ids": part, "vectors": given, "model": model})
+            await self._db.execute(statements.ADD_VECTORS, where | {"ids": part, "vectors": given, "model": model})
         change: dict[str, Any] = {"embedding_model": model}
         if ids:
             change["dimensions"] = len(embedded[ids[0]][1])
         await self._db.execute(update(knowledge_base).where(_is_base(base_id, project_id)).values(**change))
-        await self._db.execute(RECOUNT, where | {"finished": True})
+        await self._db.execute(statements.RECOUNT, where)
         return {}
 
     async def search(
@@ -343,18 +329,40 @@ class KnowledgeStore:
         rows = await connection.exec_driver_sql(STATEMENT, parameters)
         return [Hit(**row._mapping) for row in rows]
 
-    async def _lock(self, base_id: int, project_id: int, *, model: str | None = None) -> None:
-        query = select(knowledge_base.c.embedding_model).where(_is_base(base_id, project_id)).with_for_update()
-        found = await self._db.scalar(query)
+    async def _lock(
+        self, base_id: int, project_id: int, *, model: str | None = None, vectors: Vectors | None = None
+    ) -> None:
+        """Hold the base until the commit; rows that only refer to it can be added meanwhile."""
+        base = knowledge_base.c
+        query = select(base.embedding_model, base.dimensions, base.indexed_chunks).where(_is_base(base_id, project_id))
+        found = (await self._db.execute(query.with_for_update(key_share=True))).one_or_none()
         if found is None:
             raise BaseNotFound(f"There is no knowledge base {base_id}")
-        if model not in {None, found}:
-            raise BaseMoved(f"The knowledge base has moved to {found} meanwhile; try again")
+        if model not in {None, found.embedding_model}:
+            raise BaseMoved(f"The knowledge base has moved to {found.embedding_model} meanwhile; try again")
+        if vectors is not None and found.indexed_chunks and vectors.shape[1] != found.dimensions:
+            raise OtherModel(
+                f"The knowledge base's vectors have {found.dimensions} dimensions, those of {model} have "
+                f"{vectors.shape[1]} by now. Index the base anew."
+            )
+
+    async def _drop_chunks(self, where: dict[str, int], *conditions: ColumnElement[bool]) -> int:
+        """Delete chunks of a base; how many. A cascade would count each chunk's terms on its own."""
+        chunk = knowledge_chunk.c
+        query = select(chunk.id).where(
+            chunk.project_id == where["project_id"], chunk.base_id == where["base_id"], *conditions
+        )
+        dropped = 0
+        while ids := list((await self._db.execute(query.limit(ROWS_AT_ONCE))).scalars()):
+            for statement in (*statements.DROP_INDEX, statements.DROP_CHUNKS):
+                await self._db.execute(statement, where | {"ids": ids})
+            dropped += len(ids)
+        return dropped
 
     async def _index(self, ids: list[int], vectors: Vectors, model: str, where: dict[str, int]) -> None:
         texts = [Vector(vector).to_text() for vector in vectors]
-        await self._db.execute(ADD_VECTORS, where | {"ids": ids, "vectors": texts, "model": model})
-        await self._db.execute(ADD_POSTINGS, where | {"ids": ids})
+        await self._db.execute(statements.ADD_VECTORS, where | {"ids": ids, "vectors": texts, "model": model})
+        await self._db.execute(statements.ADD_POSTINGS, where | {"ids": ids})
 
 
 def _is_base(base_id: int, project_id: int) -> Any:

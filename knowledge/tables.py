@@ -56,6 +56,7 @@ knowledge_base = Table(
     Column("dimensions", Integer, nullable=False),
     Column("indexing_status", Text, nullable=False, server_default="empty"),
     Column("progress", Integer, nullable=False, server_default=text("0"), comment="percent of the running ingest"),
+    Column("progress_until", DateTime(timezone=True), comment="when nobody is at work any more, unless told again"),
     # Recounted from the rows in each transaction that changes them.
     Column("chunk_count", Integer, nullable=False, server_default=text("0")),
     Column("total_chars", BigInteger, nullable=False, server_default=text("0")),

@@ -277,6 +277,15 @@ def upgrade() -> None:
             "indexed_model", sa.Text(), nullable=True, comment="model whose vectors have an index of this base alone"
         ),
     )
+    op.add_column(
+        "knowledge_base",
+        sa.Column(
+            "progress_until",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when nobody is at work any more, unless told again",
+        ),
+    )
     op.add_column("knowledge_chunk", sa.Column("page", sa.Integer(), nullable=True, comment="of the document, from 1"))
     op.add_column(
         "knowledge_chunk", sa.Column("row", sa.Integer(), nullable=True, comment="of the table, the header being 1")
@@ -379,6 +388,7 @@ def downgrade() -> None:
         op.drop_table(table)
     op.drop_column("knowledge_chunk", "row")
     op.drop_column("knowledge_chunk", "page")
+    op.drop_column("knowledge_base", "progress_until")
     op.drop_column("knowledge_base", "indexed_model")
     op.alter_column(
         "knowledge_vector", "embedding", type_=Vector(), postgresql_using="embedding::vector", existing_nullable=False

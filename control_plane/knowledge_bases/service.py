@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing
-from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformError, TooLarge
+from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformError, TooLarge, Unavailable
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.knowledge_bases.golden import Examiner
@@ -23,14 +23,14 @@ from control_plane.knowledge_bases.schemas import (
     TextIngest,
 )
 from control_plane.knowledge_bases.searching import embedding
-from control_plane.knowledge_bases.uploads import UploadRunner, keep_upload
+from control_plane.knowledge_bases.uploads import MAX_WAITING, UploadRunner, keep_upload
 from control_plane.plans.quota import Quota
 from control_plane.wire import Page
 from knowledge.documents import DocumentError
-from knowledge.embedders import Embedders, Vectors
+from knowledge.embedders import Embedders, OtherModel, Vectors
 from knowledge.golden import DEFAULT_K, Evaluation
 from knowledge.ingest import CHUNKS_AT_ONCE, count_chunks, cut_document, embed_chunk, embed_document, require_model
-from knowledge.store import BaseMoved, BaseNotFound, IndexingStatus, KnowledgeBase, KnowledgeStore, StoredChunk
+from knowledge.store import BaseMoved, BaseNotFound, KnowledgeBase, KnowledgeStore, StoredChunk
 
 MAX_UPLOAD: Final = 10 * 1024 * 1024
 MAX_AT_ONCE: Final = 1024 * 1024
@@ -161,7 +161,7 @@ class KnowledgeBaseService:
         Inactive chunks have no embedding to renew; they get one when they are switched on. With `min_recall`, raises
         `Conflict` and changes nothing where less of the golden questions would find their answers.
         """
-        before = await self.get(base_id)
+        await self.get(base_id)
         try:
             await self._replace_vectors(base_id)
             if min_recall is not None:
@@ -169,8 +169,9 @@ class KnowledgeBaseService:
                     await self.examiner.demand(base_id, DEFAULT_K, min_recall)
         except PlatformError:
             await self.db.rollback()
-            await self._show(base_id, before.indexing_status, before.progress)
+            await self._show(base_id, None)
             raise
+        await self.store.set_progress(base_id, project_id=self.caller.project_id, progress=None)
         base = await self.get(base_id)
         await keep_indexed(self.db, self.log.clock, base)
         count = base.chunk_count
@@ -188,7 +189,7 @@ class KnowledgeBaseService:
         for _ in range(REINDEX_PASSES):
             ids = list(missing)
             for start in range(0, len(ids), CHUNKS_AT_ONCE):
-                await self._show(base_id, IndexingStatus.INDEXING, 100 * start // len(ids))
+                await self._show(base_id, 100 * start // len(ids))
                 part = ids[start : start + CHUNKS_AT_ONCE]
                 with embedding():
                     vectors = await self.embedders.current.embed([missing[key] for key in part])
@@ -201,8 +202,8 @@ class KnowledgeBaseService:
                 return
         raise Conflict("The knowledge base changes while it is indexed; try again")
 
-    async def _show(self, base_id: int, status: IndexingStatus, progress: int) -> None:
-        await self.store.set_progress(base_id, project_id=self.caller.project_id, status=status, progress=progress)
+    async def _show(self, base_id: int, progress: int | None) -> None:
+        await self.store.set_progress(base_id, project_id=self.caller.project_id, progress=progress)
         await self.db.commit()
 
     async def _ingest(self, base: KnowledgeBase, data: bytes, name: str | None, *, file: bool) -> Ingested:
@@ -232,7 +233,9 @@ class KnowledgeBaseService:
     async def _keep(self, base: KnowledgeBase, data: bytes, name: str | None, *, file: bool) -> Ingested:
         source, planned = await count_chunks(data, name, base, file=file)
         await self.get(base.id)
-        await keep_upload(self.db, base, project_id=self.caller.project_id, name=name, data=data, file=file)
+        kept = await keep_upload(self.db, base, project_id=self.caller.project_id, name=name, data=data, file=file)
+        if not kept:
+            raise Unavailable(f"{MAX_WAITING} documents of this project wait to be ingested; try again", retry_after=30)
         await self.db.commit()
         self.uploads.wake.set()
         return Ingested(chunks_created=planned, source_file=source, later=True)
@@ -247,7 +250,7 @@ def _writing() -> Iterator[None]:
         yield
     except BaseNotFound as error:  # deleted while its text was embedded
         raise NotFound(str(error)) from error
-    except BaseMoved as error:
+    except (BaseMoved, OtherModel) as error:
         raise Conflict(str(error)) from error
 
 

@@ -1,14 +1,16 @@
 """Documents that are too large to be ingested while their sender waits: kept in a table, ingested by any process.
 
     kept ──taken (lease)──▶ embedded, progress on the base ──▶ written in one step, row gone
-             ▲──lease ran out, at most `MAX_ATTEMPTS` times──┘      └──cannot be ingested──▶ row gone, base `error`
+      ▲───lease ran out, at most `MAX_ATTEMPTS` times───┤           └──cannot be ingested──▶ row gone, base `error`
+      └───put back: model or database away, process stops
 
-Until it is written, search finds what it found before.
+Until it is written, search finds what it found before. Only a document's own fault ends it: what it waits for may be
+away for as long as it likes.
 """
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -21,12 +23,16 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.knowledge_bases.indexing import keep_indexed
 from knowledge.documents import DocumentError
-from knowledge.embedders import Embedders, EmbeddingError, OtherModel
-from knowledge.ingest import cut_document, embed_document
-from knowledge.store import BaseMoved, BaseNotFound, IndexingStatus, KnowledgeBase, KnowledgeStore
+from knowledge.embedders import Embedders, EmbeddingError
+from knowledge.ingest import cut_document, embed_document, require_model
+from knowledge.store import BaseMoved, BaseNotFound, KnowledgeBase, KnowledgeStore
 
 LEASE: Final = timedelta(seconds=120)
 MAX_ATTEMPTS: Final = 5
+MAX_WAITING: Final = 20
+"""Documents of a project that wait at once."""
+PAUSE: Final = timedelta(seconds=30)
+"""Until a document that was put back is tried again; others go before."""
 POLL: Final = 5.0
 """Seconds between looks for what another process left behind."""
 
@@ -34,7 +40,9 @@ log = structlog.get_logger()
 
 _KEEP = text("""
     insert into knowledge_upload (project_id, base_id, name, is_file, data)
-    values (:project, :base, :name, :file, :data)
+    select :project, :base, :name, :file, cast(:data as bytea)
+    where (select count(*) from knowledge_upload where project_id = :project) < :most
+    returning id
 """)
 _TAKE = text("""
     update knowledge_upload set lease_until = :lease, attempts = attempts + 1
@@ -45,6 +53,9 @@ _TAKE = text("""
     returning id, project_id, base_id, name, is_file, data, attempts
 """)
 _RENEW = text("update knowledge_upload set lease_until = :lease where id = :id and attempts = :attempts")
+_PUT_BACK = text("""
+    update knowledge_upload set lease_until = :until, attempts = attempts - 1 where id = :id and attempts = :attempts
+""")
 _REMOVE = text("delete from knowledge_upload where id = :id and attempts = :attempts")
 
 
@@ -54,11 +65,10 @@ class LostLease(RuntimeError):
 
 async def keep_upload(
     db: Db, base: KnowledgeBase, *, project_id: int, name: str | None, data: bytes, file: bool
-) -> None:
-    """Have a document ingested after the commit, and the base say that it is."""
+) -> bool:
+    """Have a document ingested after the commit; False where too many of the project wait."""
     values = {"project": project_id, "base": base.id, "name": name or "", "file": file, "data": data}
-    await db.execute(_KEEP, values)
-    await KnowledgeStore(db).set_progress(base.id, project_id=project_id, status=IndexingStatus.INDEXING)
+    return (await db.execute(_KEEP, values | {"most": MAX_WAITING})).first() is not None
 
 
 class UploadRunner:
@@ -69,7 +79,7 @@ class UploadRunner:
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until cancelled; what is under way then is taken up again when its lease ends."""
+        """Work until cancelled."""
         while True:
             try:
                 found = await self.run_one()
@@ -95,11 +105,17 @@ class UploadRunner:
             if row.attempts > MAX_ATTEMPTS:
                 raise DocumentError("too_hard", "It was tried too often")
             await self._ingest(row)
-        except (DocumentError, OtherModel) as error:
-            log.warning("upload not ingested", base=row.base_id, reason=type(error).__name__)
+        except DocumentError as error:
+            log.warning("upload not ingested", base=row.base_id, reason=error.code)
             await self._give_up(row)
         except BaseNotFound:
             pass  # deleted meanwhile, and its uploads with it
+        except (Unavailable, EmbeddingError, BaseMoved):
+            await self._put_back(row, self._clock.now() + PAUSE)
+            raise
+        except asyncio.CancelledError:
+            await self._put_back(row, None)  # for whoever comes after, at once
+            raise
         return True
 
     async def _ingest(self, row: Any) -> None:
@@ -107,19 +123,21 @@ class UploadRunner:
             base = await KnowledgeStore(db).find_base(row.base_id, project_id=row.project_id)
         if base is None:
             raise BaseNotFound(f"There is no knowledge base {row.base_id}")
+        embedder = self._embedders().of(base.embedding_model)
+        require_model(base, embedder)
         document = await cut_document(row.data, row.name, base, file=row.is_file)
 
         async def told(percent: int) -> None:
             async with self._database.tenant(row.project_id) as db:
                 await self._renew(db, row)
-                await KnowledgeStore(db).set_progress(
-                    base.id, project_id=row.project_id, status=IndexingStatus.INDEXING, progress=min(percent, 99)
-                )
+                await KnowledgeStore(db).set_progress(base.id, project_id=row.project_id, progress=min(percent, 99))
 
-        embedded = await embed_document(document, base, self._embedders().of(base.embedding_model), told)
+        embedded = await embed_document(document, base, embedder, told)
         async with self._database.tenant(row.project_id) as db:
             await self._renew(db, row)
-            created = await KnowledgeStore(db).replace_document(base.id, embedded, project_id=row.project_id)
+            store = KnowledgeStore(db)
+            created = await store.replace_document(base.id, embedded, project_id=row.project_id)
+            await store.set_progress(base.id, project_id=row.project_id, progress=None)
             EventLog(db, self._clock).append(
                 Fact.DOCUMENT_UPLOADED,
                 project_id=row.project_id,
@@ -127,7 +145,7 @@ class UploadRunner:
                 source_file=document.source,
                 chunks_created=created,
             )
-            after = await KnowledgeStore(db).find_base(base.id, project_id=row.project_id)
+            after = await store.find_base(base.id, project_id=row.project_id)
             assert after is not None
             await keep_indexed(db, self._clock, after)
             await db.execute(_REMOVE, {"id": row.id, "attempts": row.attempts})
@@ -138,7 +156,11 @@ class UploadRunner:
         if not renewed.rowcount:
             raise LostLease(f"upload {row.id}")
 
+    async def _put_back(self, row: Any, until: datetime | None) -> None:
+        async with self._database.tenant(row.project_id) as db:
+            await db.execute(_PUT_BACK, {"id": row.id, "attempts": row.attempts, "until": until})
+
     async def _give_up(self, row: Any) -> None:
         async with self._database.tenant(row.project_id) as db:
             await db.execute(_REMOVE, {"id": row.id, "attempts": row.attempts})
-            await KnowledgeStore(db).set_progress(row.base_id, project_id=row.project_id, status=IndexingStatus.ERROR)
+            await KnowledgeStore(db).set_failed(row.base_id, project_id=row.project_id)

@@ -1,13 +1,16 @@
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 from sqlalchemy import event, text
 
+from knowledge.chunking import Chunk
 from knowledge.documents import DocumentError
 from knowledge.ingest import embed_chunk
 from knowledge.ranking import K1, B
-from knowledge.store import BaseNotFound, IndexingStatus
+from knowledge.store import BaseNotFound, EmbeddedDocument, IndexingStatus
+from knowledge.unanswered import keep_unanswered
 
 pytestmark = pytest.mark.anyio
 
@@ -18,6 +21,7 @@ FAQ = (
     "Dogs are welcome on a leash.",
 )
 OWNER, STRANGER = 1, 2
+CHUNKS = 1_200
 
 
 async def contents(library, query, *bases, **options):
@@ -128,13 +132,23 @@ async def test_texts_without_a_label_add_up_and_repeat_only_themselves(library, 
 async def test_a_base_tells_what_it_holds(library, store):
     base = await library.base()
     assert (base.indexing_status, base.chunk_count, base.last_indexed_at) == (IndexingStatus.EMPTY, 0, None)
-    await store.set_progress(base.id, project_id=OWNER, status=IndexingStatus.INDEXING, progress=40)
-    assert (await store.find_base(base.id, project_id=OWNER)).progress == 40
+    await store.set_progress(base.id, project_id=OWNER, progress=40)
+    shown = await store.find_base(base.id, project_id=OWNER)
+    assert (shown.indexing_status, shown.progress) == (IndexingStatus.INDEXING, 40)
     await library.ingest(base, "Twelve chars")
+    await store.set_progress(base.id, project_id=OWNER, progress=None)
     base = await store.find_base(base.id, project_id=OWNER)
     assert (base.indexing_status, base.progress) == (IndexingStatus.READY, 0)
     assert (base.chunk_count, base.total_chars) == (1, 12)
     assert base.last_indexed_at is not None
+
+
+async def test_a_base_whose_worker_has_died_does_not_say_for_ever_that_it_is_being_indexed(library, store, connection):
+    base = await library.base(*FAQ)
+    await store.set_progress(base.id, project_id=OWNER, progress=40)
+    await connection.execute(text("update knowledge_base set progress_until = now() - interval '1 second'"))
+    shown = await store.find_base(base.id, project_id=OWNER)
+    assert (shown.indexing_status, shown.progress) == (IndexingStatus.READY, 0)
 
 
 async def test_an_edited_chunk_is_found_by_its_new_words_only(library, store, embedder):
@@ -188,6 +202,49 @@ async def test_a_deleted_base_leaves_nothing_behind(library, store, connection):
     assert await store.delete_base(base.id, project_id=OWNER)
     for table in ("document", "chunk", "vector", "posting"):
         assert await connection.scalar(text(f"select count(*) from knowledge_{table}")) == 0
+
+
+async def long_document(store, base, embedder, content_hash):
+    """A document of so many chunks that it is written in several parts, without the time that embedding takes."""
+    document = EmbeddedDocument(
+        source="long",
+        content_hash=content_hash,
+        chunks=[Chunk(f"The same words in each chunk, but {n}.", n, (), 0) for n in range(CHUNKS)],
+        vectors=np.tile(await embedder.embed_query("words"), (CHUNKS, 1)),
+        model=embedder.model,
+    )
+    return await store.replace_document(base.id, document, project_id=OWNER)
+
+
+async def test_what_is_replaced_or_deleted_is_counted_out_in_parts_and_not_chunk_by_chunk(
+    library, store, embedder, connection
+):
+    base = await library.base(*FAQ)
+    await long_document(store, base, embedder, "1")
+    counted = text("select coalesce(sum(n_tup_upd), 0) from pg_stat_xact_user_tables where relname = 'knowledge_term'")
+    words = text("select term, chunks from knowledge_term where chunks > 0 order by term")
+    before = await connection.scalar(counted)
+    known = (await connection.execute(words)).all()
+    assert await long_document(store, base, embedder, "2") == CHUNKS
+    assert (await connection.execute(words)).all() == known
+    assert await connection.scalar(counted) - before < 3 * CHUNKS
+    before = await connection.scalar(counted)
+    assert await store.delete_base(base.id, project_id=OWNER)
+    assert await connection.scalar(counted) == before
+    for table in ("document", "chunk", "vector", "posting", "term"):
+        assert await connection.scalar(text(f"select count(*) from knowledge_{table}")) == 0
+
+
+async def test_questions_asked_in_vain_are_kept_while_a_document_is_written(library, store, connection, engine):
+    base = await library.base(*FAQ)
+    await connection.commit()
+    chunk = (await store.list_chunks(base.id, project_id=OWNER))[0][0]
+    assert await store.delete_chunk(chunk.id, base_id=base.id, project_id=OWNER)
+    async with engine.begin() as other:
+        await other.execute(text("set local lock_timeout = '1s'"))
+        await keep_unanswered(other, "Is there a sauna?", base_ids=[base.id], project_id=OWNER, score=0.1, session_id=1)
+    await store.delete_base(base.id, project_id=OWNER)
+    await connection.commit()
 
 
 async def test_a_search_is_one_statement(library, connection):
