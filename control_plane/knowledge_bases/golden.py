@@ -5,11 +5,14 @@ from control_plane.db.database import Db
 from control_plane.errors import Conflict
 from control_plane.knowledge_bases.schemas import GoldenQuestions
 from control_plane.wire import Page
-from knowledge.embedders import Embedders
+from knowledge.embedders import Embedders, Vectors
 from knowledge.golden import Evaluation, GoldenQuestion, evaluate, read_golden, replace_golden
 from knowledge.search import Hit
 from knowledge.store import KnowledgeStore
 from knowledge.unanswered import UnansweredQuestion, list_unanswered
+
+Asked = dict[str, dict[str, Vectors]]
+"""Questions with their vectors, by model."""
 
 
 class Examiner:
@@ -28,13 +31,19 @@ class Examiner:
         await replace_golden(self.db, base_id, golden, project_id=self.project_id)
         return golden
 
-    async def evaluate(self, base_id: int, k: int) -> Evaluation:
-        """Ask the base its golden questions. Raises `EmbeddingError`."""
+    async def embed(self, base_id: int) -> Asked:
+        """The vectors of its golden questions; no transaction is open meanwhile. Raises `EmbeddingError`."""
+        golden = await self.read(base_id)
+        await self.db.commit()
+        return {each.question: await self.embedders.question(each.question) for each in golden}
+
+    async def evaluate(self, base_id: int, k: int, asked: Asked) -> Evaluation:
+        """Ask the base its golden questions, which `embed` has prepared. Raises `EmbeddingError`."""
 
         async def search(question: str) -> list[Hit]:
             return await KnowledgeStore(self.db).search(
                 question,
-                vectors=await self.embedders.question(question),
+                vectors=asked.get(question) or await self.embedders.question(question),
                 base_ids=[base_id],
                 project_id=self.project_id,
                 top_k=k,
@@ -42,9 +51,9 @@ class Examiner:
 
         return await evaluate(await self.read(base_id), search)
 
-    async def demand(self, base_id: int, k: int, least: float) -> None:
+    async def demand(self, base_id: int, k: int, least: float, asked: Asked) -> None:
         """Raise `Conflict` where the base, as this transaction sees it, finds less than `least` of the answers."""
-        found = await self.evaluate(base_id, k)
+        found = await self.evaluate(base_id, k, asked)
         if not found.questions:
             raise Conflict("The knowledge base has no golden questions to be judged by")
         if found.recall_at_k < least:

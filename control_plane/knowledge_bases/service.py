@@ -153,7 +153,7 @@ class KnowledgeBaseService:
         """How the base finds the answers of its golden questions."""
         await self.get(base_id)
         with embedding():
-            return await self.examiner.evaluate(base_id, k)
+            return await self.examiner.evaluate(base_id, k, await self.examiner.embed(base_id))
 
     async def reindex(self, base_id: int, *, min_recall: float | None = None) -> int:
         """Embed all chunks with this server's model; how many the base has. Until it is done, search finds as before.
@@ -163,10 +163,12 @@ class KnowledgeBaseService:
         """
         await self.get(base_id)
         try:
+            with embedding():
+                asked = {} if min_recall is None else await self.examiner.embed(base_id)
             await self._replace_vectors(base_id)
             if min_recall is not None:
                 with embedding():
-                    await self.examiner.demand(base_id, DEFAULT_K, min_recall)
+                    await self.examiner.demand(base_id, DEFAULT_K, min_recall, asked)
         except PlatformError:
             await self.db.rollback()
             await self._show(base_id, None)

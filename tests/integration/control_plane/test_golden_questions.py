@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from agents.contract import PersonaJob
+from knowledge.embedders import Embedders, Vectors
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import ticket_of, worker
 
@@ -139,3 +140,29 @@ async def test_what_a_call_asked_in_vain_is_kept_once_a_report_unless_nothing_is
     found = (await tenant.http.get(f"{path}/unanswered")).json()["unanswered"]
     shown = [(each["question"], each["times"], each["score"], each["session_id"]) for each in found]
     assert shown == ([("Is there a sauna?", 2, 0.1, job.session_id)] if stored else [])
+
+
+@pytest.mark.parametrize("place", ["evaluate", "reindex?min_recall=0"])
+async def test_the_database_is_not_held_while_golden_questions_are_embedded(
+    platform: Platform, tenant: Tenant, place: str
+) -> None:
+    path = await make_base(tenant, FAQ)
+    await tenant.http.put(f"{path}/golden-questions", json={"questions": QUESTIONS})
+    state = platform.app.state
+    inner, held = state.embedders.current, []
+    query = text(
+        "select count(*) from pg_stat_activity where state = 'idle in transaction' and pid <> pg_backend_pid()"
+    )
+
+    class Watched:
+        model, dimensions, embed, close = inner.model, inner.dimensions, inner.embed, inner.close
+
+        async def embed_query(self, question: str) -> Vectors:
+            async with platform.database.platform() as db:
+                held.append(await db.scalar(query))
+            vector: Vectors = await inner.embed_query(question)
+            return vector
+
+    state.embedders = Embedders(Watched())
+    assert (await tenant.http.post(f"{path}/{place}")).status_code == 200
+    assert held == [0, 0, 0]
