@@ -14,8 +14,8 @@ import numpy.typing as npt
 import psycopg
 from pgvector import Vector
 
-from knowledge.nearest import EXACT
 from knowledge.reader import KnowledgeReader
+from knowledge.search import EXACT
 from parley.stack.database import DatabaseUrls
 
 DIMENSIONS: Final = 384

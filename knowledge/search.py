@@ -1,9 +1,9 @@
-"""What is asked of a search, what it answers, and how its parts become a score. `ranking.py` computes it in PostgreSQL.
+"""What is asked of a search, what it answers, and how its parts become a score: `functions` compute it in PostgreSQL.
 
-The nearest vectors of each base (`nearest.py`) and the best chunks by BM25 (Lucene's form, over the postings) are
-candidates. Both scores have a scale of their own that does not depend on the other hits: the cosine, and the share of
-the question's weight in rare words that BM25 finds. They are added, half and half; on SQuAD that orders hits better
-than either half alone, than ranks that are added, and than scores that are stretched to the best and the worst hit.
+The nearest vectors of each base and the best chunks by BM25 (Lucene's form, over the postings) are candidates. Both
+scores have a scale of their own that does not depend on the other hits: the cosine, and the share of the question's
+weight in rare words that BM25 finds. They are added, half and half; on SQuAD that orders hits better than either half
+alone, than ranks that are added, and than scores that are stretched to the best and the worst hit.
 
 That sum orders the hits. It says little about whether the best of them is any good, so it is scaled by a
 **confidence**, judged by the nearest cosine and by how much of the question's weight in rare words the best hit covers
@@ -28,10 +28,8 @@ MAX_TOP_K: Final = 50
 UNSEARCHABLE: Final = re.compile("[\x00-\x1f\x7f\u200b-\u200f\ufeff\ud800-\udfff]+")
 """Control characters, lone surrogates, and what has no width."""
 
-CONFIDENCE_BIAS: Final = -6.0
-CONFIDENCE_DENSE: Final = 9.0
-CONFIDENCE_COVERAGE: Final = 4.0
-"""Logistic of cosine and coverage: about 0.5 at a cosine of 0.35 with most rare words found, or 0.67 with none."""
+EXACT: Final = 4_000
+"""Chunks of a base that has no index of its own: all its vectors are compared."""
 
 RELEVANT: Final = 0.4
 """A best score below says that a base holds nothing about the question."""

@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from knowledge import statements
 from knowledge.chunking import Chunk, searched_text
 from knowledge.embedders import OtherModel, Vectors
-from knowledge.nearest import EXACT
-from knowledge.search import STATEMENT, Hit, search_parameters
+from knowledge.search import EXACT, STATEMENT, Hit, search_parameters
 from knowledge.tables import (
     knowledge_base,
     knowledge_chunk,
@@ -225,9 +224,6 @@ class KnowledgeStore:
             added = await self._db.execute(statements.ADD_CHUNKS, where | pieces | {"document_id": document_id})
             id_of = {row.chunk_index: row.id for row in added}
             await self._index([id_of[chunk.index] for chunk in part], document.vectors[rows], document.model, where)
-        # A model behind a server tells its dimensions with its first vectors.
-        sized = _is_base(base_id, project_id) & (knowledge_base.c.dimensions != document.vectors.shape[1])
-        await self._db.execute(update(knowledge_base).where(sized).values(dimensions=document.vectors.shape[1]))
         await self._db.execute(statements.RECOUNT, where)
         return len(document.chunks)
 
@@ -332,7 +328,7 @@ class KnowledgeStore:
     async def _lock(
         self, base_id: int, project_id: int, *, model: str | None = None, vectors: Vectors | None = None
     ) -> None:
-        """Hold the base until the commit; rows that only refer to it can be added meanwhile."""
+        """Hold the base until the commit, for such vectors; rows that only refer to it can be added meanwhile."""
         base = knowledge_base.c
         query = select(base.embedding_model, base.dimensions, base.indexed_chunks).where(_is_base(base_id, project_id))
         found = (await self._db.execute(query.with_for_update(key_share=True))).one_or_none()
@@ -340,11 +336,16 @@ class KnowledgeStore:
             raise BaseNotFound(f"There is no knowledge base {base_id}")
         if model not in {None, found.embedding_model}:
             raise BaseMoved(f"The knowledge base has moved to {found.embedding_model} meanwhile; try again")
-        if vectors is not None and found.indexed_chunks and vectors.shape[1] != found.dimensions:
+        if vectors is None or vectors.shape[1] == found.dimensions:
+            return
+        if found.indexed_chunks:
             raise OtherModel(
                 f"The knowledge base's vectors have {found.dimensions} dimensions, those of {model} have "
                 f"{vectors.shape[1]} by now. Index the base anew."
             )
+        # A model behind a server tells its dimensions with its first vectors.
+        sized = update(knowledge_base).where(_is_base(base_id, project_id)).values(dimensions=vectors.shape[1])
+        await self._db.execute(sized)
 
     async def _drop_chunks(self, where: dict[str, int], *conditions: ColumnElement[bool]) -> int:
         """Delete chunks of a base; how many. A cascade would count each chunk's terms on its own."""

@@ -37,9 +37,7 @@ from sqlalchemy import (
     text,
 )
 
-from knowledge.counting import COUNT_DELETED, COUNT_INSERTED, COUNT_TERMS
-from knowledge.nearest import INDEX_BASE, NEAREST
-from knowledge.ranking import SEARCH
+from knowledge import functions
 
 metadata = MetaData()
 
@@ -235,5 +233,5 @@ knowledge_unanswered = Table(
 
 @event.listens_for(metadata, "after_create")
 def _make_functions(target: MetaData, connection: Connection, **_: object) -> None:
-    for statement in (NEAREST, SEARCH, INDEX_BASE, COUNT_TERMS, COUNT_INSERTED, COUNT_DELETED):
-        connection.execute(text(statement))
+    for name in functions.NAMES:
+        connection.execute(text(functions.read_function(name)))

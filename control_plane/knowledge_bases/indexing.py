@@ -7,7 +7,7 @@ from sqlalchemy import text
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.jobs.queue import enqueue
-from knowledge.nearest import EXACT
+from knowledge.search import EXACT
 from knowledge.store import KnowledgeBase
 
 INDEX_BASE: Final = "index_base"

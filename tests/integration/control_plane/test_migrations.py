@@ -6,9 +6,7 @@ import sys
 
 import psycopg
 
-from knowledge.counting import COUNT_TERMS
-from knowledge.nearest import INDEX_BASE, NEAREST
-from knowledge.ranking import SEARCH
+from knowledge.functions import NAMES, read_function
 from parley.stack.postgres import EmbeddedPostgres
 from parley.stack.secrets import Secrets
 from tests.support.database import CHECKOUT, Clone
@@ -29,8 +27,8 @@ def test_functions_are_those_of_the_migrations(clone: Clone) -> None:
     bodies = "select proname, prosrc, proconfig from pg_proc where starts_with(proname, 'knowledge_') order by proname"
     with psycopg.connect(clone.owner) as connection:
         migrated = connection.execute(bodies).fetchall()
-        for statement in (NEAREST, SEARCH, INDEX_BASE, COUNT_TERMS):
-            connection.execute(statement)
+        for name in NAMES:
+            connection.execute(read_function(name))
         assert connection.execute(bodies).fetchall() == migrated
         connection.rollback()
 

@@ -124,3 +124,20 @@ async def test_a_base_of_a_model_behind_a_server_knows_its_dimensions(
     assert await ask(tenant, path) == ("parking", pytest.approx(0.6, abs=0.4))
     async with platform.database.platform() as db:
         assert await db.scalar(text("select dimensions from knowledge_base")) == DIMENSIONS
+
+
+async def test_a_model_that_changes_its_dimensions_costs_meaning_until_the_base_is_indexed_anew(
+    platform: Platform, tenant: Tenant, server: EmbeddingServer
+) -> None:
+    state = platform.app.state
+    state.embedders = Embedders(build_embedder("openai:words", base_url=server.url))
+    path = await make_base(tenant)
+    server.dimensions = 48
+    state.embedders = Embedders(build_embedder("openai:words", base_url=server.url))  # which remembers no question
+    assert await ask(tenant, path) == ("parking", 0.0)
+    added = await tenant.http.post(f"{path}/ingest", json={"content": "Cats sleep inside."})
+    assert (added.status_code, added.json()["code"]) == (409, "CONFLICT")
+    chunk = (await tenant.http.get(f"{path}/chunks")).json()["chunks"][0]["id"]
+    assert (await tenant.http.put(f"{path}/chunks/{chunk}", json={"content": "New."})).status_code == 409
+    assert (await tenant.http.post(f"{path}/reindex")).status_code == 200
+    assert (await ask(tenant, path))[1] > 0

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from knowledge.nearest import EXACT
+from knowledge.search import EXACT
 
 pytestmark = pytest.mark.anyio
 

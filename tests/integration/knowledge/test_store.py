@@ -8,7 +8,6 @@ from sqlalchemy import event, text
 from knowledge.chunking import Chunk
 from knowledge.documents import DocumentError
 from knowledge.ingest import embed_chunk
-from knowledge.ranking import K1, B
 from knowledge.store import BaseNotFound, EmbeddedDocument, IndexingStatus
 from knowledge.unanswered import keep_unanswered
 
@@ -21,6 +20,7 @@ FAQ = (
     "Dogs are welcome on a leash.",
 )
 OWNER, STRANGER = 1, 2
+K1, B = 0.6, 0.3
 CHUNKS = 1_200
 
 

@@ -1,11 +1,5 @@
-"""In how many chunks of a base each term is: kept by triggers, in the transaction that adds or removes the chunks.
-
-Search needs the number of each of a question's words before it reads any postings: rare words choose candidates.
-"""
-
-from typing import Final
-
-COUNT_TERMS: Final = """
+-- In how many chunks of a base each term is: kept by triggers, once a statement, in the transaction that adds or removes
+-- the chunks. Search needs the number of each of a question's words before it reads any postings.
 create or replace function knowledge_count_terms() returns trigger
 language plpgsql as $$
 begin
@@ -21,14 +15,3 @@ begin
     end if;
     return null;
 end $$
-"""
-
-COUNT_INSERTED: Final = """
-create or replace trigger knowledge_posting_added after insert on knowledge_posting
-referencing new table as changed for each statement execute function knowledge_count_terms()
-"""
-
-COUNT_DELETED: Final = """
-create or replace trigger knowledge_posting_removed after delete on knowledge_posting
-referencing old table as changed for each statement execute function knowledge_count_terms()
-"""
