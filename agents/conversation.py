@@ -110,7 +110,7 @@ class Conversation:
         # `session_host` would answer any participant who asks for instructions and history.
         await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
         if not await self._somebody_is_there():
-            await self.session.aclose()
+            await self._close()
             reason: EndReason = "nobody_came" if self.job.phone is None else "not_answered"
             self.reporter.report(CallEnded(at=moment(time.time()), reason=reason, duration_ms=0))
             return
@@ -130,15 +130,18 @@ class Conversation:
         await self._stop_handing_over()
         for doing in self._doing:
             doing.cancel()
-        await self.session.aclose()
-        if self._sight is not None:
-            await self._sight.close()
+        await self._close()
         self._count_usage()
         duration = max(0, round((time.time() - self._began) * 1000))
         log.info("call ended", session=self.job.session_id, reason=reason)
         self.reporter.report(
             CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=duration)
         )
+
+    async def _close(self) -> None:
+        await self.session.aclose()
+        if self._sight is not None:
+            await self._sight.close()
 
     def end(self, reason: EndReason, *, failed: bool = False) -> None:
         """End the call; the first reason counts."""

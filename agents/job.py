@@ -48,6 +48,7 @@ def prewarm(process: JobProcess) -> None:
     http_context._create_ssl_context()
     settings = process.userdata["settings"] = WorkerSettings()
     logs.configure(settings.log_format)
+    logs.conceal(*(key.get_secret_value() for key in settings.provider_keys.values()))
     for provider in settings.provider_keys:
         try:
             plugin(provider)
@@ -72,6 +73,7 @@ async def entrypoint(context: JobContext) -> None:
         context.shutdown("refused")
         return
     job = reporter.job
+    logs.conceal(*(key.api_key for key in job.keys.values()))
     knowledge = KnowledgeClient(settings.knowledge_socket) if job.knowledge_capability else None
     context.log_context_fields = {"session": job.session_id}
     try:

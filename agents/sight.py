@@ -94,7 +94,8 @@ class Sight:
 
 def draw(frame: rtc.VideoFrame, quarters: Any) -> str:
     """A frame as a picture that is small enough to be sent with a turn, turned clockwise by quarters; blocks."""
-    pixels = frame.convert(rtc.VideoBufferType.RGBA)
+    rgba = rtc.VideoBufferType.RGBA
+    pixels = frame if frame.type == rgba else frame.convert(rgba)
     picture = Image.frombytes("RGBA", (pixels.width, pixels.height), bytes(pixels.data)).convert("RGB")
     picture.thumbnail((LARGEST, LARGEST))
     if quarters:

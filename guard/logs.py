@@ -19,13 +19,25 @@ SECRET_TEXT = re.compile(r"\b(pk|sk|ak|tk|mt|whsec)_[A-Za-z0-9_+/=-]{12,}|(?<=[?
 """Credentials of ours, wherever in a text they stand: other libraries log addresses and exceptions whole."""
 
 
+_CONCEALED: set[str] = set()
+SHORTEST_CONCEALED = 8
+"""Characters; what is shorter stands in too many words."""
+
+
+def conceal(*secrets: str) -> None:
+    """Never write these in this process, wherever they stand: for credentials of others, which have no form."""
+    _CONCEALED.update(secret for secret in secrets if len(secret) >= SHORTEST_CONCEALED)
+
+
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace fields that are secrets by their names, and our credentials in any text."""
+    """Replace fields that are secrets by their names, and credentials in any text."""
     for key in event:
         if any(word in key for word in SECRET_WORDS):
             event[key] = "***"
         elif isinstance(event[key], str):
             event[key] = SECRET_TEXT.sub("***", event[key])
+            for secret in _CONCEALED:
+                event[key] = event[key].replace(secret, "***")
     return event
 
 

@@ -4,7 +4,7 @@ ElevenLabs  WS   /v1/text-to-speech/{voice}/multi-stream-input · POST /v1/text-
 Azure       POST /cognitiveservices/v1, SSML
 Cartesia    WS   /tts/websocket · POST /tts/bytes
 Deepgram    WS   /v1/listen
-OpenAI      POST /v1/chat/completions, /v1/audio/speech
+OpenAI      POST /v1/chat/completions, /v1/audio/speech, /v1/audio/transcriptions
 """
 
 import base64
@@ -129,7 +129,8 @@ class Houses:
             asked.said.append(packet["type"])
             if packet["type"] == "CloseStream":
                 break
-            if packet["type"] == "Finalize":
+            if packet["type"] == "Finalize" and size:
+                size = 0
                 await socket.send_json(self._result())
         return socket
 
@@ -165,6 +166,11 @@ class Houses:
         asked.said.append(await request.json())
         return web.Response(body=tone(TONES["openai"]), content_type="audio/pcm")
 
+    async def transcriptions(self, request: web.Request) -> web.Response:
+        self._enter(request, "openai", request.headers.get("Authorization", "").removeprefix("Bearer "))
+        await request.read()
+        return web.json_response({"text": "three tickets please"})
+
 
 @asynccontextmanager
 async def open_houses() -> AsyncIterator[Houses]:
@@ -180,6 +186,7 @@ async def open_houses() -> AsyncIterator[Houses]:
         ("/v1/listen", houses.deepgram),
         ("/v1/chat/completions", houses.chat),
         ("/v1/audio/speech", houses.speech),
+        ("/v1/audio/transcriptions", houses.transcriptions),
     ):
         app.router.add_route("*", path, handler)
     runner = web.AppRunner(app, shutdown_timeout=1)

@@ -9,6 +9,7 @@ from control_plane.ids import random_secret
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.slots import Ticket
+from guard import logs
 from guard.logs import hide_secrets
 
 KEY = base64.b64encode(os.urandom(32)).decode()
@@ -63,3 +64,11 @@ def test_fields_that_are_secrets_by_name_are_not_logged() -> None:
 @pytest.mark.parametrize("prefix", ["pk_", "sk_", "ak_", "tk_", "mt_", "whsec_"])
 def test_a_credential_in_a_text_is_not_logged(prefix: str) -> None:
     assert hide_secrets(None, "info", {"event": f"bad {random_secret(prefix)}."}) == {"event": "bad ***."}
+
+
+def test_a_key_of_somebody_elses_form_is_hidden_once_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_CONCEALED", set())
+    event = {"event": "GET /v1/x?key=another-houses-key failed", "exception": "{'xi-api-key': 'another-houses-key'}"}
+    logs.conceal("another-houses-key", "short")
+    hidden = hide_secrets(None, "info", event | {"word": "short"})
+    assert hidden == {"event": "GET /v1/x?key=*** failed", "exception": "{'xi-api-key': '***'}", "word": "short"}
