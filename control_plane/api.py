@@ -6,6 +6,11 @@ from control_plane.accounts.operator.routes import router as operator
 from control_plane.accounts.routes import router as accounts
 from control_plane.analysis.routes import router as analysis
 from control_plane.dialects.onepizza.routes import router as peoples_meetings
+from control_plane.dialects.videosdk.play_routes import router as video_play
+from control_plane.dialects.videosdk.recording_routes import router as video_recordings
+from control_plane.dialects.videosdk.room_routes import router as video_rooms
+from control_plane.dialects.videosdk.session_routes import router as video_sessions
+from control_plane.dialects.videosdk.stream_routes import router as video_streams
 from control_plane.health.routes import router as health
 from control_plane.knowledge_bases.routes import router as knowledge_bases
 from control_plane.livekit_hooks.routes import router as livekit_hooks
@@ -46,9 +51,12 @@ PRIMARY = (
 )
 """The primary surface, below `/api/v1`."""
 
+VIDEOSDK = (video_rooms, video_sessions, video_recordings, video_streams, video_play)
+"""The VideoSDK's surface, at `/v2`."""
+
 
 def install(app: FastAPI) -> None:
     """Add every route, flat: the framework looks through a nest of routers twice for each request."""
     others = (peoples_meetings, meeting_entrance, recording_links, health, livekit_hooks, monitor, uplink)
-    for router in (*PRIMARY, *others):
+    for router in (*PRIMARY, *VIDEOSDK, *others):
         app.router.routes.extend(router.routes)

@@ -121,7 +121,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     livekit_recorder = LiveKitRecorder(settings.livekit_url, key, secret, target, timeout=settings.media_timeout)
     state.recorder = state.recorder or livekit_recorder
     state.recordings = build_store(settings)
-    state.taker = RecordingTaker(state.database, clock, state.recorder)
+    state.secrets = SecretBox(secret_key)
+    state.taker = RecordingTaker(state.database, clock, state.recorder, state.secrets)
     state.finisher = Finisher(state.database, clock, state.recordings)
     state.links = LinkSigner(secret_key)
     state.token_signer = TokenSigner(key, secret)

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from control_plane.errors import InvalidRequest, MethodNotAllowed, NotFound, PlatformError
+from control_plane.refusals import body_of
 
 PROBLEMS: Final = {
     "extra_forbidden": "unknown field",
@@ -22,9 +23,9 @@ ASIDE: Final = re.compile(r" after validation, not \S+$|, unable to parse.*$")
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
-def render(error: PlatformError) -> JSONResponse:
+def render(request: Request, error: PlatformError) -> JSONResponse:
     """The documented error object with its status and headers."""
-    return JSONResponse(error.body(), error.status, error.headers())
+    return JSONResponse(body_of(error, request.url.path), error.status, error.headers())
 
 
 def of_validation(problems: list[dict[str, Any]]) -> InvalidRequest:
@@ -77,17 +78,17 @@ def _serves(request: Request, method: str) -> bool:
 def install(app: FastAPI) -> None:
     """Have every error of the application rendered here."""
 
-    async def platform_error(_request: Request, error: Exception) -> JSONResponse:
+    async def platform_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, PlatformError)
-        return render(error)
+        return render(request, error)
 
-    async def validation_error(_request: Request, error: Exception) -> JSONResponse:
+    async def validation_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return render(of_validation(list(error.errors())))
+        return render(request, of_validation(list(error.errors())))
 
     async def http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return render(of_status(request, error))
+        return render(request, of_status(request, error))
 
     app.add_exception_handler(PlatformError, platform_error)
     app.add_exception_handler(RequestValidationError, validation_error)

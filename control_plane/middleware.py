@@ -49,23 +49,24 @@ class Frontier:
         except PlatformError as error:
             if started:
                 raise
-            await refuse(send, error)
+            await refuse(send, error, path)
         except Exception:
             if meter.exceeded:  # the application was told that the client is gone
-                await self._refuse_size(send, meter, started=started)
+                await self._refuse_size(send, meter, path, started=started)
                 return
             error_id = secrets.token_hex(8)
             log.exception("request failed", error_id=error_id, method=scope["method"], path=path)
             if not started:
-                await refuse(send, InternalError(error_id))
+                await refuse(send, InternalError(error_id), path)
         if meter.exceeded:
-            await self._refuse_size(send, meter, started=started)
+            await self._refuse_size(send, meter, path, started=started)
 
     @staticmethod
-    async def _refuse_size(send: Send, meter: "Meter", *, started: bool) -> None:
+    async def _refuse_size(send: Send, meter: "Meter", path: str, *, started: bool) -> None:
         if not started:
             whole = TooLarge("The body is over 1 MiB")
-            await refuse(send, TooLarge.field("file", "is over 10 MiB") if meter.limit == UPLOAD_LIMIT else whole)
+            upload = meter.limit == UPLOAD_LIMIT
+            await refuse(send, TooLarge.field("file", "is over 10 MiB") if upload else whole, path)
 
 
 def _check_encoding(scope: Scope) -> None:

@@ -83,6 +83,9 @@ class Settings(MigrationSettings):
     analysis_model: str | None = Field(
         None, description="Model of `models_url` that reads conversations afterwards; unset: they are counted only."
     )
+    stt_model: str | None = Field(
+        None, description="Model of `models_url` that writes recordings down; unset: what agents heard is all there is."
+    )
     knowledge_former_embedder: str | None = Field(None, description="Embedder of bases until they are reindexed.")
     recordings_url: Annotated[str, AfterValidator(_store)] = Field(
         "file:///var/lib/parley/recordings",

@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from control_plane.accounts.models import Account, Member, Project, ProviderCredential
 from control_plane.analysis.models import Analysis
 from control_plane.auth.models import ApiKey
+from control_plane.dialects.videosdk.models import VideoRoom, VideoTranscription
 from control_plane.events.models import Event, EventCursor
 from control_plane.gate.models import AuditEntry, IdempotentRequest
 from control_plane.jobs.models import Job
@@ -14,7 +15,8 @@ from control_plane.metering.models import BudgetNotice, UsageDay, UsageEntry
 from control_plane.monitor.models import MonitorTicket
 from control_plane.personas.models import Persona, PersonaVersion
 from control_plane.recordings.models import Recording
-from control_plane.rooms.models import Participant, Room
+from control_plane.rooms.models import Participant, RetiredRoom, Room
+from control_plane.secrets.models import SigningKey
 from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine, Turn, Worker
 from control_plane.telephony.models import Call, DialPolicy, SipConfig, SipTrunk
 from control_plane.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -37,6 +39,7 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     PersonaVersion,
     ProviderCredential,
     Recording,
+    RetiredRoom,
     Room,
     Scenario,
     Session,
@@ -48,6 +51,8 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     Turn,
     UsageDay,
     UsageEntry,
+    VideoRoom,
+    VideoTranscription,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
@@ -63,6 +68,7 @@ PLATFORM_TABLES: tuple[type[SQLModel], ...] = (
     Member,
     MonitorTicket,
     Project,
+    SigningKey,
     Worker,
 )
 """Tables that are read before a project is known, or across projects."""

@@ -31,6 +31,8 @@ SURFACES = (SURFACE + "/", "/api/meetings")
 MAX_ID = 2**53 - 1
 """The largest number that every reader of JSON keeps exact."""
 MAX_NUMBER = 2**63 - 1
+SIGNED = "/v2/"
+"""Where requests carry a token signed with a key's secret."""
 JSON_DEPTH = 20
 """How deep free JSON may be nested."""
 NO_NUL = "^[^\\u0000]*$"

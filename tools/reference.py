@@ -7,6 +7,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from agents.settings import WorkerSettings
+from control_plane.dialects.videosdk.webhooks import names_of
 from control_plane.events.facts import DOCUMENTED_WEBHOOKS, MONITOR, WEBHOOKS, Fact
 from control_plane.settings import Settings
 from knowledge.settings import KnowledgeSettings
@@ -49,10 +50,11 @@ def events() -> str:
         "",
         "One row per fact; each sink has its own name for it. `data.room_name` is the short name on the monitor, with",
         "`full_room_name` beside it; webhooks carry the full name and all of the fact's data. “Where named”: sent only",
-        "to endpoints whose `events` name it. Written by `tools/reference.py`.",
+        "to endpoints whose `events` name it. VideoSDK: the webhooks of a room at `/v2`, by what is recorded or",
+        "streamed. Written by `tools/reference.py`.",
         "",
-        "| fact | webhook | monitor | fields on the monitor |",
-        "|---|---|---|---|",
+        "| fact | webhook | monitor | fields on the monitor | VideoSDK |",
+        "|---|---|---|---|---|",
     ]
     for fact in Fact:
         webhook = f"`{fact}`" if fact in WEBHOOKS else "–"
@@ -61,7 +63,8 @@ def events() -> str:
         shown = MONITOR.get(fact)
         monitor = f"`{shown.type}`" if shown else "–"
         fields = ", ".join(f"`{field}`" for field in shown.fields) if shown else ""
-        lines.append(f"| `{fact}` | {webhook} | {monitor} | {fields} |")
+        rooms = ", ".join(f"`{name}`" for name in names_of(fact)) or "–"
+        lines.append(f"| `{fact}` | {webhook} | {monitor} | {fields} | {rooms} |")
     lines += [
         "",
         "Interim lines (`transcript.new` with `is_final: false` and no `id`) are shown and not kept.",

@@ -1,7 +1,7 @@
 """Who calls: an API key becomes a `Caller`."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
@@ -17,8 +17,8 @@ KEY_LENGTH = 200
 """Longer headers are no keys; they are not even hashed."""
 
 _FIND = """
-    select key.key_id, key.scopes, key.expires_at, project.id as project_id, project.slug, project.allowed_origins,
-           account.id as account_id, account.plan, account.requests_per_minute
+    select key.key_id, key.scopes, key.expires_at, key.sealed_secret, project.id as project_id, project.slug,
+           project.allowed_origins, account.id as account_id, account.plan, account.requests_per_minute
     from api_key as key
     join project on project.id = key.project_id
     join account on account.id = project.account_id
@@ -44,6 +44,8 @@ class Caller:
     requests_per_minute: int | None = None
     expires_at: datetime | None = None
     allowed_origins: tuple[str, ...] = ()
+    sealed_secret: bytes = field(default=b"", repr=False)
+    """Of the key, paired with it: what signs tokens."""
 
     def demand(self, area: str, *, write: bool) -> None:
         """Raise `Forbidden` where the key's scopes do not cover this use of an area."""
@@ -81,6 +83,7 @@ async def find_key(db: Db, wanted: bytes | str, *, now: datetime) -> Caller:
         requests_per_minute=row.requests_per_minute,
         expires_at=row.expires_at,
         allowed_origins=tuple(row.allowed_origins),
+        sealed_secret=row.sealed_secret,
     )
 
 

@@ -15,7 +15,7 @@ from control_plane.refusals import refuse
 
 _ALLOWED = text("select exists (select from project where allowed_origins ?| array[:origin, '*'])")
 METHODS: Final = b"GET, POST, PUT, PATCH, DELETE, HEAD"
-HEADERS: Final = b"x-api-key, content-type, idempotency-key"
+HEADERS: Final = b"x-api-key, authorization, content-type, idempotency-key"
 SHOWN: Final = b"x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after, idempotent-replayed"
 KEPT: Final = b"600"
 

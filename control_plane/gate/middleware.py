@@ -13,10 +13,12 @@ from control_plane.auth.callers import Caller, key_hash
 from control_plane.errors import Forbidden, PlatformError, RateLimited
 from control_plane.gate.keys import KeyRing
 from control_plane.gate.operator import RATE, OperatorKey
+from control_plane.gate.signed import Claims, SignedToken
 from control_plane.gate.window import RateLimiter, Taken
 from control_plane.plans.catalogue import plans, strangers
 from control_plane.refusals import refuse
-from control_plane.wire import SURFACES
+from control_plane.secrets.box import SecretBox
+from control_plane.wire import SIGNED, SURFACES
 
 log = structlog.get_logger()
 
@@ -28,13 +30,17 @@ class Gate:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(SURFACES):
+        if scope["type"] != "http" or not scope["path"].startswith((*SURFACES, SIGNED)):
             await self.app(scope, receive, send)
             return
         state = scope["app"].state
-        keys = [value for name, value in scope["headers"] if name == b"x-api-key"]
-        key = b",".join(keys) or None  # of two keys neither is obeyed
-        admitted = await admit(state.keys, state.limiter, state.operator, key, scope["client"])
+        signed = scope["path"].startswith(SIGNED)
+        wanted = b"authorization" if signed else b"x-api-key"
+        given = b",".join(value for name, value in scope["headers"] if name == wanted) or None  # of two none is obeyed
+        if signed:
+            admitted = await admit_signed(state.keys, state.limiter, state.secrets, given, scope["client"])
+        else:
+            admitted = await admit(state.keys, state.limiter, state.operator, given, scope["client"])
         taken = admitted.taken
         headers = taken.headers()
 
@@ -44,10 +50,10 @@ class Gate:
             await send(message)
 
         if not taken.admitted:
-            await refuse(answer, RateLimited(limit=taken.limit, retry_after=taken.retry_after))
+            await refuse(answer, RateLimited(limit=taken.limit, retry_after=taken.retry_after), scope["path"])
             return
         scope.setdefault("state", {}).update(
-            caller=admitted.caller, operator=admitted.operator, refusal=admitted.refusal
+            caller=admitted.caller, claims=admitted.claims, operator=admitted.operator, refusal=admitted.refusal
         )
         await self.app(scope, receive, answer)
 
@@ -58,6 +64,8 @@ class Admission:
 
     taken: Taken
     caller: Caller | None = None
+    claims: Claims | None = None
+    """What a signed token says beside whose it is."""
     operator: bool = False
     refusal: PlatformError | None = None
 
@@ -78,6 +86,24 @@ async def admit(
         keys.used(caller)
         return Admission(taken, caller)
     except PlatformError as error:  # no good key; or the database is away: nobody can be told from a stranger
+        refusal = error
+    return Admission(await take_of_stranger(limiter, client[0] if client else "unknown"), refusal=refusal)
+
+
+async def admit_signed(
+    keys: KeyRing, limiter: RateLimiter, box: SecretBox, header: bytes | None, client: tuple[str, int] | None
+) -> Admission:
+    """The same for a token that the secret of a key has signed."""
+    try:
+        token = SignedToken.read(header)
+        caller = keys.remembered(token.key_hash) or await keys.look_up(token.key_hash)
+        claims = token.verify(box, caller)
+        taken = await limiter.take(f"key:{caller.key_id}", rate_of(caller), key_id=caller.key_id)
+        if taken.changed:
+            caller = await keys.look_up(token.key_hash)
+        keys.used(caller)
+        return Admission(taken, caller, claims)
+    except PlatformError as error:
         refusal = error
     return Admission(await take_of_stranger(limiter, client[0] if client else "unknown"), refusal=refusal)
 

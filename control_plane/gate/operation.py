@@ -79,7 +79,7 @@ class Operation(Route):
         except PlatformError as error:
             await transaction.rollback()
             if replay is not None and error.status in KEPT_ERRORS:
-                await replay.refuse(Answer(error.status, encode(error)))
+                await replay.refuse(Answer(error.status, encode(error, request.url.path)))
             elif replay is not None:
                 await replay.release()
             raise

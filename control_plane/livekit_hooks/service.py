@@ -16,6 +16,7 @@ from control_plane.meetings import waiting
 from control_plane.recordings.hooks import egress_changed
 from control_plane.recordings.models import Recording
 from control_plane.rooms.projection import RoomProjection
+from control_plane.rooms.retiring import is_retired, shut
 from control_plane.sessions.watch import room_gone
 from control_plane.telephony.answering import phone_rings
 from control_plane.telephony.settling import phone_left
@@ -37,6 +38,8 @@ async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> Recording | Non
         case "participant_joined":
             person = participant_of(event.participant)
             await projection.joined(room, person)
+            if await is_retired(db, room.name):  # by a token that is older
+                await shut(db, room.name, event.id, at=clock.now())
             if person.kind == "sip":
                 await phone_rings(db, clock, room.name, person.attributes.get("sip.trunkID", ""))
             elif person.kind == "standard":

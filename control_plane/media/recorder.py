@@ -6,32 +6,17 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiohttp
 from livekit import api
 
 from control_plane.errors import Conflict, NotFound, Unavailable
+from control_plane.media.orders import Access, RecordingOrder, request_of
 from control_plane.media.server import told
 
 T = TypeVar("T")
-Format = Literal["ogg", "mp3", "mp4", "wav"]
-Channels = Literal["mixed", "dual"]
-"""`dual`: agents on the left, people on the right."""
-
-# LiveKit has no name for WAV: recorders that can write it go by the path.
-_FILE_TYPES: Mapping[str, api.EncodedFileType] = {
-    "ogg": api.EncodedFileType.OGG,
-    "mp3": api.EncodedFileType.MP3,
-    "mp4": api.EncodedFileType.MP4,
-    "wav": api.EncodedFileType.DEFAULT_FILETYPE,
-}
-_MIXING: Mapping[str, Any] = {
-    "mixed": api.AudioMixing.DEFAULT_MIXING,
-    "dual": api.AudioMixing.DUAL_CHANNEL_AGENT,
-}
-
 _MISSING: Final = re.compile(r"; missing ([0-9]{1,9}\.[0-9]) s: ")
 """What our recorder says of holes; LiveKit has no field for them."""
 
@@ -58,7 +43,7 @@ class Target:
     """Where recorders put files: below `prefix`, which is a folder of theirs, or in a bucket with this access."""
 
     prefix: str
-    access: api.S3Upload | api.GCPUpload | api.AzureBlobUpload | None = None
+    access: Access | None = None
 
     def path(self, key: str) -> str:
         """Where a recorder puts what the store calls `key`."""
@@ -109,16 +94,6 @@ def folder_of(url: str) -> str:
 
 
 @dataclass(frozen=True)
-class RecordingOrder:
-    """A recording to make of a room's sound. `key` is what the store will call the file."""
-
-    room: str
-    key: str
-    format: Format
-    channels: Channels = "mixed"
-
-
-@dataclass(frozen=True)
 class Egress:
     """What a recorder says of one recording. Times are those of the sound; `seconds` its length."""
 
@@ -156,7 +131,7 @@ class Recorder(Protocol):
 
 def egress_of(info: api.EgressInfo) -> Egress:
     """Translate LiveKit's egress."""
-    result = next(iter(info.file_results), None)
+    result: Any = next(iter((*info.file_results, *info.segment_results)), None)
     return Egress(
         id=info.egress_id,
         room=info.room_name,
@@ -167,7 +142,7 @@ def egress_of(info: api.EgressInfo) -> Egress:
         ended_at=_moment(result.ended_at if result and result.ended_at else info.ended_at),
         seconds=result.duration / 1e9 if result and result.duration else None,
         size=result.size if result else None,
-        filename=result.filename if result else "",
+        filename=getattr(result, "filename", ""),
         is_kept=info.backup_storage_used,
         missing=sum(map(float, _MISSING.findall(info.details))),
     )
@@ -179,6 +154,7 @@ def _paths(info: api.EgressInfo) -> list[str]:
         return []
     request: Any = getattr(info, kind)
     paths = [output.filepath for output in getattr(request, "file_outputs", ())]
+    paths += [output.playlist_name for output in getattr(request, "segment_outputs", ())]
     paths += [output.file.filepath for output in getattr(request, "outputs", ()) if output.HasField("file")]
     if hasattr(request, "file") and request.HasField("file"):
         paths.append(request.file.filepath)
@@ -201,21 +177,16 @@ class LiveKitRecorder:
         await self._api.aclose()
 
     async def start(self, order: RecordingOrder) -> Egress:
-        output = api.EncodedFileOutput(
-            file_type=_FILE_TYPES[order.format], filepath=self._target.path(order.key), disable_manifest=True
-        )
-        match self._target.access:
-            case api.S3Upload() as access:
-                output.s3.CopyFrom(access)
-            case api.GCPUpload() as access:
-                output.gcp.CopyFrom(access)
-            case api.AzureBlobUpload() as access:
-                output.azure.CopyFrom(access)
-        request = api.RoomCompositeEgressRequest(
-            room_name=order.room, audio_only=True, audio_mixing=_MIXING[order.channels], file_outputs=[output]
-        )
+        request = request_of(order, self._target.path(order.key), self._target.access)
         try:
-            return egress_of(await self._ask(self._api.egress.start_room_composite_egress(request)))
+            match request:
+                case api.ParticipantEgressRequest():
+                    begun = self._api.egress.start_participant_egress(request)
+                case api.TrackCompositeEgressRequest():
+                    begun = self._api.egress.start_track_composite_egress(request)
+                case _:
+                    begun = self._api.egress.start_room_composite_egress(request)
+            return egress_of(await self._ask(begun))
         except api.TwirpError as error:
             if error.code == "not_found":
                 raise NotFound("The room is not there") from error

@@ -12,7 +12,13 @@ from control_plane.recordings.models import Recording
 from control_plane.recordings.sealing import SealBroken
 from control_plane.recordings.storage import RecordingStore
 
-MEDIA_TYPES: Final = {"ogg": "audio/ogg", "mp3": "audio/mpeg", "mp4": "audio/mp4", "wav": "audio/wav"}
+MEDIA_TYPES: Final = {
+    "ogg": "audio/ogg",
+    "mp3": "audio/mpeg",
+    "mp4": "audio/mp4",
+    "wav": "audio/wav",
+    "webm": "video/webm",
+}
 _UNIT: Final = re.compile(r"bytes=", re.I)
 _RANGE: Final = re.compile(r"bytes=\s*(\d{0,99})-(\d{0,99})\s*", re.I)
 
@@ -72,7 +78,8 @@ async def file_response(request: Request, store: RecordingStore, recording: Reco
         status, headers["Content-Range"] = 206, f"bytes {begin}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - begin)
     headers["Content-Disposition"] = f'inline; filename="recording-{recording.id}.{recording.format}"'
-    kind = MEDIA_TYPES[recording.format]
+    has_pictures = recording.format == "mp4" and (recording.kind != "room" or recording.details.get("picture"))
+    kind = "video/mp4" if has_pictures else MEDIA_TYPES[recording.format]
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=kind)
     pieces = store.read(key, begin, end)

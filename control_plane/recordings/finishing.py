@@ -14,10 +14,11 @@ from control_plane.errors import PlatformError, Unavailable
 from control_plane.jobs.queue import enqueue
 from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
-from control_plane.recordings.models import Recording, RecordingStatus
+from control_plane.recordings.models import FILES, Recording, RecordingKind, RecordingStatus
 from control_plane.recordings.peaks import PEAKS
 from control_plane.recordings.settling import KEPT, NOT_THERE, fail, lock_recording, tell_end
 from control_plane.recordings.storage import AWAY, GONE, RecordingStore
+from control_plane.recordings.telling import tell_playable
 
 ARRIVES_WITHIN: Final = timedelta(minutes=1)
 """How long after its end a recording waits for its file before it is an error; one that comes later mends that."""
@@ -44,7 +45,7 @@ class Finisher:
             found = await db.get(Recording, recording_id)
         if found is None or not self._is_awaited(found):
             return
-        key, size, problem = await self._look(found.storage_key or "")
+        key, size, problem = await self._look(found)
         async with self.database.platform() as db:
             recording = await lock_recording(db, recording_id)
             if recording is None or not self._is_awaited(recording):
@@ -62,6 +63,23 @@ class Finisher:
         async with self.database.platform() as db:
             waiting = (await db.exec(query.order_by(col(Recording.id)).limit(AT_ONCE))).all()
         await self.finish_all(waiting)
+
+    async def find_playable(self) -> None:
+        """Tell of the streams whose first part has come to the store."""
+        query = select(Recording.id, Recording.storage_key).where(
+            Recording.status == RecordingStatus.RECORDING,
+            Recording.kind == RecordingKind.HLS,
+            col(Recording.egress_id).is_not(None),
+            col(Recording.playable_at).is_(None),
+        )
+        async with self.database.platform() as db:
+            waiting = (await db.exec(query.order_by(col(Recording.id)).limit(AT_ONCE))).all()
+        for recording_id, key in waiting:
+            if await self.store.size(key or ""):
+                async with self.database.platform() as db:
+                    recording = await lock_recording(db, recording_id)
+                    if recording is not None and recording.ended_at is None:
+                        tell_playable(db, self.clock, recording)
 
     async def finish_all(self, recordings: Iterable[int]) -> None:
         """Finish some of them together; what goes wrong with one is no concern of the others."""
@@ -83,10 +101,11 @@ class Finisher:
             return False
         return recording.status == RecordingStatus.RECORDING or is_missing(recording, self.clock.now())
 
-    async def _look(self, key: str) -> tuple[str, int | None, str]:
+    async def _look(self, recording: Recording) -> tuple[str, int | None, str]:
         """The key of a file as it is kept, its size, and why there is none."""
+        key = recording.storage_key or ""
         try:
-            key = await self.store.seal(key)
+            key = await self.store.seal(key) if recording.kind in FILES else key
             return key, await self.store.size(key), NOT_THERE
         except Unavailable as error:
             return key, None, error.message
@@ -99,10 +118,13 @@ class Finisher:
 
     async def _complete(self, db: Db, recording: Recording, key: str, size: int) -> None:
         now = self.clock.now()
-        recording.storage_key, recording.size_bytes = key, size
+        recording.storage_key = key
+        if recording.kind in FILES:
+            recording.size_bytes = size
         if recording.error in MENDED:
             recording.error = None
-        await enqueue(db, PEAKS, str(recording.id), run_at=now, recording_id=recording.id)
+        if recording.kind in FILES and "video_track" not in recording.details:
+            await enqueue(db, PEAKS, str(recording.id), run_at=now, recording_id=recording.id)
         await record(db, _usage(recording, at=now), clock=self.clock)
         recording.status = RecordingStatus.ERROR if recording.error else RecordingStatus.COMPLETED
         tell_end(db, self.clock, recording)

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import created_now, id_column, moment, owner
+from control_plane.db.rows import created_now, id_column, json_object, moment, owner
 
 
 class RecordingStatus(StrEnum):
@@ -18,10 +19,25 @@ class RecordingStatus(StrEnum):
 
 
 class RecordingOrigin(StrEnum):
-    """Who wanted a recording: a caller of the API, or the agent's own setting."""
+    """Who wanted a recording: a caller of the API, the agent's own setting, or the room's."""
 
     API = "api"
     AGENT = "agent"
+    ROOM = "room"
+
+
+class RecordingKind(StrEnum):
+    """What is recorded, or where a room is streamed to."""
+
+    ROOM = "room"
+    PARTICIPANT = "participant"
+    TRACK = "track"
+    HLS = "hls"
+    LIVESTREAM = "livestream"
+
+
+FILES: Final = (RecordingKind.ROOM, RecordingKind.PARTICIPANT, RecordingKind.TRACK)
+"""Kinds that come to one file."""
 
 
 class Recording(SQLModel, table=True):
@@ -44,6 +60,14 @@ class Recording(SQLModel, table=True):
     room_name: str = Field(description="LiveKit's name.")
     session_id: int | None = Field(default=None, sa_type=BigInteger)
     origin: str = Field(default=RecordingOrigin.API, description="See `RecordingOrigin`.")
+    kind: str = Field(
+        default=RecordingKind.ROOM, sa_column_kwargs={"server_default": "room"}, description="See `RecordingKind`."
+    )
+    details: dict[str, Any] = json_object()
+    """Of whom or what it is, how it looks (`media.recorder.Picture`), and what a dialect was asked for."""
+    sealed_urls: bytes | None = Field(default=None, sa_type=LargeBinary, description="Where a livestream goes.")
+    playable_at: datetime | None = moment(nullable=True)
+    """When its first part could be played."""
     egress_id: str | None = Field(default=None, unique=True)
     format: str = "ogg"
     channels: str = Field(default="mixed", description="mixed, or dual: agents left, people right.")

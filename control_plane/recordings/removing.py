@@ -9,8 +9,9 @@ from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.gate.models import AuditEntry
 from control_plane.recordings.finishing import is_missing
-from control_plane.recordings.models import Recording, RecordingStatus
+from control_plane.recordings.models import FILES, Recording, RecordingKind, RecordingStatus
 from control_plane.recordings.peaks import peaks_key
+from control_plane.recordings.pieces import list_pieces
 from control_plane.recordings.settling import lock_recording
 from control_plane.recordings.storage import RecordingStore
 
@@ -38,9 +39,12 @@ class Remover:
             return True
         key, is_to_come = recording.storage_key, False
         if key and is_missing(recording, self.clock.now()):
-            key = await self.store.seal(key)  # as whoever finished it may have begun to
+            if recording.kind in FILES:
+                key = await self.store.seal(key)  # as whoever finished it may have begun to
             is_to_come = not await self.store.size(key)
         gone = [key, peaks_key(key)] if key else []
+        if key and recording.kind == RecordingKind.HLS:
+            gone = [*await list_pieces(self.store, key), key]  # the list last: it names the others
         for key in gone:
             await self.store.remove(key)
         if is_to_come:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from control_plane.media.recorder import Channels, Format
+from control_plane.media.orders import Channels, Format
 from control_plane.recordings.links import LONGEST
 from control_plane.recordings.models import Recording
 from control_plane.wire import Change, Clean, Instant, Paged, Sent

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlmodel import col, select
+from sqlmodel import and_, col, select
 
 from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
@@ -15,10 +15,11 @@ from control_plane.db.rows import read_page, refuse_missing
 from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.media.recorder import Recorder
 from control_plane.plans.quota import Quota
-from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
+from control_plane.recordings.models import FILES, Recording, RecordingKind, RecordingOrigin, RecordingStatus
 from control_plane.recordings.schemas import RecordingStart
 from control_plane.recordings.settling import lock_recording
 from control_plane.recordings.taking import RecordingTaker, new_recording
+from control_plane.recordings.telling import ask_stop
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.service import get_open_room, get_room
 from control_plane.sessions.models import Session, SessionStatus
@@ -49,6 +50,7 @@ class RecordingService:
             self._own(),
             Recording.room_name == room.full_name,
             Recording.status == RecordingStatus.RECORDING,
+            Recording.kind == RecordingKind.ROOM,
             Recording.format == asked.format,
             Recording.channels == asked.channels,
             col(Recording.stop_asked_at).is_(None),
@@ -64,6 +66,7 @@ class RecordingService:
             origin=RecordingOrigin.API,
             at=self.clock.now(),
         )
+        recording.details = {"room_id": room.id}
         await self._join_session(recording)
         self.db.add(recording)
         await self.db.commit()
@@ -88,7 +91,7 @@ class RecordingService:
             which = f"recording {egress_id!r}" if egress_id else "recording"
             raise NotFound(f"No {which} is running in the room {room.name!r}")
         for recording in running:
-            recording.stop_asked_at = recording.stop_asked_at or self.clock.now()
+            ask_stop(self.db, self.clock, recording)
         stopping = [recording.egress_id for recording in running if recording.egress_id is not None]
         await self.db.commit()  # who asks the recorder from now on ends what this request does not
         asked = await asyncio.gather(*map(self.recorder.stop, stopping), return_exceptions=True)
@@ -157,7 +160,8 @@ class RecordingService:
             recording.session_id, recording.zero_at = session
 
     def _own(self) -> Any:
-        return Recording.project_id == self.caller.project_id
+        """Streams are not among the recordings."""
+        return and_(col(Recording.project_id) == self.caller.project_id, col(Recording.kind).in_(FILES))
 
 
 def with_file(recording: Recording) -> Recording:

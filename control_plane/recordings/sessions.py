@@ -17,6 +17,7 @@ from control_plane.events.wake import Listener
 from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
 from control_plane.recordings.settling import fail
 from control_plane.recordings.taking import RecordingTaker, new_recording
+from control_plane.rooms.repository import RoomRepository
 
 WANTED: Final = "parley_recording_wanted"
 """PostgreSQL channel: a recording waits to be ordered."""
@@ -41,6 +42,8 @@ async def record_session(db: Db, clock: Clock, job: PersonaJob) -> PersonaJob:
             job.project_id, job.room_name, format="ogg", channels="dual", origin=RecordingOrigin.AGENT, at=now
         )
         recording.session_id, recording.zero_at = job.session_id, job.started_at
+        room = await RoomRepository(db, job.project_id).find_open(job.room_name)
+        recording.details = {"room_id": room.id} if room else {}
         full = await is_full(db, job.project_id, "recordings", now)
         db.add(recording)
         await db.flush()
@@ -82,7 +85,7 @@ class RecordingStarter:
     async def _begin_waiting(self) -> None:
         query = select(Recording.id).where(
             Recording.status == RecordingStatus.RECORDING,
-            Recording.origin == RecordingOrigin.AGENT,
+            col(Recording.origin).in_((RecordingOrigin.AGENT, RecordingOrigin.ROOM)),
             col(Recording.ordered_at).is_(None),
             col(Recording.ended_at).is_(None),
         )

@@ -7,12 +7,11 @@ from sqlmodel import select
 
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.events.facts import Fact
-from control_plane.events.log import EventLog
 from control_plane.media.recorder import Egress, EgressState
-from control_plane.recordings.models import Recording, RecordingStatus
+from control_plane.recordings.models import Recording, RecordingKind, RecordingStatus
+from control_plane.recordings.telling import tell
 
-FORMATS = ("ogg", "mp3", "mp4", "wav")
+FORMATS = ("ogg", "mp3", "mp4", "wav", "webm")
 NOTHING_HEARD = "nothing was recorded"
 NOT_THERE: Final = "its file did not reach the store"
 KEPT: Final = "its file did not reach the store: the recorder keeps it and tries again"
@@ -35,6 +34,9 @@ def settle(db: Db, clock: Clock, recording: Recording, egress: Egress) -> None:
         if recording.status == RecordingStatus.ERROR and not recording.size_bytes and egress.size:
             _correct(recording, egress)
         return
+    if recording.kind == RecordingKind.LIVESTREAM:
+        _settle_stream(db, clock, recording, egress)
+        return
     if not egress.size:
         aborted = egress.state is EgressState.ABORTED or not egress.error
         fail(db, clock, recording, NOTHING_HEARD if aborted else egress.error)
@@ -47,6 +49,18 @@ def settle(db: Db, clock: Clock, recording: Recording, egress: Egress) -> None:
         recording.error = egress.error or "the recorder failed"
     elif egress.is_kept:
         recording.error = KEPT
+
+
+def _settle_stream(db: Db, clock: Clock, recording: Recording, egress: Egress) -> None:
+    """A livestream leaves nothing: it went on until it was stopped, or broke off."""
+    if egress.started_at is None or egress.state in (EgressState.FAILED, EgressState.ABORTED):
+        fail(db, clock, recording, egress.error or NOTHING_HEARD)
+        return
+    now = clock.now()
+    recording.ended_at = min(egress.ended_at or now, now)
+    recording.duration = max(0.0, (recording.ended_at - egress.started_at).total_seconds())
+    recording.status = RecordingStatus.COMPLETED
+    tell_end(db, clock, recording)
 
 
 def _correct(recording: Recording, egress: Egress) -> None:
@@ -76,16 +90,6 @@ def fail(db: Db, clock: Clock, recording: Recording, reason: str) -> None:
 def tell_end(db: Db, clock: Clock, recording: Recording) -> None:
     """Record that a recording has ended, and how."""
     log.info("recording ended", recording=recording.id, status=recording.status, reason=recording.error)
-    told = {
-        "recording_id": recording.id,
-        "session_id": recording.session_id,
-        "egress_id": recording.egress_id,
-        "format": recording.format,
-        "status": recording.status,
-        "duration": recording.duration,
-        "size_bytes": recording.size_bytes,
-        "error": recording.error,
-    }
-    for fact in (Fact.RECORDING_STOPPED, Fact.RECORDING_FAILED):
-        if fact is Fact.RECORDING_STOPPED or recording.status == RecordingStatus.ERROR:
-            EventLog(db, clock).append(fact, project_id=recording.project_id, room_name=recording.room_name, **told)
+    tell(db, clock, recording, "stopped")
+    if recording.status == RecordingStatus.ERROR:
+        tell(db, clock, recording, "failed")

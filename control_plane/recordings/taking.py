@@ -1,19 +1,22 @@
 """How a recording begins: its row first, then the recorder is asked, once."""
 
+import json
 import secrets
 from datetime import datetime
+from typing import Any
 
 import structlog
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, NotFound, PlatformError
-from control_plane.events.facts import Fact
-from control_plane.events.log import EventLog
-from control_plane.media.recorder import Egress, Recorder, RecordingOrder
+from control_plane.media.orders import Picture, RecordingOrder
+from control_plane.media.recorder import Egress, EgressState, Recorder
 from control_plane.recordings.models import Recording, RecordingOrigin
 from control_plane.recordings.settling import fail, lock_recording, settle
+from control_plane.recordings.telling import ask_stop, tell
+from control_plane.secrets.box import SecretBox
 
 log = structlog.get_logger()
 
@@ -36,8 +39,8 @@ def new_recording(
 class RecordingTaker:
     """Asks the recorder for what a row holds."""
 
-    def __init__(self, database: Database, clock: Clock, recorder: Recorder) -> None:
-        self.database, self.clock, self.recorder = database, clock, recorder
+    def __init__(self, database: Database, clock: Clock, recorder: Recorder, box: SecretBox) -> None:
+        self.database, self.clock, self.recorder, self.box = database, clock, recorder, box
 
     async def order(self, recording_id: int) -> Recording:
         """Have a recording made, unless that was asked before. Holds no connection meanwhile.
@@ -47,13 +50,7 @@ class RecordingTaker:
         recording = await self._claim(recording_id)
         if recording is None:
             raise Conflict("This recording has begun already")
-        assert recording.storage_key is not None
-        order = RecordingOrder(
-            recording.room_name,
-            recording.storage_key,
-            format=recording.format,  # type: ignore[arg-type]  # a column holds what the schema let in
-            channels=recording.channels,  # type: ignore[arg-type]
-        )
+        order = order_of(recording, self.box)
         try:
             egress = await self.recorder.start(order)
         except PlatformError as error:
@@ -67,6 +64,7 @@ class RecordingTaker:
             if recording is None or recording.ordered_at is not None or recording.ended_at is not None:
                 return None
             recording.ordered_at = self.clock.now()
+            tell(db, self.clock, recording, "starting")
         return recording
 
     async def _refused(self, recording_id: int, reason: str) -> None:
@@ -87,10 +85,35 @@ class RecordingTaker:
         return recording
 
 
+def urls_row(recording_id: int) -> str:
+    """The row that a livestream's addresses are sealed for."""
+    return f"recording:{recording_id}"
+
+
+def order_of(recording: Recording, box: SecretBox) -> RecordingOrder:
+    """What a recorder is asked for."""
+    details, urls = recording.details, recording.sealed_urls
+    picture = details.get("picture")
+    return RecordingOrder(
+        recording.room_name,
+        recording.storage_key or "",
+        format=recording.format,
+        channels=recording.channels,  # type: ignore[arg-type]  # columns hold what the schema let in
+        kind=recording.kind,  # type: ignore[arg-type]
+        picture=Picture(**picture) if picture else None,
+        identity=details.get("identity", ""),
+        audio_track=details.get("audio_track", ""),
+        video_track=details.get("video_track", ""),
+        urls=tuple(json.loads(box.open(urls, row=urls_row(recording.id)))) if urls else (),
+    )
+
+
 def recognise(db: Db, clock: Clock, recording: Recording, egress: Egress) -> None:
     """Take what a recorder says of a recording; told once that it has begun. The row must be locked."""
     if recording.ended_at is None:
         _note_beginning(db, clock, recording, egress)
+        if egress.state is EgressState.ENDING:
+            ask_stop(db, clock, recording)
     if egress.state.is_over:
         settle(db, clock, recording, egress)
 
@@ -98,25 +121,15 @@ def recognise(db: Db, clock: Clock, recording: Recording, egress: Egress) -> Non
 def _note_beginning(db: Db, clock: Clock, recording: Recording, egress: Egress) -> None:
     if recording.egress_id is None:
         recording.egress_id = egress.id
-        EventLog(db, clock).append(
-            Fact.RECORDING_STARTED,
-            project_id=recording.project_id,
-            room_name=recording.room_name,
-            recording_id=recording.id,
-            session_id=recording.session_id,
-            egress_id=egress.id,
-            format=recording.format,
-            status=recording.status,
-        )
+        tell(db, clock, recording, "started")
     if egress.started_at is not None and recording.heard_at is None:
         recording.started_at, recording.heard_at = egress.started_at, clock.now()
 
 
 async def find_recording(db: Db, egress: Egress) -> Recording | None:
     """The recording that an egress makes, locked; by the name of its file where its id has not been kept."""
-    keys = ["/".join(path.split("/")[-3:]) for path in egress.paths]
-    mine = (col(Recording.egress_id) == egress.id) | (
-        (col(Recording.room_name) == egress.room) & col(Recording.storage_key).in_(keys)
-    )
+    names = [name for path in egress.paths if (name := path.rpartition("/")[2])]  # each is random
+    named: Any = func.regexp_replace(Recording.storage_key, "^.*/", "")
+    mine = (col(Recording.egress_id) == egress.id) | ((col(Recording.room_name) == egress.room) & named.in_(names))
     found = (await db.exec(select(Recording.id).where(mine))).first()
     return await lock_recording(db, found) if found is not None else None

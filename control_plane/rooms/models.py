@@ -52,6 +52,16 @@ class Room(SQLModel, table=True):
     closed_at: datetime | None = moment(nullable=True)
 
 
+class RetiredRoom(SQLModel, table=True):
+    """A name that nobody may enter any more."""
+
+    __tablename__ = "retired_room"
+
+    full_name: str = Field(primary_key=True)
+    project_id: int = owner()
+    created_at: datetime = created_now()
+
+
 class Participant(SQLModel, table=True):
     """Somebody's stay in a room."""
 

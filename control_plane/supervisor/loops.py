@@ -13,6 +13,12 @@ from control_plane.analysis.reading import build_client
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.db.leadership import Lock, govern
+from control_plane.dialects.videosdk.following import RoomFollower
+from control_plane.dialects.videosdk.life import CLOSE_LATE, close_late
+from control_plane.dialects.videosdk.places import Places
+from control_plane.dialects.videosdk.rooms import DIALECT
+from control_plane.dialects.videosdk.transcribing import TRANSCRIBE, Transcriber
+from control_plane.dialects.videosdk.webhooks import SIGNING_KEY, RoomLetters
 from control_plane.errors import PlatformError
 from control_plane.events.sequencer import Sequencer
 from control_plane.events.wake import WRITTEN, Notifier
@@ -25,13 +31,16 @@ from control_plane.meetings.passes import Passes
 from control_plane.meetings.waiting import Usher
 from control_plane.metering.budget import WIND_UP
 from control_plane.recordings.finishing import Finisher
+from control_plane.recordings.links import LinkSigner
 from control_plane.recordings.peaks import PEAKS, PeakMaker
 from control_plane.recordings.removing import Remover
 from control_plane.recordings.sessions import RecordingStarter
 from control_plane.recordings.storage import build_store
 from control_plane.recordings.taking import RecordingTaker
 from control_plane.recordings.watching import RecordingWatch
+from control_plane.rooms.retiring import SHUT
 from control_plane.secrets.box import SecretBox
+from control_plane.secrets.keys import find_rsa_key
 from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, still_to_close
 from control_plane.sessions.slots import StandingSigner, TicketSigner
 from control_plane.sessions.watch import sweep
@@ -93,6 +102,9 @@ async def run(
         if wanted:
             await media.close_room(payload["room_name"])
 
+    async def shut_room(payload: dict[str, Any]) -> None:
+        await media.close_room(payload["room_name"])
+
     async def end_politely(payload: dict[str, Any]) -> None:
         await wind_up(database, clock, **payload)
 
@@ -106,8 +118,11 @@ async def run(
     box = SecretBox(settings.secret_key.get_secret_value())
 
     async def deliver_webhooks() -> None:
+        links = LinkSigner(settings.secret_key.get_secret_value())
+        key = await find_rsa_key(database, box, SIGNING_KEY)
+        letters = RoomLetters(key, Places(settings.public_url, links, clock))
         async with Outbound(settings.webhook_networks) as outbound:
-            await Deliverer(database, clock, box, outbound).run(url)
+            await Deliverer(database, clock, box, outbound, dialects={DIALECT: letters}).run(url)
 
     async def place_calls() -> None:
         async with Outbound(settings.webhook_networks) as outbound:
@@ -136,7 +151,7 @@ async def run(
         partial(repair_trunks, database, trunks),
         partial(watch.compare),
     )
-    starter = RecordingStarter(database, RecordingTaker(database, clock, recorder))
+    starter = RecordingStarter(database, RecordingTaker(database, clock, recorder, box))
     peaks = PeakMaker(database, store)
 
     async def end_late_meeting(payload: dict[str, Any]) -> None:
@@ -149,6 +164,13 @@ async def run(
 
     client = build_client(settings.models_url, settings.models_api_key.get_secret_value())
     analyst = Analyst(database, clock, client, settings.analysis_model)
+
+    transcriber = Transcriber(
+        database, clock, store, client, hearing=settings.stt_model, reading=settings.analysis_model
+    )
+
+    async def close_late_room(payload: dict[str, Any]) -> None:
+        await close_late(database, clock, media, payload)
 
     passes = Passes(
         TokenSigner(settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()),
@@ -169,6 +191,9 @@ async def run(
         END_MEETING: end_late_meeting,
         WARN_MEETING: warn_late_meeting,
         CLOSE_ROOM: close_room,
+        SHUT: shut_room,
+        CLOSE_LATE: close_late_room,
+        TRANSCRIBE: transcriber.handle,
         WIND_UP: end_politely,
         PEAKS: peaks.handle,
     }
@@ -185,8 +210,9 @@ async def run(
         tasks.create_task(
             every(FORGET_EVERY, partial(forget, database, clock), partial(Remover(database, clock, store).sweep))
         )
-        tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep)))
+        tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep), partial(finisher.find_playable)))
         tasks.create_task(every(FORGET_EVERY, partial(watch.look_again)))
         tasks.create_task(starter.run(url))
+        tasks.create_task(RoomFollower(database, clock, box).run(url))
         tasks.create_task(place_calls())
         ready()

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import text
 
 from agents.contract import AGENT_NAME, DispatchMetadata
+from control_plane.accounts.room_names import retired
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.errors import Conflict, Forbidden, NotFound, PlatformError, QuotaExceeded, Unavailable
@@ -20,7 +21,7 @@ from control_plane.tokens.schemas import TokenAnswer, TokenRequest
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 
 _ADMIT = """
-    select status, culprit, personas, names, nonces, room_live from admit(
+    select status, culprit, personas, names, nonces, room_live from enter(
         %(project)s, %(account)s, %(session_limit)s, %(room)s, %(foreign_slug)s::text, %(personas)s::bigint[],
         %(ticket_hash)s, %(variables)s::jsonb, %(identity)s, %(now)s, %(expires)s, %(key)s, %(nonce)s
     )
@@ -108,6 +109,8 @@ class TokenService:
                 return row
             case "foreign_room":
                 raise foreign_room(body.room)
+            case "retired_room":
+                raise retired(name)
             case "unknown_agent":
                 raise NotFound(f"There is no agent {row.culprit}")
             case "foreign_agent":

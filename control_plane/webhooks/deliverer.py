@@ -20,6 +20,7 @@ from control_plane.errors import Unavailable
 from control_plane.events.wake import RETRY, STAMPED, Listener
 from control_plane.secrets.box import SecretBox
 from control_plane.webhooks import store
+from control_plane.webhooks.dialects import Dialect
 from control_plane.webhooks.lanes import LATER_FULL, EndpointQueue, Parcel
 from control_plane.webhooks.planner import Planner
 from control_plane.webhooks.schedule import Dice
@@ -59,10 +60,17 @@ class Deliverer:
     """Sends deliveries for one term of leadership: `run` it once."""
 
     def __init__(
-        self, database: Database, clock: Clock, box: SecretBox, outbound: Outbound, *, dice: Dice = random.random
+        self,
+        database: Database,
+        clock: Clock,
+        box: SecretBox,
+        outbound: Outbound,
+        *,
+        dialects: Mapping[str, Dialect] | None = None,
+        dice: Dice = random.random,
     ) -> None:
         self._database, self._clock, self._box, self._outbound = database, clock, box, outbound
-        self._dice = dice
+        self._dice, self._dialects = dice, dialects or {}
         self._queues: dict[int, EndpointQueue] = {}
         self._offering: deque[EndpointQueue] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -76,7 +84,7 @@ class Deliverer:
 
     async def run(self, url: str) -> None:
         """Plan and deliver until cancelled; `url` is the database's, to be woken over."""
-        planner = Planner(self._database, self._clock, self._box)
+        planner = Planner(self._database, self._clock, self._box, self._dialects)
         try:
             async with Listener(url, STAMPED).listening() as listener, asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._plan(planner, listener))
@@ -160,7 +168,9 @@ class Deliverer:
 
     async def _try(self, queue: EndpointQueue, parcel: Parcel, unanswered: bool) -> None:
         target = queue.target
-        tried = await attempt(self._outbound, self._clock, target, body=parcel.body, message=parcel.message)
+        dialect = self._dialects.get(target.dialect)
+        said = {"body": parcel.body, "message": parcel.message}
+        tried = await attempt(self._outbound, self._clock, target, **said, dialect=dialect)
         self._unanswered -= unanswered
         self._settled.append(Settled.of(parcel, target, tried, now=self._clock.now(), dice=self._dice))
         self._any_settled.set()

@@ -34,6 +34,8 @@ class WebhookEndpoint(SQLModel, table=True):
     url: str
     description: str = ""
     events: list[str] | None = Field(default=None, sa_type=ARRAY(TEXT), description="None: the document's own 17.")
+    dialect: str = Field(default="", sa_column_kwargs={"server_default": ""}, description="'': our own names.")
+    room_name: str | None = Field(default=None, index=True, description="None: it is told of every room.")
     is_active: bool = True
     sealed_secret: bytes = Field(sa_type=LargeBinary)
     sealed_previous: bytes | None = Field(default=None, sa_type=LargeBinary, description="Signs too after a rotation.")

@@ -5,9 +5,10 @@ The deliveries and the cursor are written in one transaction, so a crash repeats
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import or_, text
 from sqlmodel import col, select
 
 from control_plane.clock import Clock, iso_ms
@@ -16,6 +17,7 @@ from control_plane.events.facts import DOCUMENTED_WEBHOOKS, WEBHOOKS
 from control_plane.events.models import Event, EventCursor
 from control_plane.events.tail import BATCH, read_after
 from control_plane.secrets.box import SecretBox
+from control_plane.webhooks.dialects import Dialect
 from control_plane.webhooks.lanes import Parcel
 from control_plane.webhooks.models import WebhookEndpoint
 from control_plane.webhooks.store import Planned, write_planned
@@ -55,8 +57,11 @@ def wanted_types(events: list[str] | None) -> frozenset[str]:
 class Planner:
     """Follows the log on behalf of all endpoints."""
 
-    def __init__(self, database: Database, clock: Clock, box: SecretBox) -> None:
-        self.database, self.clock, self.box = database, clock, box
+    def __init__(
+        self, database: Database, clock: Clock, box: SecretBox, dialects: Mapping[str, Dialect] | None = None
+    ) -> None:
+        self.database, self.clock, self.box, self.dialects = database, clock, box, dialects or {}
+        self._facts = WEBHOOKS.union(*(dialect.facts for dialect in self.dialects.values()))
 
     async def plan(self) -> tuple[dict[int, Target], list[Parcel], bool]:
         """Take the next events in: the endpoints concerned, the new deliveries, and whether there is more to read.
@@ -88,22 +93,48 @@ class Planner:
 
     async def _match(self, db: Db, events: list[Event]) -> tuple[list[Planned], Event]:
         """What is to be written for these events, and the last of them that found room."""
-        projects = {event.project_id for event in events if event.type in WEBHOOKS}
+        told = [event for event in events if event.type in self._facts]
+        projects, rooms = {event.project_id for event in told}, {event.room_name for event in told}
         # Locked against being switched off: what is planned for an endpoint is there to be given up with it.
         query = (
             select(WebhookEndpoint)
-            .where(col(WebhookEndpoint.project_id).in_(projects), col(WebhookEndpoint.is_active).is_(True))
+            .where(
+                col(WebhookEndpoint.project_id).in_(projects),
+                col(WebhookEndpoint.is_active).is_(True),
+                or_(col(WebhookEndpoint.room_name).is_(None), col(WebhookEndpoint.room_name).in_(rooms)),
+            )
             .order_by(col(WebhookEndpoint.id))
             .with_for_update(read=True)
         )
+        found = (await db.exec(query)).all()
         endpoints = defaultdict(list)
-        for endpoint in (await db.exec(query)).all():
-            endpoints[endpoint.project_id].append((open_target(self.box, endpoint), wanted_types(endpoint.events)))
+        for endpoint in found:
+            if not endpoint.dialect:
+                endpoints[endpoint.project_id].append((open_target(self.box, endpoint), wanted_types(endpoint.events)))
+        letters = await self._letters(db, told, [endpoint for endpoint in found if endpoint.dialect])
         planned: list[Planned] = []
         for event in events:
             wanted = [target for target, types in endpoints[event.project_id] if event.type in types]
             body = body_of(event) if wanted else ""
             planned += [Planned(target, event.seq or 0, event.type, event.room_name, body) for target in wanted]
+            planned += letters.get(event.seq or 0, ())
             if len(planned) >= MOST:
                 return planned, event
         return planned, events[-1]
+
+    async def _letters(self, db: Db, events: list[Event], endpoints: list[WebhookEndpoint]) -> dict[int, list[Planned]]:
+        """What is to be written for endpoints that other services' clients made, by the number of the event."""
+        planned: dict[int, list[Planned]] = defaultdict(list)
+        for name, dialect in self.dialects.items():
+            own = [(endpoint, open_target(self.box, endpoint)) for endpoint in endpoints if endpoint.dialect == name]
+            rooms = {endpoint.room_name for endpoint, _ in own}
+            about = [event for event in events if event.room_name in rooms and event.type in dialect.facts]
+            written = await dialect.write(db, about) if about else {}
+            for event in about:
+                letter = written.get(event.seq or 0)
+                planned[event.seq or 0] += [
+                    Planned(target, event.seq or 0, letter.name, event.room_name, letter.body)
+                    for endpoint, target in own
+                    if letter and endpoint.room_name == event.room_name and letter.is_wanted(endpoint.events)
+                ]
+        return planned

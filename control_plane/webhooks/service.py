@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlmodel import col, select
+from sqlmodel import and_, col, select
 
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock, iso_ms
@@ -133,7 +133,7 @@ class WebhookService:
         return Settled(parcel, target, tried, next_at=None)
 
     def _own(self) -> Any:
-        return WebhookEndpoint.project_id == self.caller.project_id
+        return and_(col(WebhookEndpoint.project_id) == self.caller.project_id, col(WebhookEndpoint.dialect) == "")
 
     async def _check(self, url: str) -> None:
         try:

@@ -10,6 +10,7 @@ import structlog
 from control_plane.clock import Clock
 from control_plane.secrets.box import SecretBox
 from control_plane.webhooks import signing
+from control_plane.webhooks.dialects import Dialect
 from control_plane.webhooks.models import WebhookEndpoint
 from control_plane.webhooks.schedule import Tried, read_retry_after
 from guard.outbound import Outbound, OutboundError
@@ -35,6 +36,7 @@ class Target:
     secret: str | None
     previous: str | None = None
     previous_until: datetime | None = None
+    dialect: str = ""
 
     def keys(self, *, now: datetime) -> list[str]:
         """The secrets that sign, the current one first."""
@@ -53,10 +55,13 @@ def open_target(box: SecretBox, endpoint: WebhookEndpoint) -> Target:
     except ValueError:
         log.error("webhook secret cannot be opened", endpoint=endpoint.id)
         secret = previous = None
-    return Target(endpoint.id, endpoint.project_id, endpoint.url, secret, previous, endpoint.previous_until)
+    until = endpoint.previous_until
+    return Target(endpoint.id, endpoint.project_id, endpoint.url, secret, previous, until, endpoint.dialect)
 
 
-async def attempt(outbound: Outbound, clock: Clock, target: Target, *, body: str, message: str) -> Tried:
+async def attempt(
+    outbound: Outbound, clock: Clock, target: Target, *, body: str, message: str, dialect: Dialect | None = None
+) -> Tried:
     """Send a delivery once. Whatever happens is told, nothing is raised."""
     at, began = clock.now(), time.perf_counter_ns()
     keys = target.keys(now=at)
@@ -64,6 +69,8 @@ async def attempt(outbound: Outbound, clock: Clock, target: Target, *, body: str
         return Tried(at, 0.0, error="the secret of this endpoint cannot be opened; rotate it")
     content = body.encode()
     headers = signing.headers(content, message=message, timestamp=int(at.timestamp()), keys=keys)
+    if dialect is not None:
+        headers |= dialect.headers(content)
     try:
         answer = await outbound.send("POST", target.url, body=content, headers=headers)
     except OutboundError as error:

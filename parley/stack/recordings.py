@@ -17,4 +17,6 @@ def compare_recordings(folder: Path, database_url: str) -> tuple[list[str], list
     wanted = {key for key, status, size in rows if status != "recording" and size}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     made = {key + ending for key in known for ending in ("", ".peaks", ".sealed")}
+    streams = tuple(key.removesuffix(".m3u8") + "_" for key in known if key.endswith(".m3u8"))
+    made |= {path for path in found if path.startswith(streams)}
     return sorted(found - made), sorted(wanted - found)

@@ -27,7 +27,8 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import NotFound, PlatformError
 from control_plane.ids import random_secret
-from control_plane.media.recorder import Egress, EgressState, RecordingOrder
+from control_plane.media.orders import RecordingOrder
+from control_plane.media.recorder import Egress, EgressState
 from control_plane.media.server import LiveParticipant, LiveRoom, ParticipantChange
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Worker
@@ -244,6 +245,7 @@ class Tenant:
 
     project: Project
     key: str
+    secret: str
     http: httpx2.AsyncClient
 
     async def make_agent(self, **fields: object) -> int:
@@ -279,12 +281,12 @@ class Platform:
         await self.add(account)
         project = Project(account_id=account.id, slug=slug, name=slug)
         await self.add(Member(account_id=account.id, email=account.email, name=slug, role="owner"), project)
-        key = random_secret("pk_")
+        key, secret = random_secret("pk_"), random_secret("sk_")
         box = SecretBox(SECRET_KEY)
-        await self.add(seal_key(box, project_id=project.id, label="test", key=key, secret="sk_x", scopes=["*"]))
+        await self.add(seal_key(box, project_id=project.id, label="test", key=key, secret=secret, scopes=["*"]))
         client = httpx2.AsyncClient(base_url=f"{self.url}/api/v1", headers={"X-API-Key": key}, timeout=30)
         self.clients.append(client)
-        return Tenant(project, key, client)
+        return Tenant(project, key, secret, client)
 
     async def add_worker(self, capacity: int = 100) -> None:
         """Pretend that a worker with free places was just heard of."""

@@ -56,7 +56,8 @@ async def complete(
 
 async def facts(platform: Platform) -> list[tuple[str, Any]]:
     async with platform.database.platform() as db:
-        query = select(Event).where(col(Event.type).startswith("recording.")).order_by(col(Event.id))
+        steps = ("recording.started", "recording.stopped", "recording.failed")
+        query = select(Event).where(col(Event.type).in_(steps)).order_by(col(Event.id))
         return [(event.type, event.data["status"]) for event in (await db.exec(query)).all()]
 
 

@@ -1,0 +1,259 @@
+"""`/v2/recordings`: of rooms, of participants, of single tracks."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, Query, Request
+
+from control_plane.auth.callers import CallerDep
+from control_plane.auth.deps import ClockDep, SettingsDep
+from control_plane.dialects.videosdk.auth import signed
+from control_plane.dialects.videosdk.configs import Address, Composition, Folder, Transcription
+from control_plane.dialects.videosdk.places import Places
+from control_plane.dialects.videosdk.recordings import VideoRecordings
+from control_plane.dialects.videosdk.rooms import check_address
+from control_plane.dialects.videosdk.session_routes import PagesDep, Sessions
+from control_plane.dialects.videosdk.shapes import GivenName
+from control_plane.dialects.videosdk.taking import Wish, picture_of
+from control_plane.plans.quota import QuotaDep
+from control_plane.recordings.models import RecordingKind
+from control_plane.recordings.removing import Remover
+from control_plane.wire import Sent
+
+router = signed(tags=["VideoSDK"])
+
+Kind = Literal["audio", "video", "screen_audio", "screen_video"]
+Narrowed = Annotated[GivenName | None, Query()]
+
+
+class RecordingStart(Sent):
+    """`POST /v2/recordings/start`."""
+
+    roomId: GivenName
+    templateUrl: Address | None = None
+    transcription: Transcription = Transcription()
+    config: Composition = Composition()
+    fileFormat: Literal["mp4", "webm"] = "mp4"
+    awsDirPath: Folder = ""
+    webhookUrl: Address | None = None
+
+
+class ParticipantStart(Sent):
+    """`POST /v2/recordings/participant/start`."""
+
+    roomId: GivenName
+    participantId: GivenName
+    fileFormat: Literal["mp4", "webm"] = "webm"
+    bucketDirPath: Folder = ""
+    webhookUrl: Address | None = None
+
+
+class TrackStart(Sent):
+    """`POST /v2/recordings/participant/track/start`."""
+
+    roomId: GivenName
+    participantId: GivenName
+    kind: Kind
+    fileFormat: Literal["mp4", "webm", "mp3"] = "webm"
+    bucketDirPath: Folder = ""
+    webhookUrl: Address | None = None
+
+
+class Stop(Sent):
+    """`POST …/end`: all of the room, or one by its id."""
+
+    roomId: GivenName
+    id: GivenName | None = None
+
+
+class ParticipantStop(Sent):
+    """`POST /v2/recordings/participant/stop`."""
+
+    roomId: GivenName
+    participantId: GivenName
+
+
+class TrackStop(ParticipantStop):
+    """`POST /v2/recordings/participant/track/stop`."""
+
+    kind: Kind
+
+
+async def find_places(request: Request, settings: SettingsDep, clock: ClockDep) -> Places:
+    """Where files of this installation can be had."""
+    return Places(settings.public_url, request.app.state.links, clock)
+
+
+async def find_recordings(
+    request: Request,
+    sessions: Sessions,
+    quota: QuotaDep,
+    clock: ClockDep,
+    places: Annotated[Places, Depends(find_places)],
+) -> VideoRecordings:
+    """The recordings of this request's caller."""
+    state = request.app.state
+    return VideoRecordings(sessions, quota, clock, state.recorder, state.taker, state.secrets, places)
+
+
+Recordings = Annotated[VideoRecordings, Depends(find_recordings)]
+
+
+async def checked(request: Request, url: str | None) -> str | None:
+    """An address that may be told of a recording. Raises `InvalidRequest`."""
+    if url is not None:
+        await check_address(request.app.state.outbound, "webhookUrl", url)
+    return url
+
+
+@router.post("/recordings/start")
+async def start_video_recording(body: RecordingStart, request: Request, recordings: Recordings) -> Any:
+    """Record the session that goes on in a room."""
+    picture = picture_of(body.config, body.templateUrl)
+    asked = {"config": body.config.model_dump()}
+    kept = body.fileFormat if picture else "ogg"
+    transcription = body.transcription
+    wish = Wish(RecordingKind.ROOM, kept, picture, folder=body.awsDirPath, asked=asked, transcription=transcription)
+    await recordings.start(body.roomId, wish, tell=await checked(request, body.webhookUrl))
+    return "Recording started successfully."
+
+
+@router.post("/recordings/end")
+@router.post("/recordings/stop", name="stop_video_recording_as_others_say")
+async def stop_video_recording(body: Stop, recordings: Recordings) -> Any:
+    """End the recording of a room."""
+    await recordings.stop(body.roomId, RecordingKind.ROOM, body.id)
+    return "Recording stopped successfully."
+
+
+@router.post("/recordings/participant/start")
+async def start_participant_recording(body: ParticipantStart, request: Request, recordings: Recordings) -> Any:
+    """Record one participant, voice and camera."""
+    whom = await recordings.present(body.roomId, body.participantId)
+    asked = {"participantId": body.participantId}
+    wish = Wish(RecordingKind.PARTICIPANT, body.fileFormat, whom=whom, folder=body.bucketDirPath, asked=asked)
+    await recordings.start(body.roomId, wish, tell=await checked(request, body.webhookUrl))
+    return "participant recording started successfully."
+
+
+@router.post("/recordings/participant/stop")
+async def stop_participant_recording(body: ParticipantStop, recordings: Recordings) -> Any:
+    """End the recording of a participant."""
+    await recordings.stop(body.roomId, RecordingKind.PARTICIPANT, asked={"participantId": body.participantId})
+    return "participant recording stopped successfully."
+
+
+@router.post("/recordings/participant/track/start")
+async def start_track_recording(body: TrackStart, request: Request, recordings: Recordings) -> Any:
+    """Record one track of a participant."""
+    whom = await recordings.track_of(body.roomId, body.participantId, body.kind)
+    seen = body.kind.endswith("video")
+    kept = body.fileFormat if seen or body.fileFormat != "webm" else "ogg"
+    asked = {"participantId": body.participantId, "kind": body.kind}
+    wish = Wish(RecordingKind.TRACK, kept, whom=whom, folder=body.bucketDirPath, asked=asked)
+    await recordings.start(body.roomId, wish, tell=await checked(request, body.webhookUrl))
+    return "track recording started successfully."
+
+
+@router.post("/recordings/participant/track/stop")
+async def stop_track_recording(body: TrackStop, recordings: Recordings) -> Any:
+    """End the recording of a track."""
+    asked = {"participantId": body.participantId, "kind": body.kind}
+    await recordings.stop(body.roomId, RecordingKind.TRACK, asked=asked)
+    return "track recording stopped successfully."
+
+
+@router.get("/recordings/participant/track")
+async def list_track_recordings(
+    recordings: Recordings,
+    pages: PagesDep,
+    roomId: Narrowed = None,
+    sessionId: Narrowed = None,
+    participantId: Narrowed = None,
+) -> Any:
+    """List recordings of tracks, newest first."""
+    narrow = {"room_id": roomId, "session_id": sessionId, "participantId": participantId}
+    return await recordings.page(RecordingKind.TRACK, pages, **narrow)
+
+
+@router.get("/recordings/participant/track/{recording_id}")
+async def read_track_recording(recording_id: GivenName, recordings: Recordings) -> Any:
+    """Read the recording of a track."""
+    return (await recordings.get(RecordingKind.TRACK, recording_id))[1]
+
+
+@router.delete("/recordings/participant/track/{recording_id}")
+async def delete_track_recording(
+    recording_id: GivenName, request: Request, recordings: Recordings, caller: CallerDep
+) -> Any:
+    """Delete the recording of a track, and its file."""
+    return await remove(request, recordings, caller.key_id, RecordingKind.TRACK, recording_id)
+
+
+@router.get("/recordings/participant")
+async def list_participant_recordings(
+    recordings: Recordings,
+    pages: PagesDep,
+    roomId: Narrowed = None,
+    sessionId: Narrowed = None,
+    participantId: Narrowed = None,
+) -> Any:
+    """List recordings of participants, newest first."""
+    narrow = {"room_id": roomId, "session_id": sessionId, "participantId": participantId}
+    return await recordings.page(RecordingKind.PARTICIPANT, pages, **narrow)
+
+
+@router.get("/recordings/participant/{recording_id}")
+async def read_participant_recording(recording_id: GivenName, recordings: Recordings) -> Any:
+    """Read the recording of a participant."""
+    return (await recordings.get(RecordingKind.PARTICIPANT, recording_id))[1]
+
+
+@router.delete("/recordings/participant/{recording_id}")
+async def delete_participant_recording(
+    recording_id: GivenName, request: Request, recordings: Recordings, caller: CallerDep
+) -> Any:
+    """Delete the recording of a participant, and its file."""
+    return await remove(request, recordings, caller.key_id, RecordingKind.PARTICIPANT, recording_id)
+
+
+@router.get("/recordings")
+async def list_video_recordings(
+    recordings: Recordings,
+    pages: PagesDep,
+    roomId: Narrowed = None,
+    sessionId: Narrowed = None,
+    query: Narrowed = None,
+    withTranscription: bool = False,
+) -> Any:
+    """List recordings of rooms, newest first; a transcription is always shown with them."""
+    narrow = {"room_id": roomId or query, "session_id": sessionId}
+    return await recordings.page(RecordingKind.ROOM, pages, **narrow)
+
+
+@router.get("/recordings/{recording_id}")
+async def read_video_recording(
+    recording_id: GivenName,
+    recordings: Recordings,
+    withTranscription: bool = False,
+) -> Any:
+    """Read the recording of a room, with its transcription."""
+    return (await recordings.get(RecordingKind.ROOM, recording_id))[1]
+
+
+@router.delete("/recordings/{recording_id}")
+async def delete_video_recording(
+    recording_id: GivenName, request: Request, recordings: Recordings, caller: CallerDep
+) -> Any:
+    """Delete the recording of a room, and its file."""
+    return await remove(request, recordings, caller.key_id, RecordingKind.ROOM, recording_id)
+
+
+async def remove(
+    request: Request, recordings: VideoRecordings, by: str, kind: RecordingKind, recording_id: str
+) -> dict[str, str]:
+    """Delete a recording or stream with its files; what a store cannot do now it does as soon as it can."""
+    state = request.app.state
+    row = await recordings.mark_deleted(kind, recording_id)
+    await recordings.db.commit()
+    await Remover(state.database, state.clock, state.recordings).remove(row.id, by=by)
+    return {"message": "Recording deleted successfully"}

@@ -1,0 +1,166 @@
+"""`/v2/hls` and `/v2/livestreams`, and the key that webhooks are signed with."""
+
+from typing import Annotated, Any
+
+from fastapi import Request
+from pydantic import Field, StringConstraints
+
+from control_plane.auth.callers import CallerDep
+from control_plane.auth.deps import SettingsDep
+from control_plane.dialects.videosdk.auth import signed
+from control_plane.dialects.videosdk.configs import Address, Composition, Kept, Transcription
+from control_plane.dialects.videosdk.recording_routes import Narrowed, Recordings, Stop, checked, remove
+from control_plane.dialects.videosdk.session_routes import PagesDep
+from control_plane.dialects.videosdk.shapes import GivenName
+from control_plane.dialects.videosdk.taking import SEALED, Wish, picture_of
+from control_plane.dialects.videosdk.webhooks import SIGNING_KEY
+from control_plane.errors import Conflict
+from control_plane.recordings.models import RecordingKind
+from control_plane.secrets.keys import find_rsa_key, public_pem
+from control_plane.wire import Sent
+
+router = signed(tags=["VideoSDK"])
+
+Rtmp = Annotated[str, StringConstraints(min_length=8, max_length=1024, pattern=r"^rtmps?://[!-~]+$")]
+
+
+class StreamComposition(Composition):
+    """How a stream looks, and whether it is recorded, too."""
+
+    recording: Kept = Kept()
+
+
+class HlsStart(Sent):
+    """`POST /v2/hls/start`."""
+
+    roomId: GivenName
+    templateUrl: Address | None = None
+    transcription: Transcription = Transcription()
+    config: StreamComposition = StreamComposition()
+    recording: Kept = Kept()
+    webhookUrl: Address | None = None
+
+
+class Output(Sent):
+    """A server that takes a stream."""
+
+    url: Rtmp
+    streamKey: Annotated[str, StringConstraints(max_length=512, pattern=r"^[!-~]*$")] = ""
+
+    @property
+    def address(self) -> str:
+        """With its key: never to be told."""
+        return f"{self.url.rstrip('/')}/{self.streamKey}" if self.streamKey else self.url
+
+    @property
+    def shown(self) -> str:
+        """Without its key."""
+        return self.url if self.streamKey else self.url.rpartition("/")[0]
+
+
+class LivestreamStart(Sent):
+    """`POST /v2/livestreams/start`."""
+
+    roomId: GivenName
+    outputs: Annotated[list[Output], Field(min_length=1, max_length=8)]
+    templateUrl: Address | None = None
+    transcription: Transcription = Transcription()
+    config: Composition = Composition()
+
+
+@router.post("/hls/start")
+async def start_hls(body: HlsStart, request: Request, recordings: Recordings, settings: SettingsDep) -> Any:
+    """Stream a room as HLS."""
+    if settings.recordings_sealed:
+        raise Conflict(SEALED)
+    look = body.config
+    picture = picture_of(look, body.templateUrl)
+    asked = {"config": look.model_dump(exclude={"recording"})}
+    wish = Wish(RecordingKind.HLS, "m3u8", picture, asked=asked, transcription=body.transcription)
+    begun = await recordings.start(body.roomId, wish, tell=await checked(request, body.webhookUrl))
+    if look.recording.enabled or body.recording.enabled:
+        kept = "mp4" if picture else "ogg"
+        await recordings.start(body.roomId, Wish(RecordingKind.ROOM, kept, picture, asked=asked))
+    return await recordings.shown(begun)
+
+
+@router.post("/hls/end")
+@router.post("/hls/stop", name="stop_hls_as_others_say")
+async def stop_hls(body: Stop, recordings: Recordings) -> Any:
+    """End the HLS of a room."""
+    await recordings.stop(body.roomId, RecordingKind.HLS, body.id)
+    return "Hls stopped successfully."
+
+
+@router.get("/hls")
+async def list_hls(
+    recordings: Recordings,
+    pages: PagesDep,
+    roomId: Narrowed = None,
+    sessionId: Narrowed = None,
+    query: Narrowed = None,
+) -> Any:
+    """List HLS streams, newest first."""
+    return await recordings.page(RecordingKind.HLS, pages, room_id=roomId or query, session_id=sessionId)
+
+
+@router.get("/hls/{room_id}/active")
+async def read_active_hls(room_id: GivenName, recordings: Recordings) -> Any:
+    """The HLS stream that runs in a room."""
+    return {"data": await recordings.active(RecordingKind.HLS, room_id)}
+
+
+@router.get("/hls/{hls_id}")
+async def read_hls(hls_id: GivenName, recordings: Recordings) -> Any:
+    """Read an HLS stream."""
+    return (await recordings.get(RecordingKind.HLS, hls_id))[1]
+
+
+@router.delete("/hls/{hls_id}")
+async def delete_hls(hls_id: GivenName, request: Request, recordings: Recordings, caller: CallerDep) -> Any:
+    """Delete an HLS stream with all its pieces."""
+    return await remove(request, recordings, caller.key_id, RecordingKind.HLS, hls_id)
+
+
+@router.post("/livestreams/start")
+async def start_livestream(body: LivestreamStart, recordings: Recordings) -> Any:
+    """Stream a room to RTMP servers. Their keys are never shown again."""
+    picture = picture_of(body.config, body.templateUrl)
+    asked = {"config": body.config.model_dump(), "outputs": [{"url": each.shown} for each in body.outputs]}
+    urls = tuple(each.address for each in body.outputs)
+    wish = Wish(RecordingKind.LIVESTREAM, "flv", picture, asked=asked, transcription=body.transcription, urls=urls)
+    begun = await recordings.start(body.roomId, wish)
+    return await recordings.shown(begun)
+
+
+@router.post("/livestreams/end")
+@router.post("/livestreams/stop", name="stop_livestream_as_others_say")
+async def stop_livestream(body: Stop, recordings: Recordings) -> Any:
+    """End the livestream of a room."""
+    await recordings.stop(body.roomId, RecordingKind.LIVESTREAM, body.id)
+    return "Livestream stopped successfully."
+
+
+@router.get("/livestreams")
+async def list_livestreams(
+    recordings: Recordings,
+    pages: PagesDep,
+    roomId: Narrowed = None,
+    sessionId: Narrowed = None,
+    query: Narrowed = None,
+) -> Any:
+    """List livestreams, newest first."""
+    return await recordings.page(RecordingKind.LIVESTREAM, pages, room_id=roomId or query, session_id=sessionId)
+
+
+@router.get("/livestreams/{livestream_id}")
+async def read_livestream(livestream_id: GivenName, recordings: Recordings) -> Any:
+    """Read a livestream."""
+    return (await recordings.get(RecordingKind.LIVESTREAM, livestream_id))[1]
+
+
+@router.get("/public/rsa-public-key")
+async def read_public_key(request: Request) -> Any:
+    """The key that the signatures of webhooks are checked with."""
+    state = request.app.state
+    return {"publicKey": public_pem(await find_rsa_key(state.database, state.secrets, SIGNING_KEY))}
