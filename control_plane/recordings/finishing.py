@@ -123,7 +123,7 @@ class Finisher:
             recording.size_bytes = size
         if recording.error in MENDED:
             recording.error = None
-        if recording.kind in FILES and "video_track" not in recording.details:
+        if recording.kind in FILES:
             await enqueue(db, PEAKS, str(recording.id), run_at=now, recording_id=recording.id)
         await record(db, _usage(recording, at=now), clock=self.clock)
         recording.status = RecordingStatus.ERROR if recording.error else RecordingStatus.COMPLETED

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from sqlmodel import select
 
+from control_plane.clock import Clock
 from control_plane.dialects.videosdk.life import CLOSE_LATE
 from control_plane.dialects.videosdk.transcribing import Transcriber, want_transcription
 from control_plane.errors import Unavailable
@@ -24,7 +25,7 @@ from control_plane.media.recorder import NO_RECORDER, EgressState
 from control_plane.recordings.models import Recording
 from tests.support.platform import Platform, Tenant
 from tests.support.receiver import Receiver
-from tests.support.recordings import BEGAN, complete, tell
+from tests.support.recordings import BEGAN, tell
 from tests.support.videosdk import AUTO_START, Hooks, make_room, v2
 from tests.support.webhooks import turn_clock, until
 
@@ -185,7 +186,7 @@ class Models:
 @asynccontextmanager
 async def models() -> AsyncIterator[Models]:
     served = Models()
-    app = web.Application()
+    app = web.Application(client_max_size=2**24)
     app.router.add_post("/v1/audio/transcriptions", served.hear)
     app.router.add_post("/v1/chat/completions", served.sum_up)
     runner = web.AppRunner(app)
@@ -242,14 +243,17 @@ async def test_a_recording_is_written_down_and_summed_up(platform: Platform, ten
         room = await make_room(http)
         full = f"proj_{room['roomId']}"
         await Hooks(platform, full).joins("ada")
+        began = Clock().now()
         if kept:
             assert (await tenant.http.post("/sessions", json={"room_name": full})).status_code == 201
         asked = {"roomId": room["roomId"], "transcription": {"enabled": True, "summary": summary}}
         assert (await http.post("/recordings/start", json=asked | {"config": {"mode": "audio"}})).status_code == 200
         if kept:
-            line = {"speaker": "user", "content": "Good morning.", "timestamp_ms": 1000}
+            line = {"speaker": "user", "content": "Good morning.", "timestamp_ms": 10}
             assert (await tenant.http.post(f"/sessions/{full}/transcript", json=line)).status_code == 201
-        await complete(platform, "EG_1", sound(150))
+        platform.recorder.write("EG_1", sound(150))
+        told = {"started_at": began, "ended_at": Clock().now(), "seconds": 150.0, "size": 1}
+        await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told), "egress_ended")
         done = await written(platform, http, served, hearing="hears", reading="reads")
         assert done["status"] == "completed"
         text = await file(platform, done["transcriptionFilePaths"]["txt"])

@@ -66,7 +66,8 @@ async def test_files_of_rooms_people_and_tracks(asked: LiveKitRecorder, recorder
             if name == "room":
                 assert (file.streams.video[0].width, file.streams.video[0].height) == (360, 640)
     both = ["audio", "video"]
-    assert streams == {"room": both, "sound": ["audio"], "person": both, "camera": ["video"], "voice": ["audio"]}
+    assert streams.pop("camera")[-1] == "video", "with silence beside it, or without"
+    assert streams == {"room": both, "sound": ["audio"], "person": both, "voice": ["audio"]}
 
 
 async def test_hls_and_a_livestream(asked: LiveKitRecorder, recorder: Recorder, stage: Stage, tmp_path: Path) -> None:
