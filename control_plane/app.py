@@ -132,7 +132,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.passes = Passes(state.token_signer, state.standing, settings.livekit_public_url)
     host = Host(state.database, clock, state.media)
     state.sockets = MeetingSockets(state.database, clock, state.live, state.passes, TokenReader(key, secret), host)
-    state.secrets = SecretBox(secret_key)
     state.switchboard = Switchboard(state.database, clock, state.dialer)
     state.trunks = TrunkSync(state.dialer, state.secrets, StandingSigner(secret_key, "number"), clock)
     state.outbound = Outbound(settings.webhook_networks)
