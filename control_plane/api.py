@@ -2,6 +2,9 @@
 
 from fastapi import FastAPI
 
+from control_plane.accounts.activity.routes import router as activity
+from control_plane.accounts.console.routes import open_router as way_in
+from control_plane.accounts.console.routes import session_router as console
 from control_plane.accounts.operator.routes import router as operator
 from control_plane.accounts.routes import router as accounts
 from control_plane.analysis.routes import router as analysis
@@ -47,6 +50,9 @@ PRIMARY = (
     end_user_router,
     meeting_router,
     analysis,
+    activity,
+    way_in,
+    console,
     operator,
 )
 """The primary surface, below `/api/v1`."""

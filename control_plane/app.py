@@ -11,6 +11,8 @@ from livekit import api as livekit
 from starlette.types import Receive, Scope, Send
 
 from control_plane import api, faults, pages
+from control_plane.auth.passwords import PasswordDesk
+from control_plane.auth.sessions import SessionCookie
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database
 from control_plane.dialects.onepizza.sockets import MeetingSockets
@@ -112,6 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.keys, state.limiter = KeyRing(state.database, clock), RateLimiter(settings.redis_url.get_secret_value())
     state.waiters, state.turns = Waiters(), Turns()
     state.operator = OperatorKey(settings.admin_key)
+    state.cookie, state.passwords = SessionCookie(settings.public_url), PasswordDesk()
     livekit_media = LiveKitMedia(settings.livekit_url, key, secret, timeout=settings.media_timeout)
     state.media = state.media or livekit_media
     livekit_dialer = LiveKitDialer(settings.livekit_url, key, secret, timeout=settings.media_timeout)

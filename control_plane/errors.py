@@ -8,6 +8,7 @@ PlatformError
 ├── MethodNotAllowed    405   INVALID_REQUEST    with Allow
 ├── Conflict            409   CONFLICT
 │   └── StillRunning                             with Retry-After
+├── Gone                410   NOT_FOUND
 ├── TooLarge            413   INVALID_REQUEST
 ├── Unreadable          415   INVALID_REQUEST
 ├── QuotaExceeded       429   QUOTA_EXCEEDED
@@ -98,6 +99,12 @@ class StillRunning(Conflict):
 
     def headers(self) -> dict[str, str]:
         return {"Retry-After": "1"}
+
+
+class Gone(PlatformError):
+    """It was there, and is used up or over."""
+
+    status, code = 410, "NOT_FOUND"
 
 
 class TooLarge(PlatformError):

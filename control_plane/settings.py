@@ -77,6 +77,7 @@ class Settings(MigrationSettings):
     admin_key: Annotated[SecretStr | None, AfterValidator(_operator_key)] = Field(
         None, description="The operator's key `ak_…`, which opens `/api/v1/admin`; unset, nobody can."
     )
+    sign_up: bool = Field(True, description="Whether anybody may make an account of their own, on the plan `free`.")
     models_url: str | None = Field(None, description="OpenAI-compatible server, for embeddings that need one.")
     models_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
     knowledge_embedder: str = Field("minilm", description="Embedder of new knowledge bases.")

@@ -2,9 +2,9 @@
 
 from sqlmodel import SQLModel
 
-from control_plane.accounts.models import Account, Member, Project, ProviderCredential
+from control_plane.accounts.models import Account, LedgerEntry, Member, Project, ProviderCredential, SupportKey
 from control_plane.analysis.models import Analysis
-from control_plane.auth.models import ApiKey
+from control_plane.auth.models import ApiKey, ConsoleSession
 from control_plane.dialects.videosdk.models import VideoRoom, VideoTranscription
 from control_plane.events.models import Event, EventCursor
 from control_plane.gate.models import AuditEntry, IdempotentRequest
@@ -62,13 +62,16 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
 PLATFORM_TABLES: tuple[type[SQLModel], ...] = (
     Account,
     ApiKey,
+    ConsoleSession,
     EventCursor,
     Job,
+    LedgerEntry,
     LivekitHook,
     Member,
     MonitorTicket,
     Project,
     SigningKey,
+    SupportKey,
     Worker,
 )
 """Tables that are read before a project is known, or across projects."""

@@ -1,9 +1,10 @@
 """Who pays, and what they own."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, LargeBinary, Numeric, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import created_now, id_column, json_list, json_object, json_value, moment
@@ -60,3 +61,29 @@ class ProviderCredential(SQLModel, table=True):
     sealed_key: bytes = Field(sa_type=LargeBinary)
     region: str | None = None
     updated_at: datetime = moment()
+
+
+class LedgerEntry(SQLModel, table=True):
+    """Money that the operator gave to an account. What an account uses is in `usage_entry`."""
+
+    __tablename__ = "ledger_entry"
+
+    id: int = id_column()
+    account_id: int = Field(sa_type=BigInteger, foreign_key="account.id", index=True)
+    kind: str = Field(description="`credit` or `refund`.")
+    amount_usd: Decimal = Field(sa_type=Numeric(20, 2))
+    description: str = ""
+    at: datetime = moment()
+
+
+class SupportKey(SQLModel, table=True):
+    """A key `sup_…` with which the operator reads an account's activity, once. Rows stay: they say that it was used."""
+
+    __tablename__ = "support_key"
+
+    id: int = id_column()
+    account_id: int = Field(sa_type=BigInteger, foreign_key="account.id", index=True)
+    hash: bytes = Field(sa_type=LargeBinary, unique=True)
+    expires_at: datetime = moment()
+    used_at: datetime | None = moment(nullable=True)
+    created_at: datetime = moment()

@@ -24,6 +24,14 @@ def _email(given: str) -> str:
         raise ValueError("must be an e-mail address") from error
 
 
+def _known_email(given: str) -> str:
+    """As `_email` writes it; what it refuses may be the address of an account all the same, made by `parley up`."""
+    try:
+        return _email(given)
+    except ValueError:
+        return given.lower()
+
+
 def _known_scope(given: str) -> str:
     if given not in SCOPES:
         raise ValueError(f"must be one of {', '.join(SCOPES)}")
@@ -45,6 +53,8 @@ def _origin(given: str) -> str:
     return origin.rpartition(":")[0] if port is not None and port == _DEFAULT_PORTS.get(parts.scheme) else origin
 
 
+AccountName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Clean]
+NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=200), Clean]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True), Clean]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,20}$")]
 Email = Annotated[
@@ -53,6 +63,9 @@ Email = Annotated[
     Clean,
     AfterValidator(_email),
     Field(json_schema_extra={"format": "email"}),
+]
+KnownEmail = Annotated[
+    str, StringConstraints(max_length=254, strip_whitespace=True), Clean, AfterValidator(_known_email)
 ]
 Origin = Annotated[
     str,
@@ -132,6 +145,15 @@ class ProjectList(BaseModel):
     projects: list[ProjectRead]
 
 
+class FirstProject(BaseModel):
+    """The project that a new account begins with."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    slug: str
+
+
 class KeyCreate(Exactly):
     """`POST /api-keys`."""
 
@@ -161,6 +183,7 @@ class KeyRead(BaseModel):
     project_id: int
     key_id: str
     label: str
+    status: Literal["active", "expired", "revoked"]
     prefix: str
     scopes: list[str]
     expires_at: Instant | None
@@ -234,7 +257,7 @@ class AuditRead(BaseModel):
     id: int
     at: Instant
     key_id: str
-    key_label: str | None = Field(description="null for keys that are not of this project, such as the operator's.")
+    key_label: str | None = Field(description="null: no key, but a browser's session or the operator.")
     action: str = Field(description="Method and path template.")
     target: dict[str, Any] = Field(description="What the path named.")
     status: int

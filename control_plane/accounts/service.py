@@ -6,9 +6,9 @@ from typing import NoReturn
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from control_plane.accounts.keys import live_keys, make_key, publish
+from control_plane.accounts.keys import is_active, live_keys, make_key, publish, show_key, take_place
 from control_plane.accounts.models import Account, Project
-from control_plane.accounts.schemas import KeyCreate, KeyMade, KeyUpdate, ProjectCreate, ProjectUpdate
+from control_plane.accounts.schemas import KeyCreate, KeyMade, KeyRead, KeyUpdate, ProjectCreate, ProjectUpdate
 from control_plane.auth.callers import Caller
 from control_plane.auth.models import ApiKey
 from control_plane.clock import Clock
@@ -67,7 +67,7 @@ class AccountService:
             await publish(self.db, self.limiter, await live_keys(self.db, col(Project.id) == project_id))
         return project
 
-    async def keys(self) -> list[ApiKey]:
+    async def keys(self) -> list[KeyRead]:
         """The keys of all the account's projects, newest first."""
         query = (
             select(ApiKey)
@@ -75,10 +75,14 @@ class AccountService:
             .where(Project.account_id == self.caller.account_id)
             .order_by(col(ApiKey.id).desc())
         )
-        return list((await self.db.exec(query)).all())
+        now = self.clock.now()
+        return [show_key(key, now) for key in (await self.db.exec(query)).all()]
 
-    async def key(self, number: int) -> ApiKey:
+    async def key(self, number: int) -> KeyRead:
         """A key of one of the account's projects; `NotFound` or `Forbidden`."""
+        return show_key(await self._key(number), self.clock.now())
+
+    async def _key(self, number: int) -> ApiKey:
         query = (
             select(ApiKey, Project.account_id)
             .join(Project, col(Project.id) == ApiKey.project_id)
@@ -97,25 +101,34 @@ class AccountService:
         project = await self.project(body.project_id or self.caller.project_id)
         self.caller.demand_scopes(body.scopes)
         return await make_key(
-            self.db, self.box, project.id, label=body.label, scopes=body.scopes, expires_at=body.expires_at
+            self.db,
+            self.box,
+            project,
+            label=body.label,
+            now=self.clock.now(),
+            scopes=body.scopes,
+            expires_at=body.expires_at,
         )
 
-    async def update_key(self, number: int, body: KeyUpdate) -> ApiKey:
+    async def update_key(self, number: int, body: KeyUpdate) -> KeyRead:
         """Change the fields that were sent; nobody makes a key that may do more, or longer, than he may himself."""
         changes = body.changes()
         self._check_expiry(body.expires_at)
-        key = await self.key(number)
+        key = await self._key(number)
         if not changes.keys().isdisjoint({"scopes", "expires_at"}):
             self.caller.demand_scopes(changes.get("scopes", key.scopes))
         if key.revoked_at is not None:
             raise Conflict("This API key was revoked")
+        now = self.clock.now()
+        if "expires_at" in changes and not is_active(key, now):
+            await take_place(self.db, self.caller.account_id, now)
         key.sqlmodel_update(changes)
         await publish(self.db, self.limiter, [key.key_id])
-        return key
+        return show_key(key, now)
 
     async def revoke_key(self, number: int) -> None:
         """End a key at once, the caller's own too; a key that has ended stays so."""
-        key = await self.key(number)
+        key = await self._key(number)
         key.revoked_at = key.revoked_at or self.clock.now()
         await publish(self.db, self.limiter, [key.key_id])
 

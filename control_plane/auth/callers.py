@@ -1,4 +1,4 @@
-"""Who calls: an API key becomes a `Caller`."""
+"""Who calls: an API key, or the session of a browser, becomes a `Caller`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,46 +6,78 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from control_plane.auth.scopes import granting
+from control_plane.auth.sessions import PREFIX
 from control_plane.db.database import Db
 from control_plane.errors import Forbidden, Unauthorized
 from control_plane.ids import fingerprint
 
 KEY_LENGTH = 200
 """Longer headers are no keys; they are not even hashed."""
+NO_KEY = "Invalid or deactivated API key"
+SESSION_ENDED = "Your session has ended; log in again"
 
-_FIND = """
-    select key.key_id, key.scopes, key.expires_at, key.sealed_secret, project.id as project_id, project.slug,
-           project.allowed_origins, account.id as account_id, account.plan, account.requests_per_minute
+_ALIVE_SESSION = "expires_at > :now and last_used_at > cast(:now as timestamptz) - interval '7 days'"
+
+_SHOWN = """
+    project.id as project_id, project.slug, project.allowed_origins,
+    account.id as account_id, account.plan, account.requests_per_minute
+"""
+_FIND_KEY = """
+    select key.key_id, key.scopes, key.expires_at, key.sealed_secret, {shown}
     from api_key as key
     join project on project.id = key.project_id
     join account on account.id = project.account_id
     where key.{column} = :wanted and key.revoked_at is null and (key.expires_at is null or key.expires_at > :now)
 """
-_BY_HASH, _BY_ID = (text(_FIND.format(column=column)) for column in ("hash", "key_id"))
-_ALIVE = text("""
+_FIND_SESSION = """
+    select session.session_id as key_id, array['*'] as scopes, session.expires_at, ''::bytea as sealed_secret,
+           {shown}
+    from console_session as session
+    join account on account.id = session.account_id
+    join project on project.id = (select min(id) from project where account_id = account.id)
+    where session.{column} = :wanted and {alive}
+"""
+_KEY_BY_HASH, _KEY_BY_ID, _SESSION_BY_HASH, _SESSION_BY_ID = (
+    text(question.format(column=column, shown=_SHOWN, alive=_ALIVE_SESSION))
+    for question, column in (
+        (_FIND_KEY, "hash"),
+        (_FIND_KEY, "key_id"),
+        (_FIND_SESSION, "hash"),
+        (_FIND_SESSION, "session_id"),
+    )
+)
+_ALIVE = text(f"""
     select key_id from api_key
     where key_id = any(:ids) and revoked_at is null and (expires_at is null or expires_at > :now)
-""")
+    union all
+    select session_id from console_session where session_id = any(:ids) and {_ALIVE_SESSION}
+""")  # noqa: S608 - our own text
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A project that called with a good key."""
+    """A project that called: with a good key, or from the browser of its account's owner, who may do everything."""
 
     project_id: int
     slug: str
     account_id: int
     plan: str
     key_id: str
+    """Public name of the key or of the session."""
     scopes: tuple[str, ...] = ("*",)
     requests_per_minute: int | None = None
     expires_at: datetime | None = None
     allowed_origins: tuple[str, ...] = ()
     sealed_secret: bytes = field(default=b"", repr=False)
     """Of the key, paired with it: what signs tokens."""
+
+    @property
+    def is_console(self) -> bool:
+        """Whether a browser's session called, and no key."""
+        return self.key_id.startswith(PREFIX)
 
     def demand(self, area: str, *, write: bool) -> None:
         """Raise `Forbidden` where the key's scopes do not cover this use of an area."""
@@ -58,21 +90,47 @@ class Caller:
                 raise Forbidden(f"This API key lacks the scope {scope}", details={"scope": scope})
 
 
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a caller shows, as it is looked up."""
+
+    hashed: bytes
+    is_session: bool = False
+
+
 def key_hash(key: str | None) -> bytes:
     """What a key is looked up by. Raises `Unauthorized` for what cannot be one."""
     if not key:
         raise Unauthorized("Missing X-API-Key header")
     if len(key) > KEY_LENGTH:
-        raise Unauthorized("Invalid or deactivated API key")
+        raise Unauthorized(NO_KEY)
     return fingerprint(key)
 
 
-async def find_key(db: Db, wanted: bytes | str, *, now: datetime) -> Caller:
-    """The caller behind the hash of a key, or behind its public id. Raises `Unauthorized`."""
-    query = _BY_HASH if isinstance(wanted, bytes) else _BY_ID
-    row = (await db.execute(query, {"wanted": wanted, "now": now})).one_or_none()
+def read_session(token: str) -> Credential:
+    """The session of a cookie's token. Raises `Unauthorized` for what cannot be one."""
+    if len(token) > KEY_LENGTH:
+        raise Unauthorized(SESSION_ENDED)
+    return Credential(fingerprint(token), is_session=True)
+
+
+async def find_by_credential(db: Db, credential: Credential, *, now: datetime) -> Caller:
+    """The caller behind a key, or a session's account's first project. Raises `Unauthorized`."""
+    question, refusal = (_SESSION_BY_HASH, SESSION_ENDED) if credential.is_session else (_KEY_BY_HASH, NO_KEY)
+    return await _find(db, question, credential.hashed, now, refusal)
+
+
+async def find_by_id(db: Db, key_id: str, *, now: datetime) -> Caller:
+    """The caller behind the public name of a key or a session. Raises `Unauthorized`."""
+    if key_id.startswith(PREFIX):
+        return await _find(db, _SESSION_BY_ID, key_id, now, SESSION_ENDED)
+    return await _find(db, _KEY_BY_ID, key_id, now, NO_KEY)
+
+
+async def _find(db: Db, question: TextClause, wanted: bytes | str, now: datetime, refusal: str) -> Caller:
+    row = (await db.execute(question, {"wanted": wanted, "now": now})).one_or_none()
     if row is None:
-        raise Unauthorized("Invalid or deactivated API key")
+        raise Unauthorized(refusal)
     return Caller(
         project_id=row.project_id,
         slug=row.slug,
@@ -88,7 +146,7 @@ async def find_key(db: Db, wanted: bytes | str, *, now: datetime) -> Caller:
 
 
 async def alive_keys(db: Db, key_ids: set[str], *, now: datetime) -> set[str]:
-    """Those of the keys that are good."""
+    """Those of the keys and sessions that are good."""
     return set((await db.execute(_ALIVE, {"ids": list(key_ids), "now": now})).scalars())
 
 

@@ -1,8 +1,8 @@
-"""Credentials of projects."""
+"""Credentials: keys of projects, sessions of people at the console."""
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import BigInteger, LargeBinary
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlmodel import Field, SQLModel
 
@@ -25,4 +25,19 @@ class ApiKey(SQLModel, table=True):
     expires_at: datetime | None = moment(nullable=True)
     revoked_at: datetime | None = moment(nullable=True)
     last_used_at: datetime | None = moment(nullable=True)
+    created_at: datetime = created_now()
+
+
+class ConsoleSession(SQLModel, table=True):
+    """Somebody who has logged in with a browser. Only the hash of the cookie is kept."""
+
+    __tablename__ = "console_session"
+
+    id: int = id_column()
+    account_id: int = Field(sa_type=BigInteger, foreign_key="account.id", index=True)
+    session_id: str = Field(unique=True, description="Public name `ses_…`, safe in logs.")
+    hash: bytes = Field(sa_type=LargeBinary, unique=True)
+    last_used_at: datetime = moment()
+    expires_at: datetime = moment()
+    """Whatever happens; one that is not used ends earlier, see `callers.IDLE`."""
     created_at: datetime = created_now()

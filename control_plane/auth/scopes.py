@@ -7,6 +7,7 @@ from functools import cache
 from typing import Final
 
 AREAS: Final = (
+    "account",
     "agents",
     "api-keys",
     "audit",

@@ -7,9 +7,11 @@ route it means refuses it, and a path that does not exist stays a 404.
 from dataclasses import dataclass
 
 import structlog
+from starlette.datastructures import Headers, State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control_plane.auth.callers import Caller, key_hash
+from control_plane.auth.callers import Caller, Credential, key_hash, read_session
+from control_plane.auth.sessions import SessionCookie
 from control_plane.errors import Forbidden, PlatformError, RateLimited
 from control_plane.gate.keys import KeyRing
 from control_plane.gate.operator import RATE, OperatorKey
@@ -17,7 +19,6 @@ from control_plane.gate.signed import Claims, SignedToken
 from control_plane.gate.window import RateLimiter, Taken
 from control_plane.plans.catalogue import plans, strangers
 from control_plane.refusals import refuse
-from control_plane.secrets.box import SecretBox
 from control_plane.wire import SIGNED, SURFACES
 
 log = structlog.get_logger()
@@ -34,13 +35,10 @@ class Gate:
             await self.app(scope, receive, send)
             return
         state = scope["app"].state
-        signed = scope["path"].startswith(SIGNED)
-        wanted = b"authorization" if signed else b"x-api-key"
-        given = b",".join(value for name, value in scope["headers"] if name == wanted) or None  # of two none is obeyed
-        if signed:
-            admitted = await admit_signed(state.keys, state.limiter, state.secrets, given, scope["client"])
+        if scope["path"].startswith(SIGNED):
+            admitted = await admit_signed(state, Headers(scope=scope).getlist("authorization"), scope["client"])
         else:
-            admitted = await admit(state.keys, state.limiter, state.operator, given, scope["client"])
+            admitted = await admit(state, Shown.read(scope, state.cookie), scope["client"])
         taken = admitted.taken
         headers = taken.headers()
 
@@ -59,6 +57,34 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What a request shows of who calls: a key, or else the cookie of a browser's session."""
+
+    key: bytes | None
+    session: str | None
+    foreign: bool
+    """The cookie came along with a request that another site began."""
+
+    @classmethod
+    def read(cls, scope: Scope, cookie: SessionCookie) -> "Shown":
+        """What stands in the headers. A key goes before a cookie: it was written by who sends the request."""
+        headers = Headers(scope=scope)
+        keys = [value for name, value in headers.raw if name == b"x-api-key"]
+        if keys:
+            return cls(b",".join(keys), None, foreign=False)  # of two keys neither is obeyed
+        session = cookie.find(headers) if "cookie" in headers else None
+        return cls(None, session, foreign=session is not None and cookie.is_foreign(scope["method"], headers))
+
+    def credential(self) -> Credential:
+        """What the caller is looked up by. Raises `Unauthorized`, `Forbidden`."""
+        if self.session is None:
+            return Credential(key_hash(self.key.decode("latin-1") if self.key else None))
+        if self.foreign:
+            raise Forbidden("A page of another site cannot use your session; it needs an API key")
+        return read_session(self.session)
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """What the window says, who calls, and why routes of a project refuse whoever is no caller."""
 
@@ -70,19 +96,20 @@ class Admission:
     refusal: PlatformError | None = None
 
 
-async def admit(
-    keys: KeyRing, limiter: RateLimiter, operator: OperatorKey, header: bytes | None, client: tuple[str, int] | None
-) -> Admission:
+async def admit(state: State, shown: Shown, client: tuple[str, int] | None) -> Admission:
     """Take a request out of the window of whoever makes it."""
+    keys: KeyRing = state.keys
+    limiter: RateLimiter = state.limiter
+    operator: OperatorKey = state.operator
     try:
-        if operator.opens(header):
+        if operator.opens(shown.key):
             taken = await limiter.take("admin", RATE)
             return Admission(taken, operator=True, refusal=Forbidden("The operator's key opens only /api/v1/admin"))
-        hashed = key_hash(header.decode("latin-1") if header else None)
-        caller = keys.remembered(hashed) or await keys.look_up(hashed)
+        credential = shown.credential()
+        caller = keys.remembered(credential) or await keys.look_up(credential)
         taken = await limiter.take(f"key:{caller.key_id}", rate_of(caller), key_id=caller.key_id)
         if taken.changed:
-            caller = await keys.look_up(hashed)
+            caller = await keys.look_up(credential)
         keys.used(caller)
         return Admission(taken, caller)
     except PlatformError as error:  # no good key; or the database is away: nobody can be told from a stranger
@@ -90,17 +117,18 @@ async def admit(
     return Admission(await take_of_stranger(limiter, client[0] if client else "unknown"), refusal=refusal)
 
 
-async def admit_signed(
-    keys: KeyRing, limiter: RateLimiter, box: SecretBox, header: bytes | None, client: tuple[str, int] | None
-) -> Admission:
-    """The same for a token that the secret of a key has signed."""
+async def admit_signed(state: State, tokens: list[str], client: tuple[str, int] | None) -> Admission:
+    """The same for a token that the secret of a key has signed; of two neither is obeyed."""
+    keys: KeyRing = state.keys
+    limiter: RateLimiter = state.limiter
     try:
-        token = SignedToken.read(header)
-        caller = keys.remembered(token.key_hash) or await keys.look_up(token.key_hash)
-        claims = token.verify(box, caller)
+        token = SignedToken.read(",".join(tokens).encode("latin-1") or None)
+        credential = Credential(token.key_hash)
+        caller = keys.remembered(credential) or await keys.look_up(credential)
+        claims = token.verify(state.secrets, caller)
         taken = await limiter.take(f"key:{caller.key_id}", rate_of(caller), key_id=caller.key_id)
         if taken.changed:
-            caller = await keys.look_up(token.key_hash)
+            caller = await keys.look_up(credential)
         keys.used(caller)
         return Admission(taken, caller, claims)
     except PlatformError as error:

@@ -21,6 +21,8 @@ READS: Final = {"x-reads": True}
 """`openapi_extra` of a POST that changes nothing."""
 CONFLICTS: Final = {"x-conflicts": True}
 """`openapi_extra` of a GET that may answer 409."""
+USED_UP: Final = {"x-used-up": True}
+"""`openapi_extra` of an operation that may answer 410."""
 AUDITED: Final = {"x-audited": True}
 """`openapi_extra` of an operation that writes its audit entry itself."""
 KEPT_ERRORS: Final = (403, 404, 409)
@@ -60,9 +62,13 @@ class Operation(Route):
     def admit(self, request: Request, database: Database) -> Door:
         caller = _caller(request)
         caller.demand(self.area, write=self.writes)
-        door = partial(database.tenant, caller.project_id)
+        door = self.door(caller, database)
         turns: Turns = request.app.state.turns
         return partial(turns.take, caller.account_id, door) if self.writes else door
+
+    def door(self, caller: Caller, database: Database) -> Door:
+        """The rows it sees."""
+        return partial(database.tenant, caller.project_id)
 
     async def answer(self, request: Request, transaction: Transaction, handle: Handler) -> Response:
         given = _idempotency_key(request)

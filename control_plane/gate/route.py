@@ -24,13 +24,13 @@ class Route(APIRoute):
         super().__init__(path, endpoint, **options)
         self.shown = self.path_format.removeprefix(SURFACE)
         self.query = QueryNames(self.dependant)
-        self.openapi_extra = {**(self.openapi_extra or {}), "x-scope": self.scope}
+        self.openapi_extra = {**(self.openapi_extra or {}), **({"x-scope": self.scope} if self.scope else {})}
         if self.methods and "GET" in self.methods:
             self.methods.add("HEAD")
 
     @property
     def scope(self) -> str:
-        """What a key needs, as the reference shows it."""
+        """What a key needs, as the reference shows it; empty: no key."""
         raise NotImplementedError
 
     def admit(self, request: Request, database: Database) -> Door:

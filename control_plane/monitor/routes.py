@@ -10,7 +10,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.datastructures import Headers, QueryParams
 
 from control_plane.accounts.room_names import resolve
-from control_plane.auth.callers import Caller, alive_keys, key_hash
+from control_plane.auth.callers import Caller, Credential, alive_keys, key_hash
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import Forbidden, InvalidRequest, Unauthorized, Unavailable
@@ -73,8 +73,8 @@ async def _admit(socket: WebSocket) -> Caller:
     given = query.get("api_key") or Headers(scope=socket.scope).get("x-api-key")
     if not given:
         raise Unauthorized("Missing api_key or ticket in the address")
-    hashed = key_hash(given)
-    caller: Caller = state.keys.remembered(hashed) or await state.keys.look_up(hashed)
+    shown = Credential(key_hash(given))
+    caller: Caller = state.keys.remembered(shown) or await state.keys.look_up(shown)
     return caller
 
 

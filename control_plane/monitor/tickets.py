@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlmodel import col, delete
 
-from control_plane.auth.callers import Caller, find_key
+from control_plane.auth.callers import Caller, find_by_id
 from control_plane.db.database import Db
 from control_plane.errors import Unauthorized
 from control_plane.ids import fingerprint, random_secret
@@ -29,4 +29,4 @@ async def redeem(db: Db, ticket: str, *, now: datetime) -> Caller:
     key_id = await db.scalar(spent.returning(col(MonitorTicket.key_id)))
     if key_id is None:
         raise Unauthorized("This ticket was used, or is older than a minute")
-    return await find_key(db, str(key_id), now=now)
+    return await find_by_id(db, str(key_id), now=now)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from control_plane.errors import (
     Conflict,
     Forbidden,
+    Gone,
     InternalError,
     InvalidRequest,
     NotFound,
@@ -27,6 +28,7 @@ ERRORS: Final[tuple[PlatformError, ...]] = (
     Forbidden("This API key lacks the scope rooms:write", details={"scope": "rooms:write"}),
     NotFound("There is no room my-room"),
     Conflict("The room my-room exists already"),
+    Gone("This support access key was used, or is older than a day"),
     TooLarge("The body is over 1 MiB"),
     Unreadable("Send bodies as they are, without Content-Encoding"),
     QuotaExceeded("rooms", limit=10, used=10, upgrade_url="https://parley.example/billing"),

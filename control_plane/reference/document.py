@@ -19,9 +19,12 @@ Json = dict[str, Any]
 HERE: Final = resources.files("control_plane.reference")
 KEY: Final = "ApiKey"
 OPERATOR: Final = "OperatorKey"
+SESSION: Final = "Session"
+SCHEMES: Final = {"operator": OPERATOR, "session": SESSION}
+"""Of the scopes that no key has."""
 ALWAYS: Final = {400, 401, 403, 429, 500, 503}
 """What any operation with a key may answer."""
-INTERNAL: Final = ("x-reads", "x-audited", "x-conflicts")
+INTERNAL: Final = ("x-reads", "x-audited", "x-conflicts", "x-used-up")
 FRAMEWORK_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 
 IDEMPOTENCY_KEY: Final[Json] = {
@@ -72,6 +75,12 @@ def describe(app: FastAPI) -> Json:
     components["securitySchemes"] = {
         KEY: {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A project's key, `pk_…`."},
         OPERATOR: {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The operator's key, `ak_…`."},
+        SESSION: {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "parley_session",
+            "description": "A browser that has logged in; over https `__Host-parley_session`. It opens what keys do.",
+        },
     }
     schemas["FreeJson"] = FREE_JSON
     document["paths"] = merged(document["paths"])
@@ -148,19 +157,20 @@ def _complete(operation: Json, *, path: str, method: str, schemas: Json) -> None
     summary, _, rest = told.partition("\n")
     operation["summary"] = summary.rstrip(".")
     operation["description"] = f"{summary}\n{rest}".strip()
+    errors = _errors(operation, path, method, schemas)
     for name in INTERNAL:
         operation.pop(name, None)
     answers: Json = operation["responses"]
     answers.pop("422", None)
     scope = operation.get("x-scope")
-    operation["security"] = [{OPERATOR if scope == "operator" else KEY: []}] if scope else []
+    operation["security"] = [{SCHEMES.get(scope, KEY): []}] if scope else []
     if not path.startswith(SURFACES):
         return
     for status, answer in answers.items():
         if answer.get("description") == "Successful Response":
             answer["description"] = "Created" if status == "201" else "Done"
         answer["headers"] = {**answer.get("headers", {}), **rate_headers()}
-    for status, answer in refer(_errors(operation, path, method, schemas)).items():
+    for status, answer in refer(errors).items():
         answers.setdefault(status, answer)
     if method == "post" and operation["security"] == [{KEY: []}]:
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
@@ -173,6 +183,8 @@ def _errors(operation: Json, path: str, method: str, schemas: Json) -> set[int]:
         statuses.add(404)
     if method != "get" or operation.get("x-conflicts"):
         statuses.add(409)
+    if operation.get("x-used-up"):
+        statuses |= {404, 410}
     if body is not None:
         statuses |= {413, 415}
     return statuses

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from control_plane.accounts.activity.schemas import ActivityAnswer
 from control_plane.accounts.audit import read_trail
 from control_plane.accounts.operator.health import examine
 from control_plane.accounts.operator.schemas import (
@@ -13,13 +14,16 @@ from control_plane.accounts.operator.schemas import (
     AccountList,
     AccountMade,
     AccountUpdate,
+    GivenAnswer,
     HealthRead,
+    LedgerEntryCreate,
     OperatorAuditList,
     PlanList,
+    SupportAccess,
 )
 from control_plane.accounts.operator.service import OperatorService
 from control_plane.auth.deps import DbDep
-from control_plane.gate.operation import primary
+from control_plane.gate.operation import USED_UP, primary
 from control_plane.gate.operator import OperatorOperation
 from control_plane.gate.route import audit_entry
 from control_plane.plans.catalogue import plans
@@ -31,7 +35,7 @@ router = primary("/admin", route_class=OperatorOperation, tags=["Operator"])
 async def find_operator(request: Request, db: DbDep) -> OperatorService:
     """The operator's work on accounts."""
     state = request.app.state
-    return OperatorService(db, partial(audit_entry, request), state.secrets, state.limiter)
+    return OperatorService(db, state.clock, partial(audit_entry, request), state.secrets, state.limiter)
 
 
 Operator = Annotated[OperatorService, Depends(find_operator)]
@@ -54,6 +58,18 @@ async def create_account(body: AccountCreate, operator: Operator) -> Any:
 async def update_account(account_id: RowId, body: AccountUpdate, operator: Operator) -> Any:
     """Change an account's plan, rate or name; what is not sent stays."""
     return {"account": await operator.update(account_id, body)}
+
+
+@router.post("/accounts/{account_id}/transactions", status_code=201, response_model=GivenAnswer)
+async def give_credit(account_id: RowId, body: LedgerEntryCreate, operator: Operator) -> Any:
+    """Give an account a credit, or a refund."""
+    return {"transaction": await operator.give(account_id, body)}
+
+
+@router.post("/support-access", response_model=ActivityAnswer, openapi_extra=USED_UP)
+async def open_activity(body: SupportAccess, operator: Operator) -> Any:
+    """Read what an account has done, once, with the key that it made for this; the account sees that you did."""
+    return {"activity": await operator.activity(body.key)}
 
 
 @router.get("/plans", response_model=PlanList)

@@ -4,11 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from control_plane.accounts.schemas import Email, KeyMade
+from control_plane.accounts.activity.schemas import TransactionRead
+from control_plane.accounts.schemas import AccountName, Email, FirstProject, KeyMade, NewPassword
 from control_plane.plans.catalogue import plans
 from control_plane.wire import Change, Clean, Exactly, Instant, Paged
-
-PASSWORD = StringConstraints(min_length=8, max_length=200)
 
 
 def _known_plan(given: str) -> str:
@@ -17,7 +16,6 @@ def _known_plan(given: str) -> str:
     return given
 
 
-AccountName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Clean]
 PlanName = Annotated[str, AfterValidator(_known_plan), Field(json_schema_extra={"enum": list(plans())})]
 Rate = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -29,7 +27,7 @@ class AccountCreate(Exactly):
 
     email: Email
     name: AccountName = ""
-    password: Annotated[str, PASSWORD, Clean] = Field(repr=False)
+    password: NewPassword = Field(repr=False)
     plan: PlanName = "free"
 
 
@@ -39,6 +37,28 @@ class AccountUpdate(Change):
     name: AccountName = ""
     plan: PlanName = "free"
     requests_per_minute: Rate | None = Field(None, description="In place of the plan's rate; null: the plan's.")
+
+
+def _cents(given: float) -> float:
+    if round(given, 2) != given:
+        raise ValueError("must be whole cents")
+    return given
+
+
+class LedgerEntryCreate(Exactly):
+    """`POST /admin/accounts/{id}/transactions`."""
+
+    type: Literal["credit", "refund"]
+    amount: Annotated[float, Field(ge=0.01, le=1_000_000, allow_inf_nan=False), AfterValidator(_cents)]
+    description: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Clean] = ""
+
+
+class SupportAccess(Exactly):
+    """`POST /admin/support-access`."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    key: Annotated[str, StringConstraints(min_length=1, max_length=200), Clean] = Field(repr=False)
 
 
 class AccountRead(BaseModel):
@@ -66,15 +86,6 @@ class AccountList(Paged):
     """One page of accounts, oldest first."""
 
     accounts: list[AccountRead]
-
-
-class FirstProject(BaseModel):
-    """The project that a new account begins with."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: int
-    slug: str
 
 
 class AccountMade(AccountAnswer):
@@ -160,3 +171,9 @@ class HealthRead(BaseModel):
     status: Literal["ok", "degraded"]
     version: str
     parts: Parts
+
+
+class GivenAnswer(BaseModel):
+    """`POST /admin/accounts/{id}/transactions`, 201."""
+
+    transaction: TransactionRead
