@@ -21,8 +21,22 @@ SECURITY = {
 """`connect-src` is open to any LiveKit address, which may be another host; nothing is loaded from elsewhere."""
 
 
+PAGES = {
+    "/": "home",
+    "/login": "entry",
+    "/signup": "entry",
+    "/account": "account",
+    "/monitor": "monitor",
+    "/docs": "docs",
+    "/docs/realtime": "realtime",
+    "/join/{code}": "meeting",
+    "/s/{scenario}": "meeting",
+}
+"""Built pages by where they are served; `/talk` besides."""
+
+
 def install(app: FastAPI, folder: str | None) -> None:
-    """Serve `/talk`, `/monitor`, `/docs`, `/join/…`, `/s/…` and the assets, if the pages were built."""
+    """Serve the pages and their assets, if they were built."""
     pages = Path(folder) if folder else CHECKOUT_PAGES
     router = APIRouter(include_in_schema=False)
 
@@ -31,21 +45,16 @@ def install(app: FastAPI, folder: str | None) -> None:
         """Talk to a persona; `?embed` is the form for frames of other sites."""
         return _page(pages / "talk.html", ancestors="*" if embed is not None else "'none'")
 
-    @router.get("/monitor")
-    async def monitor() -> FileResponse:
-        """See what goes on; in no frame."""
-        return _page(pages / "monitor.html", ancestors="'none'")
+    def serve(path: str, name: str) -> None:
+        """A page that is shown in no frame."""
 
-    @router.get("/docs")
-    async def docs() -> FileResponse:
-        """Read the reference of the API and try it."""
-        return _page(pages / "docs.html", ancestors="'none'")
+        async def page() -> FileResponse:
+            return _page(pages / f"{name}.html", ancestors="'none'")
 
-    @router.get("/join/{code}")
-    @router.get("/s/{scenario}")
-    async def meeting() -> FileResponse:
-        """Come to a meeting, or begin one of a scenario."""
-        return _page(pages / "meeting.html", ancestors="'none'")
+        router.add_api_route(path, page, methods=["GET"])
+
+    for path, name in PAGES.items():
+        serve(path, name)
 
     app.include_router(router)
     app.mount("/assets", StaticFiles(directory=pages / "assets", check_dir=False), name="assets")

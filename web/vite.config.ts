@@ -17,7 +17,15 @@ export default defineConfig({
     chunkSizeWarningLimit: 1600, // Swagger UI, on the page of the reference alone
     rolldownOptions: {
       // One entry for each page; what two of them share becomes a chunk by itself.
-      input: { talk: "talk.html", monitor: "monitor.html", docs: "docs.html" },
+      input: {
+        home: "home.html",
+        entry: "entry.html",
+        account: "account.html",
+        realtime: "realtime.html",
+        talk: "talk.html",
+        monitor: "monitor.html",
+        docs: "docs.html",
+      },
     },
   },
 });

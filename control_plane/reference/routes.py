@@ -1,4 +1,4 @@
-"""`/openapi.json` and `/postman.json`."""
+"""`/openapi.json`, `/postman.json` and `/realtime.json`."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from control_plane.reference.collection import collect
 from control_plane.reference.document import describe
+from control_plane.reference.realtime import describe_realtime
 
 
 def install(app: FastAPI, public_url: str) -> None:
@@ -38,5 +39,10 @@ def install(app: FastAPI, public_url: str) -> None:
     async def postman() -> JSONResponse:
         """The Postman collection, ready to be imported."""
         return await answer(collection)
+
+    @router.get("/realtime.json")
+    async def realtime() -> JSONResponse:
+        """The events of the sockets."""
+        return JSONResponse(describe_realtime())
 
     app.include_router(router)

@@ -131,24 +131,28 @@ export class Platform {
     return answer.ticket;
   }
 
-  private async ask(method: string, path: string, body?: unknown): Promise<unknown> {
-    const headers: Record<string, string> = { "X-API-Key": this.key };
-    const request: RequestInit = { method, headers, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) };
-    if (body !== undefined) {
-      headers["Content-Type"] = "application/json";
-      request.body = JSON.stringify(body);
-    }
-    let response: Response;
-    try {
-      response = await fetch(path, request);
-    } catch (cause) {
-      throw new Unreachable(`no answer from ${path}`, { cause });
-    }
-    const answer: unknown = await response.json().catch(() => null);
-    if (!response.ok) throw refusal(response, answer);
-    if (answer === null) throw new Unreachable(`${path} did not answer in JSON`);
-    return answer;
+  private ask(method: string, path: string, body?: unknown): Promise<unknown> {
+    return send(method, path, { "X-API-Key": this.key }, body);
   }
+}
+
+/** One request; its answer read from JSON. Throws `ApiError` or `Unreachable`. */
+export async function send(method: string, path: string, headers: Record<string, string>, body?: unknown): Promise<unknown> {
+  const request: RequestInit = { method, headers: { ...headers }, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) };
+  if (body !== undefined) {
+    request.headers = { ...headers, "Content-Type": "application/json" };
+    request.body = JSON.stringify(body);
+  }
+  let response: Response;
+  try {
+    response = await fetch(path, request);
+  } catch (cause) {
+    throw new Unreachable(`no answer from ${path}`, { cause });
+  }
+  const answer: unknown = await response.json().catch(() => null);
+  if (!response.ok) throw refusal(response, answer);
+  if (answer === null) throw new Unreachable(`${path} did not answer in JSON`);
+  return answer;
 }
 
 function refusal(response: Response, answer: unknown): ApiError {

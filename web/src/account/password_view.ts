@@ -1,0 +1,57 @@
+/** Changing the password. */
+
+import { field, Problem, wordsFor } from "../console/shell";
+import { element, setText } from "../dom/element";
+import type { Console } from "../platform/console";
+import { type Section, sectionRoot } from "./section";
+
+export class PasswordView implements Section {
+  readonly id = "password";
+  readonly title = "Change password";
+  readonly root: HTMLElement;
+
+  private readonly problem = new Problem();
+  private readonly done = element("p", { class: "section__hint", role: "status" });
+  private readonly current = field({
+    id: "current-password",
+    label: "Current password",
+    type: "password",
+    attributes: { required: true, autocomplete: "current-password", maxlength: "200" },
+  });
+  private readonly next = field({
+    id: "new-password",
+    label: "New password",
+    type: "password",
+    hint: "At least 8 characters. Other browsers are logged out.",
+    attributes: { required: true, autocomplete: "new-password", minlength: "8", maxlength: "200" },
+  });
+  private readonly submit = element("button", { class: "button", type: "submit" }, "Change password");
+
+  constructor(private readonly console: Console) {
+    const form = element("form", { class: "stack-form" }, this.current.root, this.next.root, this.problem.root, this.submit, this.done);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.change();
+    });
+    this.root = sectionRoot(this.id, this.title, form);
+  }
+
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  private async change(): Promise<void> {
+    this.problem.clear();
+    setText(this.done, "");
+    this.submit.disabled = true;
+    try {
+      await this.console.changePassword(this.current.input.value, this.next.input.value);
+      this.current.input.value = this.next.input.value = "";
+      setText(this.done, "Password changed. Other browsers are logged out.");
+    } catch (error) {
+      this.problem.tell(wordsFor(error));
+    } finally {
+      this.submit.disabled = false;
+    }
+  }
+}

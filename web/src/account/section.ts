@@ -1,0 +1,69 @@
+/** A part of the account page, and the tables in it. */
+
+import { element } from "../dom/element";
+
+export interface Section {
+  readonly id: string;
+  readonly title: string;
+  readonly root: HTMLElement;
+  /** Fetches what it shows. */
+  start(): Promise<void>;
+}
+
+export function sectionRoot(id: string, title: string, ...parts: (Node | null)[]): HTMLElement {
+  return element(
+    "section",
+    { class: "panel section", id, "aria-labelledby": `${id}-title` },
+    element("h2", { id: `${id}-title` }, title),
+    ...parts,
+  );
+}
+
+/** A table whose rows are cards on a phone; the roles keep it a table for screen readers there. */
+export function table(label: string, columns: string[], rows: (string | Node)[][], empty: string): HTMLElement {
+  if (rows.length === 0) return element("p", { class: "section__empty" }, empty);
+  return element(
+    "table",
+    { class: "table", role: "table", "aria-label": label },
+    element(
+      "thead",
+      { role: "rowgroup" },
+      element("tr", { role: "row" }, ...columns.map((column) => element("th", { role: "columnheader", scope: "col" }, column))),
+    ),
+    element(
+      "tbody",
+      { role: "rowgroup" },
+      ...rows.map((cells) =>
+        element(
+          "tr",
+          { role: "row" },
+          ...cells.map((cell, number) => element("td", { role: "cell", "data-column": columns[number] ?? "" }, cell)),
+        ),
+      ),
+    ),
+  );
+}
+
+/** A button that asks once more before it does what cannot be undone. */
+export function sureButton(words: string, sure: string, what: string, act: () => Promise<void>): HTMLButtonElement {
+  const button = element("button", { class: "button button--quiet button--small", type: "button", "aria-label": `${words} ${what}` }, words);
+  const reset = (): void => {
+    button.classList.remove("button--sure");
+    button.textContent = words;
+    button.setAttribute("aria-label", `${words} ${what}`);
+  };
+  button.addEventListener("blur", reset);
+  button.addEventListener("click", () => {
+    if (!button.classList.contains("button--sure")) {
+      button.classList.add("button--sure");
+      button.textContent = sure;
+      button.setAttribute("aria-label", `${sure} ${what}`);
+      return;
+    }
+    button.disabled = true;
+    void act().finally(() => {
+      button.disabled = false;
+    });
+  });
+  return button;
+}

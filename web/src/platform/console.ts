@@ -1,0 +1,206 @@
+/** The API as the console uses it: with the session of this browser, whose cookie no script can read. */
+
+import { ApiError, send } from "./api";
+
+export interface Account {
+  email: string;
+  name: string;
+  planDisplay: string;
+  createdAt: string;
+  balance: number;
+  used: number;
+  projectId: number;
+  projectSlug: string;
+  activeKeys: number;
+  maxActiveKeys: number;
+}
+
+export interface Key {
+  id: number;
+  label: string;
+  prefix: string;
+  status: "active" | "expired" | "revoked";
+  lastUsedAt: string | null;
+  createdAt: string;
+}
+
+export interface Transaction {
+  type: "usage" | "credit" | "refund";
+  amount: number;
+  description: string;
+  date: string;
+}
+
+export interface HeldMeeting {
+  id: string;
+  title: string;
+  startedAt: string | null;
+  durationSeconds: number | null;
+  participants: number;
+  cost: number;
+}
+
+export interface Webhook {
+  id: number;
+  url: string;
+  events: string[] | null;
+  isActive: boolean;
+  createdAt: string;
+}
+
+export interface SupportKey {
+  createdAt: string;
+  expiresAt: string;
+  usedAt: string | null;
+}
+
+export interface Listed<Row> {
+  rows: Row[];
+  page: number;
+  totalPages: number;
+}
+
+type Json = Record<string, unknown>;
+
+const ROWS = 10;
+
+export class Console {
+  /** The account that has logged in here; null where nobody has. */
+  async account(): Promise<Account | null> {
+    try {
+      const { account } = (await ask("GET", "/account")) as { account: Json };
+      const project = account["project"] as Json;
+      return {
+        email: String(account["email"]),
+        name: String(account["name"]),
+        planDisplay: String(account["plan_display"]),
+        createdAt: String(account["created_at"]),
+        balance: Number(account["balance"]),
+        used: Number(account["used"]),
+        projectId: Number(project["id"]),
+        projectSlug: String(project["slug"]),
+        activeKeys: Number(account["active_keys"]),
+        maxActiveKeys: Number(account["max_active_keys"]),
+      };
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return null;
+      throw error;
+    }
+  }
+
+  async logIn(email: string, password: string): Promise<void> {
+    await ask("POST", "/auth/login", { email, password });
+  }
+
+  /** Makes an account; its first key, which is shown only now. */
+  async signUp(email: string, password: string, name: string): Promise<string> {
+    const made = (await ask("POST", "/auth/signup", { email, password, name })) as { api_key: Json };
+    return String(made.api_key["key"]);
+  }
+
+  async logOut(): Promise<void> {
+    await ask("POST", "/auth/logout");
+  }
+
+  async changePassword(current: string, next: string): Promise<void> {
+    await ask("POST", "/auth/password", { current_password: current, new_password: next });
+  }
+
+  /** A new meeting: its id, and the token that makes its holder the host. */
+  async createMeeting(title: string): Promise<{ id: string; adminToken: string }> {
+    const made = (await send("POST", "/api/meetings", {}, { title })) as Json;
+    return { id: String(made["meetingId"]), adminToken: String(made["adminToken"]) };
+  }
+
+  async keys(): Promise<Key[]> {
+    const answer = (await ask("GET", "/api-keys")) as { api_keys: Json[] };
+    return answer.api_keys.map((row) => ({
+      id: Number(row["id"]),
+      label: String(row["label"]),
+      prefix: String(row["prefix"]),
+      status: row["status"] as Key["status"],
+      lastUsedAt: textOrNull(row["last_used_at"]),
+      createdAt: String(row["created_at"]),
+    }));
+  }
+
+  /** A new key, shown only now. */
+  async makeKey(label: string): Promise<string> {
+    const made = (await ask("POST", "/api-keys", { label })) as { api_key: Json };
+    return String(made.api_key["key"]);
+  }
+
+  async revokeKey(id: number): Promise<void> {
+    await ask("DELETE", `/api-keys/${id}`);
+  }
+
+  async transactions(page: number): Promise<Listed<Transaction>> {
+    return listed(await ask("GET", `/account/transactions?per_page=${ROWS}&page=${page}`), "transactions", (row) => ({
+      type: row["type"] as Transaction["type"],
+      amount: Number(row["amount"]),
+      description: String(row["description"]),
+      date: String(row["date"]),
+    }));
+  }
+
+  async meetings(page: number): Promise<Listed<HeldMeeting>> {
+    return listed(await ask("GET", `/account/meetings?per_page=${ROWS}&page=${page}`), "meetings", (row) => ({
+      id: String(row["id"]),
+      title: String(row["title"]),
+      startedAt: textOrNull(row["started_at"]),
+      durationSeconds: row["duration"] === null ? null : Number(row["duration"]),
+      participants: Number(row["participants"]),
+      cost: Number(row["cost"]),
+    }));
+  }
+
+  async webhooks(): Promise<Webhook[]> {
+    const answer = (await ask("GET", "/webhooks")) as { webhooks: Json[] };
+    return answer.webhooks.map((row) => ({
+      id: Number(row["id"]),
+      url: String(row["url"]),
+      events: row["events"] as string[] | null,
+      isActive: row["is_active"] === true,
+      createdAt: String(row["created_at"]),
+    }));
+  }
+
+  /** Adds a receiver of events, of the usual ones where none are named; its secret, shown only now. */
+  async addWebhook(url: string, events: string[]): Promise<string> {
+    const body = events.length === 0 ? { url } : { url, events };
+    const made = (await ask("POST", "/webhooks", body)) as { webhook: Json };
+    return String(made.webhook["secret"]);
+  }
+
+  async removeWebhook(id: number): Promise<void> {
+    await ask("DELETE", `/webhooks/${id}`);
+  }
+
+  async supportKeys(): Promise<SupportKey[]> {
+    const answer = (await ask("GET", "/account/support-keys")) as { support_keys: Json[] };
+    return answer.support_keys.map((row) => ({
+      createdAt: String(row["created_at"]),
+      expiresAt: String(row["expires_at"]),
+      usedAt: textOrNull(row["used_at"]),
+    }));
+  }
+
+  /** A new support access key, shown only now. */
+  async makeSupportKey(): Promise<string> {
+    const made = (await ask("POST", "/account/support-keys")) as Json;
+    return String(made["key"]);
+  }
+}
+
+function ask(method: string, path: string, body?: unknown): Promise<unknown> {
+  return send(method, `/api/v1${path}`, {}, body);
+}
+
+function listed<Row>(answer: unknown, name: string, read: (row: Json) => Row): Listed<Row> {
+  const body = answer as Json;
+  return { rows: (body[name] as Json[]).map(read), page: Number(body["page"]), totalPages: Number(body["total_pages"]) };
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
