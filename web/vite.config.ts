@@ -1,4 +1,5 @@
 import { defineConfig } from "vite";
+import { budget } from "./budget";
 
 /** Where `npm run dev` finds the API; the built pages always ask the server they came from. */
 const controlPlane = "http://127.0.0.1:8000";
@@ -6,7 +7,8 @@ const controlPlane = "http://127.0.0.1:8000";
 export default defineConfig({
   base: "/",
   appType: "mpa",
-  server: { proxy: { "/api": controlPlane } },
+  plugins: [budget({ meeting: 350_000 })],
+  server: { proxy: { "/api": controlPlane, "/socket.io": { target: controlPlane, ws: true } } },
   build: {
     outDir: "dist",
     assetsDir: "assets",
@@ -25,6 +27,7 @@ export default defineConfig({
         talk: "talk.html",
         monitor: "monitor.html",
         docs: "docs.html",
+        meeting: "meeting.html",
       },
     },
   },

@@ -11,12 +11,17 @@ const quiet = [
   "--disable-sync",
 ];
 
-/** `microphone`: a WAV file, `true` for Chromium's own beeps, or `false` for none at all. */
-export function launch({ microphone = true, executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium" } = {}) {
+/**
+ * `microphone`: a WAV file (again and again with `loop`), `true` for Chromium's own beeps and a made-up camera, or `false` for no devices at all.
+ * `instead`: other ports of this machine to speak with instead of those that addresses say.
+ */
+export function launch({ microphone = true, loop = false, instead = {}, executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium" } = {}) {
   const devices = microphone
     ? ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
     : [];
-  if (typeof microphone === "string") devices.push(`--use-file-for-fake-audio-capture=${microphone}%noloop`);
+  if (typeof microphone === "string") devices.push(`--use-file-for-fake-audio-capture=${microphone}${loop ? "" : "%noloop"}`);
+  const rules = Object.entries(instead).map(([port, other]) => `MAP 127.0.0.1:${port} 127.0.0.1:${other}`);
+  if (rules.length > 0) devices.push(`--host-resolver-rules=${rules.join(",")}`);
   return chromium.launch({ executablePath, headless: true, args: [...quiet, ...devices] });
 }
 

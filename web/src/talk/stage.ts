@@ -5,6 +5,7 @@ import { isSpeech } from "../call/levels";
 import { clock, durationInWords } from "../call/transcript";
 import { element, setText } from "../dom/element";
 import { icon } from "../dom/icons";
+import { initialsOf } from "../dom/initials";
 import { Ribbon } from "./ribbon";
 import { type Colours, Ring } from "./ring";
 import { statusLine, type TalkState } from "./state";
@@ -141,10 +142,4 @@ function recordedLight(): HTMLElement {
     element("span", { "aria-hidden": "true" }, "Recorded"),
     element("span", { class: "visually-hidden" }, words),
   );
-}
-
-function initialsOf(name: string): string {
-  const words = name.trim().split(/\s+/);
-  const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
-  return letters.map((word) => [...(word ?? "")][0] ?? "").join("").toLocaleUpperCase();
 }
