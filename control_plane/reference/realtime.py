@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from control_plane.dialects.onepizza.messages import ChatLine, JoinMeeting, Nothing, Reaction, Whom
+from control_plane.dialects.onepizza.messages import ChatLine, JoinMeeting, Microphone, Nothing, Reaction, Whom
 from control_plane.events.facts import MONITOR
 
 Json = dict[str, Any]
@@ -19,6 +19,7 @@ SENT: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "hand:raise": (Nothing, "Raise your hand."),
     "hand:lower": (Nothing, "Lower it."),
     "leave-meeting": (Nothing, "Leave; the socket may join again."),
+    "microphone": (Microphone, "Say that your own microphone is muted, or is not."),
     "participant:mute": (Whom, "Hosts: mute somebody's microphone."),
     "participant:kick": (Whom, "Hosts: send somebody away, from the waiting room too."),
     "participant:admit": (Whom, "Hosts: let somebody in who waits."),
@@ -35,9 +36,10 @@ HEARD: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     ),
     "join-error": (("code", "message"), "You are not, or no longer: such as `INVALID_ADMIN_TOKEN`, `REMOVED`."),
     "waiting": (
-        ("participantId", "name"),
-        "You wait until a host lets you in. Hosts hear it of everybody who waits.",
+        ("participantId", "name", "token"),
+        "You wait until a host lets you in. Hosts hear it of everybody who waits, without the token.",
     ),
+    "waiting:left": (("participantId",), "Hosts: somebody waits no longer."),
     "participant:joined": (
         ("participantId", "name", "isAdmin", "isBot", "muted", "handRaised"),
         "Somebody came in, by this socket or by LiveKit.",

@@ -15,7 +15,7 @@ from control_plane.reference.realtime import HEARD, SENT, TOLD, describe_realtim
 NAME = re.compile(r"[a-z]+(-[a-z]+)?(:[a-z]+)?")
 CALLS = {"emit": 0, "_tell": 1, "_show": 1}
 """Functions that tell sockets something, and which argument is the event's name."""
-BETWEEN_PROCESSES = {"participant:admitted", "participant:removed"}
+BETWEEN_PROCESSES = {"participant:admitted", "participant:removed", "seat:taken"}
 """Told to other processes, which tell sockets something else."""
 
 
@@ -49,7 +49,7 @@ def test_every_event_that_a_socket_is_told_is_listed_and_no_other() -> None:
 
 def test_every_event_that_a_socket_may_send_is_listed_and_no_other() -> None:
     nobody = cast("Any", None)
-    sockets = MeetingSockets(nobody, nobody, nobody, nobody, nobody)
+    sockets = MeetingSockets(nobody, nobody, nobody, nobody, nobody, nobody)
     assert set(sockets.server.handlers["/"]) - {"disconnect"} == set(SENT)
 
 
