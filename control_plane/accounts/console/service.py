@@ -25,6 +25,7 @@ from control_plane.secrets.box import SecretBox
 
 FREE: Final = "free"
 """The plan of those who sign up."""
+WRONG: Final = "E-mail address or password is wrong"
 OF_ADDRESS: Final = 30
 OF_EMAIL: Final = 10
 """Tries a minute."""
@@ -61,7 +62,11 @@ class Console:
         account = (await self.db.exec(select(Account).where(Account.email == body.email))).one_or_none()
         await self.db.commit()  # no connection is held while the password is compared
         if not await self.desk.verify(body.password, account.password_hash if account else None) or account is None:
-            raise Unauthorized("E-mail address or password is wrong")
+            raise Unauthorized(WRONG)
+        # Whoever changes the password meanwhile ends the sessions there are: this one must be among them, or not begin.
+        same = (Account.id == account.id, Account.password_hash == account.password_hash)
+        if (await self.db.exec(select(Account.id).where(*same).with_for_update(read=True))).one_or_none() is None:
+            raise Unauthorized(WRONG)
         if former is not None and former.is_console:
             await end_session(self.db, former.key_id)
             await self.limiter.mark_changed(former.key_id)
@@ -77,7 +82,9 @@ class Console:
         """Set another password, and end all sessions; the token of a new one. Raises `Forbidden`."""
         account = (await self.db.exec(select(Account).where(Account.id == caller.account_id))).one()
         await self.db.commit()
-        await self._count_email(account.email)
+        await self._count(
+            f"log-in:account:{account.id}", OF_EMAIL
+        )  # strangers' guesses must not keep it from its owner
         if not await self.desk.verify(body.current_password, account.password_hash):
             raise Forbidden("The current password is wrong")
         hashed = await self.desk.hash(body.new_password)

@@ -174,6 +174,47 @@ async def test_a_password_is_changed_only_by_who_knows_it(platform: Platform, gr
     assert sorted(answer.status_code for answer in await asyncio.gather(*both)) in ([200, 401], [200, 403])
 
 
+class HeldDesk(PasswordDesk):
+    """Its first answer is held back until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compared, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def verify(self, password: str, kept: str | None) -> bool:
+        right = await super().verify(password, kept)
+        if not self.compared.is_set():
+            self.compared.set()
+            await self.let_go.wait()
+        return right
+
+
+async def test_a_log_in_with_a_password_that_is_being_changed_opens_nothing(
+    platform: Platform, grace: httpx2.AsyncClient
+) -> None:
+    desk = platform.app.state.passwords = HeldDesk()
+    async with browser(platform) as elsewhere:
+        late = asyncio.create_task(elsewhere.post("/auth/login", json=WHO))
+        async with asyncio.timeout(20):
+            await desk.compared.wait()
+        change = {"current_password": PASSWORD, "new_password": "another long sentence"}
+        assert (await grace.post("/auth/password", json=change)).status_code == 200
+        desk.let_go.set()
+        assert (await late).status_code == 401
+        assert (await elsewhere.get("/account")).status_code == 401
+        assert (await grace.get("/account")).status_code == 200
+
+
+async def test_a_stranger_who_guesses_does_not_keep_the_owner_from_another_password(
+    platform: Platform, grace: httpx2.AsyncClient
+) -> None:
+    async with browser(platform) as stranger:
+        guesses = [await stranger.post("/auth/login", json=WHO | {"password": "a wrong one"}) for _ in range(11)]
+    assert guesses[-1].status_code == 429
+    change = {"current_password": PASSWORD, "new_password": "another long sentence"}
+    assert (await grace.post("/auth/password", json=change)).status_code == 200
+
+
 async def test_a_session_ends_by_itself(platform: Platform, grace: httpx2.AsyncClient) -> None:
     later = LaterClock()
     platform.app.state.clock = platform.app.state.keys.clock = later
