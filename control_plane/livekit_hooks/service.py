@@ -45,6 +45,7 @@ async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> Recording | Non
             elif person.kind == "standard":
                 await meetings.somebody_came(db, clock, room.name)
                 await waiting.came(db, clock, room.name)
+                await waiting.came_back(db, clock, room.name, person.identity)
         case "participant_left" | "participant_connection_aborted":
             reason = api.DisconnectReason.Name(event.participant.disconnect_reason).lower()
             await projection.left(room.name, event.participant.sid, reason=reason)

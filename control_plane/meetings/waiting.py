@@ -5,6 +5,7 @@ is sent the meeting's token there once admitted.
 """
 
 import json
+from contextlib import suppress
 from typing import Final
 
 from sqlmodel import col, select
@@ -61,6 +62,18 @@ def began(db: Db, clock: Clock, meeting: Meeting, attendee: Attendee) -> None:
     )
 
 
+async def came_back(db: Db, clock: Clock, room_name: str, identity: str) -> None:
+    """Somebody is in a meeting's room. Whom its hosts have sent away is sent away again: their token is still good."""
+    query = (
+        select(Attendee)
+        .join(Meeting, col(Meeting.id) == Attendee.meeting_id)
+        .where(Meeting.room_name == room_name, Attendee.identity == identity, Attendee.state == AttendeeState.DENIED)
+    )
+    attendee = (await db.exec(query)).one_or_none()
+    if attendee is not None:
+        await tell_attendee(db, attendee, at=clock.now())
+
+
 async def left(db: Db, room_name: str) -> None:
     """Whoever waited there does not any more."""
     attendee = await _lock(db, room_name)
@@ -108,7 +121,8 @@ class Usher:
         self.database, self.media, self.passes = database, media, passes
 
     async def answer(self, attendee_id: int) -> None:
-        """Send the meeting's token to who is admitted; close the room of who is not, or whose meeting is over.
+        """Send the meeting's token to who is admitted; close the room of who is not, or whose meeting is over, and send
+        them away from the meeting's.
 
         Nobody needs to be there: who comes later is told then. Raises `Unavailable` where LiveKit is away.
         """
@@ -121,6 +135,9 @@ class Usher:
             persona = await self.passes.persona_of(db, meeting)
         if attendee.state != AttendeeState.ADMITTED or meeting.status not in OPEN:
             await self.media.close_room(room_of(attendee))
+            if attendee.state == AttendeeState.DENIED:
+                with suppress(NotFound):
+                    await self.media.remove_participant(meeting.room_name, attendee.identity)
             return
         token = self.passes.admission(meeting, attendee.identity, attendee.name, persona)
         told = json.dumps({"token": token, "url": self.passes.livekit_url}).encode()

@@ -7,9 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import jwt
 import pytest
+from livekit import api as livekit
 
+from control_plane.clock import Clock
+from control_plane.livekit_hooks.service import take
 from tests.support.meetings import Bot, a_bot, meet_people
 from tests.support.platform import Platform, Tenant
+from tests.support.studio import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -118,6 +122,23 @@ async def test_whoever_comes_back_with_their_token_is_who_they_were(platform: Pl
         assert (await second.say("chat:message", {"text": "Here I am again"}))["ok"] is True
         await bob.until("chat:message")
         assert [event for event, _ in bob.heard] == ["joined", "participant:joined", "chat:message"]
+
+
+async def test_whoever_was_sent_away_is_sent_away_again_when_their_token_brings_them_back(platform: Platform) -> None:
+    made = await meet_people(await platform.tenant())
+    async with platform.jobs(), a_bot(platform.url) as host, a_bot(platform.url) as guest:
+        await host.join(made, "Host", isAdmin=True, adminToken=made["adminToken"])
+        identity = (await guest.join(made, "Guest"))["participantId"]
+        assert (await host.say("participant:kick", {"participantId": identity}))["ok"] is True
+        await guest.until("join-error")
+        room = f"proj_{made['meetingId']}"
+        platform.media.calls.clear()
+        async with platform.database.platform() as db:
+            person = livekit.ParticipantInfo(sid="PA_1", identity=identity)
+            room_info = livekit.Room(name=room, sid="RM_1")
+            event = livekit.WebhookEvent(id="EV_1", event="participant_joined", room=room_info, participant=person)
+            await take(db, Clock(), event)
+        await eventually(lambda: ("remove_participant", room, identity) in platform.media.calls)
 
 
 async def test_ones_own_microphone_is_seen_by_the_others(platform: Platform) -> None:
