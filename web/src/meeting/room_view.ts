@@ -29,6 +29,8 @@ export interface RoomState {
 }
 
 const NOTE_MS = 5_000;
+/** Who writes down what is said, and says nothing: among the participants, not on the stage. */
+const SCRIBE = "agent-0";
 
 const KEYS = [
   ["M", "Mute or unmute"],
@@ -99,7 +101,8 @@ export class RoomView {
     setText(this.title, board.title || "Meeting");
     this.locked.hidden = !board.locked;
     this.light(board.recording || state.recorded);
-    this.stage.update(people, people.length < 2 ? "Nobody else is here yet" : "");
+    const shown = people.filter((each) => each.id !== SCRIBE);
+    this.stage.update(shown, shown.length < 2 ? "Nobody else is here yet" : "");
     this.banner.hidden = state.line === "up";
     setText(this.banner, state.line === "up" ? "" : "Reconnecting");
     this.sound.hidden = !state.soundBlocked;
