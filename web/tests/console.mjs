@@ -80,7 +80,9 @@ try {
   await page.waitForURL("**/join/**");
   const meeting = new URL(page.url());
   told.meeting = meeting.pathname;
-  told.host_token = new URLSearchParams(meeting.hash.slice(1)).get("admin")?.slice(0, 4) ?? null;
+  const kept = `parley.meeting.${meeting.pathname.split("/").at(-1)}`; // the page takes it out of the address
+  await page.waitForFunction((place) => sessionStorage.getItem(place) !== null, kept);
+  told.host_token = await page.evaluate((place) => JSON.parse(sessionStorage.getItem(place)).admin?.slice(0, 4), kept);
   told.readable_cookies = await page.evaluate(() => document.cookie);
 
   // Logged in: the code has the key that came with the account.
