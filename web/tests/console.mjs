@@ -37,6 +37,8 @@ try {
   });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
+  const visited = [];
+  page.on("framenavigated", (frame) => visited.push(new URL(frame.url())));
   page.on("pageerror", (error) => faults.push(error.message));
   page.on("console", (message) => {
     // Chromium itself reports answers that are refusals; which are expected, the reader of the report sees elsewhere.
@@ -78,7 +80,7 @@ try {
   await show("signup");
   await page.keyboard.press("Enter");
   await page.waitForURL("**/join/**");
-  const meeting = new URL(page.url());
+  const meeting = visited.find(({ pathname }) => pathname.startsWith("/join/")); // the page takes the token out at once
   told.meeting = meeting.pathname;
   const kept = `parley.meeting.${meeting.pathname.split("/").at(-1)}`; // the page takes it out of the address
   await page.waitForFunction((place) => sessionStorage.getItem(place) !== null, kept);
