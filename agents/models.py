@@ -143,7 +143,7 @@ class Models:
                 made = elsewhere(choice, self.job.language, access, self.outbound.http) if access else house(choice)
                 has_house = has_house or access is None
                 built.append((choice.provider or HOUSE, made))
-            except NotToBeHadError as error:
+            except (NotToBeHadError, ValueError) as error:  # the latter of a plugin that does not take what was chosen
                 missing.append((choice.provider or HOUSE, str(error)))
         if not has_house:
             built.append((HOUSE, house(ModelChoice())))

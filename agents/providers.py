@@ -45,7 +45,7 @@ def plugin(provider: Provider) -> Any:
     """LiveKit's plugin of a provider, on the main thread alone. Raises `NotToBeHadError` where it is not installed."""
     try:
         return importlib.import_module(f"livekit.plugins.{provider}")
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # the latter of native code that does not fit the machine
         raise NotToBeHadError(
             f"livekit-plugins-{provider} is not installed on the worker: pip install 'parley[voices]'"
         ) from error

@@ -143,3 +143,14 @@ async def test_recognition_that_does_not_answer_gives_way_to_the_servers_own(hou
         await models.stt.aclose()
     assert heard.alternatives[0].text == "three tickets please"
     assert [(change.service, change.wanted, change.used) for change in told] == [("stt", "deepgram", "openai")]
+
+
+async def test_what_a_plugin_does_not_take_is_left_out(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("no such model")
+
+    monkeypatch.setattr("livekit.plugins.deepgram.STT", refuse)
+    told: list[ProviderChanged] = []
+    async with models_of(houses, job(stt=ModelChoice(provider="deepgram")), **at(houses, "deepgram")) as models:
+        models.on_change(told.append)
+    assert [(change.wanted, change.used, change.reason) for change in told] == [("deepgram", "openai", "no such model")]

@@ -173,7 +173,7 @@ class Houses:
 
 
 @asynccontextmanager
-async def open_houses() -> AsyncIterator[Houses]:
+async def open_houses(port: int = 0) -> AsyncIterator[Houses]:
     """All of them, at one address of the loopback, for the length of a block."""
     houses = Houses()
     app = web.Application()
@@ -191,9 +191,9 @@ async def open_houses() -> AsyncIterator[Houses]:
         app.router.add_route("*", path, handler)
     runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    houses.url = f"http://{host}:{port}"
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    host, bound = runner.addresses[0][:2]
+    houses.url = f"http://{host}:{bound}"
     try:
         yield houses
     finally:
