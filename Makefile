@@ -61,7 +61,7 @@ test-sentence-transformers: setup-test ## Install the optional embedder (5 GB, a
 
 test-voices: setup-test ## Install the optional providers of voices (apart) and check what they say to them
 	@$(PYTHON) tools/setup.py --voices
-	.venv-voices/bin/python -m pytest tests/extras/test_voices.py $(ARGS)
+	.venv-voices/bin/python -m pytest tests/extras/test_voices.py tests/extras/test_voice_meeting.py $(ARGS)
 
 bench: ## Measure; the results are described in bench/
 	$(BIN)/python -m bench $(ARGS)
