@@ -48,6 +48,7 @@ fix: ## Mend what the linter and the formatter can
 
 unit: ## Tests without a process, seconds
 	$(PYTEST) tests/unit $(ARGS)
+	cd web && npm test --silent
 
 integration: ## Tests with real PostgreSQL, Redis, livekit-server
 	$(PYTEST) tests/integration $(ARGS)
@@ -83,7 +84,7 @@ migrate: ## Write a migration from the models: make migrate m="rooms: remember w
 	@$(BIN)/python tools/migration.py "$(m)"
 
 web: ## Build the pages anew
-	cd web && npm run build
+	cd web && npm ci --silent && npm run build
 
 lock: ## Resolve the dependencies of pyproject.toml anew into requirements.lock
 	@$(PYTHON) tools/setup.py --lock
