@@ -54,6 +54,7 @@ from control_plane.tokens.reader import TokenReader
 from control_plane.tokens.signer import TokenSigner
 from control_plane.uplink.hub import UplinkHub
 from control_plane.uplink.service import UplinkService
+from control_plane.wire import SOCKETS
 from guard.outbound import Outbound
 from knowledge.capability import derive_key
 from knowledge.embedders import build_embedders
@@ -90,7 +91,7 @@ def create_app(
     app.add_middleware(Gate)
     faults.install(app)
     api.install(app)
-    app.mount("/socket.io", serve_sockets)
+    app.mount(SOCKETS, serve_sockets)
     pages.install(app, settings.web_dir)
     reference.install(app, settings.public_url)
     return app

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.errors import InternalError, PlatformError, TooLarge, Unreadable
 from control_plane.refusals import refuse
+from control_plane.wire import SOCKETS
 
 JSON_LIMIT = 1024 * 1024
 UPLOAD_LIMIT = 10 * 1024 * 1024 + 64 * 1024
@@ -19,7 +20,10 @@ log = structlog.get_logger()
 
 
 class Frontier:
-    """The outermost layer. A trailing slash is accepted and never redirected: a redirect loses a POST's body."""
+    """The outermost layer. A trailing slash is accepted and never redirected: a redirect loses a POST's body.
+
+    Socket.IO's path keeps its own, which is part of its name: clients that do not begin with a WebSocket ask for it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -30,7 +34,8 @@ class Frontier:
             return
         path = scope["path"]
         raw = scope["raw_path"]
-        if slashes := len(raw) - len(raw.rstrip(b"/")):  # an encoded one belongs to a name
+        slashes = len(raw) - len(raw.rstrip(b"/"))  # an encoded one belongs to a name
+        if slashes and not path.startswith(SOCKETS):
             scope = {**scope, "path": path[:-slashes] or "/"}
         started = False
         meter = Meter(scope, receive)

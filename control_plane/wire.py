@@ -33,6 +33,8 @@ MAX_ID = 2**53 - 1
 MAX_NUMBER = 2**63 - 1
 SIGNED = "/v2/"
 """Where requests carry a token signed with a key's secret."""
+SOCKETS = "/socket.io/"
+"""Socket.IO; the slash at the end belongs to it."""
 JSON_DEPTH = 20
 """How deep free JSON may be nested."""
 NO_NUL = "^[^\\u0000]*$"

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,11 +104,11 @@ class Bot:
 
 
 @asynccontextmanager
-async def a_bot(url: str) -> AsyncIterator[Bot]:
+async def a_bot(url: str, transports: Sequence[str] = ("websocket",)) -> AsyncIterator[Bot]:
     socket = socketio.AsyncClient(reconnection=False)
     bot = Bot(socket)
     socket.on("*", bot.hear)
-    await socket.connect(url, transports=["websocket"])
+    await socket.connect(url, transports=list(transports))
     try:
         yield bot
     finally:

@@ -82,6 +82,20 @@ async def test_hands_reactions_and_leaving_are_seen_by_the_others_in_order(platf
         assert next(each["name"] for each in again["participants"]) == "Ada"
 
 
+@pytest.mark.parametrize("transports", [["polling"], ["polling", "websocket"]])
+async def test_a_client_that_begins_without_a_websocket_meets_the_others(
+    platform: Platform, transports: list[str]
+) -> None:
+    made = await meet_people(await platform.tenant())
+    async with a_bot(platform.url) as ada, a_bot(platform.url, transports) as bob:
+        await ada.join(made, "Ada")
+        joined = await bob.join(made, "Bob")
+        assert (await bob.say("chat:message", {"text": "by hand"}))["ok"] is True
+        assert (await ada.until("chat:message"))["participantId"] == joined["participantId"]
+        assert (await ada.say("chat:message", {"text": "heard"}))["ok"] is True
+        assert (await bob.until("chat:message"))["text"] == "heard"
+
+
 async def test_hosts_lock_send_away_and_end_and_others_may_not(platform: Platform) -> None:
     tenant = await platform.tenant()
     made = await meet_people(tenant)
