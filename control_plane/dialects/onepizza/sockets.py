@@ -121,9 +121,7 @@ class MeetingSockets:
             asked = JoinMeeting.model_validate(data)
             seat, is_back = await self._attend(sid, asked)
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            await self._refuse(sid, "INVALID_REQUEST", f"{where}: {problem['msg']}" if where else problem["msg"])
+            await self._refuse(sid, "INVALID_REQUEST", _wrong(error))
         except CannotJoin as error:
             await self._refuse(sid, error.code, error.message)
         except PlatformError as error:
@@ -204,7 +202,7 @@ class MeetingSockets:
             try:
                 done = await handle(seat, shape.model_validate({} if data is None else data))
             except ValidationError as error:
-                return {"ok": False, "code": "INVALID_REQUEST", "message": str(error.errors()[0]["msg"])}
+                return {"ok": False, "code": "INVALID_REQUEST", "message": _wrong(error)}
             except PlatformError as error:
                 return {"ok": False, "code": error.code, "message": error.message}
             return {"ok": True, **(done or {})}
@@ -359,3 +357,10 @@ class MeetingSockets:
                     await still_there(db, self.clock, here)
             except PlatformError as error:
                 log.warning("who is in meetings is not written", reason=error.message)
+
+
+def _wrong(error: ValidationError) -> str:
+    """The first thing that is wrong, with the field it is about."""
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}" if where else problem["msg"]

@@ -73,6 +73,7 @@ async def test_hands_reactions_and_leaving_are_seen_by_the_others_in_order(platf
         mine = (await bob.join(made, "Bob"))["participantId"]
         for event, data in (("hand:raise", None), ("reaction", {"emoji": "👏"}), ("hand:lower", None)):
             assert (await bob.say(event, data))["ok"] is True
+        assert (await bob.say("reaction", {}))["message"] == "emoji: Field required"
         await bob.say("leave-meeting")
         await ada.until("participant:left")
         heard = [event for event, data in ada.heard if data.get("participantId") == mine]
