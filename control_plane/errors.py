@@ -78,7 +78,7 @@ class MethodNotAllowed(PlatformError):
     status, code = 405, "INVALID_REQUEST"
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        super().__init__("This path does not allow this method")
+        super().__init__(f"This path does not allow this method; it allows {', '.join(allowed)}")
         self.allowed = allowed
 
     def headers(self) -> dict[str, str]:

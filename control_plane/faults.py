@@ -53,6 +53,8 @@ def _worded(problem: dict[str, Any]) -> str:
             return f"must be one of {problem['ctx']['expected_tags']}".replace("'", "")
         case "literal_error":
             return str(problem["msg"]).replace("Input should", "must").replace("False", "false").replace("True", "true")
+        case "missing" if problem["loc"] == ("body", "file"):
+            return "is required, as a part of multipart/form-data"
         case kind if kind in PROBLEMS:
             return PROBLEMS[kind]
     text = ASIDE.sub("", str(problem["msg"]))

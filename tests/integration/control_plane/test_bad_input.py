@@ -131,6 +131,7 @@ async def test_problems_are_told_in_words_of_ones_own_at_the_field_that_has_them
         ("/token", {"identity": "a", "room": "r", "grants": {"hidden": True}}, "grants.hidden", "must be false"),
         ("/token", {"identity": "sip_a", "room": "r"}, "identity", "must not begin with"),
         ("/knowledge/search", {"knowledge_base_id": 1}, "query", "is required"),
+        ("/knowledge-bases/1/documents", {}, "file", "is required, as a part of multipart/form-data"),
     ):
         answer = await tenant.http.post(path, json=body)
         check(answer, 400, path)

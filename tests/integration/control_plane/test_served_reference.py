@@ -35,4 +35,5 @@ async def test_a_wrong_method_is_told_which_there_are(platform: Platform) -> Non
     answer = await tenant.http.put("/agents/1", json={})
     assert answer.status_code == 405
     assert answer.json()["code"] == "INVALID_REQUEST"
+    assert answer.json()["error"].endswith("it allows GET, HEAD, PATCH, DELETE")
     assert answer.headers["allow"] == "GET, HEAD, PATCH, DELETE"
