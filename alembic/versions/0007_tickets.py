@@ -1,4 +1,4 @@
-"""tickets: derived from a nonce, so that every token for a room can bring those who are waited for"""
+"""tickets: from a nonce, so that every token for a room brings those who are waited for; names no room has again"""
 
 import sqlalchemy as sa
 
@@ -31,6 +31,9 @@ begin
     personas := '{}'; names := '{}'; nonces := '{}'; room_live := false;
     if foreign_slug is not null and exists (select from project where slug = foreign_slug) then
         status := 'foreign_room'; return;
+    end if;
+    if exists (select from retired_room where retired_room.full_name = admit.full_name) then
+        status := 'retired_room'; return;
     end if;
     if wanted is null then
         wanted := array(select id from persona where project_id = own_project and is_active order by id limit 1);
@@ -126,9 +129,24 @@ begin
 end $$;
 """
 
+WALL = """
+alter table retired_room enable row level security;
+create policy of_project on retired_room using (
+    project_id = (select nullif(nullif(current_setting('parley.project', true), ''), 'all')::bigint)
+    or (select current_setting('parley.project', true) = 'all')
+);
+"""
+
 
 def upgrade() -> None:
     op.add_column("slot", sa.Column("nonce", sa.String()))
+    op.create_table(
+        "retired_room",
+        sa.Column("full_name", sa.String(), primary_key=True),
+        sa.Column("project_id", sa.BigInteger(), sa.ForeignKey("project.id"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    )
+    op.execute(WALL)
     op.execute(ADMIT)
     op.execute(f"revoke all on function {ADMISSION} from public")
     op.execute(f"grant execute on function {ADMISSION} to parley_app")
@@ -136,4 +154,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(f"drop function {ADMISSION}")
+    op.drop_table("retired_room")
     op.drop_column("slot", "nonce")

@@ -1,4 +1,4 @@
-"""videosdk: rooms that outlive their sessions, webhooks of one room, recordings of every kind, retired names"""
+"""videosdk: rooms that outlive their sessions, webhooks of one room, recordings of every kind"""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -10,7 +10,7 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
-TABLES = ("retired_room", "video_room", "video_transcription")
+TABLES = ("video_room", "video_transcription")
 WALL = """
 alter table {table} enable row level security;
 create policy of_project on {table} using (
@@ -51,36 +51,8 @@ begin
 end $$;
 """
 
-ENTRY = "bigint, bigint, integer, text, text, bigint[], bytea, jsonb, text, timestamptz, timestamptz, text, text"
-# The guard in front of `admit`, in the same round trip.
-ENTER = """
-create function enter(
-    own_project bigint, own_account bigint, session_limit integer, full_name text, foreign_slug text,
-    wanted bigint[], hash bytea, given_variables jsonb, identity text, at_time timestamptz, until timestamptz,
-    by_key text, own_nonce text,
-    out status text, out culprit bigint, out personas bigint[], out names text[], out nonces text[],
-    out room_live boolean
-)
-language plpgsql security definer set search_path = public as $$
-begin
-    if exists (select from retired_room where retired_room.full_name = enter.full_name) then
-        status := 'retired_room'; return;
-    end if;
-    select admitted.status, admitted.culprit, admitted.personas, admitted.names, admitted.nonces, admitted.room_live
-    into status, culprit, personas, names, nonces, room_live
-    from admit(own_project, own_account, session_limit, full_name, foreign_slug, wanted, hash, given_variables,
-        identity, at_time, until, by_key, own_nonce) as admitted;
-end $$;
-"""
-
 
 def upgrade() -> None:
-    op.create_table(
-        "retired_room",
-        sa.Column("full_name", sa.String(), primary_key=True),
-        _owner(),
-        _created(),
-    )
     op.create_table(
         "video_room",
         *_own(),
@@ -127,13 +99,9 @@ def upgrade() -> None:
     op.add_column("recording", sa.Column("sealed_urls", sa.LargeBinary()))
     op.add_column("recording", sa.Column("playable_at", sa.DateTime(timezone=True)))
     op.execute(COUNT_USED.replace("{own}", " and hook.dialect = ''"))
-    op.execute(ENTER)
-    op.execute(f"revoke all on function enter({ENTRY}) from public")
-    op.execute(f"grant execute on function enter({ENTRY}) to parley_app")
 
 
 def downgrade() -> None:
-    op.execute(f"drop function enter({ENTRY})")
     op.execute(COUNT_USED.replace("{own}", ""))
     for column in ("playable_at", "sealed_urls", "details", "kind"):
         op.drop_column("recording", column)

@@ -21,7 +21,7 @@ from control_plane.tokens.schemas import TokenAnswer, TokenRequest
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 
 _ADMIT = """
-    select status, culprit, personas, names, nonces, room_live from enter(
+    select status, culprit, personas, names, nonces, room_live from admit(
         %(project)s, %(account)s, %(session_limit)s, %(room)s, %(foreign_slug)s::text, %(personas)s::bigint[],
         %(ticket_hash)s, %(variables)s::jsonb, %(identity)s, %(now)s, %(expires)s, %(key)s, %(nonce)s
     )
