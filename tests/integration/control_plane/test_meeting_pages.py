@@ -99,7 +99,7 @@ async def test_hosts_see_who_waits_when_they_come_and_who_gives_up(platform: Pla
         assert (await host.until("waiting:left")) == {"participantId": identity}
         async with a_bot(platform.url) as other:
             await other.socket.emit("join-meeting", {"meetingId": made["meetingId"], "name": "Other"})
-            waits = await host.until("waiting")
+            waits = await host.until("waiting", lambda data: data["name"] == "Other")
             assert (await host.say("participant:kick", waits))["ok"] is True
             assert (await other.until("join-error"))["code"] == "REMOVED"
             token = (await other.until("waiting"))["token"]
