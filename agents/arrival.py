@@ -7,6 +7,8 @@ from typing import Final
 
 from livekit import rtc
 
+COME_WITHIN: Final = 120.0
+"""Seconds to wait in an empty room; a phone rings for as long as its call may."""
 STATUS: Final = "sip.callStatus"
 ANSWERED: Final = "active"
 PEOPLE: Final = {rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP}

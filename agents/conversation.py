@@ -14,7 +14,7 @@ from livekit.agents.voice import events, room_io
 
 from agents.acts import build_tools
 from agents.answering import listen_to
-from agents.arrival import wait_for_answer, wait_for_person
+from agents.arrival import COME_WITHIN, wait_for_answer, wait_for_person
 from agents.contract import (
     CallEnded,
     CallReady,
@@ -40,8 +40,6 @@ from agents.usage import UsageMeter
 from agents.words import APOLOGY, GOODBYE, GOODBYES, NOBODY_FREE, ONE_MOMENT, WARNING
 from knowledge.client import KnowledgeClient
 
-COME_WITHIN = 120.0
-"""Seconds a persona waits in an empty room; a phone rings for as long as its call may."""
 GOODBYE_WITHIN = 8.0
 """Seconds a goodbye may take before the call ends anyway."""
 FINISH_WITHIN = 6.0

@@ -13,7 +13,7 @@ import structlog
 from livekit import rtc
 from livekit.agents import APIError, inference, vad
 
-from agents.arrival import PEOPLE, wait_for_person
+from agents.arrival import COME_WITHIN, PEOPLE, wait_for_person
 from agents.contract import CallEnded, CallStarted, Command, EndReason, LineSpoken, PersonaJob, timestamp_ms
 from agents.departure import Departure
 from agents.models import TRIES, Models
@@ -21,8 +21,6 @@ from agents.reporter import Reporter
 from agents.timing import moment
 from agents.usage import UsageMeter
 
-COME_WITHIN: Final = 120.0
-"""Seconds it waits in an empty room."""
 RATE: Final = 16_000
 MOST: Final = 32
 """Microphones that it follows at once."""

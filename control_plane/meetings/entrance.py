@@ -6,9 +6,8 @@ from fastapi import APIRouter, Query, Request
 
 from control_plane.errors import RateLimited
 from control_plane.meetings.links import find_meeting, find_pair
-from control_plane.meetings.means import Means
 from control_plane.meetings.schemas import MeetingCreate
-from control_plane.meetings.service import MeetingService
+from control_plane.meetings.service import meetings_of
 from control_plane.wire import MAX_ID, SURFACE, RowId
 
 BEGUN_BY_ONE: Final = 10
@@ -52,15 +51,5 @@ async def begin_meeting(
         raise RateLimited(limit=taken.limit, retry_after=taken.retry_after)
     body = MeetingCreate(name=end_user.name, scenario_id=scenario.id, meeting_type="end-user", end_user_id=end_user.id)
     async with state.database.tenant(caller.project_id) as db:
-        meetings = MeetingService(
-            db,
-            caller,
-            state.clock,
-            state.media,
-            state.live,
-            state.passes,
-            public_url=state.settings.public_url,
-            means=Means.of(state.settings),
-        )
-        entry = await meetings.create(body)
+        entry = await meetings_of(state, db, caller).create(body)
         return {"meeting_url": entry.meeting_url}

@@ -13,7 +13,7 @@ from control_plane.media.server import MediaServer
 from control_plane.meetings.life import end_meeting
 from control_plane.meetings.models import Attendee, Meeting
 from control_plane.meetings.waiting import decide
-from control_plane.sessions.models import Session, SessionStatus
+from control_plane.sessions.repository import SessionRepository
 
 CHAT: Final = "chat"
 """Live channel: lines that were written in meetings with a persona. `session_id`, `text`, `identity`, `name`."""
@@ -50,12 +50,8 @@ class Host:
                 name=attendee.name,
                 text=text,
             )
-            running = select(Session.id).where(
-                Session.project_id == meeting.project_id,
-                Session.room_name == meeting.room_name,
-                Session.status == SessionStatus.ACTIVE,
-            )
-            return (await db.exec(running)).first()
+            running = await SessionRepository(db, meeting.project_id).find_active(meeting.room_name)
+            return running[0] if running else None
 
     async def set_hand(self, attendee: Attendee, *, raised: bool) -> None:
         """A hand goes up or down."""

@@ -59,7 +59,6 @@ class PeoplesMeetings:
         )
         self.db.add(meeting)
         await self.db.flush()
-        await self.db.refresh(meeting)
         return meeting, admin_token
 
     async def newest(self) -> list[Met]:

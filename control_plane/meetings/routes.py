@@ -9,10 +9,9 @@ from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.gate.operation import primary
 from control_plane.meetings import schemas
 from control_plane.meetings.end_users import EndUsers
-from control_plane.meetings.means import Means
 from control_plane.meetings.models import MeetingStatus
 from control_plane.meetings.scenarios import ScenarioService, get_scenario
-from control_plane.meetings.service import Entry, MeetingService
+from control_plane.meetings.service import Entry, MeetingService, meetings_of
 from control_plane.personas.routes import Personas
 from control_plane.rooms.routes import Identity
 from control_plane.wire import MAX_ID, Done, Page, RowId
@@ -34,17 +33,7 @@ async def find_end_users(db: DbDep, caller: CallerDep) -> EndUsers:
 
 async def find_meetings(request: Request, db: DbDep, caller: CallerDep) -> MeetingService:
     """The meetings of this request's caller."""
-    state = request.app.state
-    return MeetingService(
-        db,
-        caller,
-        state.clock,
-        state.media,
-        state.live,
-        state.passes,
-        public_url=state.settings.public_url,
-        means=Means.of(state.settings),
-    )
+    return meetings_of(request.app.state, db, caller)
 
 
 Scenarios = Annotated[ScenarioService, Depends(find_scenarios)]

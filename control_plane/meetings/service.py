@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sqlmodel import col, select
+from starlette.datastructures import State
 
 from control_plane.accounts.credentials import find_credentials
 from control_plane.auth.callers import Caller
@@ -179,3 +180,17 @@ class MeetingService:
         event = "participant:admitted" if admit else "participant:removed"
         await self.live.publish(MEETINGS, announcement(meeting.room_name, event, {"participantId": identity}))
         return attendee
+
+
+def meetings_of(state: State, db: Db, caller: Caller) -> MeetingService:
+    """The meetings of a caller, by what this process has."""
+    return MeetingService(
+        db,
+        caller,
+        state.clock,
+        state.media,
+        state.live,
+        state.passes,
+        public_url=state.settings.public_url,
+        means=Means.of(state.settings),
+    )

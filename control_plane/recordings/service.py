@@ -18,11 +18,10 @@ from control_plane.plans.quota import Quota
 from control_plane.recordings.models import FILES, Recording, RecordingKind, RecordingOrigin, RecordingStatus
 from control_plane.recordings.schemas import RecordingStart
 from control_plane.recordings.settling import lock_recording
-from control_plane.recordings.taking import RecordingTaker, new_recording
+from control_plane.recordings.taking import RecordingTaker, new_recording, tie_to_session
 from control_plane.recordings.telling import ask_stop
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.service import get_open_room, get_room
-from control_plane.sessions.models import Session, SessionStatus
 from control_plane.wire import Page
 
 log = structlog.get_logger()
@@ -67,7 +66,7 @@ class RecordingService:
             at=self.clock.now(),
         )
         recording.details = {"room_id": room.id}
-        await self._join_session(recording)
+        await tie_to_session(self.db, recording)
         self.db.add(recording)
         await self.db.commit()
         return await self.taker.order(recording.id)
@@ -147,17 +146,6 @@ class RecordingService:
     def expiry(self, seconds: int) -> datetime:
         """The moment a link opens nothing any more."""
         return self.clock.now() + timedelta(seconds=seconds)
-
-    async def _join_session(self, recording: Recording) -> None:
-        """Tie it to the conversation that goes on in its room, so that a word is found in the sound."""
-        query = select(Session.id, Session.started_at).where(
-            Session.project_id == self.caller.project_id,
-            Session.room_name == recording.room_name,
-            Session.status == SessionStatus.ACTIVE,
-        )
-        session = (await self.db.exec(query.limit(1))).first()
-        if session is not None:
-            recording.session_id, recording.zero_at = session
 
     def _own(self) -> Any:
         """Streams are not among the recordings."""

@@ -17,6 +17,7 @@ from control_plane.recordings.models import Recording, RecordingOrigin
 from control_plane.recordings.settling import fail, lock_recording, settle
 from control_plane.recordings.telling import ask_stop, tell
 from control_plane.secrets.box import SecretBox
+from control_plane.sessions.repository import SessionRepository
 
 log = structlog.get_logger()
 
@@ -34,6 +35,13 @@ def new_recording(
         storage_key=f"{project_id}/{at:%Y-%m}/{secrets.token_hex(16)}.{format}",
         started_at=at,
     )
+
+
+async def tie_to_session(db: Db, recording: Recording) -> None:
+    """Tie it to the conversation that goes on in its room, so that a word is found in the sound."""
+    session = await SessionRepository(db, recording.project_id).find_active(recording.room_name)
+    if session is not None:
+        recording.session_id, recording.zero_at = session
 
 
 class RecordingTaker:

@@ -68,6 +68,15 @@ class SessionRepository:
         query = query.where(Session.project_id == self.project_id, Session.id == session_id)
         return list((await self.db.execute(query.order_by(used.c.cost_usd.desc()))).all())
 
+    async def find_active(self, room_name: str) -> tuple[int, datetime] | None:
+        """The active session of a room as it is now, not locked: its id and its start."""
+        query = select(Session.id, Session.started_at).where(
+            Session.project_id == self.project_id,
+            Session.room_name == room_name,
+            Session.status == SessionStatus.ACTIVE,
+        )
+        return (await self.db.exec(query)).one_or_none()
+
     async def lock_active(self, room_name: str) -> Session | None:
         """The active session of a room, locked until the commit."""
         query = (

@@ -313,9 +313,10 @@ class MeetingSockets:
         """What the log says of the meetings whose sockets are here."""
         for event in events:
             seats = self._in(event.room_name) if event.room_name else []
-            if not seats or await self._is_told_by_a_socket(event):
+            told = show_fact(event) if seats else []
+            if not told or await self._is_told_by_a_socket(event):
                 continue
-            for name, data in show_fact(event):
+            for name, data in told:
                 await self._show(seats, name, data)
             if event.type == Fact.MEETING_ENDED:
                 for seat in seats:

@@ -23,6 +23,21 @@ router = signed(tags=["VideoSDK"])
 
 Kind = Literal["audio", "video", "screen_audio", "screen_video"]
 Narrowed = Annotated[GivenName | None, Query()]
+Narrowing = dict[str, str | None]
+
+
+async def of_room(roomId: Narrowed = None, sessionId: Narrowed = None, query: Narrowed = None) -> Narrowing:
+    """What a list of a room's recordings or streams is narrowed to."""
+    return {"room_id": roomId or query, "session_id": sessionId}
+
+
+async def of_somebody(roomId: Narrowed = None, sessionId: Narrowed = None, participantId: Narrowed = None) -> Narrowing:
+    """What a list of a participant's recordings is narrowed to."""
+    return {"room_id": roomId, "session_id": sessionId, "participantId": participantId}
+
+
+OfRoom = Annotated[Narrowing, Depends(of_room)]
+OfSomebody = Annotated[Narrowing, Depends(of_somebody)]
 
 
 class RecordingStart(Sent):
@@ -163,15 +178,8 @@ async def stop_track_recording(body: TrackStop, recordings: Recordings) -> Any:
 
 
 @router.get("/recordings/participant/track")
-async def list_track_recordings(
-    recordings: Recordings,
-    pages: PagesDep,
-    roomId: Narrowed = None,
-    sessionId: Narrowed = None,
-    participantId: Narrowed = None,
-) -> Any:
+async def list_track_recordings(recordings: Recordings, pages: PagesDep, narrow: OfSomebody) -> Any:
     """List recordings of tracks, newest first."""
-    narrow = {"room_id": roomId, "session_id": sessionId, "participantId": participantId}
     return await recordings.page(RecordingKind.TRACK, pages, **narrow)
 
 
@@ -190,15 +198,8 @@ async def delete_track_recording(
 
 
 @router.get("/recordings/participant")
-async def list_participant_recordings(
-    recordings: Recordings,
-    pages: PagesDep,
-    roomId: Narrowed = None,
-    sessionId: Narrowed = None,
-    participantId: Narrowed = None,
-) -> Any:
+async def list_participant_recordings(recordings: Recordings, pages: PagesDep, narrow: OfSomebody) -> Any:
     """List recordings of participants, newest first."""
-    narrow = {"room_id": roomId, "session_id": sessionId, "participantId": participantId}
     return await recordings.page(RecordingKind.PARTICIPANT, pages, **narrow)
 
 
@@ -218,15 +219,9 @@ async def delete_participant_recording(
 
 @router.get("/recordings")
 async def list_video_recordings(
-    recordings: Recordings,
-    pages: PagesDep,
-    roomId: Narrowed = None,
-    sessionId: Narrowed = None,
-    query: Narrowed = None,
-    withTranscription: bool = False,
+    recordings: Recordings, pages: PagesDep, narrow: OfRoom, withTranscription: bool = False
 ) -> Any:
     """List recordings of rooms, newest first; a transcription is always shown with them."""
-    narrow = {"room_id": roomId or query, "session_id": sessionId}
     return await recordings.page(RecordingKind.ROOM, pages, **narrow)
 
 

@@ -9,7 +9,7 @@ from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import SettingsDep
 from control_plane.dialects.videosdk.auth import signed
 from control_plane.dialects.videosdk.configs import Address, Composition, Kept, Transcription
-from control_plane.dialects.videosdk.recording_routes import Narrowed, Recordings, Stop, checked, remove
+from control_plane.dialects.videosdk.recording_routes import OfRoom, Recordings, Stop, checked, remove
 from control_plane.dialects.videosdk.session_routes import PagesDep
 from control_plane.dialects.videosdk.shapes import GivenName
 from control_plane.dialects.videosdk.taking import SEALED, Wish, picture_of
@@ -93,15 +93,9 @@ async def stop_hls(body: Stop, recordings: Recordings) -> Any:
 
 
 @router.get("/hls")
-async def list_hls(
-    recordings: Recordings,
-    pages: PagesDep,
-    roomId: Narrowed = None,
-    sessionId: Narrowed = None,
-    query: Narrowed = None,
-) -> Any:
+async def list_hls(recordings: Recordings, pages: PagesDep, narrow: OfRoom) -> Any:
     """List HLS streams, newest first."""
-    return await recordings.page(RecordingKind.HLS, pages, room_id=roomId or query, session_id=sessionId)
+    return await recordings.page(RecordingKind.HLS, pages, **narrow)
 
 
 @router.get("/hls/{room_id}/active")
@@ -142,15 +136,9 @@ async def stop_livestream(body: Stop, recordings: Recordings) -> Any:
 
 
 @router.get("/livestreams")
-async def list_livestreams(
-    recordings: Recordings,
-    pages: PagesDep,
-    roomId: Narrowed = None,
-    sessionId: Narrowed = None,
-    query: Narrowed = None,
-) -> Any:
+async def list_livestreams(recordings: Recordings, pages: PagesDep, narrow: OfRoom) -> Any:
     """List livestreams, newest first."""
-    return await recordings.page(RecordingKind.LIVESTREAM, pages, room_id=roomId or query, session_id=sessionId)
+    return await recordings.page(RecordingKind.LIVESTREAM, pages, **narrow)
 
 
 @router.get("/livestreams/{livestream_id}")

@@ -18,11 +18,10 @@ from control_plane.media.orders import Picture
 from control_plane.recordings.models import Recording, RecordingKind, RecordingOrigin, RecordingStatus
 from control_plane.recordings.sessions import WANTED
 from control_plane.recordings.settling import fail
-from control_plane.recordings.taking import urls_row
+from control_plane.recordings.taking import tie_to_session, urls_row
 from control_plane.recordings.telling import tell
 from control_plane.rooms.models import Room
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.models import Session, SessionStatus
 
 SIZES: Final = {"low": (640, 360, 15), "med": (960, 540, 20), "high": (1280, 720, 25), "ultra": (1920, 1080, 30)}
 LAYOUTS: Final = {"GRID": "grid", "SPOTLIGHT": "single-speaker", "SIDEBAR": "speaker"}
@@ -120,14 +119,7 @@ async def write_wish(
             **wish.whom,
         },
     )
-    talk = select(Session.id, Session.started_at).where(
-        Session.project_id == room.project_id,
-        Session.room_name == room.full_name,
-        Session.status == SessionStatus.ACTIVE,
-    )
-    found = (await db.exec(talk.limit(1))).first()
-    if found is not None:
-        recording.session_id, recording.zero_at = found
+    await tie_to_session(db, recording)
     db.add(recording)
     await db.flush()
     if wish.urls:
