@@ -358,7 +358,8 @@ async def _scripted_caller(options: StackOptions) -> int:
         if process.returncode is None:
             process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), timeout=3.0)
+                async with asyncio.timeout(3.0):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
                 await process.wait()

@@ -64,13 +64,15 @@ class Caller:
             self._room.on("track_unsubscribed", self._on_track_gone)
             self._room.on("participant_attributes_changed", self._on_attributes)
             self._room.on("disconnected", self._on_disconnected)
-            await asyncio.wait_for(self._room.connect(self._url, self._token), timeout=15)
+            async with asyncio.timeout(15):
+                await self._room.connect(self._url, self._token)
             cleanup.push_async_callback(self._room.disconnect)
             source = rtc.AudioSource(MICROPHONE_RATE, 1, queue_size_ms=200)
             cleanup.push_async_callback(source.aclose)
             track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
             options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-            await asyncio.wait_for(self._room.local_participant.publish_track(track, options), timeout=15)
+            async with asyncio.timeout(15):
+                await self._room.local_participant.publish_track(track, options)
             microphone = asyncio.create_task(self._speak_into(source))
             microphone.add_done_callback(self._on_microphone_end)
             cleanup.push_async_callback(_cancel, microphone)
@@ -98,7 +100,8 @@ class Caller:
         self._spoken = asyncio.get_running_loop().create_future()
         self._speech.append(phrase)
         try:
-            return await asyncio.wait_for(self._spoken, timeout=len(phrase.samples) / MICROPHONE_RATE + 10)
+            async with asyncio.timeout(len(phrase.samples) / MICROPHONE_RATE + 10):
+                return await self._spoken
         except TimeoutError as error:
             raise CallFailed("The microphone stopped taking audio.") from self._failure or error
         finally:
@@ -148,7 +151,8 @@ class Caller:
             future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
             self._waiting_for_sound = (after, future)
             try:
-                return await asyncio.wait_for(future, timeout)
+                async with asyncio.timeout(timeout):
+                    return await future
             except TimeoutError as error:
                 raise CallFailed(f"No {what} was heard within {timeout:.0f} s.") from self._failure or error
             finally:

@@ -101,7 +101,8 @@ class AnsweringPhone:
             media.close()
             if request.call_id in self._calls:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(dialog.request("BYE"), GOODBYE)
+                    async with asyncio.timeout(GOODBYE):
+                        await dialog.request("BYE")
 
     async def _speak(self, media: MediaStream) -> None:
         loop = asyncio.get_running_loop()

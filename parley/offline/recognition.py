@@ -189,7 +189,8 @@ class Recognisers:
     async def decoder(self, *, timeout: float) -> AsyncIterator[Decoder]:
         """A decoder that nobody else uses and that remembers nothing of earlier speakers."""
         try:
-            await asyncio.wait_for(self._places.acquire(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._places.acquire()
         except TimeoutError as error:
             raise Busy(
                 f"All {self._most} recognisers are in use. Try again later, or start the server with more --streams."

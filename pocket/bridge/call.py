@@ -16,6 +16,7 @@ from pocket.bridge.outcomes import CallFailedError
 from pocket.bridge.participant import SAMPLE_RATE, STATUS, Participant
 from pocket.bridge.resampling import Doubler, Halver
 from pocket.bridge.settings import Settings
+from pocket.ending import EndedError, unless
 from pocket.rooms.native import NativeAudio, Pcm
 from pocket.rtp import sdp
 from pocket.rtp.ports import Ports
@@ -39,10 +40,6 @@ class Ending:
 
     reason: int = DisconnectReason.CLIENT_INITIATED
     said: bool = False
-
-
-class EndedError(Exception):
-    """The call ended while something of it was waited for."""
 
 
 class House(Protocol):
@@ -131,17 +128,7 @@ class Call:
 
     async def unless_ended(self, work: Awaitable[Value]) -> Value:
         """The result of some work; where the call ends first the work is cancelled, and this raises `EndedError`."""
-        task = asyncio.ensure_future(work)
-        try:
-            waited_for: set[asyncio.Future[Any]] = {task, self._ending}
-            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise EndedError
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        return await unless(self._ending, work)
 
     # Media.
 

@@ -5,7 +5,8 @@ import re
 from contextlib import suppress
 from typing import Final
 
-from pocket.bridge.call import Call, EndedError, Ending
+from pocket.bridge.call import Call, Ending
+from pocket.ending import EndedError
 from pocket.rtp import sdp
 from pocket.sip.message import Message, Request, Response
 

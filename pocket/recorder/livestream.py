@@ -75,7 +75,8 @@ class Livestream:
                     self._changed()
                     return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._closing.wait()
                 break
             pause = min(2 * pause, PAUSES[1])
             self.info.retries += 1

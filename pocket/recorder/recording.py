@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from livekit.protocol import egress
 
+from pocket.ending import EndedError, unless
 from pocket.psrpc import RpcError
 from pocket.recorder import states
 from pocket.recorder.broadcast import Broadcast
@@ -135,10 +136,12 @@ class Recording:
 
     async def _hear(self) -> None:
         try:
-            await self._unless_ended(self._join())
-            await self._unless_ended(self._sounding.wait())
+            await unless(self._ending, self._join())
+            await unless(self._ending, self._sounding.wait())
             if not self.ended:
                 await self._record()
+        except EndedError:
+            pass
         except RpcError as error:
             self.end(Ending(states.FAILURE, error.message, error.code))
         except OSError as error:
@@ -167,17 +170,6 @@ class Recording:
             raise RpcError("not_found", self._listener.absent() or "source not found") from None
         if self._listener.is_mistaken():
             raise unable("recording a video track alone")
-
-    async def _unless_ended(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        try:
-            await asyncio.wait((task, self._ending), return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                task.result()
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
 
     async def _open(self) -> None:
         """Begin with the first sound."""

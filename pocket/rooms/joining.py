@@ -1,6 +1,7 @@
 """Joining a room."""
 
 import asyncio
+import contextlib
 
 from livekit import rtc
 
@@ -14,7 +15,9 @@ async def connect(room: rtc.Room, url: str, token: str, options: rtc.RoomOptions
     try:
         await asyncio.shield(connecting)
     except asyncio.CancelledError:
-        await asyncio.wait((connecting,))
+        while not connecting.done():
+            with contextlib.suppress(asyncio.CancelledError):  # again: the first is raised below
+                await asyncio.wait((connecting,))
         if not connecting.cancelled():
             connecting.exception()  # of no interest any more
         raise

@@ -70,11 +70,12 @@ async def run_until(sequencer: Sequencer, work: asyncio.Task[list[Event]]) -> li
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32), writers=st.integers(5, 60))
+@given(seed=st.integers(0, 2**32), writers=st.integers(5, 40))
 def test_concurrent_commits_lose_and_double_nothing(clone: Clone, seed: int, writers: int) -> None:
     async def scenario() -> None:
         dice = random.Random(seed)
-        database = Database(clone.app.replace("postgresql://", "postgresql+psycopg://"), pool=20)
+        # A connection for each: none gives up for want of one on a busy machine.
+        database = Database(clone.app.replace("postgresql://", "postgresql+psycopg://"), pool=2 * writers)
         async with await psycopg.AsyncConnection.connect(clone.owner, autocommit=True) as owner:
             await owner.execute("truncate event")
         names = [f"proj_{number}" for number in range(writers)]
