@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
+from agents.attendance import BotJob, Word
 from agents.choices import Fallbacks, Message, ModelChoice, Powers, ProviderKey, TurnTaking
 
 PROTOCOL_VERSION = 1
@@ -120,6 +121,12 @@ class PhoneAnswered(Report):
     by: Literal["human", "machine", "screening", "unsure"]
 
 
+class BotWaits(Report):
+    """A bot is in the waiting room. It is in the meeting with its `CallStarted`."""
+
+    type: Literal["bot.waits.v1"] = "bot.waits.v1"
+
+
 class LineSpoken(Report):
     """One finished line. Of the persona: what was really heard, cut where it was interrupted."""
 
@@ -132,6 +139,7 @@ class LineSpoken(Report):
     interrupted: bool = False
     name: str = Field("", description="How the room knows who it was.")
     in_chat: bool = Field(False, description="It belongs to the meeting's chat as well.")
+    words: list[Word] = Field([], description="Where each word's time was measured.")
 
 
 class LineInterim(Report):
@@ -214,6 +222,10 @@ EndReason = Literal[
     "voicemail",
     "transferred",
     "nobody_came",
+    "cannot_join",
+    "denied",
+    "not_admitted",
+    "removed",
 ]
 
 
@@ -230,6 +242,7 @@ AnyReport = Annotated[
     CallStarted
     | CallReady
     | PhoneAnswered
+    | BotWaits
     | LineSpoken
     | LineInterim
     | TurnMeasured
@@ -252,6 +265,9 @@ class Hello(Message):
     worker_id: str = Field(pattern=r"^[A-Za-z0-9._:-]{1,200}$")
     capacity: int = Field(ge=0, le=10_000, description="Calls this worker takes at once.")
     calls: list[str] = Field([], description="LiveKit job ids that are running here.")
+    bots: int = Field(
+        0, ge=0, le=1000, description="Bots this host takes at once; a worker that takes calls takes none."
+    )
 
 
 class Exchange(Message):
@@ -362,7 +378,14 @@ class Transferred(Message):
     identity: str = Field("", description="Of the phone that is being called into the room.")
 
 
-AnyToWorker = Annotated[Welcome | Exchanged | Verdict | Command | Transferred, Field(discriminator="type")]
+class Attend(Message):
+    """Send a bot into a meeting; comes once. A host that loses it does not name it in its heartbeats."""
+
+    type: Literal["attend"] = "attend"
+    job: BotJob
+
+
+AnyToWorker = Annotated[Welcome | Exchanged | Verdict | Command | Transferred | Attend, Field(discriminator="type")]
 TO_WORKER: TypeAdapter[AnyToWorker] = TypeAdapter(AnyToWorker)
 
 
