@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import psycopg_pool
+import structlog
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -29,6 +30,8 @@ AWAY = ("08", "57", "40", "53", "55P03")
 
 UNFIT = "22"
 """Class of SQLSTATE for data that no column can hold; schemas refuse it earlier, this is the net below them."""
+
+log = structlog.get_logger()
 
 _REVISION = text("select version_num from alembic_version")
 _NAME_PROJECT = text("select set_config('parley.project', :id, true)")
@@ -164,6 +167,7 @@ def _told() -> Iterator[None]:
         raise Unavailable("The database is busy; try again") from error
     except (DBAPIError, psycopg.Error) as error:
         if is_away(error):
+            log.warning("the database cannot do this now", sqlstate=sqlstate(error), error=type(error).__name__)
             raise Unavailable("The database cannot do this now; try again") from error
         if sqlstate(error).startswith(UNFIT):
             raise InvalidRequest("The request holds a value that cannot be stored") from error
