@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import random
 import subprocess
 import sys
@@ -340,6 +341,7 @@ class Platform:
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+            gc.collect()  # psycopg leaves a cancelled connect to it; PostgreSQL would wait a minute for its password
 
 
 async def _answers(client: httpx2.AsyncClient, url: str) -> bool:

@@ -83,7 +83,8 @@ async def test_hands_reactions_and_leaving_are_seen_by_the_others_in_order(platf
         assert next(each["name"] for each in again["participants"]) == "Ada"
 
 
-@pytest.mark.parametrize("transports", [["polling"], ["polling", "websocket"]])
+# Whoever only polls leaves half a minute after it wants to: its client waits for the end of its last question.
+@pytest.mark.parametrize("transports", [pytest.param(["polling"], marks=pytest.mark.slow), ["polling", "websocket"]])
 async def test_a_client_that_begins_without_a_websocket_meets_the_others(
     platform: Platform, transports: list[str]
 ) -> None:
