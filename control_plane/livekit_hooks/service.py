@@ -13,6 +13,7 @@ from control_plane.media.recorder import egress_of
 from control_plane.media.server import participant_of, room_of, track_of
 from control_plane.meetings import life as meetings
 from control_plane.meetings import waiting
+from control_plane.meetings.hooks import person_came, track_published
 from control_plane.recordings.hooks import egress_changed
 from control_plane.recordings.models import Recording
 from control_plane.rooms.projection import RoomProjection
@@ -43,9 +44,7 @@ async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> Recording | Non
             if person.kind == "sip":
                 await phone_rings(db, clock, room.name, person.attributes.get("sip.trunkID", ""))
             elif person.kind == "standard":
-                await meetings.somebody_came(db, clock, room.name)
-                await waiting.came(db, clock, room.name)
-                await waiting.came_back(db, clock, room.name, person.identity)
+                await person_came(db, clock, room.name, person.identity, event.id)
         case "participant_left" | "participant_connection_aborted":
             reason = api.DisconnectReason.Name(event.participant.disconnect_reason).lower()
             await projection.left(room.name, event.participant.sid, reason=reason)
@@ -53,7 +52,10 @@ async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> Recording | Non
             await waiting.left(db, room.name)
         case "track_published" | "track_unpublished":
             published = event.event == "track_published"
-            await projection.track(room.name, event.participant.sid, track_of(event.track), published=published)
+            track = track_of(event.track)
+            await projection.track(room.name, event.participant.sid, track, published=published)
+            if published:
+                await track_published(db, clock, room.name, event.participant.identity, track)
         case "egress_started" | "egress_updated" | "egress_ended" as hook:
             return await egress_changed(db, clock, hook, egress_of(event.egress_info))
     return None

@@ -1,6 +1,7 @@
 """When a meeting begins and ends, whoever tells."""
 
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -9,13 +10,14 @@ from sqlmodel import col, select
 from agents.contract import EndReason
 from control_plane.clock import Clock, iso
 from control_plane.db.database import Db
-from control_plane.errors import NotFound
+from control_plane.errors import NotFound, Unavailable
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
 from control_plane.media.server import MediaServer
 from control_plane.meetings.models import Attendee, AttendeeState, Meeting, MeetingStatus
 from control_plane.rooms.models import Room, RoomStatus
+from control_plane.rooms.retiring import shut
 from control_plane.sessions.ending import end_session
 from control_plane.sessions.repository import SessionRepository
 
@@ -53,6 +55,12 @@ async def somebody_came(db: Db, clock: Clock, room_name: str) -> None:
     EventLog(db, clock).append(Fact.MEETING_STARTED, **_told(meeting), started_at=iso(now))
 
 
+async def is_over(db: Db, room_name: str) -> bool:
+    """Whether a room is that of a meeting that has ended. Tokens of its people are good for longer."""
+    query = select(Meeting.id).where(Meeting.room_name == room_name, col(Meeting.status).not_in(OPEN))
+    return (await db.exec(query)).first() is not None
+
+
 async def warn_meeting(db: Db, clock: Clock, media: MediaServer, meeting_id: int) -> None:
     """Tell everybody in a running meeting that it is nearly over, and commit; its persona says so by itself."""
     meeting = await lock_open(db, Meeting.id == meeting_id, Meeting.status == MeetingStatus.ACTIVE)
@@ -62,10 +70,8 @@ async def warn_meeting(db: Db, clock: Clock, media: MediaServer, meeting_id: int
     EventLog(db, clock).append(Fact.MEETING_ENDING, **_told(meeting), seconds_left=seconds)
     await db.commit()
     told = json.dumps({"secondsLeft": seconds}).encode()
-    try:
+    with suppress(NotFound, Unavailable):  # whoever is not there is not told; nobody is told twice
         await media.send_data(meeting.room_name, told, topic=WARNING_TOPIC, identities=[])
-    except NotFound:
-        return
 
 
 async def room_gone(db: Db, clock: Clock, room_name: str) -> None:
@@ -94,7 +100,7 @@ async def tell_attendee(db: Db, attendee: Attendee, *, at: datetime) -> None:
 async def end_meeting(db: Db, clock: Clock, media: MediaServer, meeting_id: int, *, reason: EndReason) -> int | None:
     """End a meeting and its conversation, commit, and send everybody away; the id of the conversation, if one ran.
 
-    One that is over stays as it is.
+    One that is over stays as it is. Where LiveKit is away, or this process is killed, the room is closed by a job.
     """
     meeting = await lock_open(db, Meeting.id == meeting_id)
     if meeting is None:
@@ -103,8 +109,10 @@ async def end_meeting(db: Db, clock: Clock, media: MediaServer, meeting_id: int,
     if session is not None:
         await end_session(db, EventLog(db, clock), session, outcome="ok", reason=reason, at=clock.now())
     await finish(db, clock, meeting, at=clock.now())
+    await shut(db, meeting.room_name, "meeting over", at=clock.now())
     await db.commit()
-    await media.close_room(meeting.room_name)
+    with suppress(Unavailable):
+        await media.close_room(meeting.room_name)
     return session.id if session else None
 
 

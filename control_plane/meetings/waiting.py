@@ -5,7 +5,9 @@ is sent the meeting's token there once admitted.
 """
 
 import json
+from collections.abc import Collection
 from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 from sqlmodel import col, select
@@ -44,8 +46,11 @@ async def came(db: Db, clock: Clock, room_name: str) -> None:
         return
     if attendee.state in (AttendeeState.ADMITTED, AttendeeState.DENIED):
         await tell_attendee(db, attendee, at=clock.now())
+        return
+    meeting = (await db.exec(select(Meeting).where(Meeting.id == attendee.meeting_id))).one()
+    if meeting.status not in OPEN:
+        await tell_attendee(db, attendee, at=clock.now())
     elif attendee.state != AttendeeState.WAITING:
-        meeting = (await db.exec(select(Meeting).where(Meeting.id == attendee.meeting_id))).one()
         began(db, clock, meeting, attendee)
 
 
@@ -79,6 +84,16 @@ async def left(db: Db, room_name: str) -> None:
     attendee = await _lock(db, room_name)
     if attendee is not None and attendee.state == AttendeeState.WAITING:
         attendee.state = AttendeeState.INVITED
+
+
+async def forget_gone(db: Db, rooms: Collection[str], *, before: datetime) -> None:
+    """Whoever began to wait before then in a room that is not among these has left unheard."""
+    query = select(Attendee).where(
+        Attendee.state == AttendeeState.WAITING, col(Attendee.seen_at).is_(None), col(Attendee.since) < before
+    )
+    for attendee in (await db.exec(query.with_for_update())).all():
+        if room_of(attendee) not in rooms:
+            attendee.state = AttendeeState.INVITED
 
 
 async def _lock(db: Db, room_name: str) -> Attendee | None:
@@ -141,7 +156,6 @@ class Usher:
             return
         token = self.passes.admission(meeting, attendee.identity, attendee.name, persona)
         told = json.dumps({"token": token, "url": self.passes.livekit_url}).encode()
-        try:
-            await self.media.send_data(room_of(attendee), told, topic=TOPIC, identities=[])
-        except NotFound:
-            return
+        if await self.media.list_participants(room_of(attendee)):  # else they wait by a socket, or come later
+            with suppress(NotFound):
+                await self.media.send_data(room_of(attendee), told, topic=TOPIC, identities=[])

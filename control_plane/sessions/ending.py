@@ -110,8 +110,14 @@ async def end_session(
     await enqueue(db, ANALYSE, f"{session.id}", run_at=at + LAST_WORDS, session_id=session.id)
     if outcome == "failed":
         log.append(Fact.SESSION_FAILED, project_id=session.project_id, room_name=session.room_name, **told)
-    if reason != "transferred":  # its people may be talking on without us
+    if not may_go_on(session, reason):
         await close_own_room(db, session.project_id, session.room_name, at=at)
+
+
+def may_go_on(session: Session, reason: EndReason) -> bool:
+    """Whether people may be talking on without us: behind a transfer, or among themselves without their notetaker."""
+    is_written_only = session.persona_id is None and session.agent_name is not None
+    return reason == "transferred" or (is_written_only and reason not in ("api", "caller_left"))
 
 
 async def close_own_room(db: Db, project_id: int, full_name: str, *, at: datetime) -> None:

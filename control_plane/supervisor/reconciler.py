@@ -10,6 +10,8 @@ from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.media.server import LiveParticipant, LiveRoom, MediaServer
 from control_plane.meetings import life as meetings
+from control_plane.meetings import waiting
+from control_plane.meetings.hooks import person_came, track_published
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.projection import RoomProjection
 from control_plane.sessions.watch import room_gone
@@ -27,6 +29,8 @@ class Reconciler:
     def __init__(self, database: Database, media: MediaServer, clock: Clock) -> None:
         self.database, self.media, self.clock = database, media, clock
         self._suspected: set[tuple[str, str]] = set()
+        self._waiting: set[str] = set()
+        """Who was seen in waiting rooms by the last pass."""
 
     async def reconcile(self) -> None:
         """One pass over all rooms that are open here or run there. Raises `Unavailable` where LiveKit is away."""
@@ -43,13 +47,19 @@ class Reconciler:
                 continue
             if room.created_at < seen_at - SETTLE and (running is None or running.sid != (room.sid or running.sid)):
                 await self._finish(room)
+        waited, self._waiting = self._waiting, set()
         for running_room in live.values():
             try:
-                await self._compare(running_room, suspected)
+                if running_room.name.startswith(waiting.PREFIX):
+                    await self._compare_waiting(running_room, waited)
+                else:
+                    await self._compare(running_room, suspected)
             except PlatformError as error:
                 log.warning("room not compared", reason=error.message, **{"pii.room": running_room.name})
             except Exception:  # a room that cannot be understood must not hide the others
                 log.exception("room not compared", **{"pii.room": running_room.name})
+        async with self.database.platform() as db:
+            await waiting.forget_gone(db, live.keys(), before=seen_at - SETTLE)
 
     async def _finish(self, room: Room) -> None:
         log.warning("room found finished", **{"pii.room": room.full_name})
@@ -57,6 +67,13 @@ class Reconciler:
             await RoomProjection(db, self.clock).finished(room.full_name, room.sid or "")
             await room_gone(db, self.clock, room.full_name, room.sid or "")
             await meetings.room_gone(db, self.clock, room.full_name)
+
+    async def _compare_waiting(self, live: LiveRoom, waited: set[str]) -> None:
+        for person in await self.media.list_participants(live.name):
+            self._waiting.add(person.sid)
+            if person.sid not in waited and person.state == "ACTIVE":
+                async with self.database.platform() as db:
+                    await person_came(db, self.clock, live.name, person.identity, person.sid)
 
     async def _compare(self, live: LiveRoom, suspected: set[tuple[str, str]]) -> None:
         there = {person.sid: person for person in await self.media.list_participants(live.name)}
@@ -76,7 +93,9 @@ class Reconciler:
                 if sid not in here and person.state == "ACTIVE":
                     await projection.joined(live, person)
                     if person.kind == "standard":
-                        await meetings.somebody_came(db, self.clock, live.name)
+                        await person_came(db, self.clock, live.name, person.identity, sid)
+                    for track in person.tracks:
+                        await track_published(db, self.clock, live.name, person.identity, track)
             for sid, stay in here.items():
                 if sid not in there and stay.joined_at < seen_at - SETTLE:
                     await projection.left(live.name, sid, reason="found_gone")
@@ -98,5 +117,7 @@ class Reconciler:
             if (stay.sid, track_sid) in suspected:
                 track, published = (known | live)[track_sid], track_sid in live
                 await projection.track(room, stay.sid, track, published=published)
+                if published:
+                    await track_published(projection.db, self.clock, room, person.identity, track)
             else:
                 self._suspected.add((stay.sid, track_sid))

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from agents.contract import PersonaJob
 from control_plane.events.models import Event
+from control_plane.media.server import LiveParticipant
 from tests.support.meetings import claims, hold, make_meeting, make_scenario, tell
 from tests.support.platform import Platform, Tenant
 from tests.support.studio import eventually
@@ -182,7 +183,10 @@ async def test_a_scenario_is_changed_in_parts_and_deleted_ones_make_no_meetings(
 async def wait_outside(platform: Platform, tenant: Tenant) -> dict[str, Any]:
     """A meeting with a waiting room, and its guest there."""
     made = await make_meeting(tenant, enable_waiting_room=True)
-    await tell(platform, "participant_joined", claims(made)["video"]["room"])
+    token = claims(made)
+    guest = LiveParticipant("PA_1", token["sub"], "Ada", "standard", "ACTIVE", 1, hidden=False, tracks=[])
+    platform.media.people[token["video"]["room"]] = [guest]
+    await tell(platform, "participant_joined", token["video"]["room"])
     return made
 
 
