@@ -86,7 +86,7 @@ class Bot:
 
     async def until(self, event: str, fits: Callable[[Any], bool] = lambda _: True) -> Any:
         """The first such event, heard before or yet to come."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 for name, data in self.heard:
                     if name == event and fits(data):
@@ -95,7 +95,7 @@ class Bot:
                 await self.arrived.wait()
 
     async def say(self, event: str, data: Any = None) -> Any:
-        return await self.socket.call(event, data, timeout=10)
+        return await self.socket.call(event, data, timeout=30)
 
     async def join(self, made: dict[str, Any], name: str, **more: Any) -> dict[str, Any]:
         await self.socket.emit("join-meeting", {"meetingId": made["meetingId"], "name": name} | more)

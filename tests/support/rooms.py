@@ -28,7 +28,7 @@ class Somebody:
         on("sip_dtmf_received", lambda digit: self._note("digit", digit.participant.identity, digit.digit))
         on("track_subscribed", self._hear)
 
-    async def until(self, name: str, identity: str, *, count: int = 1, within: float = 15) -> Any:
+    async def until(self, name: str, identity: str, *, count: int = 1, within: float = 30) -> Any:
         """What the `count`-th event of a name and identity says."""
         try:
             async with asyncio.timeout(within):

@@ -403,7 +403,7 @@ async def emptied(folder: Path) -> None:
     assert list(folder.rglob("*")) == []
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 10) -> None:
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 30) -> None:
     """Wait until something is so that no event tells of."""
     async with asyncio.timeout(within):
         while True:

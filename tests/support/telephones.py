@@ -62,7 +62,7 @@ class Telephone:
         self._writer.write(b"%d:%s," % (len(text), text))
         await self._writer.drain()
 
-    async def until(self, kind: str, *, count: int = 1, within: float = 10) -> dict[str, Any]:
+    async def until(self, kind: str, *, count: int = 1, within: float = 20) -> dict[str, Any]:
         """The event of a type, such as `CALL_ESTABLISHED`, that was the `count`-th of its kind."""
 
         def found() -> list[dict[str, Any]]:

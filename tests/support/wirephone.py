@@ -123,7 +123,7 @@ class WirePhone:
         """The final answer to a request of the call, which is acknowledged where it needs to be."""
         number = number or next(self.number)
         self.request(method, *more, body=body, number=number)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while True:
                 said = await self.came.get()
                 if said.get("cseq") == f"{number} {method}" and said.kind >= "200":

@@ -438,7 +438,7 @@ async def test_a_monitor_opened_from_the_console_closes_with_the_session(
         await socket.send(json.dumps({"action": "subscribe", "channel": "rooms"}))
         assert json.loads(await socket.recv())["type"] == "subscribed"
         await grace.post("/auth/logout")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await socket.wait_closed()
         assert socket.close_code == 4001
 

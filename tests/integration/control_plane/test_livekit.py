@@ -166,7 +166,7 @@ async def test_a_room_that_a_token_made_goes_with_its_session(platform: Platform
     async with platform.database.platform() as db:
         assert (await db.exec(select(Room.origin))).one() == "token"
     await tenant.http.post("/sessions", json={"room_name": "r"})
-    async with platform.jobs(), asyncio.timeout(5):
+    async with platform.jobs(), asyncio.timeout(20):
         await tenant.http.post("/sessions/r/end")
         while ("close_room", "proj_r") not in platform.media.calls:
             await asyncio.sleep(0.02)

@@ -16,7 +16,7 @@ from control_plane.jobs.models import Job
 from control_plane.livekit_hooks.service import take
 from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.meetings.models import Attendee, AttendeeState
-from control_plane.sessions.models import SessionJob
+from control_plane.sessions.models import SessionJob, Worker
 from control_plane.sessions.watch import sweep
 from control_plane.supervisor.reconciler import Reconciler
 from tests.support.meetings import a_bot, claims, make_meeting, meet_people, tell
@@ -115,6 +115,12 @@ async def test_people_meet_on_when_the_worker_of_their_notetaker_is_lost(platfor
         await tell(platform, "participant_joined", room)
         job = PersonaJob.model_validate((await fake.exchange(ticket, room=room))["job"])
         await fake.report(job, 1, type="call.started.v1")
+
+    async def is_gone() -> bool:
+        async with platform.database.platform() as db:
+            return (await db.exec(select(Worker.connected))).one() is False
+
+    await eventually(is_gone)
     async with platform.database.platform() as db:
         await db.exec(update(SessionJob).values(lease_until=Clock().now() - timedelta(seconds=60)))
     assert await sweep(platform.database, Clock()) == 1

@@ -24,7 +24,7 @@ async def monitor(platform: Platform, key: str) -> AsyncIterator[ClientConnectio
 
 
 async def hear(socket: ClientConnection, kind: str) -> dict[str, Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             message: dict[str, Any] = json.loads(await socket.recv())
             if message["type"] == kind:
@@ -43,7 +43,7 @@ async def talk(tenant: Tenant, room: str, *lines: str) -> None:
 
 
 async def closed_with(socket: ClientConnection) -> int | None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await socket.wait_closed()
     return socket.close_code
 

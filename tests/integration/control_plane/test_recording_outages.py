@@ -144,7 +144,7 @@ async def test_files_that_a_store_does_not_show_keep_no_other_recording_waiting(
         keep_in(platform, url, within=30)
         platform.recorder.says("EG_1", EgressState.COMPLETE, **told())
         platform.recorder.says("EG_2", EgressState.ABORTED, error="Start signal not received")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await watch(platform).compare()
     assert (await outcome(tenant, other))[:2] == ("error", "nothing was recorded")
 

@@ -119,7 +119,7 @@ async def test_a_call_whose_worker_disappears_fails_and_does_not_stay_active(pla
     tenant = await platform.tenant()
     async with worker(platform) as fake:
         job = await open_call(platform, tenant, fake)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while platform.app.state.hub.find("w1") is not None or await connected(platform):
             await asyncio.sleep(0.01)
     async with platform.database.platform() as db:  # the seconds of grace after the lost uplink have passed

@@ -54,7 +54,7 @@ async def test_a_service_that_is_asked_to_end_takes_no_calls_and_then_hangs_up(e
         await phone.take()
         await dialling
         exchange.sip.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await late.ask("OPTIONS")).kind != "503":
                 await asyncio.sleep(0.02)
         late.number_called = "+15555000"
