@@ -8,6 +8,7 @@ from control_plane.accounts.console.routes import session_router as console
 from control_plane.accounts.operator.routes import router as operator
 from control_plane.accounts.routes import router as accounts
 from control_plane.analysis.routes import router as analysis
+from control_plane.dialects.meeting_baas.bot_routes import router as bots
 from control_plane.dialects.onepizza.routes import router as peoples_meetings
 from control_plane.dialects.videosdk.play_routes import router as video_play
 from control_plane.dialects.videosdk.recording_routes import router as video_recordings
@@ -61,8 +62,12 @@ VIDEOSDK = (video_rooms, video_sessions, video_recordings, video_streams, video_
 """The VideoSDK's surface, at `/v2`."""
 
 
+MEETING_BAAS = (bots,)
+"""The surface of Meeting BaaS, at paths of its own."""
+
+
 def install(app: FastAPI) -> None:
     """Add every route, flat: the framework looks through a nest of routers twice for each request."""
     others = (peoples_meetings, meeting_entrance, recording_links, health, livekit_hooks, monitor, uplink)
-    for router in (*PRIMARY, *VIDEOSDK, *others):
+    for router in (*PRIMARY, *VIDEOSDK, *MEETING_BAAS, *others):
         app.router.routes.extend(router.routes)

@@ -13,6 +13,10 @@ from starlette.types import Receive, Scope, Send
 from control_plane import api, faults, pages
 from control_plane.auth.passwords import PasswordDesk
 from control_plane.auth.sessions import SessionCookie
+from control_plane.bots.claiming import BotClaimer
+from control_plane.bots.entering import Entrance
+from control_plane.bots.riding import BotGreeter
+from control_plane.bots.sending import BOTS
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database
 from control_plane.dialects.onepizza.sockets import MeetingSockets
@@ -52,6 +56,7 @@ from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync
 from control_plane.tokens.reader import TokenReader
 from control_plane.tokens.signer import TokenSigner
+from control_plane.uplink.bots import BotDispatcher
 from control_plane.uplink.hub import UplinkHub
 from control_plane.uplink.service import UplinkService
 from control_plane.wire import SOCKETS
@@ -158,8 +163,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         derive_key(settings.worker_token.get_secret_value()),
         state.switchboard,
         state.secrets,
+        BotGreeter(host, state.live),
         lease=settings.lease,
     )
+    claimer = BotClaimer(
+        state.database,
+        clock,
+        state.secrets,
+        ReportSigner(secret_key),
+        Entrance(state.passes, settings.public_url),
+        lease=settings.lease,
+        longest=settings.recordings_longest,
+    )
+    state.bots = BotDispatcher(claimer, state.hub)
     notifier = Notifier(url, WRITTEN)
     state.database.on_announcement(notifier.poke)
 
@@ -183,6 +199,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 HAND_OVER: state.uplink.hand_over,
                 RECORDED: state.uplink.recorded,
                 CHAT: state.uplink.chat,
+                BOTS: state.bots.wake,
             }
         )
 
@@ -205,6 +222,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         watch_monitors,
         ping_monitors,
         state.uploads.run,
+        state.bots.run,
         state.sockets.keep_present,
     )
     tasks = [asyncio.create_task(_for_ever(work)) for work in works]

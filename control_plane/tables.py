@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from control_plane.accounts.models import Account, LedgerEntry, Member, Project, ProviderCredential, SupportKey
 from control_plane.analysis.models import Analysis
 from control_plane.auth.models import ApiKey, ConsoleSession
+from control_plane.bots.models import Bot
 from control_plane.dialects.videosdk.models import VideoRoom, VideoTranscription
 from control_plane.events.models import Event, EventCursor
 from control_plane.gate.models import AuditEntry, IdempotentRequest
@@ -26,6 +27,7 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     Analysis,
     Attendee,
     AuditEntry,
+    Bot,
     BudgetNotice,
     Call,
     DialPolicy,

@@ -26,7 +26,9 @@ from control_plane.names import FRESH, NAME
 
 SURFACE = "/api/v1"
 """Where the primary surface begins."""
-SURFACES = (SURFACE + "/", "/api/meetings")
+BAAS = ("/bots", "/calendars", "/calendar_events", "/zoom_oauth_connections")
+"""Where the surface of Meeting BaaS begins, whose requests show their key in a header of its own."""
+SURFACES = (SURFACE + "/", "/api/meetings", *BAAS)
 """Where requests need a project's key: the primary surface, and those of other services."""
 MAX_ID = 2**53 - 1
 """The largest number that every reader of JSON keeps exact."""

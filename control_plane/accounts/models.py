@@ -19,6 +19,7 @@ class Account(SQLModel, table=True):
     plan: str = "free"
     requests_per_minute: int | None = Field(default=None, description="In place of the plan's rate.")
     password_hash: str | None = Field(default=None, description="See `auth.passwords`.")
+    meeting_baas_webhook_url: str | None = Field(default=None, description="Where bots tell, unless they say where.")
     created_at: datetime = created_now()
 
 

@@ -11,6 +11,8 @@ AREAS: Final = (
     "agents",
     "api-keys",
     "audit",
+    "bots",
+    "calendars",
     "end-users",
     "events",
     "knowledge-bases",

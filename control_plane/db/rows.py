@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, NoReturn
+from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Row, func, literal, select, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -79,6 +80,14 @@ async def read_rows(db: Db, query: Any, page: Page) -> tuple[Sequence[Row[Any]],
 
 async def refuse_missing(db: Db, table: str, row_id: int, noun: str) -> NoReturn:
     """Raise `Forbidden` where the row belongs to another project, `NotFound` where there is none."""
+    elsewhere = await db.scalar(text("select exists_elsewhere(:table, :id)"), {"table": table, "id": row_id})
+    if elsewhere:
+        raise Forbidden(f"This {noun} belongs to another project")
+    raise NotFound(f"There is no {noun} {row_id}")
+
+
+async def refuse_missing_uuid(db: Db, table: str, row_id: UUID, noun: str) -> NoReturn:
+    """The same for a row that customers know by its column `uuid`."""
     elsewhere = await db.scalar(text("select exists_elsewhere(:table, :id)"), {"table": table, "id": row_id})
     if elsewhere:
         raise Forbidden(f"This {noun} belongs to another project")

@@ -44,6 +44,10 @@ class Fact(StrEnum):
     MEETING_WAITING = "meeting.waiting"
     MEETING_CHAT = "meeting.chat"
     ANALYSIS_READY = "analysis.ready"
+    BOT_STATUS = "bot.status_change"
+    BOT_COMPLETED = "bot.completed"
+    BOT_FAILED = "bot.failed"
+    BOT_TRANSCRIBED = "bot.transcribed"
     BUDGET_WARNING = "budget.warning"
     BUDGET_EXCEEDED = "budget.exceeded"
 
@@ -86,6 +90,9 @@ MONITOR: dict[str, MonitorName] = {
     Fact.MEETING_ENDED: MonitorName("meeting.ended", (*MEETING_FIELDS, "duration")),
     Fact.MEETING_WAITING: MonitorName("meeting.waiting", ("meeting_id", "identity", "name")),
     Fact.ANALYSIS_READY: MonitorName("analysis.ready", ("session_id", "meeting_id")),
+    Fact.BOT_STATUS: MonitorName("bot.status_change", ("bot_id", "session_id", "status")),
+    Fact.BOT_COMPLETED: MonitorName("bot.completed", ("bot_id", "session_id")),
+    Fact.BOT_FAILED: MonitorName("bot.failed", ("bot_id", "session_id", "error", "message")),
     Fact.BUDGET_WARNING: MonitorName("budget.warning", BUDGET_FIELDS),
     Fact.BUDGET_EXCEEDED: MonitorName("budget.exceeded", BUDGET_FIELDS),
 }

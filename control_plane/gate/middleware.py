@@ -19,7 +19,10 @@ from control_plane.gate.signed import Claims, SignedToken
 from control_plane.gate.window import RateLimiter, Taken
 from control_plane.plans.catalogue import plans, strangers
 from control_plane.refusals import refuse
-from control_plane.wire import SIGNED, SURFACES
+from control_plane.wire import BAAS, SIGNED, SURFACES
+
+KEY_HEADERS = (b"x-api-key", b"x-meeting-baas-api-key")
+"""The second is that of one surface."""
 
 log = structlog.get_logger()
 
@@ -69,7 +72,8 @@ class Shown:
     def read(cls, scope: Scope, cookie: SessionCookie) -> "Shown":
         """What stands in the headers. A key goes before a cookie: it was written by who sends the request."""
         headers = Headers(scope=scope)
-        keys = [value for name, value in headers.raw if name == b"x-api-key"]
+        names = KEY_HEADERS if scope["path"].startswith(BAAS) else KEY_HEADERS[:1]
+        keys = [value for name, value in headers.raw if name in names]
         if keys:
             return cls(b",".join(keys), None, foreign=False)  # of two keys neither is obeyed
         session = cookie.find(headers) if "cookie" in headers else None

@@ -29,11 +29,13 @@ KEPT_ERRORS: Final = (403, 404, 409)
 """What was refused for good; other errors may be gone at the next try."""
 NAMED_OTHERWISE: Final = {
     "api": "meetings",
+    "calendar_events": "calendars",
     "deliveries": "webhooks",
     "knowledge": "knowledge-bases",
     "monitor": "events",
     "quota": "usage",
     "token": "tokens",
+    "zoom_oauth_connections": "bots",
 }
 """Areas of scopes (`auth.scopes.AREAS`) that are not called like the first part of their path."""
 

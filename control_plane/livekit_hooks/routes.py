@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.background import BackgroundTask
 from starlette.datastructures import State
 
+from control_plane.bots.life import heard
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError, Unauthorized
@@ -30,6 +31,8 @@ async def receive(request: Request) -> Response:
     clock: Clock = request.app.state.clock
     async with database.platform() as db:
         recording = await take(db, clock, event)
+        if recording is not None and recording.heard_at is not None and recording.origin == RecordingOrigin.BOT:
+            await heard(db, clock, request.app.state.secrets, recording)
     follow_up = None if recording is None else BackgroundTask(_follow_up, request.app.state, recording)
     return Response(status_code=200, background=follow_up)
 

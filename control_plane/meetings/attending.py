@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlmodel import col, func, select, update
 
+from agents.attendance import HOST_PREFIX
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.ids import fingerprint, random_id
@@ -116,6 +117,31 @@ async def attend_again(
     return meeting, attendee, still_there
 
 
+async def attend_as_bot(db: Db, clock: Clock, code: str, name: str, identity: str) -> tuple[Meeting, Attendee]:
+    """A bot of this server comes, or comes back: it is in, or is to wait in its waiting room. Raises `CannotJoin`."""
+    meeting = await _find_open(db, code)
+    mine = select(Attendee).where(Attendee.project_id == meeting.project_id, Attendee.meeting_id == meeting.id)
+    attendee = (await db.exec(mine.where(Attendee.identity == identity).with_for_update())).one_or_none()
+    if attendee is not None and attendee.state == AttendeeState.DENIED:
+        raise CannotJoin("REMOVED", "The hosts have sent the bot away")
+    if attendee is not None:
+        return meeting, attendee
+    waits, now = meeting.has_waiting_room, clock.now()
+    await _demand_room(db, meeting, now, is_admin=False, waits=waits)
+    attendee = Attendee(
+        project_id=meeting.project_id,
+        meeting_id=meeting.id,
+        identity=identity,
+        name=name,
+        is_bot=True,
+        state=AttendeeState.INVITED if waits else AttendeeState.ADMITTED,
+        since=now,
+    )
+    db.add(attendee)
+    await db.flush()
+    return meeting, attendee
+
+
 async def _find_open(db: Db, code: str) -> Meeting:
     meeting = (await db.exec(select(Meeting).where(Meeting.code == code).with_for_update())).one_or_none()
     if meeting is None:
@@ -164,9 +190,14 @@ async def roster(db: Db, clock: Clock, meeting: Meeting) -> list[Person]:
     )
     people = {each.identity: seen(each) for each in (await db.exec(by_socket.order_by(col(Attendee.id)))).all()}
     for each in (await db.exec(by_livekit.order_by(col(Participant.joined_at)))).all():
-        is_bot = each.kind == "agent"
+        is_bot = is_machine(each.kind, each.identity)
         people.setdefault(each.identity, Person(each.identity, each.name or each.identity, is_bot=is_bot))
     return list(people.values())
+
+
+def is_machine(kind: str, identity: str) -> bool:
+    """Whether a participant of LiveKit is an agent, or a bot that was sent."""
+    return kind == "agent" or identity.startswith(HOST_PREFIX)
 
 
 def seen(attendee: Attendee) -> Person:

@@ -19,11 +19,12 @@ class RecordingStatus(StrEnum):
 
 
 class RecordingOrigin(StrEnum):
-    """Who wanted a recording: a caller of the API, the agent's own setting, or the room's."""
+    """Who wanted a recording: a caller of the API, the agent's own setting, the room's, or a bot that sits there."""
 
     API = "api"
     AGENT = "agent"
     ROOM = "room"
+    BOT = "bot"
 
 
 class RecordingKind(StrEnum):

@@ -85,7 +85,7 @@ class RecordingStarter:
     async def _begin_waiting(self) -> None:
         query = select(Recording.id).where(
             Recording.status == RecordingStatus.RECORDING,
-            col(Recording.origin).in_((RecordingOrigin.AGENT, RecordingOrigin.ROOM)),
+            col(Recording.origin).in_((RecordingOrigin.AGENT, RecordingOrigin.ROOM, RecordingOrigin.BOT)),
             col(Recording.ordered_at).is_(None),
             col(Recording.ended_at).is_(None),
         )

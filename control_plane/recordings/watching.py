@@ -21,6 +21,8 @@ LOST_AFTER = timedelta(seconds=20)
 ASK_AGAIN = timedelta(seconds=8)
 """How long an asked stop may take before it is asked again."""
 AT_ONCE = 500
+BOUND = (RecordingOrigin.AGENT, RecordingOrigin.BOT)
+"""Origins whose recordings end with their session."""
 
 log = structlog.get_logger()
 
@@ -28,7 +30,7 @@ log = structlog.get_logger()
 class RecordingWatch:
     """Repairs what no hook told: missed ends, orders without an answer, stops that were lost; ends what is too long.
 
-    A recording that an agent's setting began is as long as its conversation.
+    A recording that an agent's setting or a bot began is as long as its conversation.
     """
 
     def __init__(
@@ -58,8 +60,8 @@ class RecordingWatch:
             return (await db.exec(query.order_by(col(Recording.id)).limit(AT_ONCE))).all()
 
     async def _compare_all(self, rows: Sequence[Recording], running: Mapping[str, Egress], seen_at: datetime) -> None:
-        of_agents = [row.session_id for row in rows if row.origin == RecordingOrigin.AGENT and row.session_id]
-        over = select(Session.id).where(col(Session.id).in_(of_agents), col(Session.ended_at).is_not(None))
+        of_sessions = [row.session_id for row in rows if row.origin in BOUND and row.session_id]
+        over = select(Session.id).where(col(Session.id).in_(of_sessions), col(Session.ended_at).is_not(None))
         async with self.database.platform() as db:
             ended = set((await db.exec(over)).all())
         for row in rows:

@@ -80,6 +80,9 @@ TOLD: Final[dict[str, str]] = {
     "meeting.ended": "A meeting is over.",
     "meeting.waiting": "Somebody waits to be let in.",
     "analysis.ready": "A conversation was analysed.",
+    "bot.status_change": "A bot that attends a meeting came a step further.",
+    "bot.completed": "A bot has brought back what there is.",
+    "bot.failed": "A bot has failed, and why.",
     "budget.warning": "A budget's share for the warning is spent.",
     "budget.exceeded": "A budget is used up.",
 }

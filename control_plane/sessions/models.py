@@ -2,13 +2,26 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import big, busy_owner, created_now, id_column, json_list, json_object, moment, owner
+from control_plane.db.rows import (
+    big,
+    busy_owner,
+    created_now,
+    id_column,
+    json_list,
+    json_object,
+    json_value,
+    moment,
+    owner,
+)
+
+BOT: Final = "bot"
+"""Type of the sessions of bots that attend meetings."""
 
 
 class SessionStatus(StrEnum):
@@ -138,6 +151,8 @@ class TranscriptLine(SQLModel, table=True):
     timestamp_ms: int = Field(sa_type=BigInteger)
     interrupted: bool = False
     duration_ms: int = Field(default=0, sa_column_kwargs={"server_default": "0"}, description="0: unknown.")
+    words: list[dict[str, Any]] | None = json_value()
+    """`{text, start_ms, end_ms}` from the session's start, where they were measured."""
     created_at: datetime = moment()
 
 

@@ -9,6 +9,7 @@ from sqlmodel import SQLModel, select
 
 from agents.contract import (
     REPORT,
+    BotWaits,
     CallEnded,
     CallReady,
     CallStarted,
@@ -65,7 +66,7 @@ class ReportDesk:
             if session is None:
                 raise ReportRefused("there is no such session")
             match report:
-                case CallReady():
+                case CallReady() | BotWaits():
                     await self._begun(db, session, submission)
                 case CallStarted():
                     await self._begun(db, session, submission)
@@ -99,7 +100,8 @@ class ReportDesk:
             "timestamp_ms": report.timestamp_ms,
             "interrupted": report.interrupted,
         }
-        row = values | {"duration_ms": report.duration_ms, "created_at": report.at}
+        words = [each.model_dump() | {"text": clean(each.text)} for each in report.words] or None
+        row = values | {"duration_ms": report.duration_ms, "words": words, "created_at": report.at}
         if await self._keep(db, TranscriptLine, session, submission, row):
             session.message_count += 1
             EventLog(db, self.clock).append(

@@ -10,9 +10,14 @@ import structlog
 
 from control_plane.analysis.making import Analyst
 from control_plane.analysis.reading import build_client
+from control_plane.bots.following import BotFollower
+from control_plane.bots.life import STOP_RECORDING
+from control_plane.bots.telling import DIALECT as BOT_DIALECT
+from control_plane.bots.watching import BotWatch
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.db.leadership import Lock, govern
+from control_plane.dialects.meeting_baas.webhooks import BotLetters
 from control_plane.dialects.videosdk.following import RoomFollower
 from control_plane.dialects.videosdk.life import CLOSE_LATE, close_late
 from control_plane.dialects.videosdk.places import Places
@@ -54,6 +59,7 @@ from control_plane.telephony.sweeping import give_up_unattended, hang_up_leftove
 from control_plane.telephony.sync import TrunkSync, repair_trunks
 from control_plane.tokens.signer import TokenSigner
 from control_plane.webhooks.deliverer import Deliverer
+from control_plane.webhooks.dialects import Dialect
 from guard.outbound import Outbound
 from sip.dialer import Dialer, SipAwayError
 
@@ -122,7 +128,9 @@ async def run(
         key = await find_rsa_key(database, box, SIGNING_KEY)
         letters = RoomLetters(key, Places(settings.public_url, links, clock))
         async with Outbound(settings.webhook_networks) as outbound:
-            await Deliverer(database, clock, box, outbound, dialects={DIALECT: letters}).run(url)
+            told = BotLetters(links, settings.public_url, clock)
+            dialects: dict[str, Dialect] = {DIALECT: letters, BOT_DIALECT: told}
+            await Deliverer(database, clock, box, outbound, dialects=dialects).run(url)
 
     async def place_calls() -> None:
         async with Outbound(settings.webhook_networks) as outbound:
@@ -137,6 +145,7 @@ async def run(
         partial(sweep_late),
         partial(cut_off, database, clock),
         partial(redispatch, database, media, clock, tickets, slot_lifetime=settings.slot_lifetime),
+        partial(BotWatch(database, clock, box, longest=settings.recordings_longest).sweep),
         partial(sweep_calls, database, clock),
         partial(hang_up_leftovers, database, clock, dialer),
         partial(give_up_unattended, database, clock, dialer),
@@ -179,6 +188,9 @@ async def run(
     )
     usher = Usher(database, media, passes)
 
+    async def stop_bots_recording(payload: dict[str, Any]) -> None:
+        await recorder.stop(payload["egress_id"])
+
     async def answer_attendee(payload: dict[str, Any]) -> None:
         await usher.answer(payload["attendee_id"])
 
@@ -188,6 +200,7 @@ async def run(
     work = {
         ANALYSE: analyse,
         ANSWER: answer_attendee,
+        STOP_RECORDING: stop_bots_recording,
         END_MEETING: end_late_meeting,
         WARN_MEETING: warn_late_meeting,
         CLOSE_ROOM: close_room,
@@ -214,5 +227,6 @@ async def run(
         tasks.create_task(every(FORGET_EVERY, partial(watch.look_again)))
         tasks.create_task(starter.run(url))
         tasks.create_task(RoomFollower(database, clock, box).run(url))
+        tasks.create_task(BotFollower(database, clock, box).run(url))
         tasks.create_task(place_calls())
         ready()

@@ -15,8 +15,8 @@ log = structlog.get_logger()
 class WorkerLink:
     """One connected worker: what waits to be sent to it."""
 
-    def __init__(self, worker_id: str) -> None:
-        self.worker_id = worker_id
+    def __init__(self, worker_id: str, *, bots: int = 0) -> None:
+        self.worker_id, self.bots = worker_id, bots
         self.outbox: asyncio.Queue[AnyToWorker] = asyncio.Queue(QUEUE)
         self.overflown = asyncio.Event()
 
@@ -51,6 +51,10 @@ class UplinkHub:
     def find(self, worker_id: str) -> WorkerLink | None:
         """The link of a worker that is connected here."""
         return self._links.get(worker_id)
+
+    def hosts(self) -> list[WorkerLink]:
+        """Those who take bots."""
+        return [link for link in self._links.values() if link.bots]
 
     def worker_ids(self) -> list[str]:
         """Who is connected here."""

@@ -49,7 +49,7 @@ async def uplink(socket: WebSocket) -> None:
     if not isinstance(hello, Hello) or hello.protocol not in (PROTOCOL_VERSION, PROTOCOL_VERSION - 1):
         await _close(socket, OUTDATED, f"this control plane speaks protocol {PROTOCOL_VERSION}")
         return
-    link = WorkerLink(hello.worker_id)
+    link = WorkerLink(hello.worker_id, bots=hello.bots)
     service.hub.add(link)
     log.info("worker connected", worker=hello.worker_id, calls=len(hello.calls))
     try:

@@ -9,6 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
 from agents.contract import Command, Exchange, Exchanged, Submission, TransferAsked, Transferred, Verdict
+from control_plane.bots.life import joined, waits
+from control_plane.bots.riding import BotGreeter
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, PlatformError, Unavailable
@@ -46,10 +48,11 @@ class UplinkService:
         knowledge_key: bytes,
         switchboard: Switchboard,
         box: SecretBox,
+        host: BotGreeter,
         *,
         lease: timedelta,
     ) -> None:
-        self.switchboard, self.box = switchboard, box
+        self.switchboard, self.box, self.host = switchboard, box, host
         self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
         self.numbers, self.meetings, self.knowledge_key, self.lease = numbers, meetings, knowledge_key, lease
         self.closing = False
@@ -118,8 +121,16 @@ class UplinkService:
         match report:
             case {"type": "call.started.v1"}:
                 async with self.database.platform() as db:
+                    bot = await joined(db, self.clock, self.box, session_id)
+                if bot is not None:
+                    await self.host.greet(bot)
+                    return
+                async with self.database.platform() as db:
                     await persona_speaks(db, self.clock, session_id)
                     await note_first_word(db, session_id, datetime.fromisoformat(report["at"]))
+            case {"type": "bot.waits.v1"}:
+                async with self.database.platform() as db:
+                    await waits(db, self.clock, self.box, session_id)
             case {"type": "phone.answered.v1", "by": by}:
                 async with self.database.platform() as db:
                     await phone_answered(db, self.clock, session_id, by)

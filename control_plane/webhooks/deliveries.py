@@ -1,6 +1,6 @@
 """The log of deliveries: what was sent, how each try went, and sending it again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlmodel import col, select
@@ -54,7 +54,9 @@ class DeliveryService:
             .order_by(col(WebhookAttempt.number))
         )
         tries = (await self.db.exec(query)).all()
-        return DeliveryDetail(**_shown(delivery), body=delivery.body, attempts=_attempts(delivery, tries))
+        target = open_target(self.box, await self._endpoint(delivery.endpoint_id))
+        attempts = _attempts(delivery, tries, target.headers)
+        return DeliveryDetail(**_shown(delivery), body=delivery.body, attempts=attempts)
 
     async def redeliver(self, delivery_id: int) -> DeliveryRead:
         """Send a delivery again, as one of its own. `Conflict` where the endpoint is switched off."""
@@ -150,7 +152,7 @@ def _shown(delivery: WebhookDelivery) -> dict[str, Any]:
     }
 
 
-def _attempts(delivery: WebhookDelivery, tries: Sequence[WebhookAttempt]) -> list[AttemptRead]:
+def _attempts(delivery: WebhookDelivery, tries: Sequence[WebhookAttempt], secret: Iterable[str]) -> list[AttemptRead]:
     return [
         AttemptRead(
             number=each.number,
@@ -158,7 +160,9 @@ def _attempts(delivery: WebhookDelivery, tries: Sequence[WebhookAttempt]) -> lis
             status=each.status,
             latency_ms=each.latency_ms,
             error=each.error,
-            request_headers=signing.shown_headers(message=_message(delivery), timestamp=int(each.at.timestamp())),
+            request_headers=signing.shown_headers(
+                message=_message(delivery), timestamp=int(each.at.timestamp()), secret=secret
+            ),
             response=each.response,
         )
         for each in tries

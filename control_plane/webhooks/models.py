@@ -40,6 +40,11 @@ class WebhookEndpoint(SQLModel, table=True):
     sealed_secret: bytes = Field(sa_type=LargeBinary)
     sealed_previous: bytes | None = Field(default=None, sa_type=LargeBinary, description="Signs too after a rotation.")
     previous_until: datetime | None = moment(nullable=True)
+    sealed_headers: bytes | None = Field(
+        default=None,
+        sa_type=LargeBinary,
+        description="Further headers of each request, as JSON: secrets of the receiver.",
+    )
     failing_since: datetime | None = moment(nullable=True)
     disabled_reason: str | None = None
     created_at: datetime = created_now()

@@ -10,7 +10,7 @@ In the day after a rotation the first two are of the new secret, and the third h
 import base64
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 PREFIX: Final = "whsec_"
@@ -44,9 +44,10 @@ def headers(body: bytes, *, message: str, timestamp: int, keys: Sequence[str]) -
     }
 
 
-def shown_headers(*, message: str, timestamp: int) -> dict[str, str]:
-    """The headers as the log shows them: a signature would let its reader send the body again in our name."""
-    return _plain(message, timestamp) | dict.fromkeys(SIGNATURES, HIDDEN)
+def shown_headers(*, message: str, timestamp: int, secret: Iterable[str] = ()) -> dict[str, str]:
+    """The headers as the log shows them: a signature would let its reader send the body again in our name, and those
+    named `secret` are the receiver's own."""
+    return _plain(message, timestamp) | dict.fromkeys((*SIGNATURES, *secret), HIDDEN)
 
 
 def _plain(message: str, timestamp: int) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """An endpoint as the sender needs it, and one try of a delivery."""
 
+import json
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -26,6 +28,11 @@ def sealed_as(endpoint_id: int) -> str:
     return f"webhook_endpoint:{endpoint_id}"
 
 
+def headers_row(endpoint_id: int) -> str:
+    """The row that an endpoint's further headers are sealed for."""
+    return f"webhook_endpoint:{endpoint_id}:headers"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where to send, and what to sign with. No secret: it was sealed with another key and nothing can be sent."""
@@ -37,6 +44,7 @@ class Target:
     previous: str | None = None
     previous_until: datetime | None = None
     dialect: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def keys(self, *, now: datetime) -> list[str]:
         """The secrets that sign, the current one first."""
@@ -49,14 +57,17 @@ class Target:
 def open_target(box: SecretBox, endpoint: WebhookEndpoint) -> Target:
     """Unseal what a row holds."""
     row = sealed_as(endpoint.id)
+    headers: dict[str, str] = {}
     try:
+        if endpoint.sealed_headers:
+            headers = json.loads(box.open(endpoint.sealed_headers, row=headers_row(endpoint.id)))
         secret: str | None = box.open(endpoint.sealed_secret, row=row)
         previous = box.open(endpoint.sealed_previous, row=row) if endpoint.sealed_previous else None
     except ValueError:
         log.error("webhook secret cannot be opened", endpoint=endpoint.id)
         secret = previous = None
     until = endpoint.previous_until
-    return Target(endpoint.id, endpoint.project_id, endpoint.url, secret, previous, until, endpoint.dialect)
+    return Target(endpoint.id, endpoint.project_id, endpoint.url, secret, previous, until, endpoint.dialect, headers)
 
 
 async def attempt(
@@ -68,7 +79,7 @@ async def attempt(
     if not keys:
         return Tried(at, 0.0, error="the secret of this endpoint cannot be opened; rotate it")
     content = body.encode()
-    headers = signing.headers(content, message=message, timestamp=int(at.timestamp()), keys=keys)
+    headers = {**target.headers, **signing.headers(content, message=message, timestamp=int(at.timestamp()), keys=keys)}
     if dialect is not None:
         headers |= dialect.headers(content)
     try:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from control_plane.clock import iso_ms
 from control_plane.events.facts import Fact
 from control_plane.events.models import Event
-from control_plane.meetings.attending import BY_SOCKET, Person
+from control_plane.meetings.attending import BY_SOCKET, Person, is_machine
 from control_plane.meetings.models import Attendee, Meeting
 from control_plane.wire import Clean
 
@@ -110,7 +110,7 @@ def show_fact(event: Event) -> list[Emission]:
     match event.type:
         case Fact.PARTICIPANT_JOINED:
             person = {"participantId": data["identity"], "name": data.get("name") or data["identity"]}
-            is_bot = data.get("kind") == "agent"
+            is_bot = is_machine(data.get("kind", ""), data["identity"])
             more = {"isAdmin": False, "isBot": is_bot, "muted": False, "handRaised": False}
             return [("participant:joined", person | more)]
         case Fact.PARTICIPANT_LEFT:

@@ -1,0 +1,156 @@
+"""What a bot's host reports of it, step by step; and how it ends, whoever ends it."""
+
+from dataclasses import asdict
+from typing import Final
+
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from control_plane.accounts.limits import is_full
+from control_plane.bots.asking import BotAsk
+from control_plane.bots.models import Bot, BotError, BotState
+from control_plane.bots.telling import BotTeller
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.jobs.queue import enqueue
+from control_plane.media.orders import Picture
+from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
+from control_plane.recordings.sessions import WANTED
+from control_plane.recordings.settling import fail, lock_recording
+from control_plane.recordings.taking import new_recording
+from control_plane.recordings.telling import ask_stop
+from control_plane.secrets.box import SecretBox
+from control_plane.sessions.models import Session
+
+STOP_RECORDING: Final = "bot.stop_recording"
+"""Job: a bot has left, so its recording ends. Payload: egress_id."""
+SIZE: Final = (1280, 720, 25)
+LAYOUTS: Final = {"speaker_view": "single-speaker", "gallery_view": "grid"}
+WITHOUT_JOINING: Final = {
+    "denied": (BotError.NOT_ACCEPTED, "the hosts of the meeting did not let the bot in"),
+    "removed": (BotError.NOT_ACCEPTED, "the hosts of the meeting sent the bot away"),
+    "not_admitted": (BotError.NOT_ADMITTED, "nobody let the bot in within automatic_leave.waiting_room_timeout"),
+    "cannot_join": (BotError.CANNOT_JOIN, "the bot could not enter the meeting"),
+    "room_closed": (BotError.CANNOT_JOIN, "the meeting was over before the bot was in"),
+}
+NOBODY: Final = (BotError.NOT_ADMITTED, "nobody came to the meeting within automatic_leave.noone_joined_timeout")
+
+
+async def lock_by_session(db: Db, session_id: int) -> Bot | None:
+    """The bot of a session, locked until the commit; None for any other session."""
+    query = select(Bot).where(Bot.session_id == session_id).with_for_update()
+    return (await db.exec(query.execution_options(populate_existing=True))).one_or_none()
+
+
+async def waits(db: Db, clock: Clock, box: SecretBox, session_id: int) -> None:
+    """A bot is in a waiting room."""
+    bot = await lock_by_session(db, session_id)
+    if bot is not None and bot.state == BotState.JOINING:
+        bot.state = BotState.WAITING
+        await BotTeller(db, clock, box).status(bot, "in_waiting_room")
+
+
+async def joined(db: Db, clock: Clock, box: SecretBox, session_id: int) -> Bot | None:
+    """A bot is in its meeting, and its recording is asked for; the bot, where it is so for the first time."""
+    bot = await lock_by_session(db, session_id)
+    if bot is None or bot.state not in (BotState.JOINING, BotState.WAITING):
+        return None
+    bot.state, bot.joined_at = BotState.ATTENDING, clock.now()
+    await BotTeller(db, clock, box).status(bot, "in_call_not_recording")
+    await _record(db, clock, bot)
+    return bot
+
+
+async def _record(db: Db, clock: Clock, bot: Bot) -> None:
+    session = await db.get(Session, bot.session_id)
+    view, now = BotAsk.of(bot).recording_mode, clock.now()
+    assert session is not None
+    recording = new_recording(
+        bot.project_id,
+        bot.meeting_room or bot.room_name,
+        format="mp3" if view == "audio_only" else "mp4",
+        channels="mixed",
+        origin=RecordingOrigin.BOT,
+        at=now,
+    )
+    recording.session_id, recording.zero_at = session.id, session.started_at
+    width, height, rate = SIZE
+    picture = None if view == "audio_only" else Picture(width, height, rate, layout=LAYOUTS[view])
+    recording.details = {"bot": str(bot.uuid), "picture": asdict(picture) if picture else None}
+    full = await is_full(db, bot.project_id, "recordings", now)
+    db.add(recording)
+    await db.flush()
+    bot.recording_id = recording.id
+    if full:
+        fail(db, clock, recording, "all recordings of the plan were in use")
+    else:
+        await db.execute(text(f"select pg_notify('{WANTED}', '')"))
+
+
+async def heard(db: Db, clock: Clock, box: SecretBox, recording: Recording) -> None:
+    """The recorder hears what a bot attends."""
+    query = select(Bot).where(Bot.recording_id == recording.id).with_for_update()
+    bot = (await db.exec(query)).one_or_none()
+    if bot is not None and bot.state == BotState.ATTENDING:
+        await BotTeller(db, clock, box).status(bot, "in_call_recording")
+
+
+async def ended(db: Db, clock: Clock, box: SecretBox, session_id: int) -> None:
+    """The session of a bot is over: so is its stay. Harmless when that is known."""
+    bot = await lock_by_session(db, session_id)
+    session = await db.get(Session, session_id)
+    if bot is None or session is None or bot.is_over or bot.state == BotState.ENDING:
+        return
+    bot.exited_at, bot.wanted_at = session.ended_at or clock.now(), None
+    teller = BotTeller(db, clock, box)
+    if bot.told not in ("", "joining_call"):
+        await teller.status(bot, "call_ended")
+    await _stop_recording(db, clock, bot)
+    failure = _failure(bot, session)
+    if failure is not None:
+        await teller.failed(bot, *failure)
+    elif bot.joined_at is None:
+        bot.state, bot.ended_at = BotState.CANCELLED, clock.now()
+    else:
+        bot.state = BotState.ENDING
+        await complete(db, clock, box, bot)
+
+
+def _failure(bot: Bot, session: Session) -> tuple[BotError, str] | None:
+    reason = session.end_reason or ""
+    if reason == "nobody_came":
+        return NOBODY
+    if bot.joined_at is None and reason in WITHOUT_JOINING:
+        return WITHOUT_JOINING[reason]
+    if session.outcome == "failed" or (bot.joined_at is None and bot.leave_at is None):
+        return BotError.INTERNAL, f"the bot broke off: {reason or 'no reason is known'}"
+    return None
+
+
+async def _stop_recording(db: Db, clock: Clock, bot: Bot) -> None:
+    recording = await lock_recording(db, bot.recording_id) if bot.recording_id is not None else None
+    if recording is None or recording.ended_at is not None:
+        return
+    ask_stop(db, clock, recording)
+    if recording.ordered_at is None:
+        fail(db, clock, recording, "the bot left before it began")
+    elif recording.egress_id is not None:
+        await enqueue(db, STOP_RECORDING, recording.egress_id, run_at=clock.now(), egress_id=recording.egress_id)
+
+
+async def complete(db: Db, clock: Clock, box: SecretBox, bot: Bot) -> None:
+    """Tell that a locked bot that has left is complete, once its file is there, or there will be none."""
+    if bot.state != BotState.ENDING:
+        return
+    query = select(Recording.status).where(Recording.id == bot.recording_id)
+    status = (await db.exec(query)).one_or_none() if bot.recording_id is not None else None
+    if status != RecordingStatus.RECORDING:
+        await BotTeller(db, clock, box).completed(bot)
+
+
+async def recorded(db: Db, clock: Clock, box: SecretBox, recording_id: int) -> None:
+    """A recording has ended for good: if it is a bot's, the bot may be complete."""
+    query = select(Bot).where(col(Bot.recording_id) == recording_id).with_for_update()
+    bot = (await db.exec(query)).one_or_none()
+    if bot is not None:
+        await complete(db, clock, box, bot)

@@ -1,0 +1,128 @@
+"""Bots that nobody answers for any more, or that nobody took: sent again while their patience lasts, else failed."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from sqlmodel import col, select
+
+from control_plane.bots.asking import BotAsk
+from control_plane.bots.life import ended, heard, lock_by_session
+from control_plane.bots.models import Bot, BotError, BotState
+from control_plane.bots.telling import BotTeller
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.events.log import EventLog
+from control_plane.recordings.models import Recording
+from control_plane.secrets.box import SecretBox
+from control_plane.sessions.ending import end_session, lock_running, lock_session
+from control_plane.sessions.models import BOT, Session, SessionJob
+
+HOSTS: Final = 5
+"""Hosts that one bot may lose."""
+LEAVES_WITHIN: Final = timedelta(seconds=20)
+"""From the wish that a bot leaves to its end: its host finishes what was being said."""
+AT_ONCE: Final = 100
+
+log = structlog.get_logger()
+
+
+class BotWatch:
+    """One pass each second, in the process that leads."""
+
+    def __init__(self, database: Database, clock: Clock, box: SecretBox, *, longest: timedelta) -> None:
+        self.database, self.clock, self.box, self.longest = database, clock, box, longest
+
+    async def sweep(self) -> None:
+        """Look at bots that were lost, were not taken, do not leave, or are heard and nobody said so."""
+        for job_id, session_id, project_id in await self._lost():
+            async with self.database.platform() as db:
+                await self._send_again(db, job_id, session_id, project_id)
+        for bot_id in await self._impatient():
+            async with self.database.platform() as db:
+                await self._give_up(db, bot_id)
+        for session_id, project_id in await self._lingering():
+            async with self.database.platform() as db:
+                session = await lock_session(db, session_id, project_id=project_id)
+                if session is not None:
+                    now = self.clock.now()
+                    await end_session(db, EventLog(db, self.clock), session, outcome="ok", reason="api", at=now)
+                    await ended(db, self.clock, self.box, session_id)
+        await self._hear()
+
+    async def _lost(self) -> list[Any]:
+        query: Any = (
+            select(SessionJob.id, SessionJob.session_id, SessionJob.project_id)
+            .join(Session, col(Session.id) == SessionJob.session_id)
+            .where(
+                Session.session_type == BOT,
+                col(SessionJob.ended_at).is_(None),
+                col(SessionJob.lease_until) < self.clock.now(),
+            )
+        )
+        async with self.database.platform() as db:
+            return list((await db.exec(query.limit(AT_ONCE))).all())
+
+    async def _send_again(self, db: Db, job_id: int, session_id: int, project_id: int) -> None:
+        running, now = await lock_running(db, job_id, session_id, project_id=project_id), self.clock.now()
+        if running is None or running.job.lease_until >= now:
+            return
+        bot = await lock_by_session(db, session_id)
+        running.job.ended_at = now
+        if bot is None:
+            return
+        log.warning("bot lost its host", bot=str(bot.uuid), host=running.job.worker_id, epoch=running.job.epoch)
+        if bot.leave_at is None and running.job.epoch < HOSTS and now < self._patient_until(bot):
+            bot.wanted_at = now
+            return
+        outcome = "ok" if bot.leave_at else "failed"
+        reason: Any = "api" if bot.leave_at else "worker_lost"
+        await end_session(db, EventLog(db, self.clock), running.session, outcome=outcome, reason=reason, at=now)
+        await ended(db, self.clock, self.box, session_id)
+
+    def _patient_until(self, bot: Bot) -> Any:
+        since = bot.joined_at or bot.claimed_at or bot.due_at
+        waits = timedelta(seconds=BotAsk.of(bot).waiting_room_timeout)
+        return since + (self.longest if bot.joined_at is not None else waits)
+
+    async def _impatient(self) -> list[int]:
+        """Bots that wanted a host for longer than they wait for anything; the shortest patience is a second."""
+        query = select(Bot).where(col(Bot.wanted_at) < self.clock.now() - timedelta(seconds=1))
+        async with self.database.platform() as db:
+            late = (await db.exec(query.order_by(col(Bot.wanted_at)).limit(AT_ONCE))).all()
+        return [bot.id for bot in late if self.clock.now() > self._patient_until(bot)]
+
+    async def _give_up(self, db: Db, bot_id: int) -> None:
+        bot = (await db.exec(select(Bot).where(Bot.id == bot_id).with_for_update(skip_locked=True))).one_or_none()
+        if bot is None or bot.wanted_at is None or bot.is_over:
+            return
+        teller = BotTeller(db, self.clock, self.box)
+        await teller.failed(bot, BotError.INTERNAL, "no bot host had a free place in time")
+        if bot.session_id is not None:
+            session = await lock_session(db, bot.session_id, project_id=bot.project_id)
+            if session is not None:
+                log, now = EventLog(db, self.clock), self.clock.now()
+                await end_session(db, log, session, outcome="failed", reason="worker_lost", at=now)
+
+    async def _lingering(self) -> list[Any]:
+        query: Any = select(Bot.session_id, Bot.project_id).where(
+            col(Bot.leave_at) < self.clock.now() - LEAVES_WITHIN,
+            col(Bot.state).in_((BotState.JOINING, BotState.WAITING, BotState.ATTENDING)),
+            col(Bot.session_id).is_not(None),
+        )
+        async with self.database.platform() as db:
+            return list((await db.exec(query.limit(AT_ONCE))).all())
+
+    async def _hear(self) -> None:
+        query = (
+            select(Recording)
+            .join(Bot, col(Bot.recording_id) == Recording.id)
+            .where(
+                Bot.state == BotState.ATTENDING,
+                Bot.told == "in_call_not_recording",
+                col(Recording.heard_at).is_not(None),
+            )
+        )
+        async with self.database.platform() as db:
+            for recording in (await db.exec(query.limit(AT_ONCE))).all():
+                await heard(db, self.clock, self.box, recording)

@@ -1,0 +1,111 @@
+"""A bot host's side of the uplink, as the tests speak it, and what they ask of bots."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+from websockets.asyncio.client import ClientConnection, connect
+
+from agents.attendance import BotJob
+from tests.support.platform import WORKER_TOKEN, Platform, Tenant
+
+
+class FakeHost:
+    """Takes bots and reports what it is told to."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self._sequences: dict[str, int] = {}
+
+    async def say(self, **message: Any) -> None:
+        await self.socket.send(json.dumps(message))
+
+    async def hear(self, kind: str, *, within: float = 20) -> dict[str, Any]:
+        async with asyncio.timeout(within):
+            while True:
+                message: dict[str, Any] = json.loads(await self.socket.recv())
+                if message["type"] == kind:
+                    return message
+
+    async def attend(self, *, within: float = 20) -> BotJob:
+        """The next bot that this host is sent."""
+        return BotJob.model_validate((await self.hear("attend", within=within))["job"])
+
+    async def beat(self, *jobs: BotJob) -> None:
+        """Say that these bots are here."""
+        await self.say(type="heartbeat", calls=[job.job_id for job in jobs])
+
+    async def report(self, job: BotJob, kind: str, **report: Any) -> None:
+        """A report of a bot, and its verdict."""
+        sequence = self._sequences[job.job_id] = self._sequences.get(job.job_id, 0) + 1
+        await self.say(
+            type="report",
+            session_id=job.session_id,
+            epoch=job.epoch,
+            sequence=sequence,
+            capability=job.capability,
+            report={"at": datetime.now(UTC).isoformat(), "type": kind} | report,
+        )
+        verdict = await self.hear("verdict")
+        assert verdict["refused"] is None, verdict
+
+    async def starts(self, job: BotJob) -> None:
+        """A bot is in its meeting."""
+        await self.report(job, "call.started.v1")
+
+    async def hears(self, job: BotJob, name: str, words: list[tuple[str, int, int]]) -> None:
+        """Somebody said something there."""
+        await self.report(
+            job,
+            "line.spoken.v1",
+            speaker="user",
+            identity=name.lower(),
+            name=name,
+            text=" ".join(word for word, _, _ in words),
+            timestamp_ms=words[0][1],
+            duration_ms=words[-1][2] - words[0][1],
+            words=[{"text": word, "start_ms": start, "end_ms": end} for word, start, end in words],
+        )
+
+    async def ends(self, job: BotJob, reason: str, *, failed: bool = False) -> None:
+        """A bot is out of its meeting."""
+        await self.report(job, "call.ended.v1", reason=reason, failed=failed, duration_ms=1000)
+
+
+@asynccontextmanager
+async def bot_host(platform: Platform, *, bots: int = 5, name: str = "bots-1") -> AsyncIterator[FakeHost]:
+    """A host with so many places."""
+    url = platform.url.replace("http", "ws") + "/uplink"
+    headers = {"Authorization": f"Bearer {WORKER_TOKEN}"}
+    async with connect(url, additional_headers=headers, proxy=None) as socket:
+        host = FakeHost(socket)
+        await host.say(type="hello", worker_id=name, capacity=0, bots=bots)
+        await host.hear("welcome")
+        yield host
+
+
+@asynccontextmanager
+async def baas(platform: Platform, tenant: Tenant) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of `/bots`."""
+    headers = {"x-meeting-baas-api-key": tenant.key}
+    async with httpx2.AsyncClient(base_url=platform.url, headers=headers, timeout=30) as http:
+        yield http
+
+
+async def send(http: httpx2.AsyncClient, url: str, **body: Any) -> str:
+    """A new bot's id."""
+    answer = await http.post("/bots", json={"meeting_url": url, "bot_name": "Notetaker"} | body)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["bot_id"])
+
+
+async def data_of(http: httpx2.AsyncClient, bot_id: str) -> dict[str, Any]:
+    """What a bot has brought."""
+    answer = await http.get("/bots/meeting_data", params={"bot_id": bot_id})
+    assert answer.status_code == 200, answer.text
+    data: dict[str, Any] = answer.json()
+    return data
