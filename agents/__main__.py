@@ -1,24 +1,19 @@
-"""`python -m agents`: a worker."""
+"""`python -m agents`: a worker. `python -m agents bots`: a bot host."""
 
-import asyncio
+import importlib
 import sys
+from typing import Final
 
-from pydantic import ValidationError
-
-from agents.settings import WorkerSettings
-from agents.worker import Worker
-from guard import logs
+PROCESSES: Final = {"": "agents.worker", "bots": "agents.bots.host"}
+"""Imported as they are needed: each brings libraries that the other does not use, a hundred megabytes of them."""
 
 
 def main() -> None:
-    """Run a worker until SIGTERM."""
-    try:
-        settings = WorkerSettings()
-    except ValidationError as error:
-        missing = ", ".join("PARLEY_" + str(problem["loc"][0]).upper() for problem in error.errors())
-        sys.exit(f"parley worker cannot start: set {missing} (see docs/reference/settings.md)")
-    logs.configure(settings.log_format)
-    asyncio.run(Worker(settings).run())
+    """Run until SIGTERM."""
+    module = PROCESSES.get(" ".join(sys.argv[1:]))
+    if module is None:
+        sys.exit("usage: python -m agents [bots]")
+    importlib.import_module(module).main()
 
 
 if __name__ == "__main__":

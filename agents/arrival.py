@@ -7,11 +7,18 @@ from typing import Final
 
 from livekit import rtc
 
+from agents.attendance import HOST_PREFIX
+
 COME_WITHIN: Final = 120.0
 """Seconds to wait in an empty room; a phone rings for as long as its call may."""
 STATUS: Final = "sip.callStatus"
 ANSWERED: Final = "active"
 PEOPLE: Final = {rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD, rtc.ParticipantKind.PARTICIPANT_KIND_SIP}
+
+
+def is_person(participant: rtc.Participant) -> bool:
+    """Whether somebody is neither a persona nor a bot nor a service of ours."""
+    return participant.kind in PEOPLE and not participant.identity.startswith(HOST_PREFIX)
 
 
 @contextmanager
@@ -28,7 +35,7 @@ def hearing(room: rtc.Room, callbacks: Mapping[str, Callable[..., None]]) -> Ite
 
 async def wait_for_person(room: rtc.Room) -> bool:
     """Until somebody is in the room; False where it ended before."""
-    return await _wait(room, lambda participant: participant.kind in PEOPLE, lambda participant: False)
+    return await _wait(room, is_person, lambda participant: False)
 
 
 async def wait_for_answer(room: rtc.Room, identity: str) -> bool:

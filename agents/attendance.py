@@ -46,11 +46,9 @@ class BotJob(Message):
     capability: str = Field(repr=False, description="Accompanies every report of this bot.")
     bot_id: str = Field(description="A UUID.")
     identity: str = Field(description="Its own in the room: `bot-<uuid>`.")
-    token: str = Field(
-        repr=False, description="LiveKit's, for the room it sits in; while it waits it may hear nothing."
-    )
+    token: str = Field(repr=False, description="LiveKit's, for the room it sits in, or for the one it waits in.")
     waits: bool = Field(
-        False, description="Whether it enters by a waiting room: its permissions change as it is let in."
+        False, description="Whether it enters by a waiting room, where it is sent the meeting's token as it is let in."
     )
     line: str = Field("", description="Identity of the telephone line behind which the meeting is; empty: it is here.")
     transcribe: bool = False

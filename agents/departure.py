@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from livekit import rtc
 
-from agents.arrival import PEOPLE
+from agents.arrival import is_person
 from agents.contract import EndReason
 
 REJOIN_WITHIN = 10.0
@@ -27,7 +27,7 @@ class Departure:
         if participant.identity == self.phone:
             removed = participant.disconnect_reason == rtc.DisconnectReason.PARTICIPANT_REMOVED
             self.end("api" if removed else "caller_left")  # whoever else is there came for this call
-        if participant.kind not in PEOPLE or self._is_somebody_there():
+        if not is_person(participant) or self._is_somebody_there():
             return
         if participant.disconnect_reason in OWN_ACT:
             self.end("caller_left")
@@ -36,9 +36,9 @@ class Departure:
             self._leaving = loop.call_later(REJOIN_WITHIN, self.end, "caller_left")
 
     def _on_joined(self, participant: rtc.RemoteParticipant) -> None:
-        if participant.kind in PEOPLE and self._leaving is not None:
+        if is_person(participant) and self._leaving is not None:
             self._leaving.cancel()
             self._leaving = None
 
     def _is_somebody_there(self) -> bool:
-        return any(person.kind in PEOPLE for person in self.room.remote_participants.values())
+        return any(map(is_person, self.room.remote_participants.values()))

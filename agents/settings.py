@@ -1,9 +1,10 @@
-"""The worker's settings: one frozen object, read once from `PARLEY_…` variables."""
+"""Settings of workers and of the bot host: one frozen object each, read once from `PARLEY_…` variables."""
 
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.choices import Effort, Provider
@@ -15,8 +16,8 @@ def _networks(value: str) -> str:
     return value
 
 
-class WorkerSettings(BaseSettings):
-    """What `parley worker` needs to know."""
+class _OutsideSettings(BaseSettings):
+    """What every process of this plane needs to know."""
 
     model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -26,10 +27,30 @@ class WorkerSettings(BaseSettings):
     control_plane_url: str = Field("http://127.0.0.1:8000", description="Where the uplink is opened.")
     worker_token: SecretStr = Field(description="Opens it.")
     livekit_url: str = Field("ws://127.0.0.1:7880", description="Where jobs and media come from.")
-    livekit_api_key: str = Field(description="Key of LiveKit's configuration.")
-    livekit_api_secret: SecretStr = Field(description="Its secret.")
     models_url: str | None = Field(None, description="OpenAI-compatible server; unset: that of the OpenAI library.")
     models_api_key: SecretStr = Field(SecretStr("unset"), description="Its key.")
+    outbound_allow: Annotated[str, AfterValidator(_networks)] = Field(
+        "",
+        description="Networks, comma-separated, that providers, search and the sockets of bots may be in besides the "
+        "public internet.",
+    )
+    spool_dir: Path = Field(
+        Path("/var/lib/parley/spool"), description="Reports that are not acknowledged yet; each process has its own."
+    )
+    ready_file: Path | None = Field(None, description="Written once the process can take work.")
+    log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
+
+    @property
+    def outbound_networks(self) -> tuple[Network, ...]:
+        """`outbound_allow`, read."""
+        return parse_networks(self.outbound_allow)
+
+
+class WorkerSettings(_OutsideSettings):
+    """What `parley worker` needs to know."""
+
+    livekit_api_key: str = Field(description="Key of LiveKit's configuration.")
+    livekit_api_secret: SecretStr = Field(description="Its secret.")
     stt_model: str = Field("gpt-4o-transcribe", description="Speech recognition unless the agent names one.")
     stt_realtime: bool = Field(True, description="Recognise while the caller speaks, over the realtime socket.")
     llm_model: str = Field("gpt-4o-mini", description="Answers unless the agent names one.")
@@ -49,23 +70,37 @@ class WorkerSettings(BaseSettings):
         description='Where they are, if not at their makers\', as JSON: `{"azure": "https://speech.example.org"}`.',
     )
     azure_region: str = Field("", description="Region of the key of `azure`: `westeurope`.")
-    outbound_allow: Annotated[str, AfterValidator(_networks)] = Field(
-        "", description="Networks, comma-separated, that providers and search may be in besides the public internet."
-    )
     knowledge_socket: Path = Field(Path("/run/parley/knowledge.sock"), description="The host's knowledge process.")
-    spool_dir: Path = Field(Path("/var/lib/parley/spool"), description="Reports that are not acknowledged yet.")
     max_calls: int = Field(8, ge=1, description="Calls this worker takes at once.")
     idle_processes: int = Field(1, ge=0, description="Job processes kept warm.")
     drain_timeout: int = Field(600, ge=0, description="Seconds running calls get after SIGTERM.")
-    ready_file: Path | None = Field(None, description="Written once the worker can take calls.")
-    log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
-
-    @property
-    def outbound_networks(self) -> tuple[Network, ...]:
-        """`outbound_allow`, read."""
-        return parse_networks(self.outbound_allow)
 
     @property
     def jobs_socket(self) -> Path:
         """Where job processes reach the main process."""
         return self.spool_dir / "jobs.sock"
+
+
+class BotHostSettings(_OutsideSettings):
+    """What `python -m agents bots` needs to know."""
+
+    spool_dir: Path = Field(
+        Path("/var/lib/parley/bots"), description="Reports that are not acknowledged yet; each process has its own."
+    )
+    words_model: str | None = Field(
+        None, description="Speech recognition that tells words' times, unless a bot names one; unset: PARLEY_STT_MODEL."
+    )
+    stt_model: str = Field("whisper-1", description="Speech recognition where no other is named.")
+    max_bots: int = Field(30, ge=1, le=1000, description="Bots this host sends into meetings at once.")
+
+
+Read = TypeVar("Read", WorkerSettings, BotHostSettings)
+
+
+def read_settings(kind: type[Read], process: str) -> Read:
+    """The settings of this process; it ends with what is missing."""
+    try:
+        return kind()
+    except ValidationError as error:
+        missing = ", ".join("PARLEY_" + str(problem["loc"][0]).upper() for problem in error.errors())
+        sys.exit(f"parley {process} cannot start: set {missing} (see docs/reference/settings.md)")

@@ -76,6 +76,13 @@ class Spool:
             os.chmod(self._folder / "parked.jsonl", 0o600)
             self.acknowledge(session_id, epoch, sequence)
 
+    def release(self, session_id: int, epoch: int) -> None:
+        """Nothing more comes of this job here, though it has not ended: its file goes once all is acknowledged."""
+        job = self._jobs.get((session_id, epoch))
+        if job is not None:
+            job.finished = True
+            self._forget_if_done((session_id, epoch), job)
+
     def waiting(self) -> Iterator[Submission]:
         """Everything not acknowledged, in order within each job."""
         for key in sorted(self._jobs):

@@ -1,4 +1,7 @@
-"""The worker's one connection to a control plane: tickets, reports, leases up; jobs, verdicts, commands down."""
+"""The one connection of a worker, or of a bot host, to a control plane.
+
+Up go tickets, reports and leases; down come jobs, verdicts and commands.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -8,9 +11,11 @@ from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from agents.attendance import BotJob
 from agents.choices import Message
 from agents.contract import (
     TO_WORKER,
+    Attend,
     Command,
     Exchange,
     Exchanged,
@@ -54,12 +59,15 @@ class Uplink:
         calls: Callable[[], list[str]],
         on_command: Callable[[Command], None],
         on_connected: Callable[[], None],
-        on_transferred: Callable[[Transferred], None],
+        on_transferred: Callable[[Transferred], None] = lambda _: None,
+        bots: int = 0,
+        on_attend: Callable[[BotJob], None] = lambda _: None,
     ) -> None:
         self._url = url.replace("http", "ws", 1).rstrip("/") + "/uplink"
         self._token, self._spool, self._calls, self._on_command = token, spool, calls, on_command
         self._worker_id, self._capacity, self._on_connected = worker_id, capacity, on_connected
         self._on_transferred = on_transferred
+        self._bots, self._on_attend = bots, on_attend
         self._socket: ClientConnection | None = None
         self._attempt = 0
         self._exchanges: dict[str, asyncio.Future[PersonaJob]] = {}
@@ -107,9 +115,8 @@ class Uplink:
         await self._send(asked)
 
     async def _converse(self, socket: ClientConnection) -> None:
-        await socket.send(
-            Hello(worker_id=self._worker_id, capacity=self._capacity, calls=self._calls()).model_dump_json()
-        )
+        hello = Hello(worker_id=self._worker_id, capacity=self._capacity, calls=self._calls(), bots=self._bots)
+        await socket.send(hello.model_dump_json())
         first = TO_WORKER.validate_json(await socket.recv())
         if not isinstance(first, Welcome):
             raise WebSocketException("expected a welcome")
@@ -165,6 +172,8 @@ class Uplink:
                 self._on_command(command)
             case Transferred() as answer:
                 self._on_transferred(answer)
+            case Attend() as attend:
+                self._on_attend(attend.job)
             case Welcome():
                 log.warning("second welcome ignored")
 

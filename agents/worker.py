@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from agents.contract import AGENT_NAME, CallEnded, Command, DispatchMetadata, Exchange, PersonaJob, Submission
 from agents.desk import JobDesk
 from agents.job import entrypoint, prewarm
-from agents.settings import WorkerSettings
+from agents.settings import WorkerSettings, read_settings
 from agents.spool import Spool
 from agents.timing import moment
 from agents.uplink import ExchangeRefused, Uplink
+from guard import logs
 
 STARTED_WITHIN = 10.0
 """Seconds from accepting a job to its "started" report. A crash in an entrypoint ends with exit code 0 and dead air,
@@ -209,3 +210,10 @@ class Worker:
 
 LATE_SEQUENCES = 1_000_000
 """What the main process says for a dead job comes after all that the job can have said."""
+
+
+def main() -> None:
+    """Run a worker until SIGTERM."""
+    settings = read_settings(WorkerSettings, "worker")
+    logs.configure(settings.log_format)
+    asyncio.run(Worker(settings).run())

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from agents.settings import WorkerSettings
+from agents.settings import BotHostSettings, WorkerSettings
 from control_plane.dialects.videosdk.webhooks import names_of
 from control_plane.events.facts import DOCUMENTED_WEBHOOKS, MONITOR, WEBHOOKS, Fact
 from control_plane.settings import Settings
@@ -16,6 +16,7 @@ REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 PROCESSES: dict[str, type[BaseSettings]] = {
     "Control plane: `parley serve`, `parley jobs`": Settings,
     "Worker: `parley worker`": WorkerSettings,
+    "Bot host: `python -m agents bots`": BotHostSettings,
     "Knowledge process: `python -m knowledge serve`": KnowledgeSettings,
 }
 

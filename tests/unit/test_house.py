@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
-from agents.settings import WorkerSettings
+from agents.settings import BotHostSettings, WorkerSettings
 from control_plane.settings import Settings
 from knowledge.settings import KnowledgeSettings
 
@@ -135,6 +135,6 @@ def test_the_reference_pages_say_what_the_code_says() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("settings", [Settings, WorkerSettings, KnowledgeSettings])
+@pytest.mark.parametrize("settings", [Settings, WorkerSettings, BotHostSettings, KnowledgeSettings])
 def test_every_setting_is_described(settings: type[BaseSettings]) -> None:
     assert [name for name, info in settings.model_fields.items() if not info.description] == []

@@ -1,0 +1,120 @@
+"""One bot, from the way into its meeting to its last report."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from livekit import rtc
+
+from agents.arrival import wait_for_answer
+from agents.attendance import BotJob
+from agents.bots import rooms
+from agents.bots.endings import Over
+from agents.bots.hearing import Ears
+from agents.bots.presence import Presence
+from agents.bots.recognition import Recogniser
+from agents.contract import BotWaits, CallEnded, CallStarted, EndReason, Report
+from agents.timing import moment
+from guard.outbound import Outbound
+
+log = structlog.get_logger()
+
+
+class Bot:
+    """Attends one meeting."""
+
+    def __init__(
+        self,
+        job: BotJob,
+        url: str,
+        report: Callable[[Report], None],
+        ears: Ears,
+        recogniser: Recogniser,
+        outbound: Outbound,
+    ) -> None:
+        self.job, self.report = job, report
+        self._url, self._ears, self._recogniser, self._outbound = url, ears, recogniser, outbound
+        self._began: float | None = None
+        self._over: asyncio.Future[Over] = asyncio.get_running_loop().create_future()
+
+    def end(self, reason: EndReason) -> None:
+        """Leave; the first reason counts."""
+        if not self._over.done():
+            self._over.set_result(Over(reason))
+
+    async def run(self) -> None:
+        """Attend, leave and report it. Who is cancelled, or replaced in the room, leaves without a report."""
+        over = await self._attend_until_over()
+        if over is None:
+            log.warning("bot replaced by its twin", session=self.job.session_id)
+            return
+        duration = round((time.time() - self._began) * 1000) if self._began else 0
+        log.info("bot left", session=self.job.session_id, reason=over.reason, failed=over.failed)
+        ended = CallEnded(at=moment(time.time()), reason=over.reason, failed=over.failed, duration_ms=duration)
+        self.report(ended)
+
+    async def _attend_until_over(self) -> Over | None:
+        attending = asyncio.create_task(self._attend())
+        try:
+            async with asyncio.timeout(self.job.patience.longest):
+                await asyncio.wait((attending, self._over), return_when=asyncio.FIRST_COMPLETED)
+            if self._over.cancelled():
+                return None
+            if self._over.done():
+                return self._over.result()
+            await attending
+        except TimeoutError:
+            return Over("max_duration")
+        except Over as over:
+            return over
+        except Exception:
+            log.exception("bot failed", session=self.job.session_id)
+            return Over("worker_lost" if self._began else "cannot_join", failed=True)
+        finally:
+            attending.cancel()
+            await asyncio.gather(attending, return_exceptions=True)
+        raise AssertionError("a bot attends until it is over")
+
+    async def _attend(self) -> None:
+        job, token = self.job, self.job.token
+        if job.waits:
+            self.report(BotWaits(at=moment(time.time())))
+            token = await rooms.be_admitted(self._url, token, job.patience.waiting_room)
+        room = rtc.Room()
+        disconnected = self._watch_connection(room)
+        presence = Presence(room, job.line, job.patience, self.end)
+        gone: set[str] = set()
+        room.on("participant_disconnected", lambda participant: gone.add(participant.identity))
+        try:
+            await rooms.join(room, self._url, token)
+            if job.line:
+                await self._wait_for_line(room, gone)
+            self._began = time.time()
+            self.report(CallStarted(at=moment(self._began)))
+            presence.begin()
+            await asyncio.shield(self._over)
+        finally:
+            presence.close()
+            room.off("disconnected", disconnected)
+            await rooms.leave(room)
+
+    def _watch_connection(self, room: rtc.Room) -> Callable[[int], None]:
+        def disconnected(reason: int) -> None:
+            if reason == rtc.DisconnectReason.DUPLICATE_IDENTITY:
+                self._over.cancel()  # the bot of a newer epoch is there in its place
+            else:
+                self.end(rooms.why_disconnected(reason, waiting=False))
+
+        room.on("disconnected", disconnected)
+        return disconnected
+
+    async def _wait_for_line(self, room: rtc.Room, gone: set[str]) -> None:
+        """Until the telephone is answered; raises `Over` where it is not, or was hung up while the bot joined."""
+        answered = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.job.patience.waiting_room):
+                answered = self.job.line not in gone and await wait_for_answer(room, self.job.line)
+        if not answered:
+            raise Over("cannot_join", failed=True)

@@ -1,0 +1,118 @@
+"""The bot host: one process with all the bots of a machine, its uplink and its spool."""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import time
+from typing import Final
+
+import structlog
+
+from agents.attendance import BotJob
+from agents.bots.attending import Bot
+from agents.bots.hearing import Ears
+from agents.bots.recognition import Recogniser
+from agents.bots.reporting import BotReporter
+from agents.contract import Command
+from agents.settings import BotHostSettings, read_settings
+from agents.spool import Spool
+from agents.uplink import Uplink
+from guard import logs
+from guard.outbound import Outbound
+
+FAREWELL: Final = 2.0
+"""Seconds for the last verdicts after the last bot has left."""
+
+log = structlog.get_logger()
+
+
+class BotHost:
+    """Sends bots into meetings, as the control plane says."""
+
+    def __init__(self, settings: BotHostSettings) -> None:
+        self.settings = settings
+        self.spool = Spool(settings.spool_dir)
+        self.uplink = Uplink(
+            settings.control_plane_url,
+            settings.worker_token.get_secret_value(),
+            self.spool,
+            worker_id=f"bots-{socket.gethostname()}-{secrets.token_hex(4)}",
+            capacity=0,
+            calls=lambda: list(self._bots),
+            on_command=self._obey,
+            on_connected=self._tell_ready,
+            bots=settings.max_bots,
+            on_attend=self._attend,
+        )
+        self._bots: dict[str, Bot] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ears = Ears()
+        self._recogniser = Recogniser(settings)
+        self._outbound = Outbound(settings.outbound_networks)
+
+    async def run(self) -> None:
+        """Work until SIGTERM. The bots leave then without a last word, so that they are sent again from elsewhere."""
+        stop = asyncio.Event()
+
+        async def be_stopped() -> None:
+            await stop.wait()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        uplink = asyncio.create_task(self.uplink.run())
+        stopping = asyncio.create_task(be_stopped())
+        try:
+            async with self._recogniser, self._outbound:
+                await asyncio.wait((uplink, stopping), return_when=asyncio.FIRST_COMPLETED)
+                if not stop.is_set():
+                    await uplink
+                log.info("leaving all meetings", bots=len(self._bots))
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await self._wait_until_acknowledged()
+        finally:
+            for task in (uplink, stopping, *self._tasks):
+                task.cancel()
+            await asyncio.gather(uplink, stopping, *self._tasks, return_exceptions=True)
+            self.spool.close()
+
+    async def _wait_until_acknowledged(self) -> None:
+        deadline = time.monotonic() + FAREWELL
+        while next(self.spool.waiting(), None) and time.monotonic() < deadline:  # noqa: ASYNC110 - for two seconds
+            await asyncio.sleep(0.02)
+
+    def _tell_ready(self) -> None:
+        if self.settings.ready_file:
+            self.settings.ready_file.write_text(str(os.getpid()))
+
+    def _attend(self, job: BotJob) -> None:
+        if job.job_id in self._bots or len(self._bots) >= self.settings.max_bots:
+            log.warning("bot not taken", session=job.session_id, bots=len(self._bots))
+            return
+        task = asyncio.create_task(self._run_bot(job))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_bot(self, job: BotJob) -> None:
+        async with BotReporter(job, self.spool, self.uplink.submit) as reporter:
+            bot = Bot(job, self.settings.livekit_url, reporter.report, self._ears, self._recogniser, self._outbound)
+            self._bots[job.job_id] = bot
+            try:
+                await bot.run()
+            finally:
+                del self._bots[job.job_id]
+
+    def _obey(self, command: Command) -> None:
+        bot = self._bots.get(command.job_id)
+        if bot is not None and command.action in ("end", "wind_up"):
+            bot.end(command.reason)
+
+
+def main() -> None:
+    """Run a bot host until SIGTERM."""
+    settings = read_settings(BotHostSettings, "bot host")
+    logs.configure(settings.log_format)
+    asyncio.run(BotHost(settings).run())
