@@ -51,6 +51,8 @@ OFFLINE_MODELS = {
 }
 _DEFAULT_CALLS = "3"
 _HOST = "127.0.0.1"
+_STARTS_WITHIN = 120.0
+"""Seconds for the imports of one process: half a minute on a busy small machine, and more of several at once."""
 
 
 def python(module: str, *arguments: str) -> list[str]:
@@ -148,7 +150,7 @@ class Services:
             command=python("parley.offline", "--host", _HOST, "--port", str(port)),
             environment=self._environment({}),
             ready=answers,
-            start_within=120.0,
+            start_within=_STARTS_WITHIN,
         )
 
     def control_plane(self) -> Child:
@@ -173,7 +175,7 @@ class Services:
             ),
             ready=answers,
             after=("postgres", "migrations", "redis", "livekit", "models"),
-            start_within=60.0,
+            start_within=_STARTS_WITHIN,
             stop_within=4.0,
             stop_signals=(signal.SIGTERM, signal.SIGINT),  # the second makes uvicorn drop what is still open
         )
@@ -190,7 +192,7 @@ class Services:
             ready=ready_file_exists(ready_file),
             prepare=lambda: ready_file.unlink(missing_ok=True),
             after=("postgres", "migrations", "redis", "livekit", "models"),
-            start_within=60.0,
+            start_within=_STARTS_WITHIN,
             stop_within=4.0,
         )
 
@@ -214,7 +216,7 @@ class Services:
             ),
             ready=answers,
             after=("postgres", "migrations"),
-            start_within=60.0,
+            start_within=_STARTS_WITHIN,
         )
 
     def worker(self) -> Child:
@@ -242,7 +244,7 @@ class Services:
             # Its imports are the longest of all, so it starts beside those that it reports to at the end.
             after=("livekit",),
             outlived_by=("control_plane", "jobs", "knowledge", "models"),
-            start_within=120.0,  # importing the media libraries alone takes 20 s on a busy small machine
+            start_within=3 * _STARTS_WITHIN,  # ready when the models and then the control plane are, and itself
             stop_within=6.0,
         )
 
@@ -258,7 +260,7 @@ class Services:
             command=python("parley.demo.telephone", "--port", str(ports[0]), "--rtp-first", str(ports[1])),
             environment=self._environment({}),
             ready=answers,
-            start_within=60.0,
+            start_within=_STARTS_WITHIN,
         )
 
     def pocket(self, service: str) -> tuple[list[str], dict[str, str]]:

@@ -47,6 +47,11 @@ def test_only_the_control_plane_knows_the_operators_key(services: Services) -> N
         assert services.secrets.admin_key not in child.environment.values()
 
 
+def test_the_worker_which_starts_first_outwaits_those_it_reports_to(services: Services) -> None:
+    before = services.models().start_within + services.control_plane().start_within
+    assert services.worker().start_within > before
+
+
 def test_the_knowledge_process_reads_with_a_role_of_its_own(services: Services) -> None:
     environment = services.knowledge().environment
     assert environment["PARLEY_KNOWLEDGE_DATABASE_URL"] == services.database.knowledge
