@@ -26,6 +26,7 @@ PAGES = {
     "/login": "entry",
     "/signup": "entry",
     "/account": "account",
+    "/console/bots": "bots",
     "/monitor": "monitor",
     "/docs": "docs",
     "/docs/realtime": "realtime",

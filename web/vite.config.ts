@@ -28,6 +28,7 @@ export default defineConfig({
         monitor: "monitor.html",
         docs: "docs.html",
         meeting: "meeting.html",
+        bots: "bots.html",
       },
     },
   },

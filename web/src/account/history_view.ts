@@ -3,8 +3,8 @@
 import { Problem, wordsFor } from "../console/shell";
 import { element, setText } from "../dom/element";
 import type { Console, HeldMeeting, Listed, Transaction } from "../platform/console";
-import { type Section, sectionRoot, table } from "./section";
-import { duration, moment, money } from "./words";
+import { type Section, sectionRoot, table } from "../console/section";
+import { duration, moment, money } from "../console/words";
 
 type Kind = "transactions" | "meetings";
 

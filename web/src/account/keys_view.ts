@@ -4,8 +4,8 @@ import { copyable, field, Problem, wordsFor } from "../console/shell";
 import { createSnippet, listSnippet } from "../console/snippets";
 import { element } from "../dom/element";
 import type { Console, Key } from "../platform/console";
-import { type Section, sectionRoot, sureButton, table } from "./section";
-import { date, moment } from "./words";
+import { type Section, sectionRoot, sureButton, table } from "../console/section";
+import { date, moment } from "../console/words";
 
 const states: Record<Key["status"], string> = { active: "Active", expired: "Expired", revoked: "Revoked" };
 

@@ -6,9 +6,9 @@ import { type Account, Console } from "../platform/console";
 import { HistoryView } from "./history_view";
 import { KeysView } from "./keys_view";
 import { PasswordView } from "./password_view";
-import type { Section } from "./section";
+import type { Section } from "../console/section";
 import { SupportView } from "./support_view";
-import { date, money } from "./words";
+import { date, money } from "../console/words";
 import { WebhooksView } from "./webhooks_view";
 
 export class AccountPage {
@@ -41,7 +41,7 @@ export class AccountPage {
         ),
         element(
           "div",
-          { class: "account__sections" },
+          { class: "sections" },
           element("h1", { class: "visually-hidden" }, "Account"),
           this.problem.root,
           element(

@@ -3,7 +3,7 @@
 import { field, Problem, wordsFor } from "../console/shell";
 import { element, setText } from "../dom/element";
 import type { Console } from "../platform/console";
-import { type Section, sectionRoot } from "./section";
+import { type Section, sectionRoot } from "../console/section";
 
 export class PasswordView implements Section {
   readonly id = "password";

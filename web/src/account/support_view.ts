@@ -3,8 +3,8 @@
 import { copyable, Problem, wordsFor } from "../console/shell";
 import { element } from "../dom/element";
 import type { Console } from "../platform/console";
-import { type Section, sectionRoot, table } from "./section";
-import { moment } from "./words";
+import { type Section, sectionRoot, table } from "../console/section";
+import { moment } from "../console/words";
 
 export class SupportView implements Section {
   readonly id = "support";

@@ -3,8 +3,8 @@
 import { copyable, field, Problem, wordsFor } from "../console/shell";
 import { element } from "../dom/element";
 import type { Console, Webhook } from "../platform/console";
-import { type Section, sectionRoot, sureButton, table } from "./section";
-import { date } from "./words";
+import { type Section, sectionRoot, sureButton, table } from "../console/section";
+import { date } from "../console/words";
 
 const EVENTS = ["meeting.started", "meeting.ended", "meeting.chat", "meeting.waiting", "session.started", "session.ended", "analysis.ready"];
 

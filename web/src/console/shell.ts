@@ -19,6 +19,7 @@ export class Masthead {
     const links = [
       ["/", "Home"],
       ["/account", "Account"],
+      ["/console/bots", "Bots"],
       ["/docs", "API"],
       ["/docs/realtime", "Events"],
     ] as const;

@@ -1,4 +1,4 @@
-/** A part of the account page, and the tables in it. */
+/** A part of a page of the console, and the tables in it. */
 
 import { element } from "../dom/element";
 

@@ -1,0 +1,68 @@
+/** Sends a bot to a meeting. */
+
+import { field, Problem, wordsFor } from "../console/shell";
+import { sectionRoot } from "../console/section";
+import { element } from "../dom/element";
+import type { Bots, BotWish } from "../platform/bots";
+
+const MODES: [BotWish["recordingMode"], string][] = [
+  ["speaker_view", "Whoever speaks"],
+  ["gallery_view", "Everybody"],
+  ["audio_only", "Sound only"],
+];
+
+export class SendView {
+  readonly root: HTMLElement;
+
+  private readonly problem = new Problem();
+  private readonly link = field({
+    id: "meeting-url",
+    label: "Meeting",
+    hint: "A link of this server, or sip: and tel: addresses.",
+    attributes: { required: true, autocomplete: "off", spellcheck: "false" },
+  });
+  private readonly name = field({ id: "bot-name", label: "Name in the meeting", attributes: { required: true, maxlength: "100", value: "Notetaker" } });
+  private readonly mode = element("select", { class: "field__input", id: "mode" }, ...MODES.map(([value, words]) => element("option", { value }, words)));
+  private readonly transcribe = element("input", { type: "checkbox", id: "transcribe", checked: true });
+  private readonly submit = element("button", { class: "button button--action", type: "submit" }, "Send bot");
+
+  constructor(
+    private readonly bots: Bots,
+    private readonly sent: () => void,
+  ) {
+    const form = element(
+      "form",
+      { class: "row-form" },
+      this.link.root,
+      this.name.root,
+      element("div", { class: "field" }, element("label", { class: "field__label", for: "mode" }, "Records"), this.mode),
+      element("label", { class: "choice" }, this.transcribe, "Write down what is said"),
+      this.submit,
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.send();
+    });
+    this.root = sectionRoot("send", "Send a bot", form, this.problem.root);
+  }
+
+  private async send(): Promise<void> {
+    this.problem.clear();
+    this.submit.disabled = true;
+    try {
+      const uuid = await this.bots.send({
+        meetingUrl: this.link.input.value.trim(),
+        name: this.name.input.value.trim(),
+        recordingMode: this.mode.value as BotWish["recordingMode"],
+        transcribe: this.transcribe.checked,
+      });
+      this.link.input.value = "";
+      this.sent();
+      location.hash = uuid;
+    } catch (error) {
+      this.problem.tell(wordsFor(error));
+    } finally {
+      this.submit.disabled = false;
+    }
+  }
+}
