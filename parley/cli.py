@@ -95,8 +95,8 @@ def up(
 ) -> None:
     """Run the whole platform on this machine, until Ctrl-C.
 
-    PostgreSQL, Redis, livekit-server, offline models, control plane and worker are started as children of this
-    command and started again when they die. The same directory starts again with all its data.
+    PostgreSQL, Redis, livekit-server, offline models, control plane, worker and bot host are started as children of
+    this command and started again when they die. The same directory starts again with all its data.
     """
     options = _options(data, ready, port, without=_parts(without), sip_host=_own_address(sip_host))
     _run(options, _show_what_to_try)

@@ -6,7 +6,13 @@ from hypothesis import HealthCheck, settings
 from guard import logs
 
 pytest.register_assert_rewrite("tests.support")
-pytest_plugins = ["tests.support.database", "tests.support.platform", "tests.support.receiver", "tests.support.calls"]
+pytest_plugins = [
+    "tests.support.database",
+    "tests.support.platform",
+    "tests.support.receiver",
+    "tests.support.calls",
+    "tests.support.models",
+]
 
 # How fast a machine is says nothing about what is tested.
 settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -13,8 +13,10 @@ from agents.attendance import BotJob
 from agents.bots import rooms
 from agents.bots.endings import Over
 from agents.bots.hearing import Ears
+from agents.bots.microphones import Microphones
 from agents.bots.presence import Presence
 from agents.bots.recognition import Recogniser
+from agents.bots.writing import Writing
 from agents.contract import BotWaits, CallEnded, CallStarted, EndReason, Report
 from agents.timing import moment
 from guard.outbound import Outbound
@@ -35,7 +37,8 @@ class Bot:
         outbound: Outbound,
     ) -> None:
         self.job, self.report = job, report
-        self._url, self._ears, self._recogniser, self._outbound = url, ears, recogniser, outbound
+        self._url, self._outbound = url, outbound
+        self._writing = Writing(job, ears, recogniser, report) if job.transcribe else None
         self._began: float | None = None
         self._over: asyncio.Future[Over] = asyncio.get_running_loop().create_future()
 
@@ -46,10 +49,16 @@ class Bot:
 
     async def run(self) -> None:
         """Attend, leave and report it. Who is cancelled, or replaced in the room, leaves without a report."""
-        over = await self._attend_until_over()
-        if over is None:
-            log.warning("bot replaced by its twin", session=self.job.session_id)
-            return
+        try:
+            over = await self._attend_until_over()
+            if over is None:
+                log.warning("bot replaced by its twin", session=self.job.session_id)
+                return
+            if self._writing is not None:
+                await self._writing.finish()
+        finally:
+            if self._writing is not None:
+                await self._writing.close()
         duration = round((time.time() - self._began) * 1000) if self._began else 0
         log.info("bot left", session=self.job.session_id, reason=over.reason, failed=over.failed)
         ended = CallEnded(at=moment(time.time()), reason=over.reason, failed=over.failed, duration_ms=duration)
@@ -87,6 +96,7 @@ class Bot:
         presence = Presence(room, job.line, job.patience, self.end)
         gone: set[str] = set()
         room.on("participant_disconnected", lambda participant: gone.add(participant.identity))
+        microphones = Microphones(room, [self._writing] if self._writing else [])
         try:
             await rooms.join(room, self._url, token)
             if job.line:
@@ -94,9 +104,11 @@ class Bot:
             self._began = time.time()
             self.report(CallStarted(at=moment(self._began)))
             presence.begin()
+            microphones.begin()
             await asyncio.shield(self._over)
         finally:
             presence.close()
+            microphones.close()
             room.off("disconnected", disconnected)
             await rooms.leave(room)
 

@@ -57,6 +57,11 @@ class DataDirectory:
         return self.root / "spool"
 
     @property
+    def bots_spool(self) -> Path:
+        """The same of bots."""
+        return self.root / "bots"
+
+    @property
     def recordings(self) -> Path:
         """Files of recordings, where no bucket is named."""
         return self.root / "recordings"
@@ -79,6 +84,7 @@ class DataDirectory:
             self.run.mkdir(mode=0o711, exist_ok=True)
             self.logs.mkdir(mode=0o700, exist_ok=True)
             self.spool.mkdir(mode=0o700, exist_ok=True)
+            self.bots_spool.mkdir(mode=0o700, exist_ok=True)
             self.recordings.mkdir(mode=0o700, exist_ok=True)
             free = shutil.disk_usage(self.root).free
         except OSError as error:

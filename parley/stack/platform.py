@@ -198,6 +198,7 @@ class Stack:
             "jobs": services.jobs,
             "knowledge": services.knowledge,
             "worker": services.worker,
+            "bots": services.bots,
         }
         if not services.has_own_models:
             del makers["models"]

@@ -16,6 +16,7 @@ CHILDREN = (
     "control_plane",
     "jobs",
     "worker",
+    "bots",
     "knowledge",
     "models",
     "phone",

@@ -36,6 +36,8 @@ PASSED_ON = (
     "PARLEY_KNOWLEDGE_EMBEDDER",
     "PARLEY_KNOWLEDGE_FORMER_EMBEDDER",
 )
+_OF_BOTS = ("PARLEY_WORDS_MODEL", "PARLEY_MAX_BOTS", "PARLEY_OUTBOUND_ALLOW")
+"""Passed on to the bot host alone."""
 _OF_WORKERS = ("PARLEY_PROVIDER_KEYS", "PARLEY_PROVIDER_URLS", "PARLEY_AZURE_REGION", "PARLEY_OUTBOUND_ALLOW")
 """Passed on to workers alone."""
 OFFLINE_MODELS = {
@@ -51,6 +53,7 @@ OFFLINE_MODELS = {
 }
 _DEFAULT_CALLS = "3"
 _HOST = "127.0.0.1"
+_LOOPBACK = "127.0.0.0/8,::1/128"
 _STARTS_WITHIN = 120.0
 """Seconds for the imports of one process: half a minute on a busy small machine, and more of several at once."""
 
@@ -248,6 +251,32 @@ class Services:
             stop_within=6.0,
         )
 
+    def bots(self) -> Child:
+        """Return the bot host, which sends bots into meetings."""
+        ready_file = self.directory.run / "bots.ready"
+        return Child(
+            name="bots",
+            command=python("agents", "bots"),
+            environment=self._environment(
+                self._models(),
+                {
+                    "PARLEY_LIVEKIT_URL": self.livekit_url,
+                    "PARLEY_WORKER_TOKEN": self.secrets.worker_token,
+                    "PARLEY_CONTROL_PLANE_URL": self.api_url,
+                    "PARLEY_SPOOL_DIR": str(self.directory.bots_spool),
+                    "PARLEY_OUTBOUND_ALLOW": _LOOPBACK,
+                    **{name: self.parent[name] for name in _OF_BOTS if self.parent.get(name)},
+                    "PARLEY_READY_FILE": str(ready_file),
+                },
+            ),
+            ready=ready_file_exists(ready_file),
+            prepare=lambda: ready_file.unlink(missing_ok=True),
+            after=("livekit",),
+            outlived_by=("control_plane", "jobs", "models"),
+            start_within=3 * _STARTS_WITHIN,  # as the worker
+            stop_within=6.0,
+        )
+
     def phone(self) -> Child:
         """Return the phone that answers calls out of this machine's demo line."""
         ports = self.ports["phone"], self.ports["phone_rtp"]
@@ -301,7 +330,7 @@ class Services:
             "PARLEY_REDIS_URL": f"redis://:{self.secrets.redis_password}@{_HOST}:{self.ports['redis']}/0",
             "PARLEY_SECRET_KEY": self.secrets.secret_key,
             "PARLEY_WORKER_TOKEN": self.secrets.worker_token,
-            "PARLEY_WEBHOOK_ALLOW": "127.0.0.0/8,::1/128",
+            "PARLEY_WEBHOOK_ALLOW": _LOOPBACK,
             "PARLEY_RECORDINGS_URL": self.directory.recordings.as_uri(),
             **{name: self.parent[name] for name in _STORE_SETTINGS if name in self.parent},
         }

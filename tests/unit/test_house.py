@@ -105,6 +105,7 @@ def test_compose_runs_the_same_processes_as_the_command() -> None:
     assert commands["control-plane"] == ["parley", "serve"]
     assert commands["jobs"] == ["parley", "jobs"]
     assert commands["worker"] == ["parley", "worker"]
+    assert commands["bots"] == ["python", "-m", "agents", "bots"]
     assert commands["migrate"] == ["parley", "migrate"]
     for name in ("livekit", "sip", "egress"):
         assert services[name]["image"].startswith("livekit/")

@@ -105,3 +105,24 @@ def test_nothing_kept_is_lost_before_it_is_acknowledged(
         assert owed <= set(found)
         assert found == sorted(set(found))
     spool.close()
+
+
+def test_a_job_that_is_given_up_leaves_no_file(open_spool: Callable[[Path], Spool], tmp_path: Path) -> None:
+    spool = open_spool(tmp_path)
+    for sequence in (1, 2):
+        spool.keep(submission(sequence))
+    spool.acknowledge(7, 1, 1)
+    spool.release(7, 1)
+    assert waiting(spool) == [(7, 1, 2)]
+    spool.acknowledge(7, 1, 2)
+    assert list(tmp_path.glob("*.spool")) == []
+
+
+def test_giving_up_a_job_whose_reports_have_all_arrived_removes_its_file(
+    open_spool: Callable[[Path], Spool], tmp_path: Path
+) -> None:
+    spool = open_spool(tmp_path)
+    spool.keep(submission(1))
+    spool.acknowledge(7, 1, 1)
+    spool.release(7, 1)
+    assert list(tmp_path.glob("*.spool")) == []

@@ -31,6 +31,7 @@ def services(tmp_path: Path) -> Services:
 
 def test_no_child_sees_the_rest_of_our_environment(services: Services) -> None:
     children = [services.control_plane(), services.jobs(), services.worker(), services.knowledge(), services.models()]
+    children.append(services.bots())
     for child in children:
         assert not {"AWS_SECRET_ACCESS_KEY", "PYTHONPATH"} & set(child.environment)
         assert child.environment["HOME"] == "/home/someone"
@@ -41,15 +42,21 @@ def test_a_worker_gets_neither_the_database_nor_the_key_of_stored_secrets(servic
     assert not {"PARLEY_DATABASE_URL", "PARLEY_SECRET_KEY", "PARLEY_KNOWLEDGE_DATABASE_URL"} & set(environment)
 
 
+def test_a_bot_host_gets_no_key_of_livekit_as_every_bot_has_a_token_of_its_own(services: Services) -> None:
+    environment = services.bots().environment
+    assert not {"PARLEY_DATABASE_URL", "PARLEY_SECRET_KEY", "PARLEY_LIVEKIT_API_SECRET"} & set(environment)
+    assert environment["PARLEY_SPOOL_DIR"] != services.worker().environment["PARLEY_SPOOL_DIR"]
+
+
 def test_only_the_control_plane_knows_the_operators_key(services: Services) -> None:
     assert services.control_plane().environment["PARLEY_ADMIN_KEY"] == services.secrets.admin_key
-    for child in (services.jobs(), services.worker(), services.knowledge(), services.models()):
+    for child in (services.jobs(), services.worker(), services.bots(), services.knowledge(), services.models()):
         assert services.secrets.admin_key not in child.environment.values()
 
 
-def test_the_worker_which_starts_first_outwaits_those_it_reports_to(services: Services) -> None:
+def test_the_processes_which_start_first_outwait_those_they_report_to(services: Services) -> None:
     before = services.models().start_within + services.control_plane().start_within
-    assert services.worker().start_within > before
+    assert min(services.worker().start_within, services.bots().start_within) > before
 
 
 def test_the_knowledge_process_reads_with_a_role_of_its_own(services: Services) -> None:

@@ -1,3 +1,5 @@
+"""An offline model server for tests."""
+
 import socket
 import subprocess
 import sys

@@ -1,0 +1,74 @@
+"""The microphones of a room: every voice that is not the bot's own, subscribed as it comes."""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import structlog
+from livekit import rtc
+
+MOST: Final = 32
+"""That are followed at once in a room."""
+
+log = structlog.get_logger()
+
+
+class Follower(Protocol):
+    """Somebody who follows voices."""
+
+    def heard(self, sid: str, track: rtc.Track, speaker: rtc.RemoteParticipant) -> None:
+        """A microphone can be heard from now on."""
+
+    def gone(self, sid: str) -> None:
+        """One cannot any more."""
+
+
+class Microphones:
+    """Subscribes to the microphones of a room. Pictures are never asked for."""
+
+    def __init__(self, room: rtc.Room, followers: list[Follower]) -> None:
+        self._room, self._followers = room, followers
+        self._open: dict[str, tuple[rtc.Track, rtc.RemoteParticipant]] = {}
+        self._events: dict[str, Callable[..., None]] = {
+            "track_published": self._published,
+            "track_subscribed": self._subscribed,
+            "track_unsubscribed": self._unsubscribed,
+        }
+
+    def begin(self) -> None:
+        """Follow those that are there, and those to come."""
+        for event, callback in self._events.items():
+            self._room.on(event, callback)  # type: ignore[arg-type]  # the SDK's type has each event's name
+        for participant in self._room.remote_participants.values():
+            for publication in participant.track_publications.values():
+                self._published(publication, participant)
+
+    def close(self) -> None:
+        """Follow none any more."""
+        for event, callback in self._events.items():
+            self._room.off(event, callback)  # type: ignore[arg-type]
+        for sid in list(self._open):
+            self._close(sid)
+
+    def _published(self, publication: rtc.RemoteTrackPublication, _: rtc.RemoteParticipant) -> None:
+        if publication.source == rtc.TrackSource.SOURCE_MICROPHONE:
+            publication.set_subscribed(True)
+
+    def _subscribed(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, speaker: rtc.RemoteParticipant
+    ) -> None:
+        if publication.sid in self._open:
+            return
+        if len(self._open) >= MOST:
+            log.warning("microphone not followed: there are too many", room=self._room.name)
+            return
+        self._open[publication.sid] = track, speaker
+        for follower in self._followers:
+            follower.heard(publication.sid, track, speaker)
+
+    def _unsubscribed(self, _: rtc.Track, publication: rtc.RemoteTrackPublication, __: rtc.RemoteParticipant) -> None:
+        self._close(publication.sid)
+
+    def _close(self, sid: str) -> None:
+        if self._open.pop(sid, None) is not None:
+            for follower in self._followers:
+                follower.gone(sid)
