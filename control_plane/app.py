@@ -163,7 +163,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         derive_key(settings.worker_token.get_secret_value()),
         state.switchboard,
         state.secrets,
-        BotGreeter(host, state.live),
+        BotGreeter(host, state.live, slot_lifetime=settings.slot_lifetime),
         lease=settings.lease,
     )
     claimer = BotClaimer(

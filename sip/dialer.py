@@ -46,6 +46,10 @@ class OutgoingCall:
     longest: float
     name: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    keys: str = field(default="", repr=False)
+    """Pressed as soon as it is answered; `w` is half a second of nothing."""
+    host: str = ""
+    """`host[:port]` that is called instead of the trunk's address, without its credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +206,15 @@ class LiveKitDialer:
 
     async def call(self, call: OutgoingCall) -> Outcome:
         asked = api.CreateSIPParticipantRequest(
-            sip_trunk_id=call.trunk_id,
+            sip_trunk_id="" if call.host else call.trunk_id,
+            trunk=api.SIPOutboundConfig(hostname=call.host) if call.host else None,
             sip_call_to=call.number,
             sip_number=call.caller_id,
             room_name=call.room,
             participant_identity=call.identity,
             participant_name=call.name,
             participant_attributes=call.attributes,
+            dtmf=call.keys,
             ringing_timeout=_duration(call.ringing),
             max_call_duration=_duration(call.longest),
             wait_until_answered=True,

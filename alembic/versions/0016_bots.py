@@ -60,6 +60,8 @@ def upgrade() -> None:
         sa.Column("recording_id", sa.BigInteger()),
         sa.Column("endpoint_id", sa.BigInteger()),
         sa.Column("chat", postgresql.JSONB(), nullable=False, server_default=sa.text("'[]'")),
+        _moment("transcribed_at"),
+        sa.Column("transcription_error", sa.String()),
         _moment("due_at", nullable=False),
         _moment("wanted_at"),
         _moment("leave_at"),

@@ -6,6 +6,7 @@ from typing import Final
 from sqlmodel import select
 
 from control_plane.bots.addresses import Here, Line, Unreachable, read_address
+from control_plane.bots.dialling import dial, line_identity
 from control_plane.bots.models import Bot
 from control_plane.clock import Clock
 from control_plane.db.database import Db
@@ -31,8 +32,9 @@ class Entrance:
         match address:
             case Here(code):
                 return await self._enter_here(db, clock, bot, code)
-            case Line():
+            case Line() as line:
                 bot.meeting_room = bot.room_name
+                await dial(db, clock, bot, line)
                 return self._own_room(bot), False, line_identity(bot)
             case Unreachable(reason):
                 raise CannotJoin("UNREACHABLE", reason)
@@ -49,11 +51,6 @@ class Entrance:
     def _own_room(self, bot: Bot) -> str:
         entry = Pass(identity=bot.identity, room=bot.room_name, ttl=LIFETIME, name=bot.bot_name)
         return self.passes.signer.sign(entry)
-
-
-def line_identity(bot: Bot) -> str:
-    """The identity of the telephone line in a bot's own room."""
-    return f"sip_{bot.identity}"
 
 
 async def meeting_of(db: Db, bot: Bot) -> tuple[Meeting, Attendee] | None:

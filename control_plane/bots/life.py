@@ -1,17 +1,22 @@
 """What a bot's host reports of it, step by step; and how it ends, whoever ends it."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import text
 from sqlmodel import col, select
 
+from agents.contract import EndReason
 from control_plane.accounts.limits import is_full
+from control_plane.bots.addresses import Line, read_address
 from control_plane.bots.asking import BotAsk
 from control_plane.bots.models import Bot, BotError, BotState
+from control_plane.bots.riding import take_along
 from control_plane.bots.telling import BotTeller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
+from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
 from control_plane.media.orders import Picture
 from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
@@ -20,7 +25,8 @@ from control_plane.recordings.settling import fail, lock_recording
 from control_plane.recordings.taking import new_recording
 from control_plane.recordings.telling import ask_stop
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.models import Session
+from control_plane.sessions.ending import end_session, lock_session
+from control_plane.sessions.models import Session, SessionJob, SessionStatus
 
 STOP_RECORDING: Final = "bot.stop_recording"
 """Job: a bot has left, so its recording ends. Payload: egress_id."""
@@ -32,7 +38,12 @@ WITHOUT_JOINING: Final = {
     "not_admitted": (BotError.NOT_ADMITTED, "nobody let the bot in within automatic_leave.waiting_room_timeout"),
     "cannot_join": (BotError.CANNOT_JOIN, "the bot could not enter the meeting"),
     "room_closed": (BotError.CANNOT_JOIN, "the meeting was over before the bot was in"),
+    "not_answered": (BotError.CANNOT_JOIN, "the meeting's number did not answer"),
+    "caller_left": (BotError.CANNOT_JOIN, "the meeting's number hung up"),
 }
+LINE_GONE: Final = ("caller_left", "room_closed", "nobody_came")
+PIN_JUDGED: Final = timedelta(seconds=30)
+"""Within which a meeting's bridge hangs up on whoever presses a wrong PIN."""
 NOBODY: Final = (BotError.NOT_ADMITTED, "nobody came to the meeting within automatic_leave.noone_joined_timeout")
 
 
@@ -106,6 +117,7 @@ async def ended(db: Db, clock: Clock, box: SecretBox, session_id: int) -> None:
     if bot.told not in ("", "joining_call"):
         await teller.status(bot, "call_ended")
     await _stop_recording(db, clock, bot)
+    await take_along(db, clock, bot)
     failure = _failure(bot, session)
     if failure is not None:
         await teller.failed(bot, *failure)
@@ -122,9 +134,37 @@ def _failure(bot: Bot, session: Session) -> tuple[BotError, str] | None:
         return NOBODY
     if bot.joined_at is None and reason in WITHOUT_JOINING:
         return WITHOUT_JOINING[reason]
+    if _hung_up(bot, reason):
+        return BotError.CANNOT_JOIN, "the meeting's number hung up right after the PIN: it may be wrong"
     if session.outcome == "failed" or (bot.joined_at is None and bot.leave_at is None):
         return BotError.INTERNAL, f"the bot broke off: {reason or 'no reason is known'}"
     return None
+
+
+def _hung_up(bot: Bot, reason: str) -> bool:
+    """Whether a telephone line was given up so soon after its PIN that this was no meeting."""
+    if bot.meeting_room != bot.room_name or bot.joined_at is None or bot.exited_at is None:
+        return False
+    address = read_address(bot.meeting_url, bot.extra, "")
+    has_pin = isinstance(address, Line) and bool(address.pin)
+    return has_pin and reason in LINE_GONE and bot.exited_at - bot.joined_at < PIN_JUDGED
+
+
+async def left(db: Db, clock: Clock, session_id: int, reason: EndReason) -> bool:
+    """A bot's host says that it has left, while somebody rides along on its line: they leave as well. Whether so."""
+    bot = (await db.exec(select(Bot).where(Bot.session_id == session_id))).one_or_none()
+    session = await lock_session(db, session_id, project_id=bot.project_id) if bot is not None else None
+    if bot is None or session is None or session.status != SessionStatus.ACTIVE or bot.wanted_at is not None:
+        return False
+    mine = select(SessionJob.id).where(
+        SessionJob.session_id == session_id,
+        SessionJob.identity == bot.identity,
+        col(SessionJob.ended_at).is_(None),
+    )
+    if (await db.exec(mine)).first() is not None:
+        return False
+    await end_session(db, EventLog(db, clock), session, outcome="ok", reason=reason, at=clock.now())
+    return True
 
 
 async def _stop_recording(db: Db, clock: Clock, bot: Bot) -> None:

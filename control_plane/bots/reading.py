@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy import or_
 from sqlmodel import col, select
 
 from control_plane.bots.asking import BotAsk
@@ -13,7 +14,8 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.recordings.links import LinkSigner
 from control_plane.recordings.models import Recording
-from control_plane.sessions.models import Session, TranscriptLine
+from control_plane.sessions.models import Session, SessionJob, TranscriptLine
+from control_plane.sessions.service import OWN_EPOCH
 from control_plane.wire import SURFACE
 
 LINK_LIFETIME: Final = timedelta(hours=1)
@@ -73,6 +75,9 @@ class BotReader:
         """What was said while a bot was there, in order; nothing where it was to write nothing down."""
         if bot.session_id is None or BotAsk.of(bot).recogniser is None:
             return []
+        own = select(SessionJob.epoch).where(
+            SessionJob.session_id == bot.session_id, SessionJob.identity == bot.identity
+        )
         query = (
             select(TranscriptLine, Session.started_at)
             .join(Session, col(Session.id) == TranscriptLine.session_id)
@@ -80,6 +85,7 @@ class BotReader:
                 TranscriptLine.project_id == bot.project_id,
                 TranscriptLine.session_id == bot.session_id,
                 TranscriptLine.speaker != "system",
+                or_(col(TranscriptLine.epoch) == OWN_EPOCH, col(TranscriptLine.epoch).in_(own)),
             )
             .order_by(col(TranscriptLine.timestamp_ms), col(TranscriptLine.id))
         )

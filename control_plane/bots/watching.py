@@ -4,8 +4,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
+from sqlalchemy import text
 from sqlmodel import col, select
 
+from agents.attendance import HOST_PREFIX
 from control_plane.bots.asking import BotAsk
 from control_plane.bots.life import ended, heard, lock_by_session
 from control_plane.bots.models import Bot, BotError, BotState
@@ -16,13 +18,30 @@ from control_plane.events.log import EventLog
 from control_plane.recordings.models import Recording
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.ending import end_session, lock_running, lock_session
-from control_plane.sessions.models import BOT, Session, SessionJob
+from control_plane.sessions.models import SessionJob
 
 HOSTS: Final = 5
 """Hosts that one bot may lose."""
 LEAVES_WITHIN: Final = timedelta(seconds=20)
 """From the wish that a bot leaves to its end: its host finishes what was being said."""
 AT_ONCE: Final = 100
+TOLD_WITHIN: Final = timedelta(days=7)
+"""After which nobody waits for the last webhook of a bot any more."""
+
+_FORGET_KEYS = text("""
+    with done as (
+        update bot set sealed_secrets = null
+        where sealed_secrets is not null and state in ('completed', 'failed', 'cancelled') and (
+            endpoint_id is null or ended_at < :late or exists (
+                select from webhook_delivery sent where sent.endpoint_id = bot.endpoint_id
+                    and sent.event_type in ('complete', 'failed') and sent.state <> 'waiting'
+            )
+        )
+        returning endpoint_id
+    )
+    update webhook_endpoint set sealed_headers = null, is_active = false
+    where id in (select endpoint_id from done)
+""")
 
 log = structlog.get_logger()
 
@@ -50,15 +69,16 @@ class BotWatch:
                     await ended(db, self.clock, self.box, session_id)
         await self._hear()
 
+    async def forget_keys(self) -> None:
+        """Forget the keys of bots whose last webhook was delivered, or is given up; nothing more is told of them."""
+        async with self.database.platform() as db:
+            await db.execute(_FORGET_KEYS, {"late": self.clock.now() - TOLD_WITHIN})
+
     async def _lost(self) -> list[Any]:
-        query: Any = (
-            select(SessionJob.id, SessionJob.session_id, SessionJob.project_id)
-            .join(Session, col(Session.id) == SessionJob.session_id)
-            .where(
-                Session.session_type == BOT,
-                col(SessionJob.ended_at).is_(None),
-                col(SessionJob.lease_until) < self.clock.now(),
-            )
+        query: Any = select(SessionJob.id, SessionJob.session_id, SessionJob.project_id).where(
+            col(SessionJob.identity).startswith(HOST_PREFIX),
+            col(SessionJob.ended_at).is_(None),
+            col(SessionJob.lease_until) < self.clock.now(),
         )
         async with self.database.platform() as db:
             return list((await db.exec(query.limit(AT_ONCE))).all())

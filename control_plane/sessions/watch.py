@@ -5,13 +5,14 @@ from datetime import timedelta
 import structlog
 from sqlmodel import col, delete, select
 
+from agents.attendance import HOST_PREFIX
 from agents.contract import EndReason
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.sessions.ending import end_job, end_session, lock_running, lock_session
-from control_plane.sessions.models import BOT, Session, SessionJob, SessionStatus, Slot, Worker
+from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot, Worker
 
 START_WITHIN = timedelta(seconds=10)
 """A job that has not said "started" this long after its ticket was exchanged has failed; workers say so sooner."""
@@ -44,9 +45,8 @@ async def sweep(database: Database, clock: Clock) -> int:
         late = col(SessionJob.started_at).is_(None) & (col(SessionJob.accepted_at) < now - START_WITHIN)
         query = (
             select(SessionJob.id, SessionJob.session_id, SessionJob.project_id)
-            .join(Session, col(Session.id) == SessionJob.session_id)
             .where(
-                Session.session_type != BOT,  # they are sent again: `bots.watching`
+                ~col(SessionJob.identity).startswith(HOST_PREFIX),  # bots are sent again: `bots.watching`
                 col(SessionJob.ended_at).is_(None),
                 (col(SessionJob.lease_until) < now) | late,
             )

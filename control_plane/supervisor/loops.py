@@ -139,13 +139,14 @@ async def run(
     reconciler = Reconciler(database, media, clock)
     trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_key.get_secret_value(), "number"), clock)
     tickets = TicketSigner(settings.secret_key.get_secret_value())
+    bots = BotWatch(database, clock, box, longest=settings.recordings_longest)
     supervise = partial(
         every,
         SWEEP_EVERY,
         partial(sweep_late),
         partial(cut_off, database, clock),
         partial(redispatch, database, media, clock, tickets, slot_lifetime=settings.slot_lifetime),
-        partial(BotWatch(database, clock, box, longest=settings.recordings_longest).sweep),
+        partial(bots.sweep),
         partial(sweep_calls, database, clock),
         partial(hang_up_leftovers, database, clock, dialer),
         partial(give_up_unattended, database, clock, dialer),
@@ -224,7 +225,7 @@ async def run(
             every(FORGET_EVERY, partial(forget, database, clock), partial(Remover(database, clock, store).sweep))
         )
         tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep), partial(finisher.find_playable)))
-        tasks.create_task(every(FORGET_EVERY, partial(watch.look_again)))
+        tasks.create_task(every(FORGET_EVERY, partial(watch.look_again), partial(bots.forget_keys)))
         tasks.create_task(starter.run(url))
         tasks.create_task(RoomFollower(database, clock, box).run(url))
         tasks.create_task(BotFollower(database, clock, box).run(url))

@@ -41,6 +41,8 @@ from sip.outcomes import Outcome
 
 RINGING: Final = 45.0
 """Seconds a phone may ring."""
+ATTENDED: Final = "attended_by"
+"""In the details of a call into a meeting: the bot that sits in its room. `press` beside it: keys for the meeting."""
 LONGEST_HANDED_OVER: Final = 4 * 3600.0
 """Seconds two people may talk whom a persona has brought together."""
 ROOM_EMPTY_TIMEOUT: Final = 60
@@ -149,7 +151,7 @@ class CallPlacer:
         looking = asyncio.create_task(self._look(call_id, call))
         pacing = asyncio.create_task(self._pace(call, trunk, placed_at))
         try:
-            await find_carrier(self.outbound, trunk.address)
+            await find_carrier(self.outbound, call.host or trunk.address)
             outcome = await self._dial(call_id, call, dispatch)
         except ClosedAddressError as error:
             outcome = Outcome("failed", None, str(error))
@@ -245,6 +247,8 @@ class CallPlacer:
             trunk = await db.get(SipTrunk, call.trunk_id)
             if CALLED_INTO in call.details:
                 return await self._prepare_second(db, call, trunk)
+            if ATTENDED in call.details:
+                return await self._prepare_line(db, call, trunk)
             slot_query = select(Slot).where(Slot.session_id == call.session_id).with_for_update()
             slot = (await db.exec(slot_query)).first()
             persona_id = call.details.get("persona_id", 0)
@@ -257,6 +261,18 @@ class CallPlacer:
             dispatch = dispatch_of(Ticket(secret, persona_id), serving.persona.name)
             outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=serving.persona.max_call_duration + 60)
         return outgoing, dispatch, trunk, call.placed_at or self.clock.now()
+
+    async def _prepare_line(self, db: Db, call: Call, trunk: SipTrunk | None) -> Prepared | None:
+        """The same for a meeting that is called into the room of a bot: nobody else is brought there."""
+        if trunk is None or trunk.outbound_trunk_id is None:
+            await settle(db, self.clock, call, Outcome("failed", None, "its trunk is gone"))
+            return None
+        outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER)
+        user, at, host = call.phone_number.partition(":")[2].partition("@")
+        if at:
+            outgoing = replace(outgoing, number=user, host=host)
+        outgoing = replace(outgoing, name="Meeting", keys=call.details.get("press", ""))
+        return outgoing, None, trunk, call.placed_at or self.clock.now()
 
     async def _prepare_second(self, db: Db, call: Call, trunk: SipTrunk | None) -> Prepared | None:
         """The same for a phone that is called into the room of another, where somebody still waits for it."""

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
 from agents.contract import Command, Exchange, Exchanged, Submission, TransferAsked, Transferred, Verdict
-from control_plane.bots.life import joined, waits
+from control_plane.bots.life import joined, left, waits
 from control_plane.bots.riding import BotGreeter
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
@@ -128,6 +128,11 @@ class UplinkService:
                 async with self.database.platform() as db:
                     await persona_speaks(db, self.clock, session_id)
                     await note_first_word(db, session_id, datetime.fromisoformat(report["at"]))
+            case {"type": "call.ended.v1", "reason": reason}:
+                async with self.database.platform() as db:
+                    alone = not await left(db, self.clock, session_id, reason)
+                if not alone:
+                    await self.end_calls({"session_id": session_id})
             case {"type": "bot.waits.v1"}:
                 async with self.database.platform() as db:
                     await waits(db, self.clock, self.box, session_id)

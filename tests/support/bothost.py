@@ -4,14 +4,22 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
+import jwt
+from sqlmodel import col, select, update
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents.attendance import BotJob
+from control_plane.bots.models import Bot
+from control_plane.sessions.models import SessionJob
+from control_plane.telephony.models import SipTrunk
 from tests.support.platform import WORKER_TOKEN, Platform, Tenant
+from tests.support.receiver import Receiver
+from tests.support.recordings import BEGAN
+from tests.support.webhooks import until
 
 
 class FakeHost:
@@ -109,3 +117,57 @@ async def data_of(http: httpx2.AsyncClient, bot_id: str) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     data: dict[str, Any] = answer.json()
     return data
+
+
+def codes(receiver: Receiver) -> list[str]:
+    """What was told, in the order it came: statuses by their code, the last by its event."""
+    events = [each.event for each in receiver.at("/")]
+    return [event["data"].get("status", {}).get("code") or event["event"] for event in events]
+
+
+async def read(platform: Platform, bot_id: str) -> Bot:
+    async with platform.database.platform() as db:
+        return (await db.exec(select(Bot).where(col(Bot.uuid) == bot_id))).one()
+
+
+async def in_state(platform: Platform, bot_id: str, state: str) -> Bot:
+    """A bot, once it is so far."""
+
+    async def ask() -> Any:
+        bot = await read(platform, bot_id)
+        return bot if bot.state == state else None
+
+    found: Bot = await until(ask)
+    return found
+
+
+async def expire(platform: Platform) -> None:
+    """Let the leases of all jobs run out."""
+    async with platform.database.platform() as db:
+        await db.exec(update(SessionJob).values(lease_until=BEGAN - timedelta(hours=1)))
+
+
+def job_room(token: str) -> str:
+    """The room that a token opens."""
+    room: str = jwt.decode(token, options={"verify_signature": False})["video"]["room"]
+    return room
+
+
+async def meet_waiting(tenant: Tenant) -> dict[str, Any]:
+    """A meeting of people with a waiting room."""
+    url = str(tenant.http.base_url).replace("/api/v1/", "/api/meetings")
+    made: dict[str, Any] = (await tenant.http.post(url, json={"title": "Closed", "waitingRoom": True})).json()
+    return made
+
+
+async def add_trunk(platform: Platform, tenant: Tenant) -> None:
+    """A carrier's line of the project."""
+    trunk = SipTrunk(
+        project_id=tenant.project.id,
+        name="Line",
+        phone_number="+18001234567",
+        address="127.0.0.1:5060",
+        outbound_trunk_id="ST_1",
+        calls_per_second=100,
+    )
+    await platform.add(trunk)

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from control_plane.accounts.activity.schemas import (
     AccountInfoAnswer,
     MeetingHistory,
+    OwnAccountUpdate,
     SupportKeyList,
     SupportKeyMade,
     TransactionList,
@@ -14,9 +15,11 @@ from control_plane.accounts.activity.schemas import (
 from control_plane.accounts.activity.service import OwnActivity
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
+from control_plane.errors import InvalidRequest
 from control_plane.gate.console import AccountOperation
 from control_plane.gate.operation import primary
 from control_plane.wire import Page
+from guard.outbound import BadAddress
 
 router = primary("/account", route_class=AccountOperation, tags=["Account"])
 
@@ -33,6 +36,18 @@ Own = Annotated[OwnActivity, Depends(find_activity)]
 async def read_account(own: Own) -> Any:
     """Read your account."""
     return {"account": await own.info()}
+
+
+@router.patch("", response_model=AccountInfoAnswer)
+async def update_own_account(body: OwnAccountUpdate, request: Request, own: Own) -> Any:
+    """Change your account."""
+    url = body.meeting_baas_webhook_url
+    try:
+        if url is not None:
+            await request.app.state.outbound.check(url)
+    except BadAddress as error:
+        raise InvalidRequest.field("meeting_baas_webhook_url", error.reason) from error
+    return {"account": await own.update(body)}
 
 
 @router.get("/transactions", response_model=TransactionList)

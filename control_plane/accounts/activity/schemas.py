@@ -1,13 +1,14 @@
 """What an account is, was charged and has held, on the wire. Amounts are US dollars."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from control_plane.accounts.schemas import FirstProject
-from control_plane.wire import Instant, Paged
+from control_plane.wire import Change, Clean, Instant, Paged
 
 Row = ConfigDict(from_attributes=True)
+WebhookUrl = Annotated[str, StringConstraints(min_length=8, max_length=2048), Clean]
 
 
 class AccountInfo(BaseModel):
@@ -26,6 +27,15 @@ class AccountInfo(BaseModel):
     project: FirstProject = Field(description="The project in which the console works: the account's first.")
     active_keys: int
     max_active_keys: int
+    meeting_baas_webhook_url: str | None = Field(description="Where bots tell that name no address of their own.")
+
+
+class OwnAccountUpdate(Change):
+    """`PATCH /account`."""
+
+    meeting_baas_webhook_url: WebhookUrl | None = Field(
+        None, description="Where bots tell from their next beginning on; null: nowhere."
+    )
 
 
 class AccountInfoAnswer(BaseModel):

@@ -11,6 +11,7 @@ from control_plane.accounts.activity.schemas import (
     Activity,
     KeyActivity,
     MeetingHistoryRead,
+    OwnAccountUpdate,
     TrailActivity,
     TransactionRead,
     WebhookActivity,
@@ -43,7 +44,7 @@ class OwnActivity:
         mine = select(Project).where(Project.account_id == self.account_id).order_by(col(Project.id))
         used, given = await self.done.sums()
         return AccountInfo(
-            **account.model_dump(include={"id", "email", "name", "plan", "created_at"}),
+            **account.model_dump(include={"id", "email", "name", "plan", "created_at", "meeting_baas_webhook_url"}),
             plan_display=plans()[account.plan].display,
             balance=float(given - used),
             used=float(used),
@@ -51,6 +52,12 @@ class OwnActivity:
             active_keys=await count_active(self.db, self.account_id, self.clock.now()),
             max_active_keys=MOST,
         )
+
+    async def update(self, body: OwnAccountUpdate) -> AccountInfo:
+        """Change the account."""
+        changes = body.changes()
+        await self.db.exec(update(Account).where(col(Account.id) == self.account_id).values(**changes))
+        return await self.info()
 
     async def make_support_key(self) -> tuple[str, SupportKey]:
         """A new support access key, shown once."""

@@ -120,3 +120,24 @@ def show_metadata(
             "chat": bot.chat,
         },
     }
+
+
+def show_entry(bot: Bot, speakers: list[str]) -> dict[str, Any]:
+    """A bot in the list."""
+    ended = bot.exited_at or bot.ended_at
+    return {
+        "id": bot.id,
+        "uuid": str(bot.uuid),
+        "bot_name": bot.bot_name,
+        "meeting_url": bot.meeting_url,
+        "created_at": moment(bot.created_at),
+        "ended_at": moment(ended),
+        "duration": seconds_of(bot, None) if bot.exited_at else None,
+        "session_id": str(bot.session_id) if bot.session_id and not bot.is_over else None,
+        "speakers": speakers,
+        "extra": bot.extra,
+        "access_count": None,
+        "last_accessed_at": None,
+        "state": bot.state,
+        "error": bot.error,
+    }

@@ -9,18 +9,28 @@ from fastapi import Depends, Query, Request
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
 from control_plane.bots.asking import Order
+from control_plane.bots.listing import Narrow, list_bots, speakers_by_session
 from control_plane.bots.models import BotState
 from control_plane.bots.reading import BotReader
+from control_plane.bots.removing import remove_data
+from control_plane.bots.riding import read_rider
 from control_plane.bots.sending import BOTS, BotSender, dismiss, find_bot, lock_bot
-from control_plane.dialects.meeting_baas.answers import show_metadata
+from control_plane.clock import iso_ms
+from control_plane.dialects.meeting_baas.answers import show_bot, show_entry, show_metadata
 from control_plane.dialects.meeting_baas.auth import KeyDep, baas
 from control_plane.dialects.meeting_baas.shapes import JoinRequest, recogniser_of
-from control_plane.errors import InvalidRequest
+from control_plane.errors import Conflict, InvalidRequest, RateLimited, Unavailable
+from control_plane.personas.repository import PersonaRepository
 from control_plane.plans.quota import QuotaDep
+from control_plane.recordings.removing import Remover
+from control_plane.wire import Clean, Since, Until
 from guard.outbound import BadAddress, Outbound
 
 RESERVED: Final = timedelta(seconds=240)
 """When a bot comes that is reserved without a start time."""
+DELETIONS: Final = 5
+"""Requests a minute that delete data, of one key."""
+Searched = Annotated[str, Query(max_length=500), Clean]
 
 router = baas("/bots")
 
@@ -56,6 +66,11 @@ async def send_bot(
     """Send a bot to a meeting, now or at its time."""
     state = request.app.state
     await check_webhook(state.outbound, body.webhook_url)
+    rider = read_rider(body.extra or {})
+    if rider is not None:
+        serving = await PersonaRepository(db, project_id=caller.project_id).serving(rider)
+        if not serving.persona.is_active:
+            raise Conflict(f"Agent {rider} is not active")
     now = clock.now()
     order = Order(
         key_id=caller.key_id,
@@ -76,6 +91,64 @@ async def send_bot(
     await db.commit()
     await state.live.publish(BOTS, {})
     return {"bot_id": str(bot.uuid)}
+
+
+@router.get("/bots_with_metadata")
+async def list_all_bots(
+    db: DbDep,
+    caller: CallerDep,
+    clock: ClockDep,
+    bot_name: Searched | None = None,
+    meeting_url: Searched | None = None,
+    speaker_name: Searched | None = None,
+    created_after: Since | None = None,
+    created_before: Until | None = None,
+    ended_after: Since | None = None,
+    filter_by_extra: Searched | None = None,
+    sort_by_extra: Searched | None = None,
+    limit: Annotated[int, Query(ge=1, le=50)] = 10,
+    cursor: Searched | None = None,
+) -> Any:
+    """List bots, newest first, with who spoke where they were."""
+    narrow = Narrow(
+        bot_name,
+        meeting_url,
+        speaker_name,
+        created_after,
+        created_before,
+        ended_after,
+        filter_by_extra,
+        sort_by_extra,
+    )
+    found, following = await list_bots(db, caller.project_id, narrow, limit, cursor)
+    speakers = await speakers_by_session(db, caller.project_id, found)
+    bots = [show_entry(bot, speakers.get(bot.session_id or 0, [])) for bot in found]
+    return {"bots": bots, "recent_bots": bots, "next_cursor": following, "last_updated": iso_ms(clock.now())}
+
+
+@router.post("/{bot_id}/delete_data")
+async def delete_bot_data(bot_id: UUID, request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> Any:
+    """Delete what a bot has brought back; what was asked of it stays."""
+    state = request.app.state
+    taken = await state.limiter.take(f"delete_data:{caller.key_id}", DELETIONS)
+    if not taken.admitted:
+        raise RateLimited(limit=taken.limit, retry_after=taken.retry_after)
+    status, recording_id = await remove_data(db, clock, await lock_bot(db, caller.project_id, bot_id))
+    await db.commit()
+    if recording_id is not None:
+        try:
+            gone = await Remover(state.database, clock, state.recordings).remove(recording_id, by=caller.key_id)
+        except Unavailable:
+            gone = False  # it is removed as soon as the store is there
+        status = status if gone else "partiallyDeleted"
+    return {"ok": True, "status": status}
+
+
+@router.get("/{bot_id}/screenshots")
+async def list_screenshots(bot_id: UUID, db: DbDep, caller: CallerDep) -> Any:
+    """List a bot's screenshots: none are taken here, the recording is the picture."""
+    await find_bot(db, caller.project_id, bot_id)
+    return []
 
 
 @router.delete("/{bot_id}")
@@ -100,3 +173,11 @@ async def read_meeting_data(
     recording = await reader.recording_of(bot)
     passages = await reader.passages(bot, recording) if include_transcripts else []
     return show_metadata(bot, caller.account_id, recording, reader.link_to(recording), passages)
+
+
+@router.get("/{bot_id}")
+async def read_bot(bot_id: UUID, db: DbDep, caller: CallerDep, reader: Reader) -> Any:
+    """A bot as it is, with all that was asked of it."""
+    bot = await find_bot(db, caller.project_id, bot_id)
+    shown = show_bot(bot, caller.account_id, await reader.recording_of(bot))
+    return shown | {"state": bot.state, "status": bot.told or None}

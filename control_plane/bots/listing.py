@@ -1,0 +1,135 @@
+"""The newest bots of a project, narrowed and sorted as their list has it."""
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import and_, exists, func
+from sqlmodel import col, select
+
+from control_plane.bots.models import Bot
+from control_plane.db.database import Db
+from control_plane.errors import InvalidRequest
+from control_plane.sessions.models import TranscriptLine
+
+CONDITIONS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """What the list is narrowed to and sorted by; None does not."""
+
+    bot_name: str | None = None
+    meeting_url: str | None = None
+    speaker_name: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    ended_after: datetime | None = None
+    extra: str | None = None
+    """`field:value,field:value`, all of which hold."""
+    sort: str | None = None
+    """`field`, `field:asc` or `field:desc` of what is extra."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: past so many of the bots that were there when the first page was read."""
+
+    top: int
+    skip: int
+
+    @classmethod
+    def read(cls, cursor: str) -> "Place":
+        """A cursor as it was given out. Raises `InvalidRequest`."""
+        try:
+            top, skip = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+            if not (type(top) is int and type(skip) is int and 0 < top < 2**63 and 0 <= skip < 2**31):
+                raise ValueError(cursor)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InvalidRequest.field("cursor", "is none that was given out here") from error
+        return cls(top, skip)
+
+    def __str__(self) -> str:
+        return base64.urlsafe_b64encode(json.dumps([self.top, self.skip]).encode()).decode()
+
+
+async def list_bots(
+    db: Db, project_id: int, narrow: Narrow, limit: int, cursor: str | None
+) -> tuple[list[Bot], str | None]:
+    """A page of bots, the newest first unless sorted, and the cursor of the next one."""
+    place = Place.read(cursor) if cursor else Place(await _newest(db, project_id), 0)
+    query: Any = select(Bot).where(Bot.project_id == project_id, Bot.id <= place.top, *_conditions(narrow))
+    query = query.order_by(*_order(narrow.sort), col(Bot.id).desc()).offset(place.skip).limit(limit + 1)
+    found = list((await db.exec(query)).all())
+    following = str(Place(place.top, place.skip + limit)) if len(found) > limit else None
+    return found[:limit], following
+
+
+async def _newest(db: Db, project_id: int) -> int:
+    return (await db.exec(select(func.max(Bot.id)).where(Bot.project_id == project_id))).one() or 1
+
+
+async def speakers_by_session(db: Db, project_id: int, bots: list[Bot]) -> dict[int, list[str]]:
+    """Who spoke in each bot's session, in the order of their first words."""
+    sessions = [bot.session_id for bot in bots if bot.session_id is not None]
+    first = func.min(TranscriptLine.timestamp_ms)
+    name: Any = func.coalesce(func.nullif(TranscriptLine.name, ""), func.nullif(TranscriptLine.identity, ""))
+    query: Any = (
+        select(TranscriptLine.session_id, name)
+        .where(
+            TranscriptLine.project_id == project_id,
+            col(TranscriptLine.session_id).in_(sessions),
+            TranscriptLine.speaker != "system",
+            name.is_not(None),
+        )
+        .group_by(col(TranscriptLine.session_id), name)
+        .order_by(first)
+    )
+    speakers: dict[int, list[str]] = {}
+    for session_id, speaker in (await db.execute(query)).all():
+        speakers.setdefault(session_id, []).append(speaker)
+    return speakers
+
+
+def _conditions(narrow: Narrow) -> list[Any]:
+    wanted: list[Any] = []
+    if narrow.bot_name:
+        wanted.append(col(Bot.bot_name).icontains(narrow.bot_name, autoescape=True))
+    if narrow.meeting_url:
+        wanted.append(col(Bot.meeting_url).icontains(narrow.meeting_url, autoescape=True))
+    if narrow.created_after is not None:
+        wanted.append(col(Bot.created_at) >= narrow.created_after)
+    if narrow.created_before is not None:
+        wanted.append(col(Bot.created_at) <= narrow.created_before)
+    if narrow.ended_after is not None:
+        wanted.append(func.coalesce(Bot.exited_at, Bot.ended_at) >= narrow.ended_after)
+    if narrow.speaker_name:
+        spoke = and_(
+            col(TranscriptLine.session_id) == Bot.session_id,
+            col(TranscriptLine.project_id) == Bot.project_id,
+            col(TranscriptLine.name).icontains(narrow.speaker_name, autoescape=True),
+        )
+        wanted.append(exists().where(spoke))
+    return wanted + _extra(narrow.extra)
+
+
+def _extra(given: str | None) -> list[Any]:
+    conditions: list[Any] = []
+    for part in (given or "").split(","):
+        field, colon, value = part.partition(":")
+        if not part.strip():
+            continue
+        if not colon or not field.strip() or len(conditions) >= CONDITIONS:
+            raise InvalidRequest.field("filter_by_extra", "must be field:value,field:value with at most 20 conditions")
+        conditions.append(col(Bot.extra)[field.strip()].astext == value.strip())
+    return conditions
+
+
+def _order(given: str | None) -> list[Any]:
+    if not given:
+        return []
+    field, _, direction = given.rpartition(":") if given.endswith((":asc", ":desc")) else (given, "", "asc")
+    value = col(Bot.extra)[field].astext
+    return [value.desc().nulls_last() if direction == "desc" else value.asc().nulls_last()]

@@ -1,0 +1,140 @@
+"""Bots in meetings behind a telephone, what they write in the chat, and personas that ride along."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sip.outcomes import Outcome
+from tests.support.bothost import add_trunk, baas, bot_host, data_of, in_state, job_room, send
+from tests.support.meetings import a_bot, meet_people
+from tests.support.platform import Platform, Tenant
+from tests.support.receiver import Receiver
+from tests.support.uplink import worker
+from tests.support.webhooks import until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("url", "extra", "number", "host", "keys"),
+    [
+        ("tel:+18005550100", {}, "+18005550100", "", ""),
+        ("sip:room@127.0.0.1:5080", {"dial_in": {"pin": "42"}}, "room", "127.0.0.1:5080", "wwwwww42#"),
+        (
+            "https://meet.google.com/abc-defg-hij",
+            {"dial_in": {"number": "+1 800 555 0101", "pin": "123 456#"}},
+            "+18005550101",
+            "",
+            "wwwwww123456#",
+        ),
+    ],
+)
+async def test_a_meeting_behind_a_telephone_is_called(
+    platform: Platform, tenant: Tenant, url: str, extra: dict[str, Any], number: str, host: str, keys: str
+) -> None:
+    await add_trunk(platform, tenant)
+    async with baas(platform, tenant) as http, platform.jobs(), bot_host(platform) as hosted:
+        bot_id = await send(http, url, extra=extra)
+        job = await hosted.attend()
+        assert (job.line, job_room(job.token)) == (f"sip_bot-{bot_id}", f"proj_bot-{bot_id}")
+
+        async def is_called() -> Any:
+            return next((call[1] for call in platform.dialer.calls if call[0] == "call"), None)
+
+        call = await until(is_called)
+        assert (call.number, call.host, call.keys, call.room, call.identity) == (
+            number,
+            host,
+            keys,
+            job_room(job.token),
+            job.line,
+        )
+        platform.dialer.picked_up.set()
+        await hosted.starts(job)
+        await hosted.ends(job, "caller_left")
+        await in_state(platform, bot_id, "failed" if keys else "ending")
+        heard = (await data_of(http, bot_id))["bot_data"]
+        assert heard["heard_as"] == "one_line"
+
+
+@pytest.mark.parametrize("outcome", [Outcome("busy", 486, "Busy"), Outcome("no_answer", 480, "")])
+async def test_a_telephone_that_does_not_answer_is_no_meeting(
+    platform: Platform, tenant: Tenant, receiver: Receiver, outcome: Outcome
+) -> None:
+    await add_trunk(platform, tenant)
+    platform.dialer.answer = outcome
+    platform.dialer.picked_up.set()
+    async with baas(platform, tenant) as http, platform.jobs(), bot_host(platform) as host:
+        bot_id = await send(http, "tel:+18005550100", webhook_url=f"{receiver.url}/")
+        job = await host.attend()
+        received = await receiver.wait_for(2)
+        assert received[-1].event["data"] == {"bot_id": bot_id, "error": "CannotJoinMeeting"}
+        await host.beat(job)
+        assert (await host.hear("command"))["action"] == "end"
+
+
+async def test_a_telephone_needs_a_trunk(platform: Platform, tenant: Tenant) -> None:
+    async with baas(platform, tenant) as http, bot_host(platform):
+        bot_id = await send(http, "tel:+18005550100")
+        bot = await in_state(platform, bot_id, "failed")
+        assert (bot.error, "trunk" in (bot.error_message or "")) == ("CannotJoinMeeting", True)
+
+
+async def test_a_persona_rides_along_and_leaves_with_the_bot(platform: Platform, tenant: Tenant) -> None:
+    agent_id = await tenant.make_agent(name="Speaker")
+    stranger = await platform.tenant("other")
+    foreign = await stranger.make_agent(name="Foreign")
+    meeting = await meet_people(tenant)
+    async with baas(platform, tenant) as http, platform.jobs(), bot_host(platform) as host:
+        for unknown, status in ((foreign, 403), (10_000, 404)):
+            body = {"meeting_url": meeting["url"], "bot_name": "Bot", "extra": {"agent_id": unknown}}
+            assert (await http.post("/bots", json=body)).status_code == status
+        await send(http, meeting["url"], extra={"agent_id": agent_id})
+        job = await host.attend()
+        await host.starts(job)
+
+        async def is_dispatched() -> Any:
+            return next((call for call in platform.media.calls if call[0] == "dispatch"), None)
+
+        _, room, metadata = await until(is_dispatched)
+        assert room == job_room(job.token)
+        async with worker(platform) as persona:
+            taken = await persona.exchange(json.loads(metadata)["ticket"], job_id="AJ_9", room=room)
+            assert taken["job"]["identity"] == f"agent-{agent_id}"
+            await host.ends(job, "api")
+
+            async def is_sent_away() -> bool:
+                await persona.say(type="heartbeat", calls=["AJ_9"])
+                try:
+                    return bool((await persona.hear("command", within=0.5))["action"] == "end")
+                except TimeoutError:
+                    return False
+
+            await until(is_sent_away)
+
+
+async def test_a_bot_is_seen_as_one_and_its_message_is_read(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    meeting = await meet_people(tenant)
+    async with (
+        a_bot(platform.url) as person,
+        baas(platform, tenant) as http,
+        platform.jobs(),
+        bot_host(platform) as host,
+    ):
+        await person.join(meeting, "Ada")
+        bot_id = await send(http, meeting["url"], entry_message="I take notes")
+        job = await host.attend()
+        await host.starts(job)
+        line = await person.until("chat:message")
+        assert (line["name"], line["text"], line["participantId"]) == ("Notetaker", "I take notes", f"bot-{bot_id}")
+        await person.say("chat:message", {"text": "Hello bot"})
+
+        async def is_kept() -> Any:
+            chat = (await data_of(http, bot_id))["bot_data"]["chat"]
+            return chat if len(chat) == 2 else None
+
+        chat = await until(is_kept)
+        assert [(each["name"], each["text"]) for each in chat] == [("Notetaker", "I take notes"), ("Ada", "Hello bot")]
