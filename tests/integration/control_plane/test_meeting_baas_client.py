@@ -1,0 +1,114 @@
+"""The official client package `@meeting-baas/sdk` (v1), with its address changed and nothing else."""
+
+import asyncio
+import json
+import shutil
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.support.bothost import bot_host, in_state
+from tests.support.database import CHECKOUT
+from tests.support.meetings import meet_people
+from tests.support.platform import Platform, Tenant
+from tests.support.recordings import complete
+from tests.support.webhooks import until
+
+PACKAGE = CHECKOUT / "web" / "node_modules" / "@meeting-baas" / "sdk" / "dist" / "index.mjs"
+DRIVER = CHECKOUT / "tests" / "support" / "meeting_baas_client.mjs"
+NODE = shutil.which("node")
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(NODE is None or not PACKAGE.exists(), reason="node or the package is missing"),
+]
+
+
+class Refused(Exception):
+    """What the client says instead of an answer: a name, a status, a message."""
+
+
+class Client:
+    """The package in a process of its own."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+
+    async def call(self, name: str, *args: Any) -> Any:
+        """What a method of the client answers; its own validators have passed. Raises `Refused`."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"call": name, "args": args}).encode() + b"\n")
+        async with asyncio.timeout(60):
+            answer = json.loads(await self.process.stdout.readline())
+        if "error" in answer:
+            raise Refused(answer["error"], answer.get("status"), answer["message"])
+        return answer["value"]
+
+    async def status(self, name: str, *args: Any) -> int:
+        """With which status a call was refused."""
+        with pytest.raises(Refused) as refusal:
+            await self.call(name, *args)
+        status: int = refusal.value.args[1]
+        return status
+
+
+@asynccontextmanager
+async def official(platform: Platform, tenant: Tenant) -> AsyncIterator[Client]:
+    """The client, with a project's key."""
+    assert NODE is not None
+    environment = {"MEETING_BAAS_API_KEY": tenant.key, "PATH": "/usr/bin:/bin"}
+    command = (NODE, str(DRIVER), PACKAGE.as_uri(), platform.url)
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=environment, limit=2**24)
+    try:
+        yield Client(process)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        async with asyncio.timeout(20):
+            await process.wait()
+
+
+async def test_a_bot_joins_leaves_and_is_deleted(platform: Platform, tenant: Tenant) -> None:
+    meeting = await meet_people(tenant)
+    async with official(platform, tenant) as client, platform.jobs(), bot_host(platform) as host:
+        asked = {
+            "meeting_url": meeting["url"],
+            "bot_name": "AI Notetaker",
+            "recording_mode": "speaker_view",
+            "bot_image": "https://example.com/bot.jpg",
+            "entry_message": "I am a good meeting bot :)",
+            "reserved": False,
+            "speech_to_text": {"provider": "Default"},
+            "automatic_leave": {"waiting_room_timeout": 600},
+        }
+        bot_id = (await client.call("joinMeeting", asked))["bot_id"]
+        assert await client.status("joinMeeting", asked) == 409
+        job = await host.attend()
+        await host.starts(job)
+        await host.hears(job, "Ada", [("Hello", 100, 500), ("there", 500, 900)])
+        assert await client.call("leaveMeeting", {"uuid": bot_id}) == {"ok": True}
+        await host.ends(job, "api")
+        await in_state(platform, bot_id, "ending")
+
+        async def is_complete() -> bool:
+            if "EG_1" in platform.recorder.egresses:
+                await complete(platform, "EG_1")
+            listed = await client.call("listBots", {"limit": 5})
+            return bool(listed["bots"][0]["uuid"] == bot_id and listed["bots"][0]["ended_at"])
+
+        await until(is_complete)
+        await in_state(platform, bot_id, "completed")
+        (listed,) = (await client.call("listBots", {"bot_name": "notetaker"}))["bots"]
+        assert (listed["speakers"], listed["extra"]) == (["Ada"], {})
+        data = await client.call("getMeetingData", {"bot_id": bot_id, "include_transcripts": True})
+        (passage,) = data["bot_data"]["transcripts"]
+        assert [word["text"] for word in passage["words"]] == ["Hello", "there"]
+        assert data["mp4"].startswith(platform.settings.public_url)
+        assert await client.call("deleteBotData", {"uuid": bot_id}) == {"ok": True, "status": "deleted"}
+        assert await client.call("getScreenshots", {"uuid": bot_id}) == []
+        assert await client.status("leaveMeeting", {"uuid": str(uuid4())}) == 404
