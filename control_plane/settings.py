@@ -87,6 +87,12 @@ class Settings(MigrationSettings):
     stt_model: str | None = Field(
         None, description="Model of `models_url` that writes recordings down; unset: what agents heard is all there is."
     )
+    gladia_url: str = Field(
+        "https://api.gladia.io", description="Where bots with `speech_to_text` Gladia are written down."
+    )
+    runpod_url: str | None = Field(
+        None, description="The same of Runpod: its endpoint of the OpenAI protocol; unset: Runpod is refused."
+    )
     knowledge_former_embedder: str | None = Field(None, description="Embedder of bases until they are reindexed.")
     recordings_url: Annotated[str, AfterValidator(_store)] = Field(
         "file:///var/lib/parley/recordings",

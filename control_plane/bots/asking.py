@@ -10,6 +10,8 @@ from control_plane.bots.models import Bot
 
 View = Literal["speaker_view", "gallery_view", "audio_only"]
 Recogniser = Literal["Default", "Gladia", "Runpod"]
+OTHERS = ("Gladia", "Runpod")
+"""Recognisers that write down a recording, after its end."""
 PATIENCE = 600
 """Seconds of each kind of waiting, where nothing else is asked."""
 

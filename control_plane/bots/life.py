@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from agents.contract import EndReason
 from control_plane.accounts.limits import is_full
 from control_plane.bots.addresses import Line, read_address
-from control_plane.bots.asking import BotAsk
+from control_plane.bots.asking import OTHERS, BotAsk
 from control_plane.bots.models import Bot, BotError, BotState
 from control_plane.bots.riding import take_along
 from control_plane.bots.telling import BotTeller
@@ -30,6 +30,8 @@ from control_plane.sessions.models import Session, SessionJob, SessionStatus
 
 STOP_RECORDING: Final = "bot.stop_recording"
 """Job: a bot has left, so its recording ends. Payload: egress_id."""
+WRITE_DOWN: Final = "bot.write_down"
+"""Job: write down a bot's recording from a place on. Payload: bot_id, place (seconds), task (Gladia's)."""
 SIZE: Final = (1280, 720, 25)
 LAYOUTS: Final = {"speaker_view": "single-speaker", "gallery_view": "grid"}
 WITHOUT_JOINING: Final = {
@@ -184,8 +186,19 @@ async def complete(db: Db, clock: Clock, box: SecretBox, bot: Bot) -> None:
         return
     query = select(Recording.status).where(Recording.id == bot.recording_id)
     status = (await db.exec(query)).one_or_none() if bot.recording_id is not None else None
-    if status != RecordingStatus.RECORDING:
+    if status == RecordingStatus.RECORDING:
+        return
+    if status == RecordingStatus.COMPLETED and BotAsk.of(bot).recogniser in OTHERS:
+        await want_words(db, clock, bot)
+    else:
         await BotTeller(db, clock, box).completed(bot)
+
+
+async def want_words(db: Db, clock: Clock, bot: Bot) -> None:
+    """Have the recording of a locked bot written down. Harmless while that is being done."""
+    if bot.writing_since is None:
+        bot.writing_since, bot.writing_error = clock.now(), None
+        await enqueue(db, WRITE_DOWN, f"{bot.id}", run_at=clock.now(), bot_id=bot.id, place=0)
 
 
 async def recorded(db: Db, clock: Clock, box: SecretBox, recording_id: int) -> None:

@@ -13,6 +13,7 @@ from control_plane.bots.models import Bot
 from control_plane.db.database import Db
 from control_plane.errors import InvalidRequest
 from control_plane.sessions.models import TranscriptLine
+from control_plane.sessions.service import OWN_EPOCH
 
 CONDITIONS: Final = 20
 
@@ -82,6 +83,7 @@ async def speakers_by_session(db: Db, project_id: int, bots: list[Bot]) -> dict[
             TranscriptLine.project_id == project_id,
             col(TranscriptLine.session_id).in_(sessions),
             TranscriptLine.speaker != "system",
+            TranscriptLine.epoch >= OWN_EPOCH,
             name.is_not(None),
         )
         .group_by(col(TranscriptLine.session_id), name)

@@ -83,9 +83,9 @@ class Bot(SQLModel, table=True):
     endpoint_id: int | None = Field(default=None, sa_type=BigInteger, description="Where its webhooks go.")
     chat: list[dict[str, Any]] = json_list()
     """Lines `{identity, name, text, at}` that were written while it was there."""
-    transcribed_at: datetime | None = moment(nullable=True)
-    """When its recording was last written down, or could not be."""
-    transcription_error: str | None = None
+    writing_since: datetime | None = moment(nullable=True)
+    """Since when its recording is being written down."""
+    writing_error: str | None = Field(default=None, description="Why it could not be, the last time.")
     due_at: datetime = moment()
     wanted_at: datetime | None = moment(nullable=True)
     leave_at: datetime | None = moment(nullable=True)

@@ -47,6 +47,10 @@ class BotTeller:
         bot.state, bot.ended_at = BotState.COMPLETED, self.clock.now()
         await self._tell(bot, Fact.BOT_COMPLETED, recording_id=bot.recording_id)
 
+    async def transcribed(self, bot: Bot) -> None:
+        """The recording of a bot that is complete was written down again."""
+        await self._tell(bot, Fact.BOT_TRANSCRIBED, error=bot.writing_error)
+
     async def _tell(self, bot: Bot, fact: Fact, **data: object) -> None:
         await self._find_endpoint(bot)
         EventLog(self.db, self.clock).append(
@@ -62,13 +66,15 @@ class BotTeller:
         """The endpoint of a bot's webhooks: made with its first, for its own address, else for the account's."""
         if bot.endpoint_id is not None:
             return
-        url = bot.webhook_url or await self._account_url(bot.project_id)
+        url = bot.webhook_url or await account_url(self.db, bot.project_id)
         if url:
             bot.endpoint_id = await add_endpoint(self.db, self.box, bot, url, secrets_of(self.box, bot).get("key", ""))
 
-    async def _account_url(self, project_id: int) -> str | None:
-        query = select(Account.meeting_baas_webhook_url).join(Project, col(Project.account_id) == Account.id)
-        return (await self.db.exec(query.where(Project.id == project_id))).one_or_none()
+
+async def account_url(db: Db, project_id: int) -> str | None:
+    """Where a project's account is told of bots that name no address."""
+    query = select(Account.meeting_baas_webhook_url).join(Project, col(Project.account_id) == Account.id)
+    return (await db.exec(query.where(Project.id == project_id))).one_or_none()
 
 
 def secrets_of(box: SecretBox, bot: Bot) -> dict[str, str]:

@@ -25,16 +25,19 @@ HOSTS: Final = 5
 LEAVES_WITHIN: Final = timedelta(seconds=20)
 """From the wish that a bot leaves to its end: its host finishes what was being said."""
 AT_ONCE: Final = 100
+COMPLETE_WITHIN: Final = timedelta(hours=2)
+"""From the end of a bot's stay, whatever its file or its recogniser do."""
 TOLD_WITHIN: Final = timedelta(days=7)
 """After which nobody waits for the last webhook of a bot any more."""
 
 _FORGET_KEYS = text("""
     with done as (
         update bot set sealed_secrets = null
-        where sealed_secrets is not null and state in ('completed', 'failed', 'cancelled') and (
+        where sealed_secrets is not null and writing_since is null
+            and state in ('completed', 'failed', 'cancelled') and (
             endpoint_id is null or ended_at < :late or exists (
                 select from webhook_delivery sent where sent.endpoint_id = bot.endpoint_id
-                    and sent.event_type in ('complete', 'failed') and sent.state <> 'waiting'
+                    and sent.event_type in ('complete', 'failed', 'transcription_complete') and sent.state <> 'waiting'
             )
         )
         returning endpoint_id
@@ -68,6 +71,7 @@ class BotWatch:
                     await end_session(db, EventLog(db, self.clock), session, outcome="ok", reason="api", at=now)
                     await ended(db, self.clock, self.box, session_id)
         await self._hear()
+        await self._complete_late()
 
     async def forget_keys(self) -> None:
         """Forget the keys of bots whose last webhook was delivered, or is given up; nothing more is told of them."""
@@ -132,6 +136,14 @@ class BotWatch:
         )
         async with self.database.platform() as db:
             return list((await db.exec(query.limit(AT_ONCE))).all())
+
+    async def _complete_late(self) -> None:
+        """Nothing that is still to come of a bot is waited for as long as this."""
+        query = select(Bot).where(Bot.state == BotState.ENDING, col(Bot.exited_at) < self.clock.now() - COMPLETE_WITHIN)
+        async with self.database.platform() as db:
+            for bot in (await db.exec(query.limit(AT_ONCE).with_for_update(skip_locked=True))).all():
+                log.warning("bot is complete without all that was to come", bot=str(bot.uuid))
+                await BotTeller(db, self.clock, self.box).completed(bot)
 
     async def _hear(self) -> None:
         query = (

@@ -11,9 +11,11 @@ import structlog
 from control_plane.analysis.making import Analyst
 from control_plane.analysis.reading import build_client
 from control_plane.bots.following import BotFollower
-from control_plane.bots.life import STOP_RECORDING
+from control_plane.bots.life import STOP_RECORDING, WRITE_DOWN
+from control_plane.bots.recognisers import UPLOAD_WITHIN, Gladia
 from control_plane.bots.telling import DIALECT as BOT_DIALECT
 from control_plane.bots.watching import BotWatch
+from control_plane.bots.writing import BotWriter
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.db.leadership import Lock, govern
@@ -189,6 +191,12 @@ async def run(
     )
     usher = Usher(database, media, passes)
 
+    async def write_down(payload: dict[str, Any]) -> None:
+        async with Outbound(settings.webhook_networks, timeout=UPLOAD_WITHIN) as outbound:
+            gladia = Gladia(outbound, settings.gladia_url)
+            asked = {"model": settings.stt_model, "runpod_url": settings.runpod_url}
+            await BotWriter(database, clock, store, box, client, gladia, **asked).handle(payload)
+
     async def stop_bots_recording(payload: dict[str, Any]) -> None:
         await recorder.stop(payload["egress_id"])
 
@@ -202,6 +210,7 @@ async def run(
         ANALYSE: analyse,
         ANSWER: answer_attendee,
         STOP_RECORDING: stop_bots_recording,
+        WRITE_DOWN: write_down,
         END_MEETING: end_late_meeting,
         WARN_MEETING: warn_late_meeting,
         CLOSE_ROOM: close_room,

@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
+from control_plane.bots.again import Again, write_again
 from control_plane.bots.asking import Order
 from control_plane.bots.listing import Narrow, list_bots, speakers_by_session
 from control_plane.bots.models import BotState
@@ -18,11 +19,12 @@ from control_plane.bots.sending import BOTS, BotSender, dismiss, find_bot, lock_
 from control_plane.clock import iso_ms
 from control_plane.dialects.meeting_baas.answers import show_bot, show_entry, show_metadata
 from control_plane.dialects.meeting_baas.auth import KeyDep, baas
-from control_plane.dialects.meeting_baas.shapes import JoinRequest, recogniser_of
+from control_plane.dialects.meeting_baas.shapes import JoinRequest, RetranscribeBody, recogniser_of
 from control_plane.errors import Conflict, InvalidRequest, RateLimited, Unavailable
 from control_plane.personas.repository import PersonaRepository
 from control_plane.plans.quota import QuotaDep
 from control_plane.recordings.removing import Remover
+from control_plane.settings import Settings
 from control_plane.wire import Clean, Since, Until
 from guard.outbound import BadAddress, Outbound
 
@@ -52,6 +54,12 @@ async def check_webhook(outbound: Outbound, url: str | None) -> None:
         raise InvalidRequest.field("webhook_url", error.reason) from error
 
 
+def demand_recogniser(recogniser: str | None, settings: Settings) -> None:
+    """Raise `InvalidRequest` for one that this server does not know how to reach."""
+    if recogniser == "Runpod" and settings.runpod_url is None:
+        raise InvalidRequest.field("speech_to_text", "Runpod needs PARLEY_RUNPOD_URL, which is not set on this server")
+
+
 @router.post("")
 async def send_bot(
     body: JoinRequest,
@@ -66,6 +74,7 @@ async def send_bot(
     """Send a bot to a meeting, now or at its time."""
     state = request.app.state
     await check_webhook(state.outbound, body.webhook_url)
+    demand_recogniser(recogniser_of(body.speech_to_text)[0], settings)
     rider = read_rider(body.extra or {})
     if rider is not None:
         serving = await PersonaRepository(db, project_id=caller.project_id).serving(rider)
@@ -124,6 +133,27 @@ async def list_all_bots(
     speakers = await speakers_by_session(db, caller.project_id, found)
     bots = [show_entry(bot, speakers.get(bot.session_id or 0, [])) for bot in found]
     return {"bots": bots, "recent_bots": bots, "next_cursor": following, "last_updated": iso_ms(clock.now())}
+
+
+@router.post("/retranscribe", status_code=202)
+async def write_down_again(
+    body: RetranscribeBody,
+    request: Request,
+    db: DbDep,
+    caller: CallerDep,
+    clock: ClockDep,
+    settings: SettingsDep,
+    key: KeyDep,
+) -> Any:
+    """Have a bot's recording written down again; a webhook says when that is done."""
+    state = request.app.state
+    await check_webhook(state.outbound, body.webhook_url)
+    recogniser, recogniser_key = recogniser_of(body.speech_to_text)
+    demand_recogniser(recogniser, settings)
+    bot = await lock_bot(db, caller.project_id, body.bot_uuid)
+    again = Again(recogniser or "Default", recogniser_key, body.webhook_url, key)
+    await write_again(db, clock, state.secrets, bot, again)
+    return {"ok": True}
 
 
 @router.post("/{bot_id}/delete_data")

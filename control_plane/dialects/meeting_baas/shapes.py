@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -121,6 +122,19 @@ class JoinRequest(Exactly):
         if self.start_time is not None:
             return max(now, datetime.fromtimestamp(self.start_time, UTC))
         return now + reserved_for if self.reserved else now
+
+
+class RetranscribeBody(Exactly):
+    """`POST /bots/retranscribe`."""
+
+    bot_uuid: Annotated[UUID, Field(strict=False)]
+    speech_to_text: SpeechToText | Recogniser | None = None
+    webhook_url: WebUrl | None = None
+
+    @model_validator(mode="after")
+    def _provider(self) -> "RetranscribeBody":
+        _named_provider(self.speech_to_text)
+        return self
 
 
 def _seconds(given: int | None) -> int:

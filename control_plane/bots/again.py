@@ -1,0 +1,45 @@
+"""A bot whose recording is to be written down once more."""
+
+import json
+from dataclasses import dataclass, field
+
+from sqlmodel import col, update
+
+from control_plane.bots.asking import Recogniser
+from control_plane.bots.life import want_words
+from control_plane.bots.models import Bot, BotState
+from control_plane.bots.telling import account_url, add_endpoint
+from control_plane.clock import Clock
+from control_plane.db.database import Db
+from control_plane.errors import Conflict
+from control_plane.recordings.models import Recording
+from control_plane.secrets.box import SecretBox
+from control_plane.webhooks.models import WebhookEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """By whom, and where the end of it is told."""
+
+    recogniser: Recogniser
+    recogniser_key: str = field(repr=False)
+    webhook_url: str | None
+    key: str = field(repr=False)
+
+
+async def write_again(db: Db, clock: Clock, box: SecretBox, bot: Bot, again: Again) -> None:
+    """Have the recording of a locked bot written down. Raises `Conflict` where there is none, or it is being done."""
+    recording = await db.get(Recording, bot.recording_id) if bot.recording_id is not None else None
+    if bot.state != BotState.COMPLETED or recording is None or not recording.size_bytes or bot.deleted_at is not None:
+        raise Conflict("This bot has no recording that could be written down")
+    if bot.writing_since is not None:
+        raise Conflict("This recording is being written down already")
+    bot.asked = bot.asked | {"recogniser": again.recogniser}
+    kept = {"key": again.key, "recogniser": again.recogniser_key}
+    bot.sealed_secrets = box.seal(json.dumps(kept), row=bot.sealed_as)
+    if bot.endpoint_id is not None:
+        former = update(WebhookEndpoint).where(col(WebhookEndpoint.id) == bot.endpoint_id)
+        await db.exec(former.values(is_active=False, sealed_headers=None))
+    url = again.webhook_url or bot.webhook_url or await account_url(db, bot.project_id)
+    bot.endpoint_id = await add_endpoint(db, box, bot, url, again.key) if url else None
+    await want_words(db, clock, bot)

@@ -1,0 +1,241 @@
+"""Recordings of bots written down after their end: by who was asked for, or again.
+
+The new words are kept beside the old ones until there are all of them, and take their place then.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import openai
+import structlog
+from sqlmodel import col, delete, select, update
+
+from control_plane.analysis.reading import build_client
+from control_plane.analysis.writing_down import cut
+from control_plane.bots.asking import BotAsk
+from control_plane.bots.life import WRITE_DOWN
+from control_plane.bots.models import Bot, BotState
+from control_plane.bots.reading import UNKNOWN
+from control_plane.bots.recognisers import Gladia, HeardWord, NotWritten, NotYet, hear_words
+from control_plane.bots.telling import BotTeller, secrets_of
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
+from control_plane.jobs.queue import enqueue
+from control_plane.recordings.models import Recording
+from control_plane.recordings.storage import RecordingStore
+from control_plane.secrets.box import SecretBox
+from control_plane.sessions.models import Session, TranscriptLine
+from control_plane.sessions.service import OWN_EPOCH
+
+ASIDE: Final = -1
+"""Epoch of words that are not all there yet."""
+AT_ONCE: Final = 20.0
+"""Seconds after which the rest is another job's."""
+GIVEN_UP_AFTER: Final = timedelta(minutes=2)
+"""How long a recogniser that does not answer is asked again, from the last time it did."""
+LONGEST_TASK: Final = timedelta(hours=1)
+LOOK_EVERY: Final = timedelta(seconds=2)
+PAUSE: Final = 1.0
+"""Seconds of silence between two passages of one speaker."""
+LONGEST: Final = 60
+"""Words of a passage."""
+
+log = structlog.get_logger()
+
+
+class BotWriter:
+    """Does the job `WRITE_DOWN`."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        store: RecordingStore,
+        box: SecretBox,
+        client: openai.AsyncOpenAI,
+        gladia: Gladia,
+        *,
+        model: str | None,
+        runpod_url: str | None,
+    ) -> None:
+        self.database, self.clock, self.store, self.box = database, clock, store, box
+        self.client, self.gladia, self.model, self.runpod_url = client, gladia, model, runpod_url
+
+    async def handle(self, payload: dict[str, Any]) -> None:
+        """One step. Raises `NotYet` or `Unavailable` where it is to be tried again."""
+        async with self.database.platform() as db:
+            bot = await db.get(Bot, payload["bot_id"])
+            if bot is None or bot.writing_since is None:
+                return
+            recording = await db.get(Recording, bot.recording_id) if bot.recording_id is not None else None
+        try:
+            if recording is None or not recording.size_bytes or recording.deleted_at is not None:
+                raise NotWritten("there is no recording to write down")
+            more = await self._step(bot, recording, payload)
+        except NotWritten as error:
+            await self._finish(bot.id, str(error))
+        except (OSError, ValueError):
+            log.warning("a bot's recording cannot be read", bot=str(bot.uuid))
+            await self._finish(bot.id, "the recording cannot be read")
+        except NotYet as error:
+            if self.clock.now() - bot.writing_since < GIVEN_UP_AFTER:
+                raise
+            await self._finish(bot.id, str(error))
+        else:
+            if more is None:
+                await self._finish(bot.id, None)
+            else:
+                await self._go_on(bot.id, more)
+
+    async def _step(self, bot: Bot, recording: Recording, payload: dict[str, Any]) -> dict[str, Any] | None:
+        """Write the next words; how to go on, or None where that was all."""
+        recogniser, key = BotAsk.of(bot).recogniser, secrets_of(self.box, bot).get("recogniser", "")
+        if recogniser == "Gladia":
+            if "task" not in payload:
+                options = BotAsk.of(bot).transcription_custom_parameters
+                with tempfile.NamedTemporaryFile(prefix="parley-bot-", suffix=f".{recording.format}") as file:
+                    await self._fetch(recording, file)
+                    given = options if isinstance(options, dict) else {}
+                    return {"task": await self.gladia.begin(key, Path(file.name), given)}
+            words = await self.gladia.find(key, payload["task"])
+            if words is None and self.clock.now() - (bot.writing_since or self.clock.now()) > LONGEST_TASK:
+                raise NotWritten("Gladia does not come to an end")
+            if words is None:
+                return {"task": payload["task"]}
+            await self._keep(bot, recording, words)
+            return None
+        if recogniser == "Runpod":
+            async with build_client(self.runpod_url, key) as client:
+                return await self._write_pieces(bot, recording, float(payload["place"]), client)
+        return await self._write_pieces(bot, recording, float(payload["place"]), self.client)
+
+    async def _write_pieces(
+        self, bot: Bot, recording: Recording, begin: float, client: openai.AsyncOpenAI
+    ) -> dict[str, Any] | None:
+        if self.model is None:
+            raise NotWritten("this server has no model that writes recordings down")
+        until = time.monotonic() + AT_ONCE
+        with tempfile.NamedTemporaryFile(prefix="parley-bot-") as file:
+            await self._fetch(recording, file)
+            pieces = cut(Path(file.name), begin)
+            while (piece := await asyncio.to_thread(_next, pieces)) is not None:
+                place, wav = piece
+                if time.monotonic() > until:
+                    return {"place": place}
+                await self._keep(bot, recording, await hear_words(client, self.model, wav, place))
+        return None
+
+    async def _fetch(self, recording: Recording, file: Any) -> None:
+        key = recording.storage_key or ""
+        async for part in self.store.read(key, 0, await self.store.size(key) or 0):
+            await asyncio.to_thread(file.write, part)
+        file.flush()
+
+    async def _keep(self, bot: Bot, recording: Recording, words: list[HeardWord]) -> None:
+        """Keep words aside, with who the microphones say spoke then."""
+        async with self.database.platform() as db:
+            session = await db.get(Session, bot.session_id)
+            assert session is not None
+            zero = max(0.0, (recording.started_at - session.started_at).total_seconds())
+            mine = TranscriptLine.session_id == session.id
+            known = (await db.exec(select(TranscriptLine).where(mine, TranscriptLine.epoch != ASIDE))).all()
+            aside = select(TranscriptLine.sequence).where(mine, TranscriptLine.epoch == ASIDE)
+            last = max((await db.exec(aside)).all(), default=0)
+            for number, passage in enumerate(passages_of(words, zero, known), last + 1):
+                first, final = passage[0][1], passage[-1][1]
+                line = TranscriptLine(
+                    project_id=session.project_id,
+                    session_id=session.id,
+                    epoch=ASIDE,
+                    sequence=number,
+                    speaker="user",
+                    name=passage[0][0],
+                    content=" ".join(word.text for _, word in passage),
+                    timestamp_ms=_ms(first.start + zero),
+                    duration_ms=max(0, _ms(final.end - first.start)),
+                    words=[
+                        {"text": word.text, "start_ms": _ms(word.start + zero), "end_ms": _ms(word.end + zero)}
+                        for _, word in passage
+                    ],
+                    created_at=self.clock.now(),
+                )
+                db.add(line)
+
+    async def _go_on(self, bot_id: int, more: dict[str, Any]) -> None:
+        async with self.database.platform() as db:
+            bot = await _lock(db, bot_id)
+            if bot is None or bot.writing_since is None:
+                return
+            now, waits = self.clock.now(), "task" in more
+            if not waits:
+                bot.writing_since = now
+            key = f"{bot_id} {more.get('place', now.isoformat())}"
+            further = {"bot_id": bot_id, "place": 0} | more
+            await enqueue(db, WRITE_DOWN, key, run_at=now + LOOK_EVERY if waits else now, **further)
+
+    async def _finish(self, bot_id: int, problem: str | None) -> None:
+        async with self.database.platform() as db:
+            bot = await _lock(db, bot_id)
+            if bot is None or bot.writing_since is None:
+                return
+            await _take_over(db, bot, problem)
+            bot.writing_since, bot.writing_error = None, problem
+            teller = BotTeller(db, self.clock, self.box)
+            if bot.state == BotState.ENDING:
+                await teller.completed(bot)
+            else:
+                await teller.transcribed(bot)
+
+
+async def _take_over(db: Db, bot: Bot, problem: str | None) -> None:
+    mine = col(TranscriptLine.session_id) == bot.session_id
+    unwanted = col(TranscriptLine.epoch) == ASIDE if problem else col(TranscriptLine.epoch) != ASIDE
+    await db.exec(delete(TranscriptLine).where(mine, unwanted))
+    await db.exec(update(TranscriptLine).where(mine, col(TranscriptLine.epoch) == ASIDE).values(epoch=OWN_EPOCH))
+
+
+def passages_of(
+    words: Sequence[HeardWord], zero: float, known: Sequence[TranscriptLine]
+) -> Iterator[list[tuple[str, HeardWord]]]:
+    """Words with their speakers, in passages: of one speaker, without a pause. `zero` is the file's in the session."""
+    passage: list[tuple[str, HeardWord]] = []
+    for word in words:
+        speaker = _speaker(word, zero, known)
+        if passage and (
+            passage[-1][0] != speaker or word.start - passage[-1][1].end > PAUSE or len(passage) >= LONGEST
+        ):
+            yield passage
+            passage = []
+        passage.append((speaker, word))
+    if passage:
+        yield passage
+
+
+def _speaker(word: HeardWord, zero: float, known: Sequence[TranscriptLine]) -> str:
+    """Who spoke a word: whose line is nearest to its middle, within a second; else who the recogniser says."""
+    middle = (word.start + word.end) * 500 + zero * 1000
+    near = [(_distance(line, middle), line.name or line.identity) for line in known if line.name or line.identity]
+    distance, name = min(near, default=(PAUSE * 1000 + 1, ""))
+    return name if distance <= PAUSE * 1000 else word.speaker or UNKNOWN
+
+
+def _distance(line: TranscriptLine, at: float) -> float:
+    return max(0.0, line.timestamp_ms - at, at - line.timestamp_ms - line.duration_ms)
+
+
+def _ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def _next(pieces: Iterator[tuple[float, bytes]]) -> tuple[float, bytes] | None:
+    return next(pieces, None)
+
+
+async def _lock(db: Db, bot_id: int) -> Bot | None:
+    query = select(Bot).where(Bot.id == bot_id).with_for_update()
+    return (await db.exec(query.execution_options(populate_existing=True))).one_or_none()
