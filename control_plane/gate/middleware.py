@@ -16,7 +16,7 @@ from control_plane.errors import Forbidden, PlatformError, RateLimited
 from control_plane.gate.keys import KeyRing
 from control_plane.gate.operator import RATE, OperatorKey
 from control_plane.gate.signed import Claims, SignedToken
-from control_plane.gate.window import RateLimiter, Taken
+from control_plane.gate.window import RateLimiter, Taken, whence
 from control_plane.plans.catalogue import plans, strangers
 from control_plane.refusals import refuse
 from control_plane.wire import BAAS, SIGNED, SURFACES
@@ -118,7 +118,7 @@ async def admit(state: State, shown: Shown, client: tuple[str, int] | None) -> A
         return Admission(taken, caller)
     except PlatformError as error:  # no good key; or the database is away: nobody can be told from a stranger
         refusal = error
-    return Admission(await take_of_stranger(limiter, client[0] if client else "unknown"), refusal=refusal)
+    return Admission(await take_of_stranger(limiter, client[0] if client else None), refusal=refusal)
 
 
 async def admit_signed(state: State, tokens: list[str], client: tuple[str, int] | None) -> Admission:
@@ -137,12 +137,12 @@ async def admit_signed(state: State, tokens: list[str], client: tuple[str, int] 
         return Admission(taken, caller, claims)
     except PlatformError as error:
         refusal = error
-    return Admission(await take_of_stranger(limiter, client[0] if client else "unknown"), refusal=refusal)
+    return Admission(await take_of_stranger(limiter, client[0] if client else None), refusal=refusal)
 
 
-async def take_of_stranger(limiter: RateLimiter, address: str) -> Taken:
+async def take_of_stranger(limiter: RateLimiter, host: str | None) -> Taken:
     """Take a request without a good key out of its address's window."""
-    return await limiter.take(f"address:{address}", strangers())
+    return await limiter.take(f"address:{whence(host)}", strangers())
 
 
 def rate_of(caller: Caller) -> int:

@@ -11,6 +11,7 @@ import os
 import time
 from collections import deque
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from itertools import count
 from math import ceil
 from typing import Any, Final
@@ -50,6 +51,20 @@ return {taken, used, opens, redis.call('EXISTS', KEYS[2])}
 """
 
 log = structlog.get_logger()
+
+
+def whence(host: str | None) -> str:
+    """Whose window counts requests that come from an address. Of IPv6 it is that of the 64 bits which one customer of a
+    network has all of: with each address a window of its own, nobody would be limited."""
+    if host is None:
+        return "unknown"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv4Address):
+        return host
+    return str(address.ipv4_mapped or IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 @dataclass(frozen=True, slots=True)

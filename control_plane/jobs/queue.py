@@ -1,12 +1,13 @@
 """The job table: enqueued in the caller's transaction, claimed with a lease, repeated with back-off."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import insert
 
 from control_plane.clock import Clock
@@ -27,7 +28,8 @@ _CLAIM = text("""
     update job set state = 'running', attempts = attempts + 1, lease_until = :lease
     where id in (
         select id from job
-        where (state = 'waiting' and run_at <= :now) or (state = 'running' and lease_until < :now)
+        where ((state = 'waiting' and run_at <= :now) or (state = 'running' and lease_until < :now))
+            and kind = any(:kinds)
         order by run_at limit :limit for update skip locked
     )
     returning id, kind, payload, attempts
@@ -59,30 +61,44 @@ def back_off(attempts: int) -> timedelta:
 
 
 class JobRunner:
-    """Claims jobs and gives them to their handlers, a bounded number at once."""
+    """Claims jobs of the kinds that it has handlers for, a bounded number at once. A slow one keeps no other waiting
+    as long as there are fewer than that."""
 
     def __init__(self, database: Database, clock: Clock, handlers: dict[str, Handler]) -> None:
         self._database, self._clock, self._handlers = database, clock, handlers
+        self._at_work = 0
+        self._one_is_done = asyncio.Event()
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            try:
-                done = await self.run_due()
-            except Unavailable:
-                done = 0
-            if not done:
-                await asyncio.sleep(POLL)
-
-    async def run_due(self) -> int:
-        """Do what is due now; how many jobs that was."""
-        now = self._clock.now()
-        async with self._database.platform() as db:
-            claimed = (await db.execute(_CLAIM, {"now": now, "lease": now + LEASE, "limit": AT_ONCE})).all()
         async with asyncio.TaskGroup() as tasks:
-            for job in claimed:
-                tasks.create_task(self._do(job.id, job.kind, job.payload, job.attempts))
-        return len(claimed)
+            while True:
+                self._one_is_done.clear()
+                free = AT_ONCE - self._at_work
+                claimed = await self._claim(free) if free else []
+                self._at_work += len(claimed)
+                for job in claimed:
+                    tasks.create_task(self._work_off(job))
+                if len(claimed) < AT_ONCE:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(POLL):
+                            await self._one_is_done.wait()
+
+    async def _claim(self, free: int) -> Sequence[Row[Any]]:
+        now = self._clock.now()
+        wanted = {"now": now, "lease": now + LEASE, "limit": free, "kinds": list(self._handlers)}
+        try:
+            async with self._database.platform() as db:
+                return (await db.execute(_CLAIM, wanted)).all()
+        except Unavailable:
+            return []
+
+    async def _work_off(self, job: Row[Any]) -> None:
+        try:
+            await self._do(job.id, job.kind, job.payload, job.attempts)
+        finally:
+            self._at_work -= 1
+            self._one_is_done.set()
 
     async def _do(self, job_id: int, kind: str, payload: dict[str, Any], attempts: int) -> None:
         state, error, run_at = JobState.DONE, None, self._clock.now()

@@ -1,5 +1,7 @@
 """People whom a project holds meetings with."""
 
+import secrets
+
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, delete, select
 
@@ -7,7 +9,7 @@ from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
 from control_plane.errors import Conflict
 from control_plane.meetings.models import EndUser, Membership
-from control_plane.wire import Page
+from control_plane.wire import MAX_ID, Page
 
 
 class EndUsers:
@@ -52,9 +54,10 @@ class EndUsers:
         )
 
     async def membership(self, end_user_id: int, scenario_id: int) -> int:
-        """The id of the pair, made where there is none."""
+        """The id of the pair, made where there is none. It opens the scenario's page, so nobody must guess it."""
         pair = {"project_id": self.project_id, "end_user_id": end_user_id, "scenario_id": scenario_id}
-        await self.db.execute(insert(Membership).values(pair).on_conflict_do_nothing())
+        made = insert(Membership).values(pair | {"id": 1 + secrets.randbelow(MAX_ID)})
+        await self.db.execute(made.on_conflict_do_nothing(index_elements=["end_user_id", "scenario_id"]))
         query = select(Membership.id).filter_by(**pair)
         return (await self.db.exec(query)).one()
 

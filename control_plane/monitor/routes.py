@@ -80,8 +80,8 @@ async def _admit(socket: WebSocket) -> Caller:
 
 async def _is_patient(socket: WebSocket) -> bool:
     """Whether an address without a good key keeps to the limit that it has over HTTP."""
-    address = socket.client.host if socket.client else "unknown"
-    return (await take_of_stranger(socket.app.state.limiter, address)).admitted
+    host = socket.client.host if socket.client else None
+    return (await take_of_stranger(socket.app.state.limiter, host)).admitted
 
 
 async def watch_keys(database: Database, hub: MonitorHub, clock: Clock) -> None:

@@ -29,7 +29,7 @@ from control_plane.dialects.videosdk.webhooks import SIGNING_KEY, RoomLetters
 from control_plane.errors import PlatformError
 from control_plane.events.sequencer import Sequencer
 from control_plane.events.wake import WRITTEN, Notifier
-from control_plane.jobs.queue import JobRunner
+from control_plane.jobs.queue import Handler, JobRunner
 from control_plane.knowledge_bases.indexing import INDEX_BASE, BaseIndexer
 from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
@@ -206,8 +206,7 @@ async def run(
     async def analyse(payload: dict[str, Any]) -> None:
         await analyst.analyse(payload["session_id"])
 
-    work = {
-        ANALYSE: analyse,
+    work: dict[str, Handler] = {
         ANSWER: answer_attendee,
         STOP_RECORDING: stop_bots_recording,
         WRITE_DOWN: write_down,
@@ -216,17 +215,23 @@ async def run(
         CLOSE_ROOM: close_room,
         SHUT: shut_room,
         CLOSE_LATE: close_late_room,
-        TRANSCRIBE: transcriber.handle,
         WIND_UP: end_politely,
-        PEAKS: peaks.handle,
     }
-    runner = JobRunner(database, clock, work | {INDEX_BASE: BaseIndexer(database).handle})
+    # Those take their time: nobody who waits to be let in must wait for them.
+    slow: dict[str, Handler] = {
+        ANALYSE: analyse,
+        INDEX_BASE: BaseIndexer(database).handle,
+        PEAKS: peaks.handle,
+        TRANSCRIBE: transcriber.handle,
+    }
+    runners = JobRunner(database, clock, work), JobRunner(database, clock, slow)
     notifier = Notifier(url, WRITTEN)
     database.on_announcement(notifier.poke)
     async with client, asyncio.TaskGroup() as tasks:
         tasks.create_task(notifier.run())
         tasks.create_task(Sequencer(url).run())
-        tasks.create_task(runner.run())
+        for runner in runners:
+            tasks.create_task(runner.run())
         tasks.create_task(govern(url, Lock.SWEEP, supervise))
         tasks.create_task(govern(url, Lock.WEBHOOKS, deliver_webhooks))
         tasks.create_task(govern(url, Lock.RECONCILE, reconcile))

@@ -13,6 +13,7 @@ from control_plane.errors import Forbidden
 from control_plane.gate.console import OpenOperation, SessionOperation
 from control_plane.gate.operation import primary
 from control_plane.gate.route import audit_entry
+from control_plane.gate.window import whence
 from control_plane.wire import Done
 
 open_router = primary("/auth", route_class=OpenOperation, tags=["Console"])
@@ -30,7 +31,7 @@ ConsoleDep = Annotated[Console, Depends(find_console)]
 
 def address_of(request: Request) -> str:
     """Where a request comes from."""
-    return request.client.host if request.client else "unknown"
+    return whence(request.client.host if request.client else None)
 
 
 @open_router.post("/signup", status_code=201, response_model=SignedUp)

@@ -74,6 +74,7 @@ async def test_the_same_address_is_the_same_end_user_and_none_is_a_new_one(platf
     nobody, other = await dynamic(), await dynamic()
     pair = {"end_user_id": first["end_user_id"], "membership_id": first["membership_id"]}
     assert pair == {"end_user_id": again["end_user_id"], "membership_id": again["membership_id"]}
+    assert min(pair["membership_id"], nobody["membership_id"]) > 1_000_000, "a number that counts up is guessed"
     assert (first["meeting"]["name"], again["meeting"]["name"]) == ("Ada Lovelace", "A.")
     assert nobody["meeting"]["name"] == "Guest"
     assert len({first["end_user_id"], nobody["end_user_id"], other["end_user_id"]}) == 3
