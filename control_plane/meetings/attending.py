@@ -4,10 +4,10 @@ Whoever attends by a socket is present for as long as some process says so (`see
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from sqlmodel import col, func, select, update
+from sqlmodel import col, select, update
 
 from agents.attendance import HOST_PREFIX
 from control_plane.clock import Clock
@@ -15,18 +15,15 @@ from control_plane.db.database import Db
 from control_plane.ids import fingerprint, random_id
 from control_plane.meetings.life import OPEN
 from control_plane.meetings.models import Attendee, AttendeeState, Meeting, Scenario
+from control_plane.meetings.presence import PRESENT_FOR, is_full
 from control_plane.meetings.waiting import began, waits_in
 from control_plane.recordings.models import Recording, RecordingStatus
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.repository import VISIBLE_KINDS
 from control_plane.tokens.reader import Shown
 
-PRESENT_FOR: Final = timedelta(seconds=30)
-"""How long somebody is there after a process last said so."""
 BY_SOCKET: Final = "p_"
 """How identities of those begin who come by a socket, which tells when they come and go; LiveKit does of the others."""
-MOST: Final = 1000
-"""People that one meeting holds, whatever it allows."""
 
 
 class CannotJoin(Exception):
@@ -97,7 +94,7 @@ async def attend_again(
         raise CannotJoin("REMOVED", "The hosts have sent you away")
     still_there = attendee is not None and attendee.seen_at is not None and attendee.seen_at > now - PRESENT_FOR
     if attendee is None:
-        await _demand_room(db, meeting, now, is_admin=False, waits=False)
+        await _demand_room(db, meeting, now, shown.identity)
         attendee = Attendee(
             project_id=meeting.project_id,
             meeting_id=meeting.id,
@@ -111,7 +108,7 @@ async def attend_again(
     elif attendee.state == AttendeeState.INVITED:
         began(db, clock, meeting, attendee)
     elif attendee.state == AttendeeState.ADMITTED and not still_there:
-        await _demand_room(db, meeting, now, is_admin=True, waits=False)
+        await _demand_room(db, meeting, now, shown.identity, is_admin=True)
     attendee.seen_at = now
     await db.flush()
     return meeting, attendee, still_there
@@ -151,22 +148,14 @@ async def _find_open(db: Db, code: str) -> Meeting:
     return meeting
 
 
-async def _demand_room(db: Db, meeting: Meeting, now: datetime, *, is_admin: bool, waits: bool) -> None:
+async def _demand_room(
+    db: Db, meeting: Meeting, now: datetime, identity: str = "", *, is_admin: bool = False, waits: bool = False
+) -> None:
     """Raise `CannotJoin` where nobody new may come in. A lock does not keep out hosts, nor who was in before."""
     if meeting.locked and not is_admin:
         raise CannotJoin("MEETING_LOCKED", "The hosts have locked the meeting")
-    if not waits and await _present(db, meeting, now) >= (meeting.controls["max_participants"] or MOST):
+    if not waits and await is_full(db, meeting, now, but=identity):
         raise CannotJoin("MEETING_FULL", "The meeting is full")
-
-
-async def _present(db: Db, meeting: Meeting, now: datetime) -> int:
-    query = select(func.count()).where(
-        Attendee.project_id == meeting.project_id,
-        Attendee.meeting_id == meeting.id,
-        Attendee.state == AttendeeState.ADMITTED,
-        col(Attendee.seen_at) > now - PRESENT_FOR,
-    )
-    return (await db.exec(query)).one()
 
 
 async def roster(db: Db, clock: Clock, meeting: Meeting) -> list[Person]:
@@ -247,6 +236,11 @@ async def is_recorded(db: Db, meeting: Meeting) -> bool:
         col(Recording.egress_id).is_not(None),
     )
     return (await db.exec(query)).first() is not None
+
+
+async def as_it_is(db: Db, meeting: Meeting) -> Meeting:
+    """A meeting that was read before, with what was changed since."""
+    return (await db.exec(select(Meeting).where(Meeting.id == meeting.id))).one()
 
 
 async def title_of(db: Db, meeting: Meeting) -> str:

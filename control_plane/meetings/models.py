@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import big, created_now, id_column, json_list, json_object, moment, owner
@@ -135,6 +135,8 @@ class Attendee(SQLModel, table=True):
     __table_args__ = (
         ForeignKeyConstraint(["project_id", "meeting_id"], ["meeting.project_id", "meeting.id"], ondelete="CASCADE"),
         UniqueConstraint("meeting_id", "identity"),
+        Index("attendee_present", "seen_at", postgresql_where=text("seen_at is not null")),
+        Index("attendee_waiting", "meeting_id", postgresql_where=text("state = 'waiting'")),
     )
 
     id: int = id_column()

@@ -17,7 +17,7 @@ from control_plane.events.live import LiveBus
 from control_plane.media.server import MediaServer
 from control_plane.meetings.announcing import MEETINGS, announcement
 from control_plane.meetings.end_users import EndUsers
-from control_plane.meetings.life import OPEN, end_meeting
+from control_plane.meetings.life import end_meeting
 from control_plane.meetings.means import Means
 from control_plane.meetings.models import Attendee, EndUser, Meeting, Scenario
 from control_plane.meetings.passes import Passes
@@ -173,8 +173,6 @@ class MeetingService:
     async def decide(self, meeting_id: int, identity: str, *, admit: bool) -> Attendee:
         """Let somebody in who waits, or send them away; they are told at once, or when they come."""
         meeting = await self.get(meeting_id)
-        if meeting.status not in OPEN:
-            raise Conflict("The meeting is over")
         attendee = await decide(self.db, self.clock, meeting, identity, admit=admit)
         await self.db.commit()
         event = "participant:admitted" if admit else "participant:removed"

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
-from control_plane.errors import NotFound
+from control_plane.errors import Conflict, NotFound
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.ids import read_number
@@ -22,6 +22,7 @@ from control_plane.media.server import MediaServer
 from control_plane.meetings.life import OPEN, tell_attendee
 from control_plane.meetings.models import Attendee, AttendeeState, Meeting
 from control_plane.meetings.passes import Passes
+from control_plane.meetings.presence import is_full
 
 PREFIX: Final = "waiting."
 """Of the rooms of those who wait. Rooms of projects have an underscore behind their slug; these have none."""
@@ -116,14 +117,20 @@ async def list_waiting(db: Db, meeting: Meeting) -> list[Attendee]:
 async def decide(db: Db, clock: Clock, meeting: Meeting, identity: str, *, admit: bool) -> Attendee:
     """Let somebody in or send them away, whoever has been asked to wait; the last word counts.
 
-    Raises `NotFound` for an identity that never waited. The job that tells them runs after the commit.
+    Raises `NotFound` for an identity that never waited, `Conflict` where the meeting is full or over. The job that
+    tells them runs after the commit.
     """
+    current = (await db.exec(select(Meeting).where(Meeting.id == meeting.id).with_for_update())).one()
+    if current.status not in OPEN:
+        raise Conflict("The meeting is over")
     query = select(Attendee).where(
         Attendee.project_id == meeting.project_id, Attendee.meeting_id == meeting.id, Attendee.identity == identity
     )
     attendee = (await db.exec(query.with_for_update())).one_or_none()
     if attendee is None:
         raise NotFound(f"Nobody called {identity!r} waits for this meeting")
+    if admit and attendee.state != AttendeeState.ADMITTED and await is_full(db, meeting, clock.now(), but=identity):
+        raise Conflict("The meeting is full")
     attendee.state = AttendeeState.ADMITTED if admit else AttendeeState.DENIED
     await tell_attendee(db, attendee, at=clock.now())
     return attendee

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 SENT: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "join-meeting": (JoinMeeting, "Come into a meeting. Answered by `joined`, `waiting` or `join-error`."),
     "chat:message": (ChatLine, "Say something in the chat. The acknowledgement has `sentAt`."),
-    "reaction": (Reaction, "Show an emoji to all."),
+    "reaction": (Reaction, "Show an emoji to all; words are refused."),
     "hand:raise": (Nothing, "Raise your hand."),
     "hand:lower": (Nothing, "Lower it."),
     "leave-meeting": (Nothing, "Leave; the socket may join again."),

@@ -1,9 +1,11 @@
 """What bots and pages say on the socket, and how people and meetings look there."""
 
+import re
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
+from unicodedata import category
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from control_plane.clock import iso_ms
 from control_plane.events.facts import Fact
@@ -15,6 +17,23 @@ from control_plane.wire import Clean
 Emission = tuple[str, dict[str, Any]]
 """An event of the socket, with its data."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
+
+
+def _is_emoji(text: str) -> str:
+    """A reaction is no line of a chat that the meeting may not have."""
+    if not all(part in KEYCAPS or category(part) in SIGNS or part in JOINED for part in PARTS.findall(text)):
+        raise ValueError("must be an emoji")
+    return text
+
+
+SIGNS: Final = ("So", "Sk", "Sm", "Mn", "Me")
+"""What emoji are made of, as Unicode sorts its characters."""
+JOINED: Final = frozenset("\u200d\u2139\u203c\u2049\u3030") | {chr(tag) for tag in range(0xE0020, 0xE0080)}
+"""What else occurs in them: the joiner of families, tags of flags, and signs that are sorted with letters."""
+KEYCAPS: Final = frozenset(f"{key}{more}\u20e3" for key in "0123456789#*" for more in ("", "\ufe0f"))
+PARTS: Final = re.compile("[0-9#*]\ufe0f?\u20e3|.", re.DOTALL)
+
+Emoji = Annotated[str, StringConstraints(min_length=1, max_length=16), Clean, AfterValidator(_is_emoji)]
 ParticipantId = Annotated[str, StringConstraints(min_length=1, max_length=256), Clean]
 
 
@@ -53,7 +72,7 @@ class ChatLine(Said):
 class Reaction(Said):
     """`reaction`."""
 
-    emoji: Annotated[str, StringConstraints(min_length=1, max_length=32), Clean]
+    emoji: Emoji
 
 
 class Microphone(Said):

@@ -6,7 +6,6 @@ that all hear it in the same order; what LiveKit and the event log tell comes by
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import socketio
@@ -29,6 +28,8 @@ from control_plane.dialects.onepizza.messages import (
     show_person,
     show_waiting,
 )
+from control_plane.dialects.onepizza.pace import PATIENCE, SLOWLY, Pace, PlainPacket, Turns
+from control_plane.dialects.onepizza.seats import Seat, Seats
 from control_plane.errors import Forbidden, PlatformError
 from control_plane.events.facts import Fact
 from control_plane.events.live import LiveBus
@@ -36,6 +37,7 @@ from control_plane.events.models import Event
 from control_plane.meetings.announcing import MEETINGS, Audience, announcement
 from control_plane.meetings.attending import (
     CannotJoin,
+    as_it_is,
     attend,
     attend_again,
     gone,
@@ -47,37 +49,17 @@ from control_plane.meetings.attending import (
     title_of,
 )
 from control_plane.meetings.hosting import CHAT, Host
-from control_plane.meetings.models import Attendee, AttendeeState, Meeting
+from control_plane.meetings.models import AttendeeState
 from control_plane.meetings.passes import Passes
+from control_plane.meetings.presence import lose
 from control_plane.meetings.waiting import list_waiting, room_of
-from control_plane.tokens.reader import Shown, TokenReader
+from control_plane.tokens.reader import TokenReader
 
 SEEN_EVERY: Final = 10.0
 MOST_BYTES: Final = 64 * 1024
 """Of one message."""
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Seat:
-    """A socket in a meeting. `admitted` once it is let in; `shown` is the token that it came with."""
-
-    sid: str
-    meeting: Meeting
-    attendee: Attendee
-    admitted: bool
-    shown: Shown | None = None
-
-    @property
-    def identity(self) -> str:
-        """Who it is, in LiveKit too."""
-        return self.attendee.identity
-
-    @property
-    def pass_shown(self) -> Shown | None:
-        """The token that opens the meeting itself, if it came with one: it gets no other, which might open more."""
-        return self.shown if self.shown and self.shown.room == self.meeting.room_name else None
 
 
 class MeetingSockets:
@@ -89,12 +71,16 @@ class MeetingSockets:
         self.database, self.clock, self.live, self.host = database, clock, live, host
         self.passes, self.tokens = passes, tokens
         self.server = socketio.AsyncServer(
-            async_mode="asgi", async_handlers=False, cors_allowed_origins="*", max_http_buffer_size=MOST_BYTES
+            async_mode="asgi",
+            async_handlers=False,
+            cors_allowed_origins="*",
+            max_http_buffer_size=MOST_BYTES,
+            serializer=PlainPacket,
         )
+        self._turns = Turns()
+        self._paces: dict[str, Pace] = {}
         self.app = socketio.ASGIApp(self.server)
-        self._seats: dict[str, Seat] = {}
-        self._by_room: dict[str, set[str]] = {}
-        """Sockets by LiveKit's name of their meeting's room."""
+        self._seats = Seats()
         handlers: dict[str, tuple[type[Said], Callable[..., Awaitable[Any]]]] = {
             "chat:message": (ChatLine, self._chat),
             "reaction": (Reaction, self._react),
@@ -108,26 +94,48 @@ class MeetingSockets:
         for act in ("lock", "unlock", "end"):
             handlers[f"meeting:{act}"] = (Nothing, self._hosted(act))
         self.server.on("join-meeting", self._join)
+        self.server.on("*", self._unknown)
         self.server.on("disconnect", self._disconnected)
         for name, (shape, handle) in handlers.items():
             self.server.on(name, self._seated(shape, handle))
 
     # What clients send.
 
-    async def _join(self, sid: str, data: Any = None) -> None:
+    async def _join(self, sid: str, data: Any = None, *_: Any) -> None:
         try:
-            if sid in self._seats:
+            if not await self._may_send(sid):
+                raise CannotJoin("RATE_LIMITED", SLOWLY)
+            if self._seats.find(sid):
                 raise CannotJoin("ALREADY_JOINED", "This socket is in a meeting; leave it first")
             asked = JoinMeeting.model_validate(data)
-            seat, is_back = await self._attend(sid, asked)
+            async with self._turns.take():
+                seat, is_back = await self._attend(sid, asked)
+                await self._seat(seat, is_back=is_back)
         except ValidationError as error:
             await self._refuse(sid, "INVALID_REQUEST", _wrong(error))
         except CannotJoin as error:
             await self._refuse(sid, error.code, error.message)
         except PlatformError as error:
+            self._seats.leave(sid)
             await self._refuse(sid, error.code, error.message)
-        else:
-            await self._seat(seat, is_back=is_back)
+
+    async def _unknown(self, event: str, sid: str, *_: Any) -> dict[str, Any]:
+        """An event that there is not."""
+        if not await self._may_send(sid):
+            return {"ok": False, "code": "RATE_LIMITED", "message": SLOWLY}
+        return {"ok": False, "code": "UNKNOWN_EVENT", "message": f"There is no event {event[:64]!r}"}
+
+    async def _may_send(self, sid: str) -> bool:
+        """Whether a socket sends as fast as it may; one that does not heed it is closed."""
+        pace = self._paces.setdefault(sid, Pace())
+        if pace.take():
+            return True
+        if pace.refused >= PATIENCE:
+            below = self.server.manager.eio_sid_from_sid(sid, "/")
+            await self.server.disconnect(sid)
+            if below is not None:  # else the client might connect again on the same socket
+                await self.server.eio.disconnect(below)
+        return False
 
     async def _attend(self, sid: str, asked: JoinMeeting) -> tuple[Seat, bool]:
         """The seat of whoever comes, and whether another socket has it still."""
@@ -158,8 +166,7 @@ class MeetingSockets:
     async def _seat(self, seat: Seat, *, is_back: bool) -> None:
         if is_back:
             await self._tell(seat, "seat:taken", {"participantId": seat.identity, "by": seat.sid})
-        self._seats[seat.sid] = seat
-        self._by_room.setdefault(seat.meeting.room_name, set()).add(seat.sid)
+        self._seats.take(seat)
         if seat.admitted:
             await self._let_in(seat, is_back=is_back)
             return
@@ -171,6 +178,7 @@ class MeetingSockets:
     async def _let_in(self, seat: Seat, *, is_back: bool = False) -> None:
         """Show somebody the meeting, and them to the others."""
         async with self.database.platform() as db:
+            seat.meeting = await as_it_is(db, seat.meeting)
             people = await roster(db, self.clock, seat.meeting)
             persona = await self.passes.persona_of(db, seat.meeting)
             title, recording = await title_of(db, seat.meeting), await is_recorded(db, seat.meeting)
@@ -195,12 +203,16 @@ class MeetingSockets:
     def _seated(self, shape: type[Said], handle: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """A handler of what only somebody in a meeting may send; it answers with an acknowledgement."""
 
-        async def act(sid: str, data: Any = None) -> dict[str, Any]:
-            seat = self._seats.get(sid)
+        async def act(sid: str, data: Any = None, *_: Any) -> dict[str, Any]:
+            if not await self._may_send(sid):
+                return {"ok": False, "code": "RATE_LIMITED", "message": SLOWLY}
+            seat = self._seats.find(sid)
             if seat is None or not seat.admitted:
                 return {"ok": False, "code": "NOT_JOINED", "message": "Join a meeting first"}
             try:
-                done = await handle(seat, shape.model_validate({} if data is None else data))
+                said = shape.model_validate({} if data is None else data)
+                async with self._turns.take():
+                    done = await handle(seat, said)
             except ValidationError as error:
                 return {"ok": False, "code": "INVALID_REQUEST", "message": _wrong(error)}
             except PlatformError as error:
@@ -252,56 +264,60 @@ class MeetingSockets:
         return handle
 
     async def _disconnected(self, sid: str, *_: Any) -> None:
-        seat = self._seats.get(sid)
+        self._paces.pop(sid, None)
+        seat = self._seats.find(sid)
         if seat is not None:
-            await self._unseat(seat)
+            async with self._turns.take(within=None):
+                await self._unseat(seat)
 
     async def _unseat(self, seat: Seat) -> None:
-        if not self._take_away(seat):
+        if not self._seats.leave(seat.sid):
             return
-        async with self.database.platform() as db:
-            await gone(db, seat.attendee.id)
+        try:
+            async with self.database.platform() as db:
+                await gone(db, seat.attendee.id)
+        except PlatformError as error:  # `keep_present` finds out
+            log.warning("who left a meeting is not written", reason=error.message)
         if seat.admitted:
             await self._tell(seat, "participant:left", {"participantId": seat.identity})
         else:
             await self._tell(seat, "waiting:left", {"participantId": seat.identity}, to="hosts")
 
-    def _take_away(self, seat: Seat) -> bool:
-        """Whether it was there."""
-        if self._seats.pop(seat.sid, None) is None:
-            return False
-        there = self._by_room.get(seat.meeting.room_name, set())
-        there.discard(seat.sid)
-        if not there:
-            self._by_room.pop(seat.meeting.room_name, None)
-        return True
-
     # What others hear.
 
     async def _tell(self, seat: Seat, event: str, data: dict[str, Any], *, to: Audience = "others") -> None:
         """Have every process tell its sockets in the meeting."""
-        message = announcement(seat.meeting.room_name, event, data, to=to, by=seat.identity)
+        await self._announce(announcement(seat.meeting.room_name, event, data, to=to, by=seat.identity))
+
+    async def _announce(self, message: dict[str, Any]) -> None:
         if not await self.live.publish(MEETINGS, message):
             await self.hear(message)
 
     async def hear(self, message: dict[str, Any]) -> None:
         """Something happened in a meeting: tell the sockets of this process that are meant."""
         event, data = message["event"], message["data"]
-        for seat in self._in(message["room"]):
+        for seat in self._seats.in_room(message["room"]):
             is_about = seat.identity == data.get("participantId")
             if event == "participant:admitted":
                 if is_about and not seat.admitted:
-                    seat.admitted = True
-                    await self._let_in(seat)
+                    await self._admit(seat)
             elif event == "participant:removed":
                 if is_about:
                     await self._refuse(seat.sid, "REMOVED", "The hosts have sent you away")
                     await self._unseat(seat)
             elif event == "seat:taken":
-                if is_about and seat.sid != data["by"] and self._take_away(seat):
+                if is_about and seat.sid != data["by"] and self._seats.leave(seat.sid):
                     await self._refuse(seat.sid, "ELSEWHERE", "You have joined again elsewhere")
             elif seat.admitted and self._is_meant(seat, message):
                 await self.server.emit(event, data, to=seat.sid)
+
+    async def _admit(self, seat: Seat) -> None:
+        seat.admitted = True
+        try:
+            await self._let_in(seat)
+        except PlatformError as error:  # they come again with their token
+            self._seats.leave(seat.sid)
+            await self._refuse(seat.sid, error.code, error.message)
 
     @staticmethod
     def _is_meant(seat: Seat, message: dict[str, Any]) -> bool:
@@ -312,7 +328,7 @@ class MeetingSockets:
     async def tell(self, events: Iterable[Event]) -> None:
         """What the log says of the meetings whose sockets are here."""
         for event in events:
-            seats = self._in(event.room_name) if event.room_name else []
+            seats = self._seats.in_room(event.room_name) if event.room_name else []
             told = show_fact(event) if seats else []
             if not told or await self._is_told_by_a_socket(event):
                 continue
@@ -332,7 +348,7 @@ class MeetingSockets:
 
     async def tell_line(self, line: dict[str, Any]) -> None:
         """A line as it is being said, or one that is not kept."""
-        seats = self._in(line["room_name"])
+        seats = self._seats.in_room(line["room_name"])
         for name, data in show_line(line, sent_at=self.clock.now()) if seats else ():
             await self._show(seats, name, data)
 
@@ -341,23 +357,29 @@ class MeetingSockets:
             if seat.admitted and (event != "transcript" or seat.meeting.controls["enable_transcription"]):
                 await self.server.emit(event, data, to=seat.sid)
 
-    def _in(self, room_name: str) -> list[Seat]:
-        return [self._seats[sid] for sid in self._by_room.get(room_name, ())]
-
     # Upkeep.
 
     async def keep_present(self) -> None:
-        """Say of everybody here that they are still there, until cancelled."""
+        """Say of everybody here that they are still there, and tell of those of whom no process says so any more, such
+        as one that was killed; until cancelled."""
         while True:
             await asyncio.sleep(SEEN_EVERY)
-            here = [seat.attendee.id for seat in self._seats.values()]
-            if not here:
-                continue
             try:
-                async with self.database.platform() as db:
-                    await still_there(db, self.clock, here)
+                await self.look_after()
             except PlatformError as error:
                 log.warning("who is in meetings is not written", reason=error.message)
+
+    async def look_after(self) -> None:
+        """Do that once."""
+        here = self._seats.attendees()
+        async with self.database.platform() as db:
+            if here:
+                await still_there(db, self.clock, here)
+            lost = await lose(db, self.clock.now())
+        for room, identity, admitted in lost:
+            who = {"participantId": identity}
+            told = announcement(room, "participant:left", who)
+            await self._announce(told if admitted else announcement(room, "waiting:left", who, to="hosts"))
 
 
 def _wrong(error: ValidationError) -> str:
