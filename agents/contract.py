@@ -69,6 +69,7 @@ class PersonaJob(Message):
     capability: str = Field(description="Accompanies every report of this job.", repr=False)
     instructions: str
     greeting: str = ""
+    speaks_first: bool = Field(False, description="Without a greeting, the persona begins in words of its own.")
     language: str = "en"
     llm: ModelChoice = ModelChoice()
     stt: ModelChoice = ModelChoice()

@@ -36,6 +36,8 @@ KNOWLEDGE_RULE = (
     "If they do not hold the answer, say that you do not know. Answer in one or two short spoken sentences."
 )
 
+OPENING = "Greet whom you speak with and begin the conversation, in one or two short spoken sentences."
+
 SIGHT_RULE = "A picture beside what somebody says is what they show at this moment, on their screen or by their camera."
 
 log = structlog.get_logger()
@@ -81,10 +83,12 @@ class Persona(Agent):
             log.warning("greeting not prepared", reason=type(error).__name__)
 
     def greet(self) -> None:
-        """Say the greeting, if there is one; a person may speak over it."""
+        """Say the greeting, or where there is none begin as the job wants it; a person may speak over it."""
         if self._opening:
             audio = NOT_GIVEN if self._spoken is None else _played(self._spoken)
             self.session.say(self._opening, audio=audio, allow_interruptions=True)
+        if self.job.speaks_first and not self.job.greeting:
+            self.session.generate_reply(instructions=OPENING)
 
     def heard(self, text: str, *, is_final: bool) -> None:
         """Somebody is speaking: what they say is looked up before they have ended."""

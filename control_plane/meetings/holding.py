@@ -72,6 +72,7 @@ async def hold_meeting(db: Db, box: SecretBox, job: PersonaJob) -> PersonaJob:
             "keys": keys,
             "instructions": brief(job.instructions, meeting, scenario),
             "greeting": fill(meeting.welcome_message, meeting.told_variables) or job.greeting,
+            "speaks_first": True,
             "language": meeting.language,
             **_voice(meeting, job),
             "max_call_duration": meeting.max_duration * 60,

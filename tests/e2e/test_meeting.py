@@ -25,8 +25,8 @@ SCENARIO = {
 }
 
 
-def make(client: httpx2.Client, **fields: object) -> dict[str, Any]:
-    scenario = client.post("/scenarios", json=SCENARIO).json()["scenario"]
+def make(client: httpx2.Client, scenario: dict[str, Any] = SCENARIO, **fields: object) -> dict[str, Any]:
+    scenario = client.post("/scenarios", json=scenario).json()["scenario"]
     answer = client.post("/meetings", json={"name": "Ada", "scenario_id": scenario["id"]} | fields)
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
@@ -50,6 +50,20 @@ async def test_a_persona_holds_the_meeting_and_it_is_analysed(running: RunningPl
     assert analysis["agent_ms"] > 1_500
     assert "pharmacy" in analysis["summary"].lower()
     assert analysis["objectives"][0]["evidence"] == [lines[0]["id"]]
+
+
+async def test_a_persona_without_a_greeting_begins_in_words_of_its_own(running: RunningPlatform) -> None:
+    voice = Voice(MICROPHONE_RATE)
+    silent = {**SCENARIO, "persona": {"name": "Pharmacist", "instructions": "You are a pharmacist."}}
+    with running.client() as client:
+        made = make(client, scenario=silent)
+        async with Caller(made["livekit_url"], made["room_token"], voice) as caller:
+            assert (await caller.hear_greeting()).samples.size > RECOGNITION_RATE
+        voice.close()
+        meeting = await until(client, f"/meetings/{made['meeting']['id']}", "meeting", status="completed")
+        lines = client.get(f"/sessions/{meeting['session_id']}/transcript").json()["transcripts"]
+    assert lines[0]["speaker"] == "agent"
+    assert lines[0]["content"].startswith("Hello.")
 
 
 async def test_who_waits_sees_and_hears_nothing_of_a_meeting_until_admitted(running: RunningPlatform) -> None:

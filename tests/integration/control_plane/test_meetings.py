@@ -57,6 +57,7 @@ async def test_the_persona_knows_the_scenario_the_person_and_the_meetings_own_se
     for told in ("You buy software.", "Ada of Ada & Co sells", "1. Ask for the price", "with Ada, in the language de"):
         assert told in job.instructions
     assert (job.greeting, job.language, job.max_call_duration, job.recorded) == ("Guten Tag, Ada.", "de", 420, False)
+    assert job.speaks_first
     meeting = (await tenant.http.get(f"/meetings/{made['meeting']['id']}")).json()["meeting"]
     assert meeting["session_id"] == job.session_id
 
