@@ -47,6 +47,8 @@ class QueryNames:
     def __init__(self, dependant: Dependant) -> None:
         fields = [field for field in get_flat_params(dependant) if isinstance(field.field_info, Query)]
         self.known = {field.alias for field in fields}
+        known = f"known are {', '.join(sorted(self.known))}" if self.known else "there are none here"
+        self._unknown = f"unknown query parameter; {known}"
         self.repeatable = {field.alias for field in fields if _is_list(field.field_info.annotation)}
 
     def check(self, request: Request) -> None:
@@ -54,7 +56,7 @@ class QueryNames:
         seen = set()
         for name, _value in request.query_params.multi_items():
             if name not in self.known:
-                raise InvalidRequest.field(name[:LONGEST_SHOWN], "unknown query parameter")
+                raise InvalidRequest.field(name[:LONGEST_SHOWN], self._unknown)
             if name in seen and name not in self.repeatable:
                 raise InvalidRequest.field(name, "must occur once")
             seen.add(name)

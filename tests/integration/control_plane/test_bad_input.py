@@ -187,6 +187,14 @@ async def test_a_query_that_nobody_would_read_names_its_field(platform: Platform
         assert field in check(await tenant.http.get(path), 400, path)
 
 
+async def test_a_query_field_that_there_is_not_is_told_those_there_are(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    assert "known are end_user_id, page, per_page, scenario_id, status" in check(
+        await tenant.http.get("/meetings?limit=3"), 400
+    )
+    assert "there are none here" in check(await tenant.http.get("/quota?limit=3"), 400)
+
+
 async def test_an_id_that_is_none_is_refused(platform: Platform) -> None:
     tenant = await platform.tenant()
     for number in ("0", "-1", "1.0", "abc", "99999999999999999999", "%00", "1%00", "٣", "0x1", "1e3", "%20"):
