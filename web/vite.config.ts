@@ -1,5 +1,6 @@
 import { defineConfig } from "vite";
 import { budget } from "./budget";
+import { head } from "./head";
 
 /** Where `npm run dev` finds the API; the built pages always ask the server they came from. */
 const controlPlane = "http://127.0.0.1:8000";
@@ -7,7 +8,7 @@ const controlPlane = "http://127.0.0.1:8000";
 export default defineConfig({
   base: "/",
   appType: "mpa",
-  plugins: [budget({ meeting: 350_000 })],
+  plugins: [head(), budget({ meeting: 350_000 })],
   server: { proxy: { "/api": controlPlane, "/socket.io": { target: controlPlane, ws: true } } },
   build: {
     outDir: "dist",

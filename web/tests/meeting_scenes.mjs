@@ -45,8 +45,10 @@ export async function converse() {
   await host.page.getByLabel("Message").press("Enter");
   const line = await robot.until("chat:message");
   if (line.name !== "Ada Lovelace" || line.text !== "Good morning, everybody") throw new Error(JSON.stringify(line));
-  robot.socket.emit("chat:message", { text: "I take notes." });
-  await host.page.getByText("I take notes.").first().waitFor();
+  robot.socket.emit("chat:message", { text: "I take notes at https://example.org/notes." });
+  const link = host.page.getByRole("log", { name: "Chat" }).getByRole("link", { name: "https://example.org/notes", exact: true });
+  await link.waitFor();
+  if ((await link.getAttribute("rel")) !== "noopener noreferrer") throw new Error("the page behind a link would know of the meeting");
   await guest.page.getByRole("button", { name: /^Chat/ }).click();
   await guest.page.getByRole("log", { name: "Chat" }).getByText("Good morning, everybody").waitFor();
   await guest.page.getByLabel("Message").fill("Good morning!");

@@ -6,7 +6,6 @@
  */
 
 import {
-  DisconnectReason,
   LocalAudioTrack,
   ParticipantKind,
   type Participant,
@@ -19,6 +18,7 @@ import {
   Track,
   TrackEvent,
 } from "livekit-client";
+import { type Ending, endingOf } from "./ending";
 import { LevelMeter } from "./levels";
 import { CAPTURE } from "./microphone";
 import type { Line, Speaker } from "./transcript";
@@ -27,7 +27,8 @@ setLogLevel("warn");
 
 export type PersonaState = "joining" | "listening" | "thinking" | "speaking" | "away";
 
-export type Ending = "you" | "persona" | "removed" | "elsewhere" | "unanswered" | "lost";
+/** How a call ends: as one's presence in its room does, or before it has begun. */
+export type CallEnding = Ending | "unanswered";
 
 export interface CallListener {
   personaIs(state: PersonaState): void;
@@ -40,7 +41,7 @@ export interface CallListener {
   /** Somebody keeps the sound of this call, as the room or the persona says; told when it changes, false before. */
   recordingIs(on: boolean): void;
   /** Once, and last. */
-  ended(why: Ending): void;
+  ended(why: CallEnding): void;
 }
 
 /** A persona joins within a second; a busy platform may need several. */
@@ -123,7 +124,7 @@ export class Call {
     await Promise.all([this.audio.resume(), this.room.startAudio()]);
   }
 
-  async hangUp(why: Ending = "you"): Promise<void> {
+  async hangUp(why: CallEnding = "left"): Promise<void> {
     this.finish(why); // at once: telling the server may take long on a broken line
     await this.room.disconnect();
   }
@@ -234,10 +235,10 @@ export class Call {
 
   private missPersona(): void {
     this.listener.personaIs("away");
-    this.wait(RETURN_WITHIN_MS, "persona");
+    this.wait(RETURN_WITHIN_MS, "over");
   }
 
-  private wait(milliseconds: number, ending: Ending): void {
+  private wait(milliseconds: number, ending: CallEnding): void {
     clearTimeout(this.patience);
     this.patience = window.setTimeout(() => void this.hangUp(ending), milliseconds);
   }
@@ -263,7 +264,7 @@ export class Call {
     this.sounds.delete(track.sid);
   }
 
-  private finish(why: Ending): void {
+  private finish(why: CallEnding): void {
     if (this.over) return;
     this.over = true;
     this.release();
@@ -294,21 +295,5 @@ function personaStateOf(attribute: string | undefined): PersonaState {
       return "listening";
     default:
       return "joining";
-  }
-}
-
-function endingOf(reason: DisconnectReason | undefined): Ending {
-  switch (reason) {
-    case DisconnectReason.CLIENT_INITIATED:
-      return "you";
-    case DisconnectReason.ROOM_DELETED:
-    case DisconnectReason.ROOM_CLOSED:
-      return "persona";
-    case DisconnectReason.PARTICIPANT_REMOVED:
-      return "removed";
-    case DisconnectReason.DUPLICATE_IDENTITY:
-      return "elsewhere";
-    default:
-      return "lost";
   }
 }

@@ -3,6 +3,7 @@
 import { element } from "../dom/element";
 import { EndFollower } from "../dom/end_follower";
 import { icon } from "../dom/icons";
+import { linked } from "../dom/linked";
 import type { ChatLine } from "./board";
 
 const LONGEST = 4_000;
@@ -71,7 +72,7 @@ export class ChatView {
       element("span", { class: "line__speaker" }, line.own ? "You" : line.name),
       element("time", { class: "line__time", datetime: line.at.toISOString() }, line.at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })),
     );
-    const words = element("p", { class: "line__words" }, line.text);
+    const words = element("p", { class: "line__words" }, ...linked(line.text));
     const shown = element(
       "li",
       { class: `line chat__line${line.own ? " line--you" : ""}${goesOn ? " line--goes-on" : ""}` },

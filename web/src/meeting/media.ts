@@ -3,7 +3,6 @@
 import {
   ConnectionQuality,
   ConnectionState,
-  DisconnectReason,
   LocalAudioTrack,
   LocalVideoTrack,
   type Participant,
@@ -16,11 +15,10 @@ import {
   TrackEvent,
   VideoPresets,
 } from "livekit-client";
+import { type Ending, endingOf } from "../call/ending";
 import { CAPTURE } from "../call/microphone";
 
 setLogLevel("silent"); // what goes wrong is told to people by the page
-
-export type Ending = "left" | "removed" | "over" | "elsewhere" | "lost";
 
 /** Somebody as sound and picture. */
 export interface Seen {
@@ -239,20 +237,4 @@ function pictureOf(participant: Participant, source: Track.Source): Picture | nu
     show: (on) => void track.attach(on),
     hide: (on) => void track.detach(on),
   };
-}
-
-function endingOf(reason: DisconnectReason | undefined): Ending {
-  switch (reason) {
-    case DisconnectReason.CLIENT_INITIATED:
-      return "left";
-    case DisconnectReason.ROOM_DELETED:
-    case DisconnectReason.ROOM_CLOSED:
-      return "over";
-    case DisconnectReason.PARTICIPANT_REMOVED:
-      return "removed";
-    case DisconnectReason.DUPLICATE_IDENTITY:
-      return "elsewhere";
-    default:
-      return "lost";
-  }
 }

@@ -7,12 +7,13 @@
  *      └▶ ended   └───────────┴─────────────────────┘
  */
 
+import type { Ending } from "../call/ending";
 import { element, setText } from "../dom/element";
 import { type Holder, type MeetingWish, readToken, type Sources, sourcesOf } from "./address";
 import { Board, type Told } from "./board";
 import { look } from "./entrance";
 import { listenForKeys } from "./keys";
-import type { Ending, Media, MediaListener } from "./media";
+import type { Media, MediaListener } from "./media";
 import { action, notice } from "./notice";
 import { Prejoin } from "./prejoin";
 import { durationOf, finalOf, type Outcome, outcomeOf, problemOf } from "./problems";

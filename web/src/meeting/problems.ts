@@ -1,6 +1,6 @@
 /** How a meeting ends or does not begin, in words. */
 
-import type { Ending } from "./media";
+import type { Ending } from "../call/ending";
 
 export interface Outcome {
   readonly title: string;

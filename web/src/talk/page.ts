@@ -1,6 +1,6 @@
 /** The talk page: holds the state, does what the buttons ask, and lets every view draw the outcome. */
 
-import type { Call, CallListener, Ending } from "../call/call";
+import type { Call, CallEnding, CallListener } from "../call/call";
 import { MicrophoneError, microphonePermission, openMicrophone } from "../call/microphone";
 import { durationInWords, Transcript } from "../call/transcript";
 import { element, setText } from "../dom/element";
@@ -201,7 +201,7 @@ export class TalkPage {
     };
   }
 
-  private finish(why: Ending): void {
+  private finish(why: CallEnding): void {
     const seconds = this.call?.seconds ?? 0;
     this.call = null;
     for (const line of this.transcript.settle()) {
@@ -209,7 +209,7 @@ export class TalkPage {
       this.embedding.line(line);
     }
     const problem = problemOfEnding(why, this.personaName);
-    if (problem === null) this.show({ phase: "ended", seconds, by: why === "persona" ? "persona" : "you" });
+    if (problem === null) this.show({ phase: "ended", seconds, by: why === "over" ? "persona" : "you" });
     else this.show({ phase: "failed", problem, seconds });
     setText(this.announcer, `${statusLine(this.state, this.personaName)}, ${durationInWords(seconds)}`);
   }

@@ -1,6 +1,6 @@
 /** Everything that can go wrong, in words that say what happened, why, and what mends it. */
 
-import type { Ending } from "../call/call";
+import type { CallEnding } from "../call/call";
 import { MicrophoneError } from "../call/microphone";
 import { ApiError, Unreachable } from "../platform/api";
 
@@ -140,7 +140,7 @@ function noPersona(error: NoPersona): Problem {
 }
 
 /** Endings that are nobody's wish are problems; the others are null. */
-export function problemOfEnding(ending: Ending, persona: string): Problem | null {
+export function problemOfEnding(ending: CallEnding, persona: string): Problem | null {
   switch (ending) {
     case "unanswered":
       return problem(

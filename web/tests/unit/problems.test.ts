@@ -38,8 +38,8 @@ test("the name of the exhausted resource is readable", () => {
 });
 
 test("hanging up is no problem, a broken line is one", () => {
-  expect(problemOfEnding("you", "Nora")).toBeNull();
-  expect(problemOfEnding("persona", "Nora")).toBeNull();
+  expect(problemOfEnding("left", "Nora")).toBeNull();
+  expect(problemOfEnding("over", "Nora")).toBeNull();
   expect(problemOfEnding("lost", "Nora")?.code).toBe("connection_lost");
 });
 
