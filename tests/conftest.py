@@ -12,6 +12,8 @@ pytest_plugins = [
     "tests.support.receiver",
     "tests.support.calls",
     "tests.support.models",
+    "tests.support.console",
+    "tests.support.recordings",
 ]
 
 # How fast a machine is says nothing about what is tested.

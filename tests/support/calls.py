@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +11,15 @@ from sqlmodel import col, select
 from agents.contract import DispatchMetadata, Exchange, Exchanged, PersonaJob, Submission, TransferAsked, Transferred
 from control_plane.clock import Clock
 from control_plane.events.models import Event
+from control_plane.telephony.placing import CallPlacer
 from tests.support.platform import Platform, Tenant
 
 CALLEE, LINE = "+17751234567", "+18001234567"
 TRUNK = {"name": "Main Trunk", "phone_number": LINE, "address": "127.0.0.1:5060"}
 ROOM = "proj_call_+17755550100_abcdef"
 """Of a call that comes in."""
+CALLER = "sip_+17755550100"
+"""Who it comes from."""
 
 
 class SteppedClock(Clock):
@@ -116,3 +119,25 @@ async def call_in(platform: Platform, job: PersonaJob, to: str) -> Transferred:
         job_id="AJ_1", session_id=job.session_id, epoch=job.epoch, capability=job.capability, to=to, warm=True
     )
     return await platform.app.state.uplink.transfer(asked)  # type: ignore[no-any-return]
+
+
+def a_placer(platform: Platform, clock: Clock | None = None) -> CallPlacer:
+    return CallPlacer(platform.database, clock or Clock(), platform.media, platform.dialer, platform.app.state.outbound)
+
+
+def later(seconds: float) -> SteppedClock:
+    clock = SteppedClock()
+    clock.at = datetime.now(UTC) + timedelta(seconds=seconds)
+    return clock
+
+
+def hung_up(platform: Platform) -> list[str]:
+    return [identity for name, _, identity in (c for c in platform.dialer.calls if c[0] == "hang_up")]
+
+
+async def asked_for(platform: Platform, name: str) -> int:
+    return [call[0] for call in platform.dialer.calls].count(name)
+
+
+async def calls_of(tenant: Tenant) -> list[dict[str, Any]]:
+    return list((await tenant.http.get("/sip/calls")).json()["calls"])

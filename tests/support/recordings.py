@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlmodel import col, select
 
 from control_plane.clock import Clock
@@ -66,3 +67,18 @@ def watch(platform: Platform, clock: Clock | None = None) -> RecordingWatch:
     return RecordingWatch(
         platform.database, clock or Clock(), platform.recorder, state.finisher, longest=timedelta(hours=4)
     )
+
+
+@pytest.fixture
+async def room(tenant: Tenant) -> str:
+    """A room to be recorded, `r`."""
+    assert (await tenant.http.post("/rooms", json={"name": "r"})).status_code == 201
+    return "r"
+
+
+@pytest.fixture
+async def recorded(platform: Platform, tenant: Tenant, room: str) -> dict[str, Any]:
+    """A recording that is complete."""
+    made = await start(tenant)
+    await complete(platform, made["egress_id"])
+    return await get(tenant, made["id"])

@@ -7,45 +7,36 @@ from typing import Any
 
 import pytest
 from livekit import api
-from sqlalchemy import text
-from sqlmodel import col, select
 
-from agents.contract import DispatchMetadata, Exchange, TransferAsked
+from agents.contract import DispatchMetadata, Exchange
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Unavailable
 from control_plane.livekit_hooks.service import take
 from control_plane.media.server import LiveParticipant, LiveRoom
-from control_plane.sessions.models import Slot
 from control_plane.sessions.slots import TicketSigner
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
-from control_plane.telephony.models import Call, SipTrunk
-from control_plane.telephony.placing import CallPlacer
+from control_plane.telephony.models import Call
 from control_plane.telephony.settling import lock_call, phone_left
-from control_plane.telephony.sweeping import give_up_unattended, hang_up_leftovers, sweep_calls
+from control_plane.telephony.sweeping import give_up_unattended, sweep_calls
 from sip.dialer import OutgoingCall, SipAwayError
 from sip.outcomes import ANSWERED, Outcome, of_status
 from tests.support.calls import (
     CALLEE,
-    ROOM,
-    SteppedClock,
+    a_placer,
     a_tenant_with_a_trunk,
-    an_answered_call,
-    call_in,
+    asked_for,
     call_of,
     dial,
-    exchange,
-    report,
+    hung_up,
+    later,
     statuses,
     until,
 )
-from tests.support.database import somebody_waits
 from tests.support.platform import SECRET_KEY, Platform, Tenant
 
 pytestmark = pytest.mark.anyio
-
-CALLER = "sip_+17755550100"
 
 
 @pytest.fixture
@@ -54,143 +45,10 @@ async def tenant(platform: Platform) -> Tenant:
     return await a_tenant_with_a_trunk(platform)
 
 
-def a_placer(platform: Platform, clock: Clock | None = None) -> CallPlacer:
-    return CallPlacer(platform.database, clock or Clock(), platform.media, platform.dialer, platform.app.state.outbound)
-
-
-def later(seconds: float) -> SteppedClock:
-    clock = SteppedClock()
-    clock.at = datetime.now(UTC) + timedelta(seconds=seconds)
-    return clock
-
-
-def hung_up(platform: Platform) -> list[str]:
-    return [identity for name, _, identity in (c for c in platform.dialer.calls if c[0] == "hang_up")]
-
-
-async def asked_for(platform: Platform, name: str) -> int:
-    return [call[0] for call in platform.dialer.calls].count(name)
-
-
-async def calls_of(tenant: Tenant) -> list[dict[str, Any]]:
-    return list((await tenant.http.get("/sip/calls")).json()["calls"])
-
-
 def phone(identity: str, **attributes: str) -> LiveParticipant:
     joined = int(datetime.now(UTC).timestamp()) - 30
     named = {f"sip.{name}": value for name, value in attributes.items()}
     return LiveParticipant(f"PA_{identity}", identity, "", "sip", "ACTIVE", joined, False, [], attributes=named)
-
-
-# Calls in
-
-
-async def test_a_ticket_that_is_asked_twice_at_once_is_one_call_and_hangs_nobody_up(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    (config,) = (await tenant.http.get("/sip/configs")).json()["configs"]
-    await tenant.http.patch(f"/sip/configs/{config['id']}", json={"max_concurrent": 1})
-    async with platform.database.platform() as db:
-        await db.execute(text("select from sip_config for update"))
-        twice = [asyncio.create_task(exchange(platform, line)) for _ in range(2)]
-        await somebody_waits(db)
-    first, again = await asyncio.gather(*twice)
-    assert first.job is not None
-    assert first == again
-    assert hung_up(platform) == []
-    assert [call["status"] for call in await calls_of(tenant)] == ["ringing"]
-
-
-async def rings(platform: Platform, room: str = ROOM, identity: str = CALLER) -> None:
-    """LiveKit tells that a phone has come by the trunk."""
-    async with platform.database.platform() as db:
-        trunk = (await db.exec(select(SipTrunk))).one()
-    attributes = {"sip.trunkID": trunk.inbound_trunk_id or "", "sip.callStatus": "ringing"}
-    kind = api.ParticipantInfo.Kind.SIP
-    person = api.ParticipantInfo(sid=f"PA_{room}", identity=identity, kind=kind, attributes=attributes)
-    event = api.WebhookEvent(
-        id=f"EV_{room}", event="participant_joined", room=api.Room(name=room, sid=f"RM_{room}"), participant=person
-    )
-    async with platform.database.platform() as db:
-        await take(db, Clock(), event)
-
-
-async def test_a_call_is_known_as_soon_as_it_rings_and_its_persona_finds_it(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    await rings(platform)
-    (call,) = await calls_of(tenant)
-    assert (call["status"], call["direction"], call["phone_number"]) == ("ringing", "inbound", "+17755550100")
-    answer = await exchange(platform, line)
-    assert answer.job is not None
-    (same,) = await calls_of(tenant)
-    assert (same["id"], same["session_id"]) == (call["id"], answer.job.session_id)
-    assert await give_up_unattended(platform.database, later(60), platform.dialer) == 0
-
-
-async def test_calls_that_ring_hold_no_line_of_those_that_have_their_persona(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    (config,) = (await tenant.http.get("/sip/configs")).json()["configs"]
-    await tenant.http.patch(f"/sip/configs/{config['id']}", json={"max_concurrent": 1})
-    second = "proj_call_+17755550199_ghijkl"
-    await rings(platform)
-    await rings(platform, second, "sip_+17755550199")
-    assert (await exchange(platform, line)).job is not None
-    assert (await exchange(platform, line, second, "AJ_2")).refused == "all lines of this number are busy"
-
-
-async def test_a_caller_for_whom_no_worker_comes_hears_the_busy_tone_and_is_kept(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    await rings(platform)
-    assert await give_up_unattended(platform.database, later(10), platform.dialer) == 0
-    assert await give_up_unattended(platform.database, later(16), platform.dialer) == 1
-    assert hung_up(platform) == [CALLER]
-    (call,) = await calls_of(tenant)
-    assert (call["status"], call["sip_status"], call["reason"]) == ("busy", 486, "nobody could answer")
-
-
-async def test_a_persona_that_comes_after_its_caller_has_hung_up_is_sent_away(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    await rings(platform)
-    async with platform.database.platform() as db:
-        await phone_left(db, Clock(), ROOM, CALLER)
-    assert (await exchange(platform, line)).refused == "the caller has hung up"
-    assert [call["status"] for call in await calls_of(tenant)] == ["no_answer"]
-
-
-async def test_a_phone_in_a_room_of_ones_own_is_no_call_in(platform: Platform, tenant: Tenant) -> None:
-    await rings(platform, "proj_mine")
-    assert await calls_of(tenant) == []
-
-
-@pytest.mark.parametrize(
-    ("to", "status"),
-    [
-        ("tel:+442071838750", 403),
-        ("sip:%2B442071838750@carrier.example", 403),
-        ("tel:442071838750", 400),
-        ("sip:442071838750@carrier.example", 400),
-        ("sip:011442071838750@carrier.example", 400),
-        ("sip:desk@carrier.example", 200),
-        (f"sip:{CALLEE}@carrier.example", 200),
-    ],
-)
-async def test_the_policy_holds_for_a_number_however_its_address_is_written(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata, to: str, status: int
-) -> None:
-    await an_answered_call(platform, line)
-    (call,) = await calls_of(tenant)
-    answer = await tenant.http.post(f"/sip/calls/{call['id']}/transfer", json={"to": to})
-    assert answer.status_code == status, answer.text
-    assert await asked_for(platform, "transfer") == (1 if status == 200 else 0)
-    if status == 400:
-        assert answer.json()["details"]["fields"][0]["field"] == "to"
-
-
-# Calls out
 
 
 async def answered_without_a_persona(platform: Platform, tenant: Tenant) -> dict[str, Any]:
@@ -361,135 +219,6 @@ async def test_a_placer_that_cannot_take_what_is_due_breathes(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert 1 <= passes <= 11
-
-
-# People who are called into a room
-
-
-async def test_whom_a_caller_waits_for_is_called_before_the_queue(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    job = await an_answered_call(platform, line)
-    waiting = await dial(tenant)
-    assert (await call_in(platform, job, "+17751234568")).problem is None
-    (first,) = await a_placer(platform).claim()
-    assert first != waiting["id"]
-
-
-async def test_a_person_whom_nobody_waits_for_any_more_is_not_called(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    job = await an_answered_call(platform, line)
-    assert (await call_in(platform, job, CALLEE)).problem is None
-    async with platform.database.platform() as db:
-        await phone_left(db, Clock(), ROOM, CALLER)
-    placer = a_placer(platform)
-    (second,) = await placer.claim()
-    await placer.place(second)
-    assert await asked_for(platform, "call") == 0
-    call = await call_of(tenant, second)
-    assert (call["status"], call["reason"]) == ("no_answer", "nobody waits any more")
-
-
-async def test_a_person_whose_trunk_is_gone_is_not_called_and_no_place_is_held_meanwhile(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    job = await an_answered_call(platform, line)
-    assert (await call_in(platform, job, CALLEE)).problem is None
-    placer = a_placer(platform)
-    (second,) = await placer.claim()
-    async with platform.database.platform() as db:
-        trunk = (await db.exec(select(SipTrunk))).one()
-        trunk.outbound_trunk_id = None
-        db.add(
-            Slot(
-                project_id=tenant.project.id,
-                account_id=tenant.project.account_id,
-                room_name="proj_free",
-                persona_ids=[1],
-                ticket_hash=b"free",
-                dispatched_at=trunk.created_at,
-                expires_at=trunk.created_at,
-            )
-        )
-    async with platform.database.platform() as db, asyncio.timeout(20):
-        await db.exec(select(Slot.id).where(col(Slot.session_id).is_(None)).with_for_update())
-        await placer.place(second)
-    call = await call_of(tenant, second)
-    assert (call["status"], call["reason"]) == ("failed", "its trunk is gone")
-
-
-@pytest.mark.parametrize("when", ["queued", "ringing", "answered"])
-async def test_a_person_who_is_not_wanted_any_more_is_hung_up(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata, when: str
-) -> None:
-    job = await an_answered_call(platform, line)
-    await call_in(platform, job, CALLEE)
-    (second, _) = await calls_of(tenant)
-    placer, placing = a_placer(platform), None
-    if when != "queued":
-        await placer.claim()
-        placing = asyncio.create_task(placer.place(second["id"]))
-        await until(lambda: asked_for(platform, "call"), 1)
-    if when == "answered":
-        platform.dialer.picked_up.set()
-        assert placing
-        await placing
-    asked = TransferAsked(
-        job_id="AJ_1", session_id=job.session_id, epoch=job.epoch, capability=job.capability, withdraw=True
-    )
-    assert (await platform.app.state.uplink.transfer(asked)).problem is None
-    assert hung_up(platform) == [f"sip_{CALLEE}"]
-    told = await call_of(tenant, second["id"])
-    if when == "answered":
-        assert told["status"] == "answered"  # until LiveKit tells that it has left
-    else:
-        assert (told["status"], told["reason"]) == ("no_answer", "nobody waits any more")
-    if when == "ringing":
-        platform.dialer.picked_up.set()
-        assert placing
-        await placing
-        assert hung_up(platform) == [f"sip_{CALLEE}"] * 2
-    assert await placer.claim() == []
-    assert (await calls_of(tenant))[1]["status"] == "answered"
-
-
-@pytest.mark.parametrize("leaver", [CALLER, f"sip_{CALLEE}"])
-async def test_of_two_who_were_brought_together_who_remains_is_not_left_in_an_empty_room(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata, leaver: str
-) -> None:
-    job = await an_answered_call(platform, line)
-    await call_in(platform, job, CALLEE)
-    placer = a_placer(platform)
-    platform.dialer.picked_up.set()
-    (second,) = await placer.claim()
-    await placer.place(second)
-    await report(platform, job, 2, {"type": "call.ended.v1", "reason": "transferred", "duration_ms": 1000})
-    assert await hang_up_leftovers(platform.database, later(30), platform.dialer) == 0
-    async with platform.database.platform() as db:
-        await phone_left(db, Clock(), ROOM, leaver)
-    assert await hang_up_leftovers(platform.database, later(30), platform.dialer) == 1
-    remaining = CALLER if leaver != CALLER else f"sip_{CALLEE}"
-    assert hung_up(platform) == [remaining]
-
-
-async def test_a_person_is_hung_up_whose_caller_is_gone_before_they_answer(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    job = await an_answered_call(platform, line)
-    await call_in(platform, job, CALLEE)
-    placer = a_placer(platform)
-    (second,) = await placer.claim()
-    placing = asyncio.create_task(placer.place(second))
-    await until(lambda: asked_for(platform, "call"), 1)
-    async with platform.database.platform() as db:
-        await phone_left(db, Clock(), ROOM, CALLER)
-    await hang_up_leftovers(platform.database, Clock(), platform.dialer)
-    assert hung_up(platform) == [f"sip_{CALLEE}"]
-    platform.dialer.answer = of_status(487, "Request Terminated")
-    platform.dialer.picked_up.set()
-    await placing
-    assert (await call_of(tenant, second))["status"] == "no_answer"
 
 
 async def test_a_phone_that_hung_up_before_we_heard_that_it_answered_was_answered(

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from agents.contract import DispatchMetadata, Exchange, PersonaJob, Submission, TransferAsked
+from agents.contract import DispatchMetadata, Exchange, PersonaJob, TransferAsked
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Unavailable
-from control_plane.media.server import LiveRoom
 from control_plane.sessions.models import Slot
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.models import Call, SipTrunk
@@ -30,10 +29,8 @@ from tests.support.calls import (
     SteppedClock,
     a_tenant_with_a_trunk,
     an_answered_call,
-    call_in,
     call_of,
     dial,
-    exchange,
     report,
     statuses,
     until,
@@ -262,77 +259,6 @@ async def test_without_a_sip_service_a_trunk_is_not_made_and_none_is_changed(
     assert (await tenant.http.get("/sip/configs")).json() == {"configs": []}
 
 
-async def test_a_number_that_is_called_reaches_its_persona(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    first, again = await exchange(platform, line), await exchange(platform, line)
-    assert first.job is not None
-    assert first.job.phone == "sip_+17755550100"
-    assert first == again
-
-    async def the_call() -> dict[str, Any]:
-        (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
-        return {name: call[name] for name in ("direction", "phone_number", "status", "session_id")}
-
-    seen = {"direction": "inbound", "phone_number": "+17755550100", "session_id": first.job.session_id}
-    assert await the_call() == seen | {"status": "ringing"}
-    started = {"type": "call.started.v1", "at": datetime.now(UTC).isoformat()}
-    job = first.job
-    submission = Submission(
-        session_id=job.session_id, epoch=job.epoch, sequence=1, capability=job.capability, report=started
-    )
-    assert await platform.app.state.uplink.submit(submission) is not None
-    assert await the_call() == seen | {"status": "answered"}
-    async with platform.database.platform() as db:
-        await phone_left(db, Clock(), ROOM, "sip_+17755550100")
-    assert await the_call() == seen | {"status": "ended"}
-
-
-async def test_a_caller_who_gives_up_before_the_persona_speaks_is_told_and_holds_nothing(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    assert (await exchange(platform, line)).job is not None
-    async with platform.database.platform() as db:
-        await phone_left(db, Clock(), ROOM, "sip_+17755550100")
-    (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
-    assert call["status"] == "no_answer"
-    assert (await tenant.http.get("/sessions?status=active")).json()["total"] == 0
-
-
-async def test_a_caller_finds_the_line_busy_where_all_of_its_places_are_taken(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    (config,) = (await tenant.http.get("/sip/configs")).json()["configs"]
-    limit = await tenant.http.patch(f"/sip/configs/{config['id']}", json={"max_concurrent": 1})
-    assert limit.json()["config"]["max_concurrent"] == 1
-    assert (await exchange(platform, line)).job is not None
-    second = "proj_call_+17755550199_ghijkl"
-    for _ in range(2):
-        refused = await exchange(platform, line, second, "AJ_2")
-        assert refused.refused == "all lines of this number are busy"
-        assert platform.dialer.calls[-1] == ("hang_up", second, "sip_+17755550199")
-    busy, going_on = (await tenant.http.get("/sip/calls")).json()["calls"][:2]
-    assert [busy[name] for name in ("status", "sip_status", "phone_number")] == ["busy", 486, "+17755550199"]
-    assert going_on["status"] == "ringing"
-
-
-@pytest.mark.parametrize("room", ["other_call_+1_a", "proj_private"])
-async def test_a_numbers_ticket_opens_no_other_room(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata, room: str
-) -> None:
-    assert (await exchange(platform, line, room)).job is None
-    assert (await tenant.http.get("/sip/calls")).json()["total"] == 0
-
-
-async def test_a_number_that_was_given_up_is_answered_no_longer(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    (config,) = (await tenant.http.get("/sip/configs")).json()["configs"]
-    assert (await tenant.http.delete(f"/sip/configs/{config['id']}")).status_code == 200
-    assert "close_rule" in [call[0] for call in platform.dialer.calls]
-    assert (await exchange(platform, line)).job is None
-
-
 async def transfer(platform: Platform, job: PersonaJob, to: str) -> str | None:
     asked = TransferAsked(job_id="AJ_1", session_id=job.session_id, epoch=job.epoch, capability=job.capability, to=to)
     answer = await platform.app.state.uplink.transfer(asked)
@@ -392,28 +318,6 @@ async def test_a_machine_that_answered_makes_a_call_a_voicemail(platform: Platfo
     assert (ended["status"], ended["reason"]) == ("ended", "voicemail")
 
 
-async def test_a_number_says_how_long_its_calls_are_and_whether_keys_are_heard(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    (config,) = (await tenant.http.get("/sip/configs")).json()["configs"]
-    change = {"dtmf_enabled": False, "max_call_duration": 300}
-    assert (await tenant.http.patch(f"/sip/configs/{config['id']}", json=change)).status_code == 200
-    job = (await exchange(platform, line)).job
-    assert job is not None
-    assert (job.hears_keys, job.max_call_duration, job.voicemail) == (False, 300, None)
-
-
-async def test_a_call_in_whose_end_no_hook_told_is_settled_all_the_same(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    await an_answered_call(platform, line)
-    clock = SteppedClock()
-    clock.at = datetime.now(UTC) + timedelta(minutes=2)
-    await sweep_calls(platform.database, clock)
-    (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
-    assert (call["status"], call["reason"]) == ("ended", "hung up")
-
-
 async def test_a_phone_that_is_left_alone_in_its_room_is_hung_up(
     platform: Platform, tenant: Tenant, line: DispatchMetadata
 ) -> None:
@@ -424,70 +328,6 @@ async def test_a_phone_that_is_left_alone_in_its_room_is_hung_up(
     clock.at = datetime.now(UTC) + timedelta(seconds=10)
     assert await hang_up_leftovers(platform.database, clock, platform.dialer) == 1
     assert platform.dialer.calls[-1] == ("hang_up", ROOM, "sip_+17755550100")
-
-
-@pytest.mark.usefixtures("placing")
-async def test_a_person_is_called_into_the_room_of_a_caller_and_keeps_it_when_the_persona_leaves(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    platform.media.rooms[ROOM] = LiveRoom(ROOM, "RM_1", 1_700_000_000, 300, 0)
-    await Reconciler(platform.database, platform.media, platform.app.state.clock).reconcile()
-    job = await an_answered_call(platform, line)
-    caller, person = "sip_+17755550100", f"sip_{CALLEE}"
-    assert "GB" in ((await call_in(platform, job, "+442071838750")).problem or "")
-    assert (await call_in(platform, job, "+17755550100")).problem == "that is the caller's own number"
-    platform.dialer.picked_up.set()
-    assert (await call_in(platform, job, CALLEE)).identity == person
-
-    async def second() -> tuple[str, str]:
-        call = (await tenant.http.get("/sip/calls")).json()["calls"][0]
-        return call["status"], call["phone_number"]
-
-    await until(second, ("answered", CALLEE))
-    (sent,) = [call[1] for call in platform.dialer.calls if call[0] == "call"]
-    assert (sent.room, sent.identity, sent.number, sent.caller_id) == (ROOM, person, CALLEE, LINE)
-    assert not [call for call in platform.media.calls if call[0] in ("dispatch", "create_room")]
-    first = (await tenant.http.get("/sip/calls")).json()["calls"][1]["id"]
-    url = f"/sip/calls/{first}/transfer"
-    refused = await tenant.http.post(url, json={"to": "+17751234568", "mode": "warm"})
-    said = f"Somebody is being asked to take call {first} already"
-    assert (refused.status_code, refused.json()["error"]) == (409, said)
-    await report(platform, job, 2, {"type": "call.ended.v1", "reason": "transferred", "duration_ms": 1000})
-    clock = SteppedClock()
-    clock.at = datetime.now(UTC) + timedelta(seconds=30)
-    assert await hang_up_leftovers(platform.database, clock, platform.dialer) == 0
-
-    async with platform.database.platform() as db:
-        await phone_left(db, Clock(), ROOM, caller)
-
-    async def hung_up() -> bool:
-        return ("hang_up", ROOM, person) in platform.dialer.calls
-
-    await until(hung_up, True)
-
-
-async def test_a_warm_transfer_needs_a_number_and_a_conversation(
-    platform: Platform, tenant: Tenant, line: DispatchMetadata
-) -> None:
-    job = await an_answered_call(platform, line)
-    (call,) = (await tenant.http.get("/sip/calls")).json()["calls"]
-    url = f"/sip/calls/{call['id']}/transfer"
-    refused = await tenant.http.post(url, json={"to": "sip:desk@example.org", "mode": "warm"})
-    assert (refused.status_code, refused.json()["details"]["fields"][0]["field"]) == (400, "to")
-    refused = await tenant.http.post(url, json={"to": "+442071838750", "mode": "warm"})
-    assert (refused.status_code, refused.json()["details"]) == (403, {"rule": "countries"})
-    refused = await tenant.http.post(url, json={"to": call["phone_number"], "mode": "warm"})
-    said = f"+17755550100 is the number of the phone in call {call['id']}"
-    assert (refused.status_code, refused.json()["code"], refused.json()["error"]) == (409, "CONFLICT", said)
-    assert (await tenant.http.post(url, json={"to": CALLEE, "mode": "warm"})).status_code == 200
-    refused = await tenant.http.post(url, json={"to": "+17751234568", "mode": "warm"})  # before anybody is called
-    said = f"Somebody is being asked to take call {call['id']} already"
-    assert (refused.status_code, refused.json()["error"]) == (409, said)
-    platform.app.state.clock = SteppedClock()
-    platform.app.state.clock.at = datetime.now(UTC) + timedelta(seconds=21)  # the persona did not have anybody called
-    assert (await tenant.http.post(url, json={"to": CALLEE, "mode": "warm"})).status_code == 200
-    await report(platform, job, 2, {"type": "call.ended.v1", "reason": "persona_ended", "duration_ms": 1000})
-    assert (await tenant.http.post(url, json={"to": CALLEE, "mode": "warm"})).status_code == 409
 
 
 async def test_a_call_that_is_settled_while_its_persona_comes_is_no_deadlock(
