@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import structlog
 from livekit import rtc
@@ -13,9 +13,10 @@ from agents.attendance import BotJob
 from agents.bots import rooms
 from agents.bots.endings import Over
 from agents.bots.hearing import Ears
-from agents.bots.microphones import Microphones
+from agents.bots.microphones import Follower, Microphones
 from agents.bots.presence import Presence
 from agents.bots.recognition import Recogniser
+from agents.bots.streaming import Streaming
 from agents.bots.writing import Writing
 from agents.contract import BotWaits, CallEnded, CallStarted, EndReason, Report
 from agents.timing import moment
@@ -37,7 +38,9 @@ class Bot:
         outbound: Outbound,
     ) -> None:
         self.job, self.report = job, report
-        self._url, self._outbound = url, outbound
+        self._url = url
+        streams = job.streaming.output or job.streaming.input
+        self._streaming = Streaming(job, ears, outbound) if streams else None
         self._writing = Writing(job, ears, recogniser, report) if job.transcribe else None
         self._began: float | None = None
         self._over: asyncio.Future[Over] = asyncio.get_running_loop().create_future()
@@ -54,8 +57,7 @@ class Bot:
             if over is None:
                 log.warning("bot replaced by its twin", session=self.job.session_id)
                 return
-            if self._writing is not None:
-                await self._writing.finish()
+            await self._write_what_is_left()
         finally:
             if self._writing is not None:
                 await self._writing.close()
@@ -67,50 +69,56 @@ class Bot:
     async def _attend_until_over(self) -> Over | None:
         attending = asyncio.create_task(self._attend())
         try:
-            async with asyncio.timeout(self.job.patience.longest):
-                await asyncio.wait((attending, self._over), return_when=asyncio.FIRST_COMPLETED)
-            if self._over.cancelled():
-                return None
-            if self._over.done():
-                return self._over.result()
-            await attending
-        except TimeoutError:
-            return Over("max_duration")
-        except Over as over:
-            return over
-        except Exception:
-            log.exception("bot failed", session=self.job.session_id)
-            return Over("worker_lost" if self._began else "cannot_join", failed=True)
+            longest = self.job.patience.longest
+            await asyncio.wait((attending, self._over), timeout=longest, return_when=asyncio.FIRST_COMPLETED)
+            is_too_long = not attending.done() and not self._over.done()
         finally:
             attending.cancel()
             await asyncio.gather(attending, return_exceptions=True)
-        raise AssertionError("a bot attends until it is over")
+        if self._over.done():
+            return None if self._over.cancelled() else self._over.result()
+        if is_too_long:
+            return Over("max_duration")
+        error = attending.exception()
+        if isinstance(error, Over):
+            return error
+        log.error("bot failed", session=self.job.session_id, exc_info=error)
+        return Over("worker_lost" if self._began else "cannot_join", failed=True)
 
     async def _attend(self) -> None:
         job, token = self.job, self.job.token
         if job.waits:
             self.report(BotWaits(at=moment(time.time())))
             token = await rooms.be_admitted(self._url, token, job.patience.waiting_room)
-        room = rtc.Room()
-        disconnected = self._watch_connection(room)
-        presence = Presence(room, job.line, job.patience, self.end)
-        gone: set[str] = set()
-        room.on("participant_disconnected", lambda participant: gone.add(participant.identity))
-        microphones = Microphones(room, [self._writing] if self._writing else [])
-        try:
+        async with AsyncExitStack() as leaving:
+            room = rtc.Room()
+            leaving.push_async_callback(rooms.leave, room)
+            leaving.callback(room.off, "disconnected", self._watch_connection(room))
+            gone: set[str] = set()
+            room.on("participant_disconnected", lambda participant: gone.add(participant.identity))
             await rooms.join(room, self._url, token)
             if job.line:
                 await self._wait_for_line(room, gone)
             self._began = time.time()
             self.report(CallStarted(at=moment(self._began)))
-            presence.begin()
+            followers: list[Follower] = [each for each in (self._writing, self._streaming) if each is not None]
+            if self._streaming is not None:
+                leaving.push_async_callback(self._streaming.close)
+                self._streaming.begin(room)
+            microphones = Microphones(room, followers)
+            leaving.callback(microphones.close)
             microphones.begin()
+            presence = Presence(room, job.line, job.patience, self.end)
+            leaving.callback(presence.close)
+            presence.begin()
             await asyncio.shield(self._over)
-        finally:
-            presence.close()
-            microphones.close()
-            room.off("disconnected", disconnected)
-            await rooms.leave(room)
+
+    async def _write_what_is_left(self) -> None:
+        if self._writing is not None:
+            try:
+                await self._writing.finish()
+            except Exception:  # whatever it was, the last report must come
+                log.exception("the last words of a meeting are lost", session=self.job.session_id)
 
     def _watch_connection(self, room: rtc.Room) -> Callable[[int], None]:
         def disconnected(reason: int) -> None:

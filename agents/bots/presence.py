@@ -50,7 +50,8 @@ class Presence:
             self._wait(REJOIN_WITHIN, "caller_left")
 
     def _spoke(self, speakers: list[rtc.Participant]) -> None:
-        if speakers:
+        ours = self._room.local_participant.identity
+        if any(speaker.identity != ours for speaker in speakers):
             self._heard = self._loop.time()
 
     def _somebody_is_there(self) -> None:
