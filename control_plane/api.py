@@ -9,7 +9,10 @@ from control_plane.accounts.operator.routes import router as operator
 from control_plane.accounts.routes import router as accounts
 from control_plane.analysis.routes import router as analysis
 from control_plane.dialects.meeting_baas.bot_routes import router as bots
+from control_plane.dialects.meeting_baas.calendar_routes import event_router as calendar_events
+from control_plane.dialects.meeting_baas.calendar_routes import router as calendars
 from control_plane.dialects.meeting_baas.document_routes import router as bot_documents
+from control_plane.dialects.meeting_baas.notice_routes import router as calendar_notices
 from control_plane.dialects.onepizza.routes import router as peoples_meetings
 from control_plane.dialects.videosdk.play_routes import router as video_play
 from control_plane.dialects.videosdk.recording_routes import router as video_recordings
@@ -62,8 +65,7 @@ PRIMARY = (
 VIDEOSDK = (video_rooms, video_sessions, video_recordings, video_streams, video_play)
 """The VideoSDK's surface, at `/v2`."""
 
-
-MEETING_BAAS = (bot_documents, bots)
+MEETING_BAAS = (bot_documents, bots, calendars, calendar_events, calendar_notices)
 """The surface of Meeting BaaS, at paths of its own."""
 
 

@@ -17,6 +17,10 @@ from control_plane.bots.claiming import BotClaimer
 from control_plane.bots.entering import Entrance
 from control_plane.bots.riding import BotGreeter
 from control_plane.bots.sending import BOTS
+from control_plane.calendars.calling import open_outbound
+from control_plane.calendars.providers import Providers
+from control_plane.calendars.push import Channels
+from control_plane.calendars.sync import CalendarSync
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database
 from control_plane.dialects.onepizza.sockets import MeetingSockets
@@ -144,6 +148,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.switchboard = Switchboard(state.database, clock, state.dialer)
     state.trunks = TrunkSync(state.dialer, state.secrets, StandingSigner(secret_key, "number"), clock)
     state.outbound = Outbound(settings.webhook_networks)
+    calendar_outbound = open_outbound(settings.webhook_networks)
+    state.calendar_providers = Providers(calendar_outbound, clock, settings)
+    state.channels = Channels(secret_key, settings.public_url, wanted=settings.calendar_push)
+    state.calendars = CalendarSync(state.database, clock, state.secrets, state.calendar_providers, state.channels)
     state.embedders = build_embedders(
         settings.knowledge_embedder,
         settings.knowledge_former_embedder,
@@ -227,7 +235,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     tasks = [asyncio.create_task(_for_ever(work)) for work in works]
     try:
-        async with state.outbound:
+        async with state.outbound, calendar_outbound:
             yield
     finally:
         state.uplink.closing = True

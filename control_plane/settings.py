@@ -126,6 +126,25 @@ class Settings(MigrationSettings):
     webhook_allow: Annotated[str, AfterValidator(_networks)] = Field(
         "", description="Networks, comma-separated, that webhooks and trunks may reach besides the public internet."
     )
+    google_oauth_url: str = Field(
+        "https://oauth2.googleapis.com", description="Where Google gives access tokens, at `/token` below it."
+    )
+    google_api_url: str = Field(
+        "https://www.googleapis.com", description="Google's calendars are at `/calendar/v3` below it."
+    )
+    microsoft_oauth_url: str = Field(
+        "https://login.microsoftonline.com",
+        description="Where Microsoft gives access tokens, at `/common/oauth2/v2.0/token` below it.",
+    )
+    microsoft_api_url: str = Field(
+        "https://graph.microsoft.com", description="Microsoft's calendars are at `/v1.0` below it."
+    )
+    calendar_poll: timedelta = Field(
+        timedelta(minutes=1), description="How often calendars are read; less often while nothing changes in them."
+    )
+    calendar_push: bool = Field(
+        False, description="Have Google and Microsoft tell of changes at `public_url`, which they must reach by HTTPS."
+    )
     web_dir: str | None = Field(None, description="Folder of the built pages; the checkout's `web/dist` if unset.")
     ready_file: str | None = Field(None, description="Written by `jobs` once it works.")
     log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")

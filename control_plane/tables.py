@@ -6,6 +6,7 @@ from control_plane.accounts.models import Account, LedgerEntry, Member, Project,
 from control_plane.analysis.models import Analysis
 from control_plane.auth.models import ApiKey, ConsoleSession
 from control_plane.bots.models import Bot
+from control_plane.calendars.models import Calendar, CalendarEvent, CalendarSeries
 from control_plane.dialects.videosdk.models import VideoRoom, VideoTranscription
 from control_plane.events.models import Event, EventCursor
 from control_plane.gate.models import AuditEntry, IdempotentRequest
@@ -29,6 +30,9 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     AuditEntry,
     Bot,
     BudgetNotice,
+    Calendar,
+    CalendarEvent,
+    CalendarSeries,
     Call,
     DialPolicy,
     EndUser,

@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.support.models",
     "tests.support.console",
     "tests.support.recordings",
+    "tests.support.calendars",
 ]
 
 # How fast a machine is says nothing about what is tested.

@@ -48,6 +48,8 @@ class Fact(StrEnum):
     BOT_COMPLETED = "bot.completed"
     BOT_FAILED = "bot.failed"
     BOT_TRANSCRIBED = "bot.transcribed"
+    CALENDAR_SYNCED = "calendar.sync_events"
+    CALENDAR_REVOKED = "calendar.revoked"
     BUDGET_WARNING = "budget.warning"
     BUDGET_EXCEEDED = "budget.exceeded"
 
@@ -93,6 +95,8 @@ MONITOR: dict[str, MonitorName] = {
     Fact.BOT_STATUS: MonitorName("bot.status_change", ("bot_id", "session_id", "status")),
     Fact.BOT_COMPLETED: MonitorName("bot.completed", ("bot_id", "session_id")),
     Fact.BOT_FAILED: MonitorName("bot.failed", ("bot_id", "session_id", "error", "message")),
+    Fact.CALENDAR_SYNCED: MonitorName("calendar.sync_events", ("calendar_id", "last_updated_ts")),
+    Fact.CALENDAR_REVOKED: MonitorName("calendar.revoked", ("calendar_id", "reason")),
     Fact.BUDGET_WARNING: MonitorName("budget.warning", BUDGET_FIELDS),
     Fact.BUDGET_EXCEEDED: MonitorName("budget.exceeded", BUDGET_FIELDS),
 }

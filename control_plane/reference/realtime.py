@@ -80,6 +80,8 @@ TOLD: Final[dict[str, str]] = {
     "meeting.ended": "A meeting is over.",
     "meeting.waiting": "Somebody waits to be let in.",
     "analysis.ready": "A conversation was analysed.",
+    "calendar.sync_events": "A calendar was read, and events in it were made, changed or removed.",
+    "calendar.revoked": "A calendar's credentials are refused: it needs new ones.",
     "bot.status_change": "A bot that attends a meeting came a step further.",
     "bot.completed": "A bot has brought back what there is.",
     "bot.failed": "A bot has failed, and why.",

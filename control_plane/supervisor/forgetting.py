@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import literal_column
 from sqlmodel import col, delete, select
 
+from control_plane.calendars.models import CalendarEvent
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.gate.idempotency import KEPT
@@ -25,6 +26,7 @@ _KEPT: Final[tuple[tuple[Any, timedelta, Any], ...]] = (
     (Job.run_at, 7 * _DAY, col(Job.state) == JobState.FAILED),
     (MonitorTicket.expires_at, timedelta(0), True),
     (Worker.seen_at, _DAY, True),
+    (CalendarEvent.ends_at, 365 * _DAY, True),
 )
 """The moment a row is dated by, how long it is kept from then on, and which rows of its table are meant."""
 

@@ -16,6 +16,10 @@ from control_plane.bots.recognisers import UPLOAD_WITHIN, Gladia
 from control_plane.bots.telling import DIALECT as BOT_DIALECT
 from control_plane.bots.watching import BotWatch
 from control_plane.bots.writing import BotWriter
+from control_plane.calendars.calling import open_outbound
+from control_plane.calendars.providers import Providers
+from control_plane.calendars.push import Channels
+from control_plane.calendars.sync import CalendarSync
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.db.leadership import Lock, govern
@@ -138,6 +142,13 @@ async def run(
         async with Outbound(settings.webhook_networks) as outbound:
             await CallPlacer(database, clock, media, dialer, outbound).run(url)
 
+    async def read_calendars() -> None:
+        async with open_outbound(settings.webhook_networks) as outbound:
+            providers = Providers(outbound, clock, settings)
+            secret_key = settings.secret_key.get_secret_value()
+            channels = Channels(secret_key, settings.public_url, wanted=settings.calendar_push)
+            await CalendarSync(database, clock, box, providers, channels).run()
+
     reconciler = Reconciler(database, media, clock)
     trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_key.get_secret_value(), "number"), clock)
     tickets = TicketSigner(settings.secret_key.get_secret_value())
@@ -244,4 +255,5 @@ async def run(
         tasks.create_task(RoomFollower(database, clock, box).run(url))
         tasks.create_task(BotFollower(database, clock, box).run(url))
         tasks.create_task(place_calls())
+        tasks.create_task(read_calendars())
         ready()

@@ -1,4 +1,4 @@
-"""The three webhooks of a bot, as the document shows them."""
+"""The webhooks of bots and calendars, as the document shows them."""
 
 import json
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ NAMES: Final = {
 class BotLetters:
     """Writes them. The header with the key is the endpoint's own, so there is no signature of this dialect."""
 
-    facts = frozenset(fact.value for fact in NAMES)
+    facts = frozenset(fact.value for fact in (*NAMES, Fact.CALENDAR_SYNCED))
 
     def __init__(self, links: LinkSigner, public_url: str, clock: Clock) -> None:
         self._links, self._public_url, self._clock = links, public_url, clock
@@ -42,12 +42,14 @@ class BotLetters:
         bots = {bot.room_name: bot for bot in (await db.exec(select(Bot).where(col(Bot.room_name).in_(rooms)))).all()}
         letters = {}
         for event in events:
+            if event.type == Fact.CALENDAR_SYNCED:
+                letters[event.seq or 0] = _letter(event.type, event.data)
+                continue
             bot = bots.get(event.room_name or "")
             if bot is None:
                 continue
             name = NAMES[Fact(event.type)]
-            body = {"event": name, "data": {"bot_id": str(bot.uuid)} | await self._data(db, event, bot)}
-            letters[event.seq or 0] = Letter(name, json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+            letters[event.seq or 0] = _letter(name, {"bot_id": str(bot.uuid)} | await self._data(db, event, bot))
         return letters
 
     async def _data(self, db: Db, event: Event, bot: Bot) -> dict[str, Any]:
@@ -73,6 +75,11 @@ class BotLetters:
         if ask.recogniser is not None:
             brought["transcript"] = [show_passage(passage) for passage in passages]
         return brought
+
+
+def _letter(name: str, data: dict[str, Any]) -> Letter:
+    body = {"event": name, "data": data}
+    return Letter(name, json.dumps(body, ensure_ascii=False, separators=(",", ":")))
 
 
 def show_passage(passage: Passage) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.bothost import bot_host, in_state
+from tests.support.calendars import CLIENT, GoogleServer, at
 from tests.support.database import CHECKOUT
 from tests.support.meetings import meet_people
 from tests.support.platform import Platform, Tenant
@@ -112,3 +113,39 @@ async def test_a_bot_joins_leaves_and_is_deleted(platform: Platform, tenant: Ten
         assert await client.call("deleteBotData", {"uuid": bot_id}) == {"ok": True, "status": "deleted"}
         assert await client.call("getScreenshots", {"uuid": bot_id}) == []
         assert await client.status("leaveMeeting", {"uuid": str(uuid4())}) == 404
+
+
+async def test_calendars_are_connected_and_their_events_have_bots(
+    platform: Platform, tenant: Tenant, google: GoogleServer
+) -> None:
+    for number in range(2):
+        google.put(
+            f"weekly-{number}", at(1 + number), recurringEventId="weekly", attendees=[{"email": "b@example.org"}]
+        )
+    async with official(platform, tenant) as client:
+        oauth = {"platform": "Google", **CLIENT}
+        raw = await client.call("listRawCalendars", oauth)
+        assert [each["is_primary"] for each in raw["calendars"]] == [True, False]
+        made = await client.call("createCalendar", oauth | {"raw_calendar_id": raw["calendars"][0]["id"]})
+        calendar = {"uuid": made["calendar"]["uuid"]}
+        assert [each["uuid"] for each in await client.call("listCalendars")] == [calendar["uuid"]]
+        assert (await client.call("getCalendar", calendar))["email"] == "ada@example.org"
+        listed = await client.call("listCalendarEvents", {"calendar_id": calendar["uuid"], "status": "upcoming"})
+        assert [each["google_id"] for each in listed["data"]] == ["weekly-0", "weekly-1"]
+        event = {"uuid": listed["data"][0]["uuid"]}
+        assert (await client.call("getCalendarEvent", event))["attendees"] == [{"email": "b@example.org", "name": None}]
+        asked = {"bot_name": "Notes", "recording_mode": "audio_only", "extra": {"a": 1}}
+        every = {"query": {"all_occurrences": True}}
+        scheduled = await client.call("scheduleCalendarRecordEvent", event | every | {"body": asked})
+        assert len(scheduled) == 2
+        [changed] = await client.call("patchBot", event | {"body": {"bot_name": "Other"}})
+        shown = changed["bot_param"]
+        assert (shown["bot_name"], shown["recording_mode"], shown["extra"]) == ("Other", "audio_only", {"a": 1})
+        gone = await client.call("unscheduleCalendarRecordEvent", event | every)
+        assert [each["bot_param"] for each in gone] == [None, None]
+        resynced = await client.call("resyncAllCalendars", {"days": 30})
+        assert resynced == {"synced_calendars": [calendar["uuid"]], "errors": []}
+        assert (await client.call("updateCalendar", calendar | {"body": oauth}))["calendar"]["uuid"] == calendar["uuid"]
+        assert "calendar.sync_events" in await client.call("getCalendarWebhookDocumentation")
+        await client.call("deleteCalendar", calendar)
+        assert await client.status("getCalendar", calendar) == 404

@@ -1,0 +1,86 @@
+"""Channels by which Google and Microsoft tell of changes.
+
+A notice says only that something changed. The calendar is then read like any that is due, so a notice that was lost,
+came twice or was made up does no harm.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from control_plane.calendars.models import Calendar
+from control_plane.calendars.remote import CalendarError, Provider, Watched
+from control_plane.db.database import Db
+
+RENEWED: Final = timedelta(hours=12)
+"""A channel is renewed this long before it ends."""
+NOTICES: Final = "/hooks/calendars"
+"""Where providers tell, below the public address."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A way by which a provider tells of changes."""
+
+    id: str
+    resource: str
+    until: datetime
+
+
+class Channels:
+    """Opens channels where the installation can be reached, and knows who speaks through them."""
+
+    def __init__(self, secret_key: str, public_url: str, *, wanted: bool) -> None:
+        self._key = hmac.digest(secret_key.encode(), b"parley calendar channel v1", hashlib.sha256)
+        self._public_url, self.wanted = public_url.rstrip("/"), wanted
+
+    def secret(self, uuid: UUID) -> str:
+        """What a provider says with each notice about a calendar."""
+        return hmac.digest(self._key, uuid.bytes, hashlib.sha256).hex()
+
+    def is_due(self, calendar: Calendar, now: datetime) -> bool:
+        """Whether a calendar needs a channel, or a new one."""
+        return self.wanted and (calendar.channel_until is None or calendar.channel_until - now < RENEWED)
+
+    async def open(self, provider: Provider, calendar: Calendar) -> Channel | None:
+        """A new channel in place of the former; None where the provider has none, and then it is only polled."""
+        if not isinstance(provider, Watched):
+            return None
+        address = f"{self._public_url}{NOTICES}/{calendar.platform.lower()}"
+        try:
+            made = await provider.watch(
+                calendar.remote_id, channel=str(uuid4()), secret=self.secret(calendar.uuid), address=address
+            )
+        except CalendarError as error:
+            log.info("calendar is only polled", calendar=calendar.id, reason=error.reason)
+            return None
+        await self.close(provider, calendar)
+        return Channel(*made)
+
+    async def close(self, provider: Provider, calendar: Calendar) -> None:
+        """Have a provider tell no more; one that does not listen stops by itself when the channel ends."""
+        if not isinstance(provider, Watched) or not calendar.channel_id:
+            return
+        try:
+            await provider.unwatch(calendar.channel_id, calendar.channel_resource or "")
+        except CalendarError as error:
+            log.info("channel of a calendar is left to its end", calendar=calendar.id, reason=error.reason)
+
+    async def hear(self, db: Db, channel_id: str, secret: str, *, now: datetime) -> bool:
+        """Take a notice: its calendar is read by whoever reads calendars. Whether it was a provider's."""
+        query = select(Calendar.id, Calendar.uuid).where(Calendar.channel_id == channel_id)
+        found = (await db.exec(query)).one_or_none()
+        if found is None or not hmac.compare_digest(self.secret(found[1]).encode(), secret.encode("utf-8", "replace")):
+            return False
+        due = update(Calendar).where(col(Calendar.id) == found[0], col(Calendar.next_sync_at).is_not(None))
+        await db.execute(due.values(next_sync_at=now, quiet=0))
+        return True
