@@ -10,6 +10,7 @@ const { values: wish } = parseArgs({
   options: {
     url: { type: "string" },
     key: { type: "string" },
+    tag: { type: "string", default: "Agents" },
     operation: { type: "string", default: "list_agents" },
     screenshot: { type: "string" },
     width: { type: "string", default: "1280" },
@@ -20,6 +21,25 @@ const { values: wish } = parseArgs({
 if (!wish.url || !wish.key) {
   console.error("needed: --url (the page /docs) and --key (pk_…)");
   process.exit(2);
+}
+
+/** How many operations are seen by whoever scrolls to the end: only those near the window are drawn. */
+async function readThrough(page) {
+  const seen = new Set();
+  for (let before = -1; seen.size > before; ) {
+    before = seen.size;
+    await page.evaluate(() => scrollTo(0, 0));
+    for (let atEnd = false; !atEnd; ) {
+      atEnd = await page.evaluate(async () => {
+        scrollBy(0, innerHeight / 2);
+        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        return scrollY + innerHeight >= document.documentElement.scrollHeight - 2;
+      });
+      for (const id of await page.locator(".opblock").evaluateAll((blocks) => blocks.map(({ id }) => id))) seen.add(id);
+    }
+  }
+  await page.evaluate(() => scrollTo(0, 0));
+  return seen.size;
 }
 
 const browser = await launch({ microphone: false });
@@ -42,8 +62,10 @@ try {
   await page.goto(wish.url);
   await page.getByLabel("API key").fill(wish.key);
   const operation = page.locator(`.opblock[id$="-${wish.operation}"]`);
+  await page.locator(".opblock").first().waitFor({ timeout: 30_000 });
+  const operations = await readThrough(page);
+  await page.getByPlaceholder("Filter by tag").fill(wish.tag);
   await operation.waitFor({ timeout: 30_000 });
-  const operations = await page.locator(".opblock").count();
   await operation.locator(".opblock-summary-control").click();
   await operation.getByRole("button", { name: "Execute" }).click();
   const live = operation.locator(".live-responses-table");
