@@ -18,7 +18,6 @@ export class SendView {
   private readonly link = field({
     id: "meeting-url",
     label: "Meeting",
-    hint: "A link of this server, or sip: and tel: addresses.",
     attributes: { required: true, autocomplete: "off", spellcheck: "false" },
   });
   private readonly name = field({ id: "bot-name", label: "Name in the meeting", attributes: { required: true, maxlength: "100", value: "Notetaker" } });
@@ -43,7 +42,8 @@ export class SendView {
       event.preventDefault();
       void this.send();
     });
-    this.root = sectionRoot("send", "Send a bot", form, this.problem.root);
+    const hint = element("p", { class: "section__hint" }, "To a link of this server, or to whatever a sip: or tel: address reaches.");
+    this.root = sectionRoot("send", "Send a bot", hint, form, this.problem.root);
   }
 
   private async send(): Promise<void> {
