@@ -24,6 +24,7 @@ from rich.table import Table
 
 from bench.first_call import percentile
 from bench.platform import ALL_CORES, KEY, RESULTS, free_port, our_settings, start, stores, wait_for
+from control_plane.dialects.onepizza.pace import A_SECOND
 
 CLIENTS: Final = 8
 LINES, CALL_SECONDS = 120, 600
@@ -133,6 +134,7 @@ async def chat(served: Served, rounds: int) -> dict[str, float]:
             async with asyncio.timeout(10):
                 await back.get()
             times.append((time.perf_counter() - began) * 1000)
+            await asyncio.sleep(1 / A_SECOND)  # sockets that send faster are told to wait
     middle, slow = (percentile(times, share) for share in (0.5, 0.95))
     return {"chat there and back, p50 ms": middle, "chat there and back, p95 ms": slow}
 
