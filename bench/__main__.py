@@ -1,4 +1,4 @@
-"""`python -m bench call|api|fanout|monitors|webhooks|phone|recordings|downloads|knowledge|meetings`: measures.
+"""`python -m bench MEASURE …`, one or several of those below: measures.
 
 Each prints a table with what its figures should be, and writes `bench/results/`.
 """
@@ -6,7 +6,7 @@ Each prints a table with what its figures should be, and writes `bench/results/`
 import sys
 from itertools import takewhile
 
-from bench import api, call, downloads, fanout, knowledge, meetings, monitors, phone, recordings, webhooks
+from bench import api, calendars, call, downloads, fanout, knowledge, meetings, monitors, phone, recordings, webhooks
 
 MEASURES = {
     "call": call.main,
@@ -19,6 +19,7 @@ MEASURES = {
     "downloads": downloads.main,
     "knowledge": knowledge.main,
     "meetings": meetings.main,
+    "calendars": calendars.main,
 }
 
 

@@ -10,7 +10,7 @@ CalendarError
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -92,7 +92,7 @@ class RemoteEvent:
 
     def digest(self) -> bytes:
         """A hash over all of it."""
-        told = json.dumps(asdict(self), sort_keys=True, default=str)
+        told = json.dumps([getattr(self, part.name) for part in fields(self)], sort_keys=True, default=str)
         return hashlib.sha256(told.encode("utf-8", "replace")).digest()
 
 

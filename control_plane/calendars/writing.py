@@ -1,12 +1,12 @@
 """From pages of a provider to rows: what is new, what changed, what is no more; bots follow."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, or_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, or_, text, update
 from sqlmodel import col, select
 
 from control_plane.calendars.models import Calendar, CalendarEvent, CalendarSeries
@@ -22,20 +22,33 @@ _KNOWN: Final = (
     col(CalendarEvent.digest),
     col(CalendarEvent.deleted),
 )
-_WRITTEN: Final = (
+_PLAIN: Final = (
     "series_id",
     "name",
     "meeting_url",
     "dial_in",
-    "starts_at",
-    "ends_at",
     "is_organizer",
     "is_recurring",
     "organizer_email",
     "attendees",
     "raw",
 )
-"""Fields of an event that its row has too."""
+"""Fields of an event that its row has as they are."""
+_KEPT: Final = (*_PLAIN, "starts_at", "ends_at", "digest", "deleted", "generation", "updated_at")
+# One value for all rows: a statement with a thousand parameters takes longer to write than to execute.
+_UPSERT: Final = text(f"""
+    insert into calendar_event (project_id, calendar_id, uuid, remote_id, {", ".join(_KEPT)})
+    select :project_id, :calendar_id, uuid, remote_id, {", ".join(_PLAIN)}, starts_at, ends_at,
+        decode(digest, 'hex'), false, :generation, :now
+    from jsonb_to_recordset(cast(:rows as jsonb)) as told (
+        uuid uuid, remote_id text, series_id text, name text, meeting_url text, dial_in jsonb, is_organizer boolean,
+        is_recurring boolean, organizer_email text, attendees jsonb, raw jsonb, starts_at timestamptz,
+        ends_at timestamptz, digest text
+    )
+    on conflict (calendar_id, remote_id) do update
+    set {", ".join(f"{name} = excluded.{name}" for name in _KEPT)}
+    returning remote_id, uuid
+""")  # noqa: S608 - our own names
 
 
 async def write_page(
@@ -48,14 +61,16 @@ async def write_page(
     told = {event.remote_id: event for event in page.events}
     known = await _known(db, calendar, [*told, *page.gone], page.replaced)
     wanted = [event for event in told.values() if event.remote_id in known or window.holds(event)]
-    changed = [event for event in wanted if _differs(known.get(event.remote_id), event)]
-    affected = await _write(db, calendar, changed, now=now)
+    digests = [(event, event.digest()) for event in wanted]
+    written = [(event, digest) for event, digest in digests if _differs(known.get(event.remote_id), digest)]
+    affected = await _write(db, calendar, written, now=now)
+    changed = [event for event, _ in written]
     if full and wanted:
         same = [known[event.remote_id].id for event in wanted if event.remote_id in known]
         await db.execute(
             update(CalendarEvent).where(col(CalendarEvent.id).in_(same)).values(generation=calendar.generation)
         )
-    await _send(db, calendar, bots, [event for event in changed if event.remote_id in affected], known)
+    await _send(db, calendar, bots, changed, known)
     replaced = set(page.replaced)
     gone = [
         row
@@ -88,35 +103,34 @@ async def _known(db: Db, calendar: Calendar, ids: Sequence[str], series: Sequenc
     return {row.remote_id: row for row in (await db.execute(query)).all()}
 
 
-def _differs(row: Row[Any] | None, event: RemoteEvent) -> bool:
-    return row is None or row.deleted or row.digest != event.digest()
+def _differs(row: Row[Any] | None, digest: bytes) -> bool:
+    return row is None or row.deleted or row.digest != digest
 
 
-async def _write(db: Db, calendar: Calendar, events: Sequence[RemoteEvent], *, now: datetime) -> dict[str, UUID]:
+async def _write(
+    db: Db, calendar: Calendar, events: Sequence[tuple[RemoteEvent, bytes]], *, now: datetime
+) -> dict[str, UUID]:
     if not events:
         return {}
     rows = [
         {
-            "project_id": calendar.project_id,
-            "calendar_id": calendar.id,
-            "uuid": uuid4(),
+            "uuid": str(uuid4()),
             "remote_id": event.remote_id,
-            "digest": event.digest(),
-            "deleted": False,
-            "generation": calendar.generation,
-            "updated_at": now,
-            **{name: getattr(event, name) for name in _WRITTEN},
+            "digest": digest.hex(),
+            "starts_at": event.starts_at.isoformat(),
+            "ends_at": event.ends_at.isoformat(),
+            **{name: getattr(event, name) for name in _PLAIN},
         }
-        for event in events
+        for event, digest in events
     ]
-    made = insert(CalendarEvent).values(rows)
-    written = {name: made.excluded[name] for name in (*_WRITTEN, "digest", "deleted", "generation", "updated_at")}
-    done = await db.execute(
-        made.on_conflict_do_update(index_elements=["calendar_id", "remote_id"], set_=written).returning(
-            col(CalendarEvent.remote_id), col(CalendarEvent.uuid)
-        )
-    )
-    return {row.remote_id: row.uuid for row in done.all()}
+    values = {
+        "rows": json.dumps(rows),
+        "project_id": calendar.project_id,
+        "calendar_id": calendar.id,
+        "generation": calendar.generation,
+        "now": now,
+    }
+    return {row.remote_id: row.uuid for row in (await db.execute(_UPSERT, values)).all()}
 
 
 async def _send(
