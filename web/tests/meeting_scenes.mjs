@@ -8,6 +8,9 @@ export async function converse() {
   await host.page.getByRole("button", { name: "Join", exact: true }).waitFor();
   await host.page.locator(".preview__video:not([hidden])").waitFor();
   await host.page.locator(".meter .is-lit").first().waitFor();
+  const loudspeakers = host.page.getByLabel("Loudspeaker");
+  await loudspeakers.selectOption({ index: 1 });
+  const loudspeaker = await loudspeakers.inputValue();
   await host.picture("prejoin");
   if (host.page.url().includes("#")) throw new Error("the host's token stays in the address");
   await inMeeting(host, await ask(host, "Ada Lovelace"));
@@ -31,6 +34,7 @@ export async function converse() {
 
   await tile(host, "Grace Hopper").locator("video:not([hidden])").waitFor();
   await tile(guest, "Ada Lovelace").locator("video:not([hidden])").waitFor();
+  await host.page.waitForFunction((chosen) => document.querySelector("body > audio")?.sinkId === chosen, loudspeaker);
   const robot = await bot(made.meetingId, "Notes");
   await host.page.getByRole("button", { name: "Admit Notes" }).click();
   await robot.until("joined");

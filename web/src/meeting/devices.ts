@@ -54,6 +54,13 @@ export class Devices {
     return all.filter((each) => each.kind === `${kind}input` && each.label !== "");
   }
 
+  /** Those that sound can come from; none where the browser lets nobody choose. */
+  async loudspeakers(): Promise<MediaDeviceInfo[]> {
+    if (!("setSinkId" in HTMLMediaElement.prototype)) return [];
+    const all = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+    return all.filter((each) => each.kind === "audiooutput" && each.label !== "");
+  }
+
   close(kind: Kind): void {
     this[kind].track?.stop();
     this[kind] = NONE;

@@ -67,10 +67,11 @@ export class Media {
 
   private constructor(private readonly listener: MediaListener) {}
 
-  /** Enters the room: from then on the others are heard and seen. */
-  static async open(url: string, token: string, listener: MediaListener): Promise<Media> {
+  /** Enters the room: from then on the others are heard, from that loudspeaker if it is still there, and seen. */
+  static async open(url: string, token: string, listener: MediaListener, loudspeaker: string | null): Promise<Media> {
     const media = new Media(listener);
     media.listen();
+    if (loudspeaker !== null) await media.room.switchActiveDevice("audiooutput", loudspeaker).catch(() => false);
     await media.room.connect(url, token, { autoSubscribe: true });
     media.listener.recordingIs(media.room.isRecording);
     return media;

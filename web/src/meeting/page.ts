@@ -15,7 +15,7 @@ import { look } from "./entrance";
 import { listenForKeys } from "./keys";
 import type { Media, MediaListener } from "./media";
 import { action, notice } from "./notice";
-import { Prejoin } from "./prejoin";
+import { Prejoin, type Taken } from "./prejoin";
 import { durationOf, finalOf, type Outcome, outcomeOf, problemOf } from "./problems";
 import { RoomView } from "./room_view";
 import { askedOf, MeetingSocket, Refusal } from "./socket";
@@ -42,7 +42,7 @@ export class MeetingPage {
   private title = "";
   private controls: Readonly<Record<string, unknown>> = {};
   private since = 0;
-  private taken: ReturnType<Prejoin["take"]> | null = null;
+  private taken: Taken | null = null;
   private wasMuted: boolean | null = null;
   private muting = false;
   private patience: ReturnType<typeof setTimeout> | undefined;
@@ -166,12 +166,12 @@ export class MeetingPage {
   }
 
   private async openMedia(livekit: { url: string; token: string }): Promise<void> {
-    const taken = this.taken ?? { microphone: null, camera: null, muted: true };
+    const taken = this.taken ?? { microphone: null, camera: null, muted: true, loudspeaker: null };
     this.taken = null;
     let media: Media;
     try {
       const { Media } = await loadMedia();
-      media = await Media.open(livekit.url, livekit.token, this.listener());
+      media = await Media.open(livekit.url, livekit.token, this.listener(), taken.loudspeaker);
     } catch {
       taken.microphone?.stop();
       taken.camera?.stop();

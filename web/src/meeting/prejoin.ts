@@ -17,6 +17,15 @@ export interface PrejoinState {
   readonly problem: string | null;
 }
 
+/** What somebody goes in with. */
+export interface Taken {
+  readonly microphone: MediaStreamTrack | null;
+  readonly camera: MediaStreamTrack | null;
+  readonly muted: boolean;
+  /** Where the others are heard; null: where the browser plays. */
+  readonly loudspeaker: string | null;
+}
+
 export class Prejoin {
   readonly root: HTMLElement;
   readonly devices = new Devices();
@@ -29,6 +38,13 @@ export class Prejoin {
   private readonly toggles: Record<Kind, HTMLButtonElement>;
   private readonly choices: Record<Kind, HTMLSelectElement> = { audio: choice("audio"), video: choice("video") };
   private readonly fields: Record<Kind, HTMLElement>;
+  private readonly loudspeaker = element("select", { class: "field__input", id: "choose-loudspeaker" });
+  private readonly loudspeakerField = element(
+    "div",
+    { class: "field", hidden: true },
+    element("label", { class: "field__label", for: "choose-loudspeaker" }, "Loudspeaker"),
+    this.loudspeaker,
+  );
   private readonly bars = Array.from({ length: BARS }, () => element("i", {}));
   private readonly meter = element("div", { class: "meter", role: "meter", "aria-label": "Microphone level", "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": "0" }, ...this.bars);
   private readonly troubles = element("div", { class: "prejoin__troubles", role: "status" });
@@ -57,6 +73,7 @@ export class Prejoin {
       this.words,
       element("div", { class: "field" }, element("label", { class: "field__label", for: "name" }, "Your name"), this.name),
       this.fields.audio,
+      this.loudspeakerField,
       this.fields.video,
       this.troubles,
       this.problem,
@@ -135,13 +152,13 @@ export class Prejoin {
     for (const kind of ["audio", "video"] as const) this.devices.close(kind);
   }
 
-  /** The tracks to go in with; those that are not wanted are stopped. */
-  take(): { microphone: MediaStreamTrack | null; camera: MediaStreamTrack | null; muted: boolean } {
+  /** What to go in with; tracks that are not wanted are stopped. */
+  take(): Taken {
     const muted = !this.wants.audio;
     const microphone = this.devices.take("audio");
     const camera = this.wants.video ? this.devices.take("video") : null;
     this.close();
-    return { microphone, camera, muted };
+    return { microphone, camera, muted, loudspeaker: this.loudspeaker.value || null };
   }
 
   private toggle(kind: Kind): HTMLButtonElement {
@@ -176,6 +193,12 @@ export class Prejoin {
       this.choices[kind].replaceChildren(...options);
       this.choices[kind].disabled = devices.length === 0;
     }
+    const loudspeakers = await this.devices.loudspeakers();
+    const chosen = this.loudspeaker.value;
+    this.loudspeaker.replaceChildren(
+      ...loudspeakers.map((each) => element("option", { value: each.deviceId, selected: each.deviceId === chosen }, each.label)),
+    );
+    this.loudspeakerField.hidden = loudspeakers.length < 2;
   }
 
   private watch(): void {
