@@ -190,7 +190,9 @@ class Services:
             name="jobs",
             command=python("control_plane", "jobs"),
             environment=self._environment(
-                self._control_plane(), self._models(), {"PARLEY_READY_FILE": str(ready_file)}
+                self._control_plane(),
+                self._models(),
+                {"PARLEY_PUBLIC_URL": self.api_url, "PARLEY_READY_FILE": str(ready_file)},
             ),
             ready=ready_file_exists(ready_file),
             prepare=lambda: ready_file.unlink(missing_ok=True),

@@ -136,6 +136,8 @@ def show_fact(event: Event) -> list[Emission]:
             return [("participant:left", {"participantId": data["identity"]})]
         case Fact.RECORDING_STARTED | Fact.RECORDING_STOPPED | Fact.RECORDING_FAILED:
             return [("recording", {"status": data.get("status")})]
+        case Fact.MEETING_WAITING:
+            return [("waiting", {"participantId": data["identity"], "name": data["name"]})]
         case Fact.MEETING_ENDING:
             return [("meeting:warning", {"secondsLeft": data["seconds_left"]})]
         case Fact.MEETING_ENDED:

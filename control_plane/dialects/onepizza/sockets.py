@@ -354,7 +354,9 @@ class MeetingSockets:
 
     async def _show(self, seats: list[Seat], event: str, data: dict[str, Any]) -> None:
         for seat in seats:
-            if seat.admitted and (event != "transcript" or seat.meeting.controls["enable_transcription"]):
+            is_meant = seat.attendee.is_admin or event != "waiting"
+            may_read = event != "transcript" or seat.meeting.controls["enable_transcription"]
+            if seat.admitted and is_meant and may_read:
                 await self.server.emit(event, data, to=seat.sid)
 
     # Upkeep.

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from sip.outcomes import Outcome
-from tests.support.bothost import add_trunk, baas, bot_host, data_of, in_state, job_room, send
+from tests.support.bothost import add_trunk, baas, bot_host, data_of, in_state, job_room, meet_waiting, send
 from tests.support.meetings import a_bot, meet_people
+from tests.support.meetings import tell as hooked
 from tests.support.platform import Platform, Tenant
 from tests.support.receiver import Receiver
 from tests.support.uplink import worker
@@ -138,3 +139,27 @@ async def test_a_bot_is_seen_as_one_and_its_message_is_read(
 
         chat = await until(is_kept)
         assert [(each["name"], each["text"]) for each in chat] == [("Notetaker", "I take notes"), ("Ada", "Hello bot")]
+
+
+async def test_the_hosts_of_a_meeting_let_a_bot_in(platform: Platform, tenant: Tenant) -> None:
+    meeting = await meet_waiting(tenant)
+    async with (
+        a_bot(platform.url) as person,
+        baas(platform, tenant) as http,
+        platform.jobs(),
+        bot_host(platform) as host,
+    ):
+        await person.join(meeting, "Ada", isAdmin=True, adminToken=meeting["adminToken"])
+        bot_id = await send(http, meeting["url"])
+        job = await host.attend()
+        await hooked(platform, "participant_joined", job_room(job.token))
+        waits = await person.until("waiting")
+        assert waits == {"participantId": f"bot-{bot_id}", "name": "Notetaker"}
+        await person.say("participant:admit", {"participantId": waits["participantId"]})
+
+        async def is_let_in() -> Any:
+            return next((call for call in platform.media.calls if call[0] == "send_data"), None)
+
+        _, room, told, topic, _ = await until(is_let_in)
+        assert (room, topic) == (job_room(job.token), "parley.admitted")
+        assert job_room(json.loads(told)["token"]) == f"proj_{meeting['meetingId']}"
