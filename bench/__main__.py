@@ -1,4 +1,5 @@
 """`python -m bench MEASURE …`, one or several of those below: measures.
+"""`python -m bench call|api|fanout|monitors|webhooks|phone|recordings|downloads|knowledge|meetings|bots`: measures.
 
 Each prints a table with what its figures should be, and writes `bench/results/`.
 """
@@ -7,6 +8,7 @@ import sys
 from itertools import takewhile
 
 from bench import api, calendars, call, downloads, fanout, knowledge, meetings, monitors, phone, recordings, webhooks
+from bench import api, bots, call, downloads, fanout, knowledge, meetings, monitors, phone, recordings, webhooks
 
 MEASURES = {
     "call": call.main,
@@ -20,6 +22,7 @@ MEASURES = {
     "knowledge": knowledge.main,
     "meetings": meetings.main,
     "calendars": calendars.main,
+    "bots": bots.main,
 }
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from typing import Final
 
 import structlog
 from livekit import rtc
@@ -21,6 +22,11 @@ from agents.bots.writing import Writing
 from agents.contract import BotWaits, CallEnded, CallStarted, EndReason, Report
 from agents.timing import moment
 from guard.outbound import Outbound
+
+FINISH_WITHIN: Final = 10.0
+"""Seconds, after the bot has left, for what was said and is not recognised yet."""
+STOP_WITHIN: Final = 2.0
+"""The same where the whole host stops."""
 
 log = structlog.get_logger()
 
@@ -51,13 +57,16 @@ class Bot:
             self._over.set_result(Over(reason))
 
     async def run(self) -> None:
-        """Attend, leave and report it. Who is cancelled, or replaced in the room, leaves without a report."""
+        """Attend, leave and report it. Who is cancelled, or replaced in the room, leaves without a last report."""
         try:
             over = await self._attend_until_over()
             if over is None:
                 log.warning("bot replaced by its twin", session=self.job.session_id)
                 return
-            await self._write_what_is_left()
+            await self._write_what_is_left(FINISH_WITHIN)
+        except asyncio.CancelledError:
+            await self._write_what_is_left(STOP_WITHIN)
+            raise
         finally:
             if self._writing is not None:
                 await self._writing.close()
@@ -113,10 +122,10 @@ class Bot:
             presence.begin()
             await asyncio.shield(self._over)
 
-    async def _write_what_is_left(self) -> None:
+    async def _write_what_is_left(self, within: float) -> None:
         if self._writing is not None:
             try:
-                await self._writing.finish()
+                await self._writing.finish(within)
             except Exception:  # whatever it was, the last report must come
                 log.exception("the last words of a meeting are lost", session=self.job.session_id)
 

@@ -14,7 +14,9 @@ from agents.contract import EndReason
 ADMITTED: Final = "parley.admitted"
 """Topic of the message to who waits: `{"token", "url"}`; with them the meeting is joined."""
 JOIN_WITHIN: Final = 15.0
-TRIES: Final = 3
+"""Seconds of one attempt: where many come at once, the last waits for the first."""
+PAUSES: Final = (0.5, 2.0)
+"""Seconds between attempts."""
 LEAVE_WITHIN: Final = 3.0
 SENT_AWAY: Final = (rtc.DisconnectReason.PARTICIPANT_REMOVED, rtc.DisconnectReason.ROOM_DELETED)
 
@@ -22,14 +24,17 @@ log = structlog.get_logger()
 
 
 async def join(room: rtc.Room, url: str, token: str) -> None:
-    """Enter a room and subscribe to nothing. Raises `Over` where it cannot be entered."""
-    options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=JOIN_WITHIN / TRIES)
-    try:
-        async with asyncio.timeout(JOIN_WITHIN):
-            await _connect(room, url, token, options)
-    except (TimeoutError, rtc.ConnectError, RuntimeError) as error:
-        log.warning("a room cannot be joined", reason=type(error).__name__)
-        raise Over("cannot_join", failed=True) from error
+    """Enter a room and subscribe to nothing. Raises `Over` where it cannot be entered, after several attempts."""
+    options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=JOIN_WITHIN)
+    for pause in (*PAUSES, None):
+        try:
+            async with asyncio.timeout(2 * JOIN_WITHIN):
+                return await _connect(room, url, token, options)
+        except (TimeoutError, rtc.ConnectError, RuntimeError) as error:
+            log.warning("a room cannot be joined", reason=type(error).__name__)
+            if pause is None:
+                raise Over("cannot_join", failed=True) from error
+        await asyncio.sleep(pause)
 
 
 async def leave(room: rtc.Room) -> None:

@@ -21,8 +21,6 @@ from agents.timing import moment
 FRAME_MS: Final = 20
 MOST_WAITING: Final = 300.0
 """Seconds of speech of one meeting that may wait to be recognised; what comes beyond is lost."""
-FINISH_WITHIN: Final = 10.0
-"""Seconds, after the bot has left, for what is not recognised yet."""
 ON_THE_WAY: Final = 0.04
 """Seconds from a mouth to here: encoding, the network, the buffer that evens it out."""
 LINE_NAME: Final = "Meeting"
@@ -89,12 +87,12 @@ class Writing:
             voice.finish()
             self._loop.call_soon(voice.sentences.put_nowait, None)  # after the sentence that this has ended
 
-    async def finish(self) -> None:
-        """Write what is not written yet, within `FINISH_WITHIN` seconds; hear nothing more."""
+    async def finish(self, within: float) -> None:
+        """Write what is not written yet, for so many seconds; hear nothing more."""
         for sid in list(self._voices):
             self.gone(sid)
         if self._writers:
-            _, late = await asyncio.wait(self._writers, timeout=FINISH_WITHIN)
+            _, late = await asyncio.wait(self._writers, timeout=within)
             if late:
                 log.warning("sentences not recognised in time", session=self._job.session_id, seconds=self._waiting)
 

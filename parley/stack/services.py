@@ -276,7 +276,7 @@ class Services:
             after=("livekit",),
             outlived_by=("control_plane", "jobs", "models"),
             start_within=3 * _STARTS_WITHIN,  # as the worker
-            stop_within=6.0,
+            stop_within=8.0,  # to leave rooms, and to write down what was just said
         )
 
     def phone(self) -> Child:

@@ -204,3 +204,16 @@ async def test_a_customer_who_is_too_slow_misses_the_oldest_sound() -> None:
     assert frames == sorted(frames)
     assert len(frames) < 2000
     assert frames[-50:] == list(range(sent - 49, sent + 1))
+
+
+async def test_a_socket_outlives_what_a_request_may_take() -> None:
+    async with customer() as listener, Outbound([ip_network("127.0.0.0/8")], timeout=1) as outbound:
+        socket = Socket(outbound, listener.url, 1, greeting=None, most_waiting=50, on_sound=None)
+        running = asyncio.create_task(socket.run())
+        await listener.until(lambda: listener.links)
+        await asyncio.sleep(2.5)
+        socket.send(b"sound")
+        await listener.until(lambda: listener.sound)
+        assert len(listener.links) == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -59,6 +59,11 @@ def test_the_processes_which_start_first_outwait_those_they_report_to(services: 
     assert min(services.worker().start_within, services.bots().start_within) > before
 
 
+def test_links_in_webhooks_lead_where_those_of_the_api_do(services: Services) -> None:
+    public = "PARLEY_PUBLIC_URL"
+    assert services.jobs().environment[public] == services.control_plane().environment[public] == services.api_url
+
+
 def test_the_knowledge_process_reads_with_a_role_of_its_own(services: Services) -> None:
     environment = services.knowledge().environment
     assert environment["PARLEY_KNOWLEDGE_DATABASE_URL"] == services.database.knowledge
