@@ -1,5 +1,4 @@
 """`python -m bench MEASURE …`, one or several of those below: measures.
-"""`python -m bench call|api|fanout|monitors|webhooks|phone|recordings|downloads|knowledge|meetings|bots`: measures.
 
 Each prints a table with what its figures should be, and writes `bench/results/`.
 """
@@ -7,8 +6,20 @@ Each prints a table with what its figures should be, and writes `bench/results/`
 import sys
 from itertools import takewhile
 
-from bench import api, calendars, call, downloads, fanout, knowledge, meetings, monitors, phone, recordings, webhooks
-from bench import api, bots, call, downloads, fanout, knowledge, meetings, monitors, phone, recordings, webhooks
+from bench import (
+    api,
+    bots,
+    calendars,
+    call,
+    downloads,
+    fanout,
+    knowledge,
+    meetings,
+    monitors,
+    phone,
+    recordings,
+    webhooks,
+)
 
 MEASURES = {
     "call": call.main,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from control_plane.media.server import LiveParticipant, LiveRoom
 from sip.outcomes import Outcome
 from tests.support.bothost import add_trunk, baas, bot_host, data_of, in_state, job_room, meet_waiting, send
 from tests.support.meetings import a_bot, meet_people
@@ -152,7 +153,12 @@ async def test_the_hosts_of_a_meeting_let_a_bot_in(platform: Platform, tenant: T
         await person.join(meeting, "Ada", isAdmin=True, adminToken=meeting["adminToken"])
         bot_id = await send(http, meeting["url"])
         job = await host.attend()
-        await hooked(platform, "participant_joined", job_room(job.token))
+        lobby = job_room(job.token)
+        platform.media.rooms[lobby] = LiveRoom(lobby, "RM_1", 1, 300, 0)
+        platform.media.people[lobby] = [
+            LiveParticipant("PA_1", job.identity, "Notetaker", "standard", "ACTIVE", 1, hidden=False, tracks=[])
+        ]
+        await hooked(platform, "participant_joined", lobby)
         waits = await person.until("waiting")
         assert waits == {"participantId": f"bot-{bot_id}", "name": "Notetaker"}
         await person.say("participant:admit", {"participantId": waits["participantId"]})
@@ -161,5 +167,5 @@ async def test_the_hosts_of_a_meeting_let_a_bot_in(platform: Platform, tenant: T
             return next((call for call in platform.media.calls if call[0] == "send_data"), None)
 
         _, room, told, topic, _ = await until(is_let_in)
-        assert (room, topic) == (job_room(job.token), "parley.admitted")
+        assert (room, topic) == (lobby, "parley.admitted")
         assert job_room(json.loads(told)["token"]) == f"proj_{meeting['meetingId']}"
