@@ -29,8 +29,6 @@ class Reconciler:
     def __init__(self, database: Database, media: MediaServer, clock: Clock) -> None:
         self.database, self.media, self.clock = database, media, clock
         self._suspected: set[tuple[str, str]] = set()
-        self._waiting: set[str] = set()
-        """Who was seen in waiting rooms by the last pass."""
 
     async def reconcile(self) -> None:
         """One pass over all rooms that are open here or run there. Raises `Unavailable` where LiveKit is away."""
@@ -47,11 +45,10 @@ class Reconciler:
                 continue
             if room.created_at < seen_at - SETTLE and (running is None or running.sid != (room.sid or running.sid)):
                 await self._finish(room)
-        waited, self._waiting = self._waiting, set()
         for running_room in live.values():
             try:
                 if running_room.name.startswith(waiting.PREFIX):
-                    await self._compare_waiting(running_room, waited)
+                    await self._compare_waiting(running_room)
                 else:
                     await self._compare(running_room, suspected)
             except PlatformError as error:
@@ -68,10 +65,10 @@ class Reconciler:
             await room_gone(db, self.clock, room.full_name, room.sid or "")
             await meetings.room_gone(db, self.clock, room.full_name)
 
-    async def _compare_waiting(self, live: LiveRoom, waited: set[str]) -> None:
+    async def _compare_waiting(self, live: LiveRoom) -> None:
+        """Whoever is there is known to be, and told again what was decided: what is said to newcomers may be lost."""
         for person in await self.media.list_participants(live.name):
-            self._waiting.add(person.sid)
-            if person.sid not in waited and person.state == "ACTIVE":
+            if person.state == "ACTIVE":
                 async with self.database.platform() as db:
                     await person_came(db, self.clock, live.name, person.identity, person.sid)
 

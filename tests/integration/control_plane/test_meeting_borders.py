@@ -42,6 +42,10 @@ async def waiting(tenant: Tenant, made: dict[str, Any]) -> list[str]:
     return [each["identity"] for each in listed]
 
 
+async def waits(tenant: Tenant, made: dict[str, Any], identity: str) -> bool:
+    return await waiting(tenant, made) == [identity]
+
+
 async def publishes(platform: Platform, room: str, identity: str, kind: Any, source: Any) -> None:
     """A hook of LiveKit: somebody's track is there."""
     hook = api.WebhookEvent(
@@ -144,6 +148,17 @@ async def test_who_waits_is_seen_though_no_hook_told_of_them(platform: Platform)
         await db.exec(update(Attendee).values(since=Clock().now() - timedelta(seconds=60)))
     await reconciler.reconcile()
     assert await waiting(tenant, made) == []
+
+
+async def test_who_is_admitted_and_still_waits_is_told_again(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = await make_meeting(tenant, enable_waiting_room=True)
+    lobby, guest = claims(made)["video"]["room"], claims(made)["sub"]
+    is_running(platform, lobby, there(guest))
+    async with platform.jobs():
+        await eventually(lambda: waits(tenant, made, guest))
+        await tenant.http.post(f"/meetings/{made['meeting']['id']}/waiting/{guest}/admit")
+        await eventually(lambda: [call[:2] for call in platform.media.calls].count(("send_data", lobby)) > 1)
 
 
 async def test_whoever_was_sent_away_and_comes_unheard_is_sent_away_again(platform: Platform) -> None:
