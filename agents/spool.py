@@ -6,8 +6,10 @@ What a crash leaves is adopted by the next worker of the same folder. Refused re
 The promise: reports survive processes, not the host's disk.
 """
 
+import asyncio
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import IO
 
 from agents.contract import Submission
 
+FAREWELL = 2.0
+"""Seconds for the last acknowledgements before a process goes."""
 LAST = "call.ended.v1"
 """After this report a job has nothing more to say."""
 
@@ -89,6 +93,12 @@ class Spool:
             job = self._jobs[key]
             for sequence in sorted(job.waiting):
                 yield job.waiting[sequence]
+
+    async def wait_until_acknowledged(self) -> None:
+        """What was said last should be on record before we go; what is not is sent by the next start."""
+        deadline = time.monotonic() + FAREWELL
+        while next(self.waiting(), None) and time.monotonic() < deadline:  # noqa: ASYNC110 - for two seconds
+            await asyncio.sleep(0.02)
 
     def next_sequence(self, session_id: int, epoch: int) -> int:
         """A sequence after all that this job is known to have used here."""

@@ -24,8 +24,6 @@ STARTED_WITHIN = 10.0
 """Seconds from accepting a job to its "started" report. A crash in an entrypoint ends with exit code 0 and dead air,
 so silence is the only sign of it."""
 
-FAREWELL = 2.0
-"""Seconds for the last verdicts after the last call has ended."""
 
 log = structlog.get_logger()
 
@@ -100,7 +98,7 @@ class Worker:
                 await self._server.drain(timeout=self.settings.drain_timeout)
             except TimeoutError:
                 log.warning("calls cut off by the end of the drain", calls=len(self._calls))
-            await self._wait_until_acknowledged()
+            await self.spool.wait_until_acknowledged()
         finally:
             await self._server.aclose()
             for task in (server, uplink, stopping, *self._watches):
@@ -108,12 +106,6 @@ class Worker:
             await asyncio.gather(server, uplink, stopping, *self._watches, return_exceptions=True)
             await self.desk.close()
             self.spool.close()
-
-    async def _wait_until_acknowledged(self) -> None:
-        """What calls said last should be on record before we go; what is not is sent by the next start."""
-        deadline = time.monotonic() + FAREWELL
-        while next(self.spool.waiting(), None) and time.monotonic() < deadline:  # noqa: ASYNC110 - for two seconds
-            await asyncio.sleep(0.02)
 
     async def _connect_when(self, registered: asyncio.Event) -> None:
         """The control plane hears of a worker that can take calls, not of one that is starting."""

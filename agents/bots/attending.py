@@ -114,9 +114,7 @@ class Bot:
             if self._streaming is not None:
                 leaving.push_async_callback(self._streaming.close)
                 self._streaming.begin(room)
-            microphones = Microphones(room, followers)
-            leaving.callback(microphones.close)
-            microphones.begin()
+            leaving.enter_context(Microphones(room, followers).followed())
             presence = Presence(room, job.line, job.patience, self.end)
             leaving.callback(presence.close)
             presence.begin()

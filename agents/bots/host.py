@@ -5,8 +5,6 @@ import os
 import secrets
 import signal
 import socket
-import time
-from typing import Final
 
 import structlog
 
@@ -21,9 +19,6 @@ from agents.spool import Spool
 from agents.uplink import Uplink
 from guard import logs
 from guard.outbound import Outbound
-
-FAREWELL: Final = 2.0
-"""Seconds for the last verdicts after the last bot has left."""
 
 log = structlog.get_logger()
 
@@ -72,17 +67,12 @@ class BotHost:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
-                await self._wait_until_acknowledged()
+                await self.spool.wait_until_acknowledged()
         finally:
             for task in (uplink, stopping, *self._tasks):
                 task.cancel()
             await asyncio.gather(uplink, stopping, *self._tasks, return_exceptions=True)
             self.spool.close()
-
-    async def _wait_until_acknowledged(self) -> None:
-        deadline = time.monotonic() + FAREWELL
-        while next(self.spool.waiting(), None) and time.monotonic() < deadline:  # noqa: ASYNC110 - for two seconds
-            await asyncio.sleep(0.02)
 
     def _tell_ready(self) -> None:
         if self.settings.ready_file:

@@ -1,10 +1,13 @@
 """The microphones of a room: every voice that is not the bot's own, subscribed as it comes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 import structlog
 from livekit import rtc
+
+from agents.arrival import hearing
 
 MOST: Final = 32
 """That are followed at once in a room."""
@@ -28,26 +31,24 @@ class Microphones:
     def __init__(self, room: rtc.Room, followers: list[Follower]) -> None:
         self._room, self._followers = room, followers
         self._open: dict[str, tuple[rtc.Track, rtc.RemoteParticipant]] = {}
-        self._events: dict[str, Callable[..., None]] = {
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Follow those that are there, and those to come, within the block."""
+        events: dict[str, Callable[..., None]] = {
             "track_published": self._published,
             "track_subscribed": self._subscribed,
             "track_unsubscribed": self._unsubscribed,
         }
-
-    def begin(self) -> None:
-        """Follow those that are there, and those to come."""
-        for event, callback in self._events.items():
-            self._room.on(event, callback)  # type: ignore[arg-type]  # the SDK's type has each event's name
-        for participant in self._room.remote_participants.values():
-            for publication in participant.track_publications.values():
-                self._published(publication, participant)
-
-    def close(self) -> None:
-        """Follow none any more."""
-        for event, callback in self._events.items():
-            self._room.off(event, callback)  # type: ignore[arg-type]
-        for sid in list(self._open):
-            self._close(sid)
+        with hearing(self._room, events):
+            for participant in self._room.remote_participants.values():
+                for publication in participant.track_publications.values():
+                    self._published(publication, participant)
+            try:
+                yield
+            finally:
+                for sid in list(self._open):
+                    self._close(sid)
 
     def _published(self, publication: rtc.RemoteTrackPublication, _: rtc.RemoteParticipant) -> None:
         if publication.source == rtc.TrackSource.SOURCE_MICROPHONE:

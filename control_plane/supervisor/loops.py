@@ -10,6 +10,8 @@ import structlog
 
 from control_plane.analysis.making import Analyst
 from control_plane.analysis.reading import build_client
+from control_plane.bots.following import FOLLOWED as BOTS_FOLLOWED
+from control_plane.bots.following import READER as BOTS_READER
 from control_plane.bots.following import BotFollower
 from control_plane.bots.life import STOP_RECORDING, WRITE_DOWN
 from control_plane.bots.recognisers import UPLOAD_WITHIN, Gladia
@@ -24,6 +26,8 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.db.leadership import Lock, govern
 from control_plane.dialects.meeting_baas.webhooks import BotLetters
+from control_plane.dialects.videosdk.following import FOLLOWED as ROOMS_FOLLOWED
+from control_plane.dialects.videosdk.following import READER as ROOMS_READER
 from control_plane.dialects.videosdk.following import RoomFollower
 from control_plane.dialects.videosdk.life import CLOSE_LATE, close_late
 from control_plane.dialects.videosdk.places import Places
@@ -31,6 +35,7 @@ from control_plane.dialects.videosdk.rooms import DIALECT
 from control_plane.dialects.videosdk.transcribing import TRANSCRIBE, Transcriber
 from control_plane.dialects.videosdk.webhooks import SIGNING_KEY, RoomLetters
 from control_plane.errors import PlatformError
+from control_plane.events.following import LogFollower
 from control_plane.events.sequencer import Sequencer
 from control_plane.events.wake import WRITTEN, Notifier
 from control_plane.jobs.queue import Handler, JobRunner
@@ -236,6 +241,10 @@ async def run(
         TRANSCRIBE: transcriber.handle,
     }
     runners = JobRunner(database, clock, work), JobRunner(database, clock, slow)
+    followers = (
+        LogFollower(database, ROOMS_READER, ROOMS_FOLLOWED, RoomFollower(clock, box).take),
+        LogFollower(database, BOTS_READER, BOTS_FOLLOWED, BotFollower(clock, box).take),
+    )
     notifier = Notifier(url, WRITTEN)
     database.on_announcement(notifier.poke)
     async with client, asyncio.TaskGroup() as tasks:
@@ -252,8 +261,8 @@ async def run(
         tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep), partial(finisher.find_playable)))
         tasks.create_task(every(FORGET_EVERY, partial(watch.look_again), partial(bots.forget_keys)))
         tasks.create_task(starter.run(url))
-        tasks.create_task(RoomFollower(database, clock, box).run(url))
-        tasks.create_task(BotFollower(database, clock, box).run(url))
+        for follower in followers:
+            tasks.create_task(follower.run(url))
         tasks.create_task(place_calls())
         tasks.create_task(read_calendars())
         ready()

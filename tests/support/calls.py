@@ -32,14 +32,6 @@ class SteppedClock(Clock):
         return self.at
 
 
-async def a_tenant_with_a_trunk(platform: Platform) -> Tenant:
-    """A project with an agent and a trunk."""
-    tenant = await platform.tenant(plan="enterprise")
-    await tenant.http.post("/agents", json={"name": "Support"})
-    assert (await tenant.http.post("/sip/trunks", json=TRUNK)).status_code == 201
-    return tenant
-
-
 @pytest.fixture
 async def placing(platform: Platform) -> AsyncIterator[None]:
     """The background process at work."""

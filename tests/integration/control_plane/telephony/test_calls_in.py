@@ -20,7 +20,6 @@ from tests.support.calls import (
     CALLER,
     ROOM,
     SteppedClock,
-    a_tenant_with_a_trunk,
     an_answered_call,
     asked_for,
     calls_of,
@@ -32,12 +31,6 @@ from tests.support.database import somebody_waits
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def tenant(platform: Platform) -> Tenant:
-    """A project with an agent and a trunk."""
-    return await a_tenant_with_a_trunk(platform)
 
 
 async def test_a_number_that_is_called_reaches_its_persona(

@@ -22,7 +22,6 @@ from tests.support.calls import (
     ROOM,
     SteppedClock,
     a_placer,
-    a_tenant_with_a_trunk,
     an_answered_call,
     asked_for,
     call_in,
@@ -37,12 +36,6 @@ from tests.support.calls import (
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def tenant(platform: Platform) -> Tenant:
-    """A project with an agent and a trunk."""
-    return await a_tenant_with_a_trunk(platform)
 
 
 async def test_whom_a_caller_waits_for_is_called_before_the_queue(

@@ -27,7 +27,6 @@ from tests.support.calls import (
     ROOM,
     TRUNK,
     SteppedClock,
-    a_tenant_with_a_trunk,
     an_answered_call,
     call_of,
     dial,
@@ -41,12 +40,6 @@ from tests.support.receiver import Receiver
 from tests.support.webhooks import deliveries, make
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def tenant(platform: Platform) -> Tenant:
-    """A project with an agent and a trunk."""
-    return await a_tenant_with_a_trunk(platform)
 
 
 OUTCOMES = [

@@ -10,16 +10,10 @@ from control_plane.clock import Clock
 from control_plane.telephony.models import SipTrunk
 from control_plane.telephony.sync import repair_trunks
 from sip.dialer import Carrier, Line, SipAwayError
-from tests.support.calls import LINE, TRUNK, a_tenant_with_a_trunk
+from tests.support.calls import LINE, TRUNK
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def tenant(platform: Platform) -> Tenant:
-    """A project with an agent and a trunk."""
-    return await a_tenant_with_a_trunk(platform)
 
 
 async def trunks(platform: Platform) -> list[SipTrunk]:

@@ -25,7 +25,6 @@ from sip.outcomes import ANSWERED, Outcome, of_status
 from tests.support.calls import (
     CALLEE,
     a_placer,
-    a_tenant_with_a_trunk,
     asked_for,
     call_of,
     dial,
@@ -37,12 +36,6 @@ from tests.support.calls import (
 from tests.support.platform import SECRET_KEY, Platform, Tenant
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def tenant(platform: Platform) -> Tenant:
-    """A project with an agent and a trunk."""
-    return await a_tenant_with_a_trunk(platform)
 
 
 def phone(identity: str, **attributes: str) -> LiveParticipant:

@@ -1,0 +1,56 @@
+"""Following the log: what is done once for each fact, with the reader's cursor in the same transaction."""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import select
+
+from control_plane.db.database import Database, Db
+from control_plane.errors import Unavailable
+from control_plane.events.models import Event, EventCursor
+from control_plane.events.tail import BATCH, last_seq, read_after
+from control_plane.events.wake import STAMPED, Listener
+
+Take = Callable[[Db, Event], Awaitable[None]]
+"""What is done for one fact."""
+
+log = structlog.get_logger()
+
+
+class LogFollower:
+    """Takes facts in, each once and in their order, for one reader. It begins with those that come after it."""
+
+    def __init__(self, database: Database, reader: str, followed: frozenset[str], take: Take) -> None:
+        self.database, self.reader, self.followed, self.take = database, reader, followed, take
+
+    async def run(self, url: str) -> None:
+        """Work until cancelled; `url` is the database's, to be woken over."""
+        async with Listener(url, STAMPED).listening() as listener:
+            while True:
+                try:
+                    more = await self.step()
+                except Unavailable:
+                    log.warning("facts are not followed", reader=self.reader)
+                    more = False
+                if not more:
+                    await listener.wait()
+
+    async def step(self) -> bool:
+        """Take the next facts in; whether there may be more."""
+        async with self.database.platform() as db:
+            query = select(EventCursor).where(EventCursor.reader == self.reader).with_for_update(skip_locked=True)
+            cursor = (await db.exec(query)).one_or_none()
+            last = await last_seq(db)
+            if cursor is None:
+                row = insert(EventCursor).values(reader=self.reader, seq=last)
+                await db.execute(row.on_conflict_do_nothing())
+                return False
+            if cursor.seq == last:
+                return False
+            events = await read_after(db, cursor.seq, types=self.followed)
+            for event in events:
+                await self.take(db, event)
+            newest = (events[-1].seq or 0) if events else 0
+            cursor.seq = newest if len(events) == BATCH else max(last, newest)
+        return len(events) == BATCH
