@@ -27,6 +27,8 @@ PAGES = {
     "/signup": "entry",
     "/account": "account",
     "/console/bots": "bots",
+    "/console": "console",
+    "/console/{path:path}": "console",
     "/monitor": "monitor",
     "/docs": "docs",
     "/docs/realtime": "realtime",

@@ -8,7 +8,7 @@ const controlPlane = "http://127.0.0.1:8000";
 export default defineConfig({
   base: "/",
   appType: "mpa",
-  plugins: [head(), budget({ meeting: 350_000 })],
+  plugins: [head(), budget({ meeting: 350_000 }, { console: 150_000 })],
   server: { proxy: { "/api": controlPlane, "/socket.io": { target: controlPlane, ws: true } } },
   build: {
     outDir: "dist",
@@ -30,6 +30,7 @@ export default defineConfig({
         docs: "docs.html",
         meeting: "meeting.html",
         bots: "bots.html",
+        console: "console.html",
       },
     },
   },

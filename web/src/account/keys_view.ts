@@ -1,6 +1,7 @@
 /** API keys: which there are, a new one, revoking one. */
 
-import { copyable, field, Problem, wordsFor } from "../console/shell";
+import { field } from "../console/fields";
+import { copyable, Problem, wordsFor } from "../console/shell";
 import { createSnippet, listSnippet } from "../console/snippets";
 import { element } from "../dom/element";
 import type { Console, Key } from "../platform/console";

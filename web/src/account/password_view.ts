@@ -1,6 +1,7 @@
 /** Changing the password. */
 
-import { field, Problem, wordsFor } from "../console/shell";
+import { field } from "../console/fields";
+import { Problem, wordsFor } from "../console/shell";
 import { element, setText } from "../dom/element";
 import type { Console } from "../platform/console";
 import { type Section, sectionRoot } from "../console/section";

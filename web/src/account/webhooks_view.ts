@@ -1,6 +1,7 @@
 /** Webhooks: which there are, a new one with the events it is to hear, removing one. */
 
-import { copyable, field, Problem, wordsFor } from "../console/shell";
+import { field } from "../console/fields";
+import { copyable, Problem, wordsFor } from "../console/shell";
 import { element } from "../dom/element";
 import type { Console, Webhook } from "../platform/console";
 import { type Section, sectionRoot, sureButton, table } from "../console/section";

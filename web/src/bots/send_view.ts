@@ -1,6 +1,7 @@
 /** Sends a bot to a meeting. */
 
-import { field, Problem, wordsFor } from "../console/shell";
+import { field } from "../console/fields";
+import { Problem, wordsFor } from "../console/shell";
 import { sectionRoot } from "../console/section";
 import { element } from "../dom/element";
 import type { Bots, BotWish } from "../platform/bots";

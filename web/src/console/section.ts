@@ -1,6 +1,7 @@
 /** A part of a page of the console, and the tables in it. */
 
 import { element } from "../dom/element";
+import { ago, moment } from "./words";
 
 export interface Section {
   readonly id: string;
@@ -66,4 +67,14 @@ export function sureButton(words: string, sure: string, what: string, act: () =>
     });
   });
   return button;
+}
+
+/** A moment as how long ago it was, with its exact time for whoever points at it. */
+export function timeTag(iso: string): HTMLElement {
+  return element("time", { datetime: iso, title: moment(iso) }, ago(iso));
+}
+
+/** A state in a word; `data-state` gives its colour. */
+export function tag(words: string, state = ""): HTMLElement {
+  return element("span", state === "" ? { class: "tag" } : { class: "tag", "data-state": state }, words);
 }

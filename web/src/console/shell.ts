@@ -116,25 +116,3 @@ async function copy(text: string, button: HTMLButtonElement, what: string): Prom
     button.setAttribute("aria-label", `Copy ${what}`);
   }, 2_000);
 }
-
-interface FieldOptions {
-  id: string;
-  label: string;
-  type?: string;
-  hint?: string;
-  attributes?: Record<string, string | boolean>;
-}
-
-/** A labelled field. */
-export function field({ id, label, type = "text", hint, attributes = {} }: FieldOptions): { root: HTMLElement; input: HTMLInputElement } {
-  const described: Record<string, string> = hint === undefined ? {} : { "aria-describedby": `${id}-hint` };
-  const input = element("input", { class: "field__input", id, name: id, type, ...described, ...attributes });
-  const root = element(
-    "div",
-    { class: "field" },
-    element("label", { class: "field__label", for: id }, label),
-    input,
-    hint === undefined ? null : element("p", { class: "field__hint", id: `${id}-hint` }, hint),
-  );
-  return { root, input };
-}

@@ -24,3 +24,27 @@ export function duration(seconds: number): string {
   if (hours > 0) return `${hours} h ${minutes} min`;
   return minutes > 0 ? `${minutes} min ${rest} s` : `${rest} s`;
 }
+
+const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const UNITS = [
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+] as const;
+
+/** How long ago a moment was, for the last week; when it was before. */
+export function ago(iso: string, now = Date.now()): string {
+  const seconds = (now - Date.parse(iso)) / 1000;
+  if (seconds < 60) return "just now";
+  if (seconds >= 7 * 86_400) return moment(iso);
+  const [unit, length] = UNITS.find(([, each]) => seconds >= each) ?? ["minute", 60];
+  return AGO.format(-Math.floor(seconds / length), unit);
+}
+
+export function milliseconds(value: number): string {
+  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(2)} s`;
+}
+
+export function count(value: number): string {
+  return value.toLocaleString("en");
+}

@@ -1,7 +1,8 @@
 /** The pages /login and /signup: one form, with or without a name. */
 
 import { nextPage } from "../console/addresses";
-import { field, Masthead, Problem, wordsFor } from "../console/shell";
+import { field } from "../console/fields";
+import { Masthead, Problem, wordsFor } from "../console/shell";
 import { element } from "../dom/element";
 import { ApiError } from "../platform/api";
 import { Console } from "../platform/console";

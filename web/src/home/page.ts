@@ -1,7 +1,8 @@
 /** The home page: create a meeting, join one, and the first lines of code with a key. */
 
 import { hostPage, meetingPage } from "../console/addresses";
-import { copyable, field, Masthead, Problem, wordsFor } from "../console/shell";
+import { field } from "../console/fields";
+import { copyable, Masthead, Problem, wordsFor } from "../console/shell";
 import { botSnippet, createSnippet } from "../console/snippets";
 import { element } from "../dom/element";
 import { icon } from "../dom/icons";

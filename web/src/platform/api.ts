@@ -136,9 +136,16 @@ export class Platform {
   }
 }
 
-/** One request; its answer read from JSON. Throws `ApiError` or `Unreachable`. */
-export async function send(method: string, path: string, headers: Record<string, string>, body?: unknown): Promise<unknown> {
-  const request: RequestInit = { method, headers: { ...headers }, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) };
+/** One request; its answer read from JSON. Throws `ApiError` or `Unreachable`, and what `signal` was ended with. */
+export async function send(
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<unknown> {
+  const late = AbortSignal.timeout(ANSWER_WITHIN_MS);
+  const request: RequestInit = { method, headers: { ...headers }, signal: signal === undefined ? late : AbortSignal.any([signal, late]) };
   if (body !== undefined) {
     request.headers = { ...headers, "Content-Type": "application/json" };
     request.body = JSON.stringify(body);
@@ -147,9 +154,11 @@ export async function send(method: string, path: string, headers: Record<string,
   try {
     response = await fetch(path, request);
   } catch (cause) {
+    signal?.throwIfAborted();
     throw new Unreachable(`no answer from ${path}`, { cause });
   }
   const answer: unknown = await response.json().catch(() => null);
+  signal?.throwIfAborted();
   if (!response.ok) throw refusal(response, answer);
   if (answer === null) throw new Unreachable(`${path} did not answer in JSON`);
   return answer;

@@ -1,6 +1,7 @@
 /** The API as the console uses it: with the session of this browser, whose cookie no script can read. */
 
 import { ApiError, send } from "./api";
+import { ask } from "./client";
 
 export interface Account {
   email: string;
@@ -190,10 +191,6 @@ export class Console {
     const made = (await ask("POST", "/account/support-keys")) as Json;
     return String(made["key"]);
   }
-}
-
-function ask(method: string, path: string, body?: unknown): Promise<unknown> {
-  return send(method, `/api/v1${path}`, {}, body);
 }
 
 function listed<Row>(answer: unknown, name: string, read: (row: Json) => Row): Listed<Row> {

@@ -1,0 +1,101 @@
+/** Opens the page that the address names, ends the one before, and keeps the browser's history. */
+
+import { emptyState, linkButton } from "../console/empty";
+import { Problem, wordsFor } from "../console/shell";
+import { pageHead, pageRoot, type Place, type View } from "../console/view";
+import { element } from "../dom/element";
+import type { Account } from "../platform/console";
+import { find } from "./routes";
+
+export class Router {
+  private leaving = new AbortController();
+  private turn = 0;
+
+  /** `outlet` is where pages go; `opened` hears of each path that is shown. */
+  constructor(
+    private readonly outlet: HTMLElement,
+    private readonly account: Account,
+    private readonly opened: (path: string) => void,
+  ) {}
+
+  start(): void {
+    addEventListener("popstate", () => void this.open({ isFirst: false }));
+    document.addEventListener("click", (event) => this.follow(event));
+    void this.open({ isFirst: true });
+  }
+
+  go(path: string): void {
+    if (path !== location.pathname + location.search) history.pushState(null, "", path);
+    scrollTo(0, 0);
+    void this.open({ isFirst: false });
+  }
+
+  /** A plain click on a link of the console opens it here; all other clicks are the browser's. */
+  private follow(event: MouseEvent): void {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = (event.target as Element | null)?.closest("a");
+    if (link === null || link === undefined || link.target !== "" || link.hasAttribute("download")) return;
+    const to = new URL(link.href, location.href);
+    if (to.origin !== location.origin || find(to.pathname) === null) return;
+    if (to.hash !== "" && to.pathname === location.pathname) return;
+    event.preventDefault();
+    this.go(to.pathname + to.search);
+  }
+
+  private async open({ isFirst }: { isFirst: boolean }): Promise<void> {
+    const turn = ++this.turn;
+    const place = this.placeOf(location.pathname);
+    document.documentElement.dataset["phase"] = "opening";
+    this.opened(location.pathname);
+    let view: View;
+    try {
+      const found = find(location.pathname);
+      view = found === null ? nothingHere() : (await found.route.load()).open(place, this.account);
+    } catch {
+      view = notLoaded();
+    }
+    if (turn !== this.turn) return;
+    this.leaving.abort();
+    this.leaving = new AbortController();
+    const { signal } = this.leaving;
+    document.title = `${view.title} · Parley`;
+    this.outlet.replaceChildren(view.root);
+    // A reader of the screen hears which page this is; on the first one the browser says so itself.
+    if (!isFirst) view.root.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
+    try {
+      await view.start(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      const problem = new Problem();
+      problem.tell(wordsFor(error));
+      view.root.prepend(problem.root);
+    }
+    if (!signal.aborted) document.documentElement.dataset["phase"] = "ready";
+  }
+
+  private placeOf(path: string): Place {
+    return {
+      path,
+      params: find(path)?.params ?? {},
+      query: new URLSearchParams(location.search),
+      go: (to) => this.go(to),
+      rename: (to) => history.replaceState(null, "", to),
+    };
+  }
+}
+
+function plainView(title: string, ...parts: Node[]): View {
+  return { title, root: pageRoot(pageHead(title), ...parts), start: () => Promise.resolve() };
+}
+
+function nothingHere(): View {
+  const words = "The address names no page of the console. What was here may have been deleted.";
+  return plainView("Nothing here", emptyState("alert", "Nothing here", words, linkButton("To the overview", "/console", "action")));
+}
+
+function notLoaded(): View {
+  const again = element("button", { class: "button button--small", type: "button" }, "Load again");
+  again.addEventListener("click", () => location.reload());
+  const words = "The server does not answer, or was updated since this tab was opened.";
+  return plainView("Not loaded", emptyState("alert", "This page could not be loaded", words, again));
+}

@@ -1,0 +1,67 @@
+/** The pages of the console by their paths. Each is loaded when it is first opened. */
+
+import type { IconName } from "../dom/icons";
+import type { Open } from "../console/view";
+
+export interface Route {
+  /** `:name` stands for one part of the path. */
+  readonly path: string;
+  readonly load: () => Promise<{ open: Open }>;
+}
+
+export interface Link {
+  readonly path: string;
+  readonly words: string;
+  readonly icon: IconName;
+}
+
+export const routes: readonly Route[] = [
+  { path: "/console", load: () => import("../sessions/list_page") },
+  { path: "/console/sessions", load: () => import("../sessions/list_page") },
+];
+
+/** What the menu shows, in its groups. */
+export const menu: readonly { readonly title: string; readonly links: readonly Link[] }[] = [
+  {
+    title: "Now",
+    links: [{ path: "/console/sessions", words: "Sessions", icon: "lines" }],
+  },
+];
+
+/** The route of a path, and what its parts say; null where there is none. */
+export function find(path: string, among: readonly Route[] = routes): { route: Route; params: Record<string, string> } | null {
+  const parts = split(path);
+  for (const route of among) {
+    const wanted = split(route.path);
+    if (wanted.length !== parts.length) continue;
+    const params: Record<string, string> = {};
+    const fits = wanted.every((part, number) => {
+      const given = parts[number] ?? "";
+      if (!part.startsWith(":")) return part === given;
+      params[part.slice(1)] = given;
+      return given !== "";
+    });
+    if (fits) return { route, params };
+  }
+  return null;
+}
+
+/** The link of the menu that a path belongs to: the longest that it begins with. */
+export function linkOf(path: string): string | null {
+  const paths = menu.flatMap(({ links }) => links.map((link) => link.path));
+  const fits = paths.filter((link) => path === link || (link !== "/console" && path.startsWith(`${link}/`)));
+  return fits.sort((a, b) => b.length - a.length)[0] ?? null;
+}
+
+function split(path: string): string[] {
+  return path
+    .replace(/\/+$/, "")
+    .split("/")
+    .map((part) => {
+      try {
+        return decodeURIComponent(part);
+      } catch {
+        return part;
+      }
+    });
+}

@@ -1,0 +1,184 @@
+/** A list of any length: only the rows in sight are in the document, and pages of it are fetched as they come into sight. */
+
+import { element } from "../dom/element";
+import type { Listed } from "../platform/client";
+import { wordsFor } from "./shell";
+import { rowsInSight } from "./sight";
+
+export interface LongListOptions<Row> {
+  /** For screen readers. */
+  readonly label: string;
+  readonly columns: readonly string[];
+  /** The page, counted from 1, of `perPage` rows. */
+  readonly fetch: (page: number, perPage: number, signal: AbortSignal) => Promise<Listed<Row>>;
+  /** A cell for each column. */
+  readonly cells: (row: Row) => (string | Node)[];
+  /** Where a click on the row leads. */
+  readonly href: (row: Row) => string;
+  /** What is shown instead of a list without rows. */
+  readonly empty: () => HTMLElement;
+  /** How many pages the API gives; what is beyond is not shown. */
+  readonly lastPage?: number;
+}
+
+const PER_PAGE = 100;
+const ROW = 52;
+const ROW_NARROW = 84;
+const AROUND = 12;
+
+export class LongList<Row> {
+  readonly root: HTMLElement;
+
+  private readonly space = element("div", { class: "long__space", role: "rowgroup" });
+  private readonly body: HTMLElement;
+  private readonly problem = element("p", { class: "long__problem", role: "alert", hidden: true });
+  private readonly instead = element("div", { hidden: true });
+  private readonly narrow = matchMedia("(max-width: 47.5rem)");
+  private readonly pages = new Map<number, Row[]>();
+  private readonly asked = new Set<number>();
+  private readonly drawn = new Map<number, HTMLElement>();
+  private total = 0;
+  private signal = AbortSignal.abort();
+  /** Changes with each new beginning, so that answers to what was asked before it are dropped. */
+  private round = 0;
+  private waiting = false;
+
+  constructor(private readonly options: LongListOptions<Row>) {
+    const head = element(
+      "div",
+      { class: "long__row long__head", role: "row", "aria-rowindex": "1" },
+      ...options.columns.map((column) => element("span", { role: "columnheader" }, column)),
+    );
+    this.body = element(
+      "div",
+      { class: "long__body", role: "table", "aria-label": options.label, tabindex: "0", "data-columns": String(options.columns.length) },
+      element("div", { class: "long__heads", role: "rowgroup" }, head),
+      this.space,
+    );
+    this.root = element("div", { class: "long panel" }, this.problem, this.instead, this.body);
+    this.body.addEventListener("scroll", () => this.drawSoon(), { passive: true });
+  }
+
+  /** Shows the list from its top; until `signal` ends. */
+  async start(signal: AbortSignal): Promise<void> {
+    this.signal = signal;
+    this.narrow.addEventListener("change", () => this.redraw(), { signal });
+    const sight = new ResizeObserver(() => this.drawSoon());
+    sight.observe(this.body);
+    signal.addEventListener("abort", () => sight.disconnect());
+    await this.reload();
+  }
+
+  /** Everything anew, as after another filter. */
+  async reload(): Promise<void> {
+    this.round += 1;
+    this.pages.clear();
+    this.asked.clear();
+    this.body.scrollTop = 0;
+    await this.bring(1);
+  }
+
+  /** What is in sight anew, where the reader is. */
+  async refresh(): Promise<void> {
+    this.round += 1;
+    this.asked.clear();
+    const [first, last] = this.sight();
+    for (const page of [...this.pages.keys()]) {
+      if (page < pageOf(first) || page > pageOf(last)) this.pages.delete(page);
+    }
+    await Promise.all(range(pageOf(first), pageOf(last)).map((page) => this.bring(page)));
+  }
+
+  private async bring(page: number): Promise<void> {
+    if (this.asked.has(page) || page > (this.options.lastPage ?? Number.POSITIVE_INFINITY)) return;
+    this.asked.add(page);
+    const { round } = this;
+    try {
+      const found = await this.options.fetch(page, PER_PAGE, this.signal);
+      if (round !== this.round) return;
+      this.problem.hidden = true;
+      this.total = Math.min(found.total, (this.options.lastPage ?? Number.POSITIVE_INFINITY) * PER_PAGE);
+      this.pages.set(page, found.rows);
+      this.redraw();
+    } catch (error) {
+      if (this.signal.aborted || round !== this.round) return;
+      this.asked.delete(page);
+      this.problem.textContent = wordsFor(error);
+      this.problem.hidden = false;
+    }
+  }
+
+  private get rowHeight(): number {
+    return this.narrow.matches ? ROW_NARROW : ROW;
+  }
+
+  private sight(): [number, number] {
+    const { scrollTop, clientHeight } = this.body;
+    return rowsInSight({ top: scrollTop, height: clientHeight, rowHeight: this.rowHeight, total: this.total, around: AROUND });
+  }
+
+  private drawSoon(): void {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      this.draw();
+    });
+  }
+
+  private redraw(): void {
+    for (const row of this.drawn.values()) row.remove();
+    this.drawn.clear();
+    this.draw();
+  }
+
+  private draw(): void {
+    const isEmpty = this.total === 0 && this.pages.has(1);
+    this.body.hidden = isEmpty;
+    this.instead.hidden = !isEmpty;
+    this.instead.replaceChildren(...(isEmpty ? [this.options.empty()] : []));
+    this.body.setAttribute("aria-rowcount", String(this.total + 1));
+    this.space.style.height = `${this.total * this.rowHeight}px`;
+    const [first, last] = this.sight();
+    for (const [number, row] of this.drawn) {
+      if (number < first || number >= last) {
+        // A row that has the focus stays until the focus goes on.
+        if (row.contains(document.activeElement)) continue;
+        row.remove();
+        this.drawn.delete(number);
+      }
+    }
+    for (let number = first; number < last; number += 1) {
+      const page = pageOf(number);
+      const row = this.pages.get(page)?.[number % PER_PAGE];
+      if (row === undefined) void this.bring(page);
+      else if (!this.drawn.has(number)) this.drawn.set(number, this.place(number, row));
+    }
+  }
+
+  private place(number: number, row: Row): HTMLElement {
+    const { columns, cells, href } = this.options;
+    const root = element(
+      "div",
+      { class: "long__row", role: "row", "aria-rowindex": String(number + 2) },
+      ...cells(row).map((cell, column) => {
+        // The first cell's link reaches over the whole row.
+        const content = column === 0 ? element("a", { class: "long__link", href: href(row) }, cell) : cell;
+        return element("span", { class: "long__cell", role: "cell", "data-column": columns[column] ?? "" }, content);
+      }),
+    );
+    root.style.transform = `translateY(${number * this.rowHeight}px)`;
+    root.style.height = `${this.rowHeight}px`;
+    const next = [...this.drawn].filter(([other]) => other > number).sort(([a], [b]) => a - b)[0]?.[1];
+    this.space.insertBefore(root, next ?? null);
+    return root;
+  }
+}
+
+function pageOf(number: number): number {
+  return Math.floor(number / PER_PAGE) + 1;
+}
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, number) => first + number);
+}

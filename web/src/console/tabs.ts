@@ -1,0 +1,43 @@
+/** Tabs by the pattern that keyboards and screen readers know: arrows move, the chosen panel is shown. */
+
+import { element } from "../dom/element";
+
+export interface Tab {
+  readonly id: string;
+  readonly title: string;
+  readonly root: HTMLElement;
+}
+
+/** `chosen` hears which tab is shown, also of the first one. */
+export function tabs(label: string, all: readonly Tab[], first: string, chosen: (id: string) => void): HTMLElement {
+  const buttons = all.map(({ id, title }) =>
+    element("button", { class: "tabs__tab", type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `panel-${id}` }, title),
+  );
+  const panels = all.map(({ id, root }) =>
+    element("div", { class: "tabs__panel", role: "tabpanel", id: `panel-${id}`, "aria-labelledby": `tab-${id}`, tabindex: "-1" }, root),
+  );
+  const choose = (number: number, takesFocus: boolean): void => {
+    buttons.forEach((button, other) => {
+      button.setAttribute("aria-selected", String(other === number));
+      button.tabIndex = other === number ? 0 : -1;
+    });
+    panels.forEach((panel, other) => {
+      panel.hidden = other !== number;
+    });
+    if (takesFocus) buttons[number]?.focus();
+    const tab = all[number];
+    if (tab !== undefined) chosen(tab.id);
+  };
+  const strip = element("div", { class: "tabs__strip", role: "tablist", "aria-label": label }, ...buttons);
+  buttons.forEach((button, number) => button.addEventListener("click", () => choose(number, false)));
+  strip.addEventListener("keydown", (event) => {
+    const here = buttons.indexOf(document.activeElement as HTMLButtonElement);
+    const last = buttons.length - 1;
+    const to = { ArrowRight: here === last ? 0 : here + 1, ArrowLeft: here === 0 ? last : here - 1, Home: 0, End: last }[event.key];
+    if (here < 0 || to === undefined) return;
+    event.preventDefault();
+    choose(to, true);
+  });
+  choose(Math.max(0, all.findIndex(({ id }) => id === first)), false);
+  return element("div", { class: "tabs" }, strip, ...panels);
+}

@@ -1,0 +1,46 @@
+/** What a page of the console is, and what it is given. */
+
+import { element } from "../dom/element";
+import type { Account } from "../platform/console";
+
+/** Where the reader is. */
+export interface Place {
+  readonly path: string;
+  /** Parts of the path that the route names: `:id` as `params.id`. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Opens another page of the console, as a click on its link does. */
+  go(path: string): void;
+  /** Says in the address what is shown now, without opening anything. */
+  rename(path: string): void;
+}
+
+/** A page. It is made for one place and thrown away when another is opened. */
+export interface View {
+  readonly title: string;
+  readonly root: HTMLElement;
+  /** Fetches what is shown and follows it; `signal` ends requests, sockets and clocks of the page. */
+  start(signal: AbortSignal): Promise<void>;
+}
+
+export type Open = (place: Place, account: Account) => View;
+
+/** The head of a page: its one h1, what it is about, and what can be done here. */
+export function pageHead(title: string, hint = "", ...actions: (Node | null)[]): HTMLElement {
+  return element(
+    "header",
+    { class: "page__head" },
+    element(
+      "div",
+      { class: "page__title" },
+      element("h1", { tabindex: "-1" }, title),
+      hint === "" ? null : element("p", { class: "page__hint" }, hint),
+    ),
+    element("div", { class: "page__actions" }, ...actions),
+  );
+}
+
+/** The whole of a page: its head, and what is below. */
+export function pageRoot(head: HTMLElement, ...parts: (Node | null)[]): HTMLElement {
+  return element("div", { class: "page" }, head, ...parts);
+}
