@@ -18,6 +18,7 @@ export interface Link {
 export const routes: readonly Route[] = [
   { path: "/console", load: () => import("../sessions/list_page") },
   { path: "/console/sessions", load: () => import("../sessions/list_page") },
+  { path: "/console/phone", load: () => import("../phone/page") },
 ];
 
 /** What the menu shows, in its groups. */
@@ -25,6 +26,10 @@ export const menu: readonly { readonly title: string; readonly links: readonly L
   {
     title: "Now",
     links: [{ path: "/console/sessions", words: "Sessions", icon: "lines" }],
+  },
+  {
+    title: "Channels",
+    links: [{ path: "/console/phone", words: "Phone", icon: "phone" }],
   },
 ];
 

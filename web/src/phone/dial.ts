@@ -1,0 +1,29 @@
+/** The dialog that rings a number. */
+
+import { openDialog } from "../console/dialog";
+import { field, select } from "../console/fields";
+import { agentChoices, agentNames } from "../platform/agents";
+import { dial } from "../platform/phone";
+
+/** Asks whom to call; `began` hears which session it is. */
+export async function openDial(began: (sessionId: number) => void): Promise<void> {
+  const agents = agentChoices(await agentNames().catch(() => []));
+  const number = field({
+    id: "dial-number",
+    label: "Number",
+    type: "tel",
+    hint: "With its country: +1 415 555 0123.",
+    attributes: { required: true, autocomplete: "off" },
+  });
+  const agent = select({ id: "dial-agent", label: "Who talks", choices: agents });
+  let session = 0;
+  const isDone = await openDialog({
+    title: "Call a number",
+    body: [number.root, agent.root],
+    act: "Call",
+    submit: async () => {
+      session = await dial(number.input.value.replace(/[\s().-]/g, ""), Number(agent.input.value) || null);
+    },
+  });
+  if (isDone) began(session);
+}
