@@ -26,7 +26,6 @@ PAGES = {
     "/login": "entry",
     "/signup": "entry",
     "/account": "account",
-    "/console/bots": "bots",
     "/console": "console",
     "/console/{path:path}": "console",
     "/monitor": "monitor",

@@ -29,7 +29,6 @@ export default defineConfig({
         monitor: "monitor.html",
         docs: "docs.html",
         meeting: "meeting.html",
-        bots: "bots.html",
         console: "console.html",
       },
     },

@@ -31,6 +31,7 @@ async function begin(): Promise<void> {
     if (account === null) askWho();
     else show(account);
   } catch (error) {
+    console.error(error);
     const problem = new Problem();
     problem.tell(error instanceof ApiError && error.status === 403 ? "This key may not read the account." : wordsFor(error));
     page.replaceChildren(element("main", { class: "door" }, problem.root));

@@ -18,6 +18,11 @@ export interface Link {
 export const routes: readonly Route[] = [
   { path: "/console", load: () => import("../sessions/list_page") },
   { path: "/console/sessions", load: () => import("../sessions/list_page") },
+  { path: "/console/bots", load: () => import("../bots/page") },
+  { path: "/console/bots/:uuid", load: () => import("../bots/page") },
+  { path: "/console/calendars", load: () => import("../bots/calendars_page") },
+  { path: "/console/meetings", load: () => import("../meetings/page") },
+  { path: "/console/recordings", load: () => import("../recordings/page") },
   { path: "/console/phone", load: () => import("../phone/page") },
 ];
 
@@ -29,7 +34,13 @@ export const menu: readonly { readonly title: string; readonly links: readonly L
   },
   {
     title: "Channels",
-    links: [{ path: "/console/phone", words: "Phone", icon: "phone" }],
+    links: [
+      { path: "/console/phone", words: "Phone", icon: "phone" },
+      { path: "/console/meetings", words: "Meetings", icon: "people" },
+      { path: "/console/bots", words: "Bots", icon: "record" },
+      { path: "/console/calendars", words: "Calendars", icon: "calendar" },
+      { path: "/console/recordings", words: "Recordings", icon: "sound" },
+    ],
   },
 ];
 

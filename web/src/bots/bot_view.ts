@@ -18,15 +18,17 @@ export class BotView {
   private readonly transcript = element("ol", { class: "bot__transcript" });
   private media: HTMLMediaElement | null = null;
   private words: { node: HTMLElement; start: number; end: number }[] = [];
-  private uuid = "";
   private shown = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly bots: Bots) {
-    const close = element("a", { class: "button button--quiet", href: "#" }, "Close");
+  constructor(
+    private readonly bots: Bots,
+    private readonly uuid: string,
+  ) {
+    const close = element("a", { class: "button button--quiet", href: "/console/bots" }, "Close");
     this.root = element(
       "section",
-      { class: "panel section bot", "aria-labelledby": "bot-title", hidden: true },
+      { class: "panel section bot", "aria-labelledby": "bot-title" },
       element("div", { class: "bot__head" }, this.title, close),
       this.facts,
       this.problem.root,
@@ -39,38 +41,28 @@ export class BotView {
     });
   }
 
-  open(uuid: string): void {
-    this.close();
-    this.uuid = uuid;
-    this.root.hidden = false;
-    void this.refresh().then(() => this.title.focus());
+  /** Follows the bot until it is over. */
+  async start(signal: AbortSignal): Promise<void> {
+    signal.addEventListener("abort", () => {
+      clearTimeout(this.timer);
+      this.media?.pause();
+    });
+    await this.refresh(signal);
   }
 
-  close(): void {
-    clearTimeout(this.timer);
-    this.uuid = this.shown = "";
-    this.media?.pause();
-    this.media = null;
-    this.words = [];
-    this.stage.replaceChildren();
-    this.transcript.replaceChildren();
-    this.root.hidden = true;
-  }
-
-  private async refresh(): Promise<void> {
-    const { uuid } = this;
+  private async refresh(signal: AbortSignal): Promise<void> {
     let isOver = false;
     try {
-      const data = await this.bots.data(uuid);
-      if (uuid !== this.uuid) return;
+      const data = await this.bots.data(this.uuid);
+      if (signal.aborted) return;
       this.problem.clear();
       this.draw(data);
       isOver = OVER.includes(data.state);
     } catch (error) {
-      if (uuid !== this.uuid) return;
+      if (signal.aborted) return;
       this.problem.tell(wordsFor(error));
     }
-    if (!isOver) this.timer = setTimeout(() => void this.refresh(), EVERY_MS);
+    if (!isOver) this.timer = setTimeout(() => void this.refresh(signal), EVERY_MS);
   }
 
   private draw(data: BotData): void {

@@ -21,11 +21,12 @@ export class ListView {
   }
 
   /** Shows them, and follows them while the page is looked at. */
-  async start(): Promise<void> {
+  async start(signal: AbortSignal): Promise<void> {
     await this.refresh();
-    setInterval(() => {
+    const clock = setInterval(() => {
       if (!document.hidden) void this.refresh();
     }, EVERY_MS);
+    signal.addEventListener("abort", () => clearInterval(clock));
   }
 
   async refresh(): Promise<void> {
@@ -42,7 +43,7 @@ export class ListView {
     if (now === this.shown) return; // a button that asks for certainty stays as it is
     this.shown = now;
     const rows = bots.map((bot) => [
-      element("a", { href: `#${bot.uuid}` }, bot.name),
+      element("a", { href: `/console/bots/${bot.uuid}` }, bot.name),
       element("span", { class: "tag", "data-state": tone(bot) }, STATES[bot.state]),
       bot.meetingUrl,
       moment(bot.createdAt),

@@ -28,7 +28,7 @@ export class SendView {
 
   constructor(
     private readonly bots: Bots,
-    private readonly sent: () => void,
+    private readonly sent: (uuid: string) => void,
   ) {
     const form = element(
       "form",
@@ -58,8 +58,7 @@ export class SendView {
         transcribe: this.transcribe.checked,
       });
       this.link.input.value = "";
-      this.sent();
-      location.hash = uuid;
+      this.sent(uuid);
     } catch (error) {
       this.problem.tell(wordsFor(error));
     } finally {

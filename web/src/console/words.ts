@@ -48,3 +48,10 @@ export function milliseconds(value: number): string {
 export function count(value: number): string {
   return value.toLocaleString("en");
 }
+
+/** A size of a file. */
+export function bytes(value: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = Math.min(units.length - 1, value < 1 ? 0 : Math.floor(Math.log10(value) / 3));
+  return `${(value / 1000 ** power).toLocaleString("en", { maximumFractionDigits: power === 0 ? 0 : 1 })} ${units[power]}`;
+}

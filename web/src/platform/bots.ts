@@ -1,6 +1,7 @@
-/** Bots and calendars, as the page of them uses the API: with the session of this browser. */
+/** Bots and calendars, as their pages use the API. */
 
 import { send } from "./api";
+import { credentials, type Json } from "./client";
 
 export type BotState = "scheduled" | "joining" | "waiting" | "attending" | "ending" | "completed" | "failed" | "cancelled";
 
@@ -61,15 +62,13 @@ export interface CalendarEvent {
   hasBot: boolean;
 }
 
-type Json = Record<string, unknown>;
-
 /** States that nothing leaves. */
 export const OVER: readonly BotState[] = ["completed", "failed", "cancelled"];
 
 export class Bots {
   /** The newest bots. */
   async list(): Promise<Bot[]> {
-    const answer = (await send("GET", "/bots/bots_with_metadata?limit=50", {})) as { bots: Json[] };
+    const answer = (await call("GET", "/bots/bots_with_metadata?limit=50")) as { bots: Json[] };
     return answer.bots.map((row) => ({
       uuid: String(row["uuid"]),
       name: String(row["bot_name"]),
@@ -82,7 +81,7 @@ export class Bots {
 
   /** Sends a bot; its UUID. */
   async send(wish: BotWish): Promise<string> {
-    const made = (await send("POST", "/bots", {}, {
+    const made = (await call("POST", "/bots", {
       meeting_url: wish.meetingUrl,
       bot_name: wish.name,
       recording_mode: wish.recordingMode,
@@ -93,11 +92,11 @@ export class Bots {
   }
 
   async dismiss(uuid: string): Promise<void> {
-    await send("DELETE", `/bots/${uuid}`, {});
+    await call("DELETE", `/bots/${uuid}`);
   }
 
   async data(uuid: string): Promise<BotData> {
-    const answer = (await send("GET", `/bots/meeting_data?bot_id=${encodeURIComponent(uuid)}`, {})) as Json;
+    const answer = (await call("GET", `/bots/meeting_data?bot_id=${encodeURIComponent(uuid)}`)) as Json;
     const data = answer["bot_data"] as Json;
     const bot = data["bot"] as Json;
     return {
@@ -115,13 +114,13 @@ export class Bots {
   }
 
   async calendars(): Promise<Calendar[]> {
-    const rows = (await send("GET", "/calendars/", {})) as Json[];
+    const rows = (await call("GET", "/calendars/")) as Json[];
     return rows.map((row) => ({ uuid: String(row["uuid"]), name: String(row["name"]), email: String(row["email"]) }));
   }
 
   /** Events of a calendar that are still to come, the next first. */
   async events(calendar: string): Promise<CalendarEvent[]> {
-    const answer = (await send("GET", `/calendar_events/?calendar_id=${encodeURIComponent(calendar)}&status=upcoming`, {})) as {
+    const answer = (await call("GET", `/calendar_events/?calendar_id=${encodeURIComponent(calendar)}&status=upcoming`)) as {
       data: Json[];
     };
     return answer.data.map((row) => ({
@@ -136,12 +135,16 @@ export class Bots {
 
   /** A bot comes to an event. */
   async schedule(event: string, name: string): Promise<void> {
-    await send("POST", `/calendar_events/${event}/bot`, {}, { bot_name: name, speech_to_text: { provider: "Default" }, extra: {} });
+    await call("POST", `/calendar_events/${event}/bot`, { bot_name: name, speech_to_text: { provider: "Default" }, extra: {} });
   }
 
   async unschedule(event: string): Promise<void> {
-    await send("DELETE", `/calendar_events/${event}/bot`, {});
+    await call("DELETE", `/calendar_events/${event}/bot`);
   }
+}
+
+function call(method: string, path: string, body?: unknown): Promise<unknown> {
+  return send(method, path, credentials("x-meeting-baas-api-key"), body);
 }
 
 function passage(row: Json): Passage {

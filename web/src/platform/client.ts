@@ -24,9 +24,9 @@ export function isByKey(): boolean {
   return key !== null;
 }
 
-/** What a request of the page's own making, such as an upload, must bring along. */
-export function credentials(): Record<string, string> {
-  return key === null ? {} : { "X-API-Key": key };
+/** What a request must bring along, in the header that the surface it goes to wants. */
+export function credentials(header = "X-API-Key"): Record<string, string> {
+  return key === null ? {} : { [header]: key };
 }
 
 /** One request of `/api/v1`. Throws `ApiError` or `Unreachable`; an `AbortError` where `signal` ended it. */
