@@ -78,7 +78,14 @@ export function wordsFor(error: unknown): string {
   if (error.status === 429 && error.retryAfterSeconds !== null) {
     return `Too many tries. Wait ${error.retryAfterSeconds} seconds and try again.`;
   }
+  if (error.fields.length > 0) return error.fields.map(({ field, problem }) => `${fieldWords(field)} ${problem}.`).join(" ");
   return error.message.replace(/^Invalid request: /, "Not accepted: ");
+}
+
+/** `phone_number` as “Phone number”. */
+function fieldWords(field: string): string {
+  const words = field.replaceAll("_", " ").replaceAll(".", " › ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** A place for what went wrong; screen readers are told when it fills. */

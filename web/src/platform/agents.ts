@@ -10,7 +10,7 @@ export interface AgentName {
 
 export async function agentNames(signal?: AbortSignal): Promise<AgentName[]> {
   const { rows } = await list(
-    "/agents?per_page=100",
+    "/agents",
     "agents",
     (row) => ({ id: Number(row["id"]), name: String(row["name"]), isActive: row["is_active"] !== false }),
     signal,

@@ -45,6 +45,8 @@ export class ApiError extends Error {
     message: string,
     readonly retryAfterSeconds: number | null,
     readonly resource: string | null,
+    /** What is wrong with which field of the request. */
+    readonly fields: readonly { field: string; problem: string }[] = [],
   ) {
     super(message);
     this.name = "ApiError";
@@ -169,7 +171,7 @@ function refusal(response: Response, answer: unknown): ApiError {
     error?: unknown;
     code?: unknown;
     retry_after?: unknown;
-    details?: { resource?: unknown };
+    details?: { resource?: unknown; fields?: unknown };
   };
   const seconds = Number(response.headers.get("Retry-After") ?? body.retry_after ?? Number.NaN);
   return new ApiError(
@@ -178,5 +180,6 @@ function refusal(response: Response, answer: unknown): ApiError {
     typeof body.error === "string" ? body.error : `The server answered ${response.status}.`,
     Number.isFinite(seconds) ? Math.max(1, Math.ceil(seconds)) : null,
     typeof body.details?.resource === "string" ? body.details.resource : null,
+    Array.isArray(body.details?.fields) ? (body.details.fields as { field: string; problem: string }[]) : [],
   );
 }
