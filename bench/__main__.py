@@ -16,6 +16,7 @@ from bench import (
     knowledge,
     meetings,
     monitors,
+    pages,
     phone,
     recordings,
     webhooks,
@@ -34,6 +35,7 @@ MEASURES = {
     "meetings": meetings.main,
     "calendars": calendars.main,
     "bots": bots.main,
+    "pages": pages.main,
 }
 
 
