@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api fix unit integration e2e bench bench-api bench-phone bench-recordings bench-knowledge migrate web lock clean
+.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api fix unit integration e2e bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -82,6 +82,9 @@ bench-knowledge: ## Measure the knowledge bases: quality (DATA=folder of SQuAD 2
 
 migrate: ## Write a migration from the models: make migrate m="rooms: remember who closed them"
 	@$(BIN)/python tools/migration.py "$(m)"
+
+pictures: setup-test ## Take the pictures of the console in docs/pictures anew (READY=)
+	$(BIN)/python tools/pictures.py $(if $(READY),--ready $(READY))
 
 web: ## Build the pages anew
 	cd web && npm ci --silent && npm run build

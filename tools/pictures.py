@@ -1,0 +1,150 @@
+"""`make pictures`: a platform of its own with some life on it, and pictures of the console's pages in `docs/pictures`.
+
+`--ready FILE`: of a platform that runs, which is filled with what the pictures show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from parley.client import Ready
+from parley.demo.conversation import Answered, converse
+from parley.demo.script import Question, load_questions
+
+CHECKOUT = Path(__file__).parent.parent
+FOLDER = CHECKOUT / "docs" / "pictures"
+START_WITHIN, RECORDED_WITHIN = 400, 60
+"""Seconds."""
+
+
+class Silent:
+    """Nobody watches the conversation."""
+
+    def calling(self, room: str) -> None: ...
+
+    def greeted(self, text: str, seconds: float) -> None: ...
+
+    def asking(self, question: Question) -> None: ...
+
+    def answered(self, turn: Answered) -> None: ...
+
+    def failed(self, reason: str) -> None:
+        print(f"a conversation failed: {reason}", file=sys.stderr)
+
+
+@contextmanager
+def platform() -> Iterator[Path]:
+    """`parley up` in a folder of its own; its ready file."""
+    with tempfile.TemporaryDirectory(prefix="parley-pictures-") as folder:
+        ready = Path(folder) / "ready.json"
+        command = [sys.executable, "-m", "parley", "up", "--data", f"{folder}/data", "--ready", str(ready)]
+        process = subprocess.Popen(
+            [*command, "--port", "18900"], stdout=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"}
+        )
+        try:
+            deadline = time.monotonic() + START_WITHIN
+            while not ready.exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    sys.exit("the platform did not start; `parley doctor` tells why")
+                time.sleep(0.2)
+            yield ready
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def client_of(ready: Ready) -> httpx2.Client:
+    """The API with the platform's key."""
+    return httpx2.Client(base_url=f"{ready.api_url}/api/v1", headers={"X-API-Key": ready.api_key}, timeout=30)
+
+
+def fill(ready: Ready) -> dict[str, Any]:
+    """Rows that pages show; the ids that their addresses name."""
+    with client_of(ready) as api:
+
+        def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
+            answer = api.post(path, json=body)
+            answer.raise_for_status()
+            return dict(answer.json())
+
+        api.patch(f"/agents/{ready.agent_id}", json={"record": True}).raise_for_status()
+        post(f"/agents/{ready.agent_id}/publish", {})
+        change = {"greeting": "Maple Street Bicycles, this is Robin. What can I do for you?"}
+        api.patch(f"/agents/{ready.agent_id}", json=change).raise_for_status()
+        post("/agents", {"name": "Mira", "instructions": "You book tables for a small restaurant."})
+        scenario = {
+            "name": "First interview",
+            "agent_id": ready.agent_id,
+            "briefing": "A candidate for the workshop introduces herself.",
+            "objectives": ["Learn what she has repaired before", "Agree on a day to meet"],
+            "criteria": [{"name": "Kindness", "description": "Was the agent kind?"}],
+        }
+        made = post("/scenarios", scenario)["scenario"]
+        for name in ("Ada", "Grace", "Katherine"):
+            post("/meetings", {"scenario_id": made["id"], "name": name})
+        post("/webhooks", {"url": f"{ready.api_url}/health/live", "events": ["session.ended"]})
+        return {"agent": ready.agent_id}
+
+
+async def talk(ready: Ready, questions: list[Question]) -> None:
+    """A spoken conversation."""
+    await converse(ready, questions, Silent())
+
+
+async def recorded_session(ready: Ready) -> int:
+    """The newest session with a complete recording."""
+    deadline = time.monotonic() + RECORDED_WITHIN
+    with client_of(ready) as api:
+        while time.monotonic() < deadline:
+            done = api.get("/recordings", params={"status": "completed"}).json()["recordings"]
+            if done and done[0]["session_id"]:
+                return int(done[0]["session_id"])
+            await asyncio.sleep(0.5)
+    sys.exit("no recording was completed")
+
+
+async def take(ready: Ready) -> None:
+    """A conversation that is over, one that goes on, and the pictures of both."""
+    named = fill(ready)
+    await talk(ready, load_questions(3))
+    named["session"] = await recorded_session(ready)
+    goes_on = asyncio.create_task(talk(ready, load_questions() * 3))
+    command = [shutil.which("node") or "node", "web/tests/pictures.mjs", "--url", ready.api_url, "--key", ready.api_key]
+    command += ["--named", json.dumps(named), "--folder", str(FOLDER)]
+    process = await asyncio.create_subprocess_exec(*command, cwd=CHECKOUT)
+    status = await process.wait()
+    goes_on.cancel()
+    await asyncio.gather(goes_on, return_exceptions=True)
+    if status:
+        sys.exit(status)
+
+
+def main() -> None:
+    """Take the pictures."""
+    parser = argparse.ArgumentParser(prog="make pictures", description=__doc__)
+    parser.add_argument("--ready", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if arguments.ready:
+        asyncio.run(take(Ready.read(arguments.ready)))
+        return
+    with platform() as ready:
+        asyncio.run(take(Ready.read(ready)))
+
+
+if __name__ == "__main__":
+    main()
