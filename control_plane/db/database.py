@@ -34,7 +34,7 @@ UNFIT = "22"
 log = structlog.get_logger()
 
 _REVISION = text("select version_num from alembic_version")
-_NAME_PROJECT = text("select set_config('parley.project', :id, true)")
+_NAME_PROJECT = "select set_config('parley.project', %s, true)"
 
 
 class Db(AsyncSession):
@@ -108,7 +108,7 @@ class Database:
         with _told():
             # Both go out together and form one transaction, so the project is that of this statement alone.
             async with self._direct.connection() as connection, connection.pipeline():
-                await connection.execute("select set_config('parley.project', %s, true)", [str(project_id)])
+                await connection.execute(_NAME_PROJECT, [str(project_id)])
                 return await (await connection.execute(sql, values)).fetchall()
 
     async def close(self) -> None:
@@ -143,7 +143,7 @@ def _connect_options(*, project: str) -> dict[str, Any]:
 def _name_project(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     project_id = session.info.get("project")
     if project_id is not None:
-        connection.execute(_NAME_PROJECT, {"id": str(project_id)})
+        connection.exec_driver_sql(_NAME_PROJECT, (str(project_id),))
 
 
 event.listen(Session, "after_begin", _name_project)

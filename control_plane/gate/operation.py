@@ -5,17 +5,21 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from sqlalchemy import insert
 
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Database
 from control_plane.errors import InvalidRequest, PlatformError
 from control_plane.gate.idempotency import Answer, Replay, check_key, request_hash
-from control_plane.gate.route import Door, Handler, Route, audit_entry
+from control_plane.gate.models import AuditEntry
+from control_plane.gate.route import Door, Handler, Route, audit_values
 from control_plane.gate.transaction import Transaction
 from control_plane.gate.turns import Turns
 from control_plane.refusals import encode
 from control_plane.wire import SURFACE
 
+_WRITE_ENTRY: Final = insert(AuditEntry.metadata.tables["audit_entry"])
+"""Every change writes one: the statement alone takes half the time of a row that is tracked."""
 SAFE: Final = ("GET", "HEAD")
 READS: Final = {"x-reads": True}
 """`openapi_extra` of a POST that changes nothing."""
@@ -95,10 +99,10 @@ class Operation(Route):
             await replay.finish(await transaction.begin(), Answer(response.status_code, bytes(response.body)))
         if not self._is("x-audited"):
             target, status = dict(request.path_params), response.status_code
-            entry = audit_entry(
+            entry = audit_values(
                 request, project_id=caller.project_id, key_id=caller.key_id, target=target, status=status
             )
-            (await transaction.begin()).add(entry)
+            await (await transaction.begin()).execute(_WRITE_ENTRY, entry)
         return response
 
     def _is(self, mark: str) -> bool:

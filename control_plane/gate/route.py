@@ -56,14 +56,21 @@ class Route(APIRoute):
         return serve
 
 
-def audit_entry(request: Request, *, project_id: int, key_id: str, target: dict[str, Any], status: int) -> AuditEntry:
-    """The trace of a request that changed something."""
+def audit_values(
+    request: Request, *, project_id: int, key_id: str, target: dict[str, Any], status: int
+) -> dict[str, Any]:
+    """The trace of a request that changed something, as its row's values."""
     route: Route = request.scope["route"]
-    return AuditEntry(
-        project_id=project_id,
-        key_id=key_id,
-        action=f"{request.method} {route.shown}",
-        target=target,
-        status=status,
-        at=request.app.state.clock.now(),
-    )
+    return {
+        "project_id": project_id,
+        "key_id": key_id,
+        "action": f"{request.method} {route.shown}",
+        "target": target,
+        "status": status,
+        "at": request.app.state.clock.now(),
+    }
+
+
+def audit_entry(request: Request, *, project_id: int, key_id: str, target: dict[str, Any], status: int) -> AuditEntry:
+    """The same as an entry to be added."""
+    return AuditEntry(**audit_values(request, project_id=project_id, key_id=key_id, target=target, status=status))

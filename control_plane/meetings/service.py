@@ -12,21 +12,18 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
-from control_plane.errors import Conflict
 from control_plane.events.live import LiveBus
 from control_plane.media.server import MediaServer
 from control_plane.meetings.announcing import MEETINGS, announcement
+from control_plane.meetings.casting import Cast, find_cast
 from control_plane.meetings.end_users import EndUsers
 from control_plane.meetings.life import end_meeting
 from control_plane.meetings.means import Means
-from control_plane.meetings.models import Attendee, EndUser, Meeting, Scenario
+from control_plane.meetings.models import Attendee, EndUser, Meeting
 from control_plane.meetings.passes import Passes
 from control_plane.meetings.people import new_code
-from control_plane.meetings.scenarios import get_scenario
 from control_plane.meetings.schemas import LONGEST, Controls, DynamicMeetingCreate, MeetingCreate, MeetingSettings
 from control_plane.meetings.waiting import decide, list_waiting, room_of
-from control_plane.personas.models import Persona
-from control_plane.personas.repository import PersonaRepository
 from control_plane.sessions.service import END_CALLS
 from control_plane.wire import Page
 
@@ -81,58 +78,54 @@ class MeetingService:
 
     async def create(self, body: MeetingCreate) -> Entry:
         """A meeting of a scenario, and the way in. Raises `InvalidRequest` for what this server cannot do."""
-        scenario = await get_scenario(self.db, self.caller.project_id, body.scenario_id)
+        cast = await find_cast(self.db, self.caller.project_id, body.scenario_id)
         end_user = await self.people.get(body.end_user_id) if body.end_user_id else None
-        return await self._make(scenario, body, body.name, end_user, meeting_type=body.meeting_type)
+        return await self._make(cast, body, body.name, end_user, meeting_type=body.meeting_type)
 
     async def create_dynamic(self, body: DynamicMeetingCreate) -> Entry:
         """A meeting of whoever it is: the end user of that e-mail address, else a new one."""
-        scenario = await get_scenario(self.db, self.caller.project_id, body.scenario_id)
+        cast = await find_cast(self.db, self.caller.project_id, body.scenario_id)
         end_user = await self.people.meet(body.called(), body.email)
-        return await self._make(scenario, body, body.called(), end_user, meeting_type="end-user")
+        return await self._make(cast, body, body.called(), end_user, meeting_type="end-user")
 
     async def _make(
-        self, scenario: Scenario, body: MeetingSettings, name: str, end_user: EndUser | None, *, meeting_type: str
+        self, cast: Cast, body: MeetingSettings, name: str, end_user: EndUser | None, *, meeting_type: str
     ) -> Entry:
-        controls = Controls.model_validate(scenario.controls | body.controls())
-        serving = await PersonaRepository(self.db, project_id=self.caller.project_id).serving(scenario.persona_id)
-        persona = serving.persona
-        if not persona.is_active:
-            raise Conflict(f"Agent {persona.id} is not active")
+        controls = Controls.model_validate(cast.controls | body.controls())
         keys = await find_credentials(self.db, self.caller.project_id) if controls.use_own_keys else []
         own = frozenset(key.provider for key in keys)
-        self.means.demand(body, controls, own, persona.llm_model)
+        self.means.demand(body, controls, own, cast.llm_model)
         code = new_code()
         has_voice = body.voice_provider in self.means.voices_for(controls, own)
         meeting = Meeting(
             project_id=self.caller.project_id,
             code=code,
             room_name=f"{self.caller.slug}_{code}",
-            scenario_id=scenario.id,
-            persona_id=persona.id,
+            scenario_id=body.scenario_id,
+            persona_id=cast.persona_id,
             name=name,
             meeting_type=meeting_type,
             end_user_id=end_user.id if end_user else None,
-            membership_id=await self.people.membership(end_user.id, scenario.id) if end_user else None,
+            membership_id=await self.people.membership(end_user.id, body.scenario_id) if end_user else None,
             language=body.language,
             voice_id=body.voice_id,
             voice_provider=body.voice_provider,
-            voice_provider_used=body.voice_provider if has_voice else persona.tts_provider,
+            voice_provider_used=body.voice_provider if has_voice else cast.tts_provider,
             welcome_message=body.welcome_message,
             variables=body.metadata,
             controls=controls.model_dump(),
-            max_duration=body.max_duration or scenario.call_duration or LONGEST,
+            max_duration=body.max_duration or cast.call_duration or LONGEST,
         )
         self.db.add(meeting)
         await self.db.flush()
-        token = await self._way_in(meeting, persona)
+        token = await self._way_in(meeting, cast.persona)
         return Entry(meeting, token, self.passes.livekit_url, self.public_url)
 
-    async def _way_in(self, meeting: Meeting, persona: Persona) -> str:
+    async def _way_in(self, meeting: Meeting, persona: str) -> str:
         """A token for the meeting, or for its waiting room."""
         identity = f"user-{meeting.end_user_id}" if meeting.end_user_id else f"guest-{meeting.id}"
         if not meeting.has_waiting_room:
-            return self.passes.admission(meeting, identity, meeting.name, persona.name)
+            return self.passes.admission(meeting, identity, meeting.name, persona)
         attendee = Attendee(project_id=meeting.project_id, meeting_id=meeting.id, identity=identity, name=meeting.name)
         self.db.add(attendee)
         await self.db.flush()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, case, func
 from sqlmodel import col, select
 
 from control_plane.db.database import Db
@@ -46,6 +46,14 @@ def differs(persona: Persona, version: PersonaVersion | None) -> bool:
 def served(persona: Persona, version: PersonaVersion | None) -> Serving:
     """An agent with the settings of a version; None is its row's."""
     return Serving(in_version(persona, version), version.version) if version else Serving(persona, None)
+
+
+def as_served(name: str) -> ColumnElement[str | None]:
+    """A setting that is text, as `served` has it, of agents outer-joined with their published versions."""
+    field = Persona.model_fields[name]
+    missing = None if field.is_required() else field.get_default()
+    of_version = func.coalesce(col(PersonaVersion.settings)[name].astext, missing)
+    return case((col(PersonaVersion.id).is_(None), getattr(Persona, name)), else_=of_version)
 
 
 async def find_serving(db: Db, persona_id: int, *, project_id: int) -> Serving | None:

@@ -14,6 +14,7 @@ from control_plane.events.models import Event
 from control_plane.media.server import LiveParticipant
 from tests.support.meetings import claims, hold, make_meeting, make_scenario, tell
 from tests.support.platform import Platform, Tenant
+from tests.support.statements import statements
 from tests.support.studio import eventually
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +32,39 @@ async def test_a_name_and_a_scenario_are_enough_for_a_meeting_with_its_page_and_
     assert token["video"]["canPublishSources"] == ["microphone"]
     assert token["video"]["canPublishData"] is True
     assert (await tenant.http.get(f"/meetings/{meeting['id']}")).json()["meeting"] == meeting
+
+
+async def test_a_meeting_takes_four_statements_and_asks_nothing_of_livekit(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    scenario = (await make_scenario(tenant))["id"]
+    await make_meeting(tenant, scenario_id=scenario)
+    platform.media.calls.clear()
+    with statements() as sent:
+        await make_meeting(tenant, scenario_id=scenario)
+    assert len(sent) == 4, sent  # whose rows; scenario and persona; the meeting; the trail
+    assert platform.media.calls == []
+
+
+async def test_a_meeting_has_the_persona_as_it_was_published(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    scenario = await make_scenario(tenant)
+    agent = f"/agents/{scenario['agent_id']}"
+    made = await tenant.http.post(f"{agent}/publish", json={})
+    assert made.status_code < 300, made.text
+    assert (await tenant.http.patch(agent, json={"name": "Draft"})).status_code == 200
+    ticket = claims(await make_meeting(tenant, scenario_id=scenario["id"]))["roomConfig"]["agents"][0]["metadata"]
+    assert json.loads(ticket)["name"] == "Buyer"
+
+
+async def test_a_scenario_whose_agent_is_gone_or_out_of_service_makes_no_meeting(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    scenario = await make_scenario(tenant)
+    agent, body = f"/agents/{scenario['agent_id']}", {"name": "Ada", "scenario_id": scenario["id"]}
+    assert (await tenant.http.patch(agent, json={"is_active": False})).status_code == 200
+    assert (await tenant.http.post("/meetings", json=body)).status_code == 409
+    assert (await tenant.http.delete(agent)).status_code == 200
+    assert (await tenant.http.post("/meetings", json=body)).status_code == 404
+    assert (await tenant.http.get("/meetings")).json()["total"] == 0
 
 
 async def test_what_a_meeting_allows_is_in_the_grants_of_its_token(platform: Platform) -> None:
