@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from sqlmodel import col, delete, select, update
 
@@ -10,14 +11,19 @@ from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
+from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Room, RoomOrigin, RoomStatus
 from control_plane.rooms.repository import RoomRepository
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
+from control_plane.sessions.slots import persona_identity
 
 CLOSE_ROOM = "room.close"
 """Job: delete a room in LiveKit. Payload: room_name, room_id."""
 ANALYSE = "session.analyse"
 """Job: find out what a conversation came to. Payload: session_id."""
+LOST: Final = ("worker_lost", "not_started")
+MOST_SCRIBES: Final = 20
+"""That one meeting loses before it is written down no more."""
 LAST_WORDS = timedelta(seconds=1)
 """When after its end a conversation is analysed: its worker may still be telling what was said last."""
 
@@ -69,10 +75,16 @@ async def find_running(db: Db, job_id: int, session: Session) -> Running | None:
 
 
 async def end_job(db: Db, log: EventLog, running: Running, *, outcome: str, reason: EndReason, at: datetime) -> None:
-    """End a job; with the last one its session."""
+    """End a job; with the last one its session, unless its people are to be written down by another scribe."""
     running.job.ended_at = at
-    if running.alone:
+    if running.alone and not _is_scribe_lost(running, reason):
         await end_session(db, log, running.session, outcome=outcome, reason=reason, at=at)
+
+
+def _is_scribe_lost(running: Running, reason: EndReason) -> bool:
+    """Whether people talk on whose scribe has died: its session waits for another (`supervisor.dispatch`)."""
+    is_scribe = running.job.identity == persona_identity(SCRIBE)
+    return is_scribe and reason in LOST and running.session.epochs < MOST_SCRIBES
 
 
 async def end_session(

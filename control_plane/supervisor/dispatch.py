@@ -2,7 +2,8 @@
 
 LiveKit offers a job once: with no worker there at that instant it is dropped and never offered again. A slot whose
 person has come and whose ticket nobody exchanged is dispatched again, with a new ticket, when a worker is connected. A
-call of ours has its session from the start: its slot waits as long as that has no job and its phone is in the room.
+call of ours has its session from the start: its slot waits as long as that has no job and its phone is in the room. So
+does the slot of people whose scribe has died, in the session that the next one goes on with.
 """
 
 from datetime import timedelta
@@ -16,7 +17,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
-from control_plane.personas.serving import find_serving
+from control_plane.personas.serving import SCRIBE, find_serving
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.sessions.models import SessionJob, Slot, Worker
 from control_plane.sessions.slots import Ticket, TicketSigner, dispatch_of, new_nonce
@@ -38,21 +39,29 @@ async def redispatch(
         alive = select(Worker.id).where(col(Worker.connected).is_(True), col(Worker.seen_at) > now - ALIVE)
         if (await db.exec(alive)).first() is None:
             return 0
+        people = col(Participant.kind).in_(("standard", "sip"))
         job = select(SessionJob.id).where(SessionJob.session_id == Slot.session_id)
+        running = job.where(col(SessionJob.ended_at).is_(None))
         free = and_(
             col(Slot.session_id).is_(None),
             col(Slot.expires_at) > now,
-            col(Participant.kind).in_(("standard", "sip")),
+            people,
         )
         dialled = and_(
             col(Slot.session_id).is_not(None), ~exists(job), col(Participant.identity) == Slot.caller_identity
+        )
+        unwritten = and_(
+            col(Slot.session_id).is_not(None),
+            col(Slot.persona_ids).contains([SCRIBE]),
+            ~exists(running),
+            people,
         )
         waiting = (
             select(Slot.id)
             .join(Room, (col(Room.full_name) == Slot.room_name) & (col(Room.status) == RoomStatus.OPEN))
             .join(Participant, col(Participant.room_id) == Room.id)
             .where(
-                or_(free, dialled),
+                or_(free, dialled, unwritten),
                 col(Slot.dispatched_at) < now - PATIENCE,
                 col(Participant.left_at).is_(None),
                 col(Participant.joined_at) < now - PATIENCE,
@@ -78,8 +87,10 @@ async def _renew(
 ) -> tuple[str, list[DispatchMetadata]] | None:
     """Give a slot a new ticket; the old one opens nothing any more. None where somebody came meanwhile."""
     slot = (await db.exec(select(Slot).where(Slot.id == slot_id).with_for_update())).one_or_none()
-    job = select(SessionJob.id).where(SessionJob.session_id == slot.session_id) if slot else None
-    if slot is None or job is None or (await db.exec(job)).first() is not None:
+    if slot is None:
+        return None
+    job = select(SessionJob.id).where(SessionJob.session_id == slot.session_id, col(SessionJob.ended_at).is_(None))
+    if (await db.exec(job)).first() is not None:
         return None
     now, nonce = clock.now(), new_nonce()
     secret = tickets.secret(nonce)

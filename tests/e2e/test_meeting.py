@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import signal
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -12,7 +15,7 @@ from parley.demo.caller import MICROPHONE_RATE, Caller
 from parley.demo.voice import Voice
 from parley.offline.audio import RECOGNITION_RATE
 from tests.e2e.conftest import RunningPlatform
-from tests.support.meetings import a_bot, code_of
+from tests.support.meetings import Bot, a_bot, code_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -132,6 +135,40 @@ async def test_what_two_people_say_is_written_down_with_their_names(running: Run
     assert "warranty" in first["text"].lower()
     assert "park" in second["text"].lower()
     assert [line["name"] for line in lines] == ["Ada", "Bob"]
+
+
+async def test_what_is_said_after_the_workers_death_is_written_down_too(running: RunningPlatform) -> None:
+    voice = Voice(MICROPHONE_RATE)
+    with running.client() as client:
+        origin = str(client.base_url.copy_with(path="/"))
+        made = client.post(f"{origin}api/meetings", json={"title": "Two scribes"}).json()
+        async with a_bot(origin) as bot:
+            way_in = (await bot.join(made, "Ada", isBot=False))["livekit"]
+            async with Caller(way_in["url"], way_in["token"], voice) as ada:
+                await bot.until("participant:joined", lambda person: person["name"] == "Notetaker")
+                await ada.say("How long is the warranty on a repair?")
+                await bot.until("transcript", lambda data: "warranty" in data["text"].lower())
+                os.kill(running.ready["pids"]["worker"], signal.SIGKILL)
+                await heard_again(ada, bot)
+        voice.close()
+        meeting = client.get(f"{origin}api/meetings/{made['meetingId']}").json()
+        lines = client.get(f"/sessions/{meeting['sessionId']}/transcript").json()["transcripts"]
+    said = [line["content"].lower() for line in lines]
+    assert "warranty" in said[0]
+    assert "park" in said[-1]
+    times = [line["timestamp_ms"] for line in lines]
+    assert times == sorted(times)
+
+
+async def heard_again(person: Caller, bot: Bot) -> None:
+    """Somebody says a line until it is written down."""
+    async with asyncio.timeout(90):
+        while True:
+            await person.say("Where can customers park their cars?")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    await bot.until("transcript", lambda data: "park" in data["text"].lower())
+                    return
 
 
 async def until(client: httpx2.Client, path: str, part: str | None, **wanted: object) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import jwt
@@ -16,15 +17,20 @@ from control_plane.jobs.models import Job
 from control_plane.livekit_hooks.service import take
 from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.meetings.models import Attendee, AttendeeState
-from control_plane.sessions.models import SessionJob, Worker
+from control_plane.rooms.models import Participant
+from control_plane.sessions.models import SessionJob, Slot, Worker
+from control_plane.sessions.slots import TicketSigner
 from control_plane.sessions.watch import sweep
+from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
 from tests.support.meetings import a_bot, claims, make_meeting, meet_people, tell
-from tests.support.platform import Platform, Tenant
+from tests.support.platform import SECRET_KEY, Platform, Tenant
 from tests.support.studio import eventually
 from tests.support.uplink import worker
 
 pytestmark = pytest.mark.anyio
+
+LINE = {"type": "line.spoken.v1", "speaker": "user", "identity": "p_1", "name": "Ada", "timestamp_ms": 1}
 
 
 def there(identity: str, sid: str = "PA_1") -> LiveParticipant:
@@ -108,7 +114,7 @@ async def test_whoever_gives_a_picture_out_for_a_microphone_is_sent_away_for_goo
     assert platform.media.calls.count(("remove_participant", room, guest)) == 1
 
 
-async def test_people_meet_on_when_the_worker_of_their_notetaker_is_lost(platform: Platform) -> None:
+async def test_people_whose_notetaker_is_lost_are_written_down_by_another(platform: Platform) -> None:
     tenant = await platform.tenant()
     made = await meet_people(tenant)
     room = f"proj_{made['meetingId']}"
@@ -119,19 +125,50 @@ async def test_people_meet_on_when_the_worker_of_their_notetaker_is_lost(platfor
         await tell(platform, "participant_joined", room)
         job = PersonaJob.model_validate((await fake.exchange(ticket, room=room))["job"])
         await fake.report(job, 1, type="call.started.v1")
+        await fake.report(job, 2, **LINE, text="Before.")
 
-    async def is_gone() -> bool:
-        async with platform.database.platform() as db:
-            return (await db.exec(select(Worker.connected))).one() is False
-
-    await eventually(is_gone)
+    await eventually(partial(is_connected, platform, wanted=False))
     async with platform.database.platform() as db:
         await db.exec(update(SessionJob).values(lease_until=Clock().now() - timedelta(seconds=60)))
     assert await sweep(platform.database, Clock()) == 1
     async with platform.database.platform() as db:
         assert (await db.exec(select(Job.kind).where(col(Job.kind) == "room.close"))).all() == []
-    session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
-    assert (session["status"], session["end_reason"]) == ("completed", "worker_lost")
+    session = f"/sessions/{job.session_id}"
+    assert (await tenant.http.get(f"{session}/detail")).json()["session"]["status"] == "active"
+
+    past = Clock().now() - timedelta(seconds=60)
+    async with platform.database.platform() as db:
+        await db.exec(update(Slot).values(dispatched_at=past))
+        await db.exec(update(Participant).values(joined_at=past))
+    assert await dispatch_again(platform) == 0, "there is no worker"
+    async with worker(platform) as other:
+        await eventually(partial(is_connected, platform))
+        assert await dispatch_again(platform) == 1
+        assert await dispatch_again(platform) == 0
+        metadata = json.loads(next(call[2] for call in platform.media.calls if call[0] == "dispatch"))
+        next_job = PersonaJob.model_validate(
+            (await other.exchange(metadata["ticket"], room=room, job_id="AJ_2"))["job"]
+        )
+        assert (next_job.only_writes, next_job.session_id, next_job.epoch) == (True, job.session_id, 2)
+        await other.report(next_job, 1, type="call.started.v1")
+        await other.report(next_job, 2, **LINE, text="After.")
+        lines = (await tenant.http.get(f"{session}/transcript")).json()["transcripts"]
+        assert [line["content"] for line in lines] == ["Before.", "After."]
+        await tell(platform, "room_finished", room)
+    ended = (await tenant.http.get(f"{session}/detail")).json()["session"]
+    assert (ended["status"], ended["end_reason"]) == ("completed", "room_closed")
+    async with platform.database.platform() as db:
+        assert (await db.exec(select(Slot))).all() == []
+
+
+async def is_connected(platform: Platform, *, wanted: bool = True) -> bool:
+    async with platform.database.platform() as db:
+        return (await db.exec(select(Worker.connected))).one() is wanted
+
+
+async def dispatch_again(platform: Platform) -> int:
+    tickets, held = TicketSigner(SECRET_KEY), platform.settings.slot_lifetime
+    return await redispatch(platform.database, platform.media, Clock(), tickets, slot_lifetime=held)
 
 
 async def test_who_waits_is_seen_though_no_hook_told_of_them(platform: Platform) -> None:
