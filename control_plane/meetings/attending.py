@@ -16,7 +16,7 @@ from control_plane.ids import fingerprint, random_id
 from control_plane.meetings.life import OPEN
 from control_plane.meetings.models import Attendee, AttendeeState, Meeting, Scenario
 from control_plane.meetings.presence import PRESENT_FOR, is_full
-from control_plane.meetings.waiting import began, waits_in
+from control_plane.meetings.waiting import arrived, waits_in
 from control_plane.recordings.models import Recording, RecordingStatus
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.repository import VISIBLE_KINDS
@@ -106,7 +106,7 @@ async def attend_again(
         )
         db.add(attendee)
     elif attendee.state == AttendeeState.INVITED:
-        began(db, clock, meeting, attendee)
+        await arrived(db, clock, meeting, attendee)
     elif attendee.state == AttendeeState.ADMITTED and not still_there:
         await _demand_room(db, meeting, now, shown.identity, is_admin=True)
     attendee.seen_at = now

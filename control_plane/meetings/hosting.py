@@ -1,24 +1,46 @@
 """What people do in a meeting, and what its hosts may do with the others: written first, then done in LiveKit."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlmodel import col, select, update
 
 from control_plane.clock import Clock
-from control_plane.db.database import Database
+from control_plane.db.database import Database, Db
 from control_plane.errors import Forbidden, InvalidRequest, NotFound
 from control_plane.events.facts import Fact
+from control_plane.events.live import LiveBus
 from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
+from control_plane.meetings.announcing import MEETINGS, announcement
 from control_plane.meetings.life import end_meeting
 from control_plane.meetings.models import Attendee, Meeting
-from control_plane.meetings.waiting import decide
+from control_plane.meetings.waiting import decide, switch
 from control_plane.sessions.repository import SessionRepository
 
 CHAT: Final = "chat"
 """Live channel: lines that were written in meetings with a persona. `session_id`, `text`, `identity`, `name`."""
 Told = list[tuple[str, dict[str, Any]]]
 """Events for all in the meeting, with their data."""
+
+
+def told_of_switch(meeting: Meeting, admitted: Sequence[Attendee]) -> Told:
+    """What all are told once a waiting room was switched on or off."""
+    return [_updated(meeting), *(("participant:admitted", {"participantId": each.identity}) for each in admitted)]
+
+
+async def switch_and_tell(db: Db, clock: Clock, live: LiveBus, meeting_id: int, *, on: bool) -> Meeting:
+    """Switch a waiting room as `waiting.switch`, commit, and have all in the meeting told."""
+    meeting, admitted = await switch(db, clock, meeting_id, on=on)
+    await db.commit()
+    for event, data in told_of_switch(meeting, admitted):
+        await live.publish(MEETINGS, announcement(meeting.room_name, event, data))
+    return meeting
+
+
+def _updated(meeting: Meeting) -> tuple[str, dict[str, Any]]:
+    waits = meeting.has_waiting_room
+    return "meeting:updated", {"meetingId": meeting.code, "locked": meeting.locked, "waitingRoom": waits}
 
 
 class Host:
@@ -109,7 +131,12 @@ class Host:
         async with self.database.platform() as db:
             found = (await db.exec(select(Meeting).where(Meeting.id == meeting.id).with_for_update())).one()
             found.locked = locked
-        return [("meeting:updated", {"meetingId": meeting.code, "locked": locked})]
+        return [_updated(found)]
+
+    async def set_waiting_room(self, meeting: Meeting, *, on: bool) -> Told:
+        """Switch the waiting room on or off, as `waiting.switch`; what all are told."""
+        async with self.database.platform() as db:
+            return told_of_switch(*await switch(db, self.clock, meeting.id, on=on))
 
     async def _end(self, meeting: Meeting) -> Told:
         async with self.database.platform() as db:

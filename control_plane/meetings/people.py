@@ -10,8 +10,10 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import NotFound
+from control_plane.events.live import LiveBus
 from control_plane.ids import fingerprint, random_id, random_secret
 from control_plane.media.server import MediaServer
+from control_plane.meetings.hosting import switch_and_tell
 from control_plane.meetings.life import end_meeting
 from control_plane.meetings.models import Meeting
 from control_plane.meetings.schemas import Controls
@@ -41,8 +43,8 @@ class Met:
 class PeoplesMeetings:
     """Those of one caller."""
 
-    def __init__(self, db: Db, caller: Caller, clock: Clock, media: MediaServer) -> None:
-        self.db, self.caller, self.clock, self.media = db, caller, clock, media
+    def __init__(self, db: Db, caller: Caller, clock: Clock, media: MediaServer, live: LiveBus) -> None:
+        self.db, self.caller, self.clock, self.media, self.live = db, caller, clock, media, live
 
     async def create(self, title: str, *, waiting_room: bool = False) -> tuple[Meeting, str]:
         """A new meeting and its hosts' token, of which a fingerprint is kept."""
@@ -74,6 +76,11 @@ class PeoplesMeetings:
         if row is None:
             raise NotFound("There is no such meeting")
         return Met(*row)
+
+    async def set_waiting_room(self, code: str, *, on: bool) -> None:
+        """Switch the waiting room on or off; whoever waits is let in where it goes off. Raises `Conflict`."""
+        met = await self.get(code)
+        await switch_and_tell(self.db, self.clock, self.live, met.meeting.id, on=on)
 
     async def end(self, code: str) -> None:
         """End a meeting for everybody; one that is over stays so."""

@@ -122,6 +122,7 @@ def show_entry(entry: Entry) -> dict[str, Any]:
         "meeting": entry.meeting,
         "room_url": entry.room_url,
         "room_token": entry.token,
+        "admin_token": entry.admin_token,
         "livekit_url": entry.livekit_url,
     }
 
@@ -150,6 +151,12 @@ async def create_dynamic_meeting(body: schemas.DynamicMeetingCreate, meetings: M
 async def read_meeting(meeting_id: RowId, meetings: Meetings) -> Any:
     """Read a meeting."""
     return {"meeting": await meetings.get(meeting_id)}
+
+
+@meeting_router.patch("/{meeting_id:int}", response_model=schemas.MeetingAnswer)
+async def update_meeting(meeting_id: RowId, body: schemas.MeetingUpdate, meetings: Meetings) -> Any:
+    """Switch the waiting room of a meeting on or off, also while it runs."""
+    return {"meeting": await meetings.set_waiting_room(meeting_id, on=body.enable_waiting_room)}
 
 
 @meeting_router.post("/{meeting_id}/end", response_model=schemas.MeetingAnswer)

@@ -183,6 +183,12 @@ class DynamicMeetingCreate(MeetingSettings):
         return self.name or " ".join(filter(None, (self.first_name, self.last_name))) or "Guest"
 
 
+class MeetingUpdate(Change):
+    """`PATCH /meetings/{id}`."""
+
+    enable_waiting_room: bool = Field(True, description="False lets in those who wait.")
+
+
 class MeetingRead(BaseModel):
     """A meeting."""
 
@@ -229,6 +235,7 @@ class MeetingCreated(MeetingAnswer):
 
     room_url: str = Field(description="The meeting's page; the token is in its fragment.")
     room_token: str = Field(description="For LiveKit.")
+    admin_token: str = Field(description="Whoever joins by the socket with it is a host; shown this once.")
     livekit_url: str
 
 

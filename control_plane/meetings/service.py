@@ -13,10 +13,12 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page, refuse_missing
 from control_plane.events.live import LiveBus
+from control_plane.ids import fingerprint, random_secret
 from control_plane.media.server import MediaServer
 from control_plane.meetings.announcing import MEETINGS, announcement
 from control_plane.meetings.casting import Cast, find_cast
 from control_plane.meetings.end_users import EndUsers
+from control_plane.meetings.hosting import switch_and_tell
 from control_plane.meetings.life import end_meeting
 from control_plane.meetings.means import Means
 from control_plane.meetings.models import Attendee, EndUser, Meeting
@@ -34,6 +36,8 @@ class Entry:
 
     meeting: Meeting
     token: str
+    admin_token: str
+    """With which one is a host on the socket."""
     livekit_url: str
     public_url: str
 
@@ -95,7 +99,7 @@ class MeetingService:
         keys = await find_credentials(self.db, self.caller.project_id) if controls.use_own_keys else []
         own = frozenset(key.provider for key in keys)
         self.means.demand(body, controls, own, cast.llm_model)
-        code = new_code()
+        code, admin_token = new_code(), random_secret("adm_")
         has_voice = body.voice_provider in self.means.voices_for(controls, own)
         meeting = Meeting(
             project_id=self.caller.project_id,
@@ -103,6 +107,7 @@ class MeetingService:
             room_name=f"{self.caller.slug}_{code}",
             scenario_id=body.scenario_id,
             persona_id=cast.persona_id,
+            admin_hash=fingerprint(admin_token),
             name=name,
             meeting_type=meeting_type,
             end_user_id=end_user.id if end_user else None,
@@ -119,7 +124,7 @@ class MeetingService:
         self.db.add(meeting)
         await self.db.flush()
         token = await self._way_in(meeting, cast.persona)
-        return Entry(meeting, token, self.passes.livekit_url, self.public_url)
+        return Entry(meeting, token, admin_token, self.passes.livekit_url, self.public_url)
 
     async def _way_in(self, meeting: Meeting, persona: str) -> str:
         """A token for the meeting, or for its waiting room."""
@@ -158,6 +163,11 @@ class MeetingService:
         if session_id is not None:
             await self.live.publish(END_CALLS, {"session_id": session_id})
         return await self.get(meeting_id)
+
+    async def set_waiting_room(self, meeting_id: int, *, on: bool) -> Meeting:
+        """Switch the waiting room on or off; whoever waits is let in where it goes off. Raises `Conflict`."""
+        await self.get(meeting_id)
+        return await switch_and_tell(self.db, self.clock, self.live, meeting_id, on=on)
 
     async def waiting(self, meeting_id: int) -> list[Attendee]:
         """Who waits to be let in, the longest first."""

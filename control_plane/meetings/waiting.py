@@ -52,10 +52,41 @@ async def came(db: Db, clock: Clock, room_name: str) -> None:
     if meeting.status not in OPEN:
         await tell_attendee(db, attendee, at=clock.now())
     elif attendee.state != AttendeeState.WAITING:
-        began(db, clock, meeting, attendee)
+        await arrived(db, clock, meeting, attendee)
 
 
-def began(db: Db, clock: Clock, meeting: Meeting, attendee: Attendee) -> None:
+async def arrived(db: Db, clock: Clock, meeting: Meeting, attendee: Attendee) -> None:
+    """Somebody comes who was to wait: they do, or are in where the waiting room was switched off since."""
+    if meeting.has_waiting_room or await is_full(db, meeting, clock.now(), but=attendee.identity):
+        _began(db, clock, meeting, attendee)
+    else:
+        await _admit(db, clock, attendee)
+
+
+async def switch(db: Db, clock: Clock, meeting_id: int, *, on: bool) -> tuple[Meeting, list[Attendee]]:
+    """Switch the waiting room on for whoever comes from now on, or off; the meeting, and who is let in by that.
+
+    Those who wait are let in, the longest first, as many as the meeting holds. Raises `Conflict` where it is over.
+    """
+    meeting = (await db.exec(select(Meeting).where(Meeting.id == meeting_id).with_for_update())).one()
+    if meeting.status not in OPEN:
+        raise Conflict("The meeting is over")
+    meeting.controls = meeting.controls | {"enable_waiting_room": on, "auto_admit": False}
+    admitted: list[Attendee] = []
+    for attendee in [] if on else await list_waiting(db, meeting):
+        if await is_full(db, meeting, clock.now(), but=attendee.identity):
+            break
+        await _admit(db, clock, attendee)
+        admitted.append(attendee)
+    return meeting, admitted
+
+
+async def _admit(db: Db, clock: Clock, attendee: Attendee) -> None:
+    attendee.state = AttendeeState.ADMITTED
+    await tell_attendee(db, attendee, at=clock.now())
+
+
+def _began(db: Db, clock: Clock, meeting: Meeting, attendee: Attendee) -> None:
     """Somebody waits from now on, in their room or by a socket."""
     attendee.state, attendee.since = AttendeeState.WAITING, clock.now()
     EventLog(db, clock).append(

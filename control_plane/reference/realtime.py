@@ -7,7 +7,15 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from control_plane.dialects.onepizza.messages import ChatLine, JoinMeeting, Microphone, Nothing, Reaction, Whom
+from control_plane.dialects.onepizza.messages import (
+    ChatLine,
+    JoinMeeting,
+    Microphone,
+    Nothing,
+    Reaction,
+    WaitingRoom,
+    Whom,
+)
 from control_plane.events.facts import MONITOR
 
 Json = dict[str, Any]
@@ -25,6 +33,7 @@ SENT: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "participant:admit": (Whom, "Hosts: let somebody in who waits."),
     "meeting:lock": (Nothing, "Hosts: let nobody new in."),
     "meeting:unlock": (Nothing, "Hosts: let people in again."),
+    "meeting:waiting-room": (WaitingRoom, "Hosts: have whoever comes wait, or let all in; who waits then is let in."),
     "meeting:end": (Nothing, "Hosts: end the meeting for all."),
 }
 """What clients of Socket.IO send: its shape, and what it does."""
@@ -55,7 +64,10 @@ HEARD: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "hand:lowered": (("participantId",), "Somebody lowered it."),
     "transcript": (("speaker", "text", "final"), "Something was said, where the meeting has captions."),
     "recording": (("status",), "A recording began, stopped or failed."),
-    "meeting:updated": (("meetingId", "locked"), "The meeting was locked or unlocked."),
+    "meeting:updated": (
+        ("meetingId", "locked", "waitingRoom"),
+        "The meeting was locked or unlocked, or its waiting room switched.",
+    ),
     "meeting:warning": (("secondsLeft",), "The meeting's time is nearly over."),
     "meeting:ended": ((), "The meeting is over."),
 }

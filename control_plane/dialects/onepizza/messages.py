@@ -85,6 +85,12 @@ class Nothing(Said):
     """`hand:raise`, `hand:lower`, `leave-meeting`, `meeting:lock|unlock|end`."""
 
 
+class WaitingRoom(Said):
+    """`meeting:waiting-room`."""
+
+    on: bool
+
+
 class Whom(Said):
     """`participant:mute|kick|admit`."""
 

@@ -10,7 +10,7 @@ from control_plane.auth.deps import DbDep
 from control_plane.gate.operation import primary_at
 from control_plane.meetings.models import Meeting
 from control_plane.meetings.people import Met, PeoplesMeetings
-from control_plane.wire import Clean, Done, Instant, Sent
+from control_plane.wire import Change, Clean, Done, Instant, Sent
 
 router = primary_at("/api/meetings", tags=["People's meetings"])
 
@@ -32,12 +32,19 @@ class MeetingCreated(BaseModel):
     createdAt: Instant
 
 
+class MeetingUpdate(Change):
+    """`PATCH /api/meetings/{id}`."""
+
+    waitingRoom: bool = Field(True, description="Whether the hosts let in whoever comes; false lets in those who wait.")
+
+
 class MeetingRead(BaseModel):
     """A meeting as it is listed."""
 
     meetingId: str
     title: str
     url: str
+    waitingRoom: bool
     status: str
     createdAt: Instant
     startedAt: Instant | None
@@ -56,7 +63,7 @@ class MeetingList(BaseModel):
 async def find_meetings(request: Request, db: DbDep, caller: CallerDep) -> PeoplesMeetings:
     """The people's meetings of this request's caller."""
     state = request.app.state
-    return PeoplesMeetings(db, caller, state.clock, state.media)
+    return PeoplesMeetings(db, caller, state.clock, state.media, state.live)
 
 
 Meetings = Annotated[PeoplesMeetings, Depends(find_meetings)]
@@ -76,6 +83,7 @@ def show(request: Request, met: Met) -> MeetingRead:
         meetingId=meeting.code,
         title=meeting.title,
         url=url_of(request, meeting),
+        waitingRoom=meeting.has_waiting_room,
         status=meeting.status,
         createdAt=meeting.created_at,
         startedAt=meeting.started_at,
@@ -105,6 +113,15 @@ async def list_peoples_meetings(request: Request, meetings: Meetings) -> Any:
 @router.get("/{meeting_id}", response_model=MeetingRead)
 async def read_peoples_meeting(meeting_id: MeetingId, request: Request, meetings: Meetings) -> Any:
     """Read a meeting."""
+    return show(request, await meetings.get(meeting_id))
+
+
+@router.patch("/{meeting_id}", response_model=MeetingRead)
+async def update_peoples_meeting(
+    meeting_id: MeetingId, body: MeetingUpdate, request: Request, meetings: Meetings
+) -> Any:
+    """Switch the waiting room on or off, also while people meet."""
+    await meetings.set_waiting_room(meeting_id, on=body.waitingRoom)
     return show(request, await meetings.get(meeting_id))
 
 

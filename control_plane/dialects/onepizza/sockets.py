@@ -21,6 +21,7 @@ from control_plane.dialects.onepizza.messages import (
     Nothing,
     Reaction,
     Said,
+    WaitingRoom,
     Whom,
     show_fact,
     show_line,
@@ -48,7 +49,7 @@ from control_plane.meetings.attending import (
     still_there,
     title_of,
 )
-from control_plane.meetings.hosting import CHAT, Host
+from control_plane.meetings.hosting import CHAT, Host, Told
 from control_plane.meetings.models import AttendeeState
 from control_plane.meetings.passes import Passes
 from control_plane.meetings.presence import lose
@@ -93,6 +94,7 @@ class MeetingSockets:
             handlers[f"participant:{act}"] = (Whom, self._hosted(act))
         for act in ("lock", "unlock", "end"):
             handlers[f"meeting:{act}"] = (Nothing, self._hosted(act))
+        handlers["meeting:waiting-room"] = (WaitingRoom, self._switch_waiting_room)
         self.server.on("join-meeting", self._join)
         self.server.on("*", self._unknown)
         self.server.on("disconnect", self._disconnected)
@@ -257,11 +259,13 @@ class MeetingSockets:
         async def handle(seat: Seat, said: Whom | Nothing) -> None:
             self.host.demand(seat.attendee)
             whom = said.participantId if isinstance(said, Whom) else None
-            told = await self.host.act(seat.meeting, act, whom)
-            for event, data in told:
-                await self._tell(seat, event, data, to="all")
+            await self._tell_all(seat, await self.host.act(seat.meeting, act, whom))
 
         return handle
+
+    async def _switch_waiting_room(self, seat: Seat, said: WaitingRoom) -> None:
+        self.host.demand(seat.attendee)
+        await self._tell_all(seat, await self.host.set_waiting_room(seat.meeting, on=said.on))
 
     async def _disconnected(self, sid: str, *_: Any) -> None:
         self._paces.pop(sid, None)
@@ -288,6 +292,10 @@ class MeetingSockets:
     async def _tell(self, seat: Seat, event: str, data: dict[str, Any], *, to: Audience = "others") -> None:
         """Have every process tell its sockets in the meeting."""
         await self._announce(announcement(seat.meeting.room_name, event, data, to=to, by=seat.identity))
+
+    async def _tell_all(self, seat: Seat, told: Told) -> None:
+        for event, data in told:
+            await self._tell(seat, event, data, to="all")
 
     async def _announce(self, message: dict[str, Any]) -> None:
         if not await self.live.publish(MEETINGS, message):

@@ -211,3 +211,94 @@ async def test_what_people_say_among_themselves_is_shown_with_their_names_and_an
     assert analysis["speakers"] == [{"name": "Ada", "ms": 900}, {"name": "Bob", "ms": 300}]
     session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
     assert (session["agent_config_id"], session["agent_name"]) == (None, "Notetaker")
+
+
+async def test_the_waiting_room_is_switched_on_and_off_while_people_meet(platform: Platform) -> None:
+    made = await meet_people(await platform.tenant())
+    come = {"meetingId": made["meetingId"], "isBot": False}
+    async with platform.jobs(), a_bot(platform.url) as host, a_bot(platform.url) as bob, a_bot(platform.url) as eve:
+        await host.join(made, "Host", adminToken=made["adminToken"])
+        assert (await host.say("meeting:waiting-room", {"on": True}))["ok"] is True
+        told = await host.until("meeting:updated")
+        assert told == {"meetingId": made["meetingId"], "locked": False, "waitingRoom": True}
+        await bob.socket.emit("join-meeting", come | {"name": "Bob"})
+        waits = await bob.until("waiting")
+        await host.until("waiting", lambda data: data["name"] == "Bob")
+        assert (await bob.say("meeting:waiting-room", {"on": False}))["code"] == "NOT_JOINED"
+        assert (await host.say("meeting:waiting-room", {}))["code"] == "INVALID_REQUEST"
+        assert (await host.say("meeting:waiting-room", {"on": False}))["ok"] is True
+        joined = await bob.until("joined")
+        assert joined["participantId"] == waits["participantId"]
+        assert joined["meeting"]["controls"]["enable_waiting_room"] is False
+        await host.until("participant:joined", lambda data: data["name"] == "Bob")
+        assert (await bob.say("meeting:waiting-room", {"on": True}))["code"] == "FORBIDDEN"
+        await eve.join(made, "Eve")
+
+
+async def test_only_as_many_are_let_in_at_once_as_the_meeting_holds(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = await make_meeting(tenant, enable_waiting_room=True, max_participants=2)
+    come = {"meetingId": code_of(made)}
+    path = f"/meetings/{made['meeting']['id']}"
+    async with platform.jobs(), a_bot(platform.url) as host, a_bot(platform.url) as bob, a_bot(platform.url) as eve:
+        await host.socket.emit("join-meeting", come | {"name": "Host", "adminToken": made["admin_token"]})
+        assert (await host.until("joined"))["waiting"] == []
+        for bot, name in ((bob, "Bob"), (eve, "Eve")):
+            await bot.socket.emit("join-meeting", come | {"name": name})
+            await bot.until("waiting")
+        answer = await tenant.http.patch(path, json={"enable_waiting_room": False})
+        assert answer.json()["meeting"]["controls"]["enable_waiting_room"] is False
+        await bob.until("joined")
+        (left,) = (await tenant.http.get(f"{path}/waiting")).json()["waiting"]
+        assert left["name"] == "Eve"
+        assert "joined" not in [event for event, _ in eve.heard]
+
+
+async def test_a_scenario_meeting_has_a_host_who_lets_in_mutes_and_ends(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made, other = [await make_meeting(tenant, enable_waiting_room=True) for _ in range(2)]
+    come = {"meetingId": code_of(made)}
+    async with platform.jobs(), a_bot(platform.url) as host, a_bot(platform.url) as guest, a_bot(platform.url) as eve:
+        await eve.socket.emit("join-meeting", come | {"name": "Eve", "adminToken": other["admin_token"]})
+        assert (await eve.until("join-error"))["code"] == "INVALID_ADMIN_TOKEN"
+        await host.socket.emit("join-meeting", come | {"name": "Host", "adminToken": made["admin_token"]})
+        joined = await host.until("joined")
+        assert joined["participants"][0]["isAdmin"] is True
+        await guest.socket.emit("join-meeting", come | {"token": made["room_token"]})
+        waits = await guest.until("waiting")
+        assert (await host.say("participant:admit", {"participantId": waits["participantId"]}))["ok"] is True
+        await guest.until("joined")
+        assert (await guest.say("meeting:end"))["code"] == "FORBIDDEN"
+        assert (await host.say("meeting:end"))["ok"] is True
+        await guest.until("meeting:ended")
+    ended = (await tenant.http.get(f"/meetings/{made['meeting']['id']}")).json()["meeting"]
+    assert ended["status"] == "completed"
+    refused = await tenant.http.patch(f"/meetings/{made['meeting']['id']}", json={"enable_waiting_room": True})
+    assert refused.status_code == 409
+
+
+async def test_who_comes_to_the_waiting_room_after_it_was_switched_off_is_in(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = await make_meeting(tenant, enable_waiting_room=True)
+    path = f"/meetings/{made['meeting']['id']}"
+    assert (await tenant.http.patch(path, json={"enable_waiting_room": False})).status_code == 200
+    async with platform.jobs(), a_bot(platform.url) as guest:
+        await guest.socket.emit("join-meeting", {"meetingId": code_of(made), "token": made["room_token"]})
+        joined = await guest.until("joined")
+    token = jwt.decode(joined["livekit"]["token"], options={"verify_signature": False})
+    assert token["video"]["room"] == made["meeting"]["room_name"]
+
+
+async def test_the_waiting_room_of_peoples_meetings_is_switched_by_the_api(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = await meet_people(tenant)
+    url = f"{str(tenant.http.base_url).replace('/api/v1/', '/api/meetings')}/{made['meetingId']}"
+    async with a_bot(platform.url) as bob:
+        assert (await tenant.http.patch(url, json={"waitingRoom": True})).json()["waitingRoom"] is True
+        await bob.socket.emit("join-meeting", {"meetingId": made["meetingId"], "name": "Bob"})
+        await bob.until("waiting")
+        assert (await tenant.http.patch(url, json={"waitingRoom": False})).json()["waitingRoom"] is False
+        await bob.until("joined")
+    assert (await tenant.http.patch(url, json={})).status_code == 400
+    other = await platform.tenant("other")
+    assert (await other.http.patch(url, json={"waitingRoom": True})).status_code == 404
