@@ -55,6 +55,14 @@ class BotClaimer:
             query = select(func.count()).where(SessionJob.worker_id == host_id, col(SessionJob.ended_at).is_(None))
             return (await db.exec(query)).one()
 
+    async def until_next(self) -> float | None:
+        """Seconds until the next bot is due that is not due yet; None where none is planned."""
+        now = self.clock.now()
+        async with self.database.platform() as db:
+            query = select(func.min(Bot.wanted_at)).where(col(Bot.wanted_at) > now)
+            soonest = (await db.exec(query)).one()
+        return None if soonest is None else max(0.0, (soonest - self.clock.now()).total_seconds())
+
     async def claim(self, host_id: str) -> tuple[BotJob | None, bool]:
         """The next bot that is due, for this host; the last says whether there may be another.
 

@@ -14,7 +14,7 @@ from control_plane.sessions.models import SessionJob
 from control_plane.uplink.hub import UplinkHub, WorkerLink
 
 LOOK_EVERY: Final = 0.5
-"""Seconds between looks at the clock: a bot is sent this late at most."""
+"""Seconds between looks for bots; within them one is sent at its own moment."""
 
 log = structlog.get_logger()
 
@@ -41,11 +41,21 @@ class BotDispatcher:
                 except Exception:  # one bad row must not keep all other bots at home
                     log.exception("bots are not sent", host=link.worker_id)
             try:
-                async with asyncio.timeout(LOOK_EVERY):
+                async with asyncio.timeout(await self._pause()):
                     await self._wanted.wait()
             except TimeoutError:
                 continue
             self._wanted.clear()
+
+    async def _pause(self) -> float:
+        """Seconds until somebody must look again; a bot that is due and has found no place waits for the next look."""
+        if not self.hub.hosts():
+            return LOOK_EVERY
+        try:
+            left = await self.claimer.until_next()
+        except PlatformError:
+            return LOOK_EVERY
+        return LOOK_EVERY if left is None else min(LOOK_EVERY, left)
 
     async def _serve(self, link: WorkerLink) -> None:
         await self._send_away(link)

@@ -21,6 +21,9 @@ from tests.support.receiver import Receiver
 from tests.support.recordings import BEGAN
 from tests.support.webhooks import until
 
+BEAT = 2.0
+"""Seconds between heartbeats."""
+
 
 class FakeHost:
     """Takes bots and reports what it is told to."""
@@ -46,6 +49,22 @@ class FakeHost:
     async def beat(self, *jobs: BotJob) -> None:
         """Say that these bots are here."""
         await self.say(type="heartbeat", calls=[job.job_id for job in jobs])
+
+    @asynccontextmanager
+    async def beating(self, *jobs: BotJob) -> AsyncIterator[None]:
+        """Say so again and again for the time of the block: who is silent for long is not believed to live."""
+
+        async def beat() -> None:
+            while True:
+                await self.beat(*jobs)
+                await asyncio.sleep(BEAT)
+
+        beats = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            beats.cancel()
+            await asyncio.gather(beats, return_exceptions=True)
 
     async def report(self, job: BotJob, kind: str, **report: Any) -> None:
         """A report of a bot, and its verdict."""
@@ -85,9 +104,11 @@ class FakeHost:
 
 
 @asynccontextmanager
-async def bot_host(platform: Platform, *, bots: int = 5, name: str = "bots-1") -> AsyncIterator[FakeHost]:
-    """A host with so many places."""
-    url = platform.url.replace("http", "ws") + "/uplink"
+async def bot_host(
+    platform: Platform, *, bots: int = 5, name: str = "bots-1", url: str = ""
+) -> AsyncIterator[FakeHost]:
+    """A host with so many places; `url` is another control plane than the platform's own."""
+    url = (url or platform.url).replace("http", "ws") + "/uplink"
     headers = {"Authorization": f"Bearer {WORKER_TOKEN}"}
     async with connect(url, additional_headers=headers, proxy=None) as socket:
         host = FakeHost(socket)
@@ -97,10 +118,10 @@ async def bot_host(platform: Platform, *, bots: int = 5, name: str = "bots-1") -
 
 
 @asynccontextmanager
-async def baas(platform: Platform, tenant: Tenant) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of `/bots`."""
+async def baas(platform: Platform, tenant: Tenant, *, url: str = "") -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of `/bots`, at another control plane than the platform's own where there is a `url`."""
     headers = {"x-meeting-baas-api-key": tenant.key}
-    async with httpx2.AsyncClient(base_url=platform.url, headers=headers, timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=url or platform.url, headers=headers, timeout=30) as http:
         yield http
 
 

@@ -294,8 +294,9 @@ class Platform:
         await self.add(Worker(id="test", capacity=capacity, seen_at=Clock().now()))
 
     @asynccontextmanager
-    async def second_process(self) -> AsyncIterator[str]:
-        """A second control plane, in a process of its own, on the same database and Redis; its address."""
+    async def second_process(self, *, killed: bool = False) -> AsyncIterator[str]:
+        """A second control plane, in a process of its own, on the same database and Redis; its address. `killed`: it
+        dies at the end of the block without a last word."""
         port = free_port()
         given = {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -317,7 +318,10 @@ class Platform:
                     await asyncio.sleep(0.05)
             yield url
         finally:
-            process.terminate()
+            if killed:
+                process.kill()
+            else:
+                process.terminate()
             await asyncio.wait_for(process.wait(), 20)
 
     @asynccontextmanager
