@@ -27,6 +27,7 @@ from control_plane.meetings.routes import end_user_router, meeting_router, scena
 from control_plane.metering.routes import router as usage
 from control_plane.monitor.feed import router as event_feed
 from control_plane.monitor.routes import router as monitor
+from control_plane.overview.routes import router as overview
 from control_plane.personas.routes import router as personas
 from control_plane.recordings.routes import public as recording_links
 from control_plane.recordings.routes import router as recordings
@@ -49,6 +50,7 @@ PRIMARY = (
     knowledge_bases,
     accounts,
     usage,
+    overview,
     event_feed,
     webhooks,
     scenario_router,

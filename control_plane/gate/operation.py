@@ -37,6 +37,7 @@ NAMED_OTHERWISE: Final = {
     "deliveries": "webhooks",
     "knowledge": "knowledge-bases",
     "monitor": "events",
+    "overview": "usage",
     "quota": "usage",
     "token": "tokens",
     "zoom_oauth_connections": "bots",

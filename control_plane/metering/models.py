@@ -20,6 +20,7 @@ class UsageEntry(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("project_id", "source"),
         Index("usage_entry_by_session", "project_id", "session_id"),
+        Index("usage_entry_by_time", "project_id", "at", postgresql_include=["cost_usd"]),
     )
 
     id: int = id_column()

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import BigInteger, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import moment
@@ -15,4 +15,7 @@ class MonitorTicket(SQLModel, table=True):
 
     hash: bytes = Field(sa_type=LargeBinary, primary_key=True)
     key_id: str
+    project_id: int | None = Field(
+        default=None, sa_type=BigInteger, description="Null: of those before there were any."
+    )
     expires_at: datetime = moment()

@@ -75,6 +75,8 @@ class Session(SQLModel, table=True):
             postgresql_where=text("status = 'active'"),
         ),
         Index("session_by_project", "project_id", "id"),
+        Index("session_by_start", "project_id", "started_at"),
+        Index("session_going_on", "project_id", postgresql_where=text("status = 'active'")),
     )
 
     id: int = id_column()
@@ -159,7 +161,17 @@ class TranscriptLine(SQLModel, table=True):
 class Turn(SQLModel, table=True):
     """Where the time of one answer went, and which passages it used."""
 
-    __table_args__ = (_of_session(), UniqueConstraint("session_id", "epoch", "sequence"))
+    __table_args__ = (
+        _of_session(),
+        UniqueConstraint("session_id", "epoch", "sequence"),
+        Index(
+            "turn_by_answer",
+            "project_id",
+            "audio_started_at",
+            postgresql_include=["speech_ended_at"],
+            postgresql_where=text("speech_ended_at is not null"),
+        ),
+    )
 
     id: int = id_column()
     project_id: int = big()

@@ -45,8 +45,8 @@ def test_every_table_with_an_owner_is_a_tenant_table(owner: psycopg.Connection) 
     rows = owner.execute(
         "select table_name from information_schema.columns where column_name = 'project_id' and table_schema = 'public'"
     ).fetchall()
-    # Keys are read before a project is known; jobs belong to the platform.
-    assert sorted(name for (name,) in rows) == sorted([*WALLED, "api_key", "job"])
+    # Keys and tickets are read before a project is known; jobs belong to the platform.
+    assert sorted(name for (name,) in rows) == sorted([*WALLED, "api_key", "job", "monitor_ticket"])
 
 
 async def test_a_query_without_an_owner_sees_only_the_named_project(platform: Platform) -> None:
