@@ -1,9 +1,10 @@
 """Who calls: an API key, or the session of a browser, becomes a `Caller`."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from sqlalchemy import TextClause, text
@@ -11,13 +12,17 @@ from sqlalchemy import TextClause, text
 from control_plane.auth.scopes import granting
 from control_plane.auth.sessions import PREFIX
 from control_plane.db.database import Db
-from control_plane.errors import Forbidden, Unauthorized
+from control_plane.errors import Forbidden, InvalidRequest, Unauthorized
 from control_plane.ids import fingerprint
+from control_plane.wire import MAX_ID
 
+PROJECT_HEADER = "x-project"
+"""Names the project of its account in which a browser's session asks; without it, the first."""
 KEY_LENGTH = 200
 """Longer headers are no keys; they are not even hashed."""
 NO_KEY = "Invalid or deactivated API key"
 SESSION_ENDED = "Your session has ended; log in again"
+NOT_YOURS = "X-Project names no project of your account"
 
 _ALIVE_SESSION = "expires_at > :now and last_used_at > cast(:now as timestamptz) - interval '7 days'"
 
@@ -37,7 +42,8 @@ _FIND_SESSION = """
            {shown}
     from console_session as session
     join account on account.id = session.account_id
-    join project on project.id = (select min(id) from project where account_id = account.id)
+    join project on project.account_id = account.id
+        and project.id = coalesce(:project, (select min(id) from project where account_id = account.id))
     where session.{column} = :wanted and {alive}
 """
 _KEY_BY_HASH, _KEY_BY_ID, _SESSION_BY_HASH, _SESSION_BY_ID = (
@@ -96,6 +102,8 @@ class Credential:
 
     hashed: bytes
     is_session: bool = False
+    project_id: int | None = None
+    """Which of the account's projects is meant, where that was said; a key has one only."""
 
 
 def key_hash(key: str | None) -> bytes:
@@ -107,28 +115,59 @@ def key_hash(key: str | None) -> bytes:
     return fingerprint(key)
 
 
-def read_session(token: str) -> Credential:
+def read_session(token: str, project_id: int | None = None) -> Credential:
     """The session of a cookie's token. Raises `Unauthorized` for what cannot be one."""
     if len(token) > KEY_LENGTH:
         raise Unauthorized(SESSION_ENDED)
-    return Credential(fingerprint(token), is_session=True)
+    return Credential(fingerprint(token), is_session=True, project_id=project_id)
+
+
+def read_project(given: Sequence[str]) -> int | None:
+    """The project that `X-Project` names. Raises `InvalidRequest` for what is no project's number."""
+    if not given:
+        return None
+    number = given[0]
+    if len(given) > 1 or not re.fullmatch(r"[1-9][0-9]{0,15}", number) or int(number) > MAX_ID:
+        raise InvalidRequest.field("X-Project", "must be the id of one of your projects")
+    return int(number)
 
 
 async def find_by_credential(db: Db, credential: Credential, *, now: datetime) -> Caller:
-    """The caller behind a key, or a session's account's first project. Raises `Unauthorized`."""
-    question, refusal = (_SESSION_BY_HASH, SESSION_ENDED) if credential.is_session else (_KEY_BY_HASH, NO_KEY)
-    return await _find(db, question, credential.hashed, now, refusal)
+    """The caller behind a key, or behind a session: the project it names, else its account's first.
+
+    Raises `Unauthorized`; `Forbidden` where the project is not the account's, or not the key's.
+    """
+    if credential.is_session:
+        return await _find_session(db, _SESSION_BY_HASH, credential.hashed, now, credential.project_id)
+    caller = await _find(db, _KEY_BY_HASH, {"wanted": credential.hashed, "now": now})
+    if credential.project_id not in (None, caller.project_id):
+        raise Forbidden("This API key is of another project than X-Project names")
+    return caller
 
 
-async def find_by_id(db: Db, key_id: str, *, now: datetime) -> Caller:
-    """The caller behind the public name of a key or a session. Raises `Unauthorized`."""
+async def find_by_id(db: Db, key_id: str, project_id: int | None = None, *, now: datetime) -> Caller:
+    """The caller behind the public name of a key, or of a session in one of its account's projects (None: the first).
+    Raises `Unauthorized`."""
     if key_id.startswith(PREFIX):
-        return await _find(db, _SESSION_BY_ID, key_id, now, SESSION_ENDED)
-    return await _find(db, _KEY_BY_ID, key_id, now, NO_KEY)
+        return await _find_session(db, _SESSION_BY_ID, key_id, now, project_id)
+    return await _find(db, _KEY_BY_ID, {"wanted": key_id, "now": now})
 
 
-async def _find(db: Db, question: TextClause, wanted: bytes | str, now: datetime, refusal: str) -> Caller:
-    row = (await db.execute(question, {"wanted": wanted, "now": now})).one_or_none()
+async def _find_session(
+    db: Db, question: TextClause, wanted: bytes | str, now: datetime, project_id: int | None
+) -> Caller:
+    values = {"wanted": wanted, "now": now}
+    try:
+        return await _find(db, question, values | {"project": project_id}, SESSION_ENDED)
+    except Unauthorized:
+        if project_id is None:
+            raise
+    await _find(db, question, values | {"project": None}, SESSION_ENDED)
+    raise Forbidden(NOT_YOURS)
+
+
+async def _find(db: Db, question: TextClause, values: dict[str, Any], refusal: str = NO_KEY) -> Caller:
+    row = (await db.execute(question, values)).one_or_none()
     if row is None:
         raise Unauthorized(refusal)
     return Caller(

@@ -10,7 +10,7 @@ import structlog
 from starlette.datastructures import Headers, State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control_plane.auth.callers import Caller, Credential, key_hash, read_session
+from control_plane.auth.callers import PROJECT_HEADER, Caller, Credential, key_hash, read_project, read_session
 from control_plane.auth.sessions import SessionCookie
 from control_plane.errors import Forbidden, PlatformError, RateLimited
 from control_plane.gate.keys import KeyRing
@@ -67,6 +67,8 @@ class Shown:
     session: str | None
     foreign: bool
     """The cookie came along with a request that another site began."""
+    projects: tuple[str, ...] = ()
+    """What `X-Project` says."""
 
     @classmethod
     def read(cls, scope: Scope, cookie: SessionCookie) -> "Shown":
@@ -74,18 +76,21 @@ class Shown:
         headers = Headers(scope=scope)
         names = KEY_HEADERS if scope["path"].startswith(BAAS) else KEY_HEADERS[:1]
         keys = [value for name, value in headers.raw if name in names]
+        projects = tuple(headers.getlist(PROJECT_HEADER))
         if keys:
-            return cls(b",".join(keys), None, foreign=False)  # of two keys neither is obeyed
+            return cls(b",".join(keys), None, foreign=False, projects=projects)  # of two keys neither is obeyed
         session = cookie.find(headers) if "cookie" in headers else None
-        return cls(None, session, foreign=session is not None and cookie.is_foreign(scope["method"], headers))
+        foreign = session is not None and cookie.is_foreign(scope["method"], headers)
+        return cls(None, session, foreign=foreign, projects=projects)
 
     def credential(self) -> Credential:
-        """What the caller is looked up by. Raises `Unauthorized`, `Forbidden`."""
+        """What the caller is looked up by. Raises `Unauthorized`, `Forbidden`, `InvalidRequest`."""
         if self.session is None:
-            return Credential(key_hash(self.key.decode("latin-1") if self.key else None))
+            hashed = key_hash(self.key.decode("latin-1") if self.key else None)
+            return Credential(hashed, project_id=read_project(self.projects))
         if self.foreign:
             raise Forbidden("A page of another site cannot use your session; it needs an API key")
-        return read_session(self.session)
+        return read_session(self.session, read_project(self.projects))
 
 
 @dataclass(frozen=True, slots=True)

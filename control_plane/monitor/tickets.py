@@ -17,7 +17,9 @@ LIFETIME: Final = timedelta(seconds=60)
 def issue(db: Db, caller: Caller, *, now: datetime) -> tuple[str, datetime]:
     """A new ticket of this caller, and until when it is good."""
     ticket, until = random_secret("mt_"), now + LIFETIME
-    db.add(MonitorTicket(hash=fingerprint(ticket), key_id=caller.key_id, expires_at=until))
+    db.add(
+        MonitorTicket(hash=fingerprint(ticket), key_id=caller.key_id, project_id=caller.project_id, expires_at=until)
+    )
     return ticket, until
 
 
@@ -26,7 +28,7 @@ async def redeem(db: Db, ticket: str, *, now: datetime) -> Caller:
     spent = delete(MonitorTicket).where(
         col(MonitorTicket.hash) == fingerprint(ticket[:200]), col(MonitorTicket.expires_at) > now
     )
-    key_id = await db.scalar(spent.returning(col(MonitorTicket.key_id)))
-    if key_id is None:
+    row = (await db.execute(spent.returning(col(MonitorTicket.key_id), col(MonitorTicket.project_id)))).one_or_none()
+    if row is None:
         raise Unauthorized("This ticket was used, or is older than a minute")
-    return await find_by_id(db, str(key_id), now=now)
+    return await find_by_id(db, row.key_id, row.project_id, now=now)

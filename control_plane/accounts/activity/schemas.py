@@ -24,7 +24,9 @@ class AccountInfo(BaseModel):
     created_at: Instant
     balance: float = Field(description="Credits and refunds, less all that was used.")
     used: float = Field(description="What all use has cost.")
-    project: FirstProject = Field(description="The project in which the console works: the account's first.")
+    project: FirstProject = Field(
+        description="The account's first: a browser's session works in it, unless `X-Project` names another."
+    )
     active_keys: int
     max_active_keys: int
     meeting_baas_webhook_url: str | None = Field(description="Where bots tell that name no address of their own.")
