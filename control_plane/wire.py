@@ -15,6 +15,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
+    StringConstraints,
     WithJsonSchema,
     model_validator,
 )
@@ -22,6 +23,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from control_plane.clock import iso
+from control_plane.errors import InvalidRequest
 from control_plane.names import FRESH, NAME
 
 SURFACE = "/api/v1"
@@ -121,6 +123,31 @@ class Page:
     def pages(self, total: int) -> dict[str, int]:
         """The fields of `Paged`."""
         return {"total": total, "page": self.page, "total_pages": ceil(total / self.per_page)}
+
+
+class Excerpt(Page):
+    """Which part of a list, newest first, is asked for: a page of it, or what is older or newer than one of its rows.
+
+    What comes meanwhile moves pages, and no excerpt. `total` counts the whole list in each case.
+    """
+
+    def __init__(
+        self,
+        page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+        per_page: Annotated[int, Query(ge=1, le=100)] = 25,
+        before_id: Annotated[
+            int | None, Query(ge=1, le=MAX_ID, description="Those that are older: the last id that was seen.")
+        ] = None,
+        after_id: Annotated[
+            int | None, Query(ge=1, le=MAX_ID, description="The next that are newer, also newest first.")
+        ] = None,
+    ) -> None:
+        super().__init__(page, per_page)
+        self.before_id, self.after_id = before_id, after_id
+        if before_id is not None and after_id is not None:
+            raise InvalidRequest.field("after_id", "goes without before_id")
+        if page > 1 and (before_id is not None or after_id is not None):
+            raise InvalidRequest.field("page", "goes without before_id and after_id")
 
 
 def once(given: list[str]) -> list[str]:
@@ -258,6 +285,9 @@ Instant = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="j
 
 Clean = _CleanText()
 """Text that PostgreSQL can store."""
+
+Search = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Clean]
+"""Text that lists are searched for, in whatever case."""
 
 RoomPath = Annotated[
     str, Path(description="Name of the room, with or without the project's prefix.", json_schema_extra=ROOM_NAME)

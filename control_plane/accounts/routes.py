@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from agents.choices import Provider
-from control_plane.accounts.audit import read_trail
+from control_plane.accounts.audit import TrailFilter, read_trail
 from control_plane.accounts.credentials import (
     CredentialAnswer,
     CredentialList,
@@ -35,7 +35,7 @@ from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.gate.operation import primary
 from control_plane.plans.catalogue import plans
 from control_plane.plans.quota import QuotaDep
-from control_plane.wire import Done, Page, RowId
+from control_plane.wire import Done, Excerpt, RowId, Search, Since, Until
 
 router = primary()
 
@@ -174,7 +174,16 @@ async def remove_member(member_id: RowId, members: Members) -> Any:
 
 
 @router.get("/audit", tags=["Audit"], response_model=AuditList)
-async def read_audit(page: Annotated[Page, Depends()], db: DbDep, caller: CallerDep) -> Any:
+async def read_audit(
+    excerpt: Annotated[Excerpt, Depends()],
+    db: DbDep,
+    caller: CallerDep,
+    search: Annotated[Search | None, Query(description="A method, a path, or a part of one.")] = None,
+    key_id: Annotated[Search | None, Query(description="Whose changes: a key's or a session's public name.")] = None,
+    since: Annotated[Since | None, Query(alias="from")] = None,
+    until: Annotated[Until | None, Query(alias="to")] = None,
+) -> Any:
     """Read who changed what in the project, newest first."""
-    entries, total = await read_trail(db, page, project_id=caller.project_id)
-    return {"entries": entries, **page.pages(total)}
+    narrow = TrailFilter(search, key_id, since, until)
+    entries, total = await read_trail(db, excerpt, narrow, project_id=caller.project_id)
+    return {"entries": entries, **excerpt.pages(total)}

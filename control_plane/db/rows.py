@@ -10,7 +10,7 @@ from sqlmodel import Field
 
 from control_plane.db.database import Db
 from control_plane.errors import Forbidden, NotFound
-from control_plane.wire import Page
+from control_plane.wire import Excerpt, Page
 
 
 def id_column() -> Any:
@@ -76,6 +76,24 @@ async def read_rows(db: Db, query: Any, page: Page) -> tuple[Sequence[Row[Any]],
     if rows or page.page == 1:
         return rows, rows[0][-1] if rows else 0
     return [], await db.scalar(counted) or 0
+
+
+async def read_excerpt(db: Db, query: Any, by: Any, excerpt: Excerpt) -> tuple[list[Row[Any]], int]:
+    """An excerpt of a query, newest first by this column of ids, and how many rows it has in all."""
+    if excerpt.before_id is None and excerpt.after_id is None:
+        rows, total = await read_rows(db, query.order_by(by.desc()), excerpt)
+        return list(rows), total
+    every = query.order_by(None).with_only_columns(literal(1), maintain_column_froms=True)
+    counted = select(func.count()).select_from(every.subquery())
+    asked = query.add_columns(counted.scalar_subquery()).limit(excerpt.per_page)
+    if excerpt.before_id is not None:
+        asked = asked.where(by < excerpt.before_id).order_by(by.desc())
+    else:
+        asked = asked.where(by > excerpt.after_id).order_by(by)
+    found = list((await db.execute(asked)).all())
+    if not found:
+        return [], await db.scalar(counted) or 0
+    return found if excerpt.after_id is None else found[::-1], found[0][-1]
 
 
 async def refuse_missing(db: Db, table: str, row_id: int, noun: str) -> NoReturn:

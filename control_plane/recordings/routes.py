@@ -29,7 +29,7 @@ from control_plane.recordings.schemas import (
     show,
 )
 from control_plane.recordings.service import RecordingService, with_file
-from control_plane.wire import ROOM_NAME, SURFACE, Done, Page, RoomPath, RowId
+from control_plane.wire import ROOM_NAME, SURFACE, Done, Excerpt, RoomPath, RowId, Since, Until
 
 router = primary(tags=["Recordings"])
 public = APIRouter(prefix=SURFACE, tags=["Recordings"])
@@ -79,14 +79,18 @@ async def stop_recording(
 @router.get("/recordings", response_model=RecordingList)
 async def list_recordings(
     recordings: Recordings,
-    page: Annotated[Page, Depends()],
+    excerpt: Annotated[Excerpt, Depends()],
     room_name: Annotated[str | None, Query(description="Short or full name.", json_schema_extra=ROOM_NAME)] = None,
     status: Status | None = None,
     session_id: Annotated[int | None, Query(ge=1, le=2**53 - 1)] = None,
+    since: Annotated[Since | None, Query(alias="from")] = None,
+    until: Annotated[Until | None, Query(alias="to")] = None,
 ) -> Any:
     """List recordings, newest first."""
-    found, total = await recordings.page(page, room_name=room_name, status=status, session_id=session_id)
-    return {"recordings": [show(row) for row in found], **page.pages(total)}
+    found, total = await recordings.page(
+        excerpt, room_name=room_name, status=status, session_id=session_id, since=since, until=until
+    )
+    return {"recordings": [show(row) for row in found], **excerpt.pages(total)}
 
 
 @router.get("/recordings/{recording_id}", response_model=RecordingAnswer)

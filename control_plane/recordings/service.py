@@ -11,7 +11,7 @@ from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.db.rows import read_page, refuse_missing
+from control_plane.db.rows import read_excerpt, refuse_missing
 from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.media.recorder import Recorder
 from control_plane.plans.quota import Quota
@@ -22,7 +22,7 @@ from control_plane.recordings.taking import RecordingTaker, new_recording, tie_t
 from control_plane.recordings.telling import ask_stop
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.service import get_open_room, get_room
-from control_plane.wire import Page
+from control_plane.wire import Excerpt
 
 log = structlog.get_logger()
 
@@ -101,9 +101,16 @@ class RecordingService:
         return stopping
 
     async def page(
-        self, page: Page, *, room_name: str | None, status: str | None, session_id: int | None
+        self,
+        excerpt: Excerpt,
+        *,
+        room_name: str | None,
+        status: str | None,
+        session_id: int | None,
+        since: datetime | None,
+        until: datetime | None,
     ) -> tuple[list[Recording], int]:
-        """A page of recordings, newest first, and how many there are. `room_name` is a short or a full name."""
+        """An excerpt of the recordings, newest first, and how many there are. `room_name` is a short or a full name."""
         query: Any = select(Recording).where(self._own(), col(Recording.deleted_at).is_(None))
         if room_name is not None:
             name = await resolve(self.db, self.caller.slug, room_name, field="room_name")
@@ -112,7 +119,12 @@ class RecordingService:
             query = query.where(Recording.status == status)
         if session_id is not None:
             query = query.where(Recording.session_id == session_id)
-        return await read_page(self.db, query.order_by(col(Recording.id).desc()), page)
+        if since is not None:
+            query = query.where(Recording.started_at >= since)
+        if until is not None:
+            query = query.where(Recording.started_at <= until)
+        rows, total = await read_excerpt(self.db, query, col(Recording.id), excerpt)
+        return [row[0] for row in rows], total
 
     async def get(self, recording_id: int) -> Recording:
         """One recording; `NotFound` or `Forbidden`."""

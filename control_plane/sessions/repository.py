@@ -1,20 +1,21 @@
 """Questions about sessions. The owner is part of every question."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, true
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from control_plane.accounts.models import Project
 from control_plane.db.database import Db
-from control_plane.db.rows import read_page
+from control_plane.db.rows import read_excerpt
 from control_plane.metering.repository import usage_of_session
 from control_plane.personas.models import Persona
 from control_plane.sessions.models import Session, SessionStatus, TranscriptLine, Turn
-from control_plane.wire import Page
+from control_plane.wire import MAX_ID, Excerpt
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class SessionFilter:
     session_type: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    outcome: str | None = None
+    end_reason: str | None = None
+    search: str | None = None
+    """Text of the room's short name, the caller's identity or the agent's name; or a session's number."""
 
 
 class SessionRepository:
@@ -90,13 +95,15 @@ class SessionRepository:
         )
         return (await self.db.exec(query)).one_or_none()
 
-    async def page(self, narrow: SessionFilter, page: Page) -> tuple[list[Session], int]:
-        """A page of sessions, newest first, and how many there are."""
+    async def page(self, narrow: SessionFilter, excerpt: Excerpt) -> tuple[list[Session], int]:
+        """An excerpt of the sessions, newest first, and how many there are."""
         query: Any = select(Session).where(Session.project_id == self.project_id)
         wanted = {
             Session.status: narrow.status,
             Session.persona_id: narrow.persona_id,
             Session.session_type: narrow.session_type,
+            Session.outcome: narrow.outcome,
+            Session.end_reason: narrow.end_reason,
         }
         for column, value in wanted.items():
             if value is not None:
@@ -105,7 +112,10 @@ class SessionRepository:
             query = query.where(col(Session.started_at) >= narrow.since)
         if narrow.until is not None:
             query = query.where(col(Session.started_at) <= narrow.until)
-        return await read_page(self.db, query.order_by(col(Session.id).desc()), page)
+        if narrow.search is not None:
+            query = query.where(or_(*_matches(narrow.search)))
+        rows, total = await read_excerpt(self.db, query, col(Session.id), excerpt)
+        return [row[0] for row in rows], total
 
     async def lines(self, session_id: int) -> list[TranscriptLine]:
         """What was said, in order."""
@@ -133,3 +143,12 @@ class SessionRepository:
             .order_by(col(Turn.epoch), col(Turn.sequence))
         )
         return list((await self.db.exec(query)).all())
+
+
+def _matches(search: str) -> Iterator[Any]:
+    short_name = func.substr(Session.room_name, func.strpos(Session.room_name, "_") + 1)  # slugs have no underscore
+    for shown in (short_name, col(Session.caller_identity), col(Session.agent_name)):
+        yield shown.icontains(search, autoescape=True)
+    number = search.removeprefix("#")
+    if number.isascii() and number.isdecimal() and int(number) <= MAX_ID:
+        yield col(Session.id) == int(number)

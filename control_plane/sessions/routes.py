@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, Query, Request
 from fastapi.responses import PlainTextResponse
 
+from agents.contract import EndReason
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.gate.bodies import described, optional
@@ -29,7 +30,7 @@ from control_plane.sessions.schemas import (
     show_turn,
 )
 from control_plane.sessions.service import SessionService
-from control_plane.wire import MAX_ID, Page, RoomPath, RowId, Since, Until
+from control_plane.wire import MAX_ID, Excerpt, RoomPath, RowId, Search, Since, Until
 
 router = primary("/sessions", tags=["Sessions"])
 
@@ -61,17 +62,20 @@ async def create_session(body: SessionCreate, sessions: Sessions) -> Any:
 @router.get("", response_model=SessionList)
 async def list_sessions(
     rows: SessionRows,
-    page: Annotated[Page, Depends()],
+    excerpt: Annotated[Excerpt, Depends()],
     status: Literal["active", "completed"] | None = None,
     agent_config_id: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
-    session_type: SessionType | None = None,
+    session_type: SessionType | Literal["bot"] | None = None,
     since: Annotated[Since | None, Query(alias="from")] = None,
     until: Annotated[Until | None, Query(alias="to")] = None,
+    outcome: Literal["ok", "failed"] | None = None,
+    end_reason: EndReason | None = None,
+    search: Annotated[Search | None, Query(description="In the names of room, caller and agent; or a number.")] = None,
 ) -> Any:
     """List sessions, newest first."""
-    narrow = SessionFilter(status, agent_config_id, session_type, since, until)
-    found, total = await rows.page(narrow, page)
-    return {"sessions": [show_session(session).model_dump() for session in found], **page.pages(total)}
+    narrow = SessionFilter(status, agent_config_id, session_type, since, until, outcome, end_reason, search)
+    found, total = await rows.page(narrow, excerpt)
+    return {"sessions": [show_session(session).model_dump() for session in found], **excerpt.pages(total)}
 
 
 @router.get("/{session_id}/detail", response_model=SessionDetail)

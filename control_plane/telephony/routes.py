@@ -1,9 +1,9 @@
 """`/sip`."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from control_plane.accounts.routes import Account
 from control_plane.auth.callers import CallerDep
@@ -40,7 +40,7 @@ from control_plane.telephony.sync import TrunkSync
 from control_plane.telephony.testing import TrunkTester
 from control_plane.telephony.trunks import TrunkService
 from control_plane.tokens.signer import Grants, Pass
-from control_plane.wire import Done, Page, RowId
+from control_plane.wire import Done, Excerpt, RowId, Search, Since, Until
 
 router = primary("/sip", tags=["SIP / Telephony"])
 policy_router = primary("/projects", tags=["SIP / Telephony"])
@@ -196,11 +196,20 @@ async def delete_config(config_id: RowId, configs: Configs) -> Any:
 
 @router.get("/calls", response_model=CallList)
 async def list_calls(
-    calls: Calls, caller: CallerDep, page: Annotated[Page, Depends()], status: CallStatus | None = None
+    calls: Calls,
+    caller: CallerDep,
+    excerpt: Annotated[Excerpt, Depends()],
+    status: CallStatus | None = None,
+    direction: Literal["inbound", "outbound"] | None = None,
+    since: Annotated[Since | None, Query(alias="from")] = None,
+    until: Annotated[Until | None, Query(alias="to")] = None,
+    search: Annotated[Search | None, Query(description="A part of either number.")] = None,
 ) -> Any:
     """List calls, newest first."""
-    found, total = await calls.page(page, status=status)
-    return {"calls": [show_call(call, caller.slug).model_dump() for call in found], **page.pages(total)}
+    found, total = await calls.page(
+        excerpt, status=status, direction=direction, since=since, until=until, search=search
+    )
+    return {"calls": [show_call(call, caller.slug).model_dump() for call in found], **excerpt.pages(total)}
 
 
 @router.post("/calls/{call_id}/hangup", response_model=Done)

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select, update
+from sqlmodel import col, or_, select, update
 
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.db.rows import read_page, refuse_missing
+from control_plane.db.rows import read_excerpt, refuse_missing
 from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformError, Unavailable
 from control_plane.events.live import LiveBus
 from control_plane.media.server import MediaServer
@@ -26,7 +26,7 @@ from control_plane.telephony.settling import ASKED_AT, BEFORE_ANSWER, CALLED_INT
 from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync, tell_now
 from control_plane.telephony.trunks import trunks_of
-from control_plane.wire import Page
+from control_plane.wire import Excerpt
 from sip.dialer import Dialer, SipAwayError
 from sip.outcomes import ANSWERED, Outcome
 
@@ -150,12 +150,31 @@ class CallService:
         self.db, self.caller, self.clock, self.dialer, self.live = db, caller, clock, dialer, live
         self.switchboard, self.media = switchboard, media
 
-    async def page(self, page: Page, *, status: str | None) -> tuple[list[Call], int]:
-        """A page of calls, newest first, and how many there are."""
+    async def page(
+        self,
+        excerpt: Excerpt,
+        *,
+        status: str | None,
+        direction: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        search: str | None,
+    ) -> tuple[list[Call], int]:
+        """An excerpt of the calls, newest first, and how many there are. `search` is a part of either number."""
         query: Any = select(Call).where(Call.project_id == self.caller.project_id)
         if status is not None:
             query = query.where(Call.status == status)
-        return await read_page(self.db, query.order_by(col(Call.id).desc()), page)
+        if direction is not None:
+            query = query.where(Call.direction == direction)
+        if since is not None:
+            query = query.where(Call.started_at >= since)
+        if until is not None:
+            query = query.where(Call.started_at <= until)
+        if search is not None:
+            numbers = (col(Call.phone_number), col(Call.caller_id))
+            query = query.where(or_(*(number.contains(search, autoescape=True) for number in numbers)))
+        rows, total = await read_excerpt(self.db, query, col(Call.id), excerpt)
+        return [row[0] for row in rows], total
 
     async def hang_up(self, call_id: int) -> None:
         """End a call, or take it out of the queue; one that has ended is fine. Its row says what was true of its phone.

@@ -1,6 +1,7 @@
 """The log of deliveries: what was sent, how each try went, and sending it again."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlmodel import col, select
@@ -8,7 +9,7 @@ from sqlmodel import col, select
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.db.rows import read_page, refuse_missing
+from control_plane.db.rows import read_excerpt, refuse_missing
 from control_plane.errors import Conflict
 from control_plane.events.models import Event
 from control_plane.secrets.box import SecretBox
@@ -18,7 +19,7 @@ from control_plane.webhooks.planner import body_of, wanted_types
 from control_plane.webhooks.schemas import AttemptRead, DeliveryDetail, DeliveryRead, Replayed, ReplayStart
 from control_plane.webhooks.store import Planned, write_planned
 from control_plane.webhooks.targets import Target, open_target
-from control_plane.wire import Page
+from control_plane.wire import Excerpt
 
 REPLAY_LIMIT: Final = 5000
 """Events that one call replays."""
@@ -32,7 +33,14 @@ class DeliveryService:
         self.db, self.caller, self.clock, self.box = db, caller, clock, box
 
     async def page(
-        self, endpoint_id: int, page: Page, *, state: DeliveryState | None, event_type: str | None
+        self,
+        endpoint_id: int,
+        excerpt: Excerpt,
+        *,
+        state: DeliveryState | None,
+        event_type: str | None,
+        since: datetime | None,
+        until: datetime | None,
     ) -> tuple[list[DeliveryRead], int]:
         """Some deliveries of an endpoint, the newest first, and how many there are."""
         await self._endpoint(endpoint_id)
@@ -41,9 +49,13 @@ class DeliveryService:
             where.append(WebhookDelivery.state == state)
         if event_type is not None:
             where.append(WebhookDelivery.event_type == event_type)
-        query = select(WebhookDelivery).where(*where).order_by(col(WebhookDelivery.id).desc())
-        rows, total = await read_page(self.db, query, page)
-        return [DeliveryRead(**_shown(row)) for row in rows], total
+        if since is not None:
+            where.append(WebhookDelivery.created_at >= since)
+        if until is not None:
+            where.append(WebhookDelivery.created_at <= until)
+        query = select(WebhookDelivery).where(*where)
+        rows, total = await read_excerpt(self.db, query, col(WebhookDelivery.id), excerpt)
+        return [DeliveryRead(**_shown(row[0])) for row in rows], total
 
     async def get(self, delivery_id: int) -> DeliveryDetail:
         """One delivery with its tries; `NotFound` or `Forbidden`."""

@@ -29,7 +29,7 @@ from control_plane.webhooks.schemas import (
     WebhookTest,
 )
 from control_plane.webhooks.service import WebhookService
-from control_plane.wire import Done, Page, RowId
+from control_plane.wire import Done, Excerpt, RowId, Since, Until
 
 router = primary(tags=["Webhooks"])
 
@@ -119,13 +119,17 @@ async def rotate_secret(webhook_id: RowId, webhooks: Webhooks) -> Any:
 async def list_deliveries(
     webhook_id: RowId,
     deliveries: Deliveries,
-    page: Annotated[Page, Depends()],
+    excerpt: Annotated[Excerpt, Depends()],
     state: DeliveryState | None = None,
     event_type: Annotated[EventType | None, Query()] = None,
+    since: Annotated[Since | None, Query(alias="from")] = None,
+    until: Annotated[Until | None, Query(alias="to")] = None,
 ) -> Any:
     """List deliveries of a webhook endpoint."""
-    shown, total = await deliveries.page(webhook_id, page, state=state, event_type=event_type)
-    return {"deliveries": shown, **page.pages(total)}
+    shown, total = await deliveries.page(
+        webhook_id, excerpt, state=state, event_type=event_type, since=since, until=until
+    )
+    return {"deliveries": shown, **excerpt.pages(total)}
 
 
 @router.post("/webhooks/{webhook_id}/replay", status_code=202, response_model=Replayed)

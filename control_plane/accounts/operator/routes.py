@@ -27,7 +27,7 @@ from control_plane.gate.operation import USED_UP, primary
 from control_plane.gate.operator import OperatorOperation
 from control_plane.gate.route import audit_entry
 from control_plane.plans.catalogue import plans
-from control_plane.wire import Page, RowId
+from control_plane.wire import Excerpt, Page, RowId
 
 router = primary("/admin", route_class=OperatorOperation, tags=["Operator"])
 
@@ -97,7 +97,7 @@ async def read_health(request: Request) -> Any:
 
 
 @router.get("/audit", response_model=OperatorAuditList)
-async def read_all_audit(page: Annotated[Page, Depends()], db: DbDep) -> Any:
+async def read_all_audit(excerpt: Annotated[Excerpt, Depends()], db: DbDep) -> Any:
     """Read who changed what in all projects, newest first, without what the paths named."""
-    entries, total = await read_trail(db, page)
-    return {"entries": entries, **page.pages(total)}
+    entries, total = await read_trail(db, excerpt)
+    return {"entries": entries, **excerpt.pages(total)}
