@@ -9,10 +9,11 @@ from sqlmodel import col, select
 from control_plane.db.database import Db
 from control_plane.metering.models import SUMS, UsageDay, UsageEntry
 
-GroupBy = Literal["day", "model", "agent", "service"]
+GroupBy = Literal["day", "model", "agent", "service", "day,model", "day,agent", "day,service"]
+"""Kinds of groups; two are told apart together."""
 
 _PERSONA = table("persona", column("id"), column("project_id"), column("name"))
-_GROUPS: dict[GroupBy, tuple[Any, ...]] = {
+_GROUPS: dict[str, tuple[Any, ...]] = {
     "day": (col(UsageDay.day).label("period"),),
     "model": (UsageDay.model, UsageDay.provider),
     "agent": (_PERSONA.c.name.label("agent"), col(UsageDay.persona_id).label("agent_id")),
@@ -37,11 +38,12 @@ class UsageRepository:
     async def by(self, group: GroupBy, since: date | None) -> list[Row[Any]]:
         """Sums since a day (UTC; None: always) by group and service: the group's own columns, `service`, the sums,
         and `unpriced`, whether some of it had no price."""
-        keys = _GROUPS[group]
+        kinds = group.split(",")
+        keys = [key for kind in kinds for key in _GROUPS[kind]]
         sums = [func.sum(getattr(UsageDay, name)).label(name) for name in SUMS]
         columns: list[Any] = [*keys, UsageDay.service, *sums, func.bool_or(UsageDay.unpriced).label("unpriced")]
         query: Any = select(*columns)
-        if group == "agent":
+        if "agent" in kinds:
             named = (_PERSONA.c.id == UsageDay.persona_id) & (_PERSONA.c.project_id == UsageDay.project_id)
             query = query.outerjoin(_PERSONA, named)
         query = query.where(*self._since(since)).group_by(*keys, UsageDay.service).order_by(*keys, UsageDay.service)

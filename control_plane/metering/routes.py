@@ -1,6 +1,6 @@
 """`/usage`."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import Query
@@ -13,8 +13,15 @@ from control_plane.metering.schemas import Period, Usage, show_usage
 
 router = primary(tags=["Quota and usage"])
 
-DAYS: Final[dict[Period, int | None]] = {"today": 1, "7d": 7, "30d": 30, "all": None}
+DAYS: Final[dict[Period, int]] = {"today": 1, "7d": 7, "30d": 30}
 """Whole days (UTC), the present one included."""
+
+
+def first_day(period: Period, today: date) -> date | None:
+    """With which day a period begins; None: with the first there is."""
+    if period == "all":
+        return None
+    return today.replace(day=1) if period == "month" else today - timedelta(days=DAYS[period] - 1)
 
 
 @router.get("/usage", response_model=Usage, response_model_exclude_unset=True)
@@ -22,12 +29,13 @@ async def read_usage(
     db: DbDep,
     caller: CallerDep,
     clock: ClockDep,
-    period: Annotated[Period, Query(description="Whole days in UTC, today included.")] = "30d",
+    period: Annotated[
+        Period, Query(description="Whole days in UTC, today included; `month`: since its first.")
+    ] = "30d",
     group_by: GroupBy = "day",
 ) -> Any:
     """Get usage and cost data."""
-    days = DAYS[period]
-    since = None if days is None else clock.now().date() - timedelta(days=days - 1)
+    since = first_day(period, clock.now().date())
     usage = UsageRepository(db, caller.project_id)
     rows = await usage.by(group_by, since)
     unpriced = await usage.unpriced(since) if any(row.unpriced for row in rows) else []

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from control_plane.metering.repository import GroupBy
 
-Period = Literal["today", "7d", "30d", "all"]
+Period = Literal["today", "7d", "30d", "month", "all"]
 SECONDS = 60
 
 
@@ -26,14 +26,14 @@ class UsageTotals(BaseModel):
 
 
 class UsageRow(BaseModel):
-    """One group: its `period`, `model`, `agent` or `service`, as was asked for, and what it cost."""
+    """One group: its `period`, `model`, `agent` or `service`, or two of them, as was asked for, and what it cost."""
 
-    period: date | None = Field(None, description="With `group_by=day`: the day (UTC).")
-    model: str | None = Field(None, description="With `group_by=model`.")
-    provider: str | None = Field(None, description="With `group_by=model`.")
-    agent: str | None = Field(None, description="With `group_by=agent`: its name; null: what no agent did.")
-    agent_id: int | None = Field(None, description="With `group_by=agent`.")
-    service: str | None = Field(None, description="With `group_by=service`.")
+    period: date | None = Field(None, description="With `day` in `group_by`: the day (UTC).")
+    model: str | None = Field(None, description="With `model` in `group_by`.")
+    provider: str | None = Field(None, description="With `model` in `group_by`.")
+    agent: str | None = Field(None, description="With `agent` in `group_by`: its name; null: what no agent did.")
+    agent_id: int | None = Field(None, description="With `agent` in `group_by`.")
+    service: str | None = Field(None, description="With `service` in `group_by`.")
     cost: float = Field(description="US dollars: the sum of the five below.")
     llm_cost: float
     stt_cost: float
@@ -116,15 +116,18 @@ def show_usage(period: Period, group_by: GroupBy, rows: Iterable[Row[Any]], unpr
 
 
 def _key(group_by: GroupBy, row: Row[Any]) -> dict[str, Any]:
-    match group_by:
-        case "day":
-            return {"period": row.period}
-        case "model":
-            return {"model": row.model, "provider": row.provider}
-        case "agent":
-            return {"agent": row.agent, "agent_id": row.agent_id or None}
-        case "service":
-            return {"service": row.service}
+    key: dict[str, Any] = {}
+    for kind in group_by.split(","):
+        match kind:
+            case "day":
+                key |= {"period": row.period}
+            case "model":
+                key |= {"model": row.model, "provider": row.provider}
+            case "agent":
+                key |= {"agent": row.agent, "agent_id": row.agent_id or None}
+            case "service":
+                key |= {"service": row.service}
+    return key
 
 
 class Costs(BaseModel):

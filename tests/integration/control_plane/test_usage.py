@@ -125,6 +125,67 @@ async def test_a_grouping_puts_its_own_name_in_the_place_of_the_period(platform:
     assert "model" not in rows["agent"][0]
 
 
+async def test_days_are_told_apart_by_model_agent_and_service_in_one_answer(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    agent = await tenant.make_agent()
+    today = Clock().now().replace(hour=0, minute=0, second=0, microsecond=0)
+    speech = {"service": "tts", "model": "tts-1", "characters": 40_000}
+    work = {"persona_id": agent, "input_tokens": 400_000}
+    await write(
+        platform,
+        entry(tenant.project.id, at=today - timedelta(days=1), **work),
+        entry(tenant.project.id, at=today - timedelta(days=1), **speech),
+        entry(tenant.project.id, at=today, **work),
+        entry(tenant.project.id, at=today, model="gpt-4o-mini", input_tokens=1_000_000),
+    )
+    yesterday, now = ((today - timedelta(days=n)).date().isoformat() for n in (1, 0))
+    for group, names, expected in (
+        ("day,model", ("period", "provider", "model", "cost"), [
+            (yesterday, "openai", "gpt-4o", 1.0),
+            (yesterday, "openai", "tts-1", 0.6),
+            (now, "openai", "gpt-4o", 1.0),
+            (now, "openai", "gpt-4o-mini", 0.15),
+        ]),
+        ("day,agent", ("period", "agent", "agent_id", "cost"), [
+            (yesterday, "Support Agent", agent, 1.0),
+            (yesterday, None, None, 0.6),
+            (now, "Support Agent", agent, 1.0),
+            (now, None, None, 0.15),
+        ]),
+        ("day,service", ("period", "service", "cost"), [
+            (yesterday, "llm", 1.0),
+            (yesterday, "tts", 0.6),
+            (now, "llm", 1.15),
+        ]),
+    ):  # fmt: skip
+        answer = await usage(tenant, group_by=group)
+        assert [tuple(row[name] for name in names) for row in answer["breakdown"]] == expected
+        assert answer["group_by"] == group
+        assert answer["totals"]["cost_usd"] == pytest.approx(2.75)
+
+
+class SetClock(Clock):
+    """A clock that stands."""
+
+    def __init__(self, now: str) -> None:
+        self.shows = datetime.fromisoformat(now)
+
+    def now(self) -> datetime:
+        return self.shows
+
+
+@pytest.mark.parametrize(
+    ("now", "calls"),
+    [("2026-03-31T23:59:59Z", 2), ("2026-04-01T00:00:00Z", 0)],
+)
+async def test_a_month_begins_with_its_first_day(platform: Platform, now: str, calls: int) -> None:
+    tenant = await platform.tenant()
+    for moment in ("2026-02-28T23:59:59Z", "2026-03-01T00:00:00Z", "2026-03-31T12:00:00Z"):
+        await write(platform, entry(tenant.project.id, at=datetime.fromisoformat(moment)))
+    platform.app.state.clock = SetClock(now)
+    assert (await usage(tenant, period="month"))["totals"]["api_calls"] == calls
+
+
 async def test_a_period_is_whole_days_with_the_present_one(platform: Platform) -> None:
     tenant = await platform.tenant()
     today = Clock().now().replace(hour=0, minute=0, second=0, microsecond=0)
