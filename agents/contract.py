@@ -16,6 +16,8 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from agents.attendance import BotJob, Word
 from agents.choices import Fallbacks, Message, ModelChoice, Powers, ProviderKey, TurnTaking
+from agents.noted import FaultSeen, ToolUsed
+from agents.noted import Report as Report
 
 PROTOCOL_VERSION = 1
 """Raised when a message changes its meaning; the control plane accepts this one and the one before."""
@@ -97,12 +99,6 @@ class PersonaJob(Message):
 # --- reports ------------------------------------------------------------------------------------------------------
 
 
-class Report(Message):
-    """Something that happened in a call. `at` is the worker's clock."""
-
-    at: AwareDatetime
-
-
 class CallStarted(Report):
     """The job runs, is in the room and will speak."""
 
@@ -165,7 +161,10 @@ class ChunkUsed(Message):
 
 
 class TurnMeasured(Report):
-    """Where the time of one answer went, in milliseconds; a part that was not measured is `None`."""
+    """Where the time of one answer went, in milliseconds; a part that was not measured is `None`.
+
+    The parts sum to the gap that was heard, from `speech_ended_at` to `audio_started_at`.
+    """
 
     type: Literal["turn.measured.v1"] = "turn.measured.v1"
     speech_ended_at: AwareDatetime | None = None
@@ -174,8 +173,10 @@ class TurnMeasured(Report):
     recognition_ms: float | None = None
     retrieval_ms: float | None = None
     model_ms: float | None = None
+    tools_ms: float | None = Field(None, description="Of tools that the model waited for.")
     speech_ms: float | None = None
     playout_ms: float | None = None
+    other_ms: float | None = Field(None, description="What none of the others explains.")
     chunks: list[ChunkUsed] = Field(default_factory=list)
     unanswered: str | None = Field(None, description="What was asked, where the bases held nothing relevant about it.")
 
@@ -249,6 +250,8 @@ AnyReport = Annotated[
     | TurnMeasured
     | UsageCounted
     | ProviderChanged
+    | ToolUsed
+    | FaultSeen
     | CallEnded,
     Field(discriminator="type"),
 ]

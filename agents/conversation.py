@@ -27,6 +27,7 @@ from agents.contract import (
 )
 from agents.departure import Departure
 from agents.handover import Handover
+from agents.happenings import Happenings
 from agents.models import Models
 from agents.persona import Persona
 from agents.phone import Keypad
@@ -89,6 +90,7 @@ class Conversation:
         self._failed = False
         self._began = time.time()
         self._transcript = Transcript(job, self.session, self.persona, reporter)
+        self._happenings = Happenings(self.session, self.persona, reporter)
         self._last_word = time.time()
         self._last_apology = 0.0
         self._listen()

@@ -3,12 +3,13 @@
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 import structlog
 from livekit import rtc
-from livekit.agents import NOT_GIVEN, Agent, APIConnectOptions, APIError, FlushSentinel, ModelSettings, llm, tts
+from livekit.agents import NOT_GIVEN, Agent, APIConnectOptions, APIError, FlushSentinel, ModelSettings, llm, stt, tts
+from livekit.agents.types import TimedString
 
 from agents.contract import ChunkUsed, PersonaJob
 from agents.retrieval import Retrieval
@@ -64,6 +65,10 @@ class Persona(Agent):
         )
         self.job, self.sight, self.pictures = job, sight, pictures
         self.marks = TurnMarks()
+        self.on_fault: Callable[[str], None] = _unheard
+        """Told why knowledge could not be asked."""
+        self.words: list[TimedString] = []
+        """Of the last finished phrase, where recognition measures when each word was said."""
         self._retrieval = (
             Retrieval(knowledge, job.knowledge_capability) if knowledge and job.knowledge_capability else None
         )
@@ -106,6 +111,15 @@ class Persona(Agent):
         """Leave nothing under way."""
         if self._retrieval is not None:
             await self._retrieval.close()
+
+    async def stt_node(
+        self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
+    ) -> AsyncIterator[stt.SpeechEvent]:
+        """Listen; keep when each word was said, where that is told."""
+        async for event in Agent.default.stt_node(self, audio, model_settings):
+            if event.type is stt.SpeechEventType.FINAL_TRANSCRIPT and event.alternatives:
+                self.words = list(event.alternatives[0].words or ())
+            yield event
 
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
@@ -154,10 +168,16 @@ class Persona(Agent):
         self.marks.chunks = [
             ChunkUsed(chunk_id=hit.chunk_id, score=hit.score, source=hit.source, version=_version(hit)) for hit in hits
         ]
+        if found is None:
+            self.on_fault("it did not answer in time")
         known = bool(hits) and hits[0].score >= RELEVANT
         is_told = found is not None and not known and len(question.split()) >= FEW_WORDS
         self.marks.unanswered = question if is_told else None
         return hits
+
+
+def _unheard(_reason: str) -> None:
+    """Nobody listens yet."""
 
 
 async def _played(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:

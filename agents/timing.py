@@ -21,33 +21,72 @@ class TurnMarks:
     retrieved: float | None = None
     first_token: float | None = None
     first_frame: float | None = None
+    tools: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when tools were at work."""
     chunks: list[ChunkUsed] = field(default_factory=list)
     unanswered: str | None = None
 
     def measure(self, audio_started: float) -> TurnMeasured:
         """The parts in milliseconds; together they reach from the end of speech to the start of audio."""
-        parts: dict[str, float | None] = dict.fromkeys(PARTS)
-        position = self.speech_ended
-        for name, mark in zip(PARTS, self._path(audio_started), strict=True):
-            if position is None or mark is None:
+        seconds: dict[str, float] = {}
+        position, unexplained = self.speech_ended, False
+        for name, mark in self._path(audio_started):
+            if position is None:
+                break
+            if mark is None:
+                unexplained = unexplained or name in ALWAYS
                 continue
-            parts[name] = round(max(0.0, mark - position) * 1000, 1)
-            position = max(position, mark)
+            reached = max(position, min(mark, audio_started))
+            explained = "other_ms" if unexplained else name
+            seconds[explained] = seconds.get(explained, 0.0) + reached - position
+            if explained == "model_ms" and self.tools:
+                seconds["tools_ms"] = _within(self.tools, position, reached)
+                seconds["model_ms"] -= seconds["tools_ms"]
+            position, unexplained = reached, False
         return TurnMeasured(
             at=moment(time.time()),
             speech_ended_at=moment(self.speech_ended) if self.speech_ended else None,
             audio_started_at=moment(audio_started),
             chunks=self.chunks,
             unanswered=self.unanswered,
-            **parts,
+            **{name: round(part * 1000, 1) for name, part in seconds.items()},
         )
 
-    def _path(self, audio_started: float) -> tuple[float | None, ...]:
-        return self.transcribed, self.committed, self.retrieved, self.first_token, self.first_frame, audio_started
+    def _path(self, audio_started: float) -> tuple[tuple[str, float | None], ...]:
+        return (
+            ("recognition_ms", self.transcribed),
+            ("endpointing_ms", self.committed),
+            ("retrieval_ms", self.retrieved),
+            ("model_ms", self.first_token),
+            ("speech_ms", self.first_frame),
+            ("playout_ms", audio_started),
+        )
 
 
-PARTS = ("recognition_ms", "endpointing_ms", "retrieval_ms", "model_ms", "speech_ms", "playout_ms")
-"""In the order of the path. `playout_ms` is from the first frame of speech to its start in the room."""
+PARTS = (
+    "recognition_ms",
+    "endpointing_ms",
+    "retrieval_ms",
+    "model_ms",
+    "tools_ms",
+    "speech_ms",
+    "playout_ms",
+    "other_ms",
+)
+"""In the order of the path. `playout_ms` is from the first frame of speech to its start in the room; `other_ms` is what
+a mark that lacks would have explained."""
+ALWAYS = ("model_ms", "speech_ms")
+"""Parts of every answer: where the end of one was not seen, the next cannot be told from it."""
+
+
+def _within(spans: list[tuple[float, float]], begin: float, end: float) -> float:
+    """Seconds between two moments in which at least one of the spans was."""
+    covered, reached = 0.0, begin
+    for first, last in sorted(spans):
+        first, last = max(first, reached), min(last, end)
+        if last > first:
+            covered, reached = covered + last - first, last
+    return covered
 
 
 def moment(unix: float) -> datetime:

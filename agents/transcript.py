@@ -1,11 +1,15 @@
 """What is said in a call, line by line, as the framework tells of it."""
 
 import time
+from collections.abc import Sequence
 from typing import TypeGuard
 
 from livekit.agents import AgentSession, llm
+from livekit.agents.types import TimedString
+from livekit.agents.utils import is_given
 from livekit.agents.voice import SpeechHandle, events
 
+from agents.attendance import Word
 from agents.contract import LineInterim, LineSpoken, PersonaJob, timestamp_ms
 from agents.persona import Persona
 from agents.reporter import Reporter
@@ -48,9 +52,11 @@ class Transcript:
                     text=text,
                     timestamp_ms=began,
                     duration_ms=max(0, ended - began),
+                    words=words_from(self.persona.words, began),
                 )
             )
             self.user_began = self.user_ended = None
+            self.persona.words = []
         else:
             self.reporter.report(
                 LineInterim(
@@ -124,3 +130,20 @@ class Transcript:
 
 def _is_said(item: llm.ChatItem) -> TypeGuard[llm.ChatMessage]:
     return item.type == "message" and item.role == "user"
+
+
+def words_from(timed: Sequence[TimedString], began: int) -> list[Word]:
+    """The words of a phrase that began so many milliseconds after the call; none where one of them lacks its time.
+
+    Recognition counts from the start of its stream, which may have begun anew: words keep their distances, and the
+    first begins with the phrase.
+    """
+    words: list[tuple[str, float, float]] = []
+    for word in timed:
+        if not is_given(word.start_time) or not is_given(word.end_time):
+            return []
+        if text := word.strip():
+            words.append((text, word.start_time, word.end_time))
+    zero = words[0][1] if words else 0.0
+    spans = ((text, *(began + round(1000 * max(0.0, at - zero)) for at in span)) for text, *span in words)
+    return [Word(text=text, start_ms=first, end_ms=max(first, last)) for text, first, last in spans]

@@ -60,8 +60,8 @@ def test_the_environment_is_read_only_by_settings(package: str) -> None:
 
 def test_agents_has_nothing_in_its_init_so_that_the_contract_needs_no_livekit() -> None:
     assert (CHECKOUT / "agents" / "__init__.py").read_text() == ""
-    allowed = {"pydantic", "datetime", "typing", "agents.choices", "agents.attendance"}
-    for name in ("contract.py", "attendance.py", "choices.py"):
+    allowed = {"pydantic", "datetime", "typing", "agents.choices", "agents.attendance", "agents.noted"}
+    for name in ("contract.py", "attendance.py", "noted.py", "choices.py"):
         assert set(imports(tree(CHECKOUT / "agents" / name))) <= allowed
 
 

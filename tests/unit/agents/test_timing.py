@@ -28,6 +28,19 @@ def test_what_was_done_before_the_turn_was_committed_costs_nothing() -> None:
     assert (measured.retrieval_ms, measured.model_ms, measured.speech_ms) == (0.0, 0.0, 0.0)
 
 
+def test_what_nobody_saw_is_a_part_of_its_own() -> None:
+    said_by_itself = TurnMarks(speech_ended=100.0, transcribed=100.2, committed=100.3).measure(101.0)
+    assert (said_by_itself.recognition_ms, said_by_itself.endpointing_ms) == (200.0, 100.0)
+    assert (said_by_itself.model_ms, said_by_itself.playout_ms, said_by_itself.other_ms) == (None, None, 700.0)
+
+
+def test_a_mark_that_came_after_the_sound_does_not_lengthen_the_gap() -> None:
+    measured = TurnMarks(
+        speech_ended=100.0, transcribed=100.2, committed=100.3, first_token=100.4, first_frame=103.0
+    ).measure(100.5)
+    assert sum(getattr(measured, part) or 0.0 for part in PARTS) == pytest.approx(500.0, abs=1)
+
+
 moments = st.floats(0, 5).map(lambda offset: 1000 + offset)
 
 
@@ -37,4 +50,7 @@ def test_the_parts_add_up_to_the_gap_that_was_heard(marks: list[float | None], e
     turn = TurnMarks(speech_ended=1000.0, **dict(zip(names, marks, strict=True)))  # type: ignore[arg-type]
     measured = turn.measure(1000 + end)
     total = sum(getattr(measured, part) or 0.0 for part in PARTS)
-    assert total == pytest.approx(end * 1000, abs=1.0)
+    assert measured.audio_started_at is not None
+    assert measured.speech_ended_at is not None
+    gap = (measured.audio_started_at - measured.speech_ended_at).total_seconds() * 1000
+    assert abs(total - gap) < 5
