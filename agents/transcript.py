@@ -145,5 +145,8 @@ def words_from(timed: Sequence[TimedString], began: int) -> list[Word]:
         if text := word.strip():
             words.append((text, word.start_time, word.end_time))
     zero = words[0][1] if words else 0.0
-    spans = ((text, *(began + round(1000 * max(0.0, at - zero)) for at in span)) for text, *span in words)
-    return [Word(text=text, start_ms=first, end_ms=max(first, last)) for text, first, last in spans]
+
+    def heard(at: float) -> int:
+        return began + round(1000 * max(0.0, at - zero))
+
+    return [Word(text=text, start_ms=heard(first), end_ms=heard(max(first, last))) for text, first, last in words]

@@ -31,6 +31,8 @@ from control_plane.overview.routes import router as overview
 from control_plane.personas.routes import router as personas
 from control_plane.recordings.routes import public as recording_links
 from control_plane.recordings.routes import router as recordings
+from control_plane.replays.routes import open_router as shared_replays
+from control_plane.replays.routes import router as replays
 from control_plane.rooms.routes import router as rooms
 from control_plane.sessions.routes import router as sessions
 from control_plane.telephony.routes import policy_router as dial_policies
@@ -61,6 +63,8 @@ PRIMARY = (
     way_in,
     console,
     operator,
+    replays,
+    shared_replays,
 )
 """The primary surface, below `/api/v1`."""
 

@@ -17,9 +17,10 @@ from control_plane.metering.models import BudgetNotice, UsageDay, UsageEntry
 from control_plane.monitor.models import MonitorTicket
 from control_plane.personas.models import Persona, PersonaVersion
 from control_plane.recordings.models import Recording
+from control_plane.replays.models import ReplayShare
 from control_plane.rooms.models import Participant, RetiredRoom, Room
 from control_plane.secrets.models import SigningKey
-from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine, Turn, Worker
+from control_plane.sessions.models import Session, SessionJob, SessionTrace, Slot, TranscriptLine, Turn, Worker
 from control_plane.telephony.models import Call, DialPolicy, SipConfig, SipTrunk
 from control_plane.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from knowledge.tables import metadata as knowledge_metadata
@@ -45,11 +46,13 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     PersonaVersion,
     ProviderCredential,
     Recording,
+    ReplayShare,
     RetiredRoom,
     Room,
     Scenario,
     Session,
     SessionJob,
+    SessionTrace,
     SipConfig,
     SipTrunk,
     Slot,

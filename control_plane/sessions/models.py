@@ -183,3 +183,21 @@ class Turn(SQLModel, table=True):
     parts: dict[str, Any] = json_object()
     chunks: list[dict[str, Any]] = json_list()
     created_at: datetime = moment()
+
+
+class SessionTrace(SQLModel, table=True):
+    """What happened besides words: a tool that was used, a service that failed or was replaced."""
+
+    __tablename__ = "session_trace"
+    __table_args__ = (_of_session(), UniqueConstraint("session_id", "epoch", "sequence"))
+
+    id: int = id_column()
+    project_id: int = big()
+    session_id: int = big(index=True)
+    epoch: int
+    sequence: int
+    kind: str = Field(description="`tool`, `fallback` or `fault`.")
+    content: dict[str, Any] = json_object()
+    """The report without its times; of a tool without what was said, where the session keeps no transcript."""
+    began_at: datetime = moment()
+    created_at: datetime = moment()

@@ -21,6 +21,7 @@ from agents.contract import (
     UsageCounted,
     timestamp_ms,
 )
+from agents.noted import FaultSeen, ToolUsed
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database, Db
 from control_plane.events.facts import Fact
@@ -31,7 +32,7 @@ from control_plane.metering.models import UsageEntry
 from control_plane.personas.models import Persona
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import announce, end_job, find_running, lock_session
-from control_plane.sessions.models import Session, SessionJob, TranscriptLine, Turn
+from control_plane.sessions.models import Session, SessionJob, SessionTrace, TranscriptLine, Turn
 from knowledge.unanswered import keep_unanswered
 
 LIVE_LINES = "lines"
@@ -79,8 +80,14 @@ class ReportDesk:
                     await self._turn(db, session, submission, report)
                 case UsageCounted():
                     await self._usage(db, session, submission, report)
-                case ProviderChanged() if session.store_transcripts:
-                    await self._line(db, session, submission, _told(session, report))
+                case ProviderChanged():
+                    await self._trace(db, session, submission, "fallback", report)
+                    if session.store_transcripts:
+                        await self._line(db, session, submission, _told(session, report))
+                case ToolUsed():
+                    await self._trace(db, session, submission, "tool", report)
+                case FaultSeen():
+                    await self._trace(db, session, submission, "fault", report)
                 case CallEnded():
                     await self._ended(db, session, submission, report)
 
@@ -116,9 +123,7 @@ class ReportDesk:
             )
 
     async def _turn(self, db: Db, session: Session, submission: Submission, report: TurnMeasured) -> None:
-        parts = report.model_dump(
-            include={"recognition_ms", "endpointing_ms", "retrieval_ms", "model_ms", "speech_ms", "playout_ms"}
-        )
+        parts = {name: part for name, part in report.model_dump().items() if name.endswith("_ms")}
         values = {
             "speech_ended_at": report.speech_ended_at,
             "audio_started_at": report.audio_started_at,
@@ -138,6 +143,25 @@ class ReportDesk:
                 score=max((chunk.score for chunk in report.chunks), default=0.0),
                 session_id=session.id,
             )
+
+    async def _trace(
+        self,
+        db: Db,
+        session: Session,
+        submission: Submission,
+        kind: str,
+        report: ProviderChanged | ToolUsed | FaultSeen,
+    ) -> None:
+        """Keep what happened; where no transcript is kept, not what a tool was given and told either."""
+        hidden = {"arguments", "result"} if not session.store_transcripts else set()
+        content = report.model_dump(mode="json", exclude={"type", "at", "began_at", *hidden})
+        values = {
+            "kind": kind,
+            "content": {name: clean(part) if isinstance(part, str) else part for name, part in content.items()},
+            "began_at": report.began_at if isinstance(report, ToolUsed) else report.at,
+            "created_at": report.at,
+        }
+        await self._keep(db, SessionTrace, session, submission, values)
 
     async def _usage(self, db: Db, session: Session, submission: Submission, report: UsageCounted) -> None:
         job = await self._job(db, session, submission)

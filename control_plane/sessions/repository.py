@@ -14,7 +14,7 @@ from control_plane.db.database import Db
 from control_plane.db.rows import read_excerpt
 from control_plane.metering.repository import usage_of_session
 from control_plane.personas.models import Persona
-from control_plane.sessions.models import Session, SessionStatus, TranscriptLine, Turn
+from control_plane.sessions.models import Session, SessionStatus, SessionTrace, TranscriptLine, Turn
 from control_plane.wire import MAX_ID, Excerpt
 
 
@@ -141,6 +141,15 @@ class SessionRepository:
             select(Turn)
             .where(Turn.project_id == self.project_id, Turn.session_id == session_id)
             .order_by(col(Turn.epoch), col(Turn.sequence))
+        )
+        return list((await self.db.exec(query)).all())
+
+    async def traces(self, session_id: int) -> list[SessionTrace]:
+        """Tools, fallbacks and faults, in the order in which they began."""
+        query = (
+            select(SessionTrace)
+            .where(SessionTrace.project_id == self.project_id, SessionTrace.session_id == session_id)
+            .order_by(col(SessionTrace.began_at), col(SessionTrace.id))
         )
         return list((await self.db.exec(query)).all())
 
