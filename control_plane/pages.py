@@ -29,6 +29,7 @@ PAGES = {
     "/console": "console",
     "/console/{path:path}": "console",
     "/monitor": "monitor",
+    "/replay": "replay",
     "/docs": "docs",
     "/docs/realtime": "realtime",
     "/join/{code}": "meeting",

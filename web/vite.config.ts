@@ -30,6 +30,7 @@ export default defineConfig({
         docs: "docs.html",
         meeting: "meeting.html",
         console: "console.html",
+        replay: "replay.html",
       },
     },
   },

@@ -18,6 +18,7 @@ export interface Link {
 export const routes: readonly Route[] = [
   { path: "/console", load: () => import("../sessions/list_page") },
   { path: "/console/sessions", load: () => import("../sessions/list_page") },
+  { path: "/console/sessions/:id", load: () => import("../replay/page") },
   { path: "/console/bots", load: () => import("../bots/page") },
   { path: "/console/bots/:uuid", load: () => import("../bots/page") },
   { path: "/console/calendars", load: () => import("../bots/calendars_page") },
