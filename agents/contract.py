@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from agents.attendance import BotJob, Word
+from agents.audience import PersonaStated
 from agents.choices import Fallbacks, Message, ModelChoice, Powers, ProviderKey, TurnTaking
 from agents.noted import FaultSeen, ToolUsed
 from agents.noted import Report as Report
@@ -128,7 +129,7 @@ class LineSpoken(Report):
     """One finished line. Of the persona: what was really heard, cut where it was interrupted."""
 
     type: Literal["line.spoken.v1"] = "line.spoken.v1"
-    speaker: Literal["agent", "user", "system"]
+    speaker: Literal["agent", "user", "supervisor", "system"]
     identity: str = Field("", description="The participant who spoke.")
     text: str
     timestamp_ms: int = Field(ge=0, description="From the start of the call to the start of the line.")
@@ -247,6 +248,7 @@ AnyReport = Annotated[
     | BotWaits
     | LineSpoken
     | LineInterim
+    | PersonaStated
     | TurnMeasured
     | UsageCounted
     | ProviderChanged
@@ -355,14 +357,14 @@ class Verdict(Message):
 class Command(Message):
     """Something a running call must do.
 
-    `end` at once, or `wind_up`: finish what is being said, say goodbye, end; both may come more than once. `press` keys
-    for the phone in the room to hear, and `hand_over` the caller to a person at the number `to`: come once or, where
-    the worker is just away, not at all. So do `recorded`: the recording hears the room now, `unrecorded`, and `chat`:
-    a line of the meeting's chat, for the persona to answer.
+    `end` at once, or `wind_up`: finish what is being said, say goodbye, end; both may come more than once. The others
+    come once or, where the worker is just away, not at all: `press` keys for the phone in the room to hear, `hand_over`
+    the caller to a person at the number `to`; the recording hears the room now (`recorded`), or does not; a line of the
+    meeting's `chat` to answer; `whisper`: the `text` of a supervisor's hint, or the `token` of a room to hear it in.
     """
 
     type: Literal["command"] = "command"
-    action: Literal["end", "wind_up", "press", "hand_over", "recorded", "unrecorded", "chat"]
+    action: Literal["end", "wind_up", "press", "hand_over", "recorded", "unrecorded", "chat", "whisper"]
     job_id: str
     reason: EndReason = "api"
     digits: str = Field("", pattern=DIGITS)
@@ -370,6 +372,7 @@ class Command(Message):
     text: str = Field("", repr=False)
     identity: str = Field("", description="Who wrote the text.")
     name: str = ""
+    token: str = Field("", repr=False)
 
 
 class Transferred(Message):

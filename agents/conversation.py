@@ -34,6 +34,7 @@ from agents.phone import Keypad
 from agents.reporter import Reporter
 from agents.settings import WorkerSettings
 from agents.sight import Sight
+from agents.supervision import Supervision
 from agents.timing import TurnMarks, moment
 from agents.transcript import KEYS_ENTERED, Transcript
 from agents.turns import build_session
@@ -91,6 +92,9 @@ class Conversation:
         self._began = time.time()
         self._transcript = Transcript(job, self.session, self.persona, reporter)
         self._happenings = Happenings(self.session, self.persona, reporter)
+        self._supervision = Supervision(
+            job, room, self.session, self.persona, models, reporter, url=settings.livekit_url, on_taken=self._taken
+        )
         self._last_word = time.time()
         self._last_apology = 0.0
         self._listen()
@@ -139,6 +143,7 @@ class Conversation:
         )
 
     async def _close(self) -> None:
+        await self._supervision.close()
         await self.session.aclose()
         if self._sight is not None:
             await self._sight.close()
@@ -169,6 +174,8 @@ class Conversation:
                 self._recorded.set()
             case "unrecorded":
                 self._begin(self._show_recorded(on=False))
+            case "whisper":
+                self._supervision.whisper(command)
             case "chat":
                 self._begin(self._answer_line(command.text, command.identity, command.name))
 
@@ -189,11 +196,20 @@ class Conversation:
 
     def hand_over(self, to: str) -> None:
         """Hand the caller over to a person, as the platform or the persona asks; one at a time."""
-        if self.job.phone is not None and not self._is_handing_over():
+        if self.job.phone is not None and not self._is_handing_over() and not self._supervision.taken:
             self._handing_over = asyncio.create_task(self._hand_over(self.job.phone, to))
 
     def _is_handing_over(self) -> bool:
         return self._handing_over is not None and not self._handing_over.done()
+
+    def _taken(self) -> None:
+        if self._is_handing_over():
+            self._begin(self._give_way())
+
+    async def _give_way(self) -> None:
+        """A supervisor has the call: nobody else is asked to take it."""
+        await self._stop_handing_over()  # which has us heard by all
+        self._supervision.enforce()
 
     async def _hand_over(self, caller: str, to: str) -> None:
         with suppress(RuntimeError):  # the session is closing
@@ -304,8 +320,8 @@ class Conversation:
     async def _answer_line(self, text: str, identity: str = "", name: str = "", *, in_chat: bool = False) -> None:
         self._last_word = time.time()
         self._transcript.typed(text, identity, name, in_chat=in_chat)
-        if self._is_handing_over():
-            return  # an answer would be heard by whoever is asked to take the call
+        if self._is_handing_over() or self._supervision.taken:
+            return  # whoever is asked to take the call, or has it, would hear the answer
         try:
             await self.session.interrupt()
             answer = self.session.generate_reply(user_input=text)
@@ -317,6 +333,8 @@ class Conversation:
         recoverable = getattr(event.error, "recoverable", False)
         log.warning("model failed", source=type(event.source).__name__, recoverable=recoverable)
         now = time.time()
+        if self._supervision.taken:
+            return
         if not recoverable and now - self._last_apology > APOLOGY_PAUSE and not self._ended.done():
             self._last_apology = now
             self.session.say(APOLOGY)
@@ -332,14 +350,15 @@ class Conversation:
         while True:
             now = time.time()
             speaking = self.session.user_state == "speaking" or self.session.agent_state in ("speaking", "thinking")
-            busy = speaking or self._is_handing_over()
+            busy = speaking or self._is_handing_over() or self._supervision.taken
             quiet_until = (now if busy else self._last_word) + self.job.silence_timeout
             if now >= deadline:
                 await self._goodbye("max_duration")
                 return
             if now >= warn_at:
                 warn_at = math.inf
-                self.session.say(WARNING)
+                if not self._supervision.taken:
+                    self.session.say(WARNING)
             if now >= quiet_until:
                 await self._goodbye("silence")
                 return
@@ -365,6 +384,7 @@ class Conversation:
 
     async def _goodbye(self, reason: EndReason) -> None:
         await self._stop_handing_over()
+        self._supervision.release()
         try:
             async with asyncio.timeout(GOODBYE_WITHIN):
                 await self.session.interrupt(force=True)

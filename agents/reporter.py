@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import structlog
 
+from agents.audience import PersonaStated
 from agents.contract import Command, LineInterim, PersonaJob, Report, Submission, Transferred
 
 LINE = 2**20
@@ -81,9 +82,9 @@ class Reporter:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._writer.close()
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report | PersonaStated) -> None:
         """Queue a report; never waits. Interim lines have no sequence and may be dropped."""
-        interim = isinstance(report, LineInterim)
+        interim = isinstance(report, LineInterim | PersonaStated)
         submission = Submission(
             session_id=self.job.session_id,
             epoch=self.job.epoch,

@@ -6,28 +6,23 @@ recognition that takes a file will do.
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Final
 
 import structlog
 from livekit import rtc
-from livekit.agents import APIError, inference, vad
 
 from agents.arrival import COME_WITHIN, PEOPLE, wait_for_person
 from agents.contract import CallEnded, CallStarted, Command, EndReason, LineSpoken, PersonaJob, timestamp_ms
 from agents.departure import Departure
 from agents.models import TRIES, Models
+from agents.overhearing import Sentence, find_voices, overhear
 from agents.reporter import Reporter
 from agents.timing import moment
 from agents.usage import UsageMeter
 
-RATE: Final = 16_000
 MOST: Final = 32
 """Microphones that it follows at once."""
-PAUSE: Final = 0.5
-"""Seconds of silence that end a sentence."""
-LONGEST: Final = 30.0
-"""Seconds of one sentence that are recognised."""
 
 log = structlog.get_logger()
 
@@ -38,7 +33,7 @@ class Scribe:
     def __init__(self, job: PersonaJob, room: rtc.Room, models: Models, reporter: Reporter) -> None:
         self.job, self.room, self.models, self.reporter = job, room, models, reporter
         self._usage = UsageMeter(models.stt)
-        self._voices = inference.VAD(min_silence_duration=PAUSE, max_buffered_speech=LONGEST)
+        self._voices = find_voices()
         self._following: dict[str, asyncio.Task[None]] = {}
         self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._departure = Departure(room, None, self.end)
@@ -100,50 +95,25 @@ class Scribe:
             task.cancel()
 
     async def _follow(self, track: rtc.Track, speaker: rtc.RemoteParticipant) -> None:
-        microphone = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
-        voice = self._voices.stream()
-        feeding = asyncio.create_task(_feed(microphone, voice))
-        try:
-            async for event in voice:
-                if event.type == vad.VADEventType.END_OF_SPEECH and event.frames:
-                    await self._write(speaker, event)
-        finally:
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
-            await microphone.aclose()
-            await voice.aclose()
+        sentences = overhear(track, self._voices, self.models.stt, language=self.job.language, tries=TRIES)
+        async with aclosing(sentences):
+            async for sentence in sentences:
+                self._write(speaker, sentence)
 
-    async def _write(self, speaker: rtc.RemoteParticipant, spoken: vad.VADEvent) -> None:
-        ended = time.time() - spoken.silence_duration
-        began = timestamp_ms(self.job.started_at, moment(ended - spoken.speech_duration))
-        try:
-            heard = await self.models.stt.recognize(
-                spoken.frames, language=self.job.language.split("-")[0], conn_options=TRIES
+    def _write(self, speaker: rtc.RemoteParticipant, sentence: Sentence) -> None:
+        self.reporter.report(
+            LineSpoken(
+                at=moment(time.time()),
+                speaker="user",
+                identity=speaker.identity,
+                name=speaker.name or speaker.identity,
+                text=sentence.text,
+                timestamp_ms=timestamp_ms(self.job.started_at, moment(sentence.began)),
+                duration_ms=round(sentence.seconds * 1000),
             )
-        except APIError as error:
-            log.warning("sentence not recognised", session=self.job.session_id, reason=type(error).__name__)
-            return
-        text = heard.alternatives[0].text.strip() if heard.alternatives else ""
-        if text:
-            self.reporter.report(
-                LineSpoken(
-                    at=moment(time.time()),
-                    speaker="user",
-                    identity=speaker.identity,
-                    name=speaker.name or speaker.identity,
-                    text=text,
-                    timestamp_ms=began,
-                    duration_ms=round(spoken.speech_duration * 1000),
-                )
-            )
+        )
         self._count_usage()  # each sentence, so that a budget acts in time
 
     def _count_usage(self) -> None:
         for counted in self._usage.read():
             self.reporter.report(counted)
-
-
-async def _feed(microphone: rtc.AudioStream, voice: vad.VADStream) -> None:
-    async for event in microphone:
-        voice.push_frame(event.frame)
-    voice.end_input()

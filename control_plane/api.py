@@ -35,6 +35,7 @@ from control_plane.replays.routes import open_router as shared_replays
 from control_plane.replays.routes import router as replays
 from control_plane.rooms.routes import router as rooms
 from control_plane.sessions.routes import router as sessions
+from control_plane.supervision.routes import router as supervision
 from control_plane.telephony.routes import policy_router as dial_policies
 from control_plane.telephony.routes import router as telephony
 from control_plane.tokens.routes import router as tokens
@@ -44,6 +45,7 @@ from control_plane.webhooks.routes import router as webhooks
 PRIMARY = (
     tokens,
     rooms,
+    supervision,
     personas,
     sessions,
     recordings,

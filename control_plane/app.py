@@ -51,10 +51,11 @@ from control_plane.recordings.taking import RecordingTaker
 from control_plane.reference import routes as reference
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
-from control_plane.sessions.reports import LIVE_LINES
+from control_plane.sessions.reports import LIVE_LINES, LIVE_STATES
 from control_plane.sessions.service import END_CALLS
 from control_plane.sessions.slots import StandingSigner, TicketSigner
 from control_plane.settings import Settings
+from control_plane.supervision.service import WHISPER
 from control_plane.telephony.service import HAND_OVER, PRESS_KEYS
 from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync
@@ -197,16 +198,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.monitor.tell_line(line, timestamp=iso_ms(clock.now()))
         await state.sockets.tell_line(line)
 
+    def tell_state(state_of: dict[str, Any]) -> None:
+        state.monitor.tell_state(state_of, timestamp=iso_ms(clock.now()))
+
     async def hear() -> None:
         await state.live.hear(
             {
                 LIVE_LINES: tell_line,
+                LIVE_STATES: tell_state,
                 MEETINGS: state.sockets.hear,
                 END_CALLS: state.uplink.end_calls,
                 PRESS_KEYS: state.uplink.press_keys,
                 HAND_OVER: state.uplink.hand_over,
                 RECORDED: state.uplink.recorded,
                 CHAT: state.uplink.chat,
+                WHISPER: state.uplink.whisper,
                 BOTS: state.bots.wake,
             }
         )

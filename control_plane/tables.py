@@ -18,7 +18,7 @@ from control_plane.monitor.models import MonitorTicket
 from control_plane.personas.models import Persona, PersonaVersion
 from control_plane.recordings.models import Recording
 from control_plane.replays.models import ReplayShare
-from control_plane.rooms.models import Participant, RetiredRoom, Room
+from control_plane.rooms.models import Participant, RetiredRoom, Room, Supervision
 from control_plane.secrets.models import SigningKey
 from control_plane.sessions.models import Session, SessionJob, SessionTrace, Slot, TranscriptLine, Turn, Worker
 from control_plane.telephony.models import Call, DialPolicy, SipConfig, SipTrunk
@@ -56,6 +56,7 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     SipConfig,
     SipTrunk,
     Slot,
+    Supervision,
     TranscriptLine,
     Turn,
     UsageDay,

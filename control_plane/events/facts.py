@@ -50,6 +50,8 @@ class Fact(StrEnum):
     BOT_TRANSCRIBED = "bot.transcribed"
     CALENDAR_SYNCED = "calendar.sync_events"
     CALENDAR_REVOKED = "calendar.revoked"
+    SUPERVISION_CHANGED = "supervision.changed"
+    TURN_MEASURED = "turn.measured"
     BUDGET_WARNING = "budget.warning"
     BUDGET_EXCEEDED = "budget.exceeded"
 
@@ -97,12 +99,14 @@ MONITOR: dict[str, MonitorName] = {
     Fact.BOT_FAILED: MonitorName("bot.failed", ("bot_id", "session_id", "error", "message")),
     Fact.CALENDAR_SYNCED: MonitorName("calendar.sync_events", ("calendar_id", "last_updated_ts")),
     Fact.CALENDAR_REVOKED: MonitorName("calendar.revoked", ("calendar_id", "reason")),
+    Fact.SUPERVISION_CHANGED: MonitorName("supervision.changed", ("session_id", "supervisor", "name", "mode")),
+    Fact.TURN_MEASURED: MonitorName("turn.measured", ("session_id", "heard_gap_ms", "parts", "passages")),
     Fact.BUDGET_WARNING: MonitorName("budget.warning", BUDGET_FIELDS),
     Fact.BUDGET_EXCEEDED: MonitorName("budget.exceeded", BUDGET_FIELDS),
 }
 """Facts without a name here do not appear on the monitor."""
 
-WEBHOOKS: frozenset[str] = frozenset(Fact) - {Fact.ROOM_CREATED, Fact.TRANSCRIPT_LINE}
+WEBHOOKS: frozenset[str] = frozenset(Fact) - {Fact.ROOM_CREATED, Fact.TRANSCRIPT_LINE, Fact.TURN_MEASURED}
 """Facts that webhooks carry, under their own names and with all their data."""
 
 TEST_WEBHOOK = "test"

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import aiohttp
 from livekit import api
 
+from agents.audience import SUPERVISOR_PREFIX
 from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformError, Unavailable
 
 T = TypeVar("T")
@@ -52,11 +53,13 @@ class ParticipantChange:
     can_subscribe: bool | None = None
     can_publish_data: bool | None = None
     can_publish_sources: tuple[str, ...] | None = None
+    attributes: dict[str, str] | None = None
+    """These change, and the others stay."""
 
 
 @dataclass(frozen=True)
 class LiveParticipant:
-    """Somebody who is in a room now. `kind`: standard, agent, sip, egress, ingress."""
+    """Somebody who is in a room now. `kind`: standard, agent, sip, egress, ingress, and supervisor, who is nobody."""
 
     sid: str
     identity: str
@@ -125,7 +128,7 @@ def participant_of(info: api.ParticipantInfo) -> LiveParticipant:
         sid=info.sid,
         identity=info.identity,
         name=info.name,
-        kind=api.ParticipantInfo.Kind.Name(info.kind).lower(),
+        kind=_kind_of(info),
         state=api.ParticipantInfo.State.Name(info.state),
         joined_at=info.joined_at,
         hidden=info.permission.hidden,
@@ -139,6 +142,12 @@ def participant_of(info: api.ParticipantInfo) -> LiveParticipant:
             tuple(api.TrackSource.Name(source).lower() for source in info.permission.can_publish_sources),
         ),
     )
+
+
+def _kind_of(info: api.ParticipantInfo) -> str:
+    kind = api.ParticipantInfo.Kind.Name(info.kind).lower()
+    # To LiveKit they are agents, who take no place in a room and do not keep it open.
+    return "supervisor" if kind == "agent" and info.identity.startswith(SUPERVISOR_PREFIX) else kind
 
 
 def merge_permission(now: api.ParticipantPermission, change: ParticipantChange) -> api.ParticipantPermission:
@@ -233,6 +242,7 @@ class LiveKitMedia:
             name=change.name or "",
             metadata=change.metadata or "",
             permission=None if permission == now else permission,  # LiveKit replaces the whole
+            attributes=change.attributes,
         )
         return participant_of(await self._ask(self._api.room.update_participant(request)))
 

@@ -242,6 +242,17 @@ class MonitorHub:
             for watcher in watchers:
                 watcher.show(None, channels, message)
 
+    def tell_state(self, state: dict[str, Any], *, timestamp: str) -> None:
+        """Pass on what a persona is doing; it is not kept."""
+        room = state["room_name"]
+        channels = channels_of("persona.state", room)
+        watchers = self._find(state["project_id"], channels)
+        if watchers:
+            data = {key: state[key] for key in ("session_id", "state")}
+            message = frame(render("persona.state", room, data, seq=None, timestamp=timestamp))
+            for watcher in watchers:
+                watcher.show(None, channels, message)
+
     def _find(self, project_id: int, channels: Iterable[str]) -> Collection[Watcher]:
         """Who wants one of the channels."""
         found = [wanting for channel in channels if (wanting := self._wanting.get((project_id, channel)))]

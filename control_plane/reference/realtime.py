@@ -97,10 +97,20 @@ TOLD: Final[dict[str, str]] = {
     "bot.status_change": "A bot that attends a meeting came a step further.",
     "bot.completed": "A bot has brought back what there is.",
     "bot.failed": "A bot has failed, and why.",
+    "supervision.changed": "Somebody supervises a call: `listen`, `whisper`, `barge`, `takeover`; or `ended` it.",
+    "turn.measured": "A persona answered: the heard gap and its parts in milliseconds, and how many passages it read.",
     "budget.warning": "A budget's share for the warning is spent.",
     "budget.exceeded": "A budget is used up.",
 }
 """What the monitor's types mean."""
+
+INTERIM: Final[dict[str, tuple[tuple[str, ...], str]]] = {
+    "persona.state": (
+        ("session_id", "state"),
+        "A persona is `listening`, `thinking`, `speaking`, or `silent`: a supervisor has the call. No `id`: not kept.",
+    ),
+}
+"""What the monitor shows and nobody keeps."""
 
 _OF_ALL: Final = ("room_name", "full_room_name")
 
@@ -122,6 +132,10 @@ def describe_realtime() -> Json:
                 "what": TOLD[name.type],
             }
             for name in dict.fromkeys(MONITOR.values())
+        ]
+        + [
+            {"event": event, "fields": [{"name": field} for field in (*_OF_ALL, *fields)], "what": what}
+            for event, (fields, what) in INTERIM.items()
         ],
     }
 

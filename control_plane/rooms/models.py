@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+from agents.audience import SUPERVISOR_PREFIX
 from control_plane.db.rows import big, created_now, id_column, json_list, moment, owner
 
 
@@ -82,7 +83,42 @@ class Participant(SQLModel, table=True):
     sid: str = Field(description="LiveKit's id of this stay.")
     identity: str
     name: str = ""
-    kind: str = Field(default="standard", description="standard, agent, sip, egress, ingress.")
+    kind: str = Field(default="standard", description="standard, agent, sip, egress, ingress, supervisor.")
     tracks: list[dict[str, Any]] = json_list()
     joined_at: datetime = moment()
     left_at: datetime | None = moment(nullable=True)
+
+
+class Supervision(SQLModel, table=True):
+    """Somebody supervises a room: under the identity `supervisor-<id>`, and speaks under that with `-voice`."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "room_id"],
+            ["room.project_id", "room.id"],
+            name="supervision_room",
+            ondelete="CASCADE",
+        ),
+        Index("supervision_running", "room_id", postgresql_where=text("ended_at is null")),
+        Index(
+            "one_supervisor_speaks",
+            "room_id",
+            unique=True,
+            postgresql_where=text("ended_at is null and mode <> 'listen'"),
+        ),
+    )
+
+    id: int = id_column()
+    project_id: int = big()
+    room_id: int = big()
+    key_id: str = Field(description="Public name of the key or session that supervises.")
+    name: str = ""
+    mode: str = Field(default="listen", description="See `agents.audience`.")
+    began_at: datetime = created_now()
+    changed_at: datetime = moment()
+    ended_at: datetime | None = moment(nullable=True)
+
+    @property
+    def identity(self) -> str:
+        """As LiveKit knows who listens."""
+        return f"{SUPERVISOR_PREFIX}{self.id}"

@@ -15,6 +15,7 @@ from control_plane.names import RoomName
 from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.service import finish_room
+from control_plane.rooms.supervisions import SUPERVISOR, Supervisions
 
 
 class RoomProjection:
@@ -72,7 +73,7 @@ class RoomProjection:
             joined_at=joined_at,
             tracks=participant.tracks,
         )
-        if not new or participant.hidden:
+        if not new or participant.hidden or participant.kind == SUPERVISOR:
             return
         if room.started_at is None:
             room.started_at = joined_at
@@ -93,7 +94,10 @@ class RoomProjection:
         if room is None:
             return
         gone = await RoomRepository(self.db, room.project_id).leave(room.id, sid, at=self.clock.now())
-        if gone is not None:
+        if gone is not None and gone.kind == SUPERVISOR:
+            supervisions = Supervisions(self.db, room.project_id)
+            await supervisions.left(self.log, room, gone, reason=reason, at=self.clock.now())
+        elif gone is not None:
             self.log.append(
                 Fact.PARTICIPANT_LEFT,
                 project_id=room.project_id,
@@ -112,6 +116,8 @@ class RoomProjection:
         if published == (len(known) < len(stay.tracks)):
             return
         stay.tracks = [*known, track] if published else known
+        if stay.kind == SUPERVISOR:
+            return
         self.log.append(
             Fact.TRACK_PUBLISHED if published else Fact.TRACK_UNPUBLISHED,
             project_id=room.project_id,

@@ -85,7 +85,8 @@ async def list_rooms(rooms: Rooms) -> Any:
 @router.get("/{room_name}", response_model=RoomAnswer)
 async def read_room(room_name: RoomPath, rooms: Rooms) -> Any:
     """Room detail; a closed room is answered from our rows."""
-    return RoomAnswer(room=show_room(*await rooms.get_with_present(room_name)))
+    room, present = await rooms.get_with_present(room_name)
+    return RoomAnswer(room=show_room(room, present, await rooms.supervisors(room)))
 
 
 @router.get("/{room_name}/participants", response_model=ParticipantList)

@@ -1,10 +1,11 @@
 """Rooms on the wire."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from control_plane.rooms.models import Participant, Room, RoomStatus
+from control_plane.rooms.models import Participant, Room, RoomStatus, Supervision
 from control_plane.wire import FRESH_ROOM_NAME, Clean, Sent
 
 
@@ -65,6 +66,14 @@ class PresentWithTracks(Present):
     tracks: list[dict[str, Any]]
 
 
+class SupervisorShown(BaseModel):
+    """Somebody who supervises a room; they are none of its participants."""
+
+    supervisor: str
+    name: str
+    mode: str
+
+
 class RoomShown(BaseModel):
     """One room."""
 
@@ -76,6 +85,7 @@ class RoomShown(BaseModel):
     maxParticipants: int
     createdAt: int
     participants: list[Present]
+    supervisors: list[SupervisorShown] = []
 
 
 class RoomAnswer(BaseModel):
@@ -107,7 +117,7 @@ def show_with_tracks(participant: Participant) -> PresentWithTracks:
     return PresentWithTracks(**base, state="ACTIVE", tracks=participant.tracks)
 
 
-def show_room(room: Room, present: list[Participant]) -> RoomShown:
+def show_room(room: Room, present: list[Participant], supervising: Sequence[Supervision] = ()) -> RoomShown:
     """A room, open or closed."""
     return RoomShown(
         name=room.name,
@@ -118,4 +128,5 @@ def show_room(room: Room, present: list[Participant]) -> RoomShown:
         maxParticipants=room.max_participants,
         createdAt=unix(room),
         participants=[show_present(participant) for participant in present],
+        supervisors=[SupervisorShown(supervisor=each.identity, name=each.name, mode=each.mode) for each in supervising],
     )

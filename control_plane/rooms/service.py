@@ -12,9 +12,10 @@ from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
 from control_plane.names import RoomName
 from control_plane.plans.quota import Quota
-from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
+from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus, Supervision
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.schemas import RoomCreate
+from control_plane.rooms.supervisions import SUPERVISOR, Supervisions
 
 
 class RoomService:
@@ -94,6 +95,12 @@ class RoomService:
             raise NotFound(f"There is no room {name.short!r}")
         return found
 
+    async def supervisors(self, room: Room) -> list[Supervision]:
+        """Who supervises a room."""
+        if room.status != RoomStatus.OPEN:
+            return []
+        return await Supervisions(self.db, self.caller.project_id).running(room.id)
+
     async def close(self, given: str) -> None:
         """Close a room and disconnect everybody; closing a closed room is fine."""
         room = await get_room(self.rooms, self.caller, given)
@@ -124,6 +131,8 @@ async def get_open_room(rooms: RoomRepository, caller: Caller, given: str) -> Ro
 async def finish_room(rooms: RoomRepository, log: EventLog, room: Room, *, at: datetime) -> None:
     """A room has ended: its people have left, the fact is told once."""
     for participant in await rooms.leave_all(room.id, at=at):
+        if participant.kind == SUPERVISOR:
+            continue
         log.append(
             Fact.PARTICIPANT_LEFT,
             project_id=room.project_id,
@@ -131,5 +140,6 @@ async def finish_room(rooms: RoomRepository, log: EventLog, room: Room, *, at: d
             identity=participant.identity,
             reason="room_closed",
         )
+    await Supervisions(rooms.db, room.project_id).end_all(room.id, at=at)
     room.status, room.closed_at = RoomStatus.CLOSED, at
     log.append(Fact.ROOM_FINISHED, project_id=room.project_id, room_name=room.full_name)

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import SQLModel, select
 
+from agents.audience import PersonaStated
 from agents.contract import (
     REPORT,
     BotWaits,
@@ -37,6 +38,8 @@ from knowledge.unanswered import keep_unanswered
 
 LIVE_LINES = "lines"
 """Channel of lines that are not kept."""
+LIVE_STATES = "states"
+"""Channel of what personas are doing: `project_id`, `room_name`, `session_id`, `state`."""
 
 
 class ReportRefused(Exception):
@@ -60,6 +63,9 @@ class ReportDesk:
             raise ReportRefused(f"not a report of this version: {error.error_count()} problems") from error
         if isinstance(report, LineInterim):
             await self._tell(project_id, submission.session_id, report, report.room_name, is_final=False)
+            return
+        if isinstance(report, PersonaStated):
+            await self._show_state(project_id, submission.session_id, report)
             return
         unkept: LineSpoken | None = None
         async with self.database.platform() as db:
@@ -132,6 +138,16 @@ class ReportDesk:
             "created_at": report.at,
         }
         kept = await self._keep(db, Turn, session, submission, values)
+        if kept:
+            EventLog(db, self.clock).append(
+                Fact.TURN_MEASURED,
+                project_id=session.project_id,
+                room_name=session.room_name,
+                session_id=session.id,
+                heard_gap_ms=_gap(report),
+                parts=parts,
+                passages=len(report.chunks),
+            )
         if kept and report.unanswered and session.store_transcripts:
             job = await self._job(db, session, submission)
             persona = await db.get(Persona, job.persona_id)
@@ -209,6 +225,11 @@ class ReportDesk:
         statement = insert(table).values(**key, **values).on_conflict_do_nothing().returning(text("id"))
         return await db.scalar(statement) is not None
 
+    async def _show_state(self, project_id: int, session_id: int, report: PersonaStated) -> None:
+        """Show what a persona is doing to whoever watches."""
+        state = {"project_id": project_id, "room_name": report.room_name, "session_id": session_id}
+        await self.live.publish(LIVE_STATES, state | {"state": report.state})
+
     async def _tell(
         self,
         project_id: int,
@@ -232,6 +253,13 @@ class ReportDesk:
             "in_chat": isinstance(report, LineSpoken) and report.in_chat,
         }
         await self.live.publish(LIVE_LINES, message)
+
+
+def _gap(report: TurnMeasured) -> int | None:
+    """Milliseconds of silence that were heard before the answer; None for what answers nobody's speech."""
+    if report.speech_ended_at is None or report.audio_started_at is None:
+        return None
+    return timestamp_ms(report.speech_ended_at, report.audio_started_at)
 
 
 def _told(session: Session, report: ProviderChanged) -> LineSpoken:

@@ -83,7 +83,7 @@ class SessionDetail(BaseModel):
 class LineCreate(Sent):
     """`POST /sessions/{roomName}/transcript`."""
 
-    speaker: Literal["agent", "user", "system"]
+    speaker: Literal["agent", "user", "supervisor", "system"]
     content: Words
     timestamp_ms: (
         Annotated[int, Field(ge=0, le=10**12, json_schema_extra={"type": "number"}), rounded(10**12)] | None

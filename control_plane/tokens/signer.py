@@ -9,7 +9,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from agents.contract import AGENT_NAME, DispatchMetadata
 
@@ -25,6 +25,8 @@ class Grants:
     can_publish_data: bool = True
     can_publish_sources: tuple[str, ...] | None = None
     can_update_own_metadata: bool = False
+    hidden: bool = False
+    """Nobody is shown who is there; supervisors who listen alone."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Pass:
     dispatches: tuple[DispatchMetadata, ...] = ()
     max_participants: int = 0
     """People in the room that its first one makes; 0: any number."""
+    kind: Literal["standard", "agent"] = "standard"
+    """Agents take no place in a room and do not keep it open: so are supervisors to LiveKit."""
 
 
 class TokenSigner:
@@ -50,7 +54,7 @@ class TokenSigner:
         self._key, self._secret = key, secret.encode()
 
     def sign(self, entry: Pass) -> str:
-        """The token (JWT, HS256): one room, kind standard, the dispatches in its room configuration."""
+        """The token (JWT, HS256): one room, the dispatches in its room configuration."""
         grants = entry.grants
         now = int(time.time())  # LiveKit compares it with its own wall clock
         video: dict[str, Any] = {
@@ -63,12 +67,14 @@ class TokenSigner:
         }
         if grants.can_publish_sources is not None:
             video["canPublishSources"] = grants.can_publish_sources
+        if grants.hidden:
+            video["hidden"] = True
         claims: dict[str, Any] = {
             "iss": self._key,
             "sub": entry.identity,
             "nbf": now,
             "exp": now + int(entry.ttl.total_seconds()),
-            "kind": "standard",
+            "kind": entry.kind,
             "video": video,
         }
         for name in ("name", "metadata", "attributes"):

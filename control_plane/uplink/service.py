@@ -228,6 +228,10 @@ class UplinkService:
         """The recording of a session hears the room, which its job waits for; or hears it no longer."""
         await self._command(message["session_id"], action="recorded" if message["on"] else "unrecorded")
 
+    async def whisper(self, message: dict[str, Any]) -> None:
+        """A supervisor whispers to the persona of a session: tell its job."""
+        await self._command(message["session_id"], action="whisper", text=message["text"], token=message["token"])
+
     async def _command(self, session_id: int, **command: Any) -> None:
         """Tell the job of a session something, where its worker is connected here."""
         async with self.database.platform() as db:

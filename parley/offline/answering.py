@@ -21,6 +21,8 @@ from parley.offline.toolcalls import Call, Missing, choose
 from parley.offline.words import tokens
 
 KNOWLEDGE: Final = "Knowledge:"
+HINT: Final = "Hint:"
+"""How a message begins whose paragraphs, but for the first, are what a supervisor knows: read before all passages."""
 _CHARACTERS_PER_TOKEN: Final = 4
 _THOROUGH: Final = ("medium", "high", "xhigh")
 _SUMMARY_SENTENCES: Final = 3
@@ -56,7 +58,9 @@ def reply(request: ChatRequest, encode: Encode) -> Reply:
     messages = [(message.role, text_of(message)) for message in request.messages]
     system = [text for role, text in messages if role in ("system", "developer")]
     passages = [passage for text in reversed(system) if text.startswith(KNOWLEDGE) for passage in _passages(text)]
-    instructions = "\n".join(text for text in system if not text.startswith(KNOWLEDGE))
+    hints = [hint for text in system if text.startswith(HINT) for hint in reversed(text.split("\n\n")[1:])]
+    passages = [*hints, *passages]
+    instructions = "\n".join(text for text in system if not text.startswith((KNOWLEDGE, HINT)))
     schema = request.response_format.json_schema
     if schema is not None and schema.name == conversations.SCHEMA:
         asked = next((text for role, text in messages if role == "user"), "")

@@ -66,7 +66,8 @@ class Somebody:
         """Publish a tone and keep it up."""
         source = rtc.AudioSource(RATE, 1)
         track = rtc.LocalAudioTrack.create_audio_track("voice", source)
-        await self.room.local_participant.publish_track(track)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        await self.room.local_participant.publish_track(track, options)
 
         async def keep_up() -> None:
             sample = 0

@@ -1,58 +1,28 @@
 """Call control on a real livekit-server with real clients: what is asked over HTTP is what they see and may do."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from livekit import rtc
 
-from control_plane.media.server import LiveKitMedia
-from parley.stack import probes
-from parley.stack.livekit import livekit_configuration, livekit_program
-from parley.stack.secrets import Secrets
-from tests.support.platform import Platform, Tenant, free_port
+from tests.support.livekit import livekit_of
+from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
 
-LIVEKIT_PORTS = ("livekit", "livekit_udp", "livekit_tcp", "livekit_metrics")
 PATIENCE = 15
 
 
 @pytest.fixture
 async def livekit(platform: Platform, tmp_path: Path) -> AsyncIterator[str]:
-    """A livekit-server configured as `parley up` does, without Redis; the platform controls it and hears its hooks."""
-    ports = {name: free_port() for name in LIVEKIT_PORTS}
-    secret = platform.settings.livekit_api_secret.get_secret_value()
-    secrets = replace(Secrets.generate(), livekit_api_key="devkey", livekit_api_secret=secret)
-    hooks = f"{platform.url}/livekit/webhook"
-    content = yaml.safe_load(livekit_configuration({**ports, "redis": 0}, secrets, webhook_url=hooks))
-    del content["redis"]
-    configuration = tmp_path / "livekit.yaml"
-    configuration.write_text(yaml.safe_dump(content))
-    with (tmp_path / "livekit.log").open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            livekit_program(), "--config", str(configuration), stdout=output, stderr=output
-        )
-    url = f"ws://127.0.0.1:{ports['livekit']}"
-    media = LiveKitMedia(url, "devkey", secret, timeout=5)
-    try:
-        async with asyncio.timeout(30):
-            while await probes.http_status(ports["livekit"], "/") not in (200, 406):
-                await asyncio.sleep(0.05)
-        platform.app.state.media = media
+    """A livekit-server that the platform controls and hears of."""
+    async with livekit_of(platform, tmp_path) as url:
         yield url
-    finally:
-        await media.close()
-        for _ in range(2):  # the first waits for participants to leave, the second does not
-            if process.returncode is None:
-                process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.wait(), 15)
 
 
 @dataclass

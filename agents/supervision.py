@@ -1,0 +1,216 @@
+"""A supervisor in a call, as its job sees it: hints for the persona, and its silence while somebody else has the call.
+
+Who speaks in the call and in which mode stands in the room itself, in the attribute of a token: a takeover needs no
+word of the platform, and ends as its supervisor leaves, however that happens.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from typing import Any, Final
+
+import structlog
+from livekit import rtc
+from livekit.agents import AgentSession
+from livekit.agents.voice import events
+
+from agents.audience import SUPERVISING, PersonaStated, is_voice, may_speak
+from agents.contract import Command, LineSpoken, PersonaJob, timestamp_ms
+from agents.models import TRIES, Models
+from agents.overhearing import Sentence, find_voices, overhear
+from agents.persona import Persona
+from agents.reporter import Reporter
+from agents.timing import moment
+
+NOBODY_FOR: Final = 60.0
+"""Seconds that a persona listens aside where nobody speaks to it."""
+JOIN_WITHIN: Final = 10.0
+STATES: Final = {"listening": "listening", "thinking": "thinking", "speaking": "speaking"}
+
+log = structlog.get_logger()
+
+
+class Supervision:
+    """Follows the supervisors of one call, and tells what its persona is doing."""
+
+    def __init__(
+        self,
+        job: PersonaJob,
+        room: rtc.Room,
+        session: AgentSession[None],
+        persona: Persona,
+        models: Models,
+        reporter: Reporter,
+        *,
+        url: str,
+        on_taken: Callable[[], None],
+    ) -> None:
+        self.job, self.room, self.session, self.persona = job, room, session, persona
+        self.models, self.reporter, self.url, self._on_taken = models, reporter, url, on_taken
+        self.taken = False
+        """Whether a supervisor has the call."""
+        self._voices = find_voices()
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._aside: asyncio.Task[None] | None = None
+        self._leave_aside = asyncio.Event()
+        for event in ("participant_connected", "participant_disconnected", "participant_attributes_changed"):
+            room.on(event, self._look)
+        room.on("track_subscribed", self._on_track)
+        room.on("track_unsubscribed", self._on_track_gone)
+        session.on("agent_state_changed", self._on_state)
+
+    def whisper(self, command: Command) -> None:
+        """Take a hint, or go and hear it."""
+        if command.text:
+            self.persona.take_hint(command.text)
+        elif command.token:
+            self._leave_aside.set()
+            before, self._leave_aside = self._aside, asyncio.Event()
+            self._aside = asyncio.create_task(self._listen_aside(command.token, self._leave_aside, before))
+
+    def release(self) -> None:
+        """The persona has the call again, whoever is there: to say goodbye."""
+        self._take(taken=False)
+
+    def enforce(self) -> None:
+        """Have LiveKit give the persona's voice to all, or to nobody."""
+        heard = may_speak("takeover" if self.taken else "listen", "persona")
+        self.room.local_participant.set_track_subscription_permissions(allow_all_participants=heard)
+
+    async def close(self) -> None:
+        """Hear nobody any more."""
+        self._leave_aside.set()
+        for task in self._following.values():
+            task.cancel()
+        await asyncio.gather(*self._following.values(), *filter(None, [self._aside]), return_exceptions=True)
+
+    # --- who speaks in the call -------------------------------------------------------------------------------------
+
+    def _look(self, *_: object) -> None:
+        self._take(
+            taken=any(
+                _supervises(each) and each.attributes.get(SUPERVISING) == "takeover"
+                for each in self.room.remote_participants.values()
+            )
+        )
+
+    def _take(self, *, taken: bool) -> None:
+        if taken == self.taken:
+            return
+        self.taken = self.persona.silent = taken
+        self.enforce()
+        log.info("call taken over" if taken else "call given back", session=self.job.session_id)
+        if taken:
+            self._on_taken()
+            self._fall_silent()
+        self._tell("silent" if taken else "listening")
+
+    def _fall_silent(self) -> None:
+        with suppress(RuntimeError):  # the session is closing, or says goodbye
+            self.session.interrupt(force=True)
+
+    def _on_track(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        if track.kind == rtc.TrackKind.KIND_AUDIO and _supervises(participant):
+            self._follow(publication.sid, track, lambda said: self._said(participant, said))
+
+    def _on_track_gone(self, _track: rtc.Track, publication: rtc.RemoteTrackPublication, _: object) -> None:
+        task = self._following.pop(publication.sid, None)
+        if task is not None:
+            task.cancel()
+
+    def _follow(self, sid: str, track: rtc.Track, said: Callable[[Sentence], None], *, aside: bool = False) -> None:
+        if sid not in self._following:
+            began = _nothing if aside else self._fall_silent
+            self._following[sid] = asyncio.create_task(self._hear(track, said, began))
+
+    async def _hear(self, track: rtc.Track, said: Callable[[Sentence], None], began: Callable[[], None]) -> None:
+        language = self.job.language
+        sentences = overhear(track, self._voices, self.models.stt, language=language, tries=TRIES, began=began)
+        async with aclosing(sentences):
+            async for sentence in sentences:
+                said(sentence)
+
+    def _said(self, who: rtc.RemoteParticipant, sentence: Sentence) -> None:
+        """A supervisor spoke in the call: it is written down, and the persona knows of it."""
+        name = who.name or "A colleague"
+        self.persona.learn(f'{name}, your colleague, joined the call and said: "{sentence.text}"')
+        self.reporter.report(
+            LineSpoken(
+                at=moment(time.time()),
+                speaker="supervisor",
+                identity=who.identity,
+                name=name,
+                text=sentence.text,
+                timestamp_ms=timestamp_ms(self.job.started_at, moment(sentence.began)),
+                duration_ms=round(sentence.seconds * 1000),
+            )
+        )
+
+    # --- who whispers -----------------------------------------------------------------------------------------------
+
+    async def _listen_aside(self, token: str, leave: asyncio.Event, before: asyncio.Task[None] | None) -> None:
+        """Hear who speaks in a room of the persona's own, until it is closed or stands empty."""
+        if before is not None:
+            await asyncio.gather(before, return_exceptions=True)
+        aside = rtc.Room()
+        changed = asyncio.Event()
+        for event in ("participant_connected", "participant_disconnected"):
+            aside.on(event, lambda _: changed.set())
+        aside.on("disconnected", lambda _: leave.set())
+        aside.on("track_subscribed", self._on_whisperer)
+        aside.on("track_unsubscribed", self._on_track_gone)
+        try:
+            # Never given up half-way: the library ends the whole process then.
+            await aside.connect(self.url, token, rtc.RoomOptions(connect_timeout=JOIN_WITHIN))
+        except (rtc.ConnectError, RuntimeError) as error:
+            log.warning("a whisper cannot be heard", session=self.job.session_id, reason=type(error).__name__)
+            return
+        try:
+            while not leave.is_set():
+                changed.clear()
+                patience = None if aside.remote_participants else NOBODY_FOR
+                if not await _either(leave, changed, within=patience):
+                    return
+        finally:
+            with suppress(RuntimeError):
+                await aside.disconnect()
+
+    def _on_whisperer(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        if track.kind == rtc.TrackKind.KIND_AUDIO and _supervises(participant):
+            self._follow(publication.sid, track, lambda said: self.persona.take_hint(said.text), aside=True)
+
+    # --- what the persona is doing ----------------------------------------------------------------------------------
+
+    def _on_state(self, event: events.AgentStateChangedEvent) -> None:
+        if not self.taken and event.new_state in STATES:
+            self._tell(STATES[event.new_state])
+
+    def _tell(self, state: Any) -> None:
+        now = moment(time.time())
+        self.reporter.report(PersonaStated(at=now, room_name=self.job.room_name, state=state))
+
+
+def _supervises(participant: rtc.RemoteParticipant) -> bool:
+    """Whether somebody is a supervisor who speaks; nobody else is given such a name."""
+    return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT and is_voice(participant.identity)
+
+
+def _nothing() -> None:
+    """Whoever whispers interrupts nobody."""
+
+
+async def _either(*events: asyncio.Event, within: float | None) -> bool:
+    """Wait for one of some events; False where none came within so many seconds."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        done, _ = await asyncio.wait(waiting, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,0 +1,50 @@
+"""A livekit-server beside the platform of a test."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from control_plane.media.server import LiveKitMedia
+from parley.stack import probes
+from parley.stack.livekit import livekit_configuration, livekit_program
+from parley.stack.secrets import Secrets
+from tests.support.platform import Platform, free_port
+
+PORTS = ("livekit", "livekit_udp", "livekit_tcp", "livekit_metrics")
+
+
+@asynccontextmanager
+async def livekit_of(platform: Platform, folder: Path) -> AsyncIterator[str]:
+    """Configured as `parley up` does, without Redis; the platform controls it and hears its hooks. Its address."""
+    ports = {name: free_port() for name in PORTS}
+    secret = platform.settings.livekit_api_secret.get_secret_value()
+    secrets = replace(Secrets.generate(), livekit_api_key="devkey", livekit_api_secret=secret)
+    hooks = f"{platform.url}/livekit/webhook"
+    content = yaml.safe_load(livekit_configuration({**ports, "redis": 0}, secrets, webhook_url=hooks))
+    del content["redis"]
+    configuration = folder / "livekit.yaml"
+    configuration.write_text(yaml.safe_dump(content))
+    with (folder / "livekit.log").open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            livekit_program(), "--config", str(configuration), stdout=output, stderr=output
+        )
+    url = f"ws://127.0.0.1:{ports['livekit']}"
+    media = LiveKitMedia(url, "devkey", secret, timeout=5)
+    try:
+        async with asyncio.timeout(30):
+            while await probes.http_status(ports["livekit"], "/") not in (200, 406):
+                await asyncio.sleep(0.05)
+        platform.app.state.media = media
+        yield url
+    finally:
+        await media.close()
+        for _ in range(2):  # the first waits for participants to leave, the second does not
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(15):
+            await process.wait()
