@@ -93,6 +93,7 @@ class PersonaJob(Message):
     notice: str = Field("", description="What people hear of it before anything else.")
     hears_keys: bool = Field(True, description="Whether keys that are pressed on the phone are answered.")
     only_writes: bool = Field(False, description="No persona: writes down what everybody says, and says nothing.")
+    only_text: bool = Field(False, description="Nobody listens or speaks: lines are typed, and answered in writing.")
     captions: bool = Field(True, description="Whether people in the room are sent what is being said.")
     started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
 

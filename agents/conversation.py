@@ -104,12 +104,17 @@ class Conversation:
 
         What became of a telephone call that was not answered, whoever placed it says.
         """
+        audible = not self.job.only_text
+        microphone = room_io.AudioInputOptions(frame_size_ms=20, auto_gain_control=False)
         options = room_io.RoomOptions(
             close_on_disconnect=False,
             text_input=room_io.TextInputOptions(text_input_cb=self._on_text),
-            audio_input=room_io.AudioInputOptions(frame_size_ms=20, auto_gain_control=False),
+            audio_input=microphone if audible else False,
+            audio_output=audible,
             # Text that waits for the voice costs a tenth of a core; captions may run ahead.
-            text_output=room_io.TextOutputOptions(sync_transcription=False) if self.job.captions else False,
+            text_output=room_io.TextOutputOptions(sync_transcription=False)
+            if self.job.captions or not audible
+            else False,
         )
         # `session_host` would answer any participant who asks for instructions and history.
         await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
@@ -312,7 +317,7 @@ class Conversation:
             self._count_usage()  # each turn, so that a budget acts in time
 
     async def _on_text(self, _session: AgentSession[None], event: room_io.TextInputEvent) -> None:
-        """Answer a typed line as a spoken one: it interrupts, is in the transcript, and is answered by voice."""
+        """Answer a typed line as a spoken one: it interrupts, is in the transcript, and is answered as others are."""
         text, who = event.text.strip()[:LONGEST_TYPED], event.participant
         if text and who is not None:
             await self._answer_line(text, who.identity, who.name or who.identity, in_chat=True)

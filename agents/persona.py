@@ -102,7 +102,7 @@ class Persona(Agent):
 
     async def prepare(self, voice: tts.TTS[Any]) -> None:
         """Have the greeting spoken before it is wanted; cancelled, or where that fails, it is spoken when it is."""
-        if not self._opening:
+        if not self._opening or self.job.only_text:
             return
         try:
             async with voice.synthesize(self._opening) as stream:

@@ -19,6 +19,8 @@ from control_plane.dialects.videosdk.recording_routes import router as video_rec
 from control_plane.dialects.videosdk.room_routes import router as video_rooms
 from control_plane.dialects.videosdk.session_routes import router as video_sessions
 from control_plane.dialects.videosdk.stream_routes import router as video_streams
+from control_plane.embeds.routes import router as embed_keys
+from control_plane.embeds.routes import visitor_router as embeds
 from control_plane.health.routes import router as health
 from control_plane.knowledge_bases.routes import router as knowledge_bases
 from control_plane.livekit_hooks.routes import router as livekit_hooks
@@ -67,6 +69,8 @@ PRIMARY = (
     operator,
     replays,
     shared_replays,
+    embed_keys,
+    embeds,
 )
 """The primary surface, below `/api/v1`."""
 

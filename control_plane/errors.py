@@ -134,8 +134,8 @@ class RateLimited(PlatformError):
 
     status, code = 429, "RATE_LIMITED"
 
-    def __init__(self, *, limit: int, retry_after: int) -> None:
-        super().__init__("Rate limit exceeded")
+    def __init__(self, *, limit: int, retry_after: int, message: str = "Rate limit exceeded") -> None:
+        super().__init__(message)
         self.limit, self.retry_after = limit, retry_after
 
     def body(self) -> dict[str, Any]:

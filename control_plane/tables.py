@@ -8,6 +8,7 @@ from control_plane.auth.models import ApiKey, ConsoleSession
 from control_plane.bots.models import Bot
 from control_plane.calendars.models import Calendar, CalendarEvent, CalendarSeries
 from control_plane.dialects.videosdk.models import VideoRoom, VideoTranscription
+from control_plane.embeds.models import EmbedKey
 from control_plane.events.models import Event, EventCursor
 from control_plane.gate.models import AuditEntry, IdempotentRequest
 from control_plane.jobs.models import Job
@@ -36,6 +37,7 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     CalendarSeries,
     Call,
     DialPolicy,
+    EmbedKey,
     EndUser,
     Event,
     IdempotentRequest,

@@ -28,6 +28,8 @@ from control_plane.names import FRESH, NAME
 
 SURFACE = "/api/v1"
 """Where the primary surface begins."""
+EMBED = SURFACE + "/embed/"
+"""Where requests show an embed key: visitors of other sites."""
 BAAS = ("/bots", "/calendars", "/calendar_events", "/zoom_oauth_connections")
 """Where the surface of Meeting BaaS begins, whose requests show their key in a header of its own."""
 SURFACES = (SURFACE + "/", "/api/meetings", *BAAS)

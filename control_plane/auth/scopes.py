@@ -13,6 +13,7 @@ AREAS: Final = (
     "audit",
     "bots",
     "calendars",
+    "embed-keys",
     "end-users",
     "events",
     "knowledge-bases",

@@ -13,13 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from control_plane.auth.callers import PROJECT_HEADER, Caller, Credential, key_hash, read_project, read_session
 from control_plane.auth.sessions import SessionCookie
 from control_plane.errors import Forbidden, PlatformError, RateLimited
+from control_plane.gate.embed import Visit, find_visit
 from control_plane.gate.keys import KeyRing
 from control_plane.gate.operator import RATE, OperatorKey
 from control_plane.gate.signed import Claims, SignedToken
 from control_plane.gate.window import RateLimiter, Taken, whence
 from control_plane.plans.catalogue import plans, strangers
 from control_plane.refusals import refuse
-from control_plane.wire import BAAS, SIGNED, SURFACES
+from control_plane.wire import BAAS, EMBED, SIGNED, SURFACES
 
 KEY_HEADERS = (b"x-api-key", b"x-meeting-baas-api-key")
 """The second is that of one surface."""
@@ -40,6 +41,8 @@ class Gate:
         state = scope["app"].state
         if scope["path"].startswith(SIGNED):
             admitted = await admit_signed(state, Headers(scope=scope).getlist("authorization"), scope["client"])
+        elif scope["path"].startswith(EMBED):
+            admitted = await admit_visitor(state, scope)
         else:
             admitted = await admit(state, Shown.read(scope, state.cookie), scope["client"])
         taken = admitted.taken
@@ -54,7 +57,11 @@ class Gate:
             await refuse(answer, RateLimited(limit=taken.limit, retry_after=taken.retry_after), scope["path"])
             return
         scope.setdefault("state", {}).update(
-            caller=admitted.caller, claims=admitted.claims, operator=admitted.operator, refusal=admitted.refusal
+            caller=admitted.caller,
+            claims=admitted.claims,
+            operator=admitted.operator,
+            visit=admitted.visit,
+            refusal=admitted.refusal,
         )
         await self.app(scope, receive, answer)
 
@@ -102,6 +109,8 @@ class Admission:
     claims: Claims | None = None
     """What a signed token says beside whose it is."""
     operator: bool = False
+    visit: Visit | None = None
+    """What an embed key opens."""
     refusal: PlatformError | None = None
 
 
@@ -143,6 +152,18 @@ async def admit_signed(state: State, tokens: list[str], client: tuple[str, int] 
     except PlatformError as error:
         refusal = error
     return Admission(await take_of_stranger(limiter, client[0] if client else None), refusal=refusal)
+
+
+async def admit_visitor(state: State, scope: Scope) -> Admission:
+    """The same for a page of another site: it is limited by its address, as everybody knows its key."""
+    client = scope["client"]
+    taken = await take_of_stranger(state.limiter, client[0] if client else None)
+    if not taken.admitted or scope["method"] == "OPTIONS":  # a preflight shows no key
+        return Admission(taken)
+    try:
+        return Admission(taken, visit=await find_visit(state.database, Headers(scope=scope)))
+    except PlatformError as error:
+        return Admission(taken, refusal=error)
 
 
 async def take_of_stranger(limiter: RateLimiter, host: str | None) -> Taken:

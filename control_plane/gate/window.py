@@ -1,4 +1,4 @@
-"""The rate limit: an exact sliding window of one minute, kept in Redis and shared by all processes.
+"""The rate limit: an exact sliding window, mostly of one minute, kept in Redis and shared by all processes.
 
 A window is the set of moments of its admitted requests. One script looks and takes in one step, by Redis's own clock,
 so that of any number of simultaneous requests exactly the limit is admitted. While Redis is away each process keeps
@@ -21,6 +21,7 @@ from redis import asyncio as redis
 from redis.exceptions import NoScriptError, RedisError
 
 MINUTE: Final = 60.0
+HOUR: Final = 3600.0
 PREFIX: Final = "parley:window:"
 CHANGED: Final = "parley:key-changed:"
 CHANGED_FOR: Final = 10
@@ -37,16 +38,16 @@ WINDOWS: Final = 10_000
 _TAKE = """
 local at = redis.call('TIME')
 local now = at[1] * 1000000 + at[2]
-redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, now - 60000000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, now - ARGV[3])
 local used = redis.call('ZCARD', KEYS[1])
 local taken = 0
 if used < tonumber(ARGV[1]) then
     redis.call('ZADD', KEYS[1], now, ARGV[2])
-    redis.call('PEXPIRE', KEYS[1], 60000)
+    redis.call('PEXPIRE', KEYS[1], ARGV[3] / 1000)
     taken, used = 1, used + 1
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-local opens = first[2] and (first[2] + 60000000 - now) or 60000000
+local opens = first[2] and (first[2] + ARGV[3] - now) or ARGV[3]
 return {taken, used, opens, redis.call('EXISTS', KEYS[2])}
 """
 
@@ -78,6 +79,8 @@ class Taken:
     """Seconds until the oldest request of the window leaves it."""
     changed: bool = False
     """The key was changed or revoked a moment ago: what is remembered of it is worth nothing."""
+    name: str = ""
+    """What it is called in its window, to give it back."""
 
     @property
     def retry_after(self) -> int:
@@ -97,7 +100,7 @@ class Taken:
 class _Question:
     """What Redis is asked for one request; its answer is None where Redis gave none."""
 
-    def __init__(self, words: tuple[str, str, int, str]) -> None:
+    def __init__(self, words: tuple[str, str, int, str, int]) -> None:
         self.words = words
         self.answer: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
 
@@ -111,7 +114,7 @@ class RateLimiter:
         self._names = (f"{os.getpid()}-{os.urandom(4).hex()}-{number}" for number in count())
         self._waiting: list[_Question] = []
         self._asking: asyncio.Task[None] | None = None
-        self._local: dict[str, deque[float]] = {}
+        self._local: dict[str, tuple[float, deque[float]]] = {}
         self._away_until = 0.0
 
     @property
@@ -119,18 +122,28 @@ class RateLimiter:
         """Whether windows are shared with the other processes now."""
         return asyncio.get_running_loop().time() >= self._away_until
 
-    async def take(self, window: str, limit: int, *, key_id: str = "") -> Taken:
-        """Count one request of a window, if it fits."""
+    async def take(self, window: str, limit: int, *, key_id: str = "", seconds: float = MINUTE) -> Taken:
+        """Count one request of a window that is so many seconds long, if it fits."""
         if self.shared:
-            question = _Question((PREFIX + window, CHANGED + key_id, limit, next(self._names)))
+            name = next(self._names)
+            question = _Question((PREFIX + window, CHANGED + key_id, limit, name, round(seconds * 1e6)))
             self._waiting.append(question)
             if self._asking is None:
                 self._asking = asyncio.create_task(self._ask())
             answer = await question.answer
             if answer is not None:
                 taken, used, opens, changed = answer
-                return Taken(bool(taken), limit, max(0, limit - used), opens / 1e6, bool(changed))
-        return self._take_alone(window, limit)
+                return Taken(bool(taken), limit, max(0, limit - used), opens / 1e6, bool(changed), name)
+        return self._take_alone(window, limit, seconds)
+
+    async def give_back(self, window: str, taken: Taken) -> None:
+        """Count a request of a window no more: nothing came of it. What cannot be given back leaves it in time."""
+        if taken.admitted and taken.name and self.shared:
+            try:
+                async with asyncio.timeout(WITHIN):
+                    await self._redis.zrem(PREFIX + window, taken.name)
+            except (RedisError, OSError, TimeoutError):
+                self._go_alone("a request could not be given back to its window")
 
     async def probe(self) -> bool:
         """`shared`, asked of Redis: without requests nobody would have noticed that it is away."""
@@ -189,15 +202,15 @@ class RateLimiter:
         self._away_until = asyncio.get_running_loop().time() + AWAY
         log.warning(why)
 
-    def _take_alone(self, window: str, limit: int) -> Taken:
+    def _take_alone(self, window: str, limit: int, seconds: float) -> Taken:
         now = time.monotonic()
         if len(self._local) > WINDOWS:
-            self._local = {name: moments for name, moments in self._local.items() if moments[-1] > now - MINUTE}
-        moments = self._local.setdefault(window, deque())
-        while moments and moments[0] <= now - MINUTE:
+            self._local = {name: kept for name, kept in self._local.items() if kept[1] and kept[1][-1] > now - kept[0]}
+        _, moments = self._local.setdefault(window, (seconds, deque()))
+        while moments and moments[0] <= now - seconds:
             moments.popleft()
         admitted = len(moments) < limit
         if admitted:
             moments.append(now)
-        opens = moments[0] + MINUTE - now if moments else MINUTE
+        opens = moments[0] + seconds - now if moments else seconds
         return Taken(admitted, limit, max(0, limit - len(moments)), opens, changed=True)

@@ -20,7 +20,8 @@ HERE: Final = resources.files("control_plane.reference")
 KEY: Final = "ApiKey"
 OPERATOR: Final = "OperatorKey"
 SESSION: Final = "Session"
-SCHEMES: Final = {"operator": OPERATOR, "session": SESSION}
+EMBED_KEY: Final = "EmbedKey"
+SCHEMES: Final = {"operator": OPERATOR, "session": SESSION, "embed": EMBED_KEY}
 """Of the scopes that no key has."""
 ALWAYS: Final = {400, 401, 403, 429, 500, 503}
 """What any operation with a key may answer."""
@@ -75,6 +76,12 @@ def describe(app: FastAPI) -> Json:
     components["securitySchemes"] = {
         KEY: {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A project's key, `pk_…`."},
         OPERATOR: {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The operator's key, `ak_…`."},
+        EMBED_KEY: {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Embed-Key",
+            "description": "A public key, `ek_…`, from pages of its origins.",
+        },
         SESSION: {
             "type": "apiKey",
             "in": "cookie",

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, false, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -38,6 +38,7 @@ class Slot(SQLModel, table=True):
         Index("slot_by_account", "account_id"),
         Index("slot_by_room", "room_name"),
         Index("slot_waiting", "expires_at", postgresql_where=text("session_id is null")),
+        Index("slot_of_embed", "embed_key_id", postgresql_where=text("embed_key_id is not null")),
     )
 
     id: int = id_column()
@@ -49,6 +50,9 @@ class Slot(SQLModel, table=True):
     nonce: str | None = Field(default=None, description="What its secret is derived from, where tokens may repeat it.")
     variables: dict[str, Any] = json_object()
     caller_identity: str | None = None
+    embed_key_id: int | None = Field(default=None, sa_type=BigInteger, description="By whose key its caller came.")
+    only_text: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    longest_call: int | None = Field(default=None, description="Seconds, beside the agent's own limit.")
     session_id: int | None = Field(default=None, sa_type=BigInteger, index=True)
     dispatched_at: datetime = moment()
     expires_at: datetime = moment()
