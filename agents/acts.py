@@ -6,7 +6,8 @@ from typing import Protocol
 from livekit.agents import RunContext, llm
 from livekit.agents.llm import function_tool
 
-from agents.contract import Act, EndReason
+from agents.calling import Act
+from agents.contract import EndReason
 from agents.phone import KEYS
 
 

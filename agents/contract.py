@@ -16,7 +16,8 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from agents.attendance import BotJob, Word
 from agents.audience import PersonaStated
-from agents.choices import Fallbacks, Message, ModelChoice, Powers, ProviderKey, TurnTaking
+from agents.calling import PersonaJob
+from agents.choices import Message
 from agents.noted import FaultSeen, ToolUsed
 from agents.noted import Report as Report
 
@@ -31,71 +32,6 @@ AGENT_NAME = "parley"
 """The name under which workers register with LiveKit; dispatch is always explicit."""
 APART = "parley.apart"
 """A phone that joins with this attribute and the other phones do not hear each other until it is taken away."""
-
-
-# --- what a call needs ------------------------------------------------------------------------------------------
-
-
-class DispatchMetadata(Message):
-    """What a LiveKit dispatch carries. Clients can read it: a ticket and a name, nothing else."""
-
-    ticket: str = Field(description="Good for one job, within the lifetime of its slot.")
-    identity: str = Field(description="The persona's fixed identity in the room: `agent-<agent id>`.")
-    name: str = Field("", description="How the room knows the persona.")
-
-
-class Act(Message):
-    """Something a persona may do besides talking."""
-
-    name: Literal["end_call", "transfer_call", "send_dtmf"]
-    description: str = Field(description="For the model: when to do it.")
-    warm: bool = Field(False, description="Of `transfer_call`: the other is asked first, while the caller waits.")
-
-
-class Voicemail(Message):
-    """What is left on a machine that answers a call of ours."""
-
-    message: str = Field("", description="Empty: hang up without a word.")
-
-
-class PersonaJob(Message):
-    """Everything one conversation needs, fetched once with the ticket. A running call asks for nothing more."""
-
-    version: Literal[1] = 1
-    session_id: int
-    epoch: int = Field(description="Counts the jobs of a session; with the sequence it orders and identifies reports.")
-    project_id: int
-    persona_id: int
-    persona_name: str
-    room_name: str
-    identity: str
-    capability: str = Field(description="Accompanies every report of this job.", repr=False)
-    instructions: str
-    greeting: str = ""
-    speaks_first: bool = Field(False, description="Without a greeting, the persona begins in words of its own.")
-    language: str = "en"
-    llm: ModelChoice = ModelChoice()
-    stt: ModelChoice = ModelChoice()
-    tts: ModelChoice = ModelChoice()
-    fallbacks: Fallbacks = Fallbacks()
-    powers: Powers = Powers()
-    keys: dict[str, ProviderKey] = Field({}, repr=False, description="The project's own, by provider; for this call.")
-    turn_taking: TurnTaking = TurnTaking()
-    knowledge_capability: str | None = Field(None, repr=False, description="Opens the bases of this persona, if any.")
-    max_call_duration: float = Field(3600, gt=0, description="Seconds from the start to a polite end.")
-    silence_timeout: float = Field(120, gt=0, description="Seconds without a word from anyone to a polite end.")
-    phone: str | None = Field(
-        None, description="Identity of the phone whose answer is waited for before a word is said."
-    )
-    acts: list[Act] = Field(default_factory=list)
-    voicemail: Voicemail | None = Field(None, description="Whether to find out who answers before a word is said.")
-    recorded: bool = Field(False, description="Whether a recording begins; the first word waits for it, within reason.")
-    notice: str = Field("", description="What people hear of it before anything else.")
-    hears_keys: bool = Field(True, description="Whether keys that are pressed on the phone are answered.")
-    only_writes: bool = Field(False, description="No persona: writes down what everybody says, and says nothing.")
-    only_text: bool = Field(False, description="Nobody listens or speaks: lines are typed, and answered in writing.")
-    captions: bool = Field(True, description="Whether people in the room are sent what is being said.")
-    started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
 
 
 # --- reports ------------------------------------------------------------------------------------------------------

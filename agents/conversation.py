@@ -15,16 +15,8 @@ from livekit.agents.voice import events, room_io
 from agents.acts import build_tools
 from agents.answering import listen_to
 from agents.arrival import COME_WITHIN, wait_for_answer, wait_for_person
-from agents.contract import (
-    CallEnded,
-    CallReady,
-    CallStarted,
-    Command,
-    EndReason,
-    PersonaJob,
-    PhoneAnswered,
-    Voicemail,
-)
+from agents.calling import PersonaJob, Voicemail
+from agents.contract import CallEnded, CallReady, CallStarted, Command, EndReason, PhoneAnswered
 from agents.departure import Departure
 from agents.handover import Handover
 from agents.happenings import Happenings

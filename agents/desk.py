@@ -13,7 +13,8 @@ from typing import Any
 
 import structlog
 
-from agents.contract import Command, PersonaJob, Submission, TransferAsked, Transferred
+from agents.calling import PersonaJob
+from agents.contract import Command, Submission, TransferAsked, Transferred
 from agents.spool import Spool
 from agents.uplink import ExchangeRefused
 

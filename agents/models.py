@@ -15,8 +15,9 @@ from livekit.agents import inference, llm, stt, tts
 from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 from livekit.plugins import openai as plugin
 
+from agents.calling import PersonaJob
 from agents.choices import ModelChoice, Provider
-from agents.contract import PersonaJob, ProviderChanged
+from agents.contract import ProviderChanged
 from agents.providers import HOMES, Access, NotToBeHadError, build_recognition, build_voice
 from agents.searching import build_search
 from agents.settings import WorkerSettings

@@ -23,7 +23,8 @@ from livekit.agents import (
 )
 from livekit.agents.types import TimedString
 
-from agents.contract import ChunkUsed, PersonaJob
+from agents.calling import PersonaJob
+from agents.contract import ChunkUsed
 from agents.retrieval import Retrieval
 from agents.searching import RULE as SEARCH_RULE
 from agents.sight import Sight

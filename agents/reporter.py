@@ -9,7 +9,8 @@ from typing import Any, Self
 import structlog
 
 from agents.audience import PersonaStated
-from agents.contract import Command, LineInterim, PersonaJob, Report, Submission, Transferred
+from agents.calling import PersonaJob
+from agents.contract import Command, LineInterim, Report, Submission, Transferred
 
 LINE = 2**20
 QUEUE = 2000

@@ -13,7 +13,8 @@ import structlog
 from livekit import rtc
 
 from agents.arrival import COME_WITHIN, PEOPLE, wait_for_person
-from agents.contract import CallEnded, CallStarted, Command, EndReason, LineSpoken, PersonaJob, timestamp_ms
+from agents.calling import PersonaJob
+from agents.contract import CallEnded, CallStarted, Command, EndReason, LineSpoken, timestamp_ms
 from agents.departure import Departure
 from agents.models import TRIES, Models
 from agents.overhearing import Sentence, find_voices, overhear

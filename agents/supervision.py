@@ -16,7 +16,8 @@ from livekit.agents import AgentSession
 from livekit.agents.voice import events
 
 from agents.audience import SUPERVISING, PersonaStated, is_voice, may_speak
-from agents.contract import Command, LineSpoken, PersonaJob, timestamp_ms
+from agents.calling import PersonaJob
+from agents.contract import Command, LineSpoken, timestamp_ms
 from agents.models import TRIES, Models
 from agents.overhearing import Sentence, find_voices, overhear
 from agents.persona import Persona

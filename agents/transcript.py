@@ -10,7 +10,8 @@ from livekit.agents.utils import is_given
 from livekit.agents.voice import SpeechHandle, events
 
 from agents.attendance import Word
-from agents.contract import LineInterim, LineSpoken, PersonaJob, timestamp_ms
+from agents.calling import PersonaJob
+from agents.contract import LineInterim, LineSpoken, timestamp_ms
 from agents.persona import Persona
 from agents.reporter import Reporter
 from agents.timing import moment

@@ -3,7 +3,7 @@
 from livekit.agents import AgentSession, TurnHandlingOptions, inference
 from livekit.agents.voice.agent_session import SessionConnectOptions
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from agents.models import TRIES, Models
 
 DETECTOR_SILENCE = 0.25

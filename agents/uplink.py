@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from agents.attendance import BotJob
+from agents.calling import PersonaJob
 from agents.choices import Message
 from agents.contract import (
     TO_WORKER,
@@ -21,7 +22,6 @@ from agents.contract import (
     Exchanged,
     Heartbeat,
     Hello,
-    PersonaJob,
     Submission,
     TransferAsked,
     Transferred,

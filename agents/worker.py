@@ -11,7 +11,8 @@ import structlog
 from livekit.agents import AgentServer, JobRequest
 from pydantic import ValidationError
 
-from agents.contract import AGENT_NAME, CallEnded, Command, DispatchMetadata, Exchange, PersonaJob, Submission
+from agents.calling import DispatchMetadata, PersonaJob
+from agents.contract import AGENT_NAME, CallEnded, Command, Exchange, Submission
 from agents.desk import JobDesk
 from agents.job import entrypoint, prewarm
 from agents.settings import WorkerSettings, read_settings

@@ -6,7 +6,8 @@ from typing import Final
 import structlog
 from sqlmodel import col, select
 
-from agents.contract import AGENT_NAME, DispatchMetadata
+from agents.calling import DispatchMetadata
+from agents.contract import AGENT_NAME
 from control_plane.accounts.models import Project
 from control_plane.bots.asking import BotAsk
 from control_plane.bots.entering import meeting_of

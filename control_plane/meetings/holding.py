@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlmodel import col, select, update
 
+from agents.calling import PersonaJob
 from agents.choices import ModelChoice, Powers
-from agents.contract import PersonaJob
 from control_plane.accounts.credentials import open_credentials
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlmodel import select
 
-from agents.contract import DispatchMetadata
+from agents.calling import DispatchMetadata
 from control_plane.db.database import Db
 from control_plane.meetings.models import Meeting
 from control_plane.personas.models import Persona

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
 
-from agents.contract import Act
+from agents.calling import Act
 from control_plane.wire import FREE, NO_NUL, Clean, Exactly, Storable
 from guard.outbound import LONGEST_URL, BadAddress, read_url
 

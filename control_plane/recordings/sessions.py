@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import text
 from sqlmodel import col, select, update
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from control_plane.accounts.limits import is_full
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db

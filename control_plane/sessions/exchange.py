@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlmodel import col, select, update
 
+from agents.calling import PersonaJob, Voicemail
 from agents.choices import Fallbacks, ModelChoice, TurnTaking
-from agents.contract import Exchange, PersonaJob, Voicemail
+from agents.contract import Exchange
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound, Unavailable

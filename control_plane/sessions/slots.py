@@ -5,7 +5,8 @@ import hmac
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from agents.contract import PERSONA_PREFIX, DispatchMetadata
+from agents.calling import DispatchMetadata
+from agents.contract import PERSONA_PREFIX
 from control_plane.ids import random_secret, read_number
 
 _STANDING: Final = {"number": "num-", "meeting": "mtg-"}

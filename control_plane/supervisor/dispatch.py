@@ -12,7 +12,8 @@ import structlog
 from sqlalchemy import and_, exists, or_
 from sqlmodel import col, select
 
-from agents.contract import AGENT_NAME, DispatchMetadata
+from agents.calling import DispatchMetadata
+from agents.contract import AGENT_NAME
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.ids import fingerprint

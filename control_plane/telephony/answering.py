@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlmodel import col, func, select
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Db

@@ -12,7 +12,8 @@ import structlog
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from agents.contract import AGENT_NAME, APART, DispatchMetadata
+from agents.calling import DispatchMetadata
+from agents.contract import AGENT_NAME, APART
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import PlatformError, Unavailable

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from agents.contract import AGENT_NAME, DispatchMetadata
+from agents.calling import DispatchMetadata
+from agents.contract import AGENT_NAME
 from control_plane.accounts.room_names import retired
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Literal
 
-from agents.contract import AGENT_NAME, DispatchMetadata
+from agents.calling import DispatchMetadata
+from agents.contract import AGENT_NAME
 
 HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
 

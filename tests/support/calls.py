@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from agents.contract import DispatchMetadata, Exchange, Exchanged, PersonaJob, Submission, TransferAsked, Transferred
+from agents.calling import DispatchMetadata, PersonaJob
+from agents.contract import Exchange, Exchanged, Submission, TransferAsked, Transferred
 from control_plane.clock import Clock
 from control_plane.events.models import Event
 from control_plane.telephony.placing import CallPlacer

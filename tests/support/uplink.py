@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 from websockets.asyncio.client import ClientConnection, connect
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from tests.support.platform import WORKER_TOKEN, Platform, Tenant
 
 PERSONA = {"name": "Receptionist", "instructions": "You help {{who}}.", "greeting": "Hello {{who}}."}

@@ -60,9 +60,10 @@ def test_the_environment_is_read_only_by_settings(package: str) -> None:
 
 def test_agents_has_nothing_in_its_init_so_that_the_contract_needs_no_livekit() -> None:
     assert (CHECKOUT / "agents" / "__init__.py").read_text() == ""
-    allowed = {"pydantic", "datetime", "typing", "agents.choices", "agents.attendance", "agents.noted"}
-    for name in ("contract.py", "attendance.py", "noted.py", "choices.py"):
-        assert set(imports(tree(CHECKOUT / "agents" / name))) <= allowed
+    wire = ("contract", "attendance", "audience", "calling", "noted", "choices")
+    allowed = {"pydantic", "collections.abc", "datetime", "typing", *(f"agents.{name}" for name in wire)}
+    for name in wire:
+        assert set(imports(tree(CHECKOUT / "agents" / f"{name}.py"))) <= allowed
 
 
 def test_livekit_is_imported_only_behind_its_seams() -> None:

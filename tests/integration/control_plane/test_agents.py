@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import FakeWorker, ticket_of, worker
 

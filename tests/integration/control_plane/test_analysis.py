@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from sqlmodel import col, select
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from control_plane.analysis.making import Analyst
 from control_plane.clock import Clock
 from control_plane.events.models import Event

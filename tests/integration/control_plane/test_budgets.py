@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select, update
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from control_plane.clock import Clock
 from control_plane.events.models import Event
 from control_plane.metering.ledger import record

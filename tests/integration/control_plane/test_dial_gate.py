@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agents.contract import DispatchMetadata, Exchange
+from agents.calling import DispatchMetadata
+from agents.contract import Exchange
 from control_plane.clock import Clock
 from control_plane.errors import Forbidden
 from control_plane.metering import prices

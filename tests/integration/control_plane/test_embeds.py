@@ -10,7 +10,7 @@ import jwt
 import pytest
 from sqlalchemy import text
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import worker
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from knowledge.embedders import Embedders, Vectors
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import ticket_of, worker

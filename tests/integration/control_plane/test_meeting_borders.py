@@ -10,7 +10,7 @@ import pytest
 from livekit import api
 from sqlmodel import col, select, update
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from control_plane.clock import Clock
 from control_plane.errors import Unavailable
 from control_plane.jobs.models import Job

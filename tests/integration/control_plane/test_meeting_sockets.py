@@ -7,7 +7,7 @@ import jwt
 import pytest
 from sqlmodel import col, update
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from control_plane.clock import Clock
 from control_plane.jobs.models import Job
 from control_plane.meetings.life import WARN_MEETING

@@ -9,7 +9,7 @@ import pytest
 from livekit import api
 from sqlmodel import col, select
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from control_plane.events.models import Event
 from control_plane.media.server import LiveParticipant
 from tests.support.meetings import claims, hold, make_meeting, make_scenario, tell

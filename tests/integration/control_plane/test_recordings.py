@@ -7,7 +7,8 @@ from typing import Any
 import jwt
 import pytest
 
-from agents.contract import DispatchMetadata, Exchange, PersonaJob, Submission
+from agents.calling import DispatchMetadata, PersonaJob
+from agents.contract import Exchange, Submission
 from control_plane.clock import Clock
 from control_plane.errors import Unavailable
 from control_plane.media.recorder import NO_RECORDER, EgressState

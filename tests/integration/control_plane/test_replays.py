@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sqlmodel import select, update
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from control_plane.gate.models import AuditEntry
 from control_plane.plans.catalogue import strangers
 from control_plane.recordings.models import Recording

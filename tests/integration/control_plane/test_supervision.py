@@ -9,7 +9,7 @@ from livekit import api
 from sqlmodel import col, select
 
 from agents.audience import REACHES
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from control_plane.clock import Clock
 from control_plane.errors import Unavailable
 from control_plane.events.models import Event

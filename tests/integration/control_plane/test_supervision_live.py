@@ -14,7 +14,8 @@ import pytest
 from livekit import api, rtc
 
 from agents.audience import MODES, PARTIES, Mode, Party, hears
-from agents.contract import Command, PersonaJob
+from agents.calling import PersonaJob
+from agents.contract import Command
 from agents.supervision import Supervision
 from control_plane.tokens.signer import Pass
 from tests.support.livekit import livekit_of

@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import col, select, update
 from websockets.exceptions import ConnectionClosed
 
-from agents.contract import PersonaJob
+from agents.calling import PersonaJob
 from control_plane.clock import Clock
 from control_plane.events.log import EventLog
 from control_plane.events.models import Event

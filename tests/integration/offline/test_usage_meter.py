@@ -9,8 +9,8 @@ from livekit import rtc
 from livekit.agents import llm, stt
 from livekit.agents.utils import http_context
 
+from agents.calling import PersonaJob
 from agents.choices import ModelChoice
-from agents.contract import PersonaJob
 from agents.models import Models, build_client
 from agents.settings import WorkerSettings
 from agents.usage import UsageMeter

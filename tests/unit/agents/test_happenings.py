@@ -10,7 +10,8 @@ from livekit.agents.types import TimedString
 from livekit.agents.voice.events import ErrorEvent, FunctionToolsExecutedEvent
 from livekit.rtc import EventEmitter
 
-from agents.contract import REPORT, PersonaJob, Report
+from agents.calling import PersonaJob
+from agents.contract import REPORT, Report
 from agents.happenings import MOST_FAULTS, Happenings, reason_of
 from agents.noted import LONGEST_NOTE, FaultSeen, ToolUsed
 from agents.persona import Persona

@@ -10,8 +10,9 @@ import pytest
 from livekit.agents import llm
 from livekit.agents.utils import http_context
 
+from agents.calling import PersonaJob
 from agents.choices import Fallbacks, ModelChoice, Powers, ProviderKey
-from agents.contract import PersonaJob, ProviderChanged
+from agents.contract import ProviderChanged
 from agents.models import THINKING, TRIES, Models, build_client
 from agents.settings import WorkerSettings
 from guard.addresses import parse_networks

@@ -12,7 +12,8 @@ from livekit.rtc import EventEmitter, ParticipantKind
 from agents import phone
 from agents.acts import build_tools
 from agents.arrival import wait_for_answer, wait_for_person
-from agents.contract import Act, EndReason
+from agents.calling import Act
+from agents.contract import EndReason
 from agents.handover import decision_of
 from agents.phone import Keypad
 

@@ -13,13 +13,13 @@ from livekit.agents.metrics.base import Metadata
 from livekit.rtc import DisconnectReason, EventEmitter, ParticipantKind
 
 from agents import conversation
+from agents.calling import PersonaJob
 from agents.contract import (
     CallEnded,
     CallReady,
     CallStarted,
     Command,
     EndReason,
-    PersonaJob,
     Report,
     Submission,
     TransferAsked,
@@ -44,6 +44,7 @@ JOB = PersonaJob(
     instructions="",
     started_at=datetime.now(UTC),
 )
+SETTINGS = SimpleNamespace(livekit_url="ws://127.0.0.1:1")
 
 
 class FakeSpeech:
@@ -134,7 +135,7 @@ class Call:
         monkeypatch.setattr(conversation, "build_session", lambda job, models: self.session)
         self.models = FakeModels()
         self.room = FakeRoom(*people)
-        self.conversation = Conversation(job, self.room, None, self.models, self.reporter, None)  # type: ignore[arg-type]
+        self.conversation = Conversation(job, self.room, None, self.models, self.reporter, SETTINGS)  # type: ignore[arg-type]
         self.running = asyncio.create_task(self.conversation.run())
 
     def agent_goes(self, old: str, new: str) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from livekit import api
 
-from agents.contract import AGENT_NAME, DispatchMetadata
+from agents.calling import DispatchMetadata
+from agents.contract import AGENT_NAME
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 
 KEY, SECRET = "devkey", "devsecret-devsecret-devsecret-devsecret"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from livekit import api
 
-from agents.contract import DispatchMetadata, Exchange
+from agents.calling import DispatchMetadata
+from agents.contract import Exchange
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Unavailable

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlmodel import col, select
 
-from agents.contract import DispatchMetadata, TransferAsked
+from agents.calling import DispatchMetadata
+from agents.contract import TransferAsked
 from control_plane.clock import Clock
 from control_plane.media.server import LiveRoom
 from control_plane.sessions.models import Slot

@@ -9,7 +9,8 @@ from livekit import api
 from sqlalchemy import text
 from sqlmodel import select
 
-from agents.contract import DispatchMetadata, Submission
+from agents.calling import DispatchMetadata
+from agents.contract import Submission
 from control_plane.clock import Clock
 from control_plane.livekit_hooks.service import take
 from control_plane.telephony.models import SipTrunk

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from agents.contract import DispatchMetadata, Exchange, PersonaJob, TransferAsked
+from agents.calling import DispatchMetadata, PersonaJob
+from agents.contract import Exchange, TransferAsked
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Unavailable

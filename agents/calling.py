@@ -1,0 +1,69 @@
+"""What a conversation needs: the ticket that a dispatch carries, and the job that is fetched with it."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from agents.choices import Fallbacks, Message, ModelChoice, Powers, ProviderKey, TurnTaking
+
+
+class DispatchMetadata(Message):
+    """What a LiveKit dispatch carries. Clients can read it: a ticket and a name, nothing else."""
+
+    ticket: str = Field(description="Good for one job, within the lifetime of its slot.")
+    identity: str = Field(description="The persona's fixed identity in the room: `agent-<agent id>`.")
+    name: str = Field("", description="How the room knows the persona.")
+
+
+class Act(Message):
+    """Something a persona may do besides talking."""
+
+    name: Literal["end_call", "transfer_call", "send_dtmf"]
+    description: str = Field(description="For the model: when to do it.")
+    warm: bool = Field(False, description="Of `transfer_call`: the other is asked first, while the caller waits.")
+
+
+class Voicemail(Message):
+    """What is left on a machine that answers a call of ours."""
+
+    message: str = Field("", description="Empty: hang up without a word.")
+
+
+class PersonaJob(Message):
+    """Everything one conversation needs, fetched once with the ticket. A running call asks for nothing more."""
+
+    version: Literal[1] = 1
+    session_id: int
+    epoch: int = Field(description="Counts the jobs of a session; with the sequence it orders and identifies reports.")
+    project_id: int
+    persona_id: int
+    persona_name: str
+    room_name: str
+    identity: str
+    capability: str = Field(description="Accompanies every report of this job.", repr=False)
+    instructions: str
+    greeting: str = ""
+    speaks_first: bool = Field(False, description="Without a greeting, the persona begins in words of its own.")
+    language: str = "en"
+    llm: ModelChoice = ModelChoice()
+    stt: ModelChoice = ModelChoice()
+    tts: ModelChoice = ModelChoice()
+    fallbacks: Fallbacks = Fallbacks()
+    powers: Powers = Powers()
+    keys: dict[str, ProviderKey] = Field({}, repr=False, description="The project's own, by provider; for this call.")
+    turn_taking: TurnTaking = TurnTaking()
+    knowledge_capability: str | None = Field(None, repr=False, description="Opens the bases of this persona, if any.")
+    max_call_duration: float = Field(3600, gt=0, description="Seconds from the start to a polite end.")
+    silence_timeout: float = Field(120, gt=0, description="Seconds without a word from anyone to a polite end.")
+    phone: str | None = Field(
+        None, description="Identity of the phone whose answer is waited for before a word is said."
+    )
+    acts: list[Act] = Field(default_factory=list)
+    voicemail: Voicemail | None = Field(None, description="Whether to find out who answers before a word is said.")
+    recorded: bool = Field(False, description="Whether a recording begins; the first word waits for it, within reason.")
+    notice: str = Field("", description="What people hear of it before anything else.")
+    hears_keys: bool = Field(True, description="Whether keys that are pressed on the phone are answered.")
+    only_writes: bool = Field(False, description="No persona: writes down what everybody says, and says nothing.")
+    only_text: bool = Field(False, description="Nobody listens or speaks: lines are typed, and answered in writing.")
+    captions: bool = Field(True, description="Whether people in the room are sent what is being said.")
+    started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
