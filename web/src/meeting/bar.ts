@@ -14,6 +14,7 @@ export interface BarActions {
   copyLink(): void;
   showKeys(): void;
   toggleLock(): void;
+  toggleWaitingRoom(): void;
   endForAll(): void;
   leave(): void;
 }
@@ -31,6 +32,7 @@ export interface BarState {
   readonly waiting: number;
   readonly isHost: boolean;
   readonly locked: boolean;
+  readonly waits: boolean;
 }
 
 export const EMOJIS = ["👍", "👏", "❤️", "😂", "😮", "🎉"] as const;
@@ -47,6 +49,7 @@ export class Bar {
   private readonly people = toggle(["people"], "P");
   private readonly badges = { chat: badge(), people: badge() };
   private readonly lock = menuItem("lock", "Lock the meeting");
+  private readonly lobby = menuItem("door", "Turn the waiting room on");
   private readonly end = menuItem("leave", "End the meeting for all");
   private readonly captionsItem = menuItem("captions", "Captions");
   private readonly hosts: HTMLElement[];
@@ -67,12 +70,12 @@ export class Bar {
     }
     const copy = menuItem("copy", "Copy the link");
     const keys = menuItem("keyboard", "Keyboard shortcuts");
-    this.hosts = [this.lock, this.end];
+    this.hosts = [this.lobby, this.lock, this.end];
     this.end.classList.add("pop__item--danger");
     this.captionsItem.classList.add("pop__item--phone");
     keys.classList.add("pop__item--desktop");
     this.menu = element("div", { class: "pop pop--more", id: "more", popover: "auto", role: "group", "aria-label": "More" });
-    this.menu.append(copy, this.captionsItem, keys, this.lock, this.end);
+    this.menu.append(copy, this.captionsItem, keys, this.lobby, this.lock, this.end);
     const leave = element("button", { class: "button button--danger leave", type: "button", "aria-label": "Leave" }, icon("phone", 20));
     this.chat.append(this.badges.chat);
     this.people.append(this.badges.people);
@@ -97,6 +100,7 @@ export class Bar {
       [copy, actions.copyLink],
       [keys, actions.showKeys],
       [this.captionsItem, actions.toggleCaptions],
+      [this.lobby, actions.toggleWaitingRoom],
       [this.lock, actions.toggleLock],
       [this.end, actions.endForAll],
     ] as const) {
@@ -126,6 +130,7 @@ export class Bar {
     this.badges.people.classList.toggle("badge--urgent", state.waiting > 0);
     this.badges.chat.classList.add("badge--urgent");
     for (const item of this.hosts) item.hidden = !state.isHost;
+    setText(this.lobby.lastElementChild as Element, state.waits ? "Turn the waiting room off" : "Turn the waiting room on");
     setText(this.lock.lastElementChild as Element, state.locked ? "Unlock the meeting" : "Lock the meeting");
   }
 

@@ -36,7 +36,7 @@ export type News =
   | { readonly kind: "reaction"; readonly name: string; readonly id: string; readonly emoji: string }
   | { readonly kind: "chat"; readonly line: ChatLine }
   | { readonly kind: "recording"; readonly on: boolean }
-  | { readonly kind: "locked"; readonly on: boolean }
+  | { readonly kind: "locked" | "lobby"; readonly on: boolean }
   | { readonly kind: "warning"; readonly seconds: number };
 
 const CAPTIONS = 2;
@@ -50,6 +50,8 @@ export class Board {
   unread = 0;
   recording = false;
   locked = false;
+  /** Whether whoever comes has to be let in. */
+  waits = false;
   title = "";
   /** What the meeting allows. */
   controls: Readonly<Record<string, unknown>> = {};
@@ -78,6 +80,7 @@ export class Board {
     this.locked = meeting["locked"] === true;
     this.recording = meeting["recording"] === true;
     this.controls = told(meeting["controls"]);
+    this.waits = this.allows("enable_waiting_room") && !this.allows("auto_admit");
     this.people.clear();
     for (const each of list(joined["participants"])) this.put(each);
     this.waiting = list(joined["waiting"]).map((each) => ({ id: text(each["participantId"]), name: text(each["name"]) }));
@@ -128,9 +131,7 @@ export class Board {
         this.unwait(id);
         return null;
       case "meeting:updated":
-        if (data["locked"] === this.locked) return null;
-        this.locked = data["locked"] === true;
-        return { kind: "locked", on: this.locked };
+        return this.update(data);
       case "meeting:warning": {
         const seconds = Number(data["secondsLeft"]);
         if (!Number.isFinite(seconds)) return null;
@@ -188,6 +189,17 @@ export class Board {
 
   private push(line: ChatLine): void {
     this.chat = [...this.chat, line].slice(-MOST_LINES);
+  }
+
+  /** One of its two switches differs, or none. */
+  private update(data: Told): News | null {
+    const [locked, waits] = [data["locked"] === true, data["waitingRoom"] === true];
+    const lockTurned = locked !== this.locked;
+    const waitingTurned = waits !== this.waits;
+    this.locked = locked;
+    this.waits = waits;
+    if (lockTurned) return { kind: "locked", on: locked };
+    return waitingTurned ? { kind: "lobby", on: waits } : null;
   }
 
   private put(data: Told): void {

@@ -24,7 +24,6 @@ type Phase = "looking" | "ready" | "joining" | "waiting" | "meeting" | "ended";
 type Side = "chat" | "people";
 
 const ANSWER_WITHIN_MS = 15_000;
-
 const loadMedia = (): Promise<typeof import("./media")> => import("./media");
 
 export class MeetingPage {
@@ -73,6 +72,7 @@ export class MeetingPage {
       copyLink: () => void this.copyLink(),
       showKeys: () => undefined,
       toggleLock: () => void this.say(this.board.locked ? "meeting:unlock" : "meeting:lock"),
+      toggleWaitingRoom: () => void this.say("meeting:waiting-room", { on: !this.board.waits }),
       endForAll: () => void this.say("meeting:end"),
       leave: () => void this.leave(),
       send: (text) => void this.send(text),

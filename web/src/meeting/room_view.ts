@@ -122,6 +122,7 @@ export class RoomView {
       waiting: board.waiting.length,
       isHost: board.isHost,
       locked: board.locked,
+      waits: board.waits,
     });
     this.chat.update(board.chat);
     this.people.update(people, board.waiting, board.isHost);
@@ -263,6 +264,8 @@ export function wordsOf(news: News): string {
       return news.on ? "This meeting is recorded" : "The recording has ended";
     case "locked":
       return news.on ? "The meeting is locked" : "The meeting is open again";
+    case "lobby":
+      return news.on ? "The waiting room is on" : "The waiting room is off";
     case "warning":
       return news.seconds >= 55 && news.seconds <= 65 ? "The meeting ends in one minute" : `The meeting ends in ${news.seconds} seconds`;
   }

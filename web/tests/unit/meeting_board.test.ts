@@ -47,6 +47,9 @@ describe("a meeting as the socket tells it", () => {
     expect(board.people.get("agent-1")).toMatchObject({ hand: true, muted: true });
     expect(board.apply("meeting:updated", { locked: true })).toEqual({ kind: "locked", on: true });
     expect(board.locked).toBe(true);
+    expect(board.apply("meeting:updated", { locked: true, waitingRoom: true })).toEqual({ kind: "lobby", on: true });
+    expect(board.apply("meeting:updated", { locked: true, waitingRoom: true })).toBeNull();
+    expect(board.waits).toBe(true);
   });
 
   it("shows one's own line at once, and whether it arrived", () => {
