@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from control_plane.accounts.console.schemas import LoggedIn, LogIn, PasswordChange, SignedUp, SignUp
+from control_plane.accounts.activity.service import OwnActivity
+from control_plane.accounts.console.schemas import LoggedIn, LogIn, OwnSession, PasswordChange, SignedUp, SignUp
 from control_plane.accounts.console.service import Console
-from control_plane.auth.callers import CallerDep
-from control_plane.auth.deps import DbDep, SettingsDep
-from control_plane.errors import Forbidden
+from control_plane.auth.callers import Caller, CallerDep
+from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
+from control_plane.errors import Forbidden, Unauthorized
 from control_plane.gate.console import OpenOperation, SessionOperation
 from control_plane.gate.operation import primary
 from control_plane.gate.route import audit_entry
@@ -52,6 +53,18 @@ async def log_in(body: LogIn, request: Request, response: Response, console: Con
     account, token = await console.log_in(body, address_of(request), request.scope["state"]["caller"])
     request.app.state.cookie.set(response, token)
     return {"account": account}
+
+
+@open_router.get("/session", response_model=OwnSession)
+async def read_session(request: Request, db: DbDep, clock: ClockDep) -> Any:
+    """Read whose session this browser has: the account, or null where nobody has logged in. No answer is 401."""
+    admitted = request.scope["state"]
+    caller: Caller | None = admitted["caller"]
+    if caller is None and not isinstance(admitted["refusal"], Unauthorized):
+        raise admitted["refusal"]
+    if caller is None or not caller.is_console:
+        return {"account": None}
+    return {"account": await OwnActivity(db, clock, caller.account_id).info()}
 
 
 @session_router.post("/logout", response_model=Done)

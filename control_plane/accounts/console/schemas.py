@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from control_plane.accounts.activity.schemas import AccountInfo
 from control_plane.accounts.schemas import AccountName, Email, FirstProject, KeyMade, KnownEmail, NewPassword
 from control_plane.wire import Clean, Exactly, Instant
 
@@ -54,6 +55,12 @@ class LoggedIn(BaseModel):
     """`POST /auth/login`; the session comes as a cookie."""
 
     account: OwnAccount
+
+
+class OwnSession(BaseModel):
+    """`GET /auth/session`: null where nobody has logged in."""
+
+    account: AccountInfo | None
 
 
 class SignedUp(LoggedIn):

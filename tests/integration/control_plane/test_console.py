@@ -42,6 +42,23 @@ async def test_who_signs_up_is_logged_in_and_can_begin(grace: httpx2.AsyncClient
     assert {entry["key_id"][:4] for entry in entries} == {"ses_"}
 
 
+async def test_a_page_learns_who_has_logged_in_without_being_refused(
+    platform: Platform, grace: httpx2.AsyncClient
+) -> None:
+    mine = await grace.get("/auth/session")
+    assert mine.json() == (await grace.get("/account")).json()
+    async with browser(platform) as nobody:
+        assert (await nobody.get("/auth/session")).json() == {"account": None}
+        assert (await nobody.get("/account")).status_code == 401
+    key = {"X-API-Key": (await platform.tenant()).key}
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers=key) as program:
+        assert (await program.get("/auth/session")).json() == {"account": None}
+    elsewhere = await grace.get("/auth/session", headers={"Sec-Fetch-Site": "cross-site"})
+    assert elsewhere.status_code == 403
+    await grace.post("/auth/logout")
+    assert (await grace.get("/auth/session")).json() == {"account": None}
+
+
 async def test_the_first_key_is_shown_at_sign_up_and_opens_the_same_project(platform: Platform) -> None:
     async with browser(platform) as client:
         made = (await client.post("/auth/signup", json=WHO)).json()

@@ -1,7 +1,7 @@
 /** The API as the console uses it: with the session of this browser, whose cookie no script can read. */
 
 import { ApiError, send } from "./api";
-import { ask } from "./client";
+import { ask, isByKey } from "./client";
 
 export interface Account {
   email: string;
@@ -66,27 +66,23 @@ type Json = Record<string, unknown>;
 const ROWS = 10;
 
 export class Console {
-  /** The account that has logged in here; null where nobody has. */
+  /** The account that has logged in here, or whose key this is; null where nobody has, or the key is none. */
   async account(): Promise<Account | null> {
-    try {
-      const { account } = (await ask("GET", "/account")) as { account: Json };
-      const project = account["project"] as Json;
-      return {
-        email: String(account["email"]),
-        name: String(account["name"]),
-        planDisplay: String(account["plan_display"]),
-        createdAt: String(account["created_at"]),
-        balance: Number(account["balance"]),
-        used: Number(account["used"]),
-        projectId: Number(project["id"]),
-        projectSlug: String(project["slug"]),
-        activeKeys: Number(account["active_keys"]),
-        maxActiveKeys: Number(account["max_active_keys"]),
-      };
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 401) return null;
-      throw error;
-    }
+    const { account } = (await (isByKey() ? accountOfKey() : ask("GET", "/auth/session"))) as { account: Json | null };
+    if (account === null) return null;
+    const project = account["project"] as Json;
+    return {
+      email: String(account["email"]),
+      name: String(account["name"]),
+      planDisplay: String(account["plan_display"]),
+      createdAt: String(account["created_at"]),
+      balance: Number(account["balance"]),
+      used: Number(account["used"]),
+      projectId: Number(project["id"]),
+      projectSlug: String(project["slug"]),
+      activeKeys: Number(account["active_keys"]),
+      maxActiveKeys: Number(account["max_active_keys"]),
+    };
   }
 
   async logIn(email: string, password: string): Promise<void> {
@@ -190,6 +186,15 @@ export class Console {
   async makeSupportKey(): Promise<string> {
     const made = (await ask("POST", "/account/support-keys")) as Json;
     return String(made["key"]);
+  }
+}
+
+async function accountOfKey(): Promise<unknown> {
+  try {
+    return await ask("GET", "/account");
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return { account: null };
+    throw error;
   }
 }
 
