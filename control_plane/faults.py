@@ -1,16 +1,19 @@
 """One place where errors become answers: ours, and those of the framework in the same shape."""
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from control_plane.errors import InvalidRequest, MethodNotAllowed, NotFound, PlatformError
 from control_plane.refusals import body_of
+from control_plane.wire import SIGNED, SURFACES
 
 PROBLEMS: Final = {
     "extra_forbidden": "unknown field",
@@ -72,6 +75,17 @@ def of_status(request: Request, error: HTTPException) -> PlatformError:
             return InvalidRequest(str(error.detail))
 
 
+def _is_for_people(request: Request) -> bool:
+    """Whether somebody's browser asks for a page; programs are answered in JSON, and so is whatever asks the API."""
+    is_api = request.url.path.startswith((*SURFACES, SIGNED))
+    return request.method in ("GET", "HEAD") and not is_api and "text/html" in request.headers.get("accept", "")
+
+
+def _missing_page(request: Request) -> Response:
+    show: Callable[[], Response] = request.app.state.missing_page
+    return show()
+
+
 def _serves(request: Request, method: str) -> bool:
     scope = {**request.scope, "method": method}
     return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
@@ -88,8 +102,11 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return render(request, of_validation(list(error.errors())))
 
-    async def http_error(request: Request, error: Exception) -> JSONResponse:
+    async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 404 and _is_for_people(request):
+            with suppress(PlatformError):  # pages that were not built
+                return _missing_page(request)
         return render(request, of_status(request, error))
 
     app.add_exception_handler(PlatformError, platform_error)

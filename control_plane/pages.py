@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from control_plane.errors import NotFound
@@ -59,12 +59,17 @@ def install(app: FastAPI, folder: str | None) -> None:
     for path, name in PAGES.items():
         serve(path, name)
 
+    def missing() -> Response:
+        """What a browser is shown where there is nothing."""
+        return _page(pages / "missing.html", ancestors="'none'", status=404)
+
+    app.state.missing_page = missing
     app.include_router(router)
     app.mount("/assets", StaticFiles(directory=pages / "assets", check_dir=False), name="assets")
 
 
-def _page(path: Path, *, ancestors: str) -> FileResponse:
+def _page(path: Path, *, ancestors: str, status: int = 200) -> FileResponse:
     if not path.is_file():
         raise NotFound("The pages are not built: run `make web`")
     headers = {name: value.format(ancestors=ancestors) for name, value in SECURITY.items()}
-    return FileResponse(path, headers=headers | {"Cache-Control": "no-cache"})
+    return FileResponse(path, status, headers=headers | {"Cache-Control": "no-cache"})

@@ -31,6 +31,7 @@ export default defineConfig({
         meeting: "meeting.html",
         console: "console.html",
         replay: "replay.html",
+        missing: "missing.html",
       },
     },
   },

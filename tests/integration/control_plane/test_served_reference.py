@@ -1,8 +1,11 @@
 """The reference as it is served, and what it says of methods."""
 
+from pathlib import Path
+
 import httpx2
 import pytest
 
+from control_plane.pages import CHECKOUT_PAGES
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.anyio
@@ -37,3 +40,22 @@ async def test_a_wrong_method_is_told_which_there_are(platform: Platform) -> Non
     assert answer.json()["code"] == "INVALID_REQUEST"
     assert answer.json()["error"].endswith("it allows GET, HEAD, PATCH, DELETE")
     assert answer.headers["allow"] == "GET, HEAD, PATCH, DELETE"
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+async def test_a_browser_is_shown_a_page_where_there_is_nothing_and_programs_are_told(platform: Platform) -> None:
+    pages = Path(platform.settings.web_dir or CHECKOUT_PAGES)
+    async with httpx2.AsyncClient(base_url=platform.url) as client:
+        program = await client.get("/nothing-here")
+        shown = await client.get("/nothing-here", headers=BROWSER)
+        api = await client.get("/api/v1/nothing-here", headers=BROWSER)
+        posted = await client.post("/nothing-here", headers=BROWSER)
+    assert [answer.status_code for answer in (program, shown, api, posted)] == [404] * 4
+    assert program.json() == api.json() == posted.json() == {"error": "There is no such path", "code": "NOT_FOUND"}
+    if not (pages / "missing.html").exists():
+        pytest.skip("the pages are not built")
+    assert shown.headers["content-type"].startswith("text/html")
+    assert "script-src 'self'" in shown.headers["content-security-policy"]
+    assert 'href="/"' in shown.text
