@@ -70,6 +70,13 @@ async def delete_base(base_id: RowId, bases: Bases) -> Any:
     return Done(message="Knowledge base deleted")
 
 
+@router.get("/knowledge-bases/{base_id}/documents", response_model=schemas.DocumentList)
+async def list_documents(base_id: RowId, bases: Bases, page: Annotated[Page, Depends()]) -> Any:
+    """List documents: those that wait to be ingested first, then the newest."""
+    documents, total = await bases.documents(base_id, page)
+    return {"documents": documents, **page.pages(total)}
+
+
 @router.post("/knowledge-bases/{base_id}/documents", status_code=201, response_model=schemas.Ingested, responses=LATER)
 async def upload_document(base_id: RowId, file: UploadFile, bases: Bases, response: Response) -> Any:
     """Upload a document; the same name again replaces it. Over 1 MB it is ingested after the answer, which is 202."""

@@ -1,6 +1,6 @@
 """Knowledge bases on the wire."""
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
@@ -94,6 +94,24 @@ class Ingested(BaseModel):
     chunks_created: int = Field(description="Where it is ingested later (202): planned.")
     source_file: str
     later: bool = Field(False, exclude=True)
+
+
+class DocumentRead(BaseModel):
+    """A document of a base. One that could not be ingested is not kept; its base says `error`."""
+
+    id: int | None = Field(description="Null until it is ingested.")
+    source: str = Field(description="File name or label; empty for text without one that waits.")
+    status: Literal["indexing", "ready"]
+    chunk_count: int
+    total_chars: int = Field(description="Of its chunks.")
+    size_bytes: int | None = Field(description="Of what was sent, while it waits.")
+    created_at: Instant
+
+
+class DocumentList(Paged):
+    """`GET …/documents`: those that wait first, then the newest."""
+
+    documents: list[DocumentRead]
 
 
 class Reindexed(BaseModel):

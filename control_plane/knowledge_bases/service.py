@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -14,6 +14,7 @@ from control_plane.errors import Conflict, InvalidRequest, NotFound, PlatformErr
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.knowledge_bases.golden import Examiner
+from control_plane.knowledge_bases.holdings import read_documents
 from control_plane.knowledge_bases.indexing import drop_or_make, keep_indexed
 from control_plane.knowledge_bases.schemas import (
     BaseChange,
@@ -104,6 +105,11 @@ class KnowledgeBaseService:
         """Ingest a text."""
         base = await self.get(base_id)
         return await self._ingest(base, body.content.encode("utf-8", "surrogatepass"), body.source_name, file=False)
+
+    async def documents(self, base_id: int, page: Page) -> tuple[list[dict[str, Any]], int]:
+        """A page of a base's documents, and how many there are."""
+        await self.get(base_id)
+        return await read_documents(self.db, base_id, page, project_id=self.caller.project_id)
 
     async def chunks(self, base_id: int, page: Page, *, is_active: bool | None) -> tuple[list[StoredChunk], int]:
         """A page of a base's chunks, and how many there are."""

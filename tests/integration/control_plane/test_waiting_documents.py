@@ -116,3 +116,43 @@ async def test_only_so_many_documents_of_a_project_wait(
     other = await platform.tenant("other")
     made = (await other.http.post("/knowledge-bases", json={"name": "Theirs"})).json()["knowledge_base"]["id"]
     assert await send(other, f"/knowledge-bases/{made}", "theirs") == 202
+
+
+async def test_documents_are_listed_while_they_wait_and_once_they_are_in(
+    tenant: Tenant, path: str, server: EmbeddingServer
+) -> None:
+    server.go.clear()
+    names = ["one.md", "two.md"]
+    for name in names:
+        assert await send(tenant, path, name) == 202
+    waiting = (await tenant.http.get(f"{path}/documents")).json()
+    assert [(each["source"], each["status"]) for each in waiting["documents"]] == [
+        ("two.md", "indexing"),
+        ("one.md", "indexing"),
+    ]
+    assert all(each["id"] is None and each["size_bytes"] > len(LONG) for each in waiting["documents"])
+    server.go.set()
+    base = await until(tenant, path, lambda base: base["indexing_status"] == "ready")
+    first, second = [
+        (await tenant.http.get(f"{path}/documents", params={"per_page": 1, "page": page})).json() for page in (1, 2)
+    ]
+    listed = [*first["documents"], *second["documents"]]
+    assert (first["total"], first["total_pages"]) == (2, 2)
+    assert [(each["source"], each["status"], each["size_bytes"]) for each in listed] == [
+        ("two.md", "ready", None),
+        ("one.md", "ready", None),
+    ]
+    assert sum(each["chunk_count"] for each in listed) == base["chunk_count"]
+    assert sum(each["total_chars"] for each in listed) == base["total_chars"]
+    assert (await tenant.http.get(f"{path}/documents", params={"page": 9})).json() == {
+        "documents": [],
+        "total": 2,
+        "page": 9,
+        "total_pages": 1,
+    }
+
+
+async def test_the_documents_of_another_project_are_not_shown(platform: Platform, tenant: Tenant, path: str) -> None:
+    other = await platform.tenant("other")
+    assert (await other.http.get(f"{path}/documents")).status_code == 403
+    assert (await tenant.http.get("/knowledge-bases/999999/documents")).status_code == 404
