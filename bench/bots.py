@@ -1,7 +1,9 @@
-"""`python -m bench bots`: many bots in the same second, what they cost, and sound through a customer's socket and back.
+"""`python -m bench bots`: many bots in the same second, what they cost, sound through a customer's socket and back, and
+how soon their customer is told.
 
 A bot host and a livekit-server as they really run, all on this machine; the control plane, those who speak and the
-customer are this process and share the cores.
+customer are this process and share the cores. What is told is measured on a whole platform (`parley up`), as is, with
+`--meeting 300`, how soon all of a meeting that is written down is there after its end.
 """
 
 import argparse
@@ -24,6 +26,9 @@ from rich.table import Table
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from bench.bots_told import COMPLETE, measure_told
+from bench.bots_told import GOALS as TOLD
+from bench.call import a_platform
 from bench.first_call import percentile
 from bench.platform import RESULTS, cpu_seconds
 from tests.support.bots import Host, Media, Plane, bot_host, bot_job, media_server
@@ -36,7 +41,8 @@ GOALS: Final = {
     "memory of the host, MiB": "–",
     "there and back, p50 ms": "–",
     "there and back, p95 ms": "≤ 1000",
-}
+} | TOLD
+COMPLETE_GOAL: Final = "≤ 15"
 CLICK_EVERY: Final = 1.0
 
 
@@ -148,14 +154,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench bots", description=__doc__)
     parser.add_argument("--count", type=int, default=30, help="bots at once")
     parser.add_argument("--seconds", type=float, default=20, help="of the upkeep, and of the echo")
+    parser.add_argument("--meeting", type=float, default=0, help="seconds of a meeting that is written down; 0: none")
+    parser.add_argument("--ready", default="", help="tell of bots on a running platform (default: start one)")
+    parser.add_argument("--only-told", action="store_true", help="measure only what is told")
     arguments = parser.parse_args()
     logging.getLogger("livekit").setLevel(logging.CRITICAL)  # handles of people who left
-    found: dict[str, Any] = asyncio.run(measure(arguments.count, arguments.seconds))
+    found: dict[str, Any] = {}
+    if not arguments.only_told:
+        found |= asyncio.run(measure(arguments.count, arguments.seconds))
+    with a_platform(arguments.ready) as ready:
+        found |= asyncio.run(measure_told(ready, arguments.meeting))
+    goals = GOALS | {COMPLETE.format(arguments.meeting): COMPLETE_GOAL}
     table = Table(title=f"{arguments.count} bots", title_justify="left")
     for heading in ("what", "measured", "should be"):
         table.add_column(heading)
     for name, value in found.items():
-        table.add_row(name, f"{value:.2f}" if value < 20 else f"{value:.0f}", GOALS[name])
+        table.add_row(name, f"{value:.2f}" if value < 20 else f"{value:.0f}", goals[name])
     Console(width=100).print(table)
     kept = {"bots": arguments.count, "cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
     kept |= {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load": os.getloadavg()[0], "found": found}

@@ -12,7 +12,7 @@ from livekit import rtc
 from agents.arrival import wait_for_answer
 from agents.attendance import BotJob
 from agents.bots import rooms
-from agents.bots.endings import Over
+from agents.bots.endings import Lost, Over
 from agents.bots.hearing import Ears
 from agents.bots.microphones import Follower, Microphones
 from agents.bots.presence import Presence
@@ -49,7 +49,7 @@ class Bot:
         self._streaming = Streaming(job, ears, outbound) if streams else None
         self._writing = Writing(job, ears, recogniser, report) if job.transcribe else None
         self._began: float | None = None
-        self._over: asyncio.Future[Over] = asyncio.get_running_loop().create_future()
+        self._over: asyncio.Future[Over | None] = asyncio.get_running_loop().create_future()
 
     def end(self, reason: EndReason) -> None:
         """Leave; the first reason counts."""
@@ -57,11 +57,13 @@ class Bot:
             self._over.set_result(Over(reason))
 
     async def run(self) -> None:
-        """Attend, leave and report it. Who is cancelled, or replaced in the room, leaves without a last report."""
+        """Attend, leave and report it. Who is cancelled, replaced in the room, or has lost the meeting's server leaves
+        without a last report: then a bot of the next epoch comes."""
         try:
             over = await self._attend_until_over()
             if over is None:
-                log.warning("bot replaced by its twin", session=self.job.session_id)
+                if not self._over.cancelled():
+                    await self._write_what_is_left(STOP_WITHIN)
                 return
             await self._write_what_is_left(FINISH_WITHIN)
         except asyncio.CancelledError:
@@ -91,6 +93,9 @@ class Bot:
         error = attending.exception()
         if isinstance(error, Over):
             return error
+        if isinstance(error, Lost):
+            self._vanish(str(error))
+            return None
         log.error("bot failed", session=self.job.session_id, exc_info=error)
         return Over("worker_lost" if self._began else "cannot_join", failed=True)
 
@@ -98,14 +103,14 @@ class Bot:
         job, token = self.job, self.job.token
         if job.waits:
             self.report(BotWaits(at=moment(time.time())))
-            token = await rooms.be_admitted(self._url, token, job.patience.waiting_room)
+            token = await rooms.be_admitted(self._url, token, job.patience.waiting_room, again=job.epoch > 1)
         async with AsyncExitStack() as leaving:
             room = rtc.Room()
             leaving.push_async_callback(rooms.leave, room)
             leaving.callback(room.off, "disconnected", self._watch_connection(room))
             gone: set[str] = set()
             room.on("participant_disconnected", lambda participant: gone.add(participant.identity))
-            await rooms.join(room, self._url, token)
+            await rooms.join(room, self._url, token, again=job.epoch > 1)
             if job.line:
                 await self._wait_for_line(room, gone)
             self._began = time.time()
@@ -127,15 +132,25 @@ class Bot:
             except Exception:  # whatever it was, the last report must come
                 log.exception("the last words of a meeting are lost", session=self.job.session_id)
 
-    def _watch_connection(self, room: rtc.Room) -> Callable[[int], None]:
-        def disconnected(reason: int) -> None:
+    def _watch_connection(self, room: rtc.Room) -> Callable[[rtc.DisconnectReason.ValueType], None]:
+        def disconnected(reason: rtc.DisconnectReason.ValueType) -> None:
+            why = rooms.why_disconnected(reason, waiting=False)
             if reason == rtc.DisconnectReason.DUPLICATE_IDENTITY:
+                log.warning("bot replaced by its twin", session=self.job.session_id)
                 self._over.cancel()  # the bot of a newer epoch is there in its place
+            elif isinstance(why, Over):
+                self.end(why.reason)
             else:
-                self.end(rooms.why_disconnected(reason, waiting=False))
+                self._vanish(str(why))
 
         room.on("disconnected", disconnected)
         return disconnected
+
+    def _vanish(self, why: str) -> None:
+        """Leave without a last report."""
+        log.warning("bot lost its meeting", session=self.job.session_id, reason=why)
+        if not self._over.done():
+            self._over.set_result(None)
 
     async def _wait_for_line(self, room: rtc.Room, gone: set[str]) -> None:
         """Until the telephone is answered; raises `Over` where it is not, or was hung up while the bot joined."""

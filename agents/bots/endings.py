@@ -11,3 +11,7 @@ class Over(Exception):
 
     reason: EndReason
     failed: bool = False
+
+
+class Lost(Exception):
+    """The connection to the meeting's server is gone for good, and nobody has decided that; the text says how."""

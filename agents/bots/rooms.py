@@ -8,8 +8,7 @@ from typing import Final
 import structlog
 from livekit import rtc
 
-from agents.bots.endings import Over
-from agents.contract import EndReason
+from agents.bots.endings import Lost, Over
 
 ADMITTED: Final = "parley.admitted"
 """Topic of the message to who waits: `{"token", "url"}`; with them the meeting is joined."""
@@ -17,16 +16,20 @@ JOIN_WITHIN: Final = 15.0
 """Seconds of one attempt: where many come at once, the last waits for the first."""
 PAUSES: Final = (0.5, 2.0)
 """Seconds between attempts."""
+PAUSES_AGAIN: Final = (*PAUSES, *(5.0,) * 24)
+"""The same for a bot that was sent before: the meeting's server may be on its way back."""
 LEAVE_WITHIN: Final = 3.0
 SENT_AWAY: Final = (rtc.DisconnectReason.PARTICIPANT_REMOVED, rtc.DisconnectReason.ROOM_DELETED)
+CLOSED: Final = (*SENT_AWAY, rtc.DisconnectReason.ROOM_CLOSED)
+"""What somebody has decided; all else is an accident, after which the library has tried to come back for 20 s."""
 
 log = structlog.get_logger()
 
 
-async def join(room: rtc.Room, url: str, token: str) -> None:
+async def join(room: rtc.Room, url: str, token: str, *, again: bool = False) -> None:
     """Enter a room and subscribe to nothing. Raises `Over` where it cannot be entered, after several attempts."""
     options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=JOIN_WITHIN)
-    for pause in (*PAUSES, None):
+    for pause in (*(PAUSES_AGAIN if again else PAUSES), None):
         try:
             async with asyncio.timeout(2 * JOIN_WITHIN):
                 return await _connect(room, url, token, options)
@@ -46,24 +49,24 @@ async def leave(room: rtc.Room) -> None:
         log.warning("a room could not be left")
 
 
-async def be_admitted(url: str, token: str, patience: float) -> str:
-    """Wait in a waiting room; the token of the meeting. Raises `Over` where the bot does not get in."""
-    answer: asyncio.Future[str | Over] = asyncio.get_running_loop().create_future()
+async def be_admitted(url: str, token: str, patience: float, *, again: bool = False) -> str:
+    """Wait in a waiting room; the token of the meeting. Raises `Over` where the bot does not get in, `Lost`."""
+    answer: asyncio.Future[str | Over | Lost] = asyncio.get_running_loop().create_future()
 
     def told(packet: rtc.DataPacket) -> None:
         if packet.topic == ADMITTED and packet.participant is None and not answer.done():
             with contextlib.suppress(ValueError, KeyError):  # only the platform writes without being a participant
                 answer.set_result(str(json.loads(packet.data)["token"]))
 
-    def sent_away(reason: int) -> None:
+    def sent_away(reason: rtc.DisconnectReason.ValueType) -> None:
         if not answer.done():
-            answer.set_result(Over(why_disconnected(reason, waiting=True)))
+            answer.set_result(why_disconnected(reason, waiting=True))
 
     room = rtc.Room()
     room.on("data_received", told)
     room.on("disconnected", sent_away)
     try:
-        await join(room, url, token)
+        await join(room, url, token, again=again)
         async with asyncio.timeout(patience):
             told_so = await answer
     except TimeoutError as error:
@@ -71,16 +74,18 @@ async def be_admitted(url: str, token: str, patience: float) -> str:
     finally:
         room.off("disconnected", sent_away)
         await leave(room)
-    if isinstance(told_so, Over):
+    if isinstance(told_so, Exception):
         raise told_so
     return told_so
 
 
-def why_disconnected(reason: int, *, waiting: bool) -> EndReason:
+def why_disconnected(reason: rtc.DisconnectReason.ValueType, *, waiting: bool) -> Over | Lost:
     """What a connection that ended without our doing means."""
+    if reason not in CLOSED:
+        return Lost(rtc.DisconnectReason.Name(reason))
     if waiting and reason in SENT_AWAY:
-        return "denied"
-    return "removed" if reason == rtc.DisconnectReason.PARTICIPANT_REMOVED else "room_closed"
+        return Over("denied")
+    return Over("removed" if reason == rtc.DisconnectReason.PARTICIPANT_REMOVED else "room_closed")
 
 
 async def _connect(room: rtc.Room, url: str, token: str, options: rtc.RoomOptions) -> None:

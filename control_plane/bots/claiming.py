@@ -13,6 +13,7 @@ from control_plane.accounts.limits import is_full
 from control_plane.accounts.models import Project
 from control_plane.bots.asking import BotAsk
 from control_plane.bots.entering import Entrance
+from control_plane.bots.life import ended
 from control_plane.bots.models import Bot, BotError, BotState
 from control_plane.bots.telling import BotTeller
 from control_plane.clock import Clock
@@ -89,8 +90,13 @@ class BotClaimer:
         try:
             token, waits, line = await self.entrance.enter(db, self.clock, bot)
         except CannotJoin as error:
-            await teller.failed(bot, BotError.CANNOT_JOIN, str(error))
             log.info("bot cannot join", bot=str(bot.uuid), reason=error.code)
+            if bot.joined_at is not None:  # it was there, and its meeting is over by now
+                at, facts = self.clock.now(), EventLog(db, self.clock)
+                await end_session(db, facts, session, outcome="ok", reason="room_closed", at=at)
+                await ended(db, self.clock, self.box, session.id)
+                return None
+            await teller.failed(bot, BotError.CANNOT_JOIN, str(error))
             await end_session(
                 db, EventLog(db, self.clock), session, outcome="failed", reason="cannot_join", at=self.clock.now()
             )

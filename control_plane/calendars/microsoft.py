@@ -86,16 +86,27 @@ class Microsoft:
             "expirationDateTime": _written(datetime.now(UTC) + CHANNEL_LIFE),
             "clientState": secret,
         }
-        made = await self._caller.post(f"{self._base.removesuffix('/me')}/subscriptions", asked)
-        until = _moment({"dateTime": str(made.get("expirationDateTime", "")).removesuffix("Z"), "timeZone": "UTC"})
+        made = await self._caller.post(self._subscription(), asked)
+        until = _expiry(made)
         if not made.get("id") or until is None:
             raise Refused("the provider's answer about the channel makes no sense")
         return str(made["id"]), resource, until
 
+    async def renew(self, channel: str) -> datetime:
+        """Keep a channel for longer; until when."""
+        asked = {"expirationDateTime": _written(datetime.now(UTC) + CHANNEL_LIFE)}
+        until = _expiry(await self._caller.post(self._subscription(channel), asked, method="PATCH"))
+        if until is None:
+            raise Refused("the provider's answer about the channel makes no sense")
+        return until
+
     async def unwatch(self, channel: str, _resource: str) -> None:
         """No longer."""
-        url = f"{self._base.removesuffix('/me')}/subscriptions/{quote(channel, safe='')}"
-        await self._caller.request("DELETE", url)
+        await self._caller.request("DELETE", self._subscription(channel))
+
+    def _subscription(self, channel: str = "") -> str:
+        url = f"{self._base.removesuffix('/me')}/subscriptions"
+        return f"{url}/{quote(channel, safe='')}" if channel else url
 
     def _own_link(self, link: object) -> str:
         """A link that the provider gave, if it leads to the provider: it is sent an access token."""
@@ -169,6 +180,10 @@ def _dicts(items: object) -> list[dict[str, Any]]:
 
 def _written(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _expiry(subscription: dict[str, Any]) -> datetime | None:
+    return _moment({"dateTime": str(subscription.get("expirationDateTime", "")).removesuffix("Z"), "timeZone": "UTC"})
 
 
 def _moment(said: object) -> datetime | None:

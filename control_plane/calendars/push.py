@@ -6,7 +6,7 @@ came twice or was made up does no harm.
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -16,7 +16,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from control_plane.calendars.models import Calendar
-from control_plane.calendars.remote import CalendarError, Provider, Watched
+from control_plane.calendars.remote import CalendarError, Provider, Renewed, Watched
 from control_plane.db.database import Db
 
 RENEWED: Final = timedelta(hours=12)
@@ -51,18 +51,25 @@ class Channels:
         """Whether a calendar needs a channel, or a new one."""
         return self.wanted and (calendar.channel_until is None or calendar.channel_until - now < RENEWED)
 
-    async def open(self, provider: Provider, calendar: Calendar) -> Channel | None:
-        """A new channel in place of the former; None where the provider has none, and then it is only polled."""
+    async def open(self, provider: Provider, calendar: Calendar, now: datetime) -> Channel | None:
+        """The former channel for longer, or a new one in its place, or the former as it is where there is no new one;
+        None where the provider has none, and then the calendar is only polled."""
         if not isinstance(provider, Watched):
             return None
+        former = _channel_of(calendar, now)
+        if former is not None and isinstance(provider, Renewed):
+            try:
+                return replace(former, until=await provider.renew(former.id))
+            except CalendarError as error:  # such as one that the provider has forgotten
+                log.info("channel of a calendar is made anew", calendar=calendar.id, reason=error.reason)
         address = f"{self._public_url}{NOTICES}/{calendar.platform.lower()}"
         try:
             made = await provider.watch(
                 calendar.remote_id, channel=str(uuid4()), secret=self.secret(calendar.uuid), address=address
             )
         except CalendarError as error:
-            log.info("calendar is only polled", calendar=calendar.id, reason=error.reason)
-            return None
+            log.info("calendar has no new channel", calendar=calendar.id, reason=error.reason)
+            return former
         await self.close(provider, calendar)
         return Channel(*made)
 
@@ -84,3 +91,10 @@ class Channels:
         due = update(Calendar).where(col(Calendar.id) == found[0], col(Calendar.next_sync_at).is_not(None))
         await db.execute(due.values(next_sync_at=now, quiet=0))
         return True
+
+
+def _channel_of(calendar: Calendar, now: datetime) -> Channel | None:
+    """A calendar's channel, unless it has none or that has ended."""
+    if not calendar.channel_id or calendar.channel_until is None or calendar.channel_until <= now:
+        return None
+    return Channel(calendar.channel_id, calendar.channel_resource or "", calendar.channel_until)

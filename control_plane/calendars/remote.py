@@ -129,6 +129,14 @@ class Watched(Protocol):
         """No longer."""
 
 
+@runtime_checkable
+class Renewed(Watched, Protocol):
+    """Those whose channels can be prolonged; of the others a new one takes the place of the old."""
+
+    async def renew(self, channel: str) -> datetime:
+        """Keep a channel for longer; until when."""
+
+
 def clean(value: Any, depth: int = 16) -> Any:
     """JSON of a provider as PostgreSQL can hold it."""
     match value:

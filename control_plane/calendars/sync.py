@@ -184,7 +184,7 @@ class CalendarSync:
                 raise Refused("the provider cannot list the calendar's events") from error
             await self._take(claim, provider.read(remote_id, None, window), window, full=True)
         if self._channels.is_due(calendar, now):
-            channel = await self._channels.open(provider, calendar)
+            channel = await self._channels.open(provider, calendar, now)
             async with self._held(claim) as (_, row):
                 row.channel_id, row.channel_resource, row.channel_until = (
                     (channel.id, channel.resource, channel.until) if channel else (None, None, None)

@@ -42,6 +42,7 @@ class Fact(StrEnum):
     MEETING_ENDING = "meeting.ending"
     MEETING_ENDED = "meeting.ended"
     MEETING_WAITING = "meeting.waiting"
+    MEETING_WAITING_LEFT = "meeting.waiting_left"
     MEETING_CHAT = "meeting.chat"
     ANALYSIS_READY = "analysis.ready"
     BOT_STATUS = "bot.status_change"

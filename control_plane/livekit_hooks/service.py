@@ -49,7 +49,7 @@ async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> Recording | Non
             reason = api.DisconnectReason.Name(event.participant.disconnect_reason).lower()
             await projection.left(room.name, event.participant.sid, reason=reason)
             await phone_left(db, clock, room.name, event.participant.identity)
-            await waiting.left(db, room.name)
+            await waiting.left(db, clock, room.name)
         case "track_published" | "track_unpublished":
             published = event.event == "track_published"
             track = track_of(event.track)

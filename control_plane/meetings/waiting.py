@@ -111,21 +111,33 @@ async def came_back(db: Db, clock: Clock, room_name: str, identity: str) -> None
         await tell_attendee(db, attendee, at=clock.now())
 
 
-async def left(db: Db, room_name: str) -> None:
-    """Whoever waited there does not any more."""
+async def left(db: Db, clock: Clock, room_name: str) -> None:
+    """Whoever waited there does not any more: tell the hosts."""
     attendee = await _lock(db, room_name)
     if attendee is not None and attendee.state == AttendeeState.WAITING:
-        attendee.state = AttendeeState.INVITED
+        await _stop(db, clock, attendee)
 
 
-async def forget_gone(db: Db, rooms: Collection[str], *, before: datetime) -> None:
+async def forget_gone(db: Db, clock: Clock, rooms: Collection[str], *, before: datetime) -> None:
     """Whoever began to wait before then in a room that is not among these has left unheard."""
     query = select(Attendee).where(
         Attendee.state == AttendeeState.WAITING, col(Attendee.seen_at).is_(None), col(Attendee.since) < before
     )
     for attendee in (await db.exec(query.with_for_update())).all():
         if room_of(attendee) not in rooms:
-            attendee.state = AttendeeState.INVITED
+            await _stop(db, clock, attendee)
+
+
+async def _stop(db: Db, clock: Clock, attendee: Attendee) -> None:
+    attendee.state = AttendeeState.INVITED
+    meeting = (await db.exec(select(Meeting).where(Meeting.id == attendee.meeting_id))).one()
+    EventLog(db, clock).append(
+        Fact.MEETING_WAITING_LEFT,
+        project_id=meeting.project_id,
+        room_name=meeting.room_name,
+        meeting_id=meeting.id,
+        identity=attendee.identity,
+    )
 
 
 async def _lock(db: Db, room_name: str) -> Attendee | None:

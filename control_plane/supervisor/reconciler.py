@@ -56,7 +56,7 @@ class Reconciler:
             except Exception:  # a room that cannot be understood must not hide the others
                 log.exception("room not compared", **{"pii.room": running_room.name})
         async with self.database.platform() as db:
-            await waiting.forget_gone(db, live.keys(), before=seen_at - SETTLE)
+            await waiting.forget_gone(db, self.clock, live.keys(), before=seen_at - SETTLE)
 
     async def _finish(self, room: Room) -> None:
         log.warning("room found finished", **{"pii.room": room.full_name})

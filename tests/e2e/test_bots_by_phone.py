@@ -1,4 +1,4 @@
-"""Bots in a meeting behind a PIN-protected number: out by the SIP service and in by it, into a second room of ours."""
+"""Bots in a meeting behind a PIN-protected number: out by the SIP service and in by it again, into a room of ours."""
 
 import asyncio
 import json

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
@@ -199,6 +199,9 @@ class MicrosoftServer(Provider):
     oldest: int = 0
     size: int = 50
     subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    subscribed: int = 0
+    reaches: str = ""
+    """What of the platform it calls: the addresses that it is given are those of another host."""
 
     def put(self, event_id: str, start: datetime, *, kind: str = "singleInstance", **more: Any) -> None:
         """Write an event, or change it."""
@@ -227,14 +230,40 @@ class MicrosoftServer(Provider):
             return web.json_response({"value": calendars})
         if asked.path.endswith("/calendarView/delta"):
             return self._delta(asked)
-        if asked.path.endswith("/subscriptions"):
-            self.subscriptions["subscription-1"] = asked.body
-            made = {"id": "subscription-1", "expirationDateTime": "2099-01-01T00:00:00.0000000Z"}
-            return web.json_response(made, status=201)
+        if "/subscriptions" in asked.path:
+            return await self._subscribe(asked)
         found = self.events.get(asked.path.rpartition("/")[2])
         if found is not None:
             return web.json_response(found)
         return web.json_response({"error": {"code": "ErrorItemNotFound"}}, status=404)
+
+    async def tell(self, subscription: str, secret: str = "") -> int:
+        """Say that something has changed; what was answered."""
+        kept = self.subscriptions[subscription]
+        told = {"subscriptionId": subscription, "clientState": secret or kept["clientState"], "changeType": "updated"}
+        return (await self._call(kept, json={"value": [told]})).status_code
+
+    async def _call(self, subscription: dict[str, Any], **sent: Any) -> httpx2.Response:
+        async with httpx2.AsyncClient(base_url=self.reaches) as http:
+            return await http.post(urlsplit(subscription["notificationUrl"]).path, **sent)
+
+    async def _subscribe(self, asked: Asked) -> web.StreamResponse:
+        """Nobody is told anything who does not repeat a word that is sent there first."""
+        name = asked.path.rpartition("/subscriptions")[2].removeprefix("/")
+        if name and name not in self.subscriptions:
+            return web.json_response({"error": {"code": "ResourceNotFound"}}, status=404)
+        if asked.method == "DELETE":
+            del self.subscriptions[name]
+            return web.Response(status=204)
+        if asked.method == "POST":
+            answer = await self._call(asked.body, params={"validationToken": "Validation: 1&2"})
+            if (answer.status_code, answer.text) != (200, "Validation: 1&2"):
+                return web.json_response({"error": {"code": "ValidationError"}}, status=400)
+            self.subscribed += 1
+            name = f"subscription-{self.subscribed}"
+        self.subscriptions[name] = self.subscriptions.get(name, {}) | asked.body
+        made = {"id": name, "expirationDateTime": asked.body["expirationDateTime"].replace("Z", ".0000000Z")}
+        return web.json_response(made, status=201 if asked.method == "POST" else 200)
 
     def _delta(self, asked: Asked) -> web.Response:
         assert asked.headers["Prefer"].endswith('outlook.timezone="UTC"')

@@ -144,6 +144,8 @@ def show_fact(event: Event) -> list[Emission]:
             return [("recording", {"status": data.get("status")})]
         case Fact.MEETING_WAITING:
             return [("waiting", {"participantId": data["identity"], "name": data["name"]})]
+        case Fact.MEETING_WAITING_LEFT:
+            return [("waiting:left", {"participantId": data["identity"]})]
         case Fact.MEETING_ENDING:
             return [("meeting:warning", {"secondsLeft": data["seconds_left"]})]
         case Fact.MEETING_ENDED:

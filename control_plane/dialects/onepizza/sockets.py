@@ -362,7 +362,7 @@ class MeetingSockets:
 
     async def _show(self, seats: list[Seat], event: str, data: dict[str, Any]) -> None:
         for seat in seats:
-            is_meant = seat.attendee.is_admin or event != "waiting"
+            is_meant = seat.attendee.is_admin or event not in ("waiting", "waiting:left")
             may_read = event != "transcript" or seat.meeting.controls["enable_transcription"]
             if seat.admitted and is_meant and may_read:
                 await self.server.emit(event, data, to=seat.sid)

@@ -142,6 +142,26 @@ async def test_a_bot_is_seen_as_one_and_its_message_is_read(
         assert [(each["name"], each["text"]) for each in chat] == [("Notetaker", "I take notes"), ("Ada", "Hello bot")]
 
 
+async def test_the_hosts_of_a_meeting_are_told_that_a_bot_waits_no_longer(platform: Platform, tenant: Tenant) -> None:
+    meeting = await meet_waiting(tenant)
+    async with (
+        a_bot(platform.url) as ada,
+        baas(platform, tenant) as http,
+        platform.jobs(),
+        bot_host(platform) as host,
+    ):
+        await ada.join(meeting, "Ada", isAdmin=True, adminToken=meeting["adminToken"])
+        bot_id = await send(http, meeting["url"])
+        job = await host.attend()
+        lobby = job_room(job.token)
+        await hooked(platform, "participant_joined", lobby)
+        assert (await ada.until("waiting"))["participantId"] == f"bot-{bot_id}"
+        (await http.delete(f"/bots/{bot_id}")).raise_for_status()
+        await host.ends(job, "api")
+        await hooked(platform, "participant_left", lobby)
+        assert await ada.until("waiting:left") == {"participantId": f"bot-{bot_id}"}
+
+
 async def test_the_hosts_of_a_meeting_let_a_bot_in(platform: Platform, tenant: Tenant) -> None:
     meeting = await meet_waiting(tenant)
     async with (

@@ -189,6 +189,28 @@ async def test_a_bot_whose_host_is_lost_is_sent_again_and_tells_nothing_twice(
         assert receiver.at("/")[-1].event["data"]["speakers"] == ["Ada", "Bob"]
 
 
+async def test_a_bot_whose_host_is_lost_and_whose_meeting_is_over_by_then_is_complete(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    platform.recorder.away = Unavailable("no recorder")
+    meeting = await meet_people(tenant)
+    async with baas(platform, tenant) as http, platform.jobs():
+        asked = {"webhook_url": f"{receiver.url}/", "speech_to_text": "Default"}
+        bot_id = await send(http, meeting["url"], **asked)
+        async with bot_host(platform) as host:
+            job = await host.attend()
+            await host.starts(job)
+            await host.hears(job, "Ada", HELLO)
+        url = str(tenant.http.base_url).replace("/api/v1/", "/api/meetings")
+        assert (await tenant.http.delete(f"{url}/{meeting['meetingId']}")).is_success
+        await expire(platform)
+        async with bot_host(platform, name="bots-2"):
+            await in_state(platform, bot_id, "completed")
+        received = await receiver.wait_for(4)
+    assert codes(receiver) == ["joining_call", "in_call_not_recording", "call_ended", "complete"]
+    assert received[-1].event["data"]["speakers"] == ["Ada"]
+
+
 async def test_a_bot_that_no_host_takes_fails_when_its_patience_is_over(
     platform: Platform, tenant: Tenant, receiver: Receiver
 ) -> None:
