@@ -31,7 +31,8 @@ class TrailFilter:
     """What a trail is narrowed to; None does not narrow."""
 
     search: str | None = None
-    """Text of the action: a method, a path, or a part of one."""
+    """A part of the action, such as a path."""
+    method: str | None = None
     key_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -46,6 +47,8 @@ async def read_trail(
     query = select(*_SHOWN).outerjoin(ApiKey, col(ApiKey.key_id) == col(AuditEntry.key_id)).where(wanted)
     if narrow.search is not None:
         query = query.where(col(AuditEntry.action).icontains(narrow.search, autoescape=True))
+    if narrow.method is not None:
+        query = query.where(col(AuditEntry.action).startswith(f"{narrow.method} "))
     if narrow.key_id is not None:
         query = query.where(col(AuditEntry.key_id) == narrow.key_id)
     if narrow.since is not None:

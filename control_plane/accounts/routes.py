@@ -1,6 +1,6 @@
 """`/quota`, `/projects`, `/api-keys`, `/members` and `/audit`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request
 
@@ -178,12 +178,13 @@ async def read_audit(
     excerpt: Annotated[Excerpt, Depends()],
     db: DbDep,
     caller: CallerDep,
-    search: Annotated[Search | None, Query(description="A method, a path, or a part of one.")] = None,
+    search: Annotated[Search | None, Query(description="A part of the action, such as a path.")] = None,
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] | None = None,
     key_id: Annotated[Search | None, Query(description="Whose changes: a key's or a session's public name.")] = None,
     since: Annotated[Since | None, Query(alias="from")] = None,
     until: Annotated[Until | None, Query(alias="to")] = None,
 ) -> Any:
     """Read who changed what in the project, newest first."""
-    narrow = TrailFilter(search, key_id, since, until)
+    narrow = TrailFilter(search, method, key_id, since, until)
     entries, total = await read_trail(db, excerpt, narrow, project_id=caller.project_id)
     return {"entries": entries, **excerpt.pages(total)}
