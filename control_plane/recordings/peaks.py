@@ -89,3 +89,8 @@ def read_peaks(kept: bytes, points: int) -> list[list[float]]:
         edges = np.linspace(0, len(peaks), points + 1).astype(int)[:-1]
         peaks = np.maximum.reduceat(peaks, edges)
     return [[round(float(peak) / 255, 3) for peak in channel] for channel in peaks.T]
+
+
+def names_of(channels: str, count: int) -> list[str]:
+    """Whose sound each channel of a recording is: `agents`, `people` or `everyone`."""
+    return ["agents", "people"] if channels == "dual" and count == 2 else ["everyone"] * count

@@ -12,7 +12,7 @@ from control_plane.gate.operation import CONFLICTS, primary
 from control_plane.plans.quota import QuotaDep
 from control_plane.recordings.files import MEDIA_TYPES, file_response
 from control_plane.recordings.models import Recording
-from control_plane.recordings.peaks import peaks_key, read_peaks
+from control_plane.recordings.peaks import names_of, peaks_key, read_peaks
 from control_plane.recordings.removing import Remover
 from control_plane.recordings.schemas import (
     LinkAsked,
@@ -129,7 +129,8 @@ async def read_recording_peaks(
         raise Conflict("The recording is being measured; try again in a few seconds")
     kept = b"".join([piece async for piece in store.read(key, 0, size)])
     peaks = read_peaks(kept, points)
-    return {"duration": recording.duration or 0, "channels": len(peaks), "peaks": peaks}
+    names = names_of(recording.channels, len(peaks))
+    return {"duration": recording.duration or 0, "channels": len(peaks), "names": names, "peaks": peaks}
 
 
 @router.post(

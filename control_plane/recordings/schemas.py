@@ -130,4 +130,5 @@ class Peaks(BaseModel):
 
     duration: float = Field(description="Seconds.")
     channels: int
+    names: list[str] = Field(description="Whose sound each channel is: agents, people, or everyone.")
     peaks: list[list[float]] = Field(description="For each channel the loudest sample of each part, 0 to 1.")

@@ -17,7 +17,7 @@ from control_plane.errors import PlatformError
 from control_plane.metering.schemas import show_costs
 from control_plane.recordings.links import LinkSigner
 from control_plane.recordings.models import FILES, Recording
-from control_plane.recordings.peaks import peaks_key, read_peaks
+from control_plane.recordings.peaks import names_of, peaks_key, read_peaks
 from control_plane.recordings.schemas import show as show_recording
 from control_plane.recordings.storage import RecordingStore
 from control_plane.replays.spreading import following_of, length_of, spread
@@ -34,7 +34,6 @@ POINTS: Final = 1600
 """Of each channel that is drawn."""
 MOST_SOUNDS: Final = 8
 """Recordings of one session that are shown, the newest first."""
-NAMES: Final = {1: ["everyone"], 2: ["agents", "people"]}
 
 log = structlog.get_logger()
 
@@ -127,8 +126,7 @@ class ReplayReader:
             log.warning("peaks cannot be read", recording=recording.id, reason=error.message)
             return None
         peaks = read_peaks(kept, POINTS)
-        names = NAMES.get(len(peaks), []) if recording.channels == "dual" or len(peaks) == 1 else []
-        return {"names": names or ["everyone"] * len(peaks), "peaks": peaks}
+        return {"names": names_of(recording.channels, len(peaks)), "peaks": peaks}
 
 
 def _lines(rows: list[TranscriptLine]) -> list[dict[str, Any]]:

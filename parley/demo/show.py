@@ -21,8 +21,10 @@ _PARTS: Final = {
     "endpointing_ms": ("turn end", "blue"),
     "retrieval_ms": ("knowledge", "green"),
     "model_ms": ("model", "yellow"),
+    "tools_ms": ("tools", "bright_blue"),
     "speech_ms": ("voice", "magenta"),
     "playout_ms": ("playout", "red"),
+    "other_ms": ("other", "white"),
     TO_CALLER: ("back", "bright_black"),
 }
 
