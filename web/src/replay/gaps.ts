@@ -47,6 +47,7 @@ export function waterfall(turn: Turn, number: number): HTMLElement {
     "table",
     { class: "fall" },
     element("caption", { class: "visually-hidden" }, `Answer ${number}, at ${clock(turn.audio_started_ms ?? 0)}: where ${milliseconds(gap)} went`),
+    element("colgroup", {}, element("col", { class: "fall__name" }), element("col"), element("col", { class: "fall__figure" })),
     element("tbody", {}, ...rows),
     element(
       "tfoot",

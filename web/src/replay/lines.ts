@@ -13,6 +13,7 @@ const SPEAKERS: Record<string, string> = { agent: "Agent", user: "Person", syste
 
 export class Lines {
   readonly root = element("ol", { class: "lines", "aria-label": "Transcript", tabindex: "0" });
+  /** Of the lines that are heard, not of notes between them. */
   readonly begins: readonly number[];
 
   private readonly rows: HTMLElement[];
@@ -30,9 +31,11 @@ export class Lines {
   ) {
     const lines = [...replay.lines].sort((a, b) => a.timestamp_ms - b.timestamp_ms);
     const turns = turnsOfLines(lines, replay.turns);
-    this.begins = lines.map((line) => line.timestamp_ms);
-    this.rows = lines.map((line, place) => this.draw(line, turns.get(place) ?? null, replay, opened));
-    this.root.append(...this.rows);
+    const drawn = lines.map((line, place) => ({ line, row: this.draw(line, turns.get(place) ?? null, replay, opened) }));
+    this.root.append(...drawn.map(({ row }) => row));
+    const heard = drawn.filter(({ line }) => line.speaker !== "system");
+    this.begins = heard.map(({ line }) => line.timestamp_ms);
+    this.rows = heard.map(({ row }) => row);
     const order = this.words.map((_, place) => place).sort((a, b) => (this.wordBegins[a] ?? 0) - (this.wordBegins[b] ?? 0));
     [this.words, this.wordBegins, this.wordEnds].forEach((all: unknown[]) => {
       const sorted = order.map((place) => all[place]);
@@ -58,9 +61,11 @@ export class Lines {
     const said = element("p", { class: "line__words" });
     line.words.forEach(({ text, start_ms, end_ms }, number) => {
       const word = element("span", { class: "word", "data-ms": String(start_ms) }, text);
-      this.words.push(word);
-      this.wordBegins.push(start_ms);
-      this.wordEnds.push(end_ms);
+      if (line.speaker !== "system") {
+        this.words.push(word);
+        this.wordBegins.push(start_ms);
+        this.wordEnds.push(end_ms);
+      }
       if (number > 0) said.append(" ");
       said.append(word);
     });

@@ -37,7 +37,7 @@ async function begin(): Promise<void> {
 
 function show(main: HTMLElement): void {
   const name = element("a", { class: "top__name", href: "/" }, element("span", { class: "mark", "aria-hidden": "true" }), "Parley");
-  page.replaceChildren(element("header", { class: "top" }, name), element("main", {}, main));
+  page.replaceChildren(element("header", { class: "top" }, name), element("main", { class: "guest" }, main));
 }
 
 function refused(error: unknown): HTMLElement {

@@ -180,7 +180,7 @@ function analysed(analysis: Analysis): HTMLElement {
     rows.length === 0 ? null : element("div", { class: "replay__part" }, element("h3", {}, title), element("ul", { class: "replay__list" }, ...rows));
   const told = [
     analysis.talk_ratio === null ? null : `People spoke ${Math.round(100 * analysis.talk_ratio)} % of the time`,
-    analysis.interruptions === 0 ? null : `cut the agent off ${analysis.interruptions} times`,
+    analysis.interruptions === 0 ? null : `cut the agent off ${analysis.interruptions === 1 ? "once" : `${analysis.interruptions} times`}`,
     analysis.longest_silence_ms === 0 ? null : `longest silence ${milliseconds(analysis.longest_silence_ms)}`,
   ].filter((part) => part !== null);
   return element(
@@ -210,7 +210,9 @@ function score(value: number): HTMLElement {
   return element("span", { class: "score", title: "How well it fits the question, 0 to 1" }, meter, value.toFixed(2));
 }
 
+/** Long JSON on lines of its own. */
 function pretty(json: string): string {
+  if (json.length <= 60) return json;
   try {
     return JSON.stringify(JSON.parse(json), null, 2);
   } catch {

@@ -171,7 +171,7 @@ function words(replay: Replay, lines: Lines): HTMLElement {
 function notes(replay: Replay, sound: Sound | null): HTMLElement[] {
   const told: string[] = [];
   const [newest] = replay.recordings;
-  if (sound === null && newest === undefined) told.push("There is no recording: the picture shows who spoke when. An agent records where its setting Record is on.");
+  if (sound === null && newest === undefined) told.push(`There is no recording${replay.lines.length > 0 ? ": the picture shows who spoke when" : ""}. An agent records where its setting Record is on.`);
   else if (sound === null && newest?.status === "recording") told.push("The recording is still running; it can be heard when the conversation has ended.");
   else if (sound === null) told.push(newest?.error == null ? "The recording cannot be played with this key." : `There is no recording: ${newest.error}.`);
   else if (sound.peaks === null) told.push("The recording is being measured; the picture shows who spoke when until then.");
