@@ -48,7 +48,7 @@ def test_a_person_signs_up_holds_a_meeting_and_keeps_their_account(
     assert told["faults"] == []
 
 
-@pytest.mark.parametrize("page", ["/", "/login", "/signup", "/account", "/console/bots", "/docs/realtime"])
+@pytest.mark.parametrize("page", ["/", "/login", "/signup", "/account", "/console/bots", "/docs/realtime", "/replay"])
 def test_the_page_runs_nothing_but_our_own_files_and_in_no_frame(running: RunningPlatform, page: str) -> None:
     answer = httpx2.get(running.ready["api_url"] + page)
     policy = answer.headers["content-security-policy"]

@@ -33,9 +33,8 @@ const told = { wider: [], faults: [] };
 /** Measures what the page's player really plays: how loud, by the Web Audio API. */
 function listen() {
   const seen = (window.__heard = { loudest: 0 });
-  const Media = window.Audio.prototype.constructor === undefined ? HTMLAudioElement : HTMLMediaElement;
-  const play = Media.prototype.play;
-  Media.prototype.play = function (...given) {
+  const play = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = function (...given) {
     window.__player = this;
     if (this.__context === undefined) {
       const context = (this.__context = new AudioContext());
