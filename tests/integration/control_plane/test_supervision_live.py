@@ -149,12 +149,22 @@ async def a_call(platform: Platform, livekit: str) -> AsyncIterator[Stage]:
         fakes: Any = (Session(), hints, None, SimpleNamespace(report=lambda _: None))
         ears = Ears(job, persona.room, *fakes, url=livekit, on_taken=lambda: None)
         ears.heard = []
+        beating = asyncio.create_task(beat(at))
         try:
             await caller.speak(HERTZ["caller"])
             await persona.speak(HERTZ["persona"])
             yield Stage(tenant, livekit, at, caller, persona, ears, job, stack)
         finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
             await ears.close()
+
+
+async def beat(at: FakeWorker) -> None:
+    """Be a worker that lives."""
+    while True:
+        await at.say(type="heartbeat", calls=["AJ_1"])
+        await asyncio.sleep(3)
 
 
 async def expect(stage: Stage, mode: Mode) -> None:
@@ -240,7 +250,7 @@ async def supervisors(stage: Stage) -> list[dict[str, Any]]:
 
 async def test_supervisors_take_no_place_and_hold_no_room_open(platform: Platform, livekit: str) -> None:
     tenant = await platform.tenant()
-    await tenant.http.post("/rooms", json={"name": "r", "max_participants": 1, "empty_timeout": 1})
+    await tenant.http.post("/rooms", json={"name": "r", "max_participants": 1})
     body = {"identity": "caller", "room": "r", "no_agent": True}
     token = (await tenant.http.post("/token", json=body)).json()["token"]
     answer = (await tenant.http.post("/rooms/r/supervise", json={"mode": "barge"})).json()

@@ -17,6 +17,8 @@ export interface Link {
 
 export const routes: readonly Route[] = [
   { path: "/console", load: () => import("../sessions/list_page") },
+  { path: "/console/live", load: () => import("../live/page") },
+  { path: "/console/live/:room", load: () => import("../live/page") },
   { path: "/console/sessions", load: () => import("../sessions/list_page") },
   { path: "/console/sessions/:id", load: () => import("../replay/page") },
   { path: "/console/bots", load: () => import("../bots/page") },
@@ -31,7 +33,10 @@ export const routes: readonly Route[] = [
 export const menu: readonly { readonly title: string; readonly links: readonly Link[] }[] = [
   {
     title: "Now",
-    links: [{ path: "/console/sessions", words: "Sessions", icon: "lines" }],
+    links: [
+      { path: "/console/live", words: "Live", icon: "voices" },
+      { path: "/console/sessions", words: "Sessions", icon: "lines" },
+    ],
   },
   {
     title: "Channels",

@@ -282,6 +282,7 @@ export class Call {
 }
 
 function isPersona(participant: Participant): boolean {
+  if (participant.identity.startsWith("supervisor-")) return false; // an agent to LiveKit alone
   return participant.kind === ParticipantKind.AGENT || participant.identity.startsWith("agent-");
 }
 

@@ -5,7 +5,7 @@ import type { MonitorMessage } from "../platform/monitor";
 import { type Happening, happeningOf, textOf } from "./happenings";
 
 /** The sides of a conversation as the design system knows them; `you` is the caller. */
-export type Speaker = "persona" | "you" | "system";
+export type Speaker = "persona" | "you" | "supervisor" | "system";
 
 export interface Room {
   readonly fullName: string;
@@ -49,6 +49,8 @@ export interface BoardListener {
   roomsChanged(): void;
 }
 
+/** What comes with every turn is no news; the live page draws it. */
+const NOT_TOLD = new Set(["persona.state", "turn.measured"]);
 /** Entries kept in the page; the oldest ones go first. */
 const KEPT = 2_000;
 
@@ -131,6 +133,7 @@ export class Board {
       if (room !== null) this.hear(message, room);
       return;
     }
+    if (NOT_TOLD.has(message.type)) return;
     if (room !== null) this.changeRoom(message, room);
     const entry: EventEntry = {
       ...happeningOf(message),
@@ -206,7 +209,7 @@ export class Board {
 
   /** A call is over: what nobody finished saying will not be finished. */
   private forgetSession(sessionId: number): void {
-    for (const voice of ["user", "agent", "system"]) {
+    for (const voice of ["user", "agent", "supervisor", "system"]) {
       this.remove(`interim:${sessionId}:${voice}`);
       this.lastFinal.delete(`${sessionId}:${voice}`);
     }
@@ -265,10 +268,11 @@ function shortName(fullName: string): string {
 }
 
 function speakerOf(voice: string): Speaker {
-  return voice === "agent" ? "persona" : voice === "user" ? "you" : "system";
+  if (voice === "agent") return "persona";
+  return voice === "user" ? "you" : voice === "supervisor" ? "supervisor" : "system";
 }
 
 function nameOf(speaker: Speaker, session: ActiveSession | null): string {
   if (speaker === "persona") return session?.agentName ?? "Persona";
-  return speaker === "you" ? "Caller" : "System";
+  return speaker === "you" ? "Caller" : speaker === "supervisor" ? "Supervisor" : "System";
 }

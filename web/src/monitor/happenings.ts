@@ -39,6 +39,14 @@ const calls: Readonly<Record<string, (number: string) => string>> = {
   failed: (number) => `The call to ${number} failed`,
 };
 
+const supervising: Readonly<Record<string, string>> = {
+  listen: "listens",
+  whisper: "whispers to the persona",
+  barge: "speaks to both",
+  takeover: "took the call over",
+  ended: "listens no longer",
+};
+
 const recordings: Readonly<Record<string, string>> = {
   recording: "Recording started",
   completed: "Recording saved",
@@ -79,6 +87,8 @@ export function happeningOf(message: MonitorMessage): Happening {
       const bad = ["busy", "rejected", "no_answer", "failed"].includes(status);
       return { icon: "phone", text: calls[status]?.(number) ?? `${number}: ${words(status)}`, bad };
     }
+    case "supervision.changed":
+      return good("people", `${text("name") || "A supervisor"} ${supervising[text("mode")] ?? words(text("mode"))}`);
     case "budget.warning":
     case "budget.exceeded": {
       const spent = `$${text("spent_usd")} of this month’s $${text("limit_usd")} are spent`;

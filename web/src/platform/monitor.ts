@@ -9,7 +9,7 @@
  * and may be missed.
  */
 
-import { ApiError, type Platform } from "./api";
+import { ApiError } from "./api";
 
 export type Connection = "connecting" | "live" | "reconnecting";
 
@@ -19,6 +19,11 @@ export interface MonitorMessage {
   readonly id: number | null;
   readonly timestamp: string;
   readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** What gives a ticket for the socket. */
+export interface Ticketing {
+  monitorTicket(): Promise<string>;
 }
 
 export interface MonitorListener {
@@ -48,7 +53,7 @@ export class MonitorSocket {
   };
 
   constructor(
-    private readonly platform: Platform,
+    private readonly platform: Ticketing,
     private readonly listener: MonitorListener,
   ) {}
 
