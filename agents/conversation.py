@@ -85,7 +85,7 @@ class Conversation:
         self._transcript = Transcript(job, self.session, self.persona, reporter)
         self._happenings = Happenings(self.session, self.persona, reporter)
         self._supervision = Supervision(
-            job, room, self.session, self.persona, models, reporter, url=settings.livekit_url, on_taken=self._taken
+            job, room, self.session, self.persona, models, reporter, settings=settings, on_taken=self._taken
         )
         self._last_word = time.time()
         self._last_apology = 0.0

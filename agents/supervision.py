@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 from livekit import rtc
 from livekit.agents import AgentSession
+from livekit.agents.inference import VAD
 from livekit.agents.voice import events
 
 from agents.audience import SUPERVISING, PersonaStated, is_voice, may_speak
@@ -22,6 +23,7 @@ from agents.models import TRIES, Models
 from agents.overhearing import Sentence, find_voices, overhear
 from agents.persona import Persona
 from agents.reporter import Reporter
+from agents.settings import WorkerSettings
 from agents.timing import moment
 
 NOBODY_FOR: Final = 60.0
@@ -44,14 +46,14 @@ class Supervision:
         models: Models,
         reporter: Reporter,
         *,
-        url: str,
+        settings: WorkerSettings,
         on_taken: Callable[[], None],
     ) -> None:
         self.job, self.room, self.session, self.persona = job, room, session, persona
-        self.models, self.reporter, self.url, self._on_taken = models, reporter, url, on_taken
+        self.models, self.reporter, self.settings, self._on_taken = models, reporter, settings, on_taken
         self.taken = False
         """Whether a supervisor has the call."""
-        self._voices = find_voices()
+        self._voices: VAD | None = None
         self._following: dict[str, asyncio.Task[None]] = {}
         self._aside: asyncio.Task[None] | None = None
         self._leave_aside = asyncio.Event()
@@ -128,6 +130,7 @@ class Supervision:
             self._following[sid] = asyncio.create_task(self._hear(track, said, began))
 
     async def _hear(self, track: rtc.Track, said: Callable[[Sentence], None], began: Callable[[], None]) -> None:
+        self._voices = self._voices or find_voices()  # few calls are supervised
         language = self.job.language
         sentences = overhear(track, self._voices, self.models.stt, language=language, tries=TRIES, began=began)
         async with aclosing(sentences):
@@ -165,7 +168,7 @@ class Supervision:
         aside.on("track_unsubscribed", self._on_track_gone)
         try:
             # Never given up half-way: the library ends the whole process then.
-            await aside.connect(self.url, token, rtc.RoomOptions(connect_timeout=JOIN_WITHIN))
+            await aside.connect(self.settings.livekit_url, token, rtc.RoomOptions(connect_timeout=JOIN_WITHIN))
         except (rtc.ConnectError, RuntimeError) as error:
             log.warning("a whisper cannot be heard", session=self.job.session_id, reason=type(error).__name__)
             return

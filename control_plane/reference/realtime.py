@@ -84,6 +84,7 @@ TOLD: Final[dict[str, str]] = {
     "transcript.new": "A line was said. Interim lines have `is_final: false` and no `id`.",
     "call.status": "A telephone call went on to another status.",
     "recording.status": "A recording began, or stopped.",
+    "persona.state": "A persona listens, thinks, speaks, or is silent, as a supervisor has the call. Not kept.",
     "knowledge.document_uploaded": "A document is in a knowledge base.",
     "knowledge.reindexed": "A knowledge base was indexed anew.",
     "webhook.disabled": "An endpoint was switched off, because its receiver is gone or fails.",
@@ -104,13 +105,8 @@ TOLD: Final[dict[str, str]] = {
 }
 """What the monitor's types mean."""
 
-INTERIM: Final[dict[str, tuple[tuple[str, ...], str]]] = {
-    "persona.state": (
-        ("session_id", "state"),
-        "A persona is `listening`, `thinking`, `speaking`, or `silent`: a supervisor has the call. No `id`: not kept.",
-    ),
-}
-"""What the monitor shows and nobody keeps."""
+INTERIM: Final[dict[str, tuple[str, ...]]] = {"persona.state": ("session_id", "state")}
+"""What the monitor shows and nobody keeps, by its fields."""
 
 _OF_ALL: Final = ("room_name", "full_room_name")
 
@@ -134,8 +130,8 @@ def describe_realtime() -> Json:
             for name in dict.fromkeys(MONITOR.values())
         ]
         + [
-            {"event": event, "fields": [{"name": field} for field in (*_OF_ALL, *fields)], "what": what}
-            for event, (fields, what) in INTERIM.items()
+            {"event": event, "fields": [{"name": field} for field in (*_OF_ALL, *fields)], "what": TOLD[event]}
+            for event, fields in INTERIM.items()
         ],
     }
 
