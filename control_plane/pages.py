@@ -1,10 +1,12 @@
 """The built pages of `web/`. They use the public API and nothing else."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from control_plane.errors import NotFound
 
@@ -19,6 +21,29 @@ SECURITY = {
     "X-Content-Type-Options": "nosniff",
 }
 """`connect-src` is open to any LiveKit address, which may be another host; nothing is loaded from elsewhere."""
+
+ABROAD = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Scripts that pages of other sites may load: they are the same for everybody and hold nothing of anybody."""
+SCRIPTS = ("embed.js", "embed.mjs")
+"""At addresses that stay, so that browsers ask again before long; what they load has its content in its name."""
+
+
+class Scripts(StaticFiles):
+    """Built files for pages of this site and of others."""
+
+    def __init__(self, folder: Path, *, kept: str) -> None:
+        super().__init__(directory=folder, check_dir=False)
+        self.kept = kept
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, as the framework serves it, open to all origins."""
+        response = await super().get_response(path, scope)
+        response.headers.update(ABROAD | {"Cache-Control": self.kept})
+        return response
 
 
 PAGES = {
@@ -65,7 +90,19 @@ def install(app: FastAPI, folder: str | None) -> None:
 
     app.state.missing_page = missing
     app.include_router(router)
-    app.mount("/assets", StaticFiles(directory=pages / "assets", check_dir=False), name="assets")
+    scripts = Scripts(pages, kept="public, max-age=600, stale-while-revalidate=86400")
+    for name in SCRIPTS:
+        app.add_route(f"/{name}", _script(scripts, name), methods=["GET"], include_in_schema=False)
+    app.mount("/assets", Scripts(pages / "assets", kept="public, max-age=31536000, immutable"), name="assets")
+
+
+def _script(scripts: Scripts, name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        if not (Path(str(scripts.directory)) / name).is_file():
+            raise NotFound("The pages are not built: run `make web`")
+        return await scripts.get_response(name, request.scope)
+
+    return serve
 
 
 def _page(path: Path, *, ancestors: str, status: int = 200) -> FileResponse:

@@ -72,15 +72,18 @@ export class Call {
 
   private constructor(
     private readonly listener: CallListener,
-    private readonly audio: AudioContext,
+    private readonly audio: AudioContext | null,
   ) {}
 
-  /** Enters the room and publishes the microphone. Whatever fails, nothing is left open. */
+  /**
+   * Enters the room and publishes the microphone. Whatever fails, nothing is left open.
+   * Without a microphone lines are typed (`send`); without an `AudioContext` nothing is heard nor measured.
+   */
   static async open(options: {
     wsUrl: string;
     token: string;
-    microphone: MediaStreamTrack;
-    audio: AudioContext;
+    microphone: MediaStreamTrack | null;
+    audio: AudioContext | null;
     listener: CallListener;
     signal: AbortSignal;
   }): Promise<Call> {
@@ -92,7 +95,7 @@ export class Call {
       await call.room.connect(options.wsUrl, options.token, { autoSubscribe: true });
       call.connectedAt = performance.now();
       options.signal.throwIfAborted();
-      await call.publish(options.microphone);
+      if (options.microphone !== null) await call.publish(options.microphone);
       options.signal.throwIfAborted();
       call.expectPersona();
       return call;
@@ -115,13 +118,18 @@ export class Call {
     return this.meters.get(side) ?? null;
   }
 
+  /** Says something in writing; the persona answers it as it answers what is spoken. */
+  async send(text: string): Promise<void> {
+    await this.room.localParticipant.sendText(text, { topic: "lk.chat" });
+  }
+
   async setMuted(muted: boolean): Promise<void> {
     await (muted ? this.microphone?.mute() : this.microphone?.unmute());
   }
 
   /** Starts the sound a browser held back; must be called from a click. */
   async allowSound(): Promise<void> {
-    await Promise.all([this.audio.resume(), this.room.startAudio()]);
+    await Promise.all([this.audio?.resume(), this.room.startAudio()]);
   }
 
   async hangUp(why: CallEnding = "left"): Promise<void> {
@@ -254,7 +262,7 @@ export class Call {
 
   private measure(side: Speaker, track: MediaStreamTrack): void {
     this.meters.get(side)?.close();
-    this.meters.set(side, new LevelMeter(this.audio, track));
+    if (this.audio !== null) this.meters.set(side, new LevelMeter(this.audio, track));
   }
 
   private silence(track: RemoteTrack): void {
