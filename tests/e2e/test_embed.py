@@ -1,6 +1,7 @@
 """The button on a page of another site, whose policy is strict and whose rules are ugly, in real Chromium."""
 
 import json
+import re
 import shutil
 import subprocess
 import wave
@@ -51,6 +52,7 @@ def told(running: RunningPlatform, microphone: Path, tmp_path_factory: pytest.Te
         token = client.post("/token", json={"identity": "x", "room": "where", "no_agent": True}).json()
         command = [shutil.which("node") or "node", "web/tests/embed.mjs", "--server", running.ready["api_url"]]
         command += ["--livekit", token["wsUrl"], "--key", keys[0]["key"], "--once", keys[1]["key"], "--port", str(port)]
+        command += ["--owner", running.ready["api_key"]]
         command += ["--wav", str(microphone), "--json", str(folder / "told.json"), "--shots", str(folder)]
         done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=240, check=False)
         for key in keys:
@@ -126,3 +128,12 @@ def test_the_script_may_be_loaded_and_kept_by_pages_of_other_sites(running: Runn
             assert answer.headers["cache-control"].startswith("public, max-age=600")
             again = {"If-None-Match": answer.headers["etag"]}
             assert client.get(f"{running.ready['api_url']}/{name}", headers=again).status_code == 304
+
+
+def test_an_owner_makes_a_button_in_the_console_and_sees_it(told: dict[str, Any]) -> None:
+    made = told["console"]
+    assert re.fullmatch(
+        r'<script src="http://[\d.:]+/embed\.js" data-agent="ek_[\w-]+" async></script>', made["snippet"]
+    )
+    assert made["colour"] == "rgb(170, 51, 102)"
+    assert made["wide"] <= 0, "nothing is wider than a phone"

@@ -1,10 +1,11 @@
 // Uses the button on pages of other sites, against a running platform, and reports what visitors saw and heard as JSON.
 //
 //   node web/tests/embed.mjs --server http://127.0.0.1:8000 --livekit ws://127.0.0.1:7880 --key ek_… --port 8500 --wav QUESTION.wav
-//       [--once ek_…] [--json OUT.json] [--shots FOLDER]
+//       [--once ek_…] [--owner pk_…] [--json OUT.json] [--shots FOLDER]
 //
-// The key must be open to http://127.0.0.2:PORT, the site of the scenes; `--once` is a key for one call an hour. The site
-// has a strict policy and rules of its own that hit every element. Scenes: speak, write, api, denied, limit, origin, policy.
+// The key must be open to http://127.0.0.2:PORT, the site of the scenes; `--once` is a key for one call an hour, `--owner`
+// an API key with which the console makes another. The site has a strict policy and rules of its own that hit every element. Scenes: speak, write,
+// phone, api, denied, limit, origin, policy, inline, console.
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join, resolve } from "node:path";
@@ -20,6 +21,7 @@ const { values: wish } = parseArgs({
     livekit: { type: "string" },
     key: { type: "string" },
     once: { type: "string" },
+    owner: { type: "string" },
     port: { type: "string" },
     wav: { type: "string" },
     json: { type: "string" },
@@ -126,6 +128,7 @@ try {
   report.origin = await refusal(`${foreign}/voice`, { expected: true }, "origin");
   report.policy = await refusal(`${closed}/voice`, { expected: true }, "policy");
   report.inline = await inline();
+  if (wish.owner) report.console = await ownersConsole();
 } finally {
   await browser.close();
   for (const made of sites) made.close();
@@ -220,6 +223,34 @@ async function limit() {
   await shoot(tab, "limit");
   await context.close();
   return said;
+}
+
+async function ownersConsole() {
+  const { tab, context } = await visit(`${server}/console/embed#key=${wish.owner}`, { width: 1440, height: 900 });
+  await tab.getByRole("button", { name: "New button" }).click();
+  await tab.getByLabel("Name", { exact: true }).fill("Kettles");
+  await tab.getByLabel("Sites").fill(`${home}/shop?x=1`);
+  await tab.getByLabel("Visitors talk").selectOption("text");
+  await tab.getByLabel("A colour of your own").check();
+  await tab.getByLabel("Colour of the button").fill("#aa3366");
+  await shoot(tab, "console-dialog");
+  await tab.getByRole("button", { name: "Make the button" }).click();
+  const card = tab.getByRole("region", { name: "Kettles" });
+  await card.getByRole("button", { name: /^Chat with / }).waitFor();
+  await shoot(tab, "console-light");
+  const snippet = await card.locator("pre").first().innerText();
+  const colour = await card.locator(".launcher").evaluate((node) => getComputedStyle(node).backgroundColor);
+  await card.getByRole("button", { name: "Switch off Kettles" }).click();
+  await card.getByText("Switched off").waitFor();
+  await tab.setViewportSize({ width: 390, height: 844 });
+  await tab.emulateMedia({ colorScheme: "dark" });
+  await shoot(tab, "console-phone-dark");
+  const wide = await tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  await card.getByRole("button", { name: "Delete Kettles" }).click();
+  await card.getByRole("button", { name: /^Delete it/ }).click();
+  await card.waitFor({ state: "detached" });
+  await context.close();
+  return { snippet, colour, wide };
 }
 
 async function inline() {

@@ -27,6 +27,7 @@ export const routes: readonly Route[] = [
   { path: "/console/meetings", load: () => import("../meetings/page") },
   { path: "/console/recordings", load: () => import("../recordings/page") },
   { path: "/console/phone", load: () => import("../phone/page") },
+  { path: "/console/embed", load: () => import("../embeds/page") },
 ];
 
 /** What the menu shows, in its groups. */
@@ -42,6 +43,7 @@ export const menu: readonly { readonly title: string; readonly links: readonly L
     title: "Channels",
     links: [
       { path: "/console/phone", words: "Phone", icon: "phone" },
+      { path: "/console/embed", words: "Websites", icon: "screen" },
       { path: "/console/meetings", words: "Meetings", icon: "people" },
       { path: "/console/bots", words: "Bots", icon: "record" },
       { path: "/console/calendars", words: "Calendars", icon: "calendar" },

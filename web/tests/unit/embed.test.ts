@@ -4,6 +4,7 @@ import { sheet } from "../../embed_build";
 import { onColour } from "../../src/embed/colour";
 import { problemOf, refused, wait } from "../../src/embed/problems";
 import { MicrophoneError } from "../../src/call/microphone";
+import { originsOf, scriptSnippet } from "../../src/embeds/snippet";
 
 const refusal = { status: 403, code: "FORBIDDEN", error: "no", rule: null, retryAfter: null };
 
@@ -58,5 +59,19 @@ describe("what goes wrong", () => {
   it("tells a blocked microphone from a line that is down", () => {
     expect(problemOf(new MicrophoneError("denied")).code).toBe("microphone_denied");
     expect(problemOf(new Error("x")).code).toBe("unreachable");
+  });
+});
+
+describe("what an owner of a site copies and writes", () => {
+  it("is one script with the key", () => {
+    expect(scriptSnippet("https://parley.example", "ek_1")).toBe('<script src="https://parley.example/embed.js" data-agent="ek_1" async></script>');
+  });
+
+  it("makes origins of addresses, each once", () => {
+    expect(originsOf("https://Shop.example/kettles?x=1\nhttps://shop.example, http://127.0.0.2:8080 shop")).toEqual([
+      "https://shop.example",
+      "http://127.0.0.2:8080",
+      "shop",
+    ]);
   });
 });
