@@ -158,6 +158,12 @@ async def list_chunks(
     return schemas.ChunkList(chunks=shown, **wanted.pages(total))
 
 
+@router.get("/knowledge-bases/{base_id}/chunks/{chunk_id}", response_model=schemas.ChunkFound)
+async def read_chunk(base_id: RowId, chunk_id: RowId, bases: Bases) -> Any:
+    """Read a chunk with its whole text."""
+    return schemas.ChunkFound(chunk=schemas.ChunkRead.model_validate(await bases.chunk(base_id, chunk_id)))
+
+
 @router.put("/knowledge-bases/{base_id}/chunks/{chunk_id}", response_model=schemas.ChunkAnswer)
 async def change_chunk(base_id: RowId, chunk_id: RowId, body: schemas.ChunkChange, bases: Bases) -> Any:
     """Change a chunk's text and embed it anew; `is_active` takes it out of search or back in."""

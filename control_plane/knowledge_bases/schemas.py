@@ -140,6 +140,12 @@ class ChunkRead(BaseModel):
     is_active: bool
 
 
+class ChunkFound(BaseModel):
+    """One chunk, with its whole text."""
+
+    chunk: ChunkRead
+
+
 class ChunkAnswer(BaseModel):
     """A changed chunk."""
 

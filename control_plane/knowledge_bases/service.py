@@ -122,6 +122,12 @@ class KnowledgeBaseService:
             is_active=is_active,
         )
 
+    async def chunk(self, base_id: int, chunk_id: int) -> StoredChunk:
+        """One chunk; `NotFound` or `Forbidden`."""
+        await self.get(base_id)
+        found = await self.store.find_chunk(chunk_id, base_id=base_id, project_id=self.caller.project_id)
+        return found or await self._refuse_chunk(chunk_id)
+
     async def change_chunk(self, base_id: int, chunk_id: int, body: ChunkChange) -> StoredChunk:
         """Give a chunk other words, embedded before anything is written."""
         base = await self.get(base_id)

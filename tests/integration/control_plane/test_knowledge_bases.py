@@ -405,3 +405,16 @@ async def test_a_large_document_that_fails_later_leaves_the_base_searchable_and_
     assert "four dollars" in (await ask(tenant, base, "What does parking cost?"))[0]["content"]
     await tenant.http.post(f"/knowledge-bases/{base}/ingest", json={"content": "Mended."})
     assert (await read(tenant, base))["indexing_status"] == "ready"
+
+
+async def test_a_chunk_is_read_whole_where_its_list_cuts_it(platform: Platform) -> None:
+    mine, theirs = await platform.tenant("mine"), await platform.tenant("theirs")
+    words = "Bicycles are repaired here, and wheels are trued. " * 8
+    base = await make_base(mine, words.strip())
+    (listed,) = await chunks(mine, base)
+    path = f"/knowledge-bases/{base}/chunks/{listed['id']}"
+    read = (await mine.http.get(path)).json()
+    assert len(listed["content"]) == 200
+    assert read == {"chunk": listed | {"content": words.strip()}}
+    assert (await theirs.http.get(path)).status_code == 403
+    assert (await mine.http.get(f"/knowledge-bases/{base}/chunks/{2**40}")).status_code == 404
