@@ -10,6 +10,9 @@ import { find } from "./routes";
 export class Router {
   private leaving = new AbortController();
   private turn = 0;
+  private shown: View | null = null;
+  /** The address of the page that is shown, to come back to where it keeps its reader. */
+  private here = "";
 
   /** `outlet` is where pages go; `opened` hears of each path that is shown. */
   constructor(
@@ -19,19 +22,38 @@ export class Router {
   ) {}
 
   start(): void {
-    addEventListener("popstate", () => void this.open({ isFirst: false }));
-    document.addEventListener("click", (event) => this.follow(event));
+    addEventListener("popstate", () => void this.goBack());
+    document.addEventListener("click", (event) => this.clicked(event));
     void this.open({ isFirst: true });
   }
 
   go(path: string): void {
-    if (path !== location.pathname + location.search) history.pushState(null, "", path);
+    void this.leave().then((leaves) => {
+      if (leaves) this.follow(path);
+    });
+  }
+
+  private follow(path: string): void {
+    if (path !== addressNow()) history.pushState(null, "", path);
     scrollTo(0, 0);
     void this.open({ isFirst: false });
   }
 
+  /** The browser has gone to another of its entries already; a page that keeps its reader gets its own back. */
+  private async goBack(): Promise<void> {
+    const wanted = addressNow();
+    if (wanted === this.here) return;
+    if (this.shown?.mayLeave === undefined) return this.open({ isFirst: false });
+    history.pushState(null, "", this.here);
+    if (await this.leave()) this.follow(wanted);
+  }
+
+  private async leave(): Promise<boolean> {
+    return (await this.shown?.mayLeave?.()) ?? true;
+  }
+
   /** A plain click on a link of the console opens it here; all other clicks are the browser's. */
-  private follow(event: MouseEvent): void {
+  private clicked(event: MouseEvent): void {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = (event.target as Element | null)?.closest("a");
     if (link === null || link === undefined || link.target !== "" || link.hasAttribute("download")) return;
@@ -45,6 +67,7 @@ export class Router {
   private async open({ isFirst }: { isFirst: boolean }): Promise<void> {
     const turn = ++this.turn;
     const place = this.placeOf(location.pathname);
+    this.here = addressNow();
     document.documentElement.dataset["phase"] = "opening";
     this.opened(location.pathname);
     let view: View;
@@ -59,6 +82,7 @@ export class Router {
     this.leaving = new AbortController();
     const { signal } = this.leaving;
     document.title = `${view.title} · Parley`;
+    this.shown = view;
     this.outlet.replaceChildren(view.root);
     // A reader of the screen hears which page this is; on the first one the browser says so itself.
     if (!isFirst) view.root.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
@@ -79,9 +103,16 @@ export class Router {
       params: find(path)?.params ?? {},
       query: new URLSearchParams(location.search),
       go: (to) => this.go(to),
-      rename: (to) => history.replaceState(null, "", to),
+      rename: (to) => {
+        history.replaceState(null, "", to);
+        this.here = addressNow();
+      },
     };
   }
+}
+
+function addressNow(): string {
+  return location.pathname + location.search;
 }
 
 function plainView(title: string, ...parts: Node[]): View {

@@ -92,7 +92,7 @@ export class Call {
     options.signal.addEventListener("abort", giveUp, { once: true });
     try {
       call.listen();
-      await call.room.connect(options.wsUrl, options.token, { autoSubscribe: true });
+      await call.room.connect(options.wsUrl, options.token, { autoSubscribe: options.audio !== null });
       call.connectedAt = performance.now();
       options.signal.throwIfAborted();
       if (options.microphone !== null) await call.publish(options.microphone);

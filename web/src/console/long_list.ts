@@ -13,8 +13,9 @@ export interface LongListOptions<Row> {
   readonly fetch: (page: number, perPage: number, signal: AbortSignal) => Promise<Listed<Row>>;
   /** A cell for each column. */
   readonly cells: (row: Row) => (string | Node)[];
-  /** Where a click on the row leads. */
-  readonly href: (row: Row) => string;
+  /** Where a click on the row leads; or else what it does. */
+  readonly href?: (row: Row) => string;
+  readonly pick?: (row: Row) => void;
   /** What is shown instead of a list without rows. */
   readonly empty: () => HTMLElement;
   /** How many pages the API gives; what is beyond is not shown. */
@@ -157,13 +158,12 @@ export class LongList<Row> {
   }
 
   private place(number: number, row: Row): HTMLElement {
-    const { columns, cells, href } = this.options;
+    const { columns, cells } = this.options;
     const root = element(
       "div",
       { class: "long__row", role: "row", "aria-rowindex": String(number + 2) },
       ...cells(row).map((cell, column) => {
-        // The first cell's link reaches over the whole row.
-        const content = column === 0 ? element("a", { class: "long__link", href: href(row) }, cell) : cell;
+        const content = column === 0 ? this.opener(row, cell) : cell;
         return element("span", { class: "long__cell", role: "cell", "data-column": columns[column] ?? "" }, content);
       }),
     );
@@ -172,6 +172,15 @@ export class LongList<Row> {
     const next = [...this.drawn].filter(([other]) => other > number).sort(([a], [b]) => a - b)[0]?.[1];
     this.space.insertBefore(root, next ?? null);
     return root;
+  }
+
+  /** The first cell's link, or button, reaches over the whole row. */
+  private opener(row: Row, cell: string | Node): HTMLElement {
+    const { href, pick } = this.options;
+    if (href !== undefined) return element("a", { class: "long__link", href: href(row) }, cell);
+    const button = element("button", { class: "long__link", type: "button" }, cell);
+    button.addEventListener("click", () => pick?.(row));
+    return button;
   }
 }
 

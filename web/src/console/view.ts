@@ -21,6 +21,8 @@ export interface View {
   readonly root: HTMLElement;
   /** Fetches what is shown and follows it; `signal` ends requests, sockets and clocks of the page. */
   start(signal: AbortSignal): Promise<void>;
+  /** Asked before another page of the console is opened; false keeps the reader here. */
+  mayLeave?(): Promise<boolean>;
 }
 
 export type Open = (place: Place, account: Account) => View;

@@ -45,8 +45,8 @@ export class ApiError extends Error {
     message: string,
     readonly retryAfterSeconds: number | null,
     readonly resource: string | null,
-    /** What is wrong with which field of the request. */
-    readonly fields: readonly { field: string; problem: string }[] = [],
+    /** What is wrong with which field of the request, where that is what the answer says. */
+    readonly fields: readonly { readonly field: string; readonly problem: string; readonly code?: string }[] = [],
   ) {
     super(message);
     this.name = "ApiError";
@@ -138,15 +138,16 @@ export class Platform {
   }
 }
 
-/** One request; its answer read from JSON. Throws `ApiError` or `Unreachable`, and what `signal` was ended with. */
+/** One request; its answer, waited for `within` milliseconds, read from JSON. Throws `ApiError` or `Unreachable`, and what `signal` was ended with. */
 export async function send(
   method: string,
   path: string,
   headers: Record<string, string>,
   body?: unknown,
   signal?: AbortSignal,
+  within = ANSWER_WITHIN_MS,
 ): Promise<unknown> {
-  const late = AbortSignal.timeout(ANSWER_WITHIN_MS);
+  const late = AbortSignal.timeout(within);
   const request: RequestInit = { method, headers: { ...headers }, signal: signal === undefined ? late : AbortSignal.any([signal, late]) };
   if (body !== undefined) {
     request.headers = { ...headers, "Content-Type": "application/json" };
@@ -166,7 +167,8 @@ export async function send(
   return answer;
 }
 
-function refusal(response: Response, answer: unknown): ApiError {
+/** The error of an answer that was no success. */
+export function refusal(response: { status: number; headers: Headers }, answer: unknown): ApiError {
   const body = (answer ?? {}) as {
     error?: unknown;
     code?: unknown;
@@ -180,6 +182,6 @@ function refusal(response: Response, answer: unknown): ApiError {
     typeof body.error === "string" ? body.error : `The server answered ${response.status}.`,
     Number.isFinite(seconds) ? Math.max(1, Math.ceil(seconds)) : null,
     typeof body.details?.resource === "string" ? body.details.resource : null,
-    Array.isArray(body.details?.fields) ? (body.details.fields as { field: string; problem: string }[]) : [],
+    Array.isArray(body.details?.fields) ? (body.details.fields as ApiError["fields"]) : [],
   );
 }

@@ -29,9 +29,9 @@ export function credentials(header = "X-API-Key"): Record<string, string> {
   return key === null ? {} : { [header]: key };
 }
 
-/** One request of `/api/v1`. Throws `ApiError` or `Unreachable`; an `AbortError` where `signal` ended it. */
-export function ask(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
-  return send(method, `/api/v1${path}`, credentials(), body, signal);
+/** One request of `/api/v1`; `within` milliseconds, where an answer may take longer than usual. Throws `ApiError` or `Unreachable`; an `AbortError` where `signal` ended it. */
+export function ask(method: string, path: string, body?: unknown, signal?: AbortSignal, within?: number): Promise<unknown> {
+  return send(method, `/api/v1${path}`, credentials(), body, signal, within);
 }
 
 /** One page of a list whose rows the answer has under `name`. */
