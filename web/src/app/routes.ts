@@ -26,6 +26,8 @@ export const routes: readonly Route[] = [
   { path: "/console/calendars", load: () => import("../bots/calendars_page") },
   { path: "/console/meetings", load: () => import("../meetings/page") },
   { path: "/console/recordings", load: () => import("../recordings/page") },
+  { path: "/console/agents", load: () => import("../agents/list_page") },
+  { path: "/console/agents/:id", load: () => import("../agents/agent_page") },
   { path: "/console/phone", load: () => import("../phone/page") },
   { path: "/console/embed", load: () => import("../embeds/page") },
 ];
@@ -37,6 +39,12 @@ export const menu: readonly { readonly title: string; readonly links: readonly L
     links: [
       { path: "/console/live", words: "Live", icon: "voices" },
       { path: "/console/sessions", words: "Sessions", icon: "lines" },
+    ],
+  },
+  {
+    title: "Build",
+    links: [
+      { path: "/console/agents", words: "Agents", icon: "agent" },
     ],
   },
   {
