@@ -47,7 +47,7 @@ export class Editor {
     });
     // Enter in a line of many settings is more often a slip than a wish to save them all.
     form.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && event.target instanceof HTMLInputElement && event.target.type !== "checkbox") event.preventDefault();
+      if (event.key === "Enter" && event.target instanceof HTMLInputElement) event.preventDefault();
     });
     this.discard.addEventListener("click", () => {
       if (this.agent !== null) this.show(this.agent);

@@ -212,7 +212,7 @@ export class TryView {
     const said = this.transcript.apply({ segment: `typed-${this.typed}`, speaker: "you", text, final: true, at: this.call.seconds });
     if (said !== null) this.view.show(said);
     try {
-      await this.call.write(text);
+      await this.call.send(text);
     } catch {
       this.line.value = text;
       this.say_("Not sent: the line is broken");

@@ -28,6 +28,8 @@ export const routes: readonly Route[] = [
   { path: "/console/recordings", load: () => import("../recordings/page") },
   { path: "/console/agents", load: () => import("../agents/list_page") },
   { path: "/console/agents/:id", load: () => import("../agents/agent_page") },
+  { path: "/console/knowledge", load: () => import("../knowledge/list_page") },
+  { path: "/console/knowledge/:id", load: () => import("../knowledge/base_page") },
   { path: "/console/phone", load: () => import("../phone/page") },
   { path: "/console/embed", load: () => import("../embeds/page") },
 ];
@@ -45,6 +47,7 @@ export const menu: readonly { readonly title: string; readonly links: readonly L
     title: "Build",
     links: [
       { path: "/console/agents", words: "Agents", icon: "agent" },
+      { path: "/console/knowledge", words: "Knowledge", icon: "book" },
     ],
   },
   {

@@ -1,0 +1,27 @@
+/** What the tabs of a base share. */
+
+import type { Base } from "../platform/knowledge";
+
+export interface BaseContext {
+  readonly id: number;
+  /** The base as it was read last. */
+  readonly base: () => Base | null;
+  /** Reads the base anew, after a change. */
+  readonly reread: () => Promise<void>;
+  /** Names of its documents, as far as they are known. */
+  readonly documentNames: () => readonly string[];
+  readonly namesFound: (names: readonly string[]) => void;
+  /** Opens a tab, by its id. */
+  readonly openTab: (id: string) => void;
+}
+
+/** A tab of a base. */
+export interface BaseTab {
+  readonly id: string;
+  readonly title: string;
+  readonly root: HTMLElement;
+  /** Fetches what it shows, when it is seen first. */
+  start(signal: AbortSignal): Promise<void>;
+  /** Something was changed elsewhere on the page. */
+  refresh(): Promise<void>;
+}
