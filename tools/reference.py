@@ -68,9 +68,9 @@ def events() -> str:
         lines.append(f"| `{fact}` | {webhook} | {monitor} | {fields} | {rooms} |")
     lines += [
         "",
-        "Interim lines (`transcript.new` with `is_final: false` and no `id`) are shown and not kept. So is what a persona",
-        "is doing: `persona.state` with `session_id` and `state`: `listening`, `thinking`, `speaking`, or `silent` while a",
-        "supervisor has the call.",
+        "Interim lines (`transcript.new` with `is_final: false` and no `id`) are shown and not kept. So is what a",
+        "persona is doing: `persona.state` with `session_id` and `state`: `listening`, `thinking`, `speaking`, or",
+        "`silent` while a supervisor has the call.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -56,7 +56,7 @@ async def log_in(body: LogIn, request: Request, response: Response, console: Con
 
 
 @open_router.get("/session", response_model=OwnSession)
-async def read_session(request: Request, db: DbDep, clock: ClockDep) -> Any:
+async def read_own_session(request: Request, db: DbDep, clock: ClockDep) -> Any:
     """Read whose session this browser has: the account, or null where nobody has logged in. No answer is 401."""
     admitted = request.scope["state"]
     caller: Caller | None = admitted["caller"]
