@@ -50,6 +50,7 @@ PAGES = {
     "/": "home",
     "/login": "entry",
     "/signup": "entry",
+    "/reset": "entry",
     "/account": "account",
     "/console": "console",
     "/console/{path:path}": "console",

@@ -20,6 +20,7 @@ from rich.text import Text
 from parley.commands import running
 from parley.commands.call import call as place_call
 from parley.commands.keys import create_key, list_keys, revoke_key
+from parley.commands.passwords import make_link
 from parley.commands.running import KeyOption, ReadyFileOption, UrlOption, console, errors, find_platform
 from parley.commands.tail import tail as follow_monitor
 from parley.stack.directories import default_data_dir
@@ -200,6 +201,20 @@ def call(
     Needs a SIP trunk: `POST /api/v1/sip/trunks`. Status 0 when somebody, or a voicemail, took the call.
     """
     running.run(place_call(find_platform(ready, url, key), console, number=number, agent_id=agent))
+
+
+@app.command()
+def password(
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Whose password is forgotten.")],
+    ready: ReadyFileOption = None,
+    url: UrlOption = None,
+    key: running.OperatorKeyOption = None,
+) -> None:
+    """Make a link with which somebody who forgot their password sets another: good for an hour, and once.
+
+    Give it to its owner by a way that only they read: whoever opens it first has the account.
+    """
+    running.run(make_link(running.find_operator(ready, url, key), console, email=email))
 
 
 @app.command()

@@ -36,6 +36,7 @@ class Ready(BaseModel):
     api_url: str
     livekit_url: str
     api_key: str
+    admin_key: str | None = None
     agent_id: int
     log_dir: str = ""
 

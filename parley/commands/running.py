@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from parley.client import Access, PlatformError
+from parley.client import Access, PlatformError, Ready
 from parley.stack.directories import default_data_dir
 
 PLATFORM: Final = "Which platform"
@@ -43,6 +43,18 @@ KeyOption = Annotated[
     ),
 ]
 
+OperatorKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        envvar="PARLEY_ADMIN_KEY",
+        show_envvar=False,
+        help="The operator's key. Better in `$PARLEY_ADMIN_KEY`; default: that of the ready file.",
+        rich_help_panel=PLATFORM,
+    ),
+]
+
 # A pipe has no width: what is cut or wrapped there is harder to read for the next program.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 errors = Console(stderr=True, highlight=False)
@@ -52,6 +64,17 @@ def find_platform(ready: Path | None, url: str | None, key: str | None) -> Acces
     """The platform that the options name. Ends the command where there is none."""
     try:
         return Access.find((ready or default_data_dir() / "ready.json").expanduser().absolute(), url=url, key=key)
+    except PlatformError as error:
+        fail(error)
+
+
+def find_operator(ready: Path | None, url: str | None, key: str | None) -> Access:
+    """The same with the operator's key: the one given, else the ready file's."""
+    file = (ready or default_data_dir() / "ready.json").expanduser().absolute()
+    try:
+        if url is None and not key:
+            key = Ready.read(file).admin_key
+        return Access.find(file, url=url, key=key)
     except PlatformError as error:
         fail(error)
 

@@ -6,7 +6,16 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 
 from control_plane.accounts.activity.service import OwnActivity
-from control_plane.accounts.console.schemas import LoggedIn, LogIn, OwnSession, PasswordChange, SignedUp, SignUp
+from control_plane.accounts.console.resetting import ResetSigner
+from control_plane.accounts.console.schemas import (
+    LoggedIn,
+    LogIn,
+    OwnSession,
+    PasswordChange,
+    PasswordReset,
+    SignedUp,
+    SignUp,
+)
 from control_plane.accounts.console.service import Console
 from control_plane.auth.callers import Caller, CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
@@ -51,6 +60,16 @@ async def sign_up(
 async def log_in(body: LogIn, request: Request, response: Response, console: ConsoleDep) -> Any:
     """Log in: the answer sets a cookie with which a browser may use the API."""
     account, token = await console.log_in(body, address_of(request), request.scope["state"]["caller"])
+    request.app.state.cookie.set(response, token)
+    return {"account": account}
+
+
+@open_router.post("/reset", response_model=LoggedIn)
+async def reset_password(
+    body: PasswordReset, request: Request, response: Response, console: ConsoleDep, settings: SettingsDep
+) -> Any:
+    """Set another password with a link of the operator's, once; all sessions end, and you are logged in."""
+    account, token = await console.reset_password(body, ResetSigner(settings.secret_key), address_of(request))
     request.app.state.cookie.set(response, token)
     return {"account": account}
 

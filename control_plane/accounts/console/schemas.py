@@ -39,6 +39,17 @@ class PasswordChange(Exactly):
     new_password: NewPassword = Field(repr=False)
 
 
+class PasswordReset(Exactly):
+    """`POST /auth/reset`."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=200), Clean] = Field(
+        repr=False, description="Of the link that the operator gave."
+    )
+    new_password: NewPassword = Field(repr=False)
+
+
 class OwnAccount(BaseModel):
     """The account of who has logged in."""
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from sqlmodel import col, func, select, update
 
-from control_plane.accounts.console.schemas import LogIn, PasswordChange, SignUp
+from control_plane.accounts.console.resetting import SPENT, ResetSigner
+from control_plane.accounts.console.schemas import LogIn, PasswordChange, PasswordReset, SignUp
 from control_plane.accounts.models import Account, Project
 from control_plane.accounts.opening import Opened, open_account
 from control_plane.auth.callers import Caller
@@ -97,6 +98,24 @@ class Console:
         token = await self._begin(account.id, status=200)
         await self._publish(ended)
         return token
+
+    async def reset_password(self, body: PasswordReset, signer: ResetSigner, address: str) -> tuple[Account, str]:
+        """Set another password by a link, and end all sessions; the account and the token of a new one.
+
+        Raises `Unauthorized` for a link that is no good, or no more.
+        """
+        await self._count_address(address)
+        account = await signer.find(self.db, self.clock, body.token)
+        await self.db.commit()
+        hashed = await self.desk.hash(body.new_password)
+        same = (col(Account.id) == account.id, col(Account.password_hash) == account.password_hash)
+        changed = update(Account).where(*same).values(password_hash=hashed).returning(col(Account.id))
+        if await self.db.scalar(changed) is None:
+            raise Unauthorized(SPENT)
+        ended = await end_sessions(self.db, account.id)
+        token = await self._begin(account.id, status=200)
+        await self._publish(ended)
+        return account, token
 
     async def _begin(self, account_id: int, *, status: int) -> str:
         token, session_id, ended = await begin_session(self.db, account_id, now=self.clock.now())

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from control_plane.accounts.activity.schemas import ActivityAnswer
 from control_plane.accounts.audit import read_trail
+from control_plane.accounts.console.resetting import ResetSigner
 from control_plane.accounts.operator.health import examine
 from control_plane.accounts.operator.schemas import (
     AccountAnswer,
@@ -18,11 +19,13 @@ from control_plane.accounts.operator.schemas import (
     HealthRead,
     LedgerEntryCreate,
     OperatorAuditList,
+    PasswordLinkCreate,
+    PasswordLinkMade,
     PlanList,
     SupportAccess,
 )
 from control_plane.accounts.operator.service import OperatorService
-from control_plane.auth.deps import DbDep
+from control_plane.auth.deps import DbDep, SettingsDep
 from control_plane.gate.operation import USED_UP, primary
 from control_plane.gate.operator import OperatorOperation
 from control_plane.gate.route import audit_entry
@@ -64,6 +67,14 @@ async def update_account(account_id: RowId, body: AccountUpdate, operator: Opera
 async def give_credit(account_id: RowId, body: LedgerEntryCreate, operator: Operator) -> Any:
     """Give an account a credit, or a refund."""
     return {"transaction": await operator.give(account_id, body)}
+
+
+@router.post("/password-links", status_code=201, response_model=PasswordLinkMade)
+async def make_password_link(body: PasswordLinkCreate, operator: Operator, settings: SettingsDep) -> Any:
+    """Make a link with which somebody who forgot their password sets another: good for an hour, and once."""
+    signer = ResetSigner(settings.secret_key)
+    url, expires_at = await operator.make_password_link(body.email, signer, public_url=settings.public_url)
+    return PasswordLinkMade(url=url, expires_at=expires_at)
 
 
 @router.post("/support-access", response_model=ActivityAnswer, openapi_extra=USED_UP)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from control_plane.accounts.activity.schemas import TransactionRead
-from control_plane.accounts.schemas import AccountName, Email, FirstProject, KeyMade, NewPassword
+from control_plane.accounts.schemas import AccountName, Email, FirstProject, KeyMade, KnownEmail, NewPassword
 from control_plane.plans.catalogue import plans
 from control_plane.wire import Change, Clean, Exactly, Instant, Paged
 
@@ -29,6 +29,19 @@ class AccountCreate(Exactly):
     name: AccountName = ""
     password: NewPassword = Field(repr=False)
     plan: PlanName = "free"
+
+
+class PasswordLinkCreate(Exactly):
+    """`POST /admin/password-links`."""
+
+    email: KnownEmail
+
+
+class PasswordLinkMade(BaseModel):
+    """The link, which is shown only here."""
+
+    url: str = Field(description="Whoever opens it sets another password, once.")
+    expires_at: Instant
 
 
 class AccountUpdate(Change):

@@ -1,6 +1,7 @@
 """What the operator does with accounts."""
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlmodel import col
 
 from control_plane.accounts.activity.schemas import Activity, TransactionRead
 from control_plane.accounts.activity.service import OwnActivity, spend_support_key
+from control_plane.accounts.console.resetting import ResetSigner, make_link
 from control_plane.accounts.keys import live_keys, publish
 from control_plane.accounts.models import Account, LedgerEntry, Project
 from control_plane.accounts.opening import open_account
@@ -125,6 +127,12 @@ class OperatorService:
             await self.db.commit()
             raise Gone("This support access key was used, or is older than a day")
         return await OwnActivity(self.db, self.clock, key.account_id).everything()
+
+    async def make_password_link(self, email: str, signer: ResetSigner, *, public_url: str) -> tuple[str, datetime]:
+        """A link that sets another password, and until when; the account's trail tells. Raises `NotFound`."""
+        account, url, until = await make_link(self.db, self.clock, signer, email, public_url=public_url)
+        self._note(await self._first_project(account.id), account.id, status=201)
+        return url, until
 
     async def _first_project(self, account_id: int) -> int:
         first: int | None = await self.db.scalar(

@@ -2,16 +2,25 @@
 
 import asyncio
 import re
+from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import httpx2
 import pytest
+from pydantic import SecretStr
+from rich.console import Console
+from sqlmodel import select
 
+from control_plane.accounts.console.resetting import ResetSigner
 from control_plane.accounts.models import Account
 from control_plane.auth.passwords import PasswordDesk, hash_password
+from control_plane.clock import Clock
 from control_plane.errors import Unavailable
+from parley.client import Access, Refused
+from parley.commands.passwords import make_link
 from tests.support.console import EMAIL, PASSWORD, WHO, browser, new_window
-from tests.support.platform import Platform
+from tests.support.platform import ADMIN_KEY, Platform
 
 pytestmark = pytest.mark.anyio
 
@@ -169,3 +178,59 @@ async def test_a_flood_of_passwords_is_told_to_come_again() -> None:
     answers = await asyncio.gather(*(desk.verify("x", None) for _ in range(80)), return_exceptions=True)
     assert sum(isinstance(answer, Unavailable) for answer in answers) == 16
     assert sum(answer is False for answer in answers) == 64
+
+
+async def test_a_forgotten_password_is_set_anew_by_a_link_of_the_operators_once(
+    platform: Platform, grace: httpx2.AsyncClient
+) -> None:
+    async with httpx2.AsyncClient(
+        base_url=f"{platform.url}/api/v1/admin", headers={"X-API-Key": ADMIN_KEY}
+    ) as operator:
+        unknown = await operator.post("/password-links", json={"email": "nobody@example.org"})
+        made, second = [(await operator.post("/password-links", json={"email": EMAIL})).json() for _ in range(2)]
+    assert unknown.status_code == 404
+    page, _, token = made["url"].partition("#")
+    assert page == f"{platform.settings.public_url}/reset"
+    async with browser(platform) as elsewhere:
+        wrong = await elsewhere.post("/auth/reset", json={"token": token[:-1] + "x", "new_password": PASSWORD})
+        short = await elsewhere.post("/auth/reset", json={"token": token, "new_password": "short"})
+        assert (wrong.status_code, short.status_code) == (401, 400)
+        assert (await grace.get("/account")).status_code == 200, "nothing was changed"
+        reset = await elsewhere.post("/auth/reset", json={"token": token, "new_password": "another horse"})
+        assert reset.json()["account"]["email"] == EMAIL
+        assert (await elsewhere.get("/account")).status_code == 200
+        for used in (token, second["url"].partition("#")[2]):
+            answer = await elsewhere.post("/auth/reset", json={"token": used, "new_password": "a third horse"})
+            assert answer.status_code == 401
+        trail = (await elsewhere.get("/audit")).json()["entries"]
+    assert {"POST /admin/password-links", "POST /auth/reset"} <= {entry["action"] for entry in trail}
+    assert token not in str(trail)
+    assert (await grace.get("/account")).status_code == 401, "all sessions have ended"
+    assert (await grace.post("/auth/login", json={"email": EMAIL, "password": PASSWORD})).status_code == 401
+    assert (await grace.post("/auth/login", json={"email": EMAIL, "password": "another horse"})).status_code == 200
+
+
+async def test_the_operators_command_prints_a_link_that_sets_another_password(
+    platform: Platform, grace: httpx2.AsyncClient
+) -> None:
+    access = Access(api_url=platform.url, api_key=SecretStr(ADMIN_KEY))
+    printed = StringIO()
+    assert await make_link(access, Console(file=printed), email=EMAIL) == 0
+    token = printed.getvalue().split()[0].partition("#")[2]
+    async with browser(platform) as elsewhere:
+        answer = await elsewhere.post("/auth/reset", json={"token": token, "new_password": "another horse"})
+    assert answer.status_code == 200
+    with pytest.raises(Refused):
+        await make_link(access, Console(file=printed), email="nobody@example.org")
+
+
+async def test_a_link_for_a_forgotten_password_is_good_for_an_hour(
+    platform: Platform, grace: httpx2.AsyncClient
+) -> None:
+    clock = Clock()
+    async with platform.database.platform() as db:
+        account = (await db.exec(select(Account).where(Account.email == EMAIL))).one()
+    signer = ResetSigner(platform.settings.secret_key)
+    body = {"token": signer.sign(account, clock.now() - timedelta(seconds=1)), "new_password": "another horse"}
+    async with browser(platform) as elsewhere:
+        assert (await elsewhere.post("/auth/reset", json=body)).status_code == 401

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from parley.client import Access, PlatformError
+from parley.commands.running import find_operator
 
 READY = {"api_url": "http://127.0.0.1:8000", "livekit_url": "ws://127.0.0.1:7880", "api_key": "pk_file", "agent_id": 1}
 
@@ -53,3 +54,10 @@ def test_a_file_of_another_kind_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "ready.json").write_text('{"api_url": 1}')
     with pytest.raises(PlatformError, match="not a ready file"):
         Access.find(tmp_path / "ready.json")
+
+
+def test_the_operators_key_is_the_one_given_or_else_the_files(ready_file: Path) -> None:
+    ready_file.write_text(json.dumps(READY | {"admin_key": "ak_file"}))
+    for given, used in ((None, "ak_file"), ("ak_mine", "ak_mine")):
+        assert find_operator(ready_file, None, given).api_key.get_secret_value() == used
+    assert find_operator(ready_file, "https://voice.example.org", "ak_mine").api_url == "https://voice.example.org"

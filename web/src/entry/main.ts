@@ -1,4 +1,4 @@
-/** The pages /login and /signup: one form, with or without a name. */
+/** The pages /login, /signup and /reset: one form, with or without name and address. */
 
 import { nextPage } from "../console/addresses";
 import { field } from "../console/fields";
@@ -12,6 +12,11 @@ const root = document.querySelector<HTMLElement>("#page");
 if (root === null) throw new Error("entry.html has no #page");
 
 const isNew = location.pathname === "/signup";
+const isReset = location.pathname === "/reset";
+const setsPassword = isNew || isReset;
+// The link of the operator says who it is; it must not stay in the address bar.
+const resetToken = isReset ? location.hash.slice(1) : "";
+if (isReset) history.replaceState(null, "", location.pathname);
 const platform = new Console();
 const masthead = new Masthead(platform, location.pathname);
 masthead.update(null);
@@ -26,27 +31,27 @@ const email = field({
 const name = field({ id: "name", label: "Name", hint: "Optional.", attributes: { autocomplete: "name", maxlength: "200" } });
 const password = field({
   id: "password",
-  label: "Password",
+  label: isReset ? "New password" : "Password",
   type: "password",
-  ...(isNew ? { hint: "At least 8 characters; a sentence is best." } : {}),
+  ...(setsPassword ? { hint: "At least 8 characters; a sentence is best." } : {}),
   attributes: {
     required: true,
-    autocomplete: isNew ? "new-password" : "current-password",
+    autocomplete: setsPassword ? "new-password" : "current-password",
     maxlength: "200",
-    ...(isNew ? { minlength: "8" } : {}),
+    ...(setsPassword ? { minlength: "8" } : {}),
   },
 });
-const submit = element("button", { class: "button button--action", type: "submit" }, isNew ? "Sign up" : "Log in");
+const submit = element("button", { class: "button button--action", type: "submit" }, isReset ? "Set the password" : isNew ? "Sign up" : "Log in");
 const form = element(
   "form",
   { class: "entry__form", "aria-labelledby": "title" },
   problem.root,
-  email.root,
+  isReset ? null : email.root,
   isNew ? name.root : null,
   password.root,
   submit,
 );
-const other = isNew ? "/login" : "/signup";
+const other = setsPassword ? "/login" : "/signup";
 root.append(
   masthead.root,
   element(
@@ -55,30 +60,31 @@ root.append(
     element(
       "section",
       { class: "panel entry__panel" },
-      element("h1", { id: "title" }, isNew ? "Make an account" : "Log in"),
+      element("h1", { id: "title" }, isReset ? "Set another password" : isNew ? "Make an account" : "Log in"),
       form,
       element(
         "p",
         { class: "entry__other" },
-        isNew ? "You have one? " : "No account yet? ",
-        element("a", { href: other + location.search }, isNew ? "Log in" : "Sign up"),
+        isReset ? "You remember it? " : isNew ? "You have one? " : "No account yet? ",
+        element("a", { href: other + location.search }, setsPassword ? "Log in" : "Sign up"),
       ),
     ),
   ),
 );
-document.title = isNew ? "Sign up · Parley" : "Log in · Parley";
+document.title = isReset ? "Set another password · Parley" : isNew ? "Sign up · Parley" : "Log in · Parley";
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   void enter();
 });
-email.input.focus();
+(isReset ? password : email).input.focus();
 
 async function enter(): Promise<void> {
   submit.disabled = true;
   problem.clear();
   try {
     if (isNew) keepKey(await platform.signUp(email.input.value.trim(), password.input.value, name.input.value.trim()));
+    else if (isReset) await platform.resetPassword(resetToken, password.input.value);
     else await platform.logIn(email.input.value.trim(), password.input.value);
   } catch (error) {
     submit.disabled = false;

@@ -89,6 +89,11 @@ export class Console {
     await ask("POST", "/auth/login", { email, password });
   }
 
+  /** Sets another password with the token of an operator's link, and logs in. */
+  async resetPassword(token: string, password: string): Promise<void> {
+    await ask("POST", "/auth/reset", { token, new_password: password });
+  }
+
   /** Makes an account; its first key, which is shown only now. */
   async signUp(email: string, password: string, name: string): Promise<string> {
     const made = (await ask("POST", "/auth/signup", { email, password, name })) as { api_key: Json };
