@@ -18,6 +18,10 @@ AT_ONCE: Final = 50
 """Objects that are read together."""
 MOST_OCCURRENCES: Final = 2000
 """Of one series in a window."""
+LONGEST_ZONE: Final = 16_384
+"""Bytes of a calendar's own zone, which is read again with each object that names it."""
+MOST_ZONES: Final = 8
+"""Of those that one object names."""
 MOST_STEPS: Final = 200_000
 """From a series' first day to the end of the window; a daily one may have begun in the year 1500."""
 _PER_DAY: Final = {"SECONDLY": 86_400.0, "MINUTELY": 1440.0, "HOURLY": 24.0}
@@ -25,8 +29,9 @@ _FINER: Final = {"BYHOUR": ("DAILY",), "BYMINUTE": ("DAILY", "HOURLY"), "BYSECON
 """Parts of a rule that multiply its occurrences, and the frequencies where they do; slower than daily is as daily."""
 _LONGEST_MONTH: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _UNFOLD: Final = re.compile(rb"\r?\n[ \t]")
-_BLOCK: Final = re.compile(rb"^BEGIN:(VEVENT|VTIMEZONE)\r?$.*?^END:\1\r?$", re.MULTILINE | re.DOTALL | re.IGNORECASE)
+_KINDS: Final = (b"VEVENT", b"VTIMEZONE")
 _UID: Final = re.compile(rb"^UID[^:\r\n]*:(.*?)\r?$", re.MULTILINE | re.IGNORECASE)
+_NAMED: Final = re.compile(rb"[;\n]TZID[=:]\"?([^\":;\r\n]+)", re.IGNORECASE)
 _ZONE: Final = re.compile(rb"^X-WR-TIMEZONE[^:\r\n]*:(.*?)\r?$", re.MULTILINE | re.IGNORECASE)
 _LINKS: Final = (
     "CONFERENCE",
@@ -49,17 +54,32 @@ def split(text: bytes) -> tuple[dict[str, list[bytes]], bytes]:
     """The events of a calendar's text by their UID, and what they have in common: zones."""
     unfolded = _UNFOLD.sub(b"", text)
     objects: dict[str, list[bytes]] = {}
-    zones = []
-    for block in _BLOCK.finditer(unfolded):
-        if block[1].upper() == b"VTIMEZONE":
-            zones.append(block[0])
+    zones: list[bytes] = []
+    for kind, block in _blocks(unfolded):
+        if kind == b"VTIMEZONE":
+            if len(block) <= LONGEST_ZONE:
+                zones.append(block)
             continue
-        uid = _UID.search(block[0])
-        name = uid[1].decode("utf-8", "replace").strip() if uid else hashlib.sha256(block[0]).hexdigest()
-        objects.setdefault(clean(name)[:500], []).append(block[0])
+        uid = _UID.search(block)
+        name = uid[1].decode("utf-8", "replace").strip() if uid else hashlib.sha256(block).hexdigest()
+        objects.setdefault(clean(name)[:500], []).append(block)
     zone = _ZONE.search(unfolded)
     head = [b"X-WR-TIMEZONE:" + zone[1]] if zone else []
     return objects, b"\r\n".join([*head, *zones])
+
+
+def _blocks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Each event and zone, in one pass: neither holds the other, so what begins anew has not ended before."""
+    kind, block = b"", list[bytes]()
+    for line in text.split(b"\n"):
+        edge, _, name = line[:40].strip().upper().partition(b":")
+        if edge == b"BEGIN" and name in _KINDS:
+            kind, block = name, []
+        if kind:
+            block.append(line.rstrip(b"\r"))
+        if kind and edge == b"END" and name == kind:
+            yield kind, b"\r\n".join(block)
+            kind = b""
 
 
 def expand(
@@ -70,9 +90,13 @@ def expand(
     The name of an object is the id of its series.
     """
     events: list[RemoteEvent] = []
+    zones = {named[1].strip(): block for _, block in _blocks(shared) if (named := _NAMED.search(block))}
+    head = shared.partition(b"BEGIN:")[0].rstrip()
     for name, blocks in objects.items():
+        wanted = dict.fromkeys(zone.strip() for block in blocks for zone in _NAMED.findall(block))
+        needed = [head, *[zones[zone] for zone in wanted if zone in zones][:MOST_ZONES]]
         try:
-            events += _expand(name, blocks, shared, window, own=own, email=email)
+            events += _expand(name, blocks, b"\r\n".join(filter(None, needed)), window, own=own, email=email)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             log.info("calendar object not read", problem=type(error).__name__)
     return events
@@ -119,7 +143,9 @@ def _is_bounded(part: Part, window: Window) -> bool:
         for finer, where in _FINER.items():
             if kind in where:
                 per_day *= max(1, len(rule.get(finer) or ()))
-        interval = max(1, int((rule.get("INTERVAL") or [1])[0]))
+        interval = int((rule.get("INTERVAL") or [1])[0])
+        if interval < 1:  # such a rule never gets on
+            return False
         began = _moment(part["DTSTART"].dt, ZoneInfo("UTC"))
         days = max(1.0, (window.end - began).total_seconds() / 86_400)
         ahead = (window.end - window.begin).total_seconds() / 86_400

@@ -58,6 +58,7 @@ def test_a_recurrence_of_a_hundred_years_ends_with_the_window() -> None:
         "FREQ=DAILY;BYHOUR=0,1,2,3,4,5,6,7,8,9,10,11;BYMINUTE=0,5,10,15,20,25,30;BYSECOND=0,30",
         "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
         "FREQ=HOURLY",
+        "FREQ=DAILY;INTERVAL=0",
     ],
 )
 def test_a_rule_that_would_take_for_ever_is_left_out_at_once(rule: str) -> None:
@@ -98,3 +99,31 @@ def test_the_same_feed_written_at_another_moment_is_no_change() -> None:
     [one] = occurrences(*lines)
     [again] = occurrences(*lines, "LAST-MODIFIED:20261001T000000Z")
     assert one.digest() == again.digest()
+
+
+@pytest.mark.parametrize("line", ["BEGIN:VEVENT", "BEGIN:VTIMEZONE", "BEGIN:VEVENT\r\nBEGIN:VTIMEZONE"])
+def test_what_begins_and_never_ends_takes_no_time(line: str) -> None:
+    good = "BEGIN:VEVENT\r\nUID:one\r\nDTSTART:20261024T090000Z\r\nEND:VEVENT\r\n"
+    began = time.process_time()
+    objects, shared = split((f"{line}\r\n" * 200_000 + good).encode())
+    assert time.process_time() - began < 10
+    assert (list(objects), shared) == (["one"], b"")
+
+
+def test_an_object_is_read_with_the_zones_that_it_names_and_no_others() -> None:
+    def zone(name: str, offset: str) -> str:
+        edge = (
+            f"BEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:{offset}\r\nTZOFFSETTO:{offset}\r\nEND:STANDARD"
+        )
+        return f"BEGIN:VTIMEZONE\r\nTZID:{name}\r\n{edge}\r\nEND:VTIMEZONE\r\n"
+
+    def event(number: int) -> str:
+        return f"BEGIN:VEVENT\r\nUID:{number}\r\nDTSTART;TZID=Own {number}:20261101T090000\r\nEND:VEVENT\r\n"
+
+    began = time.process_time()
+    zones = "".join(zone(f"Own {number}", f"+0{number % 9 + 1}00") for number in range(2000))
+    text = f"BEGIN:VCALENDAR\r\n{zones}{''.join(event(number) for number in range(200))}END:VCALENDAR\r\n"
+    objects, shared = split(text.encode())
+    found = expand(objects, shared, WINDOW, own="https://voice.example.org")
+    assert [event.starts_at.hour for event in found] == [8 - number % 9 for number in range(200)]
+    assert time.process_time() - began < 10
