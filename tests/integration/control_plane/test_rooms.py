@@ -58,6 +58,7 @@ async def test_a_room_has_the_documented_fields_open_and_closed(platform: Platfo
         "maxParticipants": 0,
         "createdAt": 1_700_000_000,
         "participants": [{"identity": "ada", "name": "Ada", "joinedAt": 1_711_900_010}],
+        "supervisors": [],
     }
     assert (await tenant.http.get("/rooms/my-room")).json() == {"room": shown}
     assert (await tenant.http.get("/rooms/proj_my-room")).json() == {"room": shown}

@@ -11,6 +11,7 @@ export class EndFollower {
   readonly latest: HTMLButtonElement;
 
   private following = true;
+  private isAsked = false;
 
   constructor(private readonly scroller: HTMLElement) {
     this.latest = element("button", { class: "button latest", type: "button", hidden: true }, icon("down", 16), "Latest");
@@ -30,8 +31,13 @@ export class EndFollower {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
-  /** Something was added: go along if the reader was at the end. */
+  /** Something was added: go along if the reader was at the end, once for all that is added within a frame. */
   grown(): void {
-    if (this.following) this.follow();
+    if (!this.following || this.isAsked) return;
+    this.isAsked = true;
+    requestAnimationFrame(() => {
+      this.isAsked = false;
+      if (this.following) this.follow();
+    });
   }
 }

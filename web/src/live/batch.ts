@@ -2,8 +2,8 @@
 
 import type { MonitorMessage } from "../platform/monitor";
 
-/** Messages given on in one frame; the rest waits for the next. */
-const PER_FRAME = 60;
+/** Messages given on in one frame; the rest waits for the next. At 60 frames it is twice a thousand a second. */
+const PER_FRAME = 40;
 /** More than this is not kept: the list below is fetched anew instead. */
 const MOST = 20_000;
 

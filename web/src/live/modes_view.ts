@@ -54,6 +54,7 @@ export class ModesView {
   private mode: Mode | null = null;
   private isBusy = false;
   private hasPersona = false;
+  private drawn = "";
 
   constructor(listener: ModesListener) {
     const list = element("div", { class: "modes__cards", role: "group", "aria-label": "How you take part" });
@@ -103,6 +104,9 @@ export class ModesView {
 
   /** `holder`: somebody else who has the call in hand. */
   update(state: { mode: Mode | null; isBusy: boolean; hasPersona: boolean; holder: string | null }): void {
+    const drawn = JSON.stringify(state);
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
     const isNew = state.mode !== this.mode;
     this.mode = state.mode;
     this.isBusy = state.isBusy;

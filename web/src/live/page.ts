@@ -19,6 +19,8 @@ import { Seat } from "./seat";
 import "./live.css";
 
 const LISTS_SOON_MS = 1_500;
+/** Nobody reads a list faster; the open call is drawn in every frame. */
+const LIST_EVERY_MS = 200;
 const LISTS_APART_MS = 10_000;
 const CONNECTION: Record<Connection, string> = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting" };
 const MICROPHONE: Record<string, string> = {
@@ -46,6 +48,11 @@ class LivePage implements View {
   private readonly chosen: string | null;
   private signal = AbortSignal.abort();
   private isDirty = true;
+  /** In their order; null: they have changed since they were sorted. */
+  private rooms: readonly Room[] | null = null;
+  private drawnAt = 0;
+  /** LiveKit's name of the chosen room, once it is known. */
+  private known = "";
   private listsAt = 0;
   private listsTimer: ReturnType<typeof setTimeout> | undefined;
   private fetched: number | null = null;
@@ -72,6 +79,7 @@ class LivePage implements View {
       },
       removed: (key: string) => this.room.feed.removed(key),
       roomsChanged: () => {
+        this.rooms = null;
         this.isDirty = true;
       },
     });
@@ -118,6 +126,7 @@ class LivePage implements View {
       this.calls.apply(message);
       if (message.id !== null && message.type.startsWith("session.")) this.listSoon();
     }
+    if (this.chosen !== null && !this.room.feed.isEmpty) this.room.feed.explain(null);
     this.isDirty = true;
     this.draw();
   }
@@ -126,7 +135,11 @@ class LivePage implements View {
     if (!this.isDirty) return;
     this.isDirty = false;
     const chosen = this.open();
-    this.list.update(this.board.rooms(), chosen?.fullName ?? null);
+    const now = performance.now();
+    if (now - this.drawnAt > LIST_EVERY_MS) {
+      this.drawnAt = now;
+      this.list.update(this.sorted(), chosen?.fullName ?? null);
+    }
     if (this.chosen === null) this.explain();
     else {
       this.room.update(chosen, this.chosen, this.calls.of(this.fullName()));
@@ -134,8 +147,13 @@ class LivePage implements View {
     }
   }
 
+  private sorted(): readonly Room[] {
+    this.rooms ??= this.board.rooms();
+    return this.rooms;
+  }
+
   private tick(): void {
-    this.list.draw();
+    this.list.update(this.sorted(), this.open()?.fullName ?? null);
     if (this.chosen !== null) this.room.tick(this.open());
   }
 
@@ -154,12 +172,10 @@ class LivePage implements View {
   }
 
   private fullName(): string {
+    if (this.known !== "") return this.known;
     const name = this.chosen ?? "";
-    return this.board.rooms().find((room) => room.name === name || room.fullName === name)?.fullName ?? this.lastFullName;
-  }
-
-  private get lastFullName(): string {
-    return this.board.entries.find((entry) => entry.room?.name === this.chosen)?.room?.fullName ?? "?";
+    this.known = this.sorted().find((room) => room.name === name || room.fullName === name)?.fullName ?? "";
+    return this.known;
   }
 
   private listSoon(): void {
@@ -176,6 +192,9 @@ class LivePage implements View {
       const [rooms, sessions] = await Promise.all([openRooms(this.signal), activeSessions(this.signal)]);
       this.board.reconcile(rooms, sessions, asked);
       this.isDirty = true;
+      this.drawnAt = 0;
+      const wasKnown = this.known !== "";
+      if (!wasKnown && this.chosen !== null && this.fullName() !== "") this.showRoom();
       this.draw();
       await this.fetchEarlier();
     } catch (error) {
@@ -191,6 +210,7 @@ class LivePage implements View {
     this.showRoom();
     const lines = await transcriptOf(session.id, this.signal);
     this.board.addEarlier(session, lines);
+    if (!this.room.feed.isEmpty) this.room.feed.explain(null);
     const last = lines.at(-1);
     const state = this.calls.of(session.fullRoomName);
     if (last !== undefined && state.lastLine === "") state.lastLine = last.text;
@@ -204,7 +224,7 @@ class LivePage implements View {
   }
 
   private explain(): void {
-    const isQuiet = this.board.rooms().length === 0;
+    const isQuiet = this.sorted().length === 0;
     const words = isQuiet ? "Start a call, and it appears here as it runs." : "It opens with what is said, and you can listen in.";
     const title = isQuiet ? "No call runs" : "Choose a call";
     if (this.nothing.dataset["title"] === title) return;

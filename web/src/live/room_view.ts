@@ -38,8 +38,8 @@ export class RoomView {
   private readonly tools = element("ol", { class: "tools" });
   private readonly toolsPart: HTMLElement;
   private readonly meters = new Map<string, { heard: Heard; bar: HTMLElement; root: HTMLElement }>();
-  private shownTurns = -1;
-  private shownTools = -1;
+  private shownTurn: Turn | undefined;
+  private shownTool: CallState["tools"][number] | undefined;
 
   constructor(modes: HTMLElement, problem: HTMLElement) {
     this.toolsPart = element("section", { class: "call__part", hidden: true }, element("h3", {}, "Tools"), this.tools);
@@ -69,8 +69,8 @@ export class RoomView {
     const does = room === null || room.session === null ? null : state.persona;
     this.ring.dataset["state"] = does ?? "none";
     setText(this.does, does === null ? (room?.session == null ? "No persona is here" : "Waiting for its first word") : (STATES[does] ?? ""));
-    if (state.turns.length !== this.shownTurns || state.turns.length > SHOWN_TURNS) this.drawTurns(state.turns);
-    if (state.tools.length !== this.shownTools) this.drawTools(state);
+    if (state.turns.at(-1) !== this.shownTurn) this.drawTurns(state.turns);
+    if (state.tools.at(-1) !== this.shownTool) this.drawTools(state);
   }
 
   /** The line of the head alone, once a second. */
@@ -111,13 +111,13 @@ export class RoomView {
   }
 
   private drawTurns(turns: readonly Turn[]): void {
-    this.shownTurns = turns.length;
+    this.shownTurn = turns.at(-1);
     this.noTurns.hidden = turns.length > 0;
     this.turns.replaceChildren(...turns.slice(-SHOWN_TURNS).reverse().map(turnOf));
   }
 
   private drawTools(state: CallState): void {
-    this.shownTools = state.tools.length;
+    this.shownTool = state.tools.at(-1);
     this.toolsPart.hidden = state.tools.length === 0;
     const shown = state.tools.slice(-SHOWN_TURNS).reverse();
     this.tools.replaceChildren(
