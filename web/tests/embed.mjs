@@ -79,7 +79,7 @@ const sites = [
 ];
 const [home, foreign, closed] = sites.map((made) => `http://127.0.0.2:${made.address().port}`);
 const browser = await launch({ microphone: resolve(wish.wav) });
-const report = { faults: [] };
+const report = { faults: [], broken: [] };
 
 /** A new visitor on a page; `expected` faults of the console are not counted. */
 async function visit(address, { width = 1280, height = 800, dark = false, denied = false, expected = false } = {}) {
@@ -118,17 +118,26 @@ const lines = (tab) =>
 const shoot = (tab, name) => (wish.shots ? tab.screenshot({ animations: "disabled", path: join(wish.shots, `${name}.png`) }) : undefined);
 const inCall = (tab) => tab.locator('parley-button .panel[data-state="call"]').waitFor();
 
+const scenes = {
+  speak,
+  write: () => write("/text", {}, "write-light"),
+  phone: () => write("/dark", { width: 390, height: 844 }, "write-phone-dark"),
+  api,
+  denied: () => refusal(`${home}/voice`, { denied: true }, "denied"),
+  limit,
+  origin: () => refusal(`${foreign}/voice`, { expected: true }, "origin"),
+  policy: () => refusal(`${closed}/voice`, { expected: true }, "policy"),
+  inline,
+  ...(wish.owner ? { console: ownersConsole } : {}),
+};
 try {
-  report.speak = await speak();
-  report.write = await write("/text", { dark: false }, "write-light");
-  report.phone = await write("/dark", { width: 390, height: 844 }, "write-phone-dark");
-  report.api = await api();
-  report.denied = await refusal(`${home}/voice`, { denied: true }, "denied");
-  report.limit = await limit();
-  report.origin = await refusal(`${foreign}/voice`, { expected: true }, "origin");
-  report.policy = await refusal(`${closed}/voice`, { expected: true }, "policy");
-  report.inline = await inline();
-  if (wish.owner) report.console = await ownersConsole();
+  for (const [name, play] of Object.entries(scenes)) {
+    try {
+      report[name] = await play();
+    } catch (error) {
+      report.broken.push(`${name}: ${error.message}`);
+    }
+  }
 } finally {
   await browser.close();
   for (const made of sites) made.close();
@@ -136,6 +145,7 @@ try {
 const text = JSON.stringify(report, null, 2);
 if (wish.json) await writeFile(wish.json, text);
 console.log(text);
+process.exitCode = report.broken.length > 0 ? 1 : 0;
 
 async function speak() {
   const { tab, asked, context } = await visit(home);

@@ -235,10 +235,15 @@ function load(server: string): Promise<typeof import("./room")> {
   return import(/* @vite-ignore */ `${server}/${__PARLEY_ROOM__}`) as Promise<typeof import("./room")>;
 }
 
+/** Throws for what is no embed key: an API key must not even be sent from a page. */
+export function checkKey(key: string): void {
+  if (/^ek_/.test(key)) return;
+  const detail = "data-agent and `key` take an embed key, ek_…, never an API key.";
+  throw new ParleyError({ code: "key_unknown", title: "This button is not set up", mend: "Its key must begin with ek_. Please tell the owner of this page.", detail });
+}
+
 /** Begins a call. Call it from a click: browsers open microphones and play sound only then. */
 export function call(options: CallOptions, server: string): ParleyCall {
-  if (!/^ek_/.test(options.key)) {
-    throw new ParleyError({ code: "key_unknown", title: "This button is not set up", mend: "Its key must begin with ek_.", detail: "data-agent and `key` take an embed key, ek_…, never an API key." });
-  }
+  checkKey(options.key);
   return new ParleyCall(options, new URL(options.server ?? server, location.href).origin);
 }

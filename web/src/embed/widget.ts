@@ -4,7 +4,7 @@ import css from "virtual:embed-style";
 import { clock } from "../call/transcript";
 import { element, setText } from "../dom/element";
 import { icon } from "./icons";
-import { call, type CallOptions, type Events, type ParleyCall, type TranscriptLine } from "./client";
+import { call, type CallOptions, checkKey, type Events, type ParleyCall, type TranscriptLine } from "./client";
 import { onColour } from "./colour";
 import { type Config, type Mode, Platform, type Theme } from "./platform";
 import { ParleyError, problemOf } from "./problems";
@@ -64,6 +64,8 @@ export class ParleyButton {
   private view: View = "welcome";
   private ticking: ReturnType<typeof setInterval> | undefined;
   private again: "voice" | "text" = "voice";
+  /** Somebody clicked before the server said how they may talk. */
+  private isAwaited = false;
 
   constructor(
     private readonly options: ButtonOptions,
@@ -75,7 +77,7 @@ export class ParleyButton {
     shadow.adoptedStyleSheets = [sheet];
     this.root.dataset.position = options.position ?? "bottom-right";
     this.panel.append(
-      element("header", { class: "head" }, this.face, element("div", {}, this.name, this.status), round("close", "Close", () => this.close())),
+      element("header", { class: "head" }, this.face, element("div", {}, this.name, this.status), round("down", "Hide", () => this.close())),
       this.body,
       this.foot,
     );
@@ -104,7 +106,10 @@ export class ParleyButton {
     const fresh = this.view === "welcome" && this.current === null;
     this.show(true);
     if (fresh && this.mode !== "both" && this.config !== null) this.begin(this.mode);
-    else this.focusFirst();
+    else {
+      this.isAwaited = fresh && this.config === null;
+      this.focusFirst();
+    }
   }
 
   /** Closes the panel; a call goes on. */
@@ -128,9 +133,13 @@ export class ParleyButton {
 
   private async learn(): Promise<void> {
     try {
+      checkKey(this.options.key);
       this.config = this.options.preview ?? (await new Platform(this.server, this.options.key).config());
       this.dress();
       this.draw();
+      const { isAwaited, mode } = this;
+      this.isAwaited = false;
+      if (isAwaited && mode !== "both" && !this.panel.hidden && this.view === "welcome") this.begin(mode);
     } catch (error) {
       this.fail(problemOf(error));
     }
