@@ -138,7 +138,7 @@ async function fill() {
   await dialog.getByRole("switch", { name: "Can be found" }).uncheck();
   await dialog.getByRole("button", { name: "Keep" }).click();
   await dialog.waitFor({ state: "hidden" });
-  await page.getByText("Switched off").first().waitFor();
+  await page.locator(".long__space .tag", { hasText: "Switched off" }).waitFor();
 
   await tab("Try out");
   const ask = async (question) => {
@@ -152,7 +152,7 @@ async function fill() {
   const first = page.locator(".found__item").first();
   told.first = await first.locator(".found__text").textContent();
   told.bars = await first.locator(".bars dt").allTextContents();
-  told.figures = (await first.locator(".bars__figure").allTextContents()).map(Number);
+  told.figures = (await first.locator(".bars__figure").allTextContents()).map((words) => Number(words.replace("<", "")));
   told.widths = await first.locator(".bars__row").evaluateAll((rows) =>
     rows.map((row) => row.querySelector(".bars__fill").getBoundingClientRect().width / row.querySelector(".bars__bar").getBoundingClientRect().width),
   );
@@ -167,7 +167,7 @@ async function fill() {
   await dialog.getByLabel("Document that answers it").fill("prices.csv");
   await dialog.getByLabel("Words of the answer").fill("Brake pads");
   await dialog.getByRole("button", { name: "Keep" }).click();
-  await page.getByRole("cell", { name: "How much are brake pads?" }).waitFor();
+  await page.getByRole("cell", { name: "How much are brake pads?", exact: true }).waitFor();
   await page.getByRole("button", { name: "Evaluate" }).click();
   await page.locator(".base-figure").first().waitFor();
   told.evaluated = await page.locator(".base-figure").allTextContents();

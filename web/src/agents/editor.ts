@@ -108,7 +108,7 @@ export class Editor {
     const count = error.fields.length - homeless.length;
     const beside = count === 0 ? "" : count === 1 ? "One field is not accepted; the words below it say why." : `${count} fields are not accepted; the words below them say why.`;
     this.problem.tell(`Not saved. ${[beside, ...homeless].filter((words) => words !== "").join(" ")}`);
-    setText(this.said, `Not saved. ${beside}`);
+    setText(this.said, "Not saved");
     if (count === 0) this.problem.root.scrollIntoView({ block: "center" });
   }
 
