@@ -16,9 +16,11 @@ export interface Link {
 }
 
 export const routes: readonly Route[] = [
-  { path: "/console", load: () => import("../sessions/list_page") },
+  { path: "/console", load: () => import("../overview/page") },
   { path: "/console/live", load: () => import("../live/page") },
   { path: "/console/live/:room", load: () => import("../live/page") },
+  { path: "/console/usage", load: () => import("../usage/page") },
+  { path: "/console/audit", load: () => import("../audit/page") },
   { path: "/console/sessions", load: () => import("../sessions/list_page") },
   { path: "/console/sessions/:id", load: () => import("../replay/page") },
   { path: "/console/bots", load: () => import("../bots/page") },
@@ -39,6 +41,7 @@ export const menu: readonly { readonly title: string; readonly links: readonly L
   {
     title: "Now",
     links: [
+      { path: "/console", words: "Overview", icon: "home" },
       { path: "/console/live", words: "Live", icon: "voices" },
       { path: "/console/sessions", words: "Sessions", icon: "lines" },
     ],
@@ -59,6 +62,13 @@ export const menu: readonly { readonly title: string; readonly links: readonly L
       { path: "/console/bots", words: "Bots", icon: "record" },
       { path: "/console/calendars", words: "Calendars", icon: "calendar" },
       { path: "/console/recordings", words: "Recordings", icon: "sound" },
+    ],
+  },
+  {
+    title: "Account",
+    links: [
+      { path: "/console/usage", words: "Usage and cost", icon: "chart" },
+      { path: "/console/audit", words: "Audit log", icon: "list" },
     ],
   },
 ];

@@ -20,6 +20,9 @@ export interface SessionFilter {
   status: string;
   type: string;
   agentId: string;
+  outcome: string;
+  /** In the names of room, caller and agent; or a number. */
+  search: string;
 }
 
 export function sessions(filter: SessionFilter, page: number, perPage: number, signal: AbortSignal): Promise<Listed<SessionRow>> {
@@ -27,6 +30,8 @@ export function sessions(filter: SessionFilter, page: number, perPage: number, s
     status: filter.status,
     session_type: filter.type,
     agent_config_id: filter.agentId,
+    outcome: filter.outcome,
+    search: filter.search.trim(),
     page,
     per_page: perPage,
   });

@@ -1,7 +1,7 @@
 /** All conversations, newest first, narrowed as the address says. */
 
 import { emptyState, linkButton } from "../console/empty";
-import { select } from "../console/fields";
+import { field, select } from "../console/fields";
 import { LongList } from "../console/long_list";
 import { tag, timeTag } from "../console/section";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
@@ -13,6 +13,8 @@ import { type SessionFilter, type SessionRow, sessions } from "../platform/sessi
 const types: Record<string, string> = { voice: "Web", sip: "Phone", bot: "Bot", meeting: "Meeting" };
 /** Pages that the API gives of a list. */
 const LAST_PAGE = 100;
+/** While somebody types, one question is enough. */
+const TYPING_MS = 250;
 
 class SessionsPage implements View {
   readonly title = "Sessions";
@@ -26,6 +28,8 @@ class SessionsPage implements View {
       status: place.query.get("status") ?? "",
       type: place.query.get("type") ?? "",
       agentId: place.query.get("agent") ?? "",
+      outcome: place.query.get("outcome") ?? "",
+      search: place.query.get("search") ?? "",
     };
     this.list = new LongList<SessionRow>({
       label: "Sessions",
@@ -46,20 +50,31 @@ class SessionsPage implements View {
     const status = select({
       id: "status",
       label: "State",
-      choices: [["", "All"], ["active", "Running"], ["completed", "Ended"]],
-      value: this.filter.status,
+      choices: [["", "All"], ["active", "Running"], ["completed", "Ended"], ["failed", "Failed"]],
+      value: this.filter.outcome === "failed" ? "failed" : this.filter.status,
     });
-    const type = select({ id: "type", label: "By", choices: [["", "All"], ["voice", "Web"], ["sip", "Phone"]], value: this.filter.type });
+    const type = select({ id: "type", label: "By", choices: [["", "All"], ["voice", "Web"], ["sip", "Phone"], ["bot", "Bot"]], value: this.filter.type });
+    const search = field({ id: "search", label: "Search", type: "search", attributes: { placeholder: "Room, caller, agent, #42", maxlength: "100" } });
+    search.input.value = this.filter.search;
     const narrow = (): void => {
-      this.filter.status = status.input.value;
+      const isFailed = status.input.value === "failed";
+      this.filter.status = isFailed ? "" : status.input.value;
+      this.filter.outcome = isFailed ? "failed" : "";
       this.filter.type = type.input.value;
-      place.rename(place.path + query({ status: this.filter.status, type: this.filter.type, agent: this.filter.agentId }));
+      this.filter.search = search.input.value;
+      const { agentId, ...named } = this.filter;
+      place.rename(place.path + query({ ...named, agent: agentId }));
       void this.list.reload();
     };
     for (const { input } of [status, type]) input.addEventListener("change", narrow);
+    let typed: ReturnType<typeof setTimeout> | undefined;
+    search.input.addEventListener("input", () => {
+      clearTimeout(typed);
+      typed = setTimeout(narrow, TYPING_MS);
+    });
     this.root = pageRoot(
       pageHead("Sessions", "Every conversation: open one to hear, read and understand it."),
-      element("div", { class: "filters" }, status.root, type.root),
+      element("div", { class: "filters" }, search.root, status.root, type.root),
       this.list.root,
     );
   }
@@ -69,8 +84,7 @@ class SessionsPage implements View {
   }
 
   private empty(): HTMLElement {
-    const { status, type, agentId } = this.filter;
-    if (status + type + agentId !== "") return emptyState("lines", "None of this kind", "No session fits what you chose above.");
+    if (Object.values(this.filter).some((value) => value !== "")) return emptyState("lines", "None of this kind", "No session fits what you chose above.");
     const words = "Talk to an agent in the browser, or call its number: the conversation appears here as it begins.";
     return emptyState("phone", "No conversations yet", words, linkButton("Talk to an agent", "/talk", "action"));
   }

@@ -1,0 +1,54 @@
+/** What the plan allows, and how much of it is taken. */
+
+import { sectionRoot } from "../console/section";
+import { wordsFor } from "../console/shell";
+import { count } from "../console/words";
+import { element } from "../dom/element";
+import { quotas } from "../platform/figures";
+import { meter } from "./meter";
+
+const NAMES: Record<string, string> = {
+  agents: "Agents",
+  knowledge_bases: "Knowledge bases",
+  rooms: "Open rooms",
+  sessions: "Conversations at once",
+  recordings: "Recordings at once",
+  sip_calls: "Phone calls at once",
+  sip_configs: "Numbers",
+  team_members: "Members",
+  webhook_configs: "Webhooks",
+};
+
+export class QuotaSection {
+  readonly root: HTMLElement;
+  private readonly plan = element("p", { class: "section__hint" });
+  private readonly meters = element("div", { class: "meters" });
+
+  constructor() {
+    this.root = sectionRoot("plan", "Plan", this.plan, this.meters);
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    try {
+      const { plan, quotas: all } = await quotas(signal);
+      this.plan.textContent = `Your account is on the plan ${plan}.`;
+      this.meters.replaceChildren(
+        ...all.map(({ name, used, limit }) =>
+          meter({
+            label: NAMES[name] ?? sentence(name),
+            words: limit === null ? `${count(used)}, unlimited` : `${count(used)} of ${count(limit)}`,
+            used,
+            limit,
+          }),
+        ),
+      );
+    } catch (error) {
+      if (!signal.aborted) this.plan.textContent = wordsFor(error);
+    }
+  }
+}
+
+function sentence(code: string): string {
+  const words = code.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
