@@ -5,7 +5,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from control_plane.accounts.models import Account, Member
-from control_plane.accounts.schemas import MemberCreate
+from control_plane.accounts.schemas import MemberCreate, MemberUpdate
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, Forbidden, NotFound
@@ -37,8 +37,26 @@ class MemberService:
         await self.db.refresh(member)
         return member
 
+    async def update(self, member_id: int, body: MemberUpdate) -> Member:
+        """Change a member; `Conflict` where the account would be left without an owner."""
+        changes = body.changes()
+        member = await self._take(member_id)
+        if member.role == OWNER and changes.get("role", OWNER) != OWNER and await self._owners() == 1:
+            raise Conflict("The last owner of an account stays one: make somebody else an owner first")
+        for name, value in changes.items():
+            setattr(member, name, value)
+        await self.db.flush()
+        return member
+
     async def remove(self, member_id: int) -> None:
         """Take a member out; `Conflict` where the account would be left without an owner."""
+        member = await self._take(member_id)
+        if member.role == OWNER and await self._owners() == 1:
+            raise Conflict("The last owner of an account cannot be removed")
+        await self.db.delete(member)
+
+    async def _take(self, member_id: int) -> Member:
+        """A member, to be changed. Raises `NotFound`, `Forbidden`."""
         # The account's lock: two owners may be removing one another.
         await self.db.exec(
             select(Account.id).where(Account.id == self.caller.account_id).with_for_update(key_share=True)
@@ -48,9 +66,7 @@ class MemberService:
             raise NotFound(f"There is no member {member_id}")
         if member.account_id != self.caller.account_id:
             raise Forbidden("This member belongs to another account")
-        if member.role == OWNER and await self._owners() == 1:
-            raise Conflict("The last owner of an account cannot be removed")
-        await self.db.delete(member)
+        return member
 
     async def _owners(self) -> int:
         query = (

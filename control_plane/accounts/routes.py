@@ -23,6 +23,7 @@ from control_plane.accounts.schemas import (
     MemberAnswer,
     MemberCreate,
     MemberList,
+    MemberUpdate,
     ProjectAnswer,
     ProjectCreate,
     ProjectList,
@@ -164,6 +165,12 @@ async def list_members(members: Members) -> Any:
 async def add_member(body: MemberCreate, members: Members) -> Any:
     """Add a member to the account."""
     return {"member": await members.add(body)}
+
+
+@router.patch("/members/{member_id}", tags=["Members"], response_model=MemberAnswer)
+async def update_member(member_id: RowId, body: MemberUpdate, members: Members) -> Any:
+    """Change a member's name or role; the last owner stays one."""
+    return {"member": await members.update(member_id, body)}
 
 
 @router.delete("/members/{member_id}", tags=["Members"], response_model=Done)

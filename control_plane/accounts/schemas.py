@@ -225,6 +225,13 @@ class MemberCreate(Exactly):
     role: Literal["owner", "member"] = "member"
 
 
+class MemberUpdate(Change):
+    """`PATCH /members/{id}`: a field that is not sent stays as it is."""
+
+    name: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Clean] = ""
+    role: Literal["owner", "member"] = "member"
+
+
 class MemberRead(BaseModel):
     """Somebody who may see the account."""
 

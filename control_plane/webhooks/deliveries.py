@@ -55,7 +55,8 @@ class DeliveryService:
             where.append(WebhookDelivery.created_at <= until)
         query = select(WebhookDelivery).where(*where)
         rows, total = await read_excerpt(self.db, query, col(WebhookDelivery.id), excerpt)
-        return [DeliveryRead(**_shown(row[0])) for row in rows], total
+        last = await self._last_tries([row[0].id for row in rows])
+        return [DeliveryRead(**_shown(row[0], last.get(row[0].id))) for row in rows], total
 
     async def get(self, delivery_id: int) -> DeliveryDetail:
         """One delivery with its tries; `NotFound` or `Forbidden`."""
@@ -68,7 +69,7 @@ class DeliveryService:
         tries = (await self.db.exec(query)).all()
         target = open_target(self.box, await self._endpoint(delivery.endpoint_id))
         attempts = _attempts(delivery, tries, target.headers)
-        return DeliveryDetail(**_shown(delivery), body=delivery.body, attempts=attempts)
+        return DeliveryDetail(**_shown(delivery, tries[-1] if tries else None), body=delivery.body, attempts=attempts)
 
     async def redeliver(self, delivery_id: int) -> DeliveryRead:
         """Send a delivery again, as one of its own. `Conflict` where the endpoint is switched off."""
@@ -88,7 +89,7 @@ class DeliveryService:
         )
         self.db.add(again)
         await self.db.flush()
-        return DeliveryRead(**_shown(again))
+        return DeliveryRead(**_shown(again, None))
 
     async def replay(self, endpoint_id: int, body: ReplayStart) -> Replayed:
         """Send a part of the log again: what the endpoint's filter lets through, whether it was sent before or not."""
@@ -120,6 +121,15 @@ class DeliveryService:
         ]
         return len(await write_planned(self.db, planned, now=self.clock.now(), in_order=False))
 
+    async def _last_tries(self, delivery_ids: Sequence[int]) -> dict[int, WebhookAttempt]:
+        ended = (WebhookAttempt.delivery_id == WebhookDelivery.id) & (WebhookAttempt.number == WebhookDelivery.attempts)
+        query = (
+            select(WebhookAttempt)
+            .join(WebhookDelivery, ended)
+            .where(WebhookDelivery.project_id == self.caller.project_id, col(WebhookDelivery.id).in_(delivery_ids))
+        )
+        return {each.delivery_id: each for each in (await self.db.exec(query)).all()}
+
     async def _delivery(self, delivery_id: int) -> WebhookDelivery:
         query = select(WebhookDelivery).where(
             WebhookDelivery.project_id == self.caller.project_id, WebhookDelivery.id == delivery_id
@@ -146,7 +156,7 @@ def _message(delivery: WebhookDelivery) -> str:
     return signing.message_id(event_seq=delivery.event_seq, delivery_id=delivery.redelivery_of or delivery.id)
 
 
-def _shown(delivery: WebhookDelivery) -> dict[str, Any]:
+def _shown(delivery: WebhookDelivery, last: WebhookAttempt | None) -> dict[str, Any]:
     waits = delivery.state == DeliveryState.WAITING
     return {
         "id": delivery.id,
@@ -157,6 +167,8 @@ def _shown(delivery: WebhookDelivery) -> dict[str, Any]:
         "message_id": _message(delivery),
         "state": delivery.state,
         "attempt_count": delivery.attempts,
+        "last_status": last.status if last else None,
+        "last_latency_ms": last.latency_ms if last else None,
         "next_attempt_at": delivery.next_at if waits else None,
         "redelivery_of": delivery.redelivery_of,
         "created_at": delivery.created_at,

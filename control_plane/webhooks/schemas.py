@@ -111,6 +111,8 @@ class DeliveryRead(BaseModel):
     message_id: str = Field(description="The header `webhook-id`: the same for every try and redelivery.")
     state: DeliveryState
     attempt_count: int
+    last_status: int | None = Field(description="HTTP status of the last try; null where no answer came, or none yet.")
+    last_latency_ms: float | None = Field(description="How long the last try took; null where there was none yet.")
     next_attempt_at: Instant | None
     redelivery_of: int | None
     created_at: Instant

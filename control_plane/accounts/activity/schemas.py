@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from control_plane.accounts.schemas import FirstProject
+from control_plane.accounts.schemas import AccountName, FirstProject
 from control_plane.wire import Change, Clean, Instant, Paged
 
 Row = ConfigDict(from_attributes=True)
@@ -33,8 +33,9 @@ class AccountInfo(BaseModel):
 
 
 class OwnAccountUpdate(Change):
-    """`PATCH /account`."""
+    """`PATCH /account`: a field that is not sent stays as it is."""
 
+    name: AccountName = Field("", description="What the account is called. Its e-mail address, the log-in, stays.")
     meeting_baas_webhook_url: WebhookUrl | None = Field(
         None, description="Where bots tell from their next beginning on; null: nowhere."
     )

@@ -47,6 +47,13 @@ async def make_key(tenant: Tenant, **body: object) -> httpx2.Response:
     return await tenant.http.post("/api-keys", json={"label": "k"} | body)
 
 
+async def test_an_account_is_named_by_its_owner(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    changed = (await tenant.http.patch("/account", json={"name": " Byron & Co "})).json()["account"]
+    assert (changed["name"], changed["email"]) == ("Byron & Co", "proj@example.org")
+    assert (await tenant.http.patch("/account", json={"email": "other@example.org"})).status_code == 400
+
+
 async def test_the_sixth_active_key_is_refused_until_one_is_revoked(platform: Platform) -> None:
     tenant = await platform.tenant()
     made = [await make_key(tenant) for _ in range(4)]

@@ -229,10 +229,24 @@ async def test_two_owners_who_remove_one_another_leave_one(platform: Platform) -
     assert len((await tenant.http.get("/members")).json()["members"]) == 1
 
 
+async def test_a_member_becomes_an_owner_and_the_last_owner_stays_one(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    member = (await tenant.http.post("/members", json={"email": "ada@example.org", "name": "Ada"})).json()["member"]
+    first = (await tenant.http.get("/members")).json()["members"][0]["id"]
+    last = await tenant.http.patch(f"/members/{first}", json={"role": "member"})
+    assert (last.status_code, last.json()["code"]) == (409, "CONFLICT")
+    promoted = (await tenant.http.patch(f"/members/{member['id']}", json={"role": "owner"})).json()["member"]
+    assert (promoted["name"], promoted["role"]) == ("Ada", "owner")
+    both = (tenant.http.patch(f"/members/{each}", json={"role": "member"}) for each in (first, member["id"]))
+    assert sorted(answer.status_code for answer in await asyncio.gather(*both)) == [200, 409]
+    assert (await tenant.http.patch(f"/members/{first}", json={"role": "king"})).status_code == 400
+
+
 async def test_another_accounts_member_is_forbidden(platform: Platform) -> None:
     mine, theirs = await platform.tenant("mine"), await platform.tenant("theirs")
     member = (await theirs.http.post("/members", json={"email": "ada@example.org"})).json()["member"]["id"]
     assert (await mine.http.delete(f"/members/{member}")).status_code == 403
+    assert (await mine.http.patch(f"/members/{member}", json={"role": "owner"})).status_code == 403
     assert len((await theirs.http.get("/members")).json()["members"]) == 2
 
 

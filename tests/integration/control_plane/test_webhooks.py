@@ -108,7 +108,9 @@ async def test_the_test_endpoint_tries_every_active_endpoint_once(
     assert received.event["data"] == {"hello": "world"}
     assert Webhook(good["secret"]).verify(received.body, received.headers)
     assert [(each["state"], each["event_id"]) for each in await deliveries(tenant, good)] == [("delivered", None)]
-    assert [(each["state"], each["attempt_count"]) for each in await deliveries(tenant, bad)] == [("failed", 1)]
+    [failed] = await deliveries(tenant, bad)
+    assert (failed["state"], failed["attempt_count"], failed["last_status"]) == ("failed", 1, 500)
+    assert failed["last_latency_ms"] > 0
     assert receiver.at("/off") == []
 
 
