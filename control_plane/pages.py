@@ -51,7 +51,7 @@ PAGES = {
     "/login": "entry",
     "/signup": "entry",
     "/reset": "entry",
-    "/account": "account",
+    "/account": "console",
     "/console": "console",
     "/console/{path:path}": "console",
     "/monitor": "monitor",

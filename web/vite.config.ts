@@ -25,7 +25,6 @@ export default defineConfig({
       input: {
         home: "home.html",
         entry: "entry.html",
-        account: "account.html",
         realtime: "realtime.html",
         talk: "talk.html",
         monitor: "monitor.html",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlmodel import col, select
+from sqlmodel import and_, col, select
 
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
@@ -122,7 +122,10 @@ class DeliveryService:
         return len(await write_planned(self.db, planned, now=self.clock.now(), in_order=False))
 
     async def _last_tries(self, delivery_ids: Sequence[int]) -> dict[int, WebhookAttempt]:
-        ended = (WebhookAttempt.delivery_id == WebhookDelivery.id) & (WebhookAttempt.number == WebhookDelivery.attempts)
+        ended = and_(
+            col(WebhookAttempt.delivery_id) == WebhookDelivery.id,
+            col(WebhookAttempt.number) == WebhookDelivery.attempts,
+        )
         query = (
             select(WebhookAttempt)
             .join(WebhookDelivery, ended)

@@ -39,6 +39,7 @@ def test_a_person_signs_up_holds_a_meeting_and_keeps_their_account(
     assert told["snippet_has_key"], "the key of the account was not put into the code"
     assert (told["key"], told["webhook_secret"], told["support_key"]) == ("pk_", "whsec_", "sup_")
     assert told["copied"]
+    assert told["account_is_at"] == "/console/settings"
     assert told["meetings"] == 1
     assert told["wrong_current"] == "The current password is wrong"
     assert set(told["events"]) == {*SENT, *HEARD, *TOLD}
@@ -48,7 +49,9 @@ def test_a_person_signs_up_holds_a_meeting_and_keeps_their_account(
     assert told["faults"] == []
 
 
-@pytest.mark.parametrize("page", ["/", "/login", "/signup", "/account", "/console/bots", "/docs/realtime", "/replay"])
+@pytest.mark.parametrize(
+    "page", ["/", "/login", "/signup", "/account", "/console", "/console/keys", "/docs/realtime", "/replay"]
+)
 def test_the_page_runs_nothing_but_our_own_files_and_in_no_frame(running: RunningPlatform, page: str) -> None:
     answer = httpx2.get(running.ready["api_url"] + page)
     policy = answer.headers["content-security-policy"]

@@ -94,30 +94,50 @@ try {
   await click("Join");
   await page.waitForURL(`**${meeting.pathname}`);
 
-  // The account.
+  // The account, in the console: the address of its former page leads to the settings.
+  const ready = () => page.locator("html[data-phase=ready]").waitFor();
+  const dialog = page.getByRole("dialog");
+  const open = async (words) => {
+    if (Number(wish.width) < 960) await click("Menu");
+    await page.getByRole("navigation").getByRole("link", { name: words, exact: true }).click();
+    await page.getByRole("heading", { level: 1, name: words }).waitFor();
+    await ready();
+  };
   await page.goto(`${wish.url}/account`);
-  await page.locator("html[data-phase=ready]").waitFor();
-  await page.getByLabel("Label").fill("Reporting");
-  await click("Create key");
-  const key = page.locator("#keys .made code");
+  await ready();
+  told.account_is_at = new URL(page.url()).pathname;
+  await open("API keys");
+  await click("Create a key");
+  await dialog.getByLabel("Label").fill("Reporting");
+  await dialog.getByRole("button", { name: "Create key", exact: true }).click();
+  const key = page.locator(".made code").first();
   await key.waitFor();
   told.key = (await key.textContent())?.slice(0, 3) ?? null;
-  await page.getByRole("button", { name: "Copy the key" }).first().click();
+  await page.getByRole("button", { name: "Copy key" }).click();
   told.copied = (await page.evaluate(() => navigator.clipboard.readText())) === (await key.textContent());
   await page.getByRole("row", { name: /Reporting/ }).waitFor();
-  await page.getByLabel("Address").fill("https://example.com/hook");
-  await page.getByLabel("meeting.started").check();
-  await click("Add webhook");
-  await page.locator("#webhooks .made code").waitFor();
-  told.webhook_secret = (await page.locator("#webhooks .made code").textContent())?.slice(0, 6) ?? null;
-  await click("Generate a key");
-  await page.locator("#support .made code").waitFor();
-  told.support_key = (await page.locator("#support .made code").textContent())?.slice(0, 4) ?? null;
-  told.meetings = await page.locator("#meetings tbody tr").count();
-  await show("account");
+  await show("account-keys");
   await page.getByRole("button", { name: "Revoke Reporting" }).click();
   await page.getByRole("button", { name: "Revoke for good? Reporting" }).click();
   await page.getByRole("row", { name: /Reporting.*Revoked/ }).waitFor();
+  await open("Webhooks");
+  await click("Add an endpoint");
+  await dialog.getByLabel("Address").fill("https://example.com/hook");
+  await dialog.getByLabel("Events", { exact: true }).selectOption("chosen");
+  await dialog.getByLabel("meeting.started").check();
+  await dialog.getByRole("button", { name: "Add endpoint", exact: true }).click();
+  await page.locator(".made code").waitFor();
+  told.webhook_secret = (await page.locator(".made code").textContent())?.slice(0, 6) ?? null;
+  await open("Settings");
+  await page.getByRole("tab", { name: "Support access" }).click();
+  await click("Generate a key");
+  await page.locator("#support .made code").waitFor();
+  told.support_key = (await page.locator("#support .made code").textContent())?.slice(0, 4) ?? null;
+  await page.getByRole("tab", { name: "History" }).click();
+  await page.locator("#meetings tbody tr").first().waitFor();
+  told.meetings = await page.locator("#meetings tbody tr").count();
+  await show("account");
+  await page.getByRole("tab", { name: "Password" }).click();
   await page.getByLabel("Current password").fill("a wrong one");
   await page.getByLabel("New password").fill("another long sentence");
   await click("Change password");
@@ -133,13 +153,22 @@ try {
   await show("realtime");
 
   // By the keyboard alone: out, and in again with an address that means another server.
+  await page.getByRole("link", { name: "Console", exact: true }).focus();
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/console");
+  await ready();
+  if (Number(wish.width) < 960) {
+    await page.getByRole("button", { name: "Menu" }).focus();
+    await page.keyboard.press("Enter");
+  }
   await page.getByRole("button", { name: "Log out" }).focus();
   await page.keyboard.press("Enter");
   await page.waitForURL(`${wish.url}/`);
   await page.getByRole("link", { name: "Log in", exact: true }).first().waitFor();
   told.key_forgotten = !(await page.locator(".start__snippets code").first().textContent())?.includes("pk_");
   await page.goto(`${wish.url}/account`);
-  await page.waitForURL("**/login?next=/account");
+  await page.getByRole("link", { name: "Log in", exact: true }).click();
+  await page.waitForURL("**/login?next=%2Fconsole%2Fsettings");
   await page.goto(`${wish.url}/login?next=${encodeURIComponent("/.//elsewhere.example/")}`);
   await page.keyboard.type(email);
   await page.keyboard.press("Tab");

@@ -5,6 +5,8 @@ import { ApiError } from "../platform/api";
 import { signInWith } from "../platform/client";
 import { type Account, Console } from "../platform/console";
 import { forgetKey, keepKey, keptKey, takeKeyFromAddress } from "../platform/credentials";
+import { movedTo } from "./moved";
+import { Palette } from "./palette";
 import { Router } from "./router";
 import { Shell } from "./shell";
 import { restoreTheme } from "./theme";
@@ -14,6 +16,8 @@ if (root === null) throw new Error("console.html has no #page");
 const page = root;
 const platform = new Console();
 restoreTheme();
+const moved = movedTo(location.pathname, location.hash);
+if (moved !== null) history.replaceState(null, "", moved);
 reloadWhenBack();
 void begin();
 
@@ -39,9 +43,11 @@ async function begin(): Promise<void> {
 }
 
 function show(account: Account): void {
-  const shell = new Shell(platform, account);
+  const palette = new Palette((path) => router.go(path));
+  const shell = new Shell(platform, account, palette.opener);
+  const router = new Router(shell.outlet, account, (path) => shell.show(path));
   page.replaceChildren(shell.root);
-  new Router(shell.outlet, account, (path) => shell.show(path)).start();
+  router.start();
 }
 
 function askWho(): void {

@@ -34,6 +34,11 @@ export const routes: readonly Route[] = [
   { path: "/console/knowledge/:id", load: () => import("../knowledge/base_page") },
   { path: "/console/phone", load: () => import("../phone/page") },
   { path: "/console/embed", load: () => import("../embeds/page") },
+  { path: "/console/webhooks", load: () => import("../webhooks/list_page") },
+  { path: "/console/webhooks/:id", load: () => import("../webhooks/endpoint_page") },
+  { path: "/console/webhooks/:id/deliveries/:delivery", load: () => import("../webhooks/delivery_page") },
+  { path: "/console/keys", load: () => import("../keys/page") },
+  { path: "/console/settings", load: () => import("../settings/page") },
 ];
 
 /** What the menu shows, in its groups. */
@@ -65,10 +70,13 @@ export const menu: readonly { readonly title: string; readonly links: readonly L
     ],
   },
   {
-    title: "Account",
+    title: "Operate",
     links: [
       { path: "/console/usage", words: "Usage and cost", icon: "chart" },
+      { path: "/console/webhooks", words: "Webhooks", icon: "send" },
+      { path: "/console/keys", words: "API keys", icon: "key" },
       { path: "/console/audit", words: "Audit log", icon: "list" },
+      { path: "/console/settings", words: "Settings", icon: "sliders" },
     ],
   },
 ];

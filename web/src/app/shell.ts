@@ -25,11 +25,13 @@ export class Shell {
   constructor(
     private readonly console: Console,
     account: Account,
+    search: HTMLElement,
   ) {
     this.side = element(
       "div",
       { class: "side", id: "menu" },
       element("a", { class: "side__name", href: "/console" }, element("span", { class: "mark", "aria-hidden": "true" }), "Parley"),
+      search,
       element(
         "nav",
         { class: "menu", "aria-label": "Console" },
@@ -90,10 +92,12 @@ export class Shell {
   }
 
   private foot(account: Account): HTMLElement {
-    const out = element("button", { class: "button button--quiet", type: "button" }, isByKey() ? "Forget the key" : "Log out");
-    out.addEventListener("click", () => void this.leave(out));
-    const theme = element("button", { class: "button button--quiet", type: "button" });
-    const say = (): void => setText(theme, { auto: "Light or dark: as the system", light: "Light", dark: "Dark" }[themeNow()]);
+    const words = element("span", {}, isByKey() ? "Forget the key" : "Log out");
+    const out = element("button", { class: "menu__link", type: "button" }, icon("leave", 18), words);
+    out.addEventListener("click", () => void this.leave(out, words));
+    const light = element("span", {});
+    const theme = element("button", { class: "menu__link", type: "button" }, icon("contrast", 18), light);
+    const say = (): void => setText(light, { auto: "Light or dark: as the system", light: "Light", dark: "Dark" }[themeNow()]);
     say();
     theme.addEventListener("click", () => {
       nextTheme();
@@ -102,21 +106,21 @@ export class Shell {
     return element(
       "div",
       { class: "side__foot" },
-      element("a", { class: "menu__link", href: "/docs" }, icon("key", 18), "API reference"),
+      element("a", { class: "menu__link", href: "/docs" }, icon("code", 18), "API reference"),
       theme,
-      element("span", { class: "side__who", title: account.email }, account.email),
+      element("a", { class: "menu__link", href: "/console/settings", title: account.email }, icon("person", 18), element("span", { class: "side__who" }, account.email)),
       out,
     );
   }
 
-  private async leave(button: HTMLButtonElement): Promise<void> {
+  private async leave(button: HTMLButtonElement, words: HTMLElement): Promise<void> {
     button.disabled = true;
     try {
       if (!isByKey()) await this.console.logOut();
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 401)) {
         button.disabled = false;
-        setText(button, "Not logged out: try again");
+        setText(words, "Not logged out: try again");
         return;
       }
     }

@@ -18,8 +18,7 @@ export class Masthead {
   ) {
     const links = [
       ["/", "Home"],
-      ["/account", "Account"],
-      ["/console/bots", "Bots"],
+      ["/console", "Console"],
       ["/docs", "API"],
       ["/docs/realtime", "Events"],
     ] as const;
@@ -72,8 +71,14 @@ export function reloadWhenBack(): void {
   });
 }
 
+/** What a page refuses by itself, before it asks the server; its message is for people. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+}
+
 /** What went wrong, for people. */
 export function wordsFor(error: unknown): string {
+  if (error instanceof Refused) return error.message;
   if (!(error instanceof ApiError)) return "The server does not answer. Try again in a moment.";
   if (error.status === 429 && error.retryAfterSeconds !== null) {
     return `Too many tries. Wait ${error.retryAfterSeconds} seconds and try again.`;
@@ -105,9 +110,14 @@ export class Problem {
 
 /** Text in a box with a button that copies it. */
 export function copyable(text: string, what: string): HTMLElement {
+  return element("div", { class: "code" }, element("pre", { tabindex: "0" }, element("code", {}, text)), copyButton(text, what));
+}
+
+/** A button that copies a text that stands beside it. */
+export function copyButton(text: string, what: string): HTMLButtonElement {
   const button = element("button", { class: "button button--quiet copy", type: "button", "aria-label": `Copy ${what}` }, icon("copy", 16));
   button.addEventListener("click", () => void copy(text, button, what));
-  return element("div", { class: "code" }, element("pre", { tabindex: "0" }, element("code", {}, text)), button);
+  return button;
 }
 
 async function copy(text: string, button: HTMLButtonElement, what: string): Promise<void> {

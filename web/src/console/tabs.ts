@@ -25,6 +25,11 @@ export function tabs(label: string, all: readonly Tab[], first: string, chosen: 
       panel.hidden = other !== number;
     });
     if (takesFocus) buttons[number]?.focus();
+    // Where the strip is wider than a phone, the chosen tab is in sight; the first one once the page is laid out.
+    requestAnimationFrame(() => {
+      const [seen, button] = [strip.getBoundingClientRect(), buttons[number]?.getBoundingClientRect()];
+      if (button !== undefined) strip.scrollLeft += button.left + button.width / 2 - (seen.left + seen.width / 2);
+    });
     const tab = all[number];
     if (tab !== undefined) chosen(tab.id);
   };

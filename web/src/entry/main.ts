@@ -92,5 +92,5 @@ async function enter(): Promise<void> {
     if (error instanceof ApiError && error.status === 401) password.input.select();
     return;
   }
-  location.replace(nextPage(location.search, location.origin, "/"));
+  location.replace(nextPage(location.search, location.origin, "/console"));
 }

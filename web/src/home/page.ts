@@ -128,7 +128,7 @@ export class HomePage {
       const make = element("button", { class: "button", type: "button" }, icon("key", 18), "Make a key and put it in");
       const problem = new Problem();
       make.addEventListener("click", () => void this.makeKey(make, problem));
-      this.key.replaceChildren(make, element("p", {}, "Or use one of those in ", element("a", { href: "/account" }, "your account"), "."), problem.root);
+      this.key.replaceChildren(make, element("p", {}, "Or use one of those in ", element("a", { href: "/console/keys" }, "your keys"), "."), problem.root);
     }
   }
 
@@ -158,7 +158,7 @@ function documents(): HTMLElement {
     ["/docs", "API reference", "Every operation, tried in the page; OpenAPI and Postman."],
     ["/docs/realtime", "Events", "All that Socket.IO and the monitor socket tell."],
     ["/talk", "Talk", "Speak with a persona in this browser."],
-    ["/monitor", "Monitor", "Rooms and calls, as they happen."],
+    ["/console", "Console", "Watch, understand, build and run all of it."],
   ] as const;
   return element(
     "nav",

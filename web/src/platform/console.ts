@@ -16,15 +16,6 @@ export interface Account {
   maxActiveKeys: number;
 }
 
-export interface Key {
-  id: number;
-  label: string;
-  prefix: string;
-  status: "active" | "expired" | "revoked";
-  lastUsedAt: string | null;
-  createdAt: string;
-}
-
 export interface Transaction {
   type: "usage" | "credit" | "refund";
   amount: number;
@@ -39,14 +30,6 @@ export interface HeldMeeting {
   durationSeconds: number | null;
   participants: number;
   cost: number;
-}
-
-export interface Webhook {
-  id: number;
-  url: string;
-  events: string[] | null;
-  isActive: boolean;
-  createdAt: string;
 }
 
 export interface SupportKey {
@@ -104,6 +87,12 @@ export class Console {
     await ask("POST", "/auth/logout");
   }
 
+  /** Gives the account another name; the name as it is now. */
+  async changeName(name: string): Promise<string> {
+    const { account } = (await ask("PATCH", "/account", { name })) as { account: Json };
+    return String(account["name"]);
+  }
+
   async changePassword(current: string, next: string): Promise<void> {
     await ask("POST", "/auth/password", { current_password: current, new_password: next });
   }
@@ -114,26 +103,10 @@ export class Console {
     return { id: String(made["meetingId"]), adminToken: String(made["adminToken"]) };
   }
 
-  async keys(): Promise<Key[]> {
-    const answer = (await ask("GET", "/api-keys")) as { api_keys: Json[] };
-    return answer.api_keys.map((row) => ({
-      id: Number(row["id"]),
-      label: String(row["label"]),
-      prefix: String(row["prefix"]),
-      status: row["status"] as Key["status"],
-      lastUsedAt: textOrNull(row["last_used_at"]),
-      createdAt: String(row["created_at"]),
-    }));
-  }
-
   /** A new key, shown only now. */
   async makeKey(label: string): Promise<string> {
     const made = (await ask("POST", "/api-keys", { label })) as { api_key: Json };
     return String(made.api_key["key"]);
-  }
-
-  async revokeKey(id: number): Promise<void> {
-    await ask("DELETE", `/api-keys/${id}`);
   }
 
   async transactions(page: number): Promise<Listed<Transaction>> {
@@ -154,28 +127,6 @@ export class Console {
       participants: Number(row["participants"]),
       cost: Number(row["cost"]),
     }));
-  }
-
-  async webhooks(): Promise<Webhook[]> {
-    const answer = (await ask("GET", "/webhooks")) as { webhooks: Json[] };
-    return answer.webhooks.map((row) => ({
-      id: Number(row["id"]),
-      url: String(row["url"]),
-      events: row["events"] as string[] | null,
-      isActive: row["is_active"] === true,
-      createdAt: String(row["created_at"]),
-    }));
-  }
-
-  /** Adds a receiver of events, of the usual ones where none are named; its secret, shown only now. */
-  async addWebhook(url: string, events: string[]): Promise<string> {
-    const body = events.length === 0 ? { url } : { url, events };
-    const made = (await ask("POST", "/webhooks", body)) as { webhook: Json };
-    return String(made.webhook["secret"]);
-  }
-
-  async removeWebhook(id: number): Promise<void> {
-    await ask("DELETE", `/webhooks/${id}`);
   }
 
   async supportKeys(): Promise<SupportKey[]> {

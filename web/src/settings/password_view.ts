@@ -3,6 +3,7 @@
 import { field } from "../console/fields";
 import { Problem, wordsFor } from "../console/shell";
 import { element, setText } from "../dom/element";
+import { isByKey } from "../platform/client";
 import type { Console } from "../platform/console";
 import { type Section, sectionRoot } from "../console/section";
 
@@ -34,7 +35,8 @@ export class PasswordView implements Section {
       event.preventDefault();
       void this.change();
     });
-    this.root = sectionRoot(this.id, this.title, form);
+    const stranger = "You are here with an API key, which may not change the password. Log in, and come back.";
+    this.root = sectionRoot(this.id, this.title, isByKey() ? element("p", { class: "section__hint" }, stranger) : form);
   }
 
   start(): Promise<void> {

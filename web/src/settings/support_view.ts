@@ -1,6 +1,7 @@
 /** A key for support: shown once, good for a day and one use; and when those before were used. */
 
-import { copyable, Problem, wordsFor } from "../console/shell";
+import { Made } from "../console/made";
+import { Problem, wordsFor } from "../console/shell";
 import { element } from "../dom/element";
 import type { Console } from "../platform/console";
 import { type Section, sectionRoot, table } from "../console/section";
@@ -12,7 +13,7 @@ export class SupportView implements Section {
   readonly root: HTMLElement;
 
   private readonly list = element("div", {});
-  private readonly made = element("div", { class: "made", "aria-live": "polite" });
+  private readonly made = new Made();
   private readonly problem = new Problem();
   private readonly button = element("button", { class: "button", type: "button" }, "Generate a key");
 
@@ -27,23 +28,19 @@ export class SupportView implements Section {
         "If you need help from support, generate a key and share it. It expires in 24 hours, can be used once, and only reveals your account's activity. Without it nobody, the operator included, can view your private data.",
       ),
       this.list,
-      this.made,
+      this.made.root,
       this.problem.root,
       element("div", {}, this.button),
     );
   }
 
   async start(): Promise<void> {
-    try {
-      const rows = (await this.console.supportKeys()).map((key) => [
-        moment(key.createdAt),
-        moment(key.expiresAt),
-        key.usedAt === null ? "Never" : moment(key.usedAt),
-      ]);
-      this.list.replaceChildren(table("Support access keys", ["Created", "Expires", "Used"], rows, "No support access keys yet"));
-    } catch (error) {
-      this.problem.tell(wordsFor(error));
-    }
+    const rows = (await this.console.supportKeys()).map((key) => [
+      moment(key.createdAt),
+      moment(key.expiresAt),
+      key.usedAt === null ? "Never" : moment(key.usedAt),
+    ]);
+    this.list.replaceChildren(table("Support access keys", ["Created", "Expires", "Used"], rows, "No support access keys yet"));
   }
 
   private async make(): Promise<void> {
@@ -51,7 +48,7 @@ export class SupportView implements Section {
     this.button.disabled = true;
     try {
       const key = await this.console.makeSupportKey();
-      this.made.replaceChildren(element("p", { class: "section__hint" }, "Your support access key, shown only now."), copyable(key, "the key"));
+      this.made.show("Your support access key, shown only now.", ["Key", key]);
       await this.start();
     } catch (error) {
       this.problem.tell(wordsFor(error));

@@ -1,0 +1,105 @@
+/** A project: its name, what is kept of conversations, and which pages may call the API. */
+
+import { area, field, toggle } from "../console/fields";
+import { type Section, sectionRoot } from "../console/section";
+import { Problem, wordsFor } from "../console/shell";
+import { element, setText } from "../dom/element";
+import { changeProject, type Project, projects } from "../platform/projects";
+import { projectChoice } from "./choice";
+
+export class ProjectView implements Section {
+  readonly id = "project";
+  readonly title = "Project";
+  readonly root: HTMLElement;
+
+  private readonly problem = new Problem();
+  private readonly body = element("div", { class: "settings__body" });
+  private all: Project[] = [];
+
+  /** `current` is the project that is shown first. */
+  constructor(private current: number) {
+    this.root = sectionRoot(this.id, this.title, this.problem.root, this.body);
+  }
+
+  async start(signal?: AbortSignal): Promise<void> {
+    this.all = await projects(signal);
+    this.draw();
+  }
+
+  private draw(): void {
+    const project = this.all.find(({ id }) => id === this.current) ?? this.all[0];
+    if (project === undefined) return;
+    const choose = projectChoice("project-choice", this.all, project.id, (id) => {
+      this.current = id;
+      this.draw();
+      this.body.querySelector("select")?.focus();
+    });
+    this.body.replaceChildren(...(choose === null ? [] : [choose]), this.form(project));
+  }
+
+  private form(project: Project): HTMLElement {
+    const name = field({ id: "project-name", label: "Project name", attributes: { required: true, maxlength: "100", autocomplete: "off", value: project.name } });
+    const slug = field({
+      id: "slug",
+      label: "Prefix of its rooms",
+      hint: "LiveKit's rooms of this project begin with it. It never changes.",
+      attributes: { readonly: true, value: project.slug },
+    });
+    const days = field({
+      id: "retention",
+      label: "Keep conversations for days",
+      type: "number",
+      hint: "Empty: for ever. Noted with the project; this version does not delete by it yet.",
+      attributes: { min: "1", max: "3650", inputmode: "numeric", value: project.retentionDays === null ? "" : String(project.retentionDays) },
+    });
+    const store = toggle({
+      id: "store-transcripts",
+      label: "Keep transcripts",
+      hint: "What is said is kept where the agent keeps it too.",
+      attributes: { checked: project.storeTranscripts },
+    });
+    const redact = toggle({
+      id: "redact",
+      label: "Take personal data out of what is kept",
+      hint: "Noted with the project; this version does not act on it yet.",
+      attributes: { checked: project.redact },
+    });
+    const origins = area({
+      id: "origins",
+      label: "Pages that may call the API",
+      rows: 4,
+      hint: "One origin a line, such as https://app.example.org; * is any page. Empty: pages of this server only.",
+      attributes: { spellcheck: "false", autocapitalize: "none" },
+    });
+    origins.input.value = project.allowedOrigins.join("\n");
+    const said = element("p", { class: "section__hint", role: "status" });
+    const submit = element("button", { class: "button button--action", type: "submit" }, "Save project");
+    const form = element("form", { class: "stack-form" }, name.root, slug.root, days.root, store.root, redact.root, origins.root, submit, said);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const change = {
+        name: name.input.value.trim(),
+        retention_days: days.input.value === "" ? null : Number(days.input.value),
+        store_transcripts: store.input.checked,
+        redact: redact.input.checked,
+        allowed_origins: origins.input.value.split(/\s+/).filter((line) => line !== ""),
+      };
+      submit.disabled = true;
+      setText(said, "");
+      this.problem.clear();
+      changeProject(project.id, change)
+        .then(
+          (saved) => {
+            this.all = this.all.map((each) => (each.id === saved.id ? saved : each));
+            origins.input.value = saved.allowedOrigins.join("\n");
+            setText(said, "Saved.");
+          },
+          (error: unknown) => this.problem.tell(wordsFor(error)),
+        )
+        .finally(() => {
+          submit.disabled = false;
+        });
+    });
+    return form;
+  }
+}
