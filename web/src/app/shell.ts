@@ -28,8 +28,8 @@ export class Shell {
     search: HTMLElement,
   ) {
     this.side = element(
-      "div",
-      { class: "side", id: "menu" },
+      "aside",
+      { class: "side", id: "menu", "aria-label": "Menu" },
       element("a", { class: "side__name", href: "/console" }, element("span", { class: "mark", "aria-hidden": "true" }), "Parley"),
       search,
       element(

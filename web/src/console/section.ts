@@ -29,7 +29,7 @@ export function table(label: string, columns: string[], rows: (string | Node)[][
     element(
       "thead",
       { role: "rowgroup" },
-      element("tr", { role: "row" }, ...columns.map((column) => element("th", { role: "columnheader", scope: "col" }, column))),
+      element("tr", { role: "row" }, ...columns.map((column) => element("th", { role: "columnheader", scope: "col" }, column === "" ? doings() : column))),
     ),
     element(
       "tbody",
@@ -43,6 +43,11 @@ export function table(label: string, columns: string[], rows: (string | Node)[][
       ),
     ),
   );
+}
+
+/** The head of a column of buttons: eyes see what it is. */
+function doings(): HTMLElement {
+  return element("span", { class: "visually-hidden" }, "What can be done");
 }
 
 /** A button that asks once more before it does what cannot be undone. */

@@ -1,0 +1,57 @@
+"""All pages as axe-core sees them: nothing serious, nothing from elsewhere, nothing against their policy."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.database import CHECKOUT
+from tests.support.pages import needs_pages, visit
+from tests.support.platform import Platform, Tenant
+from tests.support.receiver import Receiver
+from tests.support.webhooks import make
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.page,
+    pytest.mark.timeout(560),
+    needs_pages,
+    pytest.mark.skipif(not (CHECKOUT / "web/node_modules/axe-core").is_dir(), reason="axe-core is not installed"),
+]
+
+ROUTES = CHECKOUT / "web/src/app/routes.ts"
+TABS = [f"/console/settings?tab={tab}" for tab in ("password", "project", "providers", "members", "support", "history")]
+DOCUMENTS = ["/", "/login", "/signup", "/docs/realtime", "/talk", "/monitor", "/join/aaaa-bbbb-cccc"]
+"""Pages that are documents of their own; `/docs` is another's work, Swagger UI."""
+
+
+def pages_of_the_console(shown: dict[str, str]) -> list[str]:
+    """Every route; one with a name in it as `shown` says, or with something that there is not."""
+    routes = re.findall(r'\{ path: "([^"]+)", load:', ROUTES.read_text())
+    assert "/console/keys" in routes
+    return [shown.get(route, re.sub(r":\w+", "1", route)) for route in routes]
+
+
+async def test_every_page_is_for_everybody_and_of_this_server_alone(
+    platform: Platform, tenant: Tenant, receiver: Receiver, tmp_path: Path
+) -> None:
+    await tenant.make_agent()
+    endpoint = await make(tenant, receiver.url + "/hook")
+    [result] = (await tenant.http.post("/webhooks/test")).json()["results"]
+    shown = {
+        "/console/webhooks/:id": f"/console/webhooks/{endpoint['id']}",
+        "/console/webhooks/:id/deliveries/:delivery": (
+            f"/console/webhooks/{endpoint['id']}/deliveries/{result['delivery_id']}"
+        ),
+    }
+    pages = [*pages_of_the_console(shown), *TABS, "/console/nothing-here", *DOCUMENTS]
+    asked = ("--url", platform.url, "--key", tenant.key, "--pages", json.dumps(pages))
+    told = await visit("axe.mjs", tmp_path, *asked, within=540)
+
+    assert told["faults"] == []
+    assert told["looked"] >= 4 * len(pages)
+    assert told["bad"] == []
+    assert told["foreign"] == []
+    assert told["violations"] == []
+    assert told["wider"] == []
