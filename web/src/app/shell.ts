@@ -97,7 +97,7 @@ export class Shell {
     out.addEventListener("click", () => void this.leave(out, words));
     const light = element("span", {});
     const theme = element("button", { class: "menu__link", type: "button" }, icon("contrast", 18), light);
-    const say = (): void => setText(light, { auto: "Light or dark: as the system", light: "Light", dark: "Dark" }[themeNow()]);
+    const say = (): void => setText(light, { auto: "Look: the system’s", light: "Look: light", dark: "Look: dark" }[themeNow()]);
     say();
     theme.addEventListener("click", () => {
       nextTheme();
