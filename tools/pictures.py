@@ -27,14 +27,18 @@ from parley.demo.script import Question, load_questions
 
 CHECKOUT = Path(__file__).parent.parent
 FOLDER = CHECKOUT / "docs" / "pictures"
-START_WITHIN, RECORDED_WITHIN = 400, 60
+START_WITHIN, SPOKEN_WITHIN = 400, 90
 """Seconds."""
 
 
 class Silent:
-    """Nobody watches the conversation."""
+    """Sees in which room the conversation is."""
 
-    def calling(self, room: str) -> None: ...
+    def __init__(self) -> None:
+        self.room = ""
+
+    def calling(self, room: str) -> None:
+        self.room = room
 
     def greeted(self, text: str, seconds: float) -> None: ...
 
@@ -100,29 +104,37 @@ def fill(ready: Ready) -> dict[str, Any]:
         return {"agent": ready.agent_id}
 
 
-async def talk(ready: Ready, questions: list[Question]) -> None:
-    """A spoken conversation."""
-    await converse(ready, questions, Silent())
-
-
-async def recorded_session(ready: Ready) -> int:
-    """The newest session with a complete recording."""
-    deadline = time.monotonic() + RECORDED_WITHIN
+async def session_in(ready: Ready, room: str, *, lines: int) -> int:
+    """The session in a room, once so many lines were said."""
     with client_of(ready) as api:
-        while time.monotonic() < deadline:
-            done = api.get("/recordings", params={"status": "completed"}).json()["recordings"]
-            if done and done[0]["session_id"]:
-                return int(done[0]["session_id"])
-            await asyncio.sleep(0.5)
-    sys.exit("no recording was completed")
+        async with asyncio.timeout(SPOKEN_WITHIN):
+            while True:
+                found = api.get("/sessions", params={"search": room}).json()["sessions"] if room else []
+                if found and found[0]["message_count"] >= lines:
+                    return int(found[0]["id"])
+                await asyncio.sleep(0.5)
+
+
+async def until_recorded(ready: Ready, session_id: int) -> None:
+    """Until the recording of a session is complete."""
+    with client_of(ready) as api:
+        async with asyncio.timeout(SPOKEN_WITHIN):
+            while not api.get("/recordings", params={"status": "completed", "session_id": session_id}).json()["total"]:
+                await asyncio.sleep(0.5)
 
 
 async def take(ready: Ready) -> None:
     """A conversation that is over, one that goes on, and the pictures of both."""
     named = fill(ready)
-    await talk(ready, load_questions(3))
-    named["session"] = await recorded_session(ready)
-    goes_on = asyncio.create_task(talk(ready, load_questions() * 3))
+    past, present = Silent(), Silent()
+    await converse(ready, load_questions(3), past)
+    named["session"] = await session_in(ready, past.room, lines=4)
+    await until_recorded(ready, named["session"])
+    goes_on = asyncio.create_task(converse(ready, load_questions() * 10, present))
+    while not present.room:
+        await asyncio.sleep(0.2)
+    await session_in(ready, present.room, lines=4)
+    named["room"] = present.room
     command = [shutil.which("node") or "node", "web/tests/pictures.mjs", "--url", ready.api_url, "--key", ready.api_key]
     command += ["--named", json.dumps(named), "--folder", str(FOLDER)]
     process = await asyncio.create_subprocess_exec(*command, cwd=CHECKOUT)

@@ -14,10 +14,10 @@ if (!wish.url || !wish.key || !wish.folder) {
   console.error("needed: --url (the platform), --key (an API key), --folder");
   process.exit(2);
 }
-const { agent, session } = JSON.parse(wish.named ?? "{}");
+const { agent, session, room } = JSON.parse(wish.named ?? "{}");
 const pages = [
   ["overview", "/console", { main: true }],
-  ["live", "/console/live", { main: true, calm: 4_000 }],
+  ["live", `/console/live/${room}`, { main: true, calm: 4_000 }],
   ["sessions", "/console/sessions", {}],
   ["replay", `/console/sessions/${session}`, { main: true, calm: 1_500 }],
   ["agents", "/console/agents", {}],
