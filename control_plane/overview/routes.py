@@ -8,7 +8,7 @@ from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.gate.operation import primary
 from control_plane.overview.repository import OverviewRepository
-from control_plane.overview.schemas import Moment, Overview, Sums, show_now, show_overview
+from control_plane.overview.schemas import Moment, Overview, add_up, show_now, show_overview
 from control_plane.overview.spans import Bucket, read_spans, read_zone
 
 router = primary(tags=["Overview"])
@@ -28,12 +28,8 @@ async def read_overview(
     caller.demand("sessions", write=False)
     now = clock.now()
     asked = read_spans(since, until, bucket, read_zone(timezone), now=now)
-    spans = [*asked.buckets, asked.period, asked.before, asked.today, asked.yesterday]
+    spans = [*asked.buckets, asked.before, asked.today, asked.yesterday]
     found = OverviewRepository(db, caller.project_id)
-    sums = Sums(
-        spans,
-        sessions=await found.sessions(spans, now=now),
-        costs=await found.costs(spans),
-        answers=await found.answers(spans),
-    )
-    return show_overview(asked, show_now(await found.now()), sums, bucket=bucket, timezone=timezone)
+    sums = add_up(len(spans), await found.sessions(spans, now=now), await found.costs(spans))
+    answers = await found.answers([*spans, asked.period])
+    return show_overview(asked, show_now(await found.now()), sums, answers, bucket=bucket, timezone=timezone)

@@ -1,8 +1,10 @@
 """The overview on the wire. Amounts are US dollars."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, WithJsonSchema
@@ -80,40 +82,47 @@ class Overview(BaseModel):
 class Sums:
     """The figures of stretches of time, as they come in."""
 
-    def __init__(
-        self,
-        spans: Sequence[Span],
-        *,
-        sessions: Iterable[Row[Any]],
-        costs: Iterable[Row[Any]],
-        answers: Iterable[Row[Any]],
-    ) -> None:
-        self.spans = spans
-        self.costs = {row.number: float(row.cost) for row in costs}
-        self.answers = {row.number: row for row in answers}
-        self.sessions: dict[int, list[Row[Any]]] = {}
-        for row in sessions:
-            self.sessions.setdefault(row.number, []).append(row)
+    def __init__(self) -> None:
+        self.seconds = self.cost = Decimal(0)
+        self.sessions = 0
+        self.failures: Counter[str] = Counter()
 
-    def all(self) -> Iterator[Figures]:
-        """Of each stretch, in their order."""
-        for number, span in enumerate(self.spans):
-            began = self.sessions.get(number, [])
-            failed = [row for row in began if row.reason is not None]
-            measured = self.answers.get(number)
-            p50, p95 = (round(seconds * 1000) for seconds in measured.seconds) if measured else (None, None)
-            yield Figures(
-                from_=span.begins,
-                to=span.ends,
-                sessions=sum(row.sessions for row in began),
-                minutes=round(float(sum(row.seconds for row in began)) / SECONDS, 2),
-                failed=sum(row.sessions for row in failed),
-                failures=[Failure(reason=row.reason, count=row.sessions) for row in failed],
-                cost=self.costs.get(number, 0.0),
-                answers=measured.answers if measured else 0,
-                p50_ms=p50,
-                p95_ms=p95,
-            )
+    def add(self, other: "Sums") -> None:
+        """What another stretch came to as well."""
+        self.seconds += other.seconds
+        self.cost += other.cost
+        self.sessions += other.sessions
+        self.failures.update(other.failures)
+
+    def show(self, span: Span, measured: Row[Any] | None) -> Figures:
+        """The figures of a stretch with its answers."""
+        p50, p95 = (round(seconds * 1000) for seconds in measured.seconds) if measured else (None, None)
+        why = sorted(self.failures.items(), key=lambda each: (-each[1], each[0]))
+        return Figures(
+            from_=span.begins,
+            to=span.ends,
+            sessions=self.sessions,
+            minutes=round(float(self.seconds) / SECONDS, 2),
+            failed=self.failures.total(),
+            failures=[Failure(reason=reason, count=count) for reason, count in why],
+            cost=float(self.cost),
+            answers=measured.answers if measured else 0,
+            p50_ms=p50,
+            p95_ms=p95,
+        )
+
+
+def add_up(count: int, sessions: Iterable[Row[Any]], costs: Iterable[Row[Any]]) -> list[Sums]:
+    """What each of so many stretches came to."""
+    sums = [Sums() for _ in range(count)]
+    for row in sessions:
+        sums[row.number].sessions += row.sessions
+        sums[row.number].seconds += row.seconds
+        if row.reason is not None:
+            sums[row.number].failures[row.reason] += row.sessions
+    for row in costs:
+        sums[row.number].cost += row.cost
+    return sums
 
 
 def show_now(rows: Iterable[Row[Any]]) -> Now:
@@ -124,10 +133,21 @@ def show_now(rows: Iterable[Row[Any]]) -> Now:
     return Now(calls=voice + phone + bots, voice=voice, phone=phone, bots=bots, oldest_at=oldest)
 
 
-def show_overview(asked: Asked, now: Now, sums: Sums, *, bucket: Bucket, timezone: str) -> Overview:
-    """The answer; the stretches of `sums` are the buckets, the period, the time before, today and yesterday."""
-    *series, period, before, today, yesterday = sums.all()
-    assert len(series) == len(asked.buckets)
+def show_overview(
+    asked: Asked, now: Now, sums: list[Sums], answers: Iterable[Row[Any]], *, bucket: Bucket, timezone: str
+) -> Overview:
+    """The answer; the stretches are the buckets, the time before, today, yesterday, and of `answers` also the period:
+    all else of it is the sum of its buckets."""
+    whole = Sums()
+    for part in sums[: len(asked.buckets)]:
+        whole.add(part)
+    measured = {row.number: row for row in answers}
+    spans = [*asked.buckets, asked.before, asked.today, asked.yesterday, asked.period]
+    shown = [
+        each.show(span, measured.get(number))
+        for number, (span, each) in enumerate(zip(spans, [*sums, whole], strict=True))
+    ]
+    *series, before, today, yesterday, period = shown
     return Overview(
         bucket=bucket,
         timezone=timezone,
