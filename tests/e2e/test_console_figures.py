@@ -145,7 +145,7 @@ async def test_a_person_sees_how_it_goes_what_it_costs_and_who_changed_it(
         "Minutes today": str(sum(range(1, many + 1))),
         "Cost today": f"${spent['today']['cost']:.2f}",
         "Failed today": str(failed),
-        "Answer, median today": f"{spent['today']['p50_ms']} ms",
+        "Answers today": f"{spent['today']['p50_ms']} ms",
     }
     assert told["compared"][1].endswith(f"{held(1)[0]} yesterday by this time")
     assert told["range"] == "?range=7d"

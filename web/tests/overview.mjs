@@ -37,7 +37,7 @@ try {
     timezoneId: wish.zone,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   page.on("pageerror", (error) => told.faults.push(error.message));
   const show = async (name) => {
     const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

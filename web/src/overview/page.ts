@@ -113,7 +113,7 @@ function tiles({ now, today, yesterday }: Overview): HTMLElement[] {
       ...(today.failed > 0 ? { href: "/console/sessions?outcome=failed" } : {}),
     }),
     tile(
-      "Answer, median today",
+      "Answers today",
       today.p50 === null ? "–" : milliseconds(today.p50),
       today.p95 === null ? "No answers were measured" : `95 % within ${milliseconds(today.p95)}`,
     ),
