@@ -7,6 +7,8 @@ import { stacked } from "./gaps";
 import type { Player } from "./player";
 import { clock, lastBegun, turnsOfLines } from "./time";
 
+/** Sound begins a little before a word that is clicked: its first consonant is soft, and its time may be an estimate. */
+const BEFORE_MS = 200;
 /** For so long after its reader has scrolled, the page does not. */
 const READER_SCROLLS_MS = 5_000;
 const SPEAKERS: Record<string, string> = { agent: "Agent", user: "Person", system: "Note" };
@@ -23,6 +25,8 @@ export class Lines {
   private row = -1;
   private word = -1;
   private scrolledAt = Number.NEGATIVE_INFINITY;
+  /** What was clicked, until its sound has come. */
+  private clickedMs: number | null = null;
 
   constructor(
     replay: Replay,
@@ -99,11 +103,16 @@ export class Lines {
     const ms = (event.target as Element).closest<HTMLElement>("[data-ms]")?.dataset["ms"];
     if (ms === undefined || String(getSelection()) !== "") return;
     this.scrolledAt = Number.NEGATIVE_INFINITY;
-    this.player.seek(Number(ms));
+    this.player.seek(Number(ms) - BEFORE_MS);
+    this.clickedMs = Number(ms);
+    this.show(this.player.ms);
     void this.player.play();
   }
 
-  private show(ms: number): void {
+  private show(heardMs: number): void {
+    const isBefore = this.clickedMs !== null && heardMs < this.clickedMs && heardMs >= this.clickedMs - 2 * BEFORE_MS;
+    if (!isBefore) this.clickedMs = null;
+    const ms = isBefore ? (this.clickedMs ?? heardMs) : heardMs;
     const row = lastBegun(this.begins, ms + 1);
     if (row !== this.row) {
       this.rows[this.row]?.classList.remove("line--now");
