@@ -7,7 +7,7 @@ import { element } from "../dom/element";
 import type { Analysis, Passage, Replay, Turn } from "../platform/replay";
 import { legend, stacked, waterfall } from "./gaps";
 import type { Player } from "./player";
-import { clock } from "./time";
+import { clock, median } from "./time";
 
 const SERVICES: Record<string, string> = { llm: "Model", stt: "Recognition", tts: "Voice", telephony: "Telephone", recording: "Recording", knowledge: "Knowledge" };
 
@@ -168,10 +168,9 @@ export class Side {
 }
 
 function figures(turns: readonly Turn[]): HTMLElement {
-  const gaps = turns.map(({ gap_ms }) => gap_ms ?? 0).sort((a, b) => a - b);
-  const at = (part: number): number => gaps[Math.min(gaps.length - 1, Math.floor(part * gaps.length))] ?? 0;
+  const gaps = turns.map(({ gap_ms }) => gap_ms ?? 0);
   const fact = (words: string, value: number): HTMLElement => element("div", { class: "figure" }, element("dt", {}, words), element("dd", {}, milliseconds(value)));
-  return element("dl", { class: "figures" }, fact("Median gap", at(0.5)), fact("Shortest", at(0)), fact("Longest", at(1)));
+  return element("dl", { class: "figures" }, fact("Median gap", median(gaps)), fact("Shortest", Math.min(...gaps)), fact("Longest", Math.max(...gaps)));
 }
 
 function analysed(analysis: Analysis): HTMLElement {

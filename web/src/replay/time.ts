@@ -68,3 +68,10 @@ export function placed(bars: readonly Bar[], gapMs: number): { part: string; lef
   const whole = Math.max(gapMs, 0.001);
   return bars.map(({ part, begin_ms, ms }) => ({ part, ms, left: (100 * begin_ms) / whole, width: (100 * ms) / whole }));
 }
+
+/** The middle of some figures, or between the two there; 0 of none. */
+export function median(figures: readonly number[]): number {
+  const sorted = [...figures].sort((a, b) => a - b);
+  const [low, high] = [sorted[(sorted.length - 1) >> 1] ?? 0, sorted[sorted.length >> 1] ?? 0];
+  return (low + high) / 2;
+}

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Line, Sound, Turn } from "../../src/platform/replay";
-import { bestSound, clock, lastBegun, outline, placed, turnsOfLines, wholeOf } from "../../src/replay/time";
+import { bestSound, clock, lastBegun, median, outline, placed, turnsOfLines, wholeOf } from "../../src/replay/time";
 
 const sound = (fields: Partial<Sound>): Sound => ({
   id: 1,
@@ -90,4 +90,8 @@ test("the bars of a gap fill it end to end", () => {
     [25, 75],
   ]);
   expect(placed([], 0)).toEqual([]);
+});
+
+test("the median of two gaps lies between them", () => {
+  expect([median([]), median([3]), median([900, 500]), median([9, 1, 5])]).toEqual([0, 3, 700, 5]);
 });
