@@ -38,6 +38,7 @@ async function caller(what, words) {
 
 const browser = await launch({ microphone: true });
 const report = { faults: [] };
+let shown = null;
 try {
   const context = await browser.newContext({
     viewport: { width: Number(wish.width), height: Number(wish.height) },
@@ -45,6 +46,7 @@ try {
     permissions: ["microphone"],
   });
   const page = await context.newPage();
+  shown = page;
   page.on("console", (message) => {
     if (message.type() === "error") report.faults.push(message.text());
   });
@@ -115,6 +117,10 @@ try {
   report.after = await microphone();
   await shot("left");
   report.wider_than_window = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+} catch (error) {
+  if (wish.screenshots) await shown?.screenshot({ path: join(wish.screenshots, "failed.png") });
+  console.error(JSON.stringify(report), shown?.url(), (await shown?.locator("body").innerText().catch(() => ""))?.slice(0, 600));
+  throw error;
 } finally {
   await browser.close();
 }

@@ -64,7 +64,7 @@ class LivePage implements View {
       hinted: (text) => void this.hint(text),
       muted: (isMuted) => void this.seat.setMuted(isMuted),
     });
-    this.room = new RoomView(this.modes.root, this.problem.root);
+    this.room = new RoomView(this.modes.root);
     const name = account.email.split("@")[0] ?? "";
     this.seat = new Seat(this.chosen ?? "", name, {
       changed: () => this.drawSeat(),
@@ -86,7 +86,7 @@ class LivePage implements View {
     this.main.dataset["open"] = String(this.chosen !== null);
     this.main.append(this.list.root, this.chosen === null ? this.nothing : this.room.root);
     const back = this.chosen === null ? null : linkButton("All calls", "/console/live");
-    this.root = pageRoot(pageHead("Live", "Calls as they run. Listen in, whisper to the persona, take a call over.", this.connection, back), this.main);
+    this.root = pageRoot(pageHead("Live", "Calls as they run. Listen in, whisper to the persona, take a call over.", this.connection, back), this.problem.root, this.main);
     this.root.classList.add("page--live");
   }
 

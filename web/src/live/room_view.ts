@@ -18,6 +18,8 @@ const PARTS: Record<string, string> = {
   endpointing_ms: "end of turn",
   retrieval_ms: "knowledge",
   model_ms: "model",
+  tools_ms: "tools",
+  other_ms: "other",
   speech_ms: "speech",
   playout_ms: "playout",
 };
@@ -41,12 +43,11 @@ export class RoomView {
   private shownTurn: Turn | undefined;
   private shownTool: CallState["tools"][number] | undefined;
 
-  constructor(modes: HTMLElement, problem: HTMLElement) {
+  constructor(modes: HTMLElement) {
     this.toolsPart = element("section", { class: "call__part", hidden: true }, element("h3", {}, "Tools"), this.tools);
     this.root = element(
       "section",
       { class: "call", "aria-labelledby": "call-title" },
-      problem,
       modes,
       element(
         "div",
