@@ -53,6 +53,7 @@ class Fact(StrEnum):
     CALENDAR_REVOKED = "calendar.revoked"
     SUPERVISION_CHANGED = "supervision.changed"
     TURN_MEASURED = "turn.measured"
+    TOOL_USED = "tool.used"
     BUDGET_WARNING = "budget.warning"
     BUDGET_EXCEEDED = "budget.exceeded"
 
@@ -102,12 +103,18 @@ MONITOR: dict[str, MonitorName] = {
     Fact.CALENDAR_REVOKED: MonitorName("calendar.revoked", ("calendar_id", "reason")),
     Fact.SUPERVISION_CHANGED: MonitorName("supervision.changed", ("session_id", "supervisor", "name", "mode")),
     Fact.TURN_MEASURED: MonitorName("turn.measured", ("session_id", "heard_gap_ms", "parts", "passages")),
+    Fact.TOOL_USED: MonitorName("tool.used", ("session_id", "name", "failed", "ms")),
     Fact.BUDGET_WARNING: MonitorName("budget.warning", BUDGET_FIELDS),
     Fact.BUDGET_EXCEEDED: MonitorName("budget.exceeded", BUDGET_FIELDS),
 }
 """Facts without a name here do not appear on the monitor."""
 
-WEBHOOKS: frozenset[str] = frozenset(Fact) - {Fact.ROOM_CREATED, Fact.TRANSCRIPT_LINE, Fact.TURN_MEASURED}
+WEBHOOKS: frozenset[str] = frozenset(Fact) - {
+    Fact.ROOM_CREATED,
+    Fact.TRANSCRIPT_LINE,
+    Fact.TURN_MEASURED,
+    Fact.TOOL_USED,
+}
 """Facts that webhooks carry, under their own names and with all their data."""
 
 TEST_WEBHOOK = "test"

@@ -84,6 +84,7 @@ TOLD: Final[dict[str, str]] = {
     "transcript.new": "A line was said. Interim lines have `is_final: false` and no `id`.",
     "call.status": "A telephone call went on to another status.",
     "recording.status": "A recording began, or stopped.",
+    "tool.used": "A persona used a tool: which, for how long, and whether that failed.",
     "persona.state": "A persona listens, thinks, speaks, or is silent, as a supervisor has the call. Not kept.",
     "knowledge.document_uploaded": "A document is in a knowledge base.",
     "knowledge.reindexed": "A knowledge base was indexed anew.",

@@ -177,7 +177,17 @@ class ReportDesk:
             "began_at": report.began_at if isinstance(report, ToolUsed) else report.at,
             "created_at": report.at,
         }
-        await self._keep(db, SessionTrace, session, submission, values)
+        kept = await self._keep(db, SessionTrace, session, submission, values)
+        if kept and isinstance(report, ToolUsed):
+            EventLog(db, self.clock).append(
+                Fact.TOOL_USED,
+                project_id=session.project_id,
+                room_name=session.room_name,
+                session_id=session.id,
+                name=clean(report.name),
+                failed=report.failed,
+                ms=round(report.ms),
+            )
 
     async def _usage(self, db: Db, session: Session, submission: Submission, report: UsageCounted) -> None:
         job = await self._job(db, session, submission)

@@ -14,6 +14,7 @@ from control_plane.clock import Clock
 from control_plane.errors import Unavailable
 from control_plane.events.models import Event
 from control_plane.livekit_hooks.service import take
+from tests.integration.control_plane.test_monitor import hear, monitor, subscribe
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import FakeWorker, ticket_of, worker
 
@@ -233,3 +234,28 @@ async def test_supervisors_are_nobody_in_the_room_and_their_leaving_gives_the_ca
     assert not [event for event in events if "supervisor" in str(event.data.get("identity"))]
     trail = (await tenant.http.get("/audit")).json()["entries"]
     assert [entry["action"] for entry in trail[:2]] == ["supervisor left"] * 2
+
+
+async def test_the_monitor_shows_what_a_persona_is_doing_its_turns_and_its_tools(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    now = Clock().now()
+    async with worker(platform) as at, platform.jobs(), monitor(platform, tenant.key) as socket:
+        job = await a_call(platform, tenant, at)
+        await subscribe(socket, "room:r")
+        stated = {"type": "persona.state.v1", "at": now.isoformat(), "room_name": "proj_r", "state": "thinking"}
+        key = {"session_id": job.session_id, "epoch": job.epoch, "capability": job.capability}
+        await at.say(type="report", sequence=0, report=stated, **key)
+        shown = await hear(socket, "persona.state")
+        assert (shown["id"], shown["channel"], shown["data"]["state"]) == (None, "room:r", "thinking")
+
+        spoken = {"speech_ended_at": now.isoformat(), "audio_started_at": (now + timedelta(seconds=0.9)).isoformat()}
+        await at.report(job, 1, type="turn.measured.v1", model_ms=300.0, **spoken)
+        measured = await hear(socket, "turn.measured")
+        assert (measured["data"]["heard_gap_ms"], measured["data"]["parts"]["model_ms"]) == (900, 300.0)
+        assert measured["id"] is not None
+
+        tool = {"name": "find_order", "arguments": "secret", "began_at": now.isoformat(), "ms": 41.6}
+        await at.report(job, 2, type="tool.used.v1", **tool)
+        used = (await hear(socket, "tool.used"))["data"]
+        assert (used["name"], used["failed"], used["ms"]) == ("find_order", False, 42)
+        assert "secret" not in str(used)

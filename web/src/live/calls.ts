@@ -21,7 +21,7 @@ export interface CallState {
   /** What somebody should look at. */
   warning: string;
   turns: Turn[];
-  tools: { at: number; name: string; isFailed: boolean; ms: number | null }[];
+  tools: { at: number; name: string; isFailed: boolean; ms: number }[];
   /** By supervisor. */
   supervisors: Map<string, { name: string; mode: Mode }>;
 }
@@ -64,9 +64,9 @@ export class Calls {
       case "tool.used":
         keep(state.tools, {
           at: Date.parse(message.timestamp),
-          name: textOf(data["name"]) || textOf(data["tool"]) || "Tool",
-          isFailed: data["ok"] === false || data["error"] != null,
-          ms: typeof data["duration_ms"] === "number" ? data["duration_ms"] : null,
+          name: textOf(data["name"]),
+          isFailed: data["failed"] === true,
+          ms: Number(data["ms"] ?? 0),
         });
         return;
       case "supervision.changed": {

@@ -123,7 +123,7 @@ export class RoomView {
     const shown = state.tools.slice(-SHOWN_TURNS).reverse();
     this.tools.replaceChildren(
       ...shown.map(({ name, isFailed, ms }) =>
-        element("li", { class: "tools__one", "data-failed": String(isFailed) }, name, element("span", {}, isFailed ? "failed" : ms === null ? "" : `${Math.round(ms)} ms`)),
+        element("li", { class: "tools__one", "data-failed": String(isFailed) }, name, element("span", {}, isFailed ? "failed" : `${Math.round(ms)} ms`)),
       ),
     );
   }

@@ -50,7 +50,7 @@ export interface BoardListener {
 }
 
 /** What comes with every turn is no news; the live page draws it. */
-const NOT_TOLD = new Set(["persona.state", "turn.measured"]);
+const NOT_TOLD = new Set(["persona.state", "turn.measured", "tool.used"]);
 /** Entries kept in the page; the oldest ones go first. */
 const KEPT = 2_000;
 
