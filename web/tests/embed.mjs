@@ -195,7 +195,7 @@ async function write(path, look, name) {
   await tab.getByRole("button", { name: "End", exact: true }).click();
   await tab.getByRole("button", { name: "Write again" }).waitFor();
   const said = await lines(tab);
-  const sound = await tab.evaluate(() => window.__seen.sound.length);
+  const sound = await tab.evaluate((audible) => window.__seen.sound.filter(([, level]) => level > audible).length, AUDIBLE);
   await context.close();
   return { lines: said, sound, panel, focused };
 }

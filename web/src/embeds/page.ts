@@ -3,7 +3,6 @@
 import { emptyState } from "../console/empty";
 import { sureButton, tag, timeTag } from "../console/section";
 import { copyable, Problem, wordsFor } from "../console/shell";
-import { duration } from "../console/words";
 import { type Open, pageHead, pageRoot, type View } from "../console/view";
 import { element } from "../dom/element";
 import { icon } from "../dom/icons";
@@ -93,7 +92,7 @@ class EmbedPage implements View {
           ["Agent", agent === undefined ? "deleted" : agent.isActive ? agent.name : `${agent.name} (switched off)`],
           ["Sites", key.origins.join(", ")],
           ["Visitors talk", TALKS[key.mode]],
-          ["Limits", `${key.visitorCalls} an hour and visitor, ${key.addressCalls} an hour and address, ${key.atOnce} at once, ${duration(key.longestSeconds)} each`],
+          ["Limits", limitsOf(key)],
           ["Last used", key.lastUsedAt === null ? "never" : timeTag(key.lastUsedAt)],
         ]),
       ),
@@ -115,6 +114,11 @@ class EmbedPage implements View {
       this.problem.tell(wordsFor(error));
     }
   }
+}
+
+function limitsOf({ visitorCalls, addressCalls, atOnce, longestSeconds }: EmbedKey): string {
+  const longest = longestSeconds % 60 === 0 ? `${longestSeconds / 60} min` : `${longestSeconds} s`;
+  return `Calls in an hour: ${visitorCalls} of a visitor, ${addressCalls} from an address. At once: ${atOnce}. Longest: ${longest}.`;
 }
 
 function facts(given: readonly (readonly [string, string | Node])[]): HTMLElement[] {
