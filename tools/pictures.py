@@ -36,9 +36,11 @@ class Silent:
 
     def __init__(self) -> None:
         self.room = ""
+        self.begun = asyncio.Event()
 
     def calling(self, room: str) -> None:
         self.room = room
+        self.begun.set()
 
     def greeted(self, text: str, seconds: float) -> None: ...
 
@@ -109,7 +111,7 @@ async def session_in(ready: Ready, room: str, *, lines: int) -> int:
     with client_of(ready) as api:
         async with asyncio.timeout(SPOKEN_WITHIN):
             while True:
-                found = api.get("/sessions", params={"search": room}).json()["sessions"] if room else []
+                found = api.get("/sessions", params={"search": room}).json()["sessions"]
                 if found and found[0]["message_count"] >= lines:
                     return int(found[0]["id"])
                 await asyncio.sleep(0.5)
@@ -119,7 +121,10 @@ async def until_recorded(ready: Ready, session_id: int) -> None:
     """Until the recording of a session is complete."""
     with client_of(ready) as api:
         async with asyncio.timeout(SPOKEN_WITHIN):
-            while not api.get("/recordings", params={"status": "completed", "session_id": session_id}).json()["total"]:
+            while True:
+                asked = {"status": "completed", "session_id": session_id}
+                if api.get("/recordings", params=asked).json()["total"]:
+                    return
                 await asyncio.sleep(0.5)
 
 
@@ -131,8 +136,7 @@ async def take(ready: Ready) -> None:
     named["session"] = await session_in(ready, past.room, lines=4)
     await until_recorded(ready, named["session"])
     goes_on = asyncio.create_task(converse(ready, load_questions() * 10, present))
-    while not present.room:
-        await asyncio.sleep(0.2)
+    await present.begun.wait()
     await session_in(ready, present.room, lines=4)
     named["room"] = present.room
     command = [shutil.which("node") or "node", "web/tests/pictures.mjs", "--url", ready.api_url, "--key", ready.api_key]
