@@ -30,6 +30,7 @@ export const NAMED = [
   "meeting.ending",
   "meeting.ended",
   "meeting.waiting",
+  "meeting.waiting_left",
   "meeting.chat",
   "call.status",
   "bot.status_change",
