@@ -117,15 +117,19 @@ async function fill() {
   await uploaded("manual.txt", "done").waitFor({ timeout: 60_000 });
   told.shares = await page.evaluate(() => window.__shares);
   told.over = await page.evaluate(() => window.__over);
-  await page.getByRole("table", { name: "Documents" }).getByText("manual.txt").waitFor();
-  told.documents = await page.getByRole("table", { name: "Documents" }).locator("tbody td:first-child").allTextContents();
-  await page.getByRole("button", { name: "Delete manual.txt" }).click();
-  await page.getByRole("button", { name: "Delete for good? manual.txt" }).click();
+  const documents = page.getByRole("table", { name: "Documents" });
+  await documents.getByRole("button", { name: "manual.txt" }).waitFor();
+  told.documents = await page.locator(".base-documents .long__link").allTextContents();
+  await show("base-documents");
+  await documents.getByRole("button", { name: "manual.txt" }).click();
+  await show("base-document", false);
+  await dialog.getByRole("button", { name: "Delete for good" }).click();
   await page.getByText("manual.txt is deleted").waitFor({ timeout: 60_000 });
 
   await tab("Passages");
-  await page.locator(".long__space .long__row").first().waitFor();
-  told.passages = await page.locator(".long__space .long__row").count();
+  const rows = page.locator("#panel-passages .long__space .long__row");
+  await rows.first().waitFor();
+  told.passages = await rows.count();
   await show("base-passages");
   await page.getByRole("button", { name: /Parking/ }).click();
   told.whole = await dialog.getByLabel("Text").inputValue();
@@ -138,7 +142,7 @@ async function fill() {
   await dialog.getByRole("switch", { name: "Can be found" }).uncheck();
   await dialog.getByRole("button", { name: "Keep" }).click();
   await dialog.waitFor({ state: "hidden" });
-  await page.locator(".long__space .tag", { hasText: "Switched off" }).waitFor();
+  await rows.locator(".tag", { hasText: "Switched off" }).waitFor();
 
   await tab("Try out");
   const ask = async (question) => {
@@ -199,8 +203,8 @@ async function fill() {
 async function mend() {
   await page.goto(`${wish.url}/console/knowledge/${wish.mend}?tab=unanswered#key=${wish.key}`);
   await ready();
-  await page.locator(".long__space .long__row").first().waitFor();
-  told.asked = await page.locator(".long__link").allTextContents();
+  await page.locator("#panel-unanswered .long__row .long__link").first().waitFor();
+  told.asked = await page.locator("#panel-unanswered .long__link").allTextContents();
   await show("base-unanswered");
   await page.getByRole("button", { name: "Answer Do you repair electric bicycles?" }).click();
   await dialog.getByLabel("Text").fill("# Do you repair electric bicycles?\n\nElectric bicycles are repaired on Thursdays, with an appointment.");

@@ -149,9 +149,7 @@ export class TryView {
       this.call = await this.connect(this.agent, attempt.signal);
       this.ticking = setInterval(() => this.tick(), 1_000);
       this.tick();
-      this.line.disabled = this.send.disabled = false;
-      if (way === "text") this.line.focus();
-      else this.end.focus();
+      if (way === "voice") this.end.focus();
     } catch (error) {
       void this.audio?.close();
       this.rest("Not connected");
@@ -185,6 +183,7 @@ export class TryView {
       personaIs: (state) => {
         this.stage.dataset["state"] = state;
         this.say_(STATES[state]);
+        this.listens(state !== "joining" && state !== "away");
       },
       connectionIs: (connection) => this.say_(connection === "up" ? "Connected again" : "Reconnecting"),
       soundIs: (sound) => {
@@ -217,6 +216,13 @@ export class TryView {
       this.line.value = text;
       this.say_("Not sent: the line is broken");
     }
+  }
+
+  /** A line that is sent before somebody is there to read it would be lost. */
+  private listens(does: boolean): void {
+    const isFirst = does && this.line.disabled;
+    this.line.disabled = this.send.disabled = !does;
+    if (isFirst && this.way === "text") this.line.focus();
   }
 
   private async toggleMute(): Promise<void> {

@@ -3,13 +3,13 @@
 import { openDialog } from "../console/dialog";
 import { emptyState } from "../console/empty";
 import { area, field } from "../console/fields";
-import { sureButton, table, tag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
-import { count } from "../console/words";
+import { LongList } from "../console/long_list";
+import { tag, timeTag } from "../console/section";
+import { bytes, count } from "../console/words";
 import { element, setText } from "../dom/element";
-import { type Base, chunks, deleteChunk, ingestText } from "../platform/knowledge";
+import type { Listed } from "../platform/client";
+import { type Base, chunks, deleteChunk, type Document, documents, ingestText } from "../platform/knowledge";
 import type { BaseContext, BaseTab } from "./context";
-import { type Document, documents } from "./documents";
 import { refusalWords } from "./mends";
 import { UploadsView } from "./uploads_view";
 
@@ -19,11 +19,10 @@ export class DocumentsView implements BaseTab {
   readonly root: HTMLElement;
   readonly uploads: UploadsView;
 
-  private readonly problem = new Problem();
-  private readonly list = element("div", { class: "base-documents" });
-  private readonly progress = element("p", { class: "section__hint", role: "status" });
+  private readonly list: LongList<Document>;
+  private readonly said = element("p", { class: "section__hint", role: "status" });
+  private readonly names = new Set<string>();
   private signal: AbortSignal | null = null;
-  private round = 0;
 
   constructor(
     private readonly context: BaseContext,
@@ -33,73 +32,77 @@ export class DocumentsView implements BaseTab {
       changed(base);
       void this.refresh();
     });
+    this.list = new LongList<Document>({
+      label: "Documents",
+      columns: ["Name", "Passages", "Length", "Added", "State"],
+      fetch: (page, perPage, signal) => this.bring(page, perPage, signal),
+      cells: (row) => [
+        row.name || "Text without a name",
+        row.isReady ? count(row.passages) : "–",
+        row.isReady ? `${count(row.size)} characters` : bytes(row.size),
+        timeTag(row.addedAt),
+        row.isReady ? tag("Ready", "active") : tag("Indexing", "warning"),
+      ],
+      pick: (row) => void this.open(row),
+      empty: () => emptyState("book", "Nothing in it yet", "Drop a price list, a manual, questions and answers. Each is cut into passages, which agents look up while a caller speaks."),
+    });
     const write = element("button", { class: "button button--small", type: "button" }, "Write a text");
     write.addEventListener("click", () => void this.write());
     this.root = element(
       "div",
       { class: "stack" },
       this.uploads.root,
-      element(
-        "section",
-        { class: "panel section", "aria-labelledby": "documents-title" },
-        element("div", { class: "base-head" }, element("h2", { id: "documents-title" }, "Documents"), write),
-        this.problem.root,
-        this.progress,
-        this.list,
-      ),
+      element("div", { class: "base-head" }, element("h2", {}, "Documents"), write),
+      this.said,
+      element("div", { class: "base-documents" }, this.list.root),
     );
   }
 
   async start(signal: AbortSignal): Promise<void> {
     this.signal = signal;
     this.uploads.start(signal);
-    await this.refresh();
+    await this.list.start(signal);
   }
 
   async refresh(): Promise<void> {
-    const { signal } = this;
-    if (signal === null) return;
-    this.round += 1;
-    const { round } = this;
-    try {
-      const { found, isWhole } = await documents(this.context.id, signal);
-      if (round !== this.round) return;
-      this.context.namesFound(found.map(({ name }) => name));
-      if (!isWhole) setText(this.progress, "This base is large: the documents of its first 6,000 passages are listed. All passages are under Passages.");
-      this.draw(found);
-      this.problem.clear();
-    } catch (error) {
-      if (!signal.aborted) this.problem.tell(wordsFor(error));
-    }
+    if (this.signal !== null) await this.list.refresh();
   }
 
-  private draw(found: readonly Document[]): void {
-    if (found.length === 0) {
-      const words = "Drop a price list, a manual, questions and answers. Each is cut into passages, which agents look up while a caller speaks.";
-      this.list.replaceChildren(emptyState("book", "Nothing in it yet", words));
+  private async bring(page: number, perPage: number, signal: AbortSignal): Promise<Listed<Document>> {
+    const found = await documents(this.context.id, page, perPage, signal);
+    for (const { name } of found.rows) this.names.add(name);
+    this.context.namesFound([...this.names]);
+    return found;
+  }
+
+  private async open(document: Document): Promise<void> {
+    if (!document.isReady) {
+      setText(this.said, `${document.name || "A text"} waits to be ingested, and can be deleted then.`);
       return;
     }
-    const rows = found.map((document) => [
-      document.name,
-      count(document.passages),
-      document.off === 0 ? tag("Found", "active") : document.off === document.passages ? tag("Switched off") : tag(`${count(document.off)} switched off`, "warning"),
-      sureButton("Delete", "Delete for good?", document.name, () => this.remove(document)),
-    ]);
-    this.list.replaceChildren(table("Documents", ["Name", "Passages", "State", ""], rows, ""));
+    const progress = element("p", { class: "field__hint", role: "status" });
+    const words = `${document.passages === 1 ? "1 passage" : `${count(document.passages)} passages`}, ${count(document.size)} characters. Deleted, no agent finds any of it; to change it, upload it again by the same name.`;
+    const isDone = await openDialog({
+      title: document.name,
+      body: [element("p", { class: "section__hint" }, words), progress],
+      act: "Delete for good",
+      isDangerous: true,
+      submit: () => this.remove(document, progress),
+    });
+    if (isDone) {
+      this.names.delete(document.name);
+      this.context.namesFound([...this.names]);
+      setText(this.said, `${document.name} is deleted`);
+    }
+    if (isDone || progress.textContent !== "") await Promise.all([this.refresh(), this.context.reread()]);
   }
 
   /** Passage by passage, as the API has it; it can be begun again where it was broken off. */
-  private async remove(document: Document): Promise<void> {
-    try {
-      let gone = 0;
-      for (const id of await this.passagesOf(document.name)) {
-        setText(this.progress, `Deleting ${document.name}: ${count((gone += 1))} of ${count(document.passages)} passages`);
-        await deleteChunk(this.context.id, id);
-      }
-      await Promise.all([this.refresh(), this.context.reread()]);
-      setText(this.progress, `${document.name} is deleted`);
-    } catch (error) {
-      this.problem.tell(wordsFor(error));
+  private async remove(document: Document, progress: HTMLElement): Promise<void> {
+    let gone = 0;
+    for (const id of await this.passagesOf(document.name)) {
+      await deleteChunk(this.context.id, id);
+      setText(progress, `${count((gone += 1))} of ${count(document.passages)} passages are deleted`);
     }
   }
 

@@ -55,7 +55,7 @@ export class SettingsView implements BaseTab {
       "div",
       { class: "stack" },
       this.problem.root,
-      element("section", { class: "panel section", "aria-label": "Name" }, form),
+      element("section", { class: "panel section", "aria-label": "Name and description" }, form),
       element(
         "section",
         { class: "panel section", "aria-labelledby": "index-title" },

@@ -29,6 +29,16 @@ export interface Chunk {
   isActive: boolean;
 }
 
+export interface Document {
+  /** As it was uploaded; empty for a text without a name that waits. */
+  name: string;
+  isReady: boolean;
+  passages: number;
+  /** Characters of its passages; of one that waits, bytes. */
+  size: number;
+  addedAt: string;
+}
+
 /** What became of a document. */
 export interface Ingested {
   chunks: number;
@@ -37,7 +47,7 @@ export interface Ingested {
   isLater: boolean;
 }
 
-/** What a score is made of; each from 0 to 1. */
+/** What a score is made of; each from 0 to 1, but for BM25, which may be more. */
 export interface Parts {
   cosine: number;
   bm25: number;
@@ -104,6 +114,22 @@ export async function changeBase(id: number, fields: Json): Promise<Base> {
 
 export async function deleteBase(id: number): Promise<void> {
   await ask("DELETE", `/knowledge-bases/${id}`);
+}
+
+/** Those that wait to be ingested first, then the newest. */
+export function documents(id: number, page: number, perPage: number, signal?: AbortSignal): Promise<Listed<Document>> {
+  return list(
+    `/knowledge-bases/${id}/documents${query({ page, per_page: perPage })}`,
+    "documents",
+    (row) => ({
+      name: String(row["source"]),
+      isReady: row["status"] === "ready",
+      passages: Number(row["chunk_count"]),
+      size: numberOrNull(row["size_bytes"]) ?? Number(row["total_chars"]),
+      addedAt: String(row["created_at"]),
+    }),
+    signal,
+  );
 }
 
 export function chunks(id: number, isActive: boolean | null, page: number, perPage: number, signal?: AbortSignal): Promise<Listed<Chunk>> {

@@ -1,21 +1,7 @@
 import { expect, test } from "vitest";
-import { gather, type Document } from "../../src/knowledge/documents";
 import { objectionTo, refusalWords } from "../../src/knowledge/mends";
 import { figure, share } from "../../src/knowledge/score";
 import { ApiError, Unreachable } from "../../src/platform/api";
-import type { Chunk } from "../../src/platform/knowledge";
-
-const chunk = (id: number, source: string, isActive = true): Chunk => ({ id, source, isActive, content: "", index: 0 });
-
-test("passages are counted to their documents, also over the border of a page", () => {
-  const found: Document[] = [];
-  gather(found, [chunk(1, "prices.md"), chunk(2, "prices.md", false)]);
-  gather(found, [chunk(3, "prices.md"), chunk(4, "hours.md")]);
-  expect(found).toEqual([
-    { name: "prices.md", passages: 3, off: 1, firstId: 1 },
-    { name: "hours.md", passages: 1, off: 0, firstId: 4 },
-  ]);
-});
 
 test("a file that the server would refuse is not sent", () => {
   expect(objectionTo({ name: "Prices.PDF", size: 10 })).toBeNull();
