@@ -61,7 +61,7 @@ export async function visit(wish, task) {
   }
   const report = JSON.stringify(told, null, 2);
   if (wish.json) await writeFile(wish.json, report);
-  console.log(report);
+  (hasFailed ? console.error : console.log)(report);
   process.exit(hasFailed ? 1 : 0);
 }
 
