@@ -24,7 +24,7 @@ export class CallsView {
   readonly root: HTMLElement;
 
   private readonly space = element("ul", { class: "calls__space" });
-  private readonly scroller = element("div", { class: "calls__list", tabindex: "0", "aria-label": "Rooms and calls that run" }, this.space);
+  private readonly scroller = element("div", { class: "calls__list", role: "group", tabindex: "0", "aria-label": "Rooms and calls that run" }, this.space);
   private readonly summary = element("p", { class: "calls__summary" });
   private readonly rows = new Map<string, Row>();
   private rooms: readonly Room[] = [];
