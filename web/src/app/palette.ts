@@ -16,7 +16,7 @@ export interface Target {
   readonly icon: IconName;
 }
 
-const MOST = 12;
+const MOST = 20;
 
 /** What a text may mean, the best first. Every word of it must be in the name; a number is also a session's. */
 export function matching(text: string, targets: readonly Target[], hasSessions: boolean): Target[] {

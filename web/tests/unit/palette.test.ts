@@ -12,7 +12,7 @@ it("finds by any words of a name, and first what begins with them", () => {
 
 it("offers everything before a word is typed, and only so much", () => {
   expect(matching("", targets, true)).toHaveLength(4);
-  expect(matching("", Array.from({ length: 50 }, (_, number) => target(`Agent ${number}`)), true)).toHaveLength(12);
+  expect(matching("", Array.from({ length: 50 }, (_, number) => target(`Agent ${number}`)), true)).toHaveLength(20);
 });
 
 it("takes a number for a session's", () => {
