@@ -59,7 +59,10 @@ try {
   const said = (speaker, words) =>
     page.locator(`[data-line][data-speaker="${speaker}"][data-final="true"]`, { hasText: words }).last().waitFor(WAIT);
   const microphone = () => page.locator(".modes__microphone").innerText();
-  const mode = (name) => page.locator(`.mode[data-mode="${name}"][aria-pressed="true"]`).waitFor(WAIT);
+  const mode = async (name) => {
+    await page.locator(`.mode[data-mode="${name}"][aria-pressed="true"]`).waitFor(WAIT);
+    await page.locator('.mode[data-mode="listen"]:not([disabled])').waitFor(WAIT); // it is connected
+  };
 
   await page.goto(`${wish.url}/console/live#key=${encodeURIComponent(wish.key)}`);
   const row = page.locator(`.calls__row[data-room="${wish.room}"]`);
