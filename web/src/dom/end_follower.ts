@@ -17,6 +17,7 @@ export class EndFollower {
     this.latest = element("button", { class: "button latest", type: "button", hidden: true }, icon("down", 16), "Latest");
     this.latest.addEventListener("click", () => this.follow());
     scroller.addEventListener("scroll", () => {
+      if (this.isAsked) return; // what grew has not been followed yet
       const { scrollTop, scrollHeight, clientHeight } = scroller;
       this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
       this.latest.hidden = this.following;
