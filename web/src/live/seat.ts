@@ -95,7 +95,8 @@ export class Seat {
         void this.leave();
       },
       voiceLost: () => {
-        if (this.mode === "listen" || this.mode === null) return;
+        // A change under way closes the place of the mode before.
+        if (this.isBusy || this.mode === "listen" || this.mode === null) return;
         this.listener.problem("Your microphone left the call; the persona has it again.");
         void this.stepBack().finally(() => this.listener.changed());
       },
