@@ -336,6 +336,7 @@ async def _show_what_to_try(stack: Stack) -> int | None:
     lines = [
         "",
         "Parley answers.",
+        f"  console             {ready['api_url']}/console#key={ready['api_key']}",
         f"  talk to a persona   {ready['api_url']}/talk#key={ready['api_key']}",
         f"  watch it live       {ready['api_url']}/monitor#key={ready['api_key']}",
         f"  API                 {ready['api_url']}/api/v1",
