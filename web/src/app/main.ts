@@ -7,6 +7,7 @@ import { type Account, Console } from "../platform/console";
 import { forgetKey, keepKey, keptKey, takeKeyFromAddress } from "../platform/credentials";
 import { movedTo } from "./moved";
 import { Palette } from "./palette";
+import { settle } from "./project";
 import { Router } from "./router";
 import { Shell } from "./shell";
 import { restoreTheme } from "./theme";
@@ -33,7 +34,7 @@ async function begin(): Promise<void> {
       if (account === null) forgetKey();
     }
     if (account === null) askWho();
-    else show(account);
+    else show(await settle(account));
   } catch (error) {
     console.error(error);
     const problem = new Problem();

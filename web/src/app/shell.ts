@@ -6,6 +6,7 @@ import { ApiError } from "../platform/api";
 import { isByKey } from "../platform/client";
 import type { Account, Console } from "../platform/console";
 import { forgetKey } from "../platform/credentials";
+import { projectChoice } from "./project";
 import { linkOf, menu } from "./routes";
 import { nextTheme, themeNow } from "./theme";
 
@@ -32,6 +33,7 @@ export class Shell {
       { class: "side", id: "menu", "aria-label": "Menu" },
       element("a", { class: "side__name", href: "/console" }, element("span", { class: "mark", "aria-hidden": "true" }), "Parley"),
       search,
+      projectChoice(account),
       element(
         "nav",
         { class: "menu", "aria-label": "Console" },

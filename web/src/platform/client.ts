@@ -13,6 +13,7 @@ export interface Listed<Row> {
 }
 
 let key: string | null = null;
+let project: number | null = null;
 
 /** From here on requests bring this key; null: the session's cookie alone. */
 export function signInWith(given: string | null): void {
@@ -24,9 +25,15 @@ export function isByKey(): boolean {
   return key !== null;
 }
 
+/** From here on requests are about this project of the account, not about its first. */
+export function workIn(projectId: number): void {
+  project = projectId;
+}
+
 /** What a request must bring along, in the header that the surface it goes to wants. */
 export function credentials(header = "X-API-Key"): Record<string, string> {
-  return key === null ? {} : { [header]: key };
+  if (key !== null) return { [header]: key };
+  return project === null ? {} : { "X-Project": String(project) };
 }
 
 /** One request of `/api/v1`; `within` milliseconds, where an answer may take longer than usual. Throws `ApiError` or `Unreachable`; an `AbortError` where `signal` ended it. */
