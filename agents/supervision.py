@@ -59,6 +59,7 @@ class Supervision:
         self._leave_aside = asyncio.Event()
         for event in ("participant_connected", "participant_disconnected", "participant_attributes_changed"):
             room.on(event, self._look)
+        room.on("local_track_published", lambda *_: self.enforce())
         room.on("track_subscribed", self._on_track)
         room.on("track_unsubscribed", self._on_track_gone)
         session.on("agent_state_changed", self._on_state)
@@ -77,9 +78,14 @@ class Supervision:
         self._take(taken=False)
 
     def enforce(self) -> None:
-        """Have LiveKit give the persona's voice to all, or to nobody."""
+        """Have LiveKit give the persona's voice to all, or to nobody.
+
+        Muted, not forbidden: who was once forbidden a track hears silence when it is allowed again (seen with 1.13.5).
+        """
         heard = may_speak("takeover" if self.taken else "listen", "persona")
-        self.room.local_participant.set_track_subscription_permissions(allow_all_participants=heard)
+        for publication in self.room.local_participant.track_publications.values():
+            if isinstance(track := publication.track, rtc.LocalAudioTrack):
+                track.unmute() if heard else track.mute()
 
     async def close(self) -> None:
         """Hear nobody any more."""

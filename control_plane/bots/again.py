@@ -2,19 +2,24 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlmodel import col, update
 
 from control_plane.bots.asking import Recogniser
 from control_plane.bots.life import want_words
 from control_plane.bots.models import Bot, BotState
-from control_plane.bots.telling import account_url, add_endpoint
+from control_plane.bots.telling import DIALECT, account_url, add_endpoint
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict
 from control_plane.recordings.models import Recording
 from control_plane.secrets.box import SecretBox
 from control_plane.webhooks.models import WebhookEndpoint
+
+FIRST_LETTERS: Final = ["bot.status_change", "complete", "failed"]
+AGAIN_LETTER: Final = "transcription_complete"
+"""What a bot's endpoints are told, and then what that of another writing down is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,9 @@ async def write_again(db: Db, clock: Clock, box: SecretBox, bot: Bot, again: Aga
     bot.asked = bot.asked | {"recogniser": again.recogniser}
     kept = {"key": again.key, "recogniser": again.recogniser_key}
     bot.sealed_secrets = box.seal(json.dumps(kept), row=bot.sealed_as)
-    if bot.endpoint_id is not None:
-        former = update(WebhookEndpoint).where(col(WebhookEndpoint.id) == bot.endpoint_id)
-        await db.exec(former.values(is_active=False, sealed_headers=None))
+    # What came before, and may not be on its way yet, goes where it was to go; the end of this where it is wanted now.
+    of_bot = (col(WebhookEndpoint.room_name) == bot.room_name, col(WebhookEndpoint.dialect) == DIALECT)
+    await db.exec(update(WebhookEndpoint).where(*of_bot).values(events=FIRST_LETTERS))
     url = again.webhook_url or bot.webhook_url or await account_url(db, bot.project_id)
-    bot.endpoint_id = await add_endpoint(db, box, bot, url, again.key) if url else None
+    bot.endpoint_id = await add_endpoint(db, box, bot, url, again.key, letters=[AGAIN_LETTER]) if url else None
     await want_words(db, clock, bot)

@@ -1,6 +1,7 @@
 """What becomes known of a bot: an event of the log first, whose webhook is a projection."""
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from sqlmodel import col, select
@@ -83,14 +84,14 @@ def secrets_of(box: SecretBox, bot: Bot) -> dict[str, str]:
     return kept
 
 
-async def add_endpoint(db: Db, box: SecretBox, bot: Bot, url: str, key: str) -> int:
-    """An endpoint that is told of one bot, and shown the key that sent it."""
+async def add_endpoint(db: Db, box: SecretBox, bot: Bot, url: str, key: str, *, letters: Sequence[str] = ("*",)) -> int:
+    """An endpoint that is told of one bot, by the letters of these names, and shown the key that sent it."""
     endpoint = WebhookEndpoint(
         project_id=bot.project_id,
         url=url,
         dialect=DIALECT,
         room_name=bot.room_name,
-        events=["*"],
+        events=list(letters),
         sealed_secret=b"",
     )
     db.add(endpoint)

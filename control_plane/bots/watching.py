@@ -40,10 +40,10 @@ _FORGET_KEYS = text("""
                     and sent.event_type in ('complete', 'failed', 'transcription_complete') and sent.state <> 'waiting'
             )
         )
-        returning endpoint_id
+        returning room_name
     )
     update webhook_endpoint set sealed_headers = null, is_active = false
-    where id in (select endpoint_id from done)
+    where dialect = 'meeting_baas' and room_name in (select room_name from done)
 """)
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ from sqlmodel import col, select, update
 
 from control_plane.db.database import Db
 from control_plane.names import RoomName
-from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
+from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus, Supervision
 
 VISIBLE_KINDS = ("standard", "agent", "sip")
 """Who counts as somebody in the room: people, personas and phones, not recorders."""
@@ -77,8 +77,8 @@ class RoomRepository:
         )
         return [(room, count) for room, count in (await self.db.exec(query)).all()]
 
-    async def find_with_present(self, full_name: str) -> tuple[Room, list[Participant]] | None:
-        """The room of that name, open or the last one closed, and who is in it in the order they came."""
+    async def find_with_present(self, full_name: str) -> tuple[Room, list[Participant], list[Supervision]] | None:
+        """The room of that name, open or the last one closed; who is in it and who supervises it, as they came."""
         newest = select(func.max(Room.id)).where(Room.project_id == self.project_id, Room.full_name == full_name)
         is_there = (
             (col(Participant.room_id) == Room.id)
@@ -86,14 +86,24 @@ class RoomRepository:
             & col(Participant.left_at).is_(None)
             & col(Participant.kind).in_(VISIBLE_KINDS)
         )
+        supervises = (
+            (col(Supervision.room_id) == Room.id)
+            & (col(Supervision.project_id) == self.project_id)
+            & col(Supervision.ended_at).is_(None)
+        )
         query: Any = (
-            select(Room, Participant)
+            select(Room, Participant, Supervision)
             .outerjoin(Participant, is_there)
+            .outerjoin(Supervision, supervises)
             .where(Room.project_id == self.project_id, Room.id == newest.scalar_subquery())
-            .order_by(col(Participant.joined_at), col(Participant.id))
+            .order_by(col(Participant.joined_at), col(Participant.id), col(Supervision.id))
         )
         rows = (await self.db.execute(query)).all()
-        return (rows[0][0], [row[1] for row in rows if row[1] is not None]) if rows else None
+        if not rows:
+            return None
+        present = {each.id: each for _, each, _ in rows if each is not None}
+        supervising = {each.id: each for _, _, each in rows if each is not None}
+        return rows[0][0], list(present.values()), list(supervising.values())
 
     async def join(
         self, room_id: int, *, sid: str, identity: str, name: str, kind: str, joined_at: datetime, tracks: list[Any]

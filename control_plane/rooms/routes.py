@@ -85,14 +85,13 @@ async def list_rooms(rooms: Rooms) -> Any:
 @router.get("/{room_name}", response_model=RoomAnswer)
 async def read_room(room_name: RoomPath, rooms: Rooms) -> Any:
     """Room detail; a closed room is answered from our rows."""
-    room, present = await rooms.get_with_present(room_name)
-    return RoomAnswer(room=show_room(room, present, await rooms.supervisors(room)))
+    return RoomAnswer(room=show_room(*await rooms.get_with_present(room_name)))
 
 
 @router.get("/{room_name}/participants", response_model=ParticipantList)
 async def list_participants(room_name: RoomPath, rooms: Rooms) -> Any:
     """List participants in a room, with their tracks."""
-    _, present = await rooms.get_with_present(room_name)
+    _, present, _ = await rooms.get_with_present(room_name)
     return ParticipantList(participants=[show_with_tracks(participant) for participant in present])
 
 

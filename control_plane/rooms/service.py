@@ -87,19 +87,13 @@ class RoomService:
         """Open rooms with the number of those present."""
         return await self.rooms.list_live()
 
-    async def get_with_present(self, given: str) -> tuple[Room, list[Participant]]:
-        """The room of that name, open or the last one closed, and who is in it now."""
+    async def get_with_present(self, given: str) -> tuple[Room, list[Participant], list[Supervision]]:
+        """The room of that name, open or the last one closed; who is in it now, and who supervises it."""
         name = await resolve(self.db, self.caller.slug, given, field="roomName")
         found = await self.rooms.find_with_present(name.full)
         if found is None:
             raise NotFound(f"There is no room {name.short!r}")
         return found
-
-    async def supervisors(self, room: Room) -> list[Supervision]:
-        """Who supervises a room."""
-        if room.status != RoomStatus.OPEN:
-            return []
-        return await Supervisions(self.db, self.caller.project_id).running(room.id)
 
     async def close(self, given: str) -> None:
         """Close a room and disconnect everybody; closing a closed room is fine."""

@@ -50,7 +50,13 @@ def pages_of_the_console(shown: dict[str, str]) -> list[str]:
     return [shown.get(route, re.sub(r":\w+", "1", route)) for route in routes]
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS.keys())
+@pytest.mark.parametrize(
+    "look",
+    [
+        pytest.param(look, id=name, marks=() if name == "phone in the dark" else pytest.mark.slow)
+        for name, look in LOOKS.items()
+    ],
+)
 async def test_every_page_is_for_everybody_and_of_this_server_alone(
     platform: Platform, tenant: Tenant, receiver: Receiver, tmp_path: Path, look: tuple[str, ...]
 ) -> None:
