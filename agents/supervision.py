@@ -80,7 +80,7 @@ class Supervision:
     def enforce(self) -> None:
         """Have LiveKit give the persona's voice to all, or to nobody.
 
-        Muted, not forbidden: who was once forbidden a track hears silence when it is allowed again (seen with 1.13.5).
+        Muted, not forbidden: a mute ends at once, while a permission needs everybody to subscribe anew.
         """
         heard = may_speak("takeover" if self.taken else "listen", "persona")
         for publication in self.room.local_participant.track_publications.values():

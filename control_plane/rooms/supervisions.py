@@ -72,7 +72,7 @@ class Supervisions:
                 each.ended_at = at
                 tell(log, room, each, mode="ended")
             elif stay.identity == voice_of(each.identity) and each.mode in ("barge", "takeover"):
-                each.mode, each.changed_at = "listen", at
+                each.mode = "listen"  # asked for by nobody: who has left altogether is not taken for coming back
                 tell(log, room, each, mode="listen")
             else:
                 continue

@@ -19,6 +19,7 @@ class Somebody:
         self.happened: list[tuple[str, str, Any]] = []
         self.heard: dict[str, list[np.ndarray]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._listening: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         on = self.room.on
         on("participant_connected", lambda p: self._note("joined", p.identity, dict(p.attributes)))
@@ -27,6 +28,7 @@ class Somebody:
         on("track_published", lambda publication, p: self._note("track", p.identity, publication.name))
         on("sip_dtmf_received", lambda digit: self._note("digit", digit.participant.identity, digit.digit))
         on("track_subscribed", self._hear)
+        on("track_unsubscribed", self._hear_no_more)
 
     async def until(self, name: str, identity: str, *, count: int = 1, within: float = 30) -> Any:
         """What the `count`-th event of a name and identity says."""
@@ -94,7 +96,13 @@ class Somebody:
             finally:
                 await stream.aclose()
 
-        self._tasks.append(asyncio.create_task(keep()))
+        self._listening[track.sid] = asyncio.create_task(keep())
+        self._tasks.append(self._listening[track.sid])
+
+    def _hear_no_more(self, track: rtc.RemoteTrack, *_: Any) -> None:
+        listening = self._listening.pop(track.sid, None)
+        if listening is not None:
+            listening.cancel()
 
 
 @asynccontextmanager
