@@ -3,7 +3,7 @@
 import { openDialog } from "../console/dialog";
 import { field, select } from "../console/fields";
 import { agentChoices, agentNames } from "../platform/agents";
-import { dial } from "../platform/phone";
+import { dial, plainNumber } from "../platform/phone";
 
 /** Asks whom to call; `began` hears which session it is. */
 export async function openDial(began: (sessionId: number) => void): Promise<void> {
@@ -22,7 +22,7 @@ export async function openDial(began: (sessionId: number) => void): Promise<void
     body: [number.root, agent.root],
     act: "Call",
     submit: async () => {
-      session = await dial(number.input.value.replace(/[\s().-]/g, ""), Number(agent.input.value) || null);
+      session = await dial(plainNumber(number.input.value), Number(agent.input.value) || null);
     },
   });
   if (isDone) began(session);

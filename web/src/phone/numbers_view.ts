@@ -8,7 +8,7 @@ import { Problem, wordsFor } from "../console/shell";
 import { duration } from "../console/words";
 import { element } from "../dom/element";
 import { agentChoices, agentNames } from "../platform/agents";
-import { type NumberConfig, numbers, removeNumber, saveNumber } from "../platform/phone";
+import { type NumberConfig, numbers, plainNumber, removeNumber, saveNumber } from "../platform/phone";
 
 export class NumbersView {
   readonly id = "numbers";
@@ -91,7 +91,7 @@ export class NumbersView {
         saveNumber(
           {
             name: name.input.value.trim(),
-            phone_number: phone.input.value.replace(/[\s().-]/g, ""),
+            phone_number: plainNumber(phone.input.value),
             agent_config_id: Number(agent.input.value),
             dtmf_enabled: keys.input.checked,
             max_call_duration: Number(longest.input.value) * 60,

@@ -3,7 +3,7 @@
 import { area, field } from "../console/fields";
 import { Problem, wordsFor } from "../console/shell";
 import { element, setText } from "../dom/element";
-import { type DialPolicy, dialPolicy, setDialPolicy } from "../platform/phone";
+import { type DialPolicy, dialPolicy, plainNumber, setDialPolicy } from "../platform/phone";
 
 const LIMITS = [
   ["concurrent", "Calls at once", "1"],
@@ -85,7 +85,7 @@ export class RulesView {
         countries: this.countries.input.value.toUpperCase().split(/[\s,]+/).filter((code) => code !== ""),
         quiet_hours: start === "" ? null : { start, end },
         limits: limits as DialPolicy["limits"],
-        do_not_call: this.blocked.input.value.split(/[\n,]+/).map((line) => line.replace(/[\s().-]/g, "")).filter((line) => line !== ""),
+        do_not_call: this.blocked.input.value.split(/[\n,]+/).map(plainNumber).filter((line) => line !== ""),
       });
       setText(this.saved, "Saved. It holds from the next call on.");
     } catch (error) {

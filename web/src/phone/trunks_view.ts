@@ -7,7 +7,7 @@ import { sureButton, table, tag } from "../console/section";
 import { Problem, wordsFor } from "../console/shell";
 import { milliseconds } from "../console/words";
 import { element } from "../dom/element";
-import { addTrunk, removeTrunk, testTrunk, type Trunk, type TrunkTest, trunks } from "../platform/phone";
+import { addTrunk, plainNumber, removeTrunk, testTrunk, type Trunk, type TrunkTest, trunks } from "../platform/phone";
 
 export class TrunksView {
   readonly id = "trunks";
@@ -70,7 +70,7 @@ export class TrunksView {
       submit: () =>
         addTrunk({
           name: name.input.value.trim(),
-          phone_number: number.input.value.replace(/[\s().-]/g, ""),
+          phone_number: plainNumber(number.input.value),
           address: address.input.value.trim(),
           transport: transport.input.value,
           username: username.input.value.trim(),

@@ -70,6 +70,11 @@ export interface DialPolicy {
 
 export const RUNNING: ReadonlySet<string> = new Set(["queued", "dialing", "ringing", "answered"]);
 
+/** A number as the API takes it, of one that was written with spaces, dots, dashes or brackets. */
+export function plainNumber(written: string): string {
+  return written.replace(/[\s().-]/g, "");
+}
+
 export async function trunks(signal?: AbortSignal): Promise<Trunk[]> {
   const { rows } = await list("/sip/trunks", "trunks", readTrunk, signal);
   return rows;
