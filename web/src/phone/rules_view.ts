@@ -32,7 +32,7 @@ export class RulesView {
   private readonly blocked = area({ id: "blocked", label: "Numbers that are never called", hint: "One a line, each with its country.", rows: 5 });
   private readonly problem = new Problem();
   private readonly saved = element("p", { class: "section__hint", role: "status" });
-  private readonly submit = element("button", { class: "button button--action", type: "submit", disabled: true }, "Save");
+  private readonly submit = element("button", { class: "button button--action", type: "submit" }, "Save");
 
   constructor(private readonly projectId: number) {
     const form = element(
@@ -51,15 +51,22 @@ export class RulesView {
       void this.save();
     });
     this.root = element("section", { class: "panel section" }, form);
+    this.open(false);
   }
 
   async start(signal: AbortSignal): Promise<void> {
     try {
       this.draw(await dialPolicy(this.projectId, signal));
-      this.submit.disabled = false;
+      this.open(true);
     } catch (error) {
       if (!signal.aborted) this.problem.tell(wordsFor(error));
     }
+  }
+
+  /** Nothing is written before what holds is known: it would be written over. */
+  private open(isKnown: boolean): void {
+    const inputs = [this.countries, this.from, this.until, this.blocked, ...this.limits].map(({ input }) => input);
+    for (const each of [...inputs, this.submit]) each.disabled = !isKnown;
   }
 
   private draw(policy: DialPolicy): void {
