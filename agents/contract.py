@@ -169,6 +169,14 @@ EndReason = Literal[
 ]
 
 
+class BotLeft(Report):
+    """A bot has left its meeting. What was said and is not recognised yet still comes, and `CallEnded` after it."""
+
+    type: Literal["bot.left.v1"] = "bot.left.v1"
+    reason: EndReason
+    failed: bool = False
+
+
 class CallEnded(Report):
     """The last report of a job."""
 
@@ -191,6 +199,7 @@ AnyReport = Annotated[
     | ProviderChanged
     | ToolUsed
     | FaultSeen
+    | BotLeft
     | CallEnded,
     Field(discriminator="type"),
 ]

@@ -19,12 +19,12 @@ from agents.bots.presence import Presence
 from agents.bots.recognition import Recogniser
 from agents.bots.streaming import Streaming
 from agents.bots.writing import Writing
-from agents.contract import BotWaits, CallEnded, CallStarted, EndReason, Report
+from agents.contract import BotLeft, BotWaits, CallEnded, CallStarted, EndReason, Report
 from agents.timing import moment
 from guard.outbound import Outbound
 
-FINISH_WITHIN: Final = 10.0
-"""Seconds, after the bot has left, for what was said and is not recognised yet."""
+WRITE_ON: Final = 600.0
+"""Seconds, after the bot has left, for what was said and is not recognised yet: for a recogniser that is slow."""
 STOP_WITHIN: Final = 2.0
 """The same where the whole host stops."""
 
@@ -50,6 +50,7 @@ class Bot:
         self._writing = Writing(job, ears, recogniser, report) if job.transcribe else None
         self._began: float | None = None
         self._over: asyncio.Future[Over | None] = asyncio.get_running_loop().create_future()
+        self.has_left = False
 
     def end(self, reason: EndReason) -> None:
         """Leave; the first reason counts."""
@@ -57,25 +58,29 @@ class Bot:
             self._over.set_result(Over(reason))
 
     async def run(self) -> None:
-        """Attend, leave and report it. Who is cancelled, replaced in the room, or has lost the meeting's server leaves
-        without a last report: then a bot of the next epoch comes."""
+        """Attend, leave and report it, write what is left, and report the end. Who is cancelled, replaced in the room,
+        or has lost the meeting's server leaves without those reports: then a bot of the next epoch comes."""
+        over: Over | None = None
+        left_at = 0.0
         try:
             over = await self._attend_until_over()
-            if over is None:
-                if not self._over.cancelled():
-                    await self._write_what_is_left(STOP_WITHIN)
-                return
-            await self._write_what_is_left(FINISH_WITHIN)
+            if over is not None:
+                self.has_left, left_at = True, time.time()
+                log.info("bot left", session=self.job.session_id, reason=over.reason, failed=over.failed)
+                self.report(BotLeft(at=moment(left_at), reason=over.reason, failed=over.failed))
+                await self._write_what_is_left(WRITE_ON)
+            elif not self._over.cancelled():
+                await self._write_what_is_left(STOP_WITHIN)
         except asyncio.CancelledError:
             await self._write_what_is_left(STOP_WITHIN)
             raise
         finally:
             if self._writing is not None:
                 await self._writing.close()
-        duration = round((time.time() - self._began) * 1000) if self._began else 0
-        log.info("bot left", session=self.job.session_id, reason=over.reason, failed=over.failed)
-        ended = CallEnded(at=moment(time.time()), reason=over.reason, failed=over.failed, duration_ms=duration)
-        self.report(ended)
+            if over is not None:
+                duration = round((left_at - self._began) * 1000) if self._began else 0
+                at = moment(time.time())
+                self.report(CallEnded(at=at, reason=over.reason, failed=over.failed, duration_ms=duration))
 
     async def _attend_until_over(self) -> Over | None:
         attending = asyncio.create_task(self._attend())

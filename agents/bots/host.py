@@ -79,8 +79,9 @@ class BotHost:
             self.settings.ready_file.write_text(str(os.getpid()))
 
     def _attend(self, job: BotJob) -> None:
-        if job.job_id in self._bots or len(self._bots) >= self.settings.max_bots:
-            log.warning("bot not taken", session=job.session_id, bots=len(self._bots))
+        attending = sum(not bot.has_left for bot in self._bots.values())
+        if job.job_id in self._bots or attending >= self.settings.max_bots:
+            log.warning("bot not taken", session=job.session_id, bots=attending)
             return
         task = asyncio.create_task(self._run_bot(job))
         self._tasks.add(task)

@@ -25,7 +25,7 @@ from control_plane.recordings.settling import fail, lock_recording
 from control_plane.recordings.taking import new_recording
 from control_plane.recordings.telling import ask_stop
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.ending import end_session, lock_session
+from control_plane.sessions.ending import end_session, is_writing, lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus
 
 STOP_RECORDING: Final = "bot.stop_recording"
@@ -181,8 +181,9 @@ async def _stop_recording(db: Db, clock: Clock, bot: Bot) -> None:
 
 
 async def complete(db: Db, clock: Clock, box: SecretBox, bot: Bot) -> None:
-    """Tell that a locked bot that has left is complete, once its file is there, or there will be none."""
-    if bot.state != BotState.ENDING:
+    """Tell that a locked bot that has left is complete, once its host has told all, and its file is there or never
+    will be."""
+    if bot.state != BotState.ENDING or await is_writing(db, bot.session_id or 0, at=clock.now()):
         return
     query = select(Recording.status).where(Recording.id == bot.recording_id)
     status = (await db.exec(query)).one_or_none() if bot.recording_id is not None else None
@@ -192,6 +193,13 @@ async def complete(db: Db, clock: Clock, box: SecretBox, bot: Bot) -> None:
         await want_words(db, clock, bot)
     else:
         await BotTeller(db, clock, box).completed(bot)
+
+
+async def told(db: Db, clock: Clock, box: SecretBox, session_id: int) -> None:
+    """The host of a session has told all, or is gone: if it is a bot's, the bot may be complete."""
+    bot = await lock_by_session(db, session_id)
+    if bot is not None:
+        await complete(db, clock, box, bot)
 
 
 async def want_words(db: Db, clock: Clock, bot: Bot) -> None:

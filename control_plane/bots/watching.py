@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from agents.attendance import HOST_PREFIX
 from control_plane.bots.asking import BotAsk
-from control_plane.bots.life import ended, heard, lock_by_session
+from control_plane.bots.life import ended, heard, lock_by_session, told
 from control_plane.bots.models import Bot, BotError, BotState
 from control_plane.bots.telling import BotTeller
 from control_plane.clock import Clock
@@ -17,7 +17,7 @@ from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
 from control_plane.recordings.models import Recording
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.ending import end_session, lock_running, lock_session
+from control_plane.sessions.ending import end_session, lock_running, lock_session, told_all
 from control_plane.sessions.models import SessionJob
 
 HOSTS: Final = 5
@@ -71,6 +71,7 @@ class BotWatch:
                     await end_session(db, EventLog(db, self.clock), session, outcome="ok", reason="api", at=now)
                     await ended(db, self.clock, self.box, session_id)
         await self._hear()
+        await self._complete_untold()
         await self._complete_late()
 
     async def forget_keys(self) -> None:
@@ -136,6 +137,21 @@ class BotWatch:
         )
         async with self.database.platform() as db:
             return list((await db.exec(query.limit(AT_ONCE))).all())
+
+    async def _complete_untold(self) -> None:
+        """Bots whose host is gone, and what it had not written down with it."""
+        gone = (col(SessionJob.told_at).is_(None), col(SessionJob.lease_until) < self.clock.now())
+        query = (
+            select(SessionJob)
+            .join(Bot, col(Bot.session_id) == SessionJob.session_id)
+            .where(Bot.state == BotState.ENDING, col(SessionJob.identity).startswith(HOST_PREFIX), *gone)
+        )
+        async with self.database.platform() as db:
+            jobs = (await db.exec(query.limit(AT_ONCE))).all()
+        for job in jobs:
+            async with self.database.platform() as db:
+                await told_all(db, await db.merge(job), at=self.clock.now())
+                await told(db, self.clock, self.box, job.session_id)
 
     async def _complete_late(self) -> None:
         """Nothing that is still to come of a bot is waited for as long as this."""

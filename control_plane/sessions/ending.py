@@ -6,11 +6,12 @@ from typing import Final
 
 from sqlmodel import col, delete, select, update
 
+from agents.attendance import HOST_PREFIX
 from agents.contract import EndReason
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
-from control_plane.jobs.queue import enqueue
+from control_plane.jobs.queue import enqueue, hasten
 from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Room, RoomOrigin, RoomStatus
 from control_plane.rooms.repository import RoomRepository
@@ -26,6 +27,8 @@ MOST_SCRIBES: Final = 20
 """That one meeting loses before it is written down no more."""
 LAST_WORDS = timedelta(seconds=1)
 """When after its end a conversation is analysed: its worker may still be telling what was said last."""
+BOT_WORDS = timedelta(minutes=11)
+"""The same for what a bot heard, unless its host has told all before: what was said waits there to be recognised."""
 
 
 async def lock_session(db: Db, session_id: int, *, project_id: int) -> Session | None:
@@ -119,11 +122,29 @@ async def end_session(
         "duration": session.duration,
     }
     log.append(Fact.SESSION_ENDED, project_id=session.project_id, room_name=session.room_name, **told)
-    await enqueue(db, ANALYSE, f"{session.id}", run_at=at + LAST_WORDS, session_id=session.id)
+    patience = BOT_WORDS if await is_writing(db, session.id, at=at) else LAST_WORDS
+    await enqueue(db, ANALYSE, f"{session.id}", run_at=at + patience, session_id=session.id)
     if outcome == "failed":
         log.append(Fact.SESSION_FAILED, project_id=session.project_id, room_name=session.room_name, **told)
     if not may_go_on(session, reason):
         await close_own_room(db, session.project_id, session.room_name, at=at)
+
+
+async def is_writing(db: Db, session_id: int, *, at: datetime) -> bool:
+    """Whether a bot's host lives that has not told all that was said."""
+    query = select(SessionJob.id).where(
+        SessionJob.session_id == session_id,
+        col(SessionJob.identity).startswith(HOST_PREFIX),
+        col(SessionJob.told_at).is_(None),
+        col(SessionJob.lease_until) > at,
+    )
+    return (await db.exec(query.limit(1))).first() is not None
+
+
+async def told_all(db: Db, job: SessionJob, *, at: datetime) -> None:
+    """Nothing more is to come of a job: its worker said so, or is gone."""
+    job.told_at = at
+    await hasten(db, ANALYSE, f"{job.session_id}", run_at=at)
 
 
 def may_go_on(session: Session, reason: EndReason) -> bool:

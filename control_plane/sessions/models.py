@@ -135,6 +135,8 @@ class SessionJob(SQLModel, table=True):
     started_at: datetime | None = moment(nullable=True)
     ended_at: datetime | None = moment(nullable=True)
     lease_until: datetime = moment()
+    told_at: datetime | None = moment(nullable=True)
+    """When its worker's last report came: a bot that has left still writes down what was said."""
     wind_up_at: datetime | None = moment(nullable=True)
     """When it was decided to bring this job to a polite end."""
 

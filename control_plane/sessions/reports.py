@@ -10,6 +10,7 @@ from sqlmodel import SQLModel, select
 from agents.audience import PersonaStated
 from agents.contract import (
     REPORT,
+    BotLeft,
     BotWaits,
     CallEnded,
     CallReady,
@@ -32,7 +33,7 @@ from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
 from control_plane.personas.models import Persona
 from control_plane.sessions.capability import ReportSigner
-from control_plane.sessions.ending import announce, end_job, find_running, lock_session
+from control_plane.sessions.ending import announce, end_job, find_running, lock_session, told_all
 from control_plane.sessions.models import Session, SessionJob, SessionTrace, TranscriptLine, Turn
 from knowledge.unanswered import keep_unanswered
 
@@ -94,7 +95,7 @@ class ReportDesk:
                     await self._trace(db, session, submission, "tool", report)
                 case FaultSeen():
                     await self._trace(db, session, submission, "fault", report)
-                case CallEnded():
+                case BotLeft() | CallEnded():
                     await self._ended(db, session, submission, report)
 
         if unkept is not None:
@@ -200,9 +201,11 @@ class ReportDesk:
         )
         await record(db, entry, clock=self.clock)
 
-    async def _ended(self, db: Db, session: Session, submission: Submission, report: CallEnded) -> None:
-        job = await self._job(db, session, submission)
-        running, now = await find_running(db, job.id, session), self.clock.now()
+    async def _ended(self, db: Db, session: Session, submission: Submission, report: BotLeft | CallEnded) -> None:
+        job, now = await self._job(db, session, submission), self.clock.now()
+        if isinstance(report, CallEnded):
+            await told_all(db, job, at=now)
+        running = await find_running(db, job.id, session)
         if running is None:
             return
         if report.reason == "not_answered":

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
 from agents.contract import Command, Exchange, Exchanged, Submission, TransferAsked, Transferred, Verdict
-from control_plane.bots.life import joined, left, waits
+from control_plane.bots.life import joined, left, told, waits
 from control_plane.bots.riding import BotGreeter
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
@@ -128,9 +128,11 @@ class UplinkService:
                 async with self.database.platform() as db:
                     await persona_speaks(db, self.clock, session_id)
                     await note_first_word(db, session_id, datetime.fromisoformat(report["at"]))
-            case {"type": "call.ended.v1", "reason": reason}:
+            case {"type": "bot.left.v1" | "call.ended.v1" as kind, "reason": reason}:
                 async with self.database.platform() as db:
                     alone = not await left(db, self.clock, session_id, reason)
+                    if kind == "call.ended.v1":
+                        await told(db, self.clock, self.box, session_id)
                 if not alone:
                     await self.end_calls({"session_id": session_id})
             case {"type": "bot.waits.v1"}:
@@ -175,22 +177,19 @@ class UplinkService:
             await db.exec(upsert.on_conflict_do_update(index_elements=["id"], set_=seen))
             if not calls:
                 return []
+            # One that has ended lives on as well: a bot that has left may still be writing down what was said.
             renewed = await db.scalars(
                 update(SessionJob)
-                .where(col(SessionJob.livekit_job_id).in_(calls), col(SessionJob.ended_at).is_(None))
+                .where(col(SessionJob.livekit_job_id).in_(calls))
                 .values(lease_until=self.clock.now() + self.lease, worker_id=worker_id)
                 .returning(SessionJob)
             )
-            alive = {job.livekit_job_id: job.wind_up_at for job in renewed.all()}
-            over = await db.exec(
-                select(SessionJob.livekit_job_id).where(
-                    col(SessionJob.livekit_job_id).in_(calls), col(SessionJob.ended_at).is_not(None)
-                )
-            )
-            leaving = [job_id for job_id, wind_up_at in alive.items() if wind_up_at is not None]
+            jobs = renewed.all()
+            leaving = [job.livekit_job_id for job in jobs if job.ended_at is None and job.wind_up_at is not None]
+            over = [job.livekit_job_id for job in jobs if job.ended_at is not None]
             return [
                 *(Command(action="wind_up", job_id=job_id, reason="budget") for job_id in leaving),
-                *(Command(action="end", job_id=job_id) for job_id in over.all() if job_id not in alive),
+                *(Command(action="end", job_id=job_id) for job_id in over),
             ]
 
     async def lost(self, worker_id: str) -> None:

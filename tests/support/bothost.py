@@ -98,6 +98,10 @@ class FakeHost:
             words=[{"text": word, "start_ms": start, "end_ms": end} for word, start, end in words],
         )
 
+    async def leaves(self, job: BotJob, reason: str) -> None:
+        """A bot is out of its meeting, and still writes down what was said."""
+        await self.report(job, "bot.left.v1", reason=reason)
+
     async def ends(self, job: BotJob, reason: str, *, failed: bool = False) -> None:
         """A bot is out of its meeting."""
         await self.report(job, "call.ended.v1", reason=reason, failed=failed, duration_ms=1000)

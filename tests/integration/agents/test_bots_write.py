@@ -90,7 +90,49 @@ async def test_what_is_being_said_as_the_bot_leaves_is_written_before_its_last_r
         await asyncio.sleep(2 + spoken[5].end)
         await plane.command(job)
         await plane.reported(job, "call.ended")
-        assert plane.kinds(job) == ["call.started", "line.spoken", "usage.counted", "call.ended"]
+        assert plane.kinds(job) == ["call.started", "bot.left", "line.spoken", "usage.counted", "call.ended"]
+
+
+@asynccontextmanager
+async def slow_recogniser(begun: asyncio.Event, goes_on: asyncio.Event) -> AsyncIterator[str]:
+    """A server that hears the same in everything, as soon as it may."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        await reader.readexactly(int(length.split(b":")[1]))
+        begun.set()
+        await goes_on.wait()
+        body = b'{"text": "good morning", "words": []}'
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n")
+        writer.write(b"content-length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+
+
+async def test_a_bot_that_has_left_waits_for_a_slow_recogniser(media: Media, tmp_path: Path) -> None:
+    room, begun, goes_on = uuid.uuid4().hex, asyncio.Event(), asyncio.Event()
+    job = bot_job(media, room, transcribe=True)
+    async with (
+        slow_recogniser(begun, goes_on) as url,
+        writing_host(media, tmp_path, url) as (_, plane),
+        in_room(media, room, "ada") as ada,
+    ):
+        await plane.attend(job)
+        await plane.reported(job, "call.started")
+        await say(ada, job, *WORDS)
+        async with asyncio.timeout(PATIENCE):
+            await begun.wait()
+        await plane.command(job)
+        left = await plane.reported(job, "bot.left")
+        assert (left["reason"], plane.kinds(job)) == ("api", ["call.started", "bot.left"])
+        goes_on.set()
+        await plane.reported(job, "call.ended")
+        assert plane.of(job, "line.spoken")[0]["text"] == "good morning"
 
 
 async def test_speakers_are_told_apart_and_the_line_is_one(media: Media, tmp_path: Path, models_url: str) -> None:

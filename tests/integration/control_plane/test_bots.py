@@ -4,9 +4,14 @@ import time
 
 import pytest
 
+from agents.attendance import BotJob
+from control_plane.clock import Clock
 from control_plane.errors import Unavailable
+from control_plane.events.log import EventLog
 from control_plane.media.recorder import EgressState
+from control_plane.sessions.ending import end_session, lock_session
 from tests.support.bothost import (
+    FakeHost,
     baas,
     bot_host,
     codes,
@@ -69,6 +74,68 @@ async def test_a_bot_attends_a_meeting_and_brings_back_words_and_a_file(
         assert (order.room, order.format, order.picture.layout) == (job_room(job.token), "mp4", "single-speaker")
         analysed = await tenant.http.get(f"/sessions/{job.session_id}/analysis")
         assert analysed.status_code == 200
+
+
+async def leave_early(platform: Platform, host: FakeHost, job: BotJob, how: str) -> None:
+    """The stay of a bot is over, and not all that was said is recognised."""
+    if how == "by itself":
+        await host.leaves(job, "caller_left")
+    else:
+        async with platform.database.platform() as db:
+            session = await lock_session(db, job.session_id, project_id=(await read(platform, job.bot_id)).project_id)
+            assert session is not None
+            now = Clock().now()
+            await end_session(db, EventLog(db, Clock()), session, outcome="ok", reason="room_closed", at=now)
+
+
+@pytest.mark.parametrize("how", ["by itself", "with its room"])
+async def test_what_is_recognised_after_a_bot_left_is_waited_for(
+    platform: Platform, tenant: Tenant, receiver: Receiver, how: str
+) -> None:
+    meeting = await meet_people(tenant)
+    async with baas(platform, tenant) as http, platform.jobs(), bot_host(platform) as host:
+        bot_id = await send(http, meeting["url"], webhook_url=f"{receiver.url}/", speech_to_text="Default")
+        job = await host.attend()
+        await host.starts(job)
+        await receiver.wait_for(2)
+
+        async def is_asked() -> bool:
+            return "EG_1" in platform.recorder.egresses
+
+        await until(is_asked)
+        async with host.beating(job):
+            await leave_early(platform, host, job, how)
+            await receiver.wait_for(3)
+            await complete(platform, "EG_1")
+            await in_state(platform, bot_id, "ending")
+            await host.hears(job, "Ada", HELLO)
+            assert codes(receiver)[-1] == "call_ended"
+            await host.ends(job, "caller_left")
+            received = await receiver.wait_for(4)
+        assert codes(receiver)[-1] == "complete"
+        assert [word["word"] for word in received[-1].event["data"]["transcript"][0]["words"]] == ["Hello", "everybody"]
+
+        async def is_analysed() -> bool:
+            return (await tenant.http.get(f"/sessions/{job.session_id}/analysis")).json().get("status") != "pending"
+
+        await until(is_analysed)
+
+
+async def test_words_that_die_with_their_host_are_waited_for_no_more(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    platform.recorder.away = Unavailable("no recorder")
+    meeting = await meet_people(tenant)
+    async with baas(platform, tenant) as http, platform.jobs():
+        bot_id = await send(http, meeting["url"], webhook_url=f"{receiver.url}/", speech_to_text="Default")
+        async with bot_host(platform) as host:
+            job = await host.attend()
+            await host.starts(job)
+            await host.leaves(job, "caller_left")
+            await in_state(platform, bot_id, "ending")
+        await expire(platform)
+        await receiver.wait_for(4)
+        assert codes(receiver)[-1] == "complete"
 
 
 async def test_nothing_is_written_down_where_nobody_asked(
