@@ -32,7 +32,7 @@ async def test_a_bot_stays_while_somebody_is_there_and_leaves_after_the_last(med
         ended = await plane.reported(job, "call.ended")
         assert (ended["reason"], ended["failed"]) == ("caller_left", False)
         assert ended["duration_ms"] > 9000
-        assert plane.kinds(job) == ["call.started", "call.ended"]
+        assert plane.kinds(job) == ["call.started", "bot.left", "call.ended"]
 
 
 async def test_a_bot_leaves_when_it_is_told_to(media: Media, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ async def test_a_bot_that_is_let_in_goes_from_the_waiting_room_to_the_meeting(me
         await ada.until("joined", identity)
         await plane.command(job)
         await plane.reported(job, "call.ended")
-        assert plane.kinds(job) == ["bot.waits", "call.started", "call.ended"]
+        assert plane.kinds(job) == ["bot.waits", "call.started", "bot.left", "call.ended"]
 
 
 async def _until_there(server: api.LiveKitAPI, room: str, identity: str) -> None:
@@ -83,7 +83,7 @@ async def test_a_bot_that_is_sent_away_from_the_waiting_room_was_denied(media: M
         await _until_there(server, waiting, job.identity)
         await server.room.delete_room(api.DeleteRoomRequest(room=waiting))
         assert (await plane.reported(job, "call.ended"))["reason"] == "denied"
-        assert plane.kinds(job) == ["bot.waits", "call.ended"]
+        assert plane.kinds(job) == ["bot.waits", "bot.left", "call.ended"]
 
 
 @pytest.mark.parametrize(

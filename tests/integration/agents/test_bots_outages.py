@@ -36,7 +36,7 @@ async def test_a_bot_is_there_again_when_its_server_is(media: Media, tmp_path: P
                 await ada.until("joined", job.identity, within=60)
             assert plane.kinds(job) == ["call.started"]
         assert (await plane.reported(job, "call.ended"))["reason"] == "caller_left"
-        assert plane.kinds(job) == ["call.started", "call.ended"]
+        assert plane.kinds(job) == ["call.started", "bot.left", "call.ended"]
 
 
 async def test_a_bot_whose_server_stays_away_leaves_without_a_last_word(media: Media, tmp_path: Path) -> None:
