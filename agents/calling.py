@@ -29,6 +29,20 @@ class Voicemail(Message):
     message: str = Field("", description="Empty: hang up without a word.")
 
 
+class Said(Message):
+    """A line of a conversation."""
+
+    by: Literal["persona", "person"]
+    text: str = Field(repr=False)
+
+
+class Resumed(Message):
+    """What a conversation has come to that goes on with another job, the one before it being lost."""
+
+    elapsed: float = Field(ge=0, description="Seconds since its first word, by which its limits go on.")
+    said: list[Said] = Field(default_factory=list, description="Its last lines, in order; none where none are kept.")
+
+
 class PersonaJob(Message):
     """Everything one conversation needs, fetched once with the ticket. A running call asks for nothing more."""
 
@@ -66,4 +80,5 @@ class PersonaJob(Message):
     only_writes: bool = Field(False, description="No persona: writes down what everybody says, and says nothing.")
     only_text: bool = Field(False, description="Nobody listens or speaks: lines are typed, and answered in writing.")
     captions: bool = Field(True, description="Whether people in the room are sent what is being said.")
+    resumed: Resumed | None = Field(None, description="Of a conversation that has begun before this job.")
     started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")

@@ -156,6 +156,7 @@ EndReason = Literal[
     "room_closed",
     "worker_lost",
     "not_started",
+    "displaced",
     "model_failed",
     "budget",
     "not_answered",

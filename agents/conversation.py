@@ -110,6 +110,7 @@ class Conversation:
         )
         # `session_host` would answer any participant who asks for instructions and history.
         await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
+        self._supervision.look()
         if not await self._somebody_is_there():
             await self._close()
             reason: EndReason = "nobody_came" if self.job.phone is None else "not_answered"
@@ -118,7 +119,8 @@ class Conversation:
         await self._until_recorded()
         if self.job.phone is not None:
             self._keypad = Keypad(self.room, self.job.phone, self._on_keys if self.job.hears_keys else None)
-        self._began = self._last_word = time.time()
+        self._last_word = time.time()
+        self._began = self._last_word - (self.job.resumed.elapsed if self.job.resumed else 0.0)
         self.reporter.report(CallStarted(at=moment(time.time())))
         self.models.on_change(self.reporter.report)
         async with asyncio.TaskGroup() as tasks:
@@ -247,14 +249,18 @@ class Conversation:
             return
         await self._show_recorded(on=True)
         with suppress(TimeoutError):
-            async with asyncio.timeout(RECORDED_WITHIN):
+            async with asyncio.timeout(0 if self.job.resumed else RECORDED_WITHIN):
                 await self._recorded.wait()
 
     async def _show_recorded(self, *, on: bool) -> None:
         await self.room.local_participant.set_attributes({RECORDED: "true" if on else ""})
 
     async def _open(self) -> None:
-        """Have the persona greet, or leave a message on the machine that answered."""
+        """Have the persona greet, leave a message on the machine that answered, or go on with what was begun."""
+        if self.job.resumed is not None:
+            if not self._supervision.taken:
+                self.persona.resume()
+            return
         if self.job.phone is not None and self.job.voicemail is not None:
             by, takes_messages = await listen_to(self.session, self.job.phone)
             log.info("phone answered", session=self.job.session_id, by=by)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from livekit import rtc
 
 from agents.arrival import is_person
-from agents.contract import EndReason
 
 REJOIN_WITHIN = 10.0
 """Seconds a person whose connection was lost has to come back."""
@@ -14,14 +13,21 @@ OWN_ACT = {rtc.DisconnectReason.CLIENT_INITIATED, rtc.DisconnectReason.PARTICIPA
 
 
 class Departure:
-    """Watches a room; `end` is called with why the call is over, perhaps more than once."""
+    """Watches a room; `end` is called with why the call is over, perhaps more than once, and with `failed` where the
+    persona is put out by another one that came in its place."""
 
-    def __init__(self, room: rtc.Room, phone: str | None, end: Callable[[EndReason], None]) -> None:
+    def __init__(self, room: rtc.Room, phone: str | None, end: Callable[..., None]) -> None:
         self.room, self.phone, self.end = room, phone, end
         self._leaving: asyncio.TimerHandle | None = None
         room.on("participant_disconnected", self._on_left)
         room.on("participant_connected", self._on_joined)
-        room.on("disconnected", lambda _reason: self.end("room_closed"))
+        room.on("disconnected", self._on_disconnected)
+
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        if reason == rtc.DisconnectReason.DUPLICATE_IDENTITY:
+            self.end("displaced", failed=True)
+        else:
+            self.end("room_closed")
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self.phone:

@@ -1,13 +1,21 @@
 """Where job processes meet the main process: one unix socket, JSON lines.
 
 job → main   {"claim": job id} · {"report": submission} · {"transfer": TransferAsked without its job id}
+             {"beat": true}
 main → job   {"job": PersonaJob} · {"refused": why} · {"kept": sequence} · {"command": Command}
              {"transferred": Transferred}
 """
 
 import asyncio
 import json
+import os
+import signal
+import socket
+import struct
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +32,19 @@ LINE = 2**20
 log = structlog.get_logger()
 
 
+@dataclass
+class _Line:
+    """To one job process."""
+
+    writer: asyncio.StreamWriter
+    pid: int
+    beats: bool = False
+    """Whether it gives signs of life; it begins when it has its job."""
+    waiting_since: float | None = None
+    """Since when nothing has come, on the monotonic clock; None while something that came is being taken."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class JobDesk:
     """Serves the job processes of this worker."""
 
@@ -38,7 +59,7 @@ class JobDesk:
     ) -> None:
         self._spool, self._fetch, self._submit, self._on_report = spool, fetch, submit, on_report
         self._ask = ask
-        self._writers: dict[str, asyncio.StreamWriter] = {}
+        self._lines: dict[str, _Line] = {}
         self._server: asyncio.Server | None = None
 
     async def open(self, path: Path) -> None:
@@ -50,8 +71,8 @@ class JobDesk:
         """Listen no more."""
         if self._server is not None:
             self._server.close()
-            for writer in self._writers.values():
-                writer.close()
+            for line in self._lines.values():
+                line.writer.close()
 
     def command(self, command: Command) -> None:
         """Have a job do what the platform wants; one that is not there hears nothing."""
@@ -61,19 +82,52 @@ class JobDesk:
         """Tell a job what became of the transfer it asked for."""
         self._tell(answer.job_id, {"transferred": answer.model_dump(mode="json")})
 
+    def silent(self, seconds: float) -> list[str]:
+        """Jobs that gave no sign of life for so long: their processes are stuck."""
+        now = time.monotonic()
+        return [
+            job_id
+            for job_id, line in self._lines.items()
+            if line.beats and line.waiting_since is not None and now - line.waiting_since > seconds
+        ]
+
+    def forgive(self) -> None:
+        """This process itself was stuck: who is silent is counted from now."""
+        for line in self._lines.values():
+            if line.waiting_since is not None:
+                line.waiting_since = time.monotonic()
+
+    def kill(self, job_id: str) -> bool:
+        """End the process of a job at once, so that it can speak no more; False where none has claimed it."""
+        line = self._lines.get(job_id)
+        if line is not None:
+            with suppress(ProcessLookupError):
+                os.kill(line.pid, signal.SIGKILL)
+        return line is not None
+
+    async def wait_for_end(self, job_id: str, *, within: float) -> None:
+        """Until all that a job's process has said is taken; it has ended, or `within` seconds are over."""
+        line = self._lines.get(job_id)
+        if line is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await line.ended.wait()
+
     def _tell(self, job_id: str, message: dict[str, Any]) -> None:
-        writer = self._writers.get(job_id)
-        if writer is not None:
-            _send(writer, message)
+        line = self._lines.get(job_id)
+        if line is not None:
+            _send(line.writer, message)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        job_id = ""
+        job_id, line = "", _Line(writer, _pid_of(writer))
         try:
-            while line := await reader.readline():
-                message = json.loads(line)
-                if "claim" in message:
+            while text := await self._read(reader, line):
+                message = json.loads(text)
+                if "beat" in message:
+                    line.beats = True
+                elif "claim" in message:
                     job_id = message["claim"]
-                    self._writers[job_id] = writer
+                    self._lines[job_id] = line
                     await self._claim(job_id, writer)
                 elif "report" in message:
                     await self._keep(job_id, Submission.model_validate(message["report"]), writer)
@@ -82,8 +136,15 @@ class JobDesk:
         except (ConnectionError, ValueError) as error:
             log.warning("job connection failed", job=job_id, reason=type(error).__name__)
         finally:
-            self._writers.pop(job_id, None)
+            self._lines.pop(job_id, None)
+            line.ended.set()
             writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader, line: _Line) -> bytes:
+        line.waiting_since = time.monotonic()
+        text = await reader.readline()
+        line.waiting_since = None
+        return text
 
     async def _claim(self, job_id: str, writer: asyncio.StreamWriter) -> None:
         try:
@@ -103,6 +164,14 @@ class JobDesk:
                 log.exception("report not spooled", session=submission.session_id)
         self._on_report(job_id, submission)
         await self._submit(submission)
+
+
+def _pid_of(writer: asyncio.StreamWriter) -> int:
+    """Who is at the other end, as the system knows."""
+    peer = struct.Struct("3i")
+    connection = writer.get_extra_info("socket")
+    pid: int = peer.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, peer.size))[0]
+    return pid
 
 
 def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ from agents.retrieval import Retrieval
 from agents.searching import RULE as SEARCH_RULE
 from agents.sight import Sight
 from agents.timing import TurnMarks
+from agents.words import BRIDGE
 from knowledge.client import KnowledgeClient
 from knowledge.search import RELEVANT, Hit
 
@@ -81,7 +82,9 @@ class Persona(Agent):
             (SIGHT_RULE, sight),
         )
         super().__init__(
-            instructions="\n\n".join([job.instructions, *(rule for rule, holds in rules if holds)]), tools=tools
+            instructions="\n\n".join([job.instructions, *(rule for rule, holds in rules if holds)]),
+            tools=tools,
+            chat_ctx=remembered(job),
         )
         self.job, self.sight, self.pictures = job, sight, pictures
         self.marks = TurnMarks()
@@ -118,6 +121,13 @@ class Persona(Agent):
             self.session.say(self._opening, audio=audio, allow_interruptions=True)
         if self.job.speaks_first and not self.job.greeting:
             self.session.generate_reply(instructions=OPENING)
+
+    def resume(self) -> None:
+        """Go on in the place of a persona that was lost: say so, and answer what it has left unanswered."""
+        self.session.say(BRIDGE, allow_interruptions=True, add_to_chat_ctx=False)
+        said = self.job.resumed.said if self.job.resumed else []
+        if said and said[-1].by == "person":
+            self.session.generate_reply()
 
     def take_hint(self, text: str) -> None:
         """A supervisor whispers: the next answers follow it."""
@@ -223,6 +233,14 @@ class Persona(Agent):
         is_told = found is not None and not known and len(question.split()) >= FEW_WORDS
         self.marks.unanswered = question if is_told else None
         return hits
+
+
+def remembered(job: PersonaJob) -> llm.ChatContext:
+    """What was said before this job began."""
+    context = llm.ChatContext.empty()
+    for line in job.resumed.said if job.resumed else []:
+        context.add_message(role="assistant" if line.by == "persona" else "user", content=line.text)
+    return context
 
 
 def _unheard(_reason: str) -> None:

@@ -16,6 +16,9 @@ LINE = 2**20
 QUEUE = 2000
 """Reports that may wait for the main process; interim ones are dropped first."""
 
+BEAT = 1.0
+"""Seconds between signs of life."""
+
 log = structlog.get_logger()
 
 
@@ -36,6 +39,8 @@ class Reporter:
         self._next, self._kept = 1, 0
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE)
         self._on_command: Callable[[Command], None] | None = None
+        self._early: list[Command] = []
+        """Commands that came before anybody obeyed them."""
         self._asked = 0
         self._asking = asyncio.Lock()
         self._transferred: asyncio.Future[Transferred] | None = None
@@ -63,11 +68,14 @@ class Reporter:
         return self._job
 
     def on_command(self, callback: Callable[[Command], None]) -> None:
-        """Call this when the platform wants something done."""
+        """Call this when the platform wants something done; also for what it has wanted already."""
         self._on_command = callback
+        for command in self._early:
+            callback(command)
+        self._early.clear()
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._listen())]
+        self._tasks = [asyncio.create_task(work()) for work in (self._send, self._listen, self._beat)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -141,13 +149,21 @@ class Reporter:
             self._writer.write(json.dumps(message).encode() + b"\n")
             await self._writer.drain()
 
+    async def _beat(self) -> None:
+        """Tell the main process that this one is not stuck."""
+        while True:
+            if not self._queue.full():
+                self._queue.put_nowait({"beat": True})
+            await asyncio.sleep(BEAT)
+
     async def _listen(self) -> None:
         while line := await self._reader.readline():
             message = json.loads(line)
             if "kept" in message:
                 self._kept = message["kept"]
                 self._all_kept.set()
-            elif "command" in message and self._on_command is not None:
-                self._on_command(Command.model_validate(message["command"]))
+            elif "command" in message:
+                command = Command.model_validate(message["command"])
+                (self._on_command or self._early.append)(command)
             elif "transferred" in message:
                 self._take_answer(Transferred.model_validate(message["transferred"]))

@@ -58,7 +58,7 @@ class Supervision:
         self._aside: asyncio.Task[None] | None = None
         self._leave_aside = asyncio.Event()
         for event in ("participant_connected", "participant_disconnected", "participant_attributes_changed"):
-            room.on(event, self._look)
+            room.on(event, self.look)
         room.on("local_track_published", lambda *_: self.enforce())
         room.on("track_subscribed", self._on_track)
         room.on("track_unsubscribed", self._on_track_gone)
@@ -96,7 +96,8 @@ class Supervision:
 
     # --- who speaks in the call -------------------------------------------------------------------------------------
 
-    def _look(self, *_: object) -> None:
+    def look(self, *_: object) -> None:
+        """See whether a supervisor has the call."""
         self._take(
             taken=any(
                 _supervises(each) and each.attributes.get(SUPERVISING) == "takeover"

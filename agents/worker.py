@@ -1,6 +1,7 @@
 """The worker's main process: registers with LiveKit, accepts jobs, keeps the uplink and the spool."""
 
 import asyncio
+import math
 import os
 import secrets
 import signal
@@ -12,9 +13,10 @@ from livekit.agents import AgentServer, JobRequest
 from pydantic import ValidationError
 
 from agents.calling import DispatchMetadata, PersonaJob
-from agents.contract import AGENT_NAME, CallEnded, Command, Exchange, Submission
+from agents.contract import AGENT_NAME, CallEnded, EndReason, Exchange, Submission
 from agents.desk import JobDesk
 from agents.job import entrypoint, prewarm
+from agents.reporter import BEAT
 from agents.settings import WorkerSettings, read_settings
 from agents.spool import Spool
 from agents.timing import moment
@@ -25,6 +27,11 @@ STARTED_WITHIN = 10.0
 """Seconds from accepting a job to its "started" report. A crash in an entrypoint ends with exit code 0 and dead air,
 so silence is the only sign of it."""
 
+
+SILENCE = 5.0
+"""Seconds without a sign of life after which a job's process is stuck: its caller hears nothing any more."""
+LAST_WORDS = 2.0
+"""Seconds to take what a process that is no more has said."""
 
 log = structlog.get_logger()
 
@@ -56,6 +63,7 @@ class Worker:
         )
         self._calls: dict[str, asyncio.Task[PersonaJob]] = {}
         self._started: dict[str, asyncio.Event] = {}
+        self._given_up: dict[str, EndReason] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._server = self._build_server()
 
@@ -72,7 +80,8 @@ class Worker:
             initialize_process_timeout=60,
             # Counting is exact; a measure of the machine's load is late and calls a busy machine full at random.
             load_fnc=lambda: len(self._calls) / settings.max_calls,
-            load_threshold=0.999,
+            # And `_on_request` refuses: the framework takes one job that is starting for a full worker.
+            load_threshold=math.inf,
             session_end_timeout=30,
             drain_timeout=settings.drain_timeout,
         )
@@ -90,6 +99,7 @@ class Worker:
         server = asyncio.create_task(self._server.run(devmode=False))
         uplink = asyncio.create_task(self._connect_when(registered))
         stopping = asyncio.create_task(stop.wait())
+        watching = asyncio.create_task(self._watch_signs_of_life())
         try:
             await asyncio.wait([server, uplink, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not stop.is_set():
@@ -102,9 +112,9 @@ class Worker:
             await self.spool.wait_until_acknowledged()
         finally:
             await self._server.aclose()
-            for task in (server, uplink, stopping, *self._watches):
+            for task in (server, uplink, stopping, watching, *self._watches):
                 task.cancel()
-            await asyncio.gather(server, uplink, stopping, *self._watches, return_exceptions=True)
+            await asyncio.gather(server, uplink, stopping, watching, *self._watches, return_exceptions=True)
             await self.desk.close()
             self.spool.close()
 
@@ -150,14 +160,33 @@ class Worker:
             async with asyncio.timeout(STARTED_WITHIN):
                 await self._started[job_id].wait()
         except TimeoutError:
+            if self._give_up(job_id, "not_started"):
+                return
             if not exchange.done():
                 exchange.cancel()
             elif not exchange.cancelled() and exchange.exception() is None:
                 await self._fail(exchange.result(), "not_started")
-            self.desk.command(Command(action="end", job_id=job_id, reason="not_started"))  # it may be slow, not dead
-            self._over(job_id)
+            self._over(job_id)  # and a process that claims it later is refused
 
-    async def _fail(self, job: PersonaJob, reason: str) -> None:
+    def _give_up(self, job_id: str, reason: EndReason) -> bool:
+        """Kill the process of a job, which may be slow and not dead: another persona comes in its place, and of two
+        the later one would stay. Whether there was one; the rest follows from its end."""
+        log.warning("job given up", job=job_id, reason=reason)
+        self._given_up[job_id] = reason
+        return self.desk.kill(job_id)
+
+    async def _watch_signs_of_life(self) -> None:
+        looked_at = time.monotonic()
+        while True:
+            await asyncio.sleep(BEAT)
+            before, looked_at = looked_at, time.monotonic()
+            if looked_at - before > 2 * BEAT:
+                self.desk.forgive()
+            for job_id in self.desk.silent(SILENCE):
+                if job_id in self._calls and job_id not in self._given_up:
+                    self._give_up(job_id, "worker_lost")
+
+    async def _fail(self, job: PersonaJob, reason: EndReason) -> None:
         """Say for a job what it cannot say itself any more."""
         sequence = self.spool.next_sequence(job.session_id, job.epoch)
         report = CallEnded.model_validate(
@@ -183,6 +212,7 @@ class Worker:
     def _over(self, job_id: str) -> None:
         self._calls.pop(job_id, None)
         self._started.pop(job_id, None)
+        self._given_up.pop(job_id, None)
 
     def _watch_processes(self) -> None:
         # The framework tells nobody when a job process dies; LiveKit itself notices after 21 s.
@@ -193,12 +223,20 @@ class Worker:
         exchange = self._calls.get(running.job.id) if running is not None else None
         if running is None or exchange is None:
             return
-        self._over(running.job.id)
+        watch = asyncio.create_task(self._bury(running.job.id, exchange))
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+
+    async def _bury(self, job_id: str, exchange: asyncio.Task[PersonaJob]) -> None:
+        """The process of a job is no more: unless that has ended, say so, after all that it said itself."""
+        await self.desk.wait_for_end(job_id, within=LAST_WORDS)
+        if job_id not in self._calls:
+            return
+        reason = self._given_up.get(job_id, "worker_lost")
+        self._over(job_id)
         if exchange.done() and not exchange.cancelled() and exchange.exception() is None:
-            log.warning("job process died in a call", job=running.job.id)
-            watch = asyncio.create_task(self._fail(exchange.result(), "worker_lost"))
-            self._watches.add(watch)
-            watch.add_done_callback(self._watches.discard)
+            log.warning("job process died in a call", job=job_id)
+            await self._fail(exchange.result(), reason)
 
 
 LATE_SEQUENCES = 1_000_000

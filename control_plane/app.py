@@ -168,6 +168,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.live,
         ReportSigner(secret_key),
         StandingSigner(secret_key, "number"),
+        StandingSigner(secret_key, "slot"),
         state.standing,
         derive_key(settings.worker_token.get_secret_value()),
         state.switchboard,
@@ -244,7 +245,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with state.outbound, calendar_outbound:
             yield
     finally:
-        state.uplink.closing = True
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

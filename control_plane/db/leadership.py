@@ -21,6 +21,7 @@ class Lock(IntEnum):
     SWEEP = 7_270_002
     RECONCILE = 7_270_003
     WEBHOOKS = 7_270_004
+    BRING_BACK = 7_270_005
 
 
 async def connect(url: str, *, options: str = "") -> psycopg.AsyncConnection:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlmodel import col, delete, select, update
+from sqlalchemy import text
+from sqlmodel import col, delete, func, select, update
 
 from agents.attendance import HOST_PREFIX
 from agents.contract import EndReason
@@ -13,7 +14,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue, hasten
 from control_plane.personas.serving import SCRIBE
-from control_plane.rooms.models import Room, RoomOrigin, RoomStatus
+from control_plane.rooms.models import PEOPLE, Participant, Room, RoomOrigin, RoomStatus
 from control_plane.rooms.repository import RoomRepository
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
 from control_plane.sessions.slots import persona_identity
@@ -22,9 +23,13 @@ CLOSE_ROOM = "room.close"
 """Job: delete a room in LiveKit. Payload: room_name, room_id."""
 ANALYSE = "session.analyse"
 """Job: find out what a conversation came to. Payload: session_id."""
-LOST: Final = ("worker_lost", "not_started")
+LOST: Final = ("worker_lost", "not_started", "displaced")
+PERSONA_LOST: Final = "parley_persona_lost"
+"""PostgreSQL channel: somebody is without their persona."""
+MOST_LOST: Final = 3
+"""Jobs of a persona that one conversation may lose before it has failed."""
 MOST_SCRIBES: Final = 20
-"""That one meeting loses before it is written down no more."""
+"""The same of a meeting's scribe: its people talk on without it."""
 LAST_WORDS = timedelta(seconds=1)
 """When after its end a conversation is analysed: its worker may still be telling what was said last."""
 BOT_WORDS = timedelta(minutes=11)
@@ -78,16 +83,36 @@ async def find_running(db: Db, job_id: int, session: Session) -> Running | None:
 
 
 async def end_job(db: Db, log: EventLog, running: Running, *, outcome: str, reason: EndReason, at: datetime) -> None:
-    """End a job; with the last one its session, unless its people are to be written down by another scribe."""
+    """End a job; with the last one its session, unless another job of its persona is to come."""
     running.job.ended_at = at
-    if running.alone and not _is_scribe_lost(running, reason):
+    if reason in LOST and await _is_missed(db, running):
+        running.job.lost_at = at
+        await db.execute(text(f"select pg_notify('{PERSONA_LOST}', '')"))
+    elif running.alone:
         await end_session(db, log, running.session, outcome=outcome, reason=reason, at=at)
 
 
-def _is_scribe_lost(running: Running, reason: EndReason) -> bool:
-    """Whether people talk on whose scribe has died: its session waits for another (`supervisor.dispatch`)."""
-    is_scribe = running.job.identity == persona_identity(SCRIBE)
-    return is_scribe and reason in LOST and running.session.epochs < MOST_SCRIBES
+async def _is_missed(db: Db, running: Running) -> bool:
+    """Whether somebody is there for whom a lost persona is to be brought back (`supervisor.dispatch`)."""
+    job, session = running.job, running.session
+    if job.identity.startswith(HOST_PREFIX):
+        return False  # bots are sent again: `bots.watching`
+    mine = (SessionJob.session_id == session.id, SessionJob.identity == job.identity)
+    lost = (await db.exec(select(func.count()).where(*mine, col(SessionJob.lost_at).is_not(None)))).one()
+    if lost >= (MOST_SCRIBES if job.identity == persona_identity(SCRIBE) else MOST_LOST):
+        return False
+    there = (
+        select(Participant.id)
+        .join(Room, col(Room.id) == Participant.room_id)
+        .where(
+            Room.project_id == session.project_id,
+            Room.full_name == session.room_name,
+            Room.status == RoomStatus.OPEN,
+            col(Participant.kind).in_(PEOPLE),
+            col(Participant.left_at).is_(None),
+        )
+    )
+    return (await db.exec(there.limit(1))).first() is not None
 
 
 async def end_session(

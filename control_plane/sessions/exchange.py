@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from sqlmodel import col, select, update
+from sqlmodel import col, select
 
-from agents.calling import PersonaJob, Voicemail
+from agents.calling import PersonaJob, Resumed, Said, Voicemail
 from agents.choices import Fallbacks, ModelChoice, TurnTaking
 from agents.contract import Exchange
 from control_plane.clock import Clock
@@ -19,15 +19,17 @@ from control_plane.personas.serving import Serving, find_serving, find_version
 from control_plane.personas.tools import acts_of
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import lock_session
-from control_plane.sessions.models import Session, SessionJob, Slot
+from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine
 from control_plane.sessions.repository import SessionRepository
-from control_plane.sessions.slots import Ticket, persona_identity
+from control_plane.sessions.slots import StandingSigner, Ticket, persona_identity
 from knowledge import capability
 
 OPEN_TRIES = 3
 """A session may end between the attempt to open one beside it and the look at it."""
 PLACE = re.compile(r"(\s*)\{\{\s*([\w.-]+)\s*\}\}")
 """A variable, with the space before it."""
+REMEMBERED = 100
+"""Lines of what was said that another job of a persona begins with."""
 KNOWLEDGE_GRACE = timedelta(hours=1)
 """A knowledge capability outlives the longest call by this much."""
 
@@ -46,14 +48,16 @@ class TicketExchange:
         signer: ReportSigner,
         knowledge_key: bytes,
         answer: Answer,
+        slots: StandingSigner,
         *,
         lease: timedelta,
     ) -> None:
         self.db, self.clock, self.signer, self.knowledge_key, self.lease = db, clock, signer, knowledge_key, lease
-        self.answer = answer
+        self.answer, self.slots = answer, slots
 
     async def exchange(self, request: Exchange, *, worker_id: str) -> PersonaJob:
-        """The job behind a ticket. Raises `NotFound` for an unknown or expired one, `Conflict` for a wrong room."""
+        """The job behind a ticket. Raises `NotFound` for an unknown or expired one, `Conflict` for a wrong room and
+        where its persona is there: however often one was dispatched, one comes."""
         known = await self._find_job(request.job_id)
         if known is not None:
             return await self._describe(known)
@@ -63,6 +67,7 @@ class TicketExchange:
         if known is not None:
             return await self._describe(known)
         await self._lock_slot(slot)
+        lost = await self._demand_alone(session, serving.persona)
         persona = await self._as_begun(session, serving)
         session.epochs += 1
         now = self.clock.now()
@@ -76,20 +81,51 @@ class TicketExchange:
             worker_id=worker_id,
             accepted_at=now,
             lease_until=now + self.lease,
-        )
-        await self.db.exec(  # LiveKit evicts a persona's earlier self from the room; here it ends as well
-            update(SessionJob)
-            .where(
-                col(SessionJob.session_id) == session.id,
-                col(SessionJob.persona_id) == persona.id,
-                col(SessionJob.ended_at).is_(None),
-            )
-            .values(ended_at=now)
+            wind_up_at=lost.wind_up_at if lost else None,
         )
         self.db.add(job)
         slot.session_id = session.id
         await self.db.flush()
-        return self._job(job, session, persona, slot)
+        return await self._resume(self._job(job, session, persona, slot), session)
+
+    async def _demand_alone(self, session: Session, persona: Persona) -> SessionJob | None:
+        """The last job of a persona that this session has had, which is over. Raises `Conflict` where it runs."""
+        mine = (SessionJob.session_id == session.id, SessionJob.persona_id == persona.id)
+        last = (await self.db.exec(select(SessionJob).where(*mine).order_by(col(SessionJob.epoch).desc()))).first()
+        if last is not None and last.ended_at is None:
+            if last.lease_until > self.clock.now():
+                raise Conflict("this agent is in the room already")
+            last.ended_at = last.lost_at = self.clock.now()  # before anybody else noticed
+        return last
+
+    async def _resume(self, job: PersonaJob, session: Session) -> PersonaJob:
+        """A job that goes on with what another one, which was lost, has begun."""
+        if job.epoch == 1 or session.announced_at is None:
+            return job
+        lost = select(SessionJob.id).where(
+            SessionJob.session_id == session.id,
+            SessionJob.persona_id == job.persona_id,
+            SessionJob.epoch < job.epoch,
+            col(SessionJob.lost_at).is_not(None),
+        )
+        if (await self.db.exec(lost.limit(1))).first() is None:
+            return job
+        lines = (
+            select(TranscriptLine)
+            .where(
+                TranscriptLine.project_id == session.project_id,
+                TranscriptLine.session_id == session.id,
+                col(TranscriptLine.speaker).in_(("user", "agent")),
+            )
+            .order_by(col(TranscriptLine.timestamp_ms).desc(), col(TranscriptLine.id).desc())
+            .limit(REMEMBERED)
+        )
+        said = [
+            Said(by="persona" if line.identity == job.identity else "person", text=line.content)
+            for line in reversed((await self.db.exec(lines)).all())
+        ]
+        elapsed = (self.clock.now() - session.announced_at).total_seconds()
+        return job.model_copy(update={"resumed": Resumed(elapsed=max(0.0, elapsed), said=said)})
 
     async def _find_job(self, livekit_job_id: str) -> SessionJob | None:
         query = select(SessionJob).where(SessionJob.livekit_job_id == livekit_job_id)
@@ -97,11 +133,14 @@ class TicketExchange:
 
     async def _find_slot(self, request: Exchange) -> tuple[Slot, Serving]:
         ticket = Ticket.parse(request.ticket)
-        query = select(Slot).where(Slot.ticket_hash == fingerprint(ticket.secret)) if ticket else None
-        slot = (await self.db.exec(query)).one_or_none() if query is not None else None
-        if slot is None and ticket is not None:
+        if ticket is None:
+            raise NotFound("this ticket opens nothing")
+        slot_id = self.slots.holder_of(ticket)
+        which = Slot.ticket_hash == fingerprint(ticket.secret) if slot_id is None else Slot.id == slot_id
+        slot = (await self.db.exec(select(Slot).where(which))).one_or_none()
+        if slot is None:
             return await self._find_line(ticket, request)
-        if ticket is None or slot is None or ticket.persona_id not in slot.persona_ids:
+        if ticket.persona_id not in slot.persona_ids:
             raise NotFound("this ticket opens nothing")
         if slot.session_id is None and slot.expires_at <= self.clock.now():
             raise NotFound("this ticket has expired")
@@ -113,8 +152,8 @@ class TicketExchange:
         return slot, serving
 
     async def _lock_slot(self, slot: Slot) -> None:
-        """Lock a slot, after its session, as it was found. Raises `NotFound` where it has gone or its ticket has."""
-        held = select(Slot).where(Slot.id == slot.id, Slot.ticket_hash == slot.ticket_hash)
+        """Lock a slot, after its session, as it was found. Raises `NotFound` where it has gone."""
+        held = select(Slot).where(Slot.id == slot.id)
         locked = await self.db.exec(held.with_for_update().execution_options(populate_existing=True))
         if locked.one_or_none() is None:
             raise NotFound("this ticket opens nothing")
@@ -166,7 +205,7 @@ class TicketExchange:
         serving = await find_version(self.db, job.persona_id, version, project_id=job.project_id)
         if serving is None:
             raise NotFound("this job has ended")
-        return self._job(job, session, serving.persona, slot)
+        return await self._resume(self._job(job, session, serving.persona, slot), session)
 
     def _job(self, job: SessionJob, session: Session, persona: Persona, slot: Slot) -> PersonaJob:
         knowledge = None

@@ -134,6 +134,8 @@ class SessionJob(SQLModel, table=True):
     accepted_at: datetime = moment()
     started_at: datetime | None = moment(nullable=True)
     ended_at: datetime | None = moment(nullable=True)
+    lost_at: datetime | None = moment(nullable=True)
+    """When it ended though its conversation goes on: another job of its persona is to come."""
     lease_until: datetime = moment()
     told_at: datetime | None = moment(nullable=True)
     """When its worker's last report came: a bot that has left still writes down what was said."""

@@ -9,7 +9,7 @@ from agents.calling import DispatchMetadata
 from agents.contract import PERSONA_PREFIX
 from control_plane.ids import random_secret, read_number
 
-_STANDING: Final = {"number": "num-", "meeting": "mtg-"}
+_STANDING: Final = {"number": "num-", "meeting": "mtg-", "slot": "slt-"}
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,15 @@ class TicketSigner:
 
 
 class StandingSigner:
-    """Tickets that a telephone number or a meeting holds for ever: LiveKit hands one to a worker whenever somebody
-    calls or comes."""
+    """Tickets that are held for ever: by a telephone number or a meeting, as LiveKit hands one to a worker whenever
+    somebody calls or comes; and by a slot, for whose people a persona is dispatched again."""
 
-    def __init__(self, secret_key: str, holder: Literal["number", "meeting"]) -> None:
+    def __init__(self, secret_key: str, holder: Literal["number", "meeting", "slot"]) -> None:
         self._key = hmac.digest(secret_key.encode(), f"parley {holder} ticket v1".encode(), hashlib.sha256)
         self._prefix = _STANDING[holder]
 
     def sign(self, holder_id: int, persona_id: int) -> Ticket:
-        """The ticket of a number's configuration, or of a meeting."""
+        """The ticket of a number's configuration, of a meeting or of a slot."""
         return Ticket(f"{self._prefix}{holder_id}-{self._mac(holder_id)}", persona_id)
 
     def holder_of(self, ticket: Ticket) -> int | None:

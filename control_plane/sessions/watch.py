@@ -1,8 +1,11 @@
 """Conversations that nobody ends any more: their room is gone, their worker is lost, their job never began."""
 
 from datetime import timedelta
+from typing import Any
 
 import structlog
+from sqlalchemy import exists, not_
+from sqlalchemy.orm import aliased
 from sqlmodel import col, delete, select
 
 from agents.attendance import HOST_PREFIX
@@ -10,12 +13,17 @@ from agents.contract import EndReason
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
+from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.sessions.ending import end_job, end_session, lock_running, lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot, Worker
+from control_plane.sessions.slots import persona_identity
 
 START_WITHIN = timedelta(seconds=10)
 """A job that has not said "started" this long after its ticket was exchanged has failed; workers say so sooner."""
+
+BACK_WITHIN = timedelta(seconds=30)
+"""In which a persona that was lost is in its conversation again, or that has failed."""
 
 log = structlog.get_logger()
 
@@ -31,10 +39,43 @@ async def room_gone(db: Db, clock: Clock, full_name: str, sid: str) -> None:
     row = (await db.exec(active)).one_or_none()
     session = row and await lock_session(db, row[0], project_id=row[1])
     if session:
-        started = session.announced_at is not None
-        reason: EndReason = "room_closed" if started else "not_started"
-        outcome = "ok" if started else "abandoned"
+        outcome: str = "ok"
+        reason: EndReason = "room_closed"
+        if await _waits_for_another(db, session):
+            outcome, reason = "failed", "worker_lost"
+        elif session.announced_at is None:
+            outcome, reason = "abandoned", "not_started"
         await end_session(db, EventLog(db, clock), session, outcome=outcome, reason=reason, at=clock.now())
+
+
+async def _waits_for_another(db: Db, session: Session) -> bool:
+    """Whether the last that is known of a session is that its persona was lost."""
+    query = select(SessionJob).where(SessionJob.session_id == session.id).order_by(col(SessionJob.epoch).desc())
+    last = (await db.exec(query.limit(1))).first()
+    return last is not None and last.lost_at is not None
+
+
+async def give_up(database: Database, clock: Clock) -> None:
+    """Fail the conversations whose persona was lost and has not come back in time. People whose scribe was lost talk
+    on without it."""
+    now = clock.now()
+    scribe = persona_identity(SCRIBE)
+    job = aliased(SessionJob)
+    running = exists().where(col(job.session_id) == Session.id, col(job.ended_at).is_(None))
+    late = exists().where(
+        col(job.session_id) == Session.id, col(job.lost_at) < now - BACK_WITHIN, col(job.identity) != scribe
+    )
+    query: Any = select(Session.id, Session.project_id).where(
+        Session.status == SessionStatus.ACTIVE, late, not_(running)
+    )
+    async with database.platform() as db:
+        sessions = (await db.exec(query.limit(100))).all()
+    for session_id, project_id in sessions:
+        async with database.platform() as db:
+            session = await lock_session(db, session_id, project_id=project_id)
+            if session is not None and await _waits_for_another(db, session):
+                log.warning("nobody came back", session=session_id)
+                await end_session(db, EventLog(db, clock), session, outcome="failed", reason="worker_lost", at=now)
 
 
 async def sweep(database: Database, clock: Clock) -> int:

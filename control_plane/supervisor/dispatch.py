@@ -1,79 +1,53 @@
-"""People who wait in a room for a persona that does not come.
+"""People who wait in a room for a persona that does not come, or has gone without a word.
 
-LiveKit offers a job once: with no worker there at that instant it is dropped and never offered again. A slot whose
-person has come and whose ticket nobody exchanged is dispatched again, with a new ticket, when a worker is connected. A
-call of ours has its session from the start: its slot waits as long as that has no job and its phone is in the room. So
-does the slot of people whose scribe has died, in the session that the next one goes on with.
+LiveKit offers a job once: with no worker there at that instant it is dropped and never offered again, and nobody comes
+in the place of a worker that dies. So a slot is dispatched again, when a worker has a place, as long as
+
+* its person has come and nobody has exchanged its ticket;
+* it is a call's of ours, which has its session from the start, and that has had no job while its phone is in the room;
+* people are there whose persona was lost: the next one goes on in the same session, and so does a meeting's scribe.
+
+However often a slot is dispatched, one persona comes: the exchange refuses tickets of one that is there.
 """
 
 from datetime import timedelta
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import and_, exists, or_
-from sqlmodel import col, select
+from sqlalchemy import and_, exists, not_, or_
+from sqlalchemy.orm import aliased
+from sqlmodel import col, func, select
 
+from agents.attendance import HOST_PREFIX
 from agents.calling import DispatchMetadata
 from agents.contract import AGENT_NAME
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
-from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
-from control_plane.personas.serving import SCRIBE, find_serving
-from control_plane.rooms.models import Participant, Room, RoomStatus
+from control_plane.personas.serving import find_serving
+from control_plane.rooms.models import PEOPLE, Participant, Room, RoomStatus
 from control_plane.sessions.models import SessionJob, Slot, Worker
-from control_plane.sessions.slots import Ticket, TicketSigner, dispatch_of, new_nonce
+from control_plane.sessions.slots import StandingSigner, dispatch_of
 
-PATIENCE = timedelta(seconds=3)
+PATIENCE: Final = timedelta(seconds=3)
 """How long a person waits, and how long after a dispatch, before it is made again."""
-ALIVE = timedelta(seconds=8)
+ALIVE: Final = timedelta(seconds=8)
 """A worker that was heard of this recently can take a job."""
+AT_ONCE: Final = 20
 
 log = structlog.get_logger()
 
 
 async def redispatch(
-    database: Database, media: MediaServer, clock: Clock, tickets: TicketSigner, *, slot_lifetime: timedelta
+    database: Database, media: MediaServer, clock: Clock, tickets: StandingSigner, *, slot_lifetime: timedelta
 ) -> int:
     """Dispatch again for everybody who waits; how many. Raises `Unavailable` where LiveKit is away."""
-    now = clock.now()
     async with database.platform() as db:
-        alive = select(Worker.id).where(col(Worker.connected).is_(True), col(Worker.seen_at) > now - ALIVE)
-        if (await db.exec(alive)).first() is None:
-            return 0
-        people = col(Participant.kind).in_(("standard", "sip"))
-        job = select(SessionJob.id).where(SessionJob.session_id == Slot.session_id)
-        running = job.where(col(SessionJob.ended_at).is_(None))
-        free = and_(
-            col(Slot.session_id).is_(None),
-            col(Slot.expires_at) > now,
-            people,
-        )
-        dialled = and_(
-            col(Slot.session_id).is_not(None), ~exists(job), col(Participant.identity) == Slot.caller_identity
-        )
-        unwritten = and_(
-            col(Slot.session_id).is_not(None),
-            col(Slot.persona_ids).contains([SCRIBE]),
-            ~exists(running),
-            people,
-        )
-        waiting = (
-            select(Slot.id)
-            .join(Room, (col(Room.full_name) == Slot.room_name) & (col(Room.status) == RoomStatus.OPEN))
-            .join(Participant, col(Participant.room_id) == Room.id)
-            .where(
-                or_(free, dialled, unwritten),
-                col(Slot.dispatched_at) < now - PATIENCE,
-                col(Participant.left_at).is_(None),
-                col(Participant.joined_at) < now - PATIENCE,
-            )
-            .distinct()
-            .limit(20)
-        )
-        slots = (await db.exec(waiting)).all()
+        free = await _free_places(db, clock)
+        slots = (await db.exec(_waiting(clock).limit(min(free, AT_ONCE)))).all() if free > 0 else []
     for slot_id in slots:
         async with database.platform() as db:
-            renewed = await _renew(db, slot_id, clock, tickets, slot_lifetime)
+            renewed = await _renew(db, slot_id, clock, tickets, slot_lifetime=slot_lifetime)
         if renewed is None:
             continue
         room_name, dispatches = renewed
@@ -83,23 +57,81 @@ async def redispatch(
     return len(slots)
 
 
+async def _free_places(db: Db, clock: Clock) -> int:
+    """Calls that the workers which live could take now."""
+    capacity = select(func.coalesce(func.sum(Worker.capacity), 0)).where(
+        col(Worker.connected).is_(True), col(Worker.seen_at) > clock.now() - ALIVE
+    )
+    taken = select(func.count()).where(
+        col(SessionJob.ended_at).is_(None), not_(col(SessionJob.identity).startswith(HOST_PREFIX))
+    )
+    places = (await db.exec(capacity)).one()
+    return int(places) - (await db.exec(taken)).one() if places else 0
+
+
+def _waiting(clock: Clock) -> Any:
+    """Slots whose people wait, by their ids."""
+    now = clock.now()
+    job, later = aliased(SessionJob), aliased(SessionJob)
+    people = col(Participant.kind).in_(PEOPLE)
+    patient = and_(col(Slot.dispatched_at) < now - PATIENCE, col(Participant.joined_at) < now - PATIENCE)
+    free = and_(col(Slot.session_id).is_(None), col(Slot.expires_at) > now, people, patient)
+    dialled = and_(
+        col(Slot.session_id).is_not(None),
+        not_(exists().where(col(job.session_id) == Slot.session_id)),
+        col(Participant.identity) == Slot.caller_identity,
+        patient,
+    )
+    lost = and_(
+        col(Slot.session_id).is_not(None),
+        people,
+        exists().where(
+            col(job.session_id) == Slot.session_id,
+            col(job.persona_id) == func.any(Slot.persona_ids),
+            or_(col(job.lost_at) >= Slot.dispatched_at, col(Slot.dispatched_at) < now - PATIENCE),
+            *_is_last_and_lost(job, later),
+        ),
+    )
+    return (
+        select(Slot.id)
+        .join(Room, (col(Room.full_name) == Slot.room_name) & (col(Room.status) == RoomStatus.OPEN))
+        .join(Participant, col(Participant.room_id) == Room.id)
+        .where(or_(free, dialled, lost), col(Participant.left_at).is_(None))
+        .distinct()
+    )
+
+
+def _is_last_and_lost(job: Any, later: Any) -> tuple[Any, ...]:
+    """That a job was lost, and no other one of its persona came after it."""
+    after = exists().where(
+        col(later.session_id) == job.session_id,
+        col(later.persona_id) == job.persona_id,
+        col(later.epoch) > job.epoch,
+    )
+    return col(job.lost_at).is_not(None), not_(after)
+
+
 async def _renew(
-    db: Db, slot_id: int, clock: Clock, tickets: TicketSigner, slot_lifetime: timedelta
+    db: Db, slot_id: int, clock: Clock, tickets: StandingSigner, *, slot_lifetime: timedelta
 ) -> tuple[str, list[DispatchMetadata]] | None:
-    """Give a slot a new ticket; the old one opens nothing any more. None where somebody came meanwhile."""
+    """What is dispatched again for a slot; None where somebody came meanwhile."""
     slot = (await db.exec(select(Slot).where(Slot.id == slot_id).with_for_update())).one_or_none()
     if slot is None:
         return None
-    job = select(SessionJob.id).where(SessionJob.session_id == slot.session_id, col(SessionJob.ended_at).is_(None))
-    if (await db.exec(job)).first() is not None:
+    wanted = slot.persona_ids
+    if slot.session_id is not None:
+        job, later = aliased(SessionJob), aliased(SessionJob)
+        had = (await db.exec(select(job.persona_id).where(col(job.session_id) == slot.session_id))).all()
+        lost = select(job.persona_id).where(col(job.session_id) == slot.session_id, *_is_last_and_lost(job, later))
+        missed = {*(await db.exec(lost)).all(), *(each for each in wanted if each not in had)}
+        wanted = [each for each in wanted if each in missed]
+    if not wanted:
         return None
-    now, nonce = clock.now(), new_nonce()
-    secret = tickets.secret(nonce)
-    slot.nonce, slot.ticket_hash = nonce, fingerprint(secret)
-    slot.dispatched_at, slot.expires_at = now, now + slot_lifetime
-    servings = [await find_serving(db, persona_id, project_id=slot.project_id) for persona_id in slot.persona_ids]
+    slot.dispatched_at = clock.now()
+    slot.expires_at = slot.dispatched_at + slot_lifetime
+    servings = [await find_serving(db, persona_id, project_id=slot.project_id) for persona_id in wanted]
     return slot.room_name, [
-        dispatch_of(Ticket(secret, serving.persona.id), serving.persona.name)
+        dispatch_of(tickets.sign(slot.id, serving.persona.id), serving.persona.name)
         for serving in servings
         if serving is not None
     ]

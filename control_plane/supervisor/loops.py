@@ -37,7 +37,7 @@ from control_plane.dialects.videosdk.webhooks import SIGNING_KEY, RoomLetters
 from control_plane.errors import PlatformError
 from control_plane.events.following import LogFollower
 from control_plane.events.sequencer import Sequencer
-from control_plane.events.wake import WRITTEN, Notifier
+from control_plane.events.wake import WRITTEN, Listener, Notifier
 from control_plane.jobs.queue import Handler, JobRunner
 from control_plane.knowledge_bases.indexing import INDEX_BASE, BaseIndexer
 from control_plane.media.recorder import Recorder
@@ -57,8 +57,8 @@ from control_plane.recordings.watching import RecordingWatch
 from control_plane.rooms.retiring import SHUT
 from control_plane.secrets.box import SecretBox
 from control_plane.secrets.keys import find_rsa_key
-from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, still_to_close
-from control_plane.sessions.slots import StandingSigner, TicketSigner
+from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, PERSONA_LOST, still_to_close
+from control_plane.sessions.slots import StandingSigner
 from control_plane.sessions.watch import sweep
 from control_plane.sessions.winding import cut_off, wind_up
 from control_plane.settings import Settings
@@ -75,6 +75,8 @@ from guard.outbound import Outbound
 from sip.dialer import Dialer, SipAwayError
 
 SWEEP_EVERY, RECONCILE_EVERY, FORGET_EVERY = 1.0, 4.0, 60.0
+BRING_BACK_EVERY = 0.5
+"""Seconds between looks for people without their persona; who loses one says so besides."""
 PATIENCE = timedelta(seconds=10)
 
 Duty = partial[Any]
@@ -127,7 +129,7 @@ async def run(
 
     began = clock.now()
 
-    async def sweep_late() -> None:
+    async def find_lost() -> None:
         # After a restart of everything, workers get the time to say what they hold before they are missed.
         if clock.now() - began > PATIENCE:
             await sweep(database, clock)
@@ -156,19 +158,26 @@ async def run(
 
     reconciler = Reconciler(database, media, clock)
     trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_key.get_secret_value(), "number"), clock)
-    tickets = TicketSigner(settings.secret_key.get_secret_value())
+    tickets = StandingSigner(settings.secret_key.get_secret_value(), "slot")
     bots = BotWatch(database, clock, box, longest=settings.recordings_longest)
     supervise = partial(
         every,
         SWEEP_EVERY,
-        partial(sweep_late),
         partial(cut_off, database, clock),
-        partial(redispatch, database, media, clock, tickets, slot_lifetime=settings.slot_lifetime),
         partial(bots.sweep),
         partial(sweep_calls, database, clock),
         partial(hang_up_leftovers, database, clock, dialer),
         partial(give_up_unattended, database, clock, dialer),
     )
+
+    async def bring_back() -> None:
+        dispatch = partial(redispatch, database, media, clock, tickets, slot_lifetime=settings.slot_lifetime)
+        async with Listener(url, PERSONA_LOST).listening() as listener:
+            while True:
+                for duty in (partial(find_lost), dispatch):
+                    await attempt(duty)
+                await listener.wait(BRING_BACK_EVERY)
+
     store = build_store(settings)
     finisher = Finisher(database, clock, store)
     watch = RecordingWatch(database, clock, recorder, finisher, longest=settings.recordings_longest)
@@ -253,6 +262,7 @@ async def run(
         for runner in runners:
             tasks.create_task(runner.run())
         tasks.create_task(govern(url, Lock.SWEEP, supervise))
+        tasks.create_task(govern(url, Lock.BRING_BACK, bring_back))
         tasks.create_task(govern(url, Lock.WEBHOOKS, deliver_webhooks))
         tasks.create_task(govern(url, Lock.RECONCILE, reconcile))
         tasks.create_task(

@@ -19,6 +19,8 @@ class WorkerLink:
         self.worker_id, self.bots = worker_id, bots
         self.outbox: asyncio.Queue[AnyToWorker] = asyncio.Queue(QUEUE)
         self.overflown = asyncio.Event()
+        self.hung_up = False
+        """Whether it was the worker that closed it: neither silence, which may be the network's, nor we."""
 
     def send(self, message: AnyToWorker) -> None:
         """Queue a message; never waits."""

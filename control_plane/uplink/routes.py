@@ -25,6 +25,8 @@ HELLO_WITHIN = 5.0
 SILENCE = 15.0
 """Seconds without a message (workers send a heartbeat every 3) after which the link is closed."""
 REFUSED, OUTDATED, OVERFLOWN = 4001, 4010, 4008
+OURS_TO_CLOSE = 1012
+"""What a server that is stopped says to its connections, and tells us of them (RFC 6455: service restart)."""
 
 router = APIRouter()
 log = structlog.get_logger()
@@ -57,7 +59,7 @@ async def uplink(socket: WebSocket) -> None:
     finally:
         current = service.hub.remove(link)
         log.info("worker disconnected", worker=hello.worker_id)
-        if current:
+        if current and link.hung_up:
             await asyncio.shield(service.lost(hello.worker_id))
 
 
@@ -107,7 +109,10 @@ async def _receive(
             try:
                 async with asyncio.timeout(SILENCE):
                     text = await socket.receive_text()
-            except (WebSocketDisconnect, TimeoutError, KeyError):  # KeyError: a binary frame, which we never send
+            except WebSocketDisconnect as end:
+                link.hung_up = end.code != OURS_TO_CLOSE
+                return
+            except (TimeoutError, KeyError):  # KeyError: a binary frame, which we never send
                 return
             try:
                 message = FROM_WORKER.validate_json(text)

@@ -27,8 +27,9 @@ from control_plane.telephony.answering import join_call, persona_speaks, phone_a
 from control_plane.telephony.switchboard import Switchboard, problem_of
 from control_plane.uplink.hub import UplinkHub
 
-LOST_LEASE = timedelta(seconds=5)
-"""How long the calls of a worker live after its uplink was seen to close; a reconnect renews them."""
+LOST_LEASE = timedelta(seconds=1)
+"""How long the calls of a worker live after it was seen to close its uplink, which one that lives opens again within a
+tenth of that."""
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ class UplinkService:
         live: LiveBus,
         signer: ReportSigner,
         numbers: StandingSigner,
+        slots: StandingSigner,
         meetings: StandingSigner,
         knowledge_key: bytes,
         switchboard: Switchboard,
@@ -54,8 +56,8 @@ class UplinkService:
     ) -> None:
         self.switchboard, self.box, self.host = switchboard, box, host
         self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
-        self.numbers, self.meetings, self.knowledge_key, self.lease = numbers, meetings, knowledge_key, lease
-        self.closing = False
+        self.numbers, self.slots, self.meetings = numbers, slots, meetings
+        self.knowledge_key, self.lease = knowledge_key, lease
         self.desk = ReportDesk(database, clock, signer, live)
 
     async def exchange(self, request: Exchange, worker_id: str) -> Exchanged | None:
@@ -63,7 +65,7 @@ class UplinkService:
         try:
             async with self.database.platform() as db:
                 exchange = TicketExchange(
-                    db, self.clock, self.signer, self.knowledge_key, self._answer, lease=self.lease
+                    db, self.clock, self.signer, self.knowledge_key, self._answer, self.slots, lease=self.lease
                 )
                 job = await exchange.exchange(request, worker_id=worker_id)
                 if job.phone is not None:
@@ -193,12 +195,8 @@ class UplinkService:
             ]
 
     async def lost(self, worker_id: str) -> None:
-        """A worker's uplink has closed: its calls have a few seconds to be heard of again.
-
-        When it is this process that closes, the worker is alive and goes to another one: its leases stay as they are.
-        """
-        if self.closing:
-            return
+        """A worker has closed its uplink, as the system does for one that dies: its calls are to be heard of again
+        within a second."""
         try:
             async with self.database.platform() as db:
                 await db.exec(update(Worker).where(col(Worker.id) == worker_id).values(connected=False))

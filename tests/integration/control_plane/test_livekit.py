@@ -16,7 +16,7 @@ from control_plane.events.models import Event
 from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.models import Slot, Worker
-from control_plane.sessions.slots import TicketSigner
+from control_plane.sessions.slots import StandingSigner
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
 from tests.support.platform import SECRET_KEY, Platform, Tenant
@@ -140,7 +140,9 @@ async def wait_for_persona(platform: Platform, tenant: Tenant) -> None:
 
 async def dispatch_again(platform: Platform) -> int:
     clock, held = platform.app.state.clock, platform.settings.slot_lifetime
-    return await redispatch(platform.database, platform.media, clock, TicketSigner(SECRET_KEY), slot_lifetime=held)
+    return await redispatch(
+        platform.database, platform.media, clock, StandingSigner(SECRET_KEY, "slot"), slot_lifetime=held
+    )
 
 
 async def test_a_dropped_dispatch_is_made_again_when_a_worker_is_there(platform: Platform) -> None:

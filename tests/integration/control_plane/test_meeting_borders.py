@@ -19,7 +19,7 @@ from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.meetings.models import Attendee, AttendeeState
 from control_plane.rooms.models import Participant
 from control_plane.sessions.models import SessionJob, Slot, Worker
-from control_plane.sessions.slots import TicketSigner
+from control_plane.sessions.slots import StandingSigner
 from control_plane.sessions.watch import sweep
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
@@ -167,7 +167,7 @@ async def is_connected(platform: Platform, *, wanted: bool = True) -> bool:
 
 
 async def dispatch_again(platform: Platform) -> int:
-    tickets, held = TicketSigner(SECRET_KEY), platform.settings.slot_lifetime
+    tickets, held = StandingSigner(SECRET_KEY, "slot"), platform.settings.slot_lifetime
     return await redispatch(platform.database, platform.media, Clock(), tickets, slot_lifetime=held)
 
 

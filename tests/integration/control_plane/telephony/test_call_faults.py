@@ -15,7 +15,7 @@ from control_plane.db.database import Db
 from control_plane.errors import Unavailable
 from control_plane.livekit_hooks.service import take
 from control_plane.media.server import LiveParticipant, LiveRoom
-from control_plane.sessions.slots import TicketSigner
+from control_plane.sessions.slots import StandingSigner
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.models import Call
@@ -63,7 +63,7 @@ async def test_a_persona_whose_dispatch_was_lost_is_brought_to_its_call_again(
 ) -> None:
     await answered_without_a_persona(platform, tenant)
     await platform.add_worker()
-    clock, tickets = later(5), TicketSigner(SECRET_KEY)
+    clock, tickets = later(5), StandingSigner(SECRET_KEY, "slot")
 
     async def again() -> int:
         lifetime = timedelta(minutes=2)
