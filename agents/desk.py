@@ -128,7 +128,7 @@ class JobDesk:
                 elif "claim" in message:
                     job_id = message["claim"]
                     self._lines[job_id] = line
-                    await self._claim(job_id, writer)
+                    await self._claim(job_id, line)
                 elif "report" in message:
                     await self._keep(job_id, Submission.model_validate(message["report"]), writer)
                 elif "transfer" in message:
@@ -146,13 +146,14 @@ class JobDesk:
         line.waiting_since = None
         return text
 
-    async def _claim(self, job_id: str, writer: asyncio.StreamWriter) -> None:
+    async def _claim(self, job_id: str, line: _Line) -> None:
         try:
             job = await self._fetch(job_id)
         except (ExchangeRefused, KeyError) as error:
-            _send(writer, {"refused": str(error)})
+            _send(line.writer, {"refused": str(error)})
             return
-        _send(writer, {"job": job.model_dump(mode="json")})
+        log.info("job claimed", job=job_id, session=job.session_id, pid=line.pid)
+        _send(line.writer, {"job": job.model_dump(mode="json")})
 
     async def _keep(self, job_id: str, submission: Submission, writer: asyncio.StreamWriter) -> None:
         if submission.sequence:

@@ -124,7 +124,7 @@ class Persona(Agent):
 
     def resume(self) -> None:
         """Go on in the place of a persona that was lost: say so, and answer what it has left unanswered."""
-        self.session.say(BRIDGE, allow_interruptions=True, add_to_chat_ctx=False)
+        self.session.say(BRIDGE, allow_interruptions=True)
         said = self.job.resumed.said if self.job.resumed else []
         if said and said[-1].by == "person":
             self.session.generate_reply()

@@ -22,8 +22,8 @@ from control_plane.sessions.slots import persona_identity
 START_WITHIN = timedelta(seconds=10)
 """A job that has not said "started" this long after its ticket was exchanged has failed; workers say so sooner."""
 
-BACK_WITHIN = timedelta(seconds=30)
-"""In which a persona that was lost is in its conversation again, or that has failed."""
+BACK_WITHIN = timedelta(seconds=60)
+"""In which a persona that was lost is in its conversation again, or that has failed: a worker starts in this time."""
 
 log = structlog.get_logger()
 

@@ -59,7 +59,7 @@ from control_plane.secrets.box import SecretBox
 from control_plane.secrets.keys import find_rsa_key
 from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, PERSONA_LOST, still_to_close
 from control_plane.sessions.slots import StandingSigner
-from control_plane.sessions.watch import sweep
+from control_plane.sessions.watch import give_up, sweep
 from control_plane.sessions.winding import cut_off, wind_up
 from control_plane.settings import Settings
 from control_plane.supervisor.dispatch import redispatch
@@ -133,6 +133,7 @@ async def run(
         # After a restart of everything, workers get the time to say what they hold before they are missed.
         if clock.now() - began > PATIENCE:
             await sweep(database, clock)
+            await give_up(database, clock)
 
     box = SecretBox(settings.secret_key.get_secret_value())
 

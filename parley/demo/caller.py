@@ -87,8 +87,14 @@ class Caller:
 
     async def hear_greeting(self, *, timeout: float = 20.0) -> Heard:
         """Wait until the persona has spoken first and is quiet again; the latency counts from this call."""
-        began = time.time()
-        first = await self._first_sound(after=0.0, timeout=timeout, what="greeting")
+        return await self._hear_unasked(time.time(), after=0.0, timeout=timeout, what="greeting")
+
+    async def hear_again(self, since: float, *, timeout: float = 20.0) -> Heard:
+        """Wait until the persona has spoken unasked since a moment (Unix seconds), and is quiet again."""
+        return await self._hear_unasked(since, after=since, timeout=timeout, what="sound of the persona")
+
+    async def _hear_unasked(self, began: float, *, after: float, timeout: float, what: str) -> Heard:
+        first = await self._first_sound(after=after, timeout=timeout, what=what)
         await self.wait_for_quiet()
         return Heard(began, max(0.0, first - began), self._heard_since(first))
 

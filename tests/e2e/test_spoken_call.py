@@ -169,13 +169,3 @@ async def test_a_control_plane_killed_in_mid_call_loses_and_doubles_no_line(runn
 async def test_a_call_made_while_the_worker_is_away_gets_its_persona(running: RunningPlatform) -> None:
     os.kill(running.ready["pids"]["worker"], signal.SIGKILL)
     assert wrong(await call(running, load_questions(1))) == []
-
-
-async def test_a_worker_killed_in_mid_call_ends_its_session_as_failed(running: RunningPlatform) -> None:
-    def kill(_: int) -> None:
-        os.kill(running.ready["pids"]["worker"], signal.SIGKILL)
-
-    outcome = await converse(Ready.read(running.ready_file), load_questions(2), Watch(kill))
-    assert outcome.failure is not None
-    session = await completed(running, within=25)
-    assert (session["outcome"], session["end_reason"]) == ("failed", "worker_lost")
