@@ -20,6 +20,7 @@ const endings: Readonly<Record<string, string>> = {
   room_closed: "the room was closed",
   worker_lost: "its worker was lost",
   not_started: "the persona did not come",
+  displaced: "the persona was put out again and again",
   model_failed: "a model failed",
   budget: "the budget is used up",
 };
