@@ -258,8 +258,7 @@ class Conversation:
     async def _open(self) -> None:
         """Have the persona greet, leave a message on the machine that answered, or go on with what was begun."""
         if self.job.resumed is not None:
-            if not self._supervision.taken:
-                self.persona.resume()
+            self.persona.resume()
             return
         if self.job.phone is not None and self.job.voicemail is not None:
             by, takes_messages = await listen_to(self.session, self.job.phone)

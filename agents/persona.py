@@ -123,7 +123,10 @@ class Persona(Agent):
             self.session.generate_reply(instructions=OPENING)
 
     def resume(self) -> None:
-        """Go on in the place of a persona that was lost: say so, and answer what it has left unanswered."""
+        """Go on in the place of a persona that was lost, unless somebody else has the call: say so, and answer what it
+        has left unanswered."""
+        if self.silent:
+            return
         self.session.say(BRIDGE, allow_interruptions=True)
         said = self.job.resumed.said if self.job.resumed else []
         if said and said[-1].by == "person":
