@@ -13,6 +13,7 @@ from bench import (
     call,
     downloads,
     fanout,
+    kills,
     knowledge,
     meetings,
     monitors,
@@ -36,6 +37,7 @@ MEASURES = {
     "calendars": calendars.main,
     "bots": bots.main,
     "pages": pages.main,
+    "kills": kills.main,
 }
 
 

@@ -39,12 +39,14 @@ class Ready(BaseModel):
     admin_key: str | None = None
     agent_id: int
     log_dir: str = ""
+    file: Path = Path()
+    """Where this was read: a running platform keeps it true."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """The file's content. Raises `PlatformError`."""
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+            return cls.model_validate_json(path.read_text(encoding="utf-8")).model_copy(update={"file": path})
         except FileNotFoundError as error:
             raise PlatformError(
                 f"no platform runs here: {path} is not there. Start one with `parley up`, "

@@ -54,6 +54,8 @@ class Caller:
         self._listening: dict[str, asyncio.Task[None]] = {}
         self._frames: deque[tuple[float, Samples]] = deque(maxlen=_LONGEST_ANSWER_S * 1000 // _EAR_FRAME_MS)
         self._loud_at = 0.0
+        self.voices: dict[str, float] = {}
+        """When each track was first heard to sound, in Unix seconds: a persona that comes anew brings a new one."""
         self._waiting_for_sound: tuple[float, asyncio.Future[float]] | None = None
         self._state = ""
         self._failure: BaseException | None = None
@@ -226,7 +228,10 @@ class Caller:
         )
         try:
             async for event in stream:
-                self._hear(np.frombuffer(event.frame.data, np.int16).copy())
+                samples = np.frombuffer(event.frame.data, np.int16).copy()
+                if track.sid not in self.voices and _is_loud(samples):
+                    self.voices[track.sid] = time.time()
+                self._hear(samples)
         finally:
             await stream.aclose()
 
