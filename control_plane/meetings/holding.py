@@ -1,9 +1,12 @@
 """A meeting's persona comes: its place, and what the meeting makes of it."""
 
+from datetime import datetime
 from typing import Any
 
+from sqlalchemy import exists, func, or_
 from sqlmodel import col, select, update
 
+from agents.attendance import HOST_PREFIX
 from agents.calling import PersonaJob
 from agents.choices import ModelChoice, Powers
 from control_plane.accounts.credentials import open_credentials
@@ -15,6 +18,8 @@ from control_plane.ids import fingerprint
 from control_plane.meetings.life import OPEN
 from control_plane.meetings.models import Meeting, Scenario
 from control_plane.personas.serving import SCRIBE
+from control_plane.rooms.models import Participant, Room, RoomStatus
+from control_plane.rooms.repository import PEOPLE
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.exchange import fill
 from control_plane.sessions.models import Slot
@@ -50,6 +55,33 @@ async def take_place(db: Db, clock: Clock, meeting_id: int, persona_id: int, roo
         ticket_hash=ticket_hash,
         variables=meeting.told_variables,
     )
+
+
+async def find_unattended(db: Db, since: datetime, most: int) -> list[tuple[int, int, str, str]]:
+    """Meetings that somebody was in before then, and whose persona or scribe never came: what `take_place` asks for.
+
+    In no order: those whose plan is full must not keep others waiting.
+    """
+    somebody = exists().where(
+        col(Participant.room_id) == Room.id,
+        col(Participant.kind).in_(PEOPLE),
+        ~col(Participant.identity).startswith(HOST_PREFIX),
+        col(Participant.left_at).is_(None),
+        col(Participant.joined_at) < since,
+    )
+    query = (
+        select(Meeting.id, func.coalesce(Meeting.persona_id, SCRIBE), Meeting.room_name, Room.sid)
+        .join(Room, (col(Room.full_name) == Meeting.room_name) & (col(Room.status) == RoomStatus.OPEN))
+        .where(
+            col(Meeting.status).in_(OPEN),
+            col(Meeting.session_id).is_(None),
+            or_(col(Meeting.persona_id).is_not(None), col(Meeting.controls)["enable_transcription"].as_boolean()),
+            ~exists().where(col(Slot.room_name) == Meeting.room_name),
+            somebody,
+        )
+    )
+    rows = (await db.exec(query.order_by(func.random()).limit(most))).all()
+    return [(meeting_id, persona_id, room, sid) for meeting_id, persona_id, room, sid in rows if sid]
 
 
 async def hold_meeting(db: Db, box: SecretBox, job: PersonaJob) -> PersonaJob:

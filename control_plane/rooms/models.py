@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
@@ -61,10 +61,6 @@ class RetiredRoom(SQLModel, table=True):
     full_name: str = Field(primary_key=True)
     project_id: int = owner()
     created_at: datetime = created_now()
-
-
-PEOPLE: Final = ("standard", "sip")
-"""Kinds of those who are no service of ours."""
 
 
 class Participant(SQLModel, table=True):

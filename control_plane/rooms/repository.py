@@ -11,7 +11,9 @@ from control_plane.db.database import Db
 from control_plane.names import RoomName
 from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus, Supervision
 
-VISIBLE_KINDS = ("standard", "agent", "sip")
+PEOPLE = ("standard", "sip")
+"""Kinds of LiveKit's participants that are people."""
+VISIBLE_KINDS = (*PEOPLE, "agent")
 """Who counts as somebody in the room: people, personas and phones, not recorders."""
 
 

@@ -14,8 +14,8 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue, hasten
 from control_plane.personas.serving import SCRIBE
-from control_plane.rooms.models import PEOPLE, Participant, Room, RoomOrigin, RoomStatus
-from control_plane.rooms.repository import RoomRepository
+from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
+from control_plane.rooms.repository import PEOPLE, RoomRepository
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
 from control_plane.sessions.slots import persona_identity
 

@@ -7,9 +7,12 @@ in the place of a worker that dies. So a slot is dispatched again, when a worker
 * it is a call's of ours, which has its session from the start, and that has had no job while its phone is in the room;
 * people are there whose persona was lost: the next one goes on in the same session, and so does a meeting's scribe.
 
+A meeting has a slot only once its ticket was exchanged: people whose persona or scribe never came are given one here.
+
 However often a slot is dispatched, one persona comes: the exchange refuses tickets of one that is there.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -23,9 +26,12 @@ from agents.calling import DispatchMetadata
 from agents.contract import AGENT_NAME
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
+from control_plane.errors import Conflict, NotFound
 from control_plane.media.server import MediaServer
+from control_plane.meetings.holding import find_unattended, take_place
 from control_plane.personas.serving import find_serving
-from control_plane.rooms.models import PEOPLE, Participant, Room, RoomStatus
+from control_plane.rooms.models import Participant, Room, RoomStatus
+from control_plane.rooms.repository import PEOPLE
 from control_plane.sessions.models import SessionJob, Slot, Worker
 from control_plane.sessions.slots import StandingSigner, dispatch_of
 
@@ -34,6 +40,7 @@ PATIENCE: Final = timedelta(seconds=3)
 ALIVE: Final = timedelta(seconds=8)
 """A worker that was heard of this recently can take a job."""
 AT_ONCE: Final = 20
+"""Slots, and meetings without one, that are looked at together."""
 
 log = structlog.get_logger()
 
@@ -43,8 +50,17 @@ async def redispatch(
 ) -> int:
     """Dispatch again for everybody who waits; how many. Raises `Unavailable` where LiveKit is away."""
     async with database.platform() as db:
-        free = await _free_places(db, clock)
-        slots = (await db.exec(_waiting(clock).limit(min(free, AT_ONCE)))).all() if free > 0 else []
+        most = min(await _free_places(db, clock), AT_ONCE)
+        if most <= 0:
+            return 0
+        slots = list((await db.exec(_waiting(clock).limit(most))).all())
+        meetings = await find_unattended(db, clock.now() - PATIENCE, most - len(slots))
+    for meeting in meetings:
+        with suppress(Conflict, NotFound):  # it is over by now, or its plan or budget is used up until further notice
+            async with database.platform() as db:
+                slot = await take_place(db, clock, *meeting)
+                slot.expires_at = clock.now() + slot_lifetime  # no session takes it at once
+                slots.append(slot.id)
     for slot_id in slots:
         async with database.platform() as db:
             renewed = await _renew(db, slot_id, clock, tickets, slot_lifetime=slot_lifetime)

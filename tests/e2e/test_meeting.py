@@ -160,6 +160,21 @@ async def test_what_is_said_after_the_workers_death_is_written_down_too(running:
     assert times == sorted(times)
 
 
+async def test_people_who_meet_before_there_is_a_worker_are_written_down_once_there_is(
+    running: RunningPlatform,
+) -> None:
+    voice = Voice(MICROPHONE_RATE)
+    with running.client() as client:
+        origin = str(client.base_url.copy_with(path="/"))
+        made = client.post(f"{origin}api/meetings", json={"title": "Early birds"}).json()
+        async with a_bot(origin) as bot:
+            way_in = (await bot.join(made, "Ada", isBot=False))["livekit"]
+            os.kill(running.ready["pids"]["worker"], signal.SIGKILL)
+            async with Caller(way_in["url"], way_in["token"], voice) as ada:
+                await heard_again(ada, bot)
+        voice.close()
+
+
 async def heard_again(person: Caller, bot: Bot) -> None:
     """Somebody says a line until it is written down."""
     async with asyncio.timeout(90):

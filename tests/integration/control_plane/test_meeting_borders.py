@@ -136,10 +136,7 @@ async def test_people_whose_notetaker_is_lost_are_written_down_by_another(platfo
     session = f"/sessions/{job.session_id}"
     assert (await tenant.http.get(f"{session}/detail")).json()["session"]["status"] == "active"
 
-    past = Clock().now() - timedelta(seconds=60)
-    async with platform.database.platform() as db:
-        await db.exec(update(Slot).values(dispatched_at=past))
-        await db.exec(update(Participant).values(joined_at=past))
+    await long_ago(platform)
     assert await dispatch_again(platform) == 0, "there is no worker"
     async with worker(platform) as other:
         await eventually(partial(is_connected, platform))
@@ -161,9 +158,54 @@ async def test_people_whose_notetaker_is_lost_are_written_down_by_another(platfo
         assert (await db.exec(select(Slot))).all() == []
 
 
+@pytest.mark.parametrize("along_a_scenario", [False, True])
+async def test_who_meets_before_there_is_a_worker_gets_their_notetaker_or_persona_later(
+    platform: Platform, along_a_scenario: bool
+) -> None:
+    tenant = await platform.tenant()
+    if along_a_scenario:
+        room = (await make_meeting(tenant))["meeting"]["room_name"]
+    else:
+        room = f"proj_{(await meet_people(tenant))['meetingId']}"
+    await tell(platform, "participant_joined", room)
+    await long_ago(platform)
+    assert await dispatch_again(platform) == 0, "there is no worker"
+    async with worker(platform) as fake:
+        await eventually(partial(is_connected, platform))
+        assert await dispatch_again(platform) == 1
+        assert await dispatch_again(platform) == 0, "it is on its way"
+        (metadata,) = [json.loads(call[2]) for call in platform.media.calls if call[0] == "dispatch"]
+        job = PersonaJob.model_validate((await fake.exchange(metadata["ticket"], room=room))["job"])
+        assert job.only_writes is not along_a_scenario
+        await long_ago(platform)
+        assert await dispatch_again(platform) == 0, "it is there"
+
+
+async def test_no_notetaker_comes_where_nobody_is_or_the_plan_is_full(platform: Platform) -> None:
+    tenant = await platform.tenant(plan="free")
+    rooms = [f"proj_{(await meet_people(tenant))['meetingId']}" for _ in range(4)]
+    async with worker(platform):
+        await eventually(partial(is_connected, platform))
+        await tell(platform, "participant_joined", rooms[0], api.ParticipantInfo.EGRESS)
+        await long_ago(platform)
+        assert await dispatch_again(platform) == 0, "nobody is there"
+        for room in rooms:
+            await tell(platform, "participant_joined", room)
+        await long_ago(platform)
+        assert await dispatch_again(platform) == 3, "the plan has three sessions at once"
+
+
+async def long_ago(platform: Platform) -> None:
+    """Everybody came, and everything was dispatched, a minute ago."""
+    past = Clock().now() - timedelta(seconds=60)
+    async with platform.database.platform() as db:
+        await db.exec(update(Slot).values(dispatched_at=past))
+        await db.exec(update(Participant).values(joined_at=past))
+
+
 async def is_connected(platform: Platform, *, wanted: bool = True) -> bool:
     async with platform.database.platform() as db:
-        return (await db.exec(select(Worker.connected))).one() is wanted
+        return (await db.exec(select(Worker.connected))).one_or_none() is wanted
 
 
 async def dispatch_again(platform: Platform) -> int:
