@@ -4,12 +4,16 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Literal
 
 import structlog
 from livekit import rtc
 from livekit.agents import APIError, inference, stt, vad
 from livekit.agents.types import APIConnectOptions
+
+from agents.contract import LineSpoken, timestamp_ms
+from agents.timing import moment
 
 RATE: Final = 16_000
 PAUSE: Final = 0.5
@@ -27,6 +31,26 @@ class Sentence:
     text: str
     began: float
     seconds: float
+
+
+def line_of(
+    sentence: Sentence,
+    who: rtc.RemoteParticipant,
+    *,
+    speaker: Literal["user", "supervisor"],
+    name: str,
+    since: datetime,
+) -> LineSpoken:
+    """The report of a sentence of somebody's, in a conversation that began at `since`."""
+    return LineSpoken(
+        at=moment(time.time()),
+        speaker=speaker,
+        identity=who.identity,
+        name=name,
+        text=sentence.text,
+        timestamp_ms=timestamp_ms(since, moment(sentence.began)),
+        duration_ms=round(sentence.seconds * 1000),
+    )
 
 
 def find_voices() -> inference.VAD:

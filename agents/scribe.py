@@ -14,10 +14,10 @@ from livekit import rtc
 
 from agents.arrival import COME_WITHIN, PEOPLE, wait_for_person
 from agents.calling import PersonaJob
-from agents.contract import CallEnded, CallStarted, Command, EndReason, LineSpoken, timestamp_ms
+from agents.contract import CallEnded, CallStarted, Command, EndReason
 from agents.departure import Departure
 from agents.models import TRIES, Models
-from agents.overhearing import Sentence, find_voices, overhear
+from agents.overhearing import Sentence, find_voices, line_of, overhear
 from agents.reporter import Reporter
 from agents.timing import moment
 from agents.usage import UsageMeter
@@ -102,17 +102,8 @@ class Scribe:
                 self._write(speaker, sentence)
 
     def _write(self, speaker: rtc.RemoteParticipant, sentence: Sentence) -> None:
-        self.reporter.report(
-            LineSpoken(
-                at=moment(time.time()),
-                speaker="user",
-                identity=speaker.identity,
-                name=speaker.name or speaker.identity,
-                text=sentence.text,
-                timestamp_ms=timestamp_ms(self.job.started_at, moment(sentence.began)),
-                duration_ms=round(sentence.seconds * 1000),
-            )
-        )
+        name, since = speaker.name or speaker.identity, self.job.started_at
+        self.reporter.report(line_of(sentence, speaker, speaker="user", name=name, since=since))
         self._count_usage()  # each sentence, so that a budget acts in time
 
     def _count_usage(self) -> None:

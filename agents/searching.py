@@ -65,9 +65,7 @@ def read_results(body: bytes) -> list[str]:
 
 
 def _line(result: dict[str, Any]) -> str:
-    title, text = (
-        _short(result.get(name), most) for name, most in (("title", LONGEST_TITLE), ("content", LONGEST_TEXT))
-    )
+    title, text = _short(result.get("title"), LONGEST_TITLE), _short(result.get("content"), LONGEST_TEXT)
     try:
         source = urlsplit(str(result.get("url", ""))).hostname or ""
     except ValueError:

@@ -18,9 +18,9 @@ from livekit.agents.voice import events
 
 from agents.audience import SUPERVISING, PersonaStated, is_voice, may_speak
 from agents.calling import PersonaJob
-from agents.contract import Command, LineSpoken, timestamp_ms
+from agents.contract import Command
 from agents.models import TRIES, Models
-from agents.overhearing import Sentence, find_voices, overhear
+from agents.overhearing import Sentence, find_voices, line_of, overhear
 from agents.persona import Persona
 from agents.reporter import Reporter
 from agents.settings import WorkerSettings
@@ -29,7 +29,7 @@ from agents.timing import moment
 NOBODY_FOR: Final = 60.0
 """Seconds that a persona listens aside where nobody speaks to it."""
 JOIN_WITHIN: Final = 10.0
-STATES: Final = {"listening": "listening", "thinking": "thinking", "speaking": "speaking"}
+STATES: Final = ("listening", "thinking", "speaking")
 
 log = structlog.get_logger()
 
@@ -148,17 +148,8 @@ class Supervision:
         """A supervisor spoke in the call: it is written down, and the persona knows of it."""
         name = who.name or "A colleague"
         self.persona.learn(f'{name}, your colleague, joined the call and said: "{sentence.text}"')
-        self.reporter.report(
-            LineSpoken(
-                at=moment(time.time()),
-                speaker="supervisor",
-                identity=who.identity,
-                name=name,
-                text=sentence.text,
-                timestamp_ms=timestamp_ms(self.job.started_at, moment(sentence.began)),
-                duration_ms=round(sentence.seconds * 1000),
-            )
-        )
+        since = self.job.started_at
+        self.reporter.report(line_of(sentence, who, speaker="supervisor", name=name, since=since))
 
     # --- who whispers -----------------------------------------------------------------------------------------------
 
@@ -199,7 +190,7 @@ class Supervision:
 
     def _on_state(self, event: events.AgentStateChangedEvent) -> None:
         if not self.taken and event.new_state in STATES:
-            self._tell(STATES[event.new_state])
+            self._tell(event.new_state)
 
     def _tell(self, state: Any) -> None:
         now = moment(time.time())

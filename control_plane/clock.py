@@ -1,6 +1,7 @@
 """The one place that reads the time, so that tests can turn it."""
 
 from datetime import UTC, datetime
+from typing import overload
 
 
 class Clock:
@@ -16,6 +17,16 @@ def iso(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
-def iso_ms(moment: datetime) -> str:
-    """The same with milliseconds, as events write them."""
+@overload
+def iso_ms(moment: datetime) -> str: ...
+
+
+@overload
+def iso_ms(moment: datetime | None) -> str | None: ...
+
+
+def iso_ms(moment: datetime | None) -> str | None:
+    """The same with milliseconds, as events and other services write them."""
+    if moment is None:
+        return None
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

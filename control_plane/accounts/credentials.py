@@ -1,6 +1,6 @@
 """A project's own keys of providers: written, named and deleted, never shown; workers get them for single calls."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.dialects.postgresql import insert
@@ -94,7 +94,8 @@ class Credentials:
 
 async def find_credentials(db: Db, project_id: int) -> list[ProviderCredential]:
     """The keys of a project, by provider, sealed."""
-    return list((await db.exec(_of(project_id).order_by(col(ProviderCredential.provider)))).all())
+    query = select(ProviderCredential).where(ProviderCredential.project_id == project_id)
+    return list((await db.exec(query.order_by(col(ProviderCredential.provider)))).all())
 
 
 async def open_credentials(db: Db, box: SecretBox, project_id: int) -> dict[str, ProviderKey]:
@@ -110,7 +111,3 @@ async def open_credentials(db: Db, box: SecretBox, project_id: int) -> dict[str,
 def sealed_for(project_id: int, provider: str) -> str:
     """What a key is bound to."""
     return f"provider_credential:{project_id}:{provider}"
-
-
-def _of(project_id: int) -> Any:
-    return select(ProviderCredential).where(ProviderCredential.project_id == project_id)

@@ -7,7 +7,8 @@ from typing import Final
 from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import col, select
 
-from control_plane.accounts.models import Account, Project
+from control_plane.accounts.limits import lock_account
+from control_plane.accounts.models import Project
 from control_plane.accounts.schemas import KeyMade, KeyRead
 from control_plane.auth.models import ApiKey
 from control_plane.db.database import Db
@@ -54,7 +55,7 @@ async def count_active(db: Db, account_id: int, now: datetime) -> int:
 
 async def take_place(db: Db, account_id: int, now: datetime) -> None:
     """Make sure that an account may have one more active key; holds its lock until the commit. Raises `Conflict`."""
-    await db.exec(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+    await lock_account(db, account_id)
     if await count_active(db, account_id, now) >= MOST:
         raise Conflict(f"An account has at most {MOST} active API keys; revoke one first")
 

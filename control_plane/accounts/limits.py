@@ -1,4 +1,4 @@
-"""Whether a project's account has room for one more, where no caller asks who could be told of the limit."""
+"""What an account has room for: its lock, and its plan where no caller asks who could be told of the limit."""
 
 from datetime import datetime
 
@@ -7,6 +7,11 @@ from sqlmodel import col, select
 from control_plane.accounts.models import Account, Project
 from control_plane.db.database import Db
 from control_plane.plans.quota import used_where_full
+
+
+async def lock_account(db: Db, account_id: int) -> None:
+    """Have others who change what an account owns wait until the commit."""
+    await db.exec(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
 
 
 async def is_full(db: Db, project_id: int, resource: str, now: datetime) -> bool:

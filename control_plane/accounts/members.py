@@ -4,7 +4,8 @@ from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from control_plane.accounts.models import Account, Member
+from control_plane.accounts.limits import lock_account
+from control_plane.accounts.models import Member
 from control_plane.accounts.schemas import MemberCreate, MemberUpdate
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
@@ -57,10 +58,7 @@ class MemberService:
 
     async def _take(self, member_id: int) -> Member:
         """A member, to be changed. Raises `NotFound`, `Forbidden`."""
-        # The account's lock: two owners may be removing one another.
-        await self.db.exec(
-            select(Account.id).where(Account.id == self.caller.account_id).with_for_update(key_share=True)
-        )
+        await lock_account(self.db, self.caller.account_id)  # two owners may be removing one another
         member = await self.db.get(Member, member_id)
         if member is None:
             raise NotFound(f"There is no member {member_id}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import func, select
 
 from control_plane.accounts.keys import make_key
 from control_plane.accounts.members import OWNER
@@ -22,6 +23,12 @@ class Opened:
     account: Account
     project: Project
     key: KeyMade
+
+
+async def first_project(db: Db, account_id: int) -> int | None:
+    """The project in whose trail what concerns an account itself is noted; None where there is no such account."""
+    first: int | None = await db.scalar(select(func.min(Project.id)).where(Project.account_id == account_id))
+    return first
 
 
 async def open_account(

@@ -20,6 +20,8 @@ import structlog
 from redis import asyncio as redis
 from redis.exceptions import NoScriptError, RedisError
 
+from control_plane.errors import RateLimited
+
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 PREFIX: Final = "parley:window:"
@@ -135,6 +137,12 @@ class RateLimiter:
                 taken, used, opens, changed = answer
                 return Taken(bool(taken), limit, max(0, limit - used), opens / 1e6, bool(changed), name)
         return self._take_alone(window, limit, seconds)
+
+    async def demand(self, window: str, limit: int) -> None:
+        """The same of a minute's window, where nothing is done in case it does not fit. Raises `RateLimited`."""
+        taken = await self.take(window, limit)
+        if not taken.admitted:
+            raise RateLimited(limit=limit, retry_after=taken.retry_after)
 
     async def give_back(self, window: str, taken: Taken) -> None:
         """Count a request of a window no more: nothing came of it. What cannot be given back leaves it in time."""

@@ -15,10 +15,10 @@ from control_plane.db.database import Db
 from control_plane.ids import fingerprint, random_id
 from control_plane.meetings.life import OPEN
 from control_plane.meetings.models import Attendee, AttendeeState, Meeting, Scenario
-from control_plane.meetings.presence import PRESENT_FOR, is_full
-from control_plane.meetings.waiting import arrived, waits_in
+from control_plane.meetings.presence import OF_ROOM, PRESENT_FOR, by_livekit, by_socket, is_full
+from control_plane.meetings.waiting import arrived, lock_attendee, waits_in
 from control_plane.recordings.models import Recording, RecordingStatus
-from control_plane.rooms.models import Participant, Room, RoomStatus
+from control_plane.rooms.models import Participant, Room
 from control_plane.rooms.repository import VISIBLE_KINDS
 from control_plane.tokens.reader import Shown
 
@@ -86,8 +86,7 @@ async def attend_again(
     """
     meeting = await _find_open(db, code)
     now = clock.now()
-    mine = select(Attendee).where(Attendee.project_id == meeting.project_id, Attendee.meeting_id == meeting.id)
-    attendee = (await db.exec(mine.where(Attendee.identity == shown.identity).with_for_update())).one_or_none()
+    attendee = await lock_attendee(db, meeting, shown.identity)
     if not (shown.room == meeting.room_name or (attendee is not None and waits_in(attendee, shown.room))):
         raise CannotJoin("INVALID_TOKEN", "This token opens another meeting")
     if attendee is not None and attendee.state == AttendeeState.DENIED:
@@ -117,8 +116,7 @@ async def attend_again(
 async def attend_as_bot(db: Db, clock: Clock, code: str, name: str, identity: str) -> tuple[Meeting, Attendee]:
     """A bot of this server comes, or comes back: it is in, or is to wait in its waiting room. Raises `CannotJoin`."""
     meeting = await _find_open(db, code)
-    mine = select(Attendee).where(Attendee.project_id == meeting.project_id, Attendee.meeting_id == meeting.id)
-    attendee = (await db.exec(mine.where(Attendee.identity == identity).with_for_update())).one_or_none()
+    attendee = await lock_attendee(db, meeting, identity)
     if attendee is not None and attendee.state == AttendeeState.DENIED:
         raise CannotJoin("REMOVED", "The hosts have sent the bot away")
     if attendee is not None:
@@ -160,25 +158,10 @@ async def _demand_room(
 
 async def roster(db: Db, clock: Clock, meeting: Meeting) -> list[Person]:
     """Everybody who is there by a socket or in LiveKit's room, each once, in the order they came."""
-    by_socket = select(Attendee).where(
-        Attendee.project_id == meeting.project_id,
-        Attendee.meeting_id == meeting.id,
-        Attendee.state == AttendeeState.ADMITTED,
-        col(Attendee.seen_at) > clock.now() - PRESENT_FOR,
-    )
-    by_livekit = (
-        select(Participant)
-        .join(Room, (col(Room.project_id) == Participant.project_id) & (col(Room.id) == Participant.room_id))
-        .where(
-            Room.project_id == meeting.project_id,
-            Room.full_name == meeting.room_name,
-            Room.status == RoomStatus.OPEN,
-            col(Participant.left_at).is_(None),
-            col(Participant.kind).in_(VISIBLE_KINDS),
-        )
-    )
-    people = {each.identity: seen(each) for each in (await db.exec(by_socket.order_by(col(Attendee.id)))).all()}
-    for each in (await db.exec(by_livekit.order_by(col(Participant.joined_at)))).all():
+    seated = select(Attendee).where(*by_socket(meeting, clock.now())).order_by(col(Attendee.id))
+    there = select(Participant).join(Room, OF_ROOM).where(*by_livekit(meeting, VISIBLE_KINDS))
+    people = {each.identity: seen(each) for each in (await db.exec(seated)).all()}
+    for each in (await db.exec(there.order_by(col(Participant.joined_at)))).all():
         is_bot = is_machine(each.kind, each.identity)
         people.setdefault(each.identity, Person(each.identity, each.name or each.identity, is_bot=is_bot))
     return list(people.values())

@@ -4,7 +4,6 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 
-from control_plane.errors import RateLimited
 from control_plane.meetings.links import find_meeting, find_pair
 from control_plane.meetings.schemas import MeetingCreate
 from control_plane.meetings.service import meetings_of
@@ -46,9 +45,7 @@ async def begin_meeting(
     state = request.app.state
     async with state.database.platform() as db:
         scenario, end_user, caller = await find_pair(db, scenario_id, end_user_id, membership_id)
-    taken = await state.limiter.take(f"membership:{membership_id}", BEGUN_BY_ONE)
-    if not taken.admitted:
-        raise RateLimited(limit=taken.limit, retry_after=taken.retry_after)
+    await state.limiter.demand(f"membership:{membership_id}", BEGUN_BY_ONE)
     body = MeetingCreate(name=end_user.name, scenario_id=scenario.id, meeting_type="end-user", end_user_id=end_user.id)
     async with state.database.tenant(caller.project_id) as db:
         entry = await meetings_of(state, db, caller).create(body)

@@ -16,6 +16,7 @@ from control_plane.media.server import MediaServer
 from control_plane.meetings.hosting import switch_and_tell
 from control_plane.meetings.life import end_meeting
 from control_plane.meetings.models import Meeting
+from control_plane.meetings.presence import OF_ROOM
 from control_plane.meetings.schemas import Controls
 from control_plane.rooms.models import Participant, Room
 
@@ -91,7 +92,7 @@ class PeoplesMeetings:
     def _with_people() -> Any:
         been = (
             select(func.count(func.distinct(Participant.identity)))
-            .join(Room, (col(Room.project_id) == Participant.project_id) & (col(Room.id) == Participant.room_id))
+            .join(Room, OF_ROOM)
             .where(
                 Room.project_id == Meeting.project_id,
                 Room.full_name == Meeting.room_name,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import case
+from sqlalchemy import ColumnElement, case
 from sqlmodel import col, select, update
 
 from control_plane.db.database import Db
@@ -13,30 +13,38 @@ from control_plane.rooms.models import Participant, Room, RoomStatus
 
 PRESENT_FOR: Final = timedelta(seconds=30)
 """How long somebody is there after a process last said so."""
+OF_ROOM: Final = (col(Room.project_id) == Participant.project_id) & (col(Room.id) == Participant.room_id)
+"""Joins participants to their room."""
 MOST: Final = 1000
 """People that one meeting holds, whatever it allows."""
 
 
-async def is_full(db: Db, meeting: Meeting, now: datetime, *, but: str = "") -> bool:
-    """Whether a meeting holds nobody else; `but` is not counted. Exact while the meeting is locked."""
-    by_socket = select(Attendee.identity).where(
-        Attendee.project_id == meeting.project_id,
-        Attendee.meeting_id == meeting.id,
-        Attendee.state == AttendeeState.ADMITTED,
+def by_socket(meeting: Meeting, now: datetime) -> Sequence[ColumnElement[bool]]:
+    """The conditions of attendees who are in a meeting by a socket."""
+    return (
+        col(Attendee.project_id) == meeting.project_id,
+        col(Attendee.meeting_id) == meeting.id,
+        col(Attendee.state) == AttendeeState.ADMITTED,
         col(Attendee.seen_at) > now - PRESENT_FOR,
     )
-    by_livekit = (
-        select(Participant.identity)
-        .join(Room, (col(Room.project_id) == Participant.project_id) & (col(Room.id) == Participant.room_id))
-        .where(
-            Room.project_id == meeting.project_id,
-            Room.full_name == meeting.room_name,
-            Room.status == RoomStatus.OPEN,
-            col(Participant.left_at).is_(None),
-            Participant.kind == "standard",
-        )
+
+
+def by_livekit(meeting: Meeting, kinds: Sequence[str]) -> Sequence[ColumnElement[bool]]:
+    """The conditions of participants, joined with `OF_ROOM`, who are in a meeting's room."""
+    return (
+        col(Room.project_id) == meeting.project_id,
+        col(Room.full_name) == meeting.room_name,
+        col(Room.status) == RoomStatus.OPEN,
+        col(Participant.left_at).is_(None),
+        col(Participant.kind).in_(kinds),
     )
-    people = {*(await db.exec(by_socket)).all(), *(await db.exec(by_livekit)).all()} - {but}
+
+
+async def is_full(db: Db, meeting: Meeting, now: datetime, *, but: str = "") -> bool:
+    """Whether a meeting holds nobody else; `but` is not counted. Exact while the meeting is locked."""
+    seated = select(Attendee.identity).where(*by_socket(meeting, now))
+    there = select(Participant.identity).join(Room, OF_ROOM).where(*by_livekit(meeting, ("standard",)))
+    people = {*(await db.exec(seated)).all(), *(await db.exec(there)).all()} - {but}
     return len(people) >= (meeting.controls["max_participants"] or MOST)
 
 

@@ -147,6 +147,14 @@ async def _lock(db: Db, room_name: str) -> Attendee | None:
     return (await db.exec(select(Attendee).where(Attendee.id == number).with_for_update())).one_or_none()
 
 
+async def lock_attendee(db: Db, meeting: Meeting, identity: str) -> Attendee | None:
+    """Somebody who came to a meeting or is to wait for it, locked until the commit."""
+    query = select(Attendee).where(
+        Attendee.project_id == meeting.project_id, Attendee.meeting_id == meeting.id, Attendee.identity == identity
+    )
+    return (await db.exec(query.with_for_update())).one_or_none()
+
+
 async def list_waiting(db: Db, meeting: Meeting) -> list[Attendee]:
     """Who waits for a meeting now, the longest first."""
     query = select(Attendee).where(
@@ -166,10 +174,7 @@ async def decide(db: Db, clock: Clock, meeting: Meeting, identity: str, *, admit
     current = (await db.exec(select(Meeting).where(Meeting.id == meeting.id).with_for_update())).one()
     if current.status not in OPEN:
         raise Conflict("The meeting is over")
-    query = select(Attendee).where(
-        Attendee.project_id == meeting.project_id, Attendee.meeting_id == meeting.id, Attendee.identity == identity
-    )
-    attendee = (await db.exec(query.with_for_update())).one_or_none()
+    attendee = await lock_attendee(db, meeting, identity)
     if attendee is None:
         raise NotFound(f"Nobody called {identity!r} waits for this meeting")
     if admit and attendee.state != AttendeeState.ADMITTED and await is_full(db, meeting, clock.now(), but=identity):

@@ -10,7 +10,7 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing
-from control_plane.errors import InvalidRequest
+from control_plane.gate.addresses import check_address
 from control_plane.plans.quota import Quota
 from control_plane.secrets.box import SecretBox
 from control_plane.webhooks import store
@@ -21,7 +21,7 @@ from control_plane.webhooks.schemas import EndpointCreate, EndpointUpdate, Webho
 from control_plane.webhooks.signing import new_secret
 from control_plane.webhooks.store import Settled
 from control_plane.webhooks.targets import Target, attempt, open_target, sealed_as
-from guard.outbound import BadAddress, Outbound
+from guard.outbound import Outbound
 
 OVERLAP: Final = timedelta(hours=24)
 """How long a secret signs after it was replaced."""
@@ -50,7 +50,7 @@ class WebhookService:
 
     async def create(self, body: EndpointCreate) -> tuple[WebhookEndpoint, str]:
         """A new endpoint and its secret, within the plan's number of endpoints."""
-        await self._check(body.url)
+        await check_address(self.outbound, "url", body.url)
         await self.quota.take("webhook_configs")
         endpoint = WebhookEndpoint(
             project_id=self.caller.project_id, **body.model_dump(), sealed_secret=b"", created_at=self.clock.now()
@@ -65,7 +65,7 @@ class WebhookService:
         """Change the fields that were sent. Switching off gives up what waits; switching on forgets past failures."""
         changes = body.changes()
         if "url" in changes:
-            await self._check(body.url)
+            await check_address(self.outbound, "url", body.url)
         endpoint = await self.get(endpoint_id, lock=True)
         if "url" in changes or changes.get("is_active"):
             changes |= {"failing_since": None}
@@ -134,9 +134,3 @@ class WebhookService:
 
     def _own(self) -> Any:
         return and_(col(WebhookEndpoint.project_id) == self.caller.project_id, col(WebhookEndpoint.dialect) == "")
-
-    async def _check(self, url: str) -> None:
-        try:
-            await self.outbound.check(url)
-        except BadAddress as error:
-            raise InvalidRequest.field("url", error.reason) from error

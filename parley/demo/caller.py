@@ -22,7 +22,6 @@ _FRAME_S: Final = 0.02
 _FRAME: Final = int(MICROPHONE_RATE * _FRAME_S)
 _LEAD_S: Final = 0.04  # audio waiting in the source, so that a late task tears no hole into the speech
 _EAR_FRAME_MS: Final = 10
-_EAR_FRAME_S: Final = _EAR_FRAME_MS / 1000
 _LOUD: Final = 400  # of 32767
 _LONGEST_ANSWER_S: Final = 120
 _STATE: Final = "lk.agent.state"

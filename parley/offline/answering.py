@@ -26,7 +26,6 @@ HINT: Final = "Hint:"
 _CHARACTERS_PER_TOKEN: Final = 4
 _THOROUGH: Final = ("medium", "high", "xhigh")
 _SUMMARY_SENTENCES: Final = 3
-_SUMMARY_SHAPE: Final[dict[str, Any]] = {"type": "object", "properties": {"summary": {"type": "string"}}}
 _GREET: Final = frozenset({"greet", "welcome", "greeting", "introduce"})
 
 

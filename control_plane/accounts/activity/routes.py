@@ -15,11 +15,11 @@ from control_plane.accounts.activity.schemas import (
 from control_plane.accounts.activity.service import OwnActivity
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
-from control_plane.errors import InvalidRequest
+from control_plane.gate.addresses import check_address
 from control_plane.gate.console import AccountOperation
 from control_plane.gate.operation import primary
 from control_plane.wire import Page
-from guard.outbound import BadAddress
+from guard.outbound import Outbound
 
 router = primary("/account", route_class=AccountOperation, tags=["Account"])
 
@@ -41,12 +41,8 @@ async def read_account(own: Own) -> Any:
 @router.patch("", response_model=AccountInfoAnswer)
 async def update_own_account(body: OwnAccountUpdate, request: Request, own: Own) -> Any:
     """Change your account."""
-    url = body.meeting_baas_webhook_url
-    try:
-        if url is not None:
-            await request.app.state.outbound.check(url)
-    except BadAddress as error:
-        raise InvalidRequest.field("meeting_baas_webhook_url", error.reason) from error
+    outbound: Outbound = request.app.state.outbound
+    await check_address(outbound, "meeting_baas_webhook_url", body.meeting_baas_webhook_url)
     return {"account": await own.update(body)}
 
 

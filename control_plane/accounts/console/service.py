@@ -7,18 +7,18 @@ what is answered, and how long it takes, is the same whether there is such an ac
 from collections.abc import Callable
 from typing import Final
 
-from sqlmodel import col, func, select, update
+from sqlmodel import col, select, update
 
 from control_plane.accounts.console.resetting import SPENT, ResetSigner
 from control_plane.accounts.console.schemas import LogIn, PasswordChange, PasswordReset, SignUp
-from control_plane.accounts.models import Account, Project
-from control_plane.accounts.opening import Opened, open_account
+from control_plane.accounts.models import Account
+from control_plane.accounts.opening import Opened, first_project, open_account
 from control_plane.auth.callers import Caller
 from control_plane.auth.passwords import PasswordDesk
 from control_plane.auth.sessions import begin_session, end_session, end_sessions
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.errors import Forbidden, RateLimited, Unauthorized
+from control_plane.errors import Forbidden, Unauthorized
 from control_plane.gate.models import AuditEntry
 from control_plane.gate.window import RateLimiter
 from control_plane.ids import fingerprint
@@ -83,7 +83,7 @@ class Console:
         """Set another password, and end all sessions; the token of a new one. Raises `Forbidden`."""
         account = (await self.db.exec(select(Account).where(Account.id == caller.account_id))).one()
         await self.db.commit()
-        await self._count(
+        await self.limiter.demand(
             f"log-in:account:{account.id}", OF_EMAIL
         )  # strangers' guesses must not keep it from its owner
         if not await self.desk.verify(body.current_password, account.password_hash):
@@ -119,7 +119,7 @@ class Console:
 
     async def _begin(self, account_id: int, *, status: int) -> str:
         token, session_id, ended = await begin_session(self.db, account_id, now=self.clock.now())
-        project_id = await self.db.scalar(select(func.min(Project.id)).where(Project.account_id == account_id))
+        project_id = await first_project(self.db, account_id)
         if project_id is not None:
             self._note(project_id, session_id, status=status)
         await self._publish(ended)
@@ -131,15 +131,10 @@ class Console:
             await self.limiter.mark_changed(*ended)
 
     async def _count_address(self, address: str) -> None:
-        await self._count(f"log-in:address:{address}", OF_ADDRESS)
+        await self.limiter.demand(f"log-in:address:{address}", OF_ADDRESS)
 
     async def _count_email(self, email: str) -> None:
-        await self._count(f"log-in:email:{fingerprint(email).hex()}", OF_EMAIL)
-
-    async def _count(self, window: str, limit: int) -> None:
-        taken = await self.limiter.take(window, limit)
-        if not taken.admitted:
-            raise RateLimited(limit=limit, retry_after=taken.retry_after)
+        await self.limiter.demand(f"log-in:email:{fingerprint(email).hex()}", OF_EMAIL)
 
     def _note(self, project_id: int, session_id: str, *, status: int) -> None:
         """An entry in the trail of the account's first project."""

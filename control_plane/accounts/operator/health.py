@@ -2,7 +2,14 @@
 
 from sqlalchemy import text
 
-from control_plane.accounts.operator.schemas import DatabaseHealth, HealthRead, Part, Parts, RedisHealth, WorkersHealth
+from control_plane.accounts.operator.schemas import (
+    DatabaseHealth,
+    HealthParts,
+    HealthRead,
+    Part,
+    RedisHealth,
+    WorkersHealth,
+)
 from control_plane.db.database import Database, find_revision
 from control_plane.errors import PlatformError, Unavailable
 from control_plane.gate.window import RateLimiter
@@ -17,7 +24,7 @@ async def examine(
     """Ask every part; each answers or is given up within seconds."""
     stored, workers = await _examine_database(database, workers_here)
     shared = await limiter.probe()
-    parts = Parts(
+    parts = HealthParts(
         database=stored,
         redis=RedisHealth(
             status="ok" if shared else "unavailable",

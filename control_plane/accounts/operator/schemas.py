@@ -169,7 +169,7 @@ class WorkersHealth(Part):
     here: int = Field(0, description="Those connected to the process that answers.")
 
 
-class Parts(BaseModel):
+class HealthParts(BaseModel):
     """Every part."""
 
     database: DatabaseHealth
@@ -183,7 +183,7 @@ class HealthRead(BaseModel):
 
     status: Literal["ok", "degraded"]
     version: str
-    parts: Parts
+    parts: HealthParts
 
 
 class GivenAnswer(BaseModel):

@@ -13,7 +13,7 @@ from control_plane.accounts.activity.service import OwnActivity, spend_support_k
 from control_plane.accounts.console.resetting import ResetSigner, make_link
 from control_plane.accounts.keys import live_keys, publish
 from control_plane.accounts.models import Account, LedgerEntry, Project
-from control_plane.accounts.opening import open_account
+from control_plane.accounts.opening import first_project, open_account
 from control_plane.accounts.operator.schemas import (
     AccountCreate,
     AccountMade,
@@ -135,9 +135,7 @@ class OperatorService:
         return url, until
 
     async def _first_project(self, account_id: int) -> int:
-        first: int | None = await self.db.scalar(
-            select(func.min(Project.id)).where(col(Project.account_id) == account_id)
-        )
+        first = await first_project(self.db, account_id)
         if first is None:
             raise NotFound(f"There is no account {account_id}")
         return first
