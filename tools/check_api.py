@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jwt
 import psycopg
 import redis
 
@@ -34,6 +35,8 @@ NEWMAN = TREE / "tools" / "newman"
 CONFIG = TREE / "tests" / "api" / "schemathesis.toml"
 START_WITHIN, STOP_WITHIN = 180.0, 30.0
 RATE = 1_000_000
+LASTS = 12 * 3600
+"""Seconds for which a token is good."""
 ALONE = "examples,coverage,fuzzing"
 PHASES = f"{ALONE},stateful"
 LAST = ("revoke_key", "update_key", "update_account")
@@ -55,7 +58,7 @@ def main() -> int:
         lift_limits(ready["database_url"])
         stack.enter_context(strangers_forgotten(environment_of(ready)["PARLEY_REDIS_URL"]))
         checks: dict[str, Callable[[], int]] = {
-            "newman": lambda: newman(second, ready["api_key"]),
+            "newman": lambda: newman(second, ready),
             "schemathesis": lambda: schemathesis(ready, arguments, "--exclude-operation-id", LAST, PHASES),
             "schemathesis of keys": lambda: schemathesis(ready, arguments, "--include-operation-id", LAST, ALONE),
         }
@@ -164,7 +167,13 @@ def lift_limits(database_url: str) -> None:
         connection.execute("update account set plan = 'enterprise', requests_per_minute = %s where id = 1", (RATE,))
 
 
-def newman(url: str, key: str) -> int:
+def signed(key: str, secret: str) -> str:
+    """A token of a project's server, which opens `/v2`."""
+    until = int(time.time()) + LASTS
+    return jwt.encode({"apikey": key, "permissions": ["allow_join"], "exp": until}, secret, algorithm="HS256")
+
+
+def newman(url: str, ready: Mapping[str, Any]) -> int:
     """Run the collection as a customer would."""
     program = NEWMAN / "node_modules" / ".bin" / "newman"
     if not program.exists():
@@ -173,7 +182,9 @@ def newman(url: str, key: str) -> int:
         (Path(folder) / "faq.md").write_text("# Opening hours\n\nWe are open from nine to five on weekdays.\n")
         environment = Path(folder) / "environment.json"
         # A file: other users of the machine can read a command line.
-        environment.write_text(json.dumps({"values": [{"key": "apiKey", "value": key, "enabled": True}]}))
+        given = {"apiKey": ready["api_key"], "token": signed(ready["api_key"], ready["api_secret"])}
+        values = [{"key": name, "value": value, "enabled": True} for name, value in given.items()]
+        environment.write_text(json.dumps({"values": values}))
         command = [str(program), "run", f"{url}/postman.json", "--environment", str(environment)]
         options = ["--working-dir", folder, "--timeout-request", "20000", "--color", "off", "--reporters", "cli"]
         return subprocess.run([*command, *options, "--reporter-cli-no-banner"], cwd=folder).returncode
@@ -183,7 +194,12 @@ def schemathesis(
     ready: Mapping[str, Any], arguments: argparse.Namespace, choice: str, names: tuple[str, ...], phases: str
 ) -> int:
     """Search for requests that are answered otherwise than described."""
-    keys = {"PARLEY_CHECK_KEY": new_key(ready), "PARLEY_CHECK_OPERATOR_KEY": ready["admin_key"]}
+    key, secret = new_key(ready)
+    keys = {
+        "PARLEY_CHECK_KEY": key,
+        "PARLEY_CHECK_TOKEN": signed(key, secret),
+        "PARLEY_CHECK_OPERATOR_KEY": ready["admin_key"],
+    }
     command = [str(BIN / "schemathesis"), "--config-file", str(CONFIG), "run", f"{ready['api_url']}/openapi.json"]
     command += ["--checks", "all", "--phases", phases]
     command += [word for name in names for word in (choice, name)]
@@ -192,8 +208,8 @@ def schemathesis(
         return subprocess.run(command, cwd=folder, env={**os.environ, **keys}).returncode
 
 
-def new_key(ready: Mapping[str, Any]) -> str:
-    """A key for one search. An account has five at most: those that an earlier one has made are revoked."""
+def new_key(ready: Mapping[str, Any]) -> tuple[str, str]:
+    """A key for one search, and its secret. An account has five at most: those of earlier searches are revoked."""
     others = """
         update api_key set revoked_at = now()
         where revoked_at is null and hash <> %s and project_id in (select id from project where account_id = 1)
@@ -206,8 +222,8 @@ def new_key(ready: Mapping[str, Any]) -> str:
         headers={"X-API-Key": ready["api_key"], "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=20) as response:
-        made: dict[str, Any] = json.load(response)
-    return str(made["api_key"]["key"])
+        made: dict[str, Any] = json.load(response)["api_key"]
+    return made["key"], made["secret"]
 
 
 if __name__ == "__main__":

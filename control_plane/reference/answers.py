@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
+from control_plane.dialects.videosdk.shapes import RoomNotFound
 from control_plane.errors import (
     Conflict,
     Forbidden,
@@ -19,6 +20,8 @@ from control_plane.errors import (
     Unavailable,
     Unreadable,
 )
+from control_plane.refusals import body_of
+from control_plane.wire import SIGNED
 
 Json = dict[str, Any]
 
@@ -73,6 +76,15 @@ ERROR_SCHEMA: Final[Json] = {
     },
 }
 
+SIGNED_ERROR_SCHEMA: Final[Json] = {
+    "type": "object",
+    "title": "VideoError",
+    "description": "What went wrong at `/v2`.",
+    "required": ["statusCode", "message"],
+    "properties": {"statusCode": {"type": "integer"}, "message": {"type": "string"}},
+}
+ERROR_SCHEMAS: Final = {"Error": ERROR_SCHEMA, "VideoError": SIGNED_ERROR_SCHEMA}
+
 RATE_HEADERS: Final[Json] = {
     "X-RateLimit-Limit": {"description": "Requests a minute that the key may make.", "minimum": 1},
     "X-RateLimit-Remaining": {"description": "Requests left in the current window.", "minimum": 0},
@@ -99,41 +111,56 @@ def headers() -> Json:
 
 
 def rate_headers() -> Json:
-    """The three headers of every answer below `/api/v1`."""
+    """The three headers of every answer that the gate lets through."""
     return _refer(RATE_HEADERS)
 
 
 def error_answers() -> Json:
-    """One answer for each status, called as `name_of` says."""
+    """One answer for each status and each shape of errors, called as `name_of` says."""
     answers: Json = {}
-    for status in sorted({error.status for error in ERRORS}):
-        same = [error for error in ERRORS if error.status == status]
-        codes = sorted({error.code for error in same})
-        waits = any(RETRY_AFTER in error.headers() for error in same)
-        answers[name_of(status)] = {
-            "description": f"{' or '.join(codes)}: {_sentence(same)}",
-            "headers": rate_headers() | (_refer([RETRY_AFTER]) if waits else {}),
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "allOf": [{"$ref": "#/components/schemas/Error"}],
-                        "properties": {"code": {"enum": codes}},
-                    },
-                    "examples": {error.code: {"value": error.body()} for error in same},
-                }
-            },
-        }
+    for signed, errors in ((False, ERRORS), (True, (*ERRORS, RoomNotFound()))):
+        for status in sorted({error.status for error in errors}):
+            same = [error for error in errors if error.status == status]
+            waits = any(RETRY_AFTER in error.headers() for error in same)
+            answers[name_of(status, signed=signed)] = {
+                "description": f"{' or '.join(_codes(same))}: {_sentence(same)}",
+                "headers": rate_headers() | (_refer([RETRY_AFTER]) if waits else {}),
+                "content": {"application/json": _signed(same) if signed else _plain(same)},
+            }
     return answers
 
 
-def name_of(status: int) -> str:
-    """The name of an error answer, such as `NotFound` for 404."""
-    return HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "")
+def _plain(same: list[PlatformError]) -> Json:
+    return {
+        "schema": {
+            "allOf": [{"$ref": "#/components/schemas/Error"}],
+            "properties": {"code": {"enum": _codes(same)}},
+        },
+        "examples": {error.code: {"value": error.body()} for error in same},
+    }
 
 
-def refer(statuses: Iterable[int]) -> Json:
-    """These errors as the answers of an operation."""
-    return {str(status): {"$ref": f"#/components/responses/{name_of(status)}"} for status in sorted(statuses)}
+def _signed(same: list[PlatformError]) -> Json:
+    return {
+        "schema": {"$ref": "#/components/schemas/VideoError"},
+        "examples": {error.code: {"value": body_of(error, SIGNED)} for error in same},
+    }
+
+
+def _codes(errors: list[PlatformError]) -> list[str]:
+    return sorted({error.code for error in errors})
+
+
+def name_of(status: int, *, signed: bool = False) -> str:
+    """The name of an error answer, such as `NotFound` for 404, and `VideoNotFound` at `/v2`."""
+    called = HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "")
+    return f"Video{called}" if signed else called
+
+
+def refer(statuses: Iterable[int], path: str) -> Json:
+    """These errors as the answers of an operation at a path."""
+    names = {status: name_of(status, signed=path.startswith(SIGNED)) for status in sorted(statuses)}
+    return {str(status): {"$ref": f"#/components/responses/{name}"} for status, name in names.items()}
 
 
 def _refer(names: Iterable[str]) -> Json:

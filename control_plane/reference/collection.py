@@ -4,17 +4,19 @@ import json
 import re
 from typing import Any, Final
 
-from control_plane.reference.document import operations
+from control_plane.reference.document import CREDENTIALS, EMBED_KEY, KEY, OPERATOR, TOKEN, operations
 
 Json = dict[str, Any]
 
 SCHEMA: Final = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
-EXPECTED: Final = ("404", "409", "503")
+EXPECTED: Final = ("402", "404", "409", "503")
 """Besides success, what a request may find: the thing is gone, is there already, or the part that does it is away."""
-EXPECTED_OF: Final = {"dial": ("400",)}
-"""What single operations may answer besides: a project may be without a trunk."""
+EXPECTED_OF: Final = dict.fromkeys(("dial", "list_raw_calendars", "create_calendar", "update_calendar"), ("400",))
+"""What single operations may answer besides: a project may be without a trunk, and an example's calendar is none."""
 RANKS: Final = {"get": 1, "post": 2, "put": 3, "patch": 3, "delete": 4}
 """Order within a folder: what makes a thing, what reads, changes and removes it."""
+OTHERS: Final = {TOKEN: "token", OPERATOR: "adminKey", EMBED_KEY: "embedKey"}
+"""Variables with what else opens operations, by its scheme. A customer who runs the collection may have none of it."""
 POINTER: Final = "$response.body#/"
 
 
@@ -32,12 +34,11 @@ def collect(document: Json, *, base_url: str) -> Json:
     ordered = [tag["name"] for tag in document["tags"] if tag["name"] in folders]
     return {
         "info": {"name": document["info"]["title"], "description": document["info"]["description"], "schema": SCHEMA},
-        "auth": _key("{{apiKey}}"),
+        "auth": _auth(KEY),
         "variable": [
             {"key": "baseUrl", "value": base_url, "type": "string"},
             {"key": "apiKey", "value": "", "type": "string"},
-            {"key": "adminKey", "value": "", "type": "string"},
-            {"key": "embedKey", "value": "", "type": "string"},
+            *({"key": name, "value": "", "type": "string"} for name in OTHERS.values()),
             *({"key": name, "value": value, "type": "string"} for name, value in variables.items()),
         ],
         "item": [
@@ -47,17 +48,15 @@ def collect(document: Json, *, base_url: str) -> Json:
     }
 
 
-def _key(value: str, header: str = "X-API-Key") -> Json:
-    given = {"key": header, "value": value, "in": "header"}
+def _auth(scheme: str) -> Json:
+    """How a request shows what opens it."""
+    given = {"key": CREDENTIALS[scheme][1], "value": "{{" + OTHERS.get(scheme, "apiKey") + "}}", "in": "header"}
     return {"type": "apikey", "apikey": [{"key": key, "value": part, "type": "string"} for key, part in given.items()]}
 
 
-def _is_operators(operation: Json) -> bool:
-    return bool(operation.get("x-scope") == "operator")
-
-
-def _is_visitors(operation: Json) -> bool:
-    return bool(operation.get("x-scope") == "embed")
+def _scheme(operation: Json) -> str | None:
+    """What opens an operation, the first of several; None where it is open to all."""
+    return next((scheme for alternative in operation["security"] for scheme in alternative), None)
 
 
 def called(parameter: Json) -> str:
@@ -73,12 +72,11 @@ def _item(path: str, method: str, operation: Json) -> Json:
         "header": [],
         "url": _url(path, parameters),
     }
-    if not operation["security"]:
+    scheme = _scheme(operation)
+    if scheme is None:
         request["auth"] = {"type": "noauth"}
-    elif _is_operators(operation):
-        request["auth"] = _key("{{adminKey}}")
-    elif _is_visitors(operation):
-        request["auth"] = _key("{{embedKey}}", "X-Embed-Key")
+    elif scheme in OTHERS:
+        request["auth"] = _auth(scheme)
     body = operation.get("requestBody")
     if body is not None:
         request |= _body(body["content"])
@@ -124,8 +122,8 @@ def _body(content: Json) -> Json:
 
 def _script(operation: Json) -> list[str]:
     allowed = {*EXPECTED, *EXPECTED_OF.get(operation["operationId"], ())}
-    if _is_operators(operation) or _is_visitors(operation):
-        allowed |= {"401", "403"}  # a customer who runs the collection has no operator's key, and is no page of a site
+    if _scheme(operation) in OTHERS:
+        allowed |= {"401", "403"}
     expected = [int(status) for status in operation["responses"] if status.startswith("2") or status in allowed]
     lines = [
         'pm.test("answers as documented", () => {',

@@ -10,9 +10,10 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from control_plane.reference.answers import ERROR_SCHEMA, error_answers, headers, rate_headers, refer
+from control_plane.dialects.videosdk.shapes import RoomNotFound
+from control_plane.reference.answers import ERROR_SCHEMAS, error_answers, headers, rate_headers, refer
 from control_plane.reference.links import link
-from control_plane.wire import MAX_NUMBER, NO_NUL, SURFACES
+from control_plane.wire import BAAS, MAX_NUMBER, NO_NUL, SIGNED, SURFACES
 
 Json = dict[str, Any]
 
@@ -21,8 +22,27 @@ KEY: Final = "ApiKey"
 OPERATOR: Final = "OperatorKey"
 SESSION: Final = "Session"
 EMBED_KEY: Final = "EmbedKey"
+BAAS_KEY: Final = "MeetingBaasKey"
+TOKEN: Final = "SignedToken"  # noqa: S105 - a name
 SCHEMES: Final = {"operator": OPERATOR, "session": SESSION, "embed": EMBED_KEY}
 """Of the scopes that no key has."""
+CREDENTIALS: Final = {
+    KEY: ("header", "X-API-Key", "A project's key, `pk_…`."),
+    BAAS_KEY: ("header", "x-meeting-baas-api-key", "The same, as clients of Meeting BaaS send it."),
+    TOKEN: (
+        "header",
+        "Authorization",
+        "A JWT (HS256) without a prefix, signed with a key's secret `sk_…`: `apikey`, `exp`, `permissions`.",
+    ),
+    OPERATOR: ("header", "X-API-Key", "The operator's key, `ak_…`."),
+    EMBED_KEY: ("header", "X-Embed-Key", "A public key, `ek_…`, from pages of its origins."),
+    SESSION: (
+        "cookie",
+        "parley_session",
+        "A browser that has logged in; over https `__Host-parley_session`. It opens what keys do.",
+    ),
+}
+"""Where each is sent, under which name, and what it is."""
 ALWAYS: Final = {400, 401, 403, 429, 500, 503}
 """What any operation with a key may answer."""
 INTERNAL: Final = ("x-reads", "x-audited", "x-conflicts", "x-used-up")
@@ -71,26 +91,17 @@ def describe(app: FastAPI) -> Json:
     schemas = components["schemas"]
     for name in FRAMEWORK_SCHEMAS:
         schemas.pop(name, None)
-    schemas["Error"] = ERROR_SCHEMA
+    schemas |= ERROR_SCHEMAS
     components["headers"], components["responses"] = headers(), error_answers()
     components["securitySchemes"] = {
-        KEY: {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A project's key, `pk_…`."},
-        OPERATOR: {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The operator's key, `ak_…`."},
-        EMBED_KEY: {
-            "type": "apiKey",
-            "in": "header",
-            "name": "X-Embed-Key",
-            "description": "A public key, `ek_…`, from pages of its origins.",
-        },
-        SESSION: {
-            "type": "apiKey",
-            "in": "cookie",
-            "name": "parley_session",
-            "description": "A browser that has logged in; over https `__Host-parley_session`. It opens what keys do.",
-        },
+        name: {"type": "apiKey", "in": place, "name": called, "description": told}
+        for name, (place, called, told) in CREDENTIALS.items()
     }
     schemas["FreeJson"] = FREE_JSON
     document["paths"] = merged(document["paths"])
+    for _, _, operation in operations(document):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            schemas |= content["schema"].pop("$defs", {})
     for path, method, operation in operations(document):
         _complete(operation, path=path, method=method, schemas=schemas)
         spelt = re.sub(r"{\w+}", "{}", path.removeprefix("/api/v1"))
@@ -101,7 +112,10 @@ def describe(app: FastAPI) -> Json:
 
 
 def merged(paths: Json) -> Json:
-    """Paths that differ in the names of their parameters only are one path in OpenAPI; the first one's names stay."""
+    """Paths that differ in the names of their parameters only are one path in OpenAPI; the first one's names stay.
+
+    `x-called` is what a parameter stands for, where its name does not say it: ids at `/v2` are others than elsewhere.
+    """
     made: Json = {}
     spelt: dict[str, str] = {}
     for path, methods in paths.items():
@@ -109,9 +123,12 @@ def merged(paths: Json) -> Json:
         renamed = dict(zip(_names(path), _names(first), strict=True))
         for operation in methods.values():
             for parameter in operation.get("parameters", ()):
-                if parameter["in"] == "path" and renamed[parameter["name"]] != parameter["name"]:
-                    parameter["x-called"] = parameter["name"]
-                    parameter["name"] = renamed[parameter["name"]]
+                if parameter["in"] != "path":
+                    continue
+                called = f"video_{parameter['name']}" if path.startswith(SIGNED) else parameter["name"]
+                parameter["name"] = renamed[parameter["name"]]
+                if called != parameter["name"]:
+                    parameter["x-called"] = called
         made.setdefault(first, {}).update(methods)
     return made
 
@@ -170,23 +187,30 @@ def _complete(operation: Json, *, path: str, method: str, schemas: Json) -> None
     answers: Json = operation["responses"]
     answers.pop("422", None)
     scope = operation.get("x-scope")
-    operation["security"] = [{SCHEMES.get(scope, KEY): []}] if scope else []
-    if not path.startswith(SURFACES):
+    operation["security"] = [{scheme: []} for scheme in _schemes(scope, path)] if scope else []
+    if not path.startswith((*SURFACES, SIGNED)):
         return
     for status, answer in answers.items():
         if answer.get("description") == "Successful Response":
             answer["description"] = "Created" if status == "201" else "Done"
         answer["headers"] = {**answer.get("headers", {}), **rate_headers()}
-    for status, answer in refer(errors).items():
+    for status, answer in refer(errors, path).items():
         answers.setdefault(status, answer)
-    if method == "post" and operation["security"] == [{KEY: []}]:
+    if method == "post" and scope and scope not in SCHEMES:
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+
+
+def _schemes(scope: str, path: str) -> tuple[str, ...]:
+    """What opens an operation: any one of these."""
+    if path.startswith(SIGNED):
+        return (TOKEN,)
+    return (KEY, BAAS_KEY) if path.startswith(BAAS) else (SCHEMES.get(scope, KEY),)
 
 
 def _errors(operation: Json, path: str, method: str, schemas: Json) -> set[int]:
     statuses = set(ALWAYS)
     body = operation.get("requestBody")
-    if "{" in path or any(name.endswith(("_id", "_ids")) for name in _properties(body, schemas)):
+    if "{" in path or any(name.endswith(("_id", "_ids", "Id")) for name in _named(operation, schemas)):
         statuses.add(404)
     if method != "get" or operation.get("x-conflicts"):
         statuses.add(409)
@@ -194,7 +218,15 @@ def _errors(operation: Json, path: str, method: str, schemas: Json) -> set[int]:
         statuses |= {404, 410}
     if body is not None:
         statuses |= {413, 415}
+    if path.startswith(SIGNED) and ("{room_id}" in path or "roomId" in _properties(body, schemas)):
+        statuses.add(RoomNotFound.status)
     return statuses
+
+
+def _named(operation: Json, schemas: Json) -> list[str]:
+    """What a body may hold, and what a query must."""
+    asked = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query" and each["required"]]
+    return [*asked, *_properties(operation.get("requestBody"), schemas)]
 
 
 def _properties(body: Json | None, schemas: Json) -> Json:

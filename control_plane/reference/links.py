@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from control_plane.wire import SIGNED
+
 Json = dict[str, Any]
 
 CREATED: Final = ("200", "201", "202")
@@ -26,6 +28,8 @@ def _links(made_at: str, made: tuple[str, Json] | None, paths: Json) -> Json:
     name, fields = made
     links: Json = {}
     for path, methods in paths.items():
+        if path.startswith(SIGNED) != made_at.startswith(SIGNED):
+            continue  # ids of the same name are others there
         parameter = _asked(path, made_at, name)
         field = parameter and _field(parameter, fields)
         if not field:

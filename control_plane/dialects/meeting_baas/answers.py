@@ -1,19 +1,171 @@
 """Bots on the wire. Free-form fields that are empty are `{}`: the client package refuses null there."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from control_plane.bots.asking import BotAsk
+from pydantic import BaseModel
+
+from control_plane.bots.asking import BotAsk, Recogniser, View
 from control_plane.bots.models import Bot
 from control_plane.bots.reading import Passage
+from control_plane.bots.removing import Removed
 from control_plane.clock import iso_ms
 from control_plane.recordings.models import Recording
 
 
-def moment(at: datetime | None) -> str | None:
-    """A time on the wire."""
-    return iso_ms(at) if at else None
+class BotSent(BaseModel):
+    """`POST /bots`."""
+
+    bot_id: str
+
+
+class BotDone(BaseModel):
+    """It was done."""
+
+    ok: bool
+
+
+class BotDataDeleted(BotDone):
+    """`POST /bots/{uuid}/delete_data`."""
+
+    status: Removed
+
+
+class BotRead(BaseModel):
+    """A bot with all that was asked of it. What is always null or empty has no counterpart on this server."""
+
+    id: int
+    uuid: str
+    account_id: int
+    bot_param_id: int
+    bot_name: str
+    bot_image: str | None
+    meeting_url: str
+    created_at: str
+    bot_joined_at: str | None
+    bot_exited_at: str | None
+    ended_at: str | None
+    is_stopped: bool
+    reserved: bool
+    recording_mode: View
+    enter_message: str | None
+    deduplication_key: str | None
+    extra: dict[str, Any]
+    errors: str | None
+    session_id: str | None
+    event_id: None
+    scheduled_bot_id: None
+    mp4_s3_path: str
+    webhook_url: str
+    waiting_room_timeout: int
+    noone_joined_timeout: int
+    silence_timeout: int
+    speech_to_text_provider: Recogniser | None
+    speech_to_text_api_key: None
+    streaming_input: str | None
+    streaming_output: str | None
+    streaming_audio_frequency: str | None
+    transcription_custom_parameters: Any
+    transcription_payloads: dict[str, Any]
+    user_reported_error: dict[str, Any]
+    diarization_v2: bool
+    diarization_fails: None
+    transcription_fails: None
+    zoom_sdk_id: str | None
+    zoom_sdk_pwd: None
+    zoom_access_token_url: str | None
+    zoom_obf_token: None
+    zoom_obf_token_url: str | None
+    zoom_obf_token_user_id: str | None
+
+
+class BotDetail(BotRead):
+    """`GET /bots/{uuid}`: with how far it has come."""
+
+    state: str
+    status: str | None
+
+
+class BotWord(BaseModel):
+    """A word; times in seconds of the recording."""
+
+    id: int
+    bot_id: int
+    user_id: None
+    text: str
+    start_time: float
+    end_time: float
+
+
+class BotPassage(BaseModel):
+    """What somebody said without another between."""
+
+    id: int
+    bot_id: int
+    user_id: None
+    speaker: str
+    lang: None
+    start_time: float
+    end_time: float
+    words: list[BotWord]
+
+
+class BotData(BaseModel):
+    """A bot and what it heard. `heard_as`: each speaker by themselves, or everybody on one line."""
+
+    bot: BotRead
+    event_uuid: str | None
+    transcripts: list[BotPassage]
+    state: str
+    heard_as: Literal["tracks", "one_line"]
+    chat: list[dict[str, Any]]
+
+
+class MeetingData(BaseModel):
+    """`GET /bots/meeting_data`. Links are good for an hour, and empty where there is no file; `duration` in seconds."""
+
+    mp4: str
+    audio: str
+    duration: int
+    meeting_participants_file: str
+    speaker_diarization_file: str
+    speaker_diarization_file_network: str
+    bot_data: BotData
+
+
+class BotEntry(BaseModel):
+    """A bot in the list."""
+
+    id: int
+    uuid: str
+    bot_name: str
+    meeting_url: str
+    created_at: str
+    ended_at: str | None
+    duration: int | None
+    session_id: str | None
+    speakers: list[str]
+    extra: dict[str, Any]
+    access_count: None
+    last_accessed_at: None
+    state: str
+    error: str | None
+
+
+class BotList(BaseModel):
+    """Bots, newest first; under both names the same."""
+
+    bots: list[BotEntry]
+    recent_bots: list[BotEntry]
+    next_cursor: str | None
+    last_updated: str
+
+
+class HookDescribed(BaseModel):
+    """A webhook: when it comes, and what it looks like."""
+
+    description: str
+    example: dict[str, Any]
 
 
 def show_bot(bot: Bot, account_id: int, recording: Recording | None) -> dict[str, Any]:
@@ -28,10 +180,10 @@ def show_bot(bot: Bot, account_id: int, recording: Recording | None) -> dict[str
         "bot_name": bot.bot_name,
         "bot_image": ask.bot_image,
         "meeting_url": bot.meeting_url,
-        "created_at": moment(bot.created_at),
-        "bot_joined_at": moment(bot.joined_at),
-        "bot_exited_at": moment(bot.exited_at),
-        "ended_at": moment(bot.ended_at),
+        "created_at": iso_ms(bot.created_at),
+        "bot_joined_at": iso_ms(bot.joined_at),
+        "bot_exited_at": iso_ms(bot.exited_at),
+        "ended_at": iso_ms(bot.ended_at),
         "is_stopped": bot.leave_at is not None,
         "reserved": ask.reserved,
         "recording_mode": ask.recording_mode,
@@ -130,8 +282,8 @@ def show_entry(bot: Bot, speakers: list[str]) -> dict[str, Any]:
         "uuid": str(bot.uuid),
         "bot_name": bot.bot_name,
         "meeting_url": bot.meeting_url,
-        "created_at": moment(bot.created_at),
-        "ended_at": moment(ended),
+        "created_at": iso_ms(bot.created_at),
+        "ended_at": iso_ms(ended),
         "duration": seconds_of(bot, None) if bot.exited_at else None,
         "session_id": str(bot.session_id) if bot.session_id and not bot.is_over else None,
         "speakers": speakers,

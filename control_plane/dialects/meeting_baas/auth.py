@@ -1,6 +1,6 @@
 """Operations of this surface: a project's, opened by the header `x-meeting-baas-api-key`."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 
@@ -9,9 +9,9 @@ from control_plane.gate.operation import primary_at
 KEY_HEADER: Final = "x-meeting-baas-api-key"
 
 
-def baas(prefix: str, **options: Any) -> APIRouter:
+def baas(prefix: str) -> APIRouter:
     """A router of this surface."""
-    return primary_at(prefix, include_in_schema=False, tags=["Bots and calendars"], **options)
+    return primary_at(prefix, tags=["Bots and calendars"])
 
 
 async def find_key(request: Request) -> str:

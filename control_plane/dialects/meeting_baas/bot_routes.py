@@ -17,16 +17,26 @@ from control_plane.bots.removing import remove_data
 from control_plane.bots.riding import read_rider
 from control_plane.bots.sending import BOTS, BotSender, dismiss, find_bot, lock_bot
 from control_plane.clock import iso_ms
-from control_plane.dialects.meeting_baas.answers import show_bot, show_entry, show_metadata
+from control_plane.dialects.meeting_baas.answers import (
+    BotDataDeleted,
+    BotDetail,
+    BotDone,
+    BotList,
+    BotSent,
+    MeetingData,
+    show_bot,
+    show_entry,
+    show_metadata,
+)
 from control_plane.dialects.meeting_baas.auth import KeyDep, baas
 from control_plane.dialects.meeting_baas.shapes import JoinRequest, RetranscribeBody, recogniser_of
-from control_plane.errors import Conflict, InvalidRequest, RateLimited, Unavailable
+from control_plane.errors import Conflict, InvalidRequest, Unavailable
+from control_plane.gate.addresses import check_address
 from control_plane.personas.repository import PersonaRepository
 from control_plane.plans.quota import QuotaDep
 from control_plane.recordings.removing import Remover
 from control_plane.settings import Settings
 from control_plane.wire import Clean, Since, Until
-from guard.outbound import BadAddress, Outbound
 
 RESERVED: Final = timedelta(seconds=240)
 """When a bot comes that is reserved without a start time."""
@@ -45,22 +55,13 @@ async def find_reader(request: Request, db: DbDep, clock: ClockDep, settings: Se
 Reader = Annotated[BotReader, Depends(find_reader)]
 
 
-async def check_webhook(outbound: Outbound, url: str | None) -> None:
-    """Raise `InvalidRequest` for an address to which nothing is sent from here."""
-    try:
-        if url is not None:
-            await outbound.check(url)
-    except BadAddress as error:
-        raise InvalidRequest.field("webhook_url", error.reason) from error
-
-
 def demand_recogniser(recogniser: str | None, settings: Settings) -> None:
     """Raise `InvalidRequest` for one that this server does not know how to reach."""
     if recogniser == "Runpod" and settings.runpod_url is None:
         raise InvalidRequest.field("speech_to_text", "Runpod needs PARLEY_RUNPOD_URL, which is not set on this server")
 
 
-@router.post("")
+@router.post("", response_model=BotSent)
 async def send_bot(
     body: JoinRequest,
     request: Request,
@@ -73,7 +74,7 @@ async def send_bot(
 ) -> Any:
     """Send a bot to a meeting, now or at its time."""
     state = request.app.state
-    await check_webhook(state.outbound, body.webhook_url)
+    await check_address(state.outbound, "webhook_url", body.webhook_url)
     demand_recogniser(recogniser_of(body.speech_to_text)[0], settings)
     rider = read_rider(body.extra or {})
     if rider is not None:
@@ -102,7 +103,7 @@ async def send_bot(
     return {"bot_id": str(bot.uuid)}
 
 
-@router.get("/bots_with_metadata")
+@router.get("/bots_with_metadata", response_model=BotList)
 async def list_all_bots(
     db: DbDep,
     caller: CallerDep,
@@ -135,7 +136,7 @@ async def list_all_bots(
     return {"bots": bots, "recent_bots": bots, "next_cursor": following, "last_updated": iso_ms(clock.now())}
 
 
-@router.post("/retranscribe", status_code=202)
+@router.post("/retranscribe", status_code=202, response_model=BotDone)
 async def write_down_again(
     body: RetranscribeBody,
     request: Request,
@@ -147,7 +148,7 @@ async def write_down_again(
 ) -> Any:
     """Have a bot's recording written down again; a webhook says when that is done."""
     state = request.app.state
-    await check_webhook(state.outbound, body.webhook_url)
+    await check_address(state.outbound, "webhook_url", body.webhook_url)
     recogniser, recogniser_key = recogniser_of(body.speech_to_text)
     demand_recogniser(recogniser, settings)
     bot = await lock_bot(db, caller.project_id, body.bot_uuid)
@@ -156,13 +157,11 @@ async def write_down_again(
     return {"ok": True}
 
 
-@router.post("/{bot_id}/delete_data")
+@router.post("/{bot_id}/delete_data", response_model=BotDataDeleted)
 async def delete_bot_data(bot_id: UUID, request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> Any:
     """Delete what a bot has brought back; what was asked of it stays."""
     state = request.app.state
-    taken = await state.limiter.take(f"delete_data:{caller.key_id}", DELETIONS)
-    if not taken.admitted:
-        raise RateLimited(limit=taken.limit, retry_after=taken.retry_after)
+    await state.limiter.demand(f"delete_data:{caller.key_id}", DELETIONS)
     status, recording_id = await remove_data(db, clock, await lock_bot(db, caller.project_id, bot_id))
     await db.commit()
     if recording_id is not None:
@@ -174,14 +173,14 @@ async def delete_bot_data(bot_id: UUID, request: Request, db: DbDep, caller: Cal
     return {"ok": True, "status": status}
 
 
-@router.get("/{bot_id}/screenshots")
+@router.get("/{bot_id}/screenshots", response_model=list[Any])
 async def list_screenshots(bot_id: UUID, db: DbDep, caller: CallerDep) -> Any:
     """List a bot's screenshots: none are taken here, the recording is the picture."""
     await find_bot(db, caller.project_id, bot_id)
     return []
 
 
-@router.delete("/{bot_id}")
+@router.delete("/{bot_id}", response_model=BotDone)
 async def dismiss_bot(bot_id: UUID, request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> Any:
     """Have a bot leave its meeting; what it has heard until then is kept."""
     dismiss(await lock_bot(db, caller.project_id, bot_id), clock)
@@ -190,7 +189,7 @@ async def dismiss_bot(bot_id: UUID, request: Request, db: DbDep, caller: CallerD
     return {"ok": True}
 
 
-@router.get("/meeting_data")
+@router.get("/meeting_data", response_model=MeetingData)
 async def read_meeting_data(
     bot_id: UUID,
     db: DbDep,
@@ -205,7 +204,7 @@ async def read_meeting_data(
     return show_metadata(bot, caller.account_id, recording, reader.link_to(recording), passages)
 
 
-@router.get("/{bot_id}")
+@router.get("/{bot_id}", response_model=BotDetail)
 async def read_bot(bot_id: UUID, db: DbDep, caller: CallerDep, reader: Reader) -> Any:
     """A bot as it is, with all that was asked of it."""
     bot = await find_bot(db, caller.project_id, bot_id)

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from control_plane.calendars.models import Calendar, CalendarEvent
 from control_plane.calendars.remote import RemoteCalendar
 from control_plane.clock import iso_ms
@@ -27,6 +29,103 @@ _HIDDEN: Final = ("speech_to_text_api_key", "zoom_obf_token", "zoom_sdk_pwd")
 """Secrets: never shown again."""
 
 
+class RawCalendarRead(BaseModel):
+    """A calendar that could be connected."""
+
+    id: str
+    email: str
+    is_primary: bool
+    name: str
+
+
+class RawCalendarList(BaseModel):
+    """`POST /calendars/raw`."""
+
+    calendars: list[RawCalendarRead]
+
+
+class CalendarRead(BaseModel):
+    """A calendar and how it fares. `google_id` is its id at its provider, whichever that is."""
+
+    uuid: str
+    name: str
+    email: str
+    google_id: str
+    resource_id: str | None
+    platform: str
+    status: str
+    status_reason: str | None
+    synced_at: str | None
+
+
+class CalendarAnswer(BaseModel):
+    """A calendar that was connected or changed."""
+
+    calendar: CalendarRead
+
+
+class CalendarsSynced(BaseModel):
+    """`POST /calendars/resync_all`: which were read, and with which problem the others were not."""
+
+    synced_calendars: list[str]
+    errors: list[list[str]]
+
+
+class EventBotRead(BaseModel):
+    """What was asked of an event's bot. Secrets are never shown."""
+
+    bot_name: str
+    extra: dict[str, Any]
+    transcription_custom_parameters: Any
+    webhook_url: str
+    bot_image: str | None
+    deduplication_key: str | None
+    enter_message: str | None
+    noone_joined_timeout: int | None
+    recording_mode: str | None
+    silence_timeout: int | None
+    speech_to_text_provider: str | None
+    streaming_audio_frequency: str | None
+    streaming_input: str | None
+    streaming_output: str | None
+    waiting_room_timeout: int | None
+    zoom_access_token_url: str | None
+    zoom_obf_token_url: str | None
+    zoom_obf_token_user_id: str | None
+    zoom_sdk_id: str | None
+    speech_to_text_api_key: None
+    zoom_obf_token: None
+    zoom_sdk_pwd: None
+
+
+class CalendarEventRead(BaseModel):
+    """An event. `bot_param` is null where no bot goes; `dial_in` is how a bot would call in."""
+
+    uuid: str
+    calendar_uuid: str
+    google_id: str
+    name: str
+    meeting_url: str
+    dial_in: dict[str, Any] | None
+    start_time: str
+    end_time: str
+    is_organizer: bool
+    is_recurring: bool
+    recurring_event_id: str | None
+    attendees: list[dict[str, Any]]
+    deleted: bool
+    last_updated_at: str
+    raw: dict[str, Any]
+    bot_param: EventBotRead | None
+
+
+class CalendarEventList(BaseModel):
+    """Events by their start; `next` is the cursor of what follows."""
+
+    data: list[CalendarEventRead]
+    next: str | None
+
+
 def show_raw(calendar: RemoteCalendar) -> dict[str, Any]:
     """A calendar that could be connected."""
     return {"id": calendar.remote_id, "email": calendar.email, "is_primary": calendar.is_primary, "name": calendar.name}
@@ -43,7 +142,7 @@ def show_calendar(calendar: Calendar) -> dict[str, Any]:
         "platform": calendar.platform,
         "status": calendar.status,
         "status_reason": calendar.status_reason,
-        "synced_at": iso_ms(calendar.synced_at) if calendar.synced_at else None,
+        "synced_at": iso_ms(calendar.synced_at),
     }
 
 

@@ -13,17 +13,26 @@ from control_plane.calendars.events import EventService, Wanted
 from control_plane.calendars.models import Calendar, CalendarEvent
 from control_plane.calendars.service import CalendarService
 from control_plane.dialects.meeting_baas.auth import KeyDep, baas
-from control_plane.dialects.meeting_baas.calendar_answers import show_calendar, show_event, show_raw
+from control_plane.dialects.meeting_baas.calendar_answers import (
+    CalendarAnswer,
+    CalendarEventList,
+    CalendarEventRead,
+    CalendarRead,
+    CalendarsSynced,
+    RawCalendarList,
+    show_calendar,
+    show_event,
+    show_raw,
+)
 from control_plane.dialects.meeting_baas.calendar_shapes import (
     BotChange,
     BotSchedule,
     CalendarCreate,
     CalendarCredentials,
 )
-from control_plane.errors import InvalidRequest
+from control_plane.gate.addresses import check_address
 from control_plane.gate.operation import READS
 from control_plane.wire import Clean, Since
-from guard.outbound import BadAddress
 
 router = baas("/calendars")
 event_router = baas("/calendar_events")
@@ -49,27 +58,27 @@ Calendars = Annotated[CalendarService, Depends(find_calendars)]
 Events = Annotated[EventService, Depends(find_events)]
 
 
-@router.post("/raw", openapi_extra=READS)
+@router.post("/raw", response_model=RawCalendarList, openapi_extra=READS)
 async def list_raw_calendars(body: CalendarCredentials, calendars: Calendars) -> Any:
     """The calendars that these credentials open; nothing is kept."""
     found = await calendars.raw(body.platform, body.credentials())
     return {"calendars": [show_raw(calendar) for calendar in found]}
 
 
-@router.post("")
+@router.post("", response_model=CalendarAnswer)
 async def create_calendar(body: CalendarCreate, calendars: Calendars, key: KeyDep) -> Any:
     """Connect a calendar and read what stands in it."""
     made = await calendars.create(body.platform, body.credentials(), body.raw_calendar_id, key)
     return {"calendar": show_calendar(made)}
 
 
-@router.get("")
+@router.get("", response_model=list[CalendarRead])
 async def list_calendars(calendars: Calendars) -> Any:
     """The connected calendars."""
     return [show_calendar(calendar) for calendar in await calendars.all()]
 
 
-@router.post("/resync_all")
+@router.post("/resync_all", response_model=CalendarsSynced)
 async def resync_all_calendars(calendars: Calendars, days: Annotated[int | None, Query(ge=1, le=365)] = None) -> Any:
     """Read all calendars anew."""
     synced, errors = await calendars.resync_all(days)
@@ -79,13 +88,13 @@ async def resync_all_calendars(calendars: Calendars, days: Annotated[int | None,
     }
 
 
-@router.get("/{uuid}")
+@router.get("/{uuid}", response_model=CalendarRead)
 async def read_calendar(uuid: UUID, calendars: Calendars) -> Any:
     """A calendar and how it fares."""
     return show_calendar(await calendars.get(uuid))
 
 
-@router.patch("/{uuid}")
+@router.patch("/{uuid}", response_model=CalendarAnswer)
 async def update_calendar(uuid: UUID, body: CalendarCredentials, calendars: Calendars) -> Any:
     """Give a calendar other credentials; its bots are called off, and it is read anew."""
     return {"calendar": show_calendar(await calendars.update(uuid, body.platform, body.credentials()))}
@@ -98,7 +107,7 @@ async def delete_calendar(uuid: UUID, calendars: Calendars) -> Response:
     return Response()
 
 
-@event_router.get("")
+@event_router.get("", response_model=CalendarEventList)
 async def list_calendar_events(
     calendar_id: UUID,
     calendars: Calendars,
@@ -126,13 +135,13 @@ async def list_calendar_events(
     return {"data": [show_event(event, calendar) for event in rows], "next": after}
 
 
-@event_router.get("/{uuid}")
+@event_router.get("/{uuid}", response_model=CalendarEventRead)
 async def read_calendar_event(uuid: UUID, events: Events) -> Any:
     """An event."""
     return show_event(*await events.get(uuid))
 
 
-@event_router.post("/{uuid}/bot")
+@event_router.post("/{uuid}/bot", response_model=list[CalendarEventRead])
 async def schedule_bot(
     uuid: UUID,
     body: BotSchedule,
@@ -143,23 +152,23 @@ async def schedule_bot(
     all_occurrences: Every = None,
 ) -> Any:
     """Have a bot go to an event, or to every occurrence of its series."""
-    await _check_webhook(request, body)
+    await check_address(request.app.state.outbound, "webhook_url", body.webhook_url)
     params = body.params() | {"key_id": caller.key_id}
     secrets = {"key": key, "recogniser": body.recogniser_key()}
     return _show(await events.schedule(uuid, params, secrets, every=bool(all_occurrences)))
 
 
-@event_router.patch("/{uuid}/bot")
+@event_router.patch("/{uuid}/bot", response_model=list[CalendarEventRead])
 async def change_bot(
     uuid: UUID, body: BotChange, request: Request, events: Events, all_occurrences: Every = None
 ) -> Any:
     """Change what is asked of the bots that are to go."""
-    await _check_webhook(request, body)
+    await check_address(request.app.state.outbound, "webhook_url", body.webhook_url)
     key = None if body.speech_to_text is None else body.recogniser_key()
     return _show(await events.patch(uuid, body.params(), key, every=bool(all_occurrences)))
 
 
-@event_router.delete("/{uuid}/bot")
+@event_router.delete("/{uuid}/bot", response_model=list[CalendarEventRead])
 async def unschedule_bot(uuid: UUID, events: Events, all_occurrences: Every = None) -> Any:
     """Call off the bots that were to go; fine where there were none."""
     return _show(await events.unschedule(uuid, every=bool(all_occurrences)))
@@ -167,11 +176,3 @@ async def unschedule_bot(uuid: UUID, events: Events, all_occurrences: Every = No
 
 def _show(found: tuple[Sequence[CalendarEvent], Calendar]) -> list[dict[str, Any]]:
     return [show_event(event, found[1]) for event in found[0]]
-
-
-async def _check_webhook(request: Request, body: BotChange) -> None:
-    try:
-        if body.webhook_url is not None:
-            await request.app.state.outbound.check(body.webhook_url)
-    except BadAddress as error:
-        raise InvalidRequest.field("webhook_url", error.reason) from error

@@ -1,25 +1,26 @@
 """What clients send about calendars and their events."""
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from control_plane.bots.asking import OTHERS, Recogniser, View
 from control_plane.calendars.models import Platform
 from control_plane.calendars.providers import Credentials
+from control_plane.dialects.meeting_baas.shapes import (
+    Extra,
+    Frequency,
+    Key,
+    Name,
+    Seconds,
+    SocketUrl,
+    Text,
+    WebUrl,
+)
 from control_plane.wire import Clean, Sent, Storable
 
-LONGEST_WAIT: Final = 1800
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=8192), Clean]
 Address = Annotated[str, StringConstraints(max_length=2048, pattern=r"^(https?|webcals?)://[^\s/]"), Clean]
-WebUrl = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/]"), Clean]
-SocketUrl = Annotated[str, StringConstraints(max_length=2048, pattern=r"^wss?://[^\s/]"), Clean]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=200), Clean]
-Text = Annotated[str, StringConstraints(max_length=4096), Clean]
-Seconds = Annotated[int, Field(ge=0, le=LONGEST_WAIT)]
-Extra = Annotated[dict[str, Any], Storable]
-Recogniser = Literal["Default", "Gladia", "Runpod"]
 
 _NEEDED: Final = {
     Platform.GOOGLE: ("oauth_client_id", "oauth_client_secret", "oauth_refresh_token"),
@@ -59,7 +60,7 @@ class CalendarCreate(CalendarCredentials):
     raw_calendar_id: Annotated[str, StringConstraints(min_length=1, max_length=2048), Clean] | None = None
 
 
-class SpeechToText(Sent):
+class EventSpeechToText(Sent):
     """Who writes down what is said."""
 
     provider: Recogniser
@@ -76,10 +77,10 @@ class BotChange(Sent):
     enter_message: Text | None = None
     extra: Extra | None = None
     noone_joined_timeout: Seconds | None = None
-    recording_mode: Literal["speaker_view", "gallery_view", "audio_only"] | None = None
+    recording_mode: View | None = None
     silence_timeout: Seconds | None = None
-    speech_to_text: SpeechToText | Recogniser | None = None
-    streaming_audio_frequency: Literal["16khz", "24khz"] | None = None
+    speech_to_text: EventSpeechToText | Recogniser | None = None
+    streaming_audio_frequency: Frequency | None = None
     streaming_input: SocketUrl | None = None
     streaming_output: SocketUrl | None = None
     transcription_custom_parameters: Annotated[Any, Storable] = None
@@ -95,21 +96,21 @@ class BotChange(Sent):
     @model_validator(mode="after")
     def _provider(self) -> Self:
         given = self.speech_to_text
-        provider = given.provider if isinstance(given, SpeechToText) else given
-        if provider in ("Gladia", "Runpod") and self.recogniser_key() == "":
+        provider = given.provider if isinstance(given, EventSpeechToText) else given
+        if provider in OTHERS and self.recogniser_key() == "":
             raise ValueError(f"speech_to_text.api_key is required for {provider}")
         return self
 
     def recogniser_key(self) -> str:
         """The recogniser's key; empty without one."""
-        return (self.speech_to_text.api_key or "") if isinstance(self.speech_to_text, SpeechToText) else ""
+        return (self.speech_to_text.api_key or "") if isinstance(self.speech_to_text, EventSpeechToText) else ""
 
     def params(self) -> dict[str, Any]:
         """What was sent, as it is kept. No secret is among it; Zoom's are not kept at all, nothing here uses them."""
         given = self.speech_to_text
         sent = self.model_dump(exclude_none=True, exclude={"speech_to_text", "zoom_obf_token", "zoom_sdk_pwd"})
         if given is not None:
-            sent["speech_to_text_provider"] = given.provider if isinstance(given, SpeechToText) else given
+            sent["speech_to_text_provider"] = given.provider if isinstance(given, EventSpeechToText) else given
         return sent
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import StringConstraints
 
 from control_plane.auth.callers import CallerDep
+from control_plane.dialects.meeting_baas.answers import HookDescribed
 from control_plane.dialects.meeting_baas.auth import baas
 from control_plane.errors import Conflict, NotFound
 from control_plane.gate.operation import READS
@@ -71,25 +72,25 @@ class ZoomConnection(Sent):
     authorization_code: Annotated[str, StringConstraints(max_length=4096), Clean] | None = None
 
 
-@router.get("/bots/webhooks")
+@router.get("/bots/webhooks", response_model=dict[str, HookDescribed])
 async def describe_webhooks(_caller: CallerDep) -> Any:
     """Every webhook of bots and calendars."""
     return BOT_EVENTS | CALENDAR_EVENTS
 
 
-@router.get("/bots/webhooks/bot")
+@router.get("/bots/webhooks/bot", response_model=dict[str, HookDescribed])
 async def describe_bot_webhooks(_caller: CallerDep) -> Any:
     """The webhooks of bots."""
     return BOT_EVENTS
 
 
-@router.get("/bots/webhooks/calendar")
+@router.get("/bots/webhooks/calendar", response_model=dict[str, HookDescribed])
 async def describe_calendar_webhooks(_caller: CallerDep) -> Any:
     """The webhooks of calendars."""
     return CALENDAR_EVENTS
 
 
-@router.get("/zoom_oauth_connections")
+@router.get("/zoom_oauth_connections", response_model=list[Any])
 async def list_zoom_connections(_caller: CallerDep) -> Any:
     """List the connections to Zoom accounts: there are none."""
     return []

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from control_plane.bots.asking import PATIENCE, BotAsk, Recogniser, View
+from control_plane.bots.asking import OTHERS, PATIENCE, BotAsk, Recogniser, View
 from control_plane.wire import Clean, Exactly, Storable
 
 LAST_MOMENT: Final = 253_402_300_799
@@ -60,10 +60,9 @@ class Streaming(Exactly):
     audio_frequency: Frequency | None = None
 
 
-def _named_provider(given: SpeechToText | Recogniser | None) -> SpeechToText | Recogniser | None:
-    if given in ("Gladia", "Runpod"):
+def _demand_key(given: SpeechToText | Recogniser | None) -> None:
+    if given in OTHERS:
         raise ValueError(f"api_key is required for {given}: send {{provider, api_key}}")
-    return given
 
 
 class JoinRequest(Exactly):
@@ -92,7 +91,7 @@ class JoinRequest(Exactly):
 
     @model_validator(mode="after")
     def _provider(self) -> "JoinRequest":
-        _named_provider(self.speech_to_text)
+        _demand_key(self.speech_to_text)
         return self
 
     def ask(self) -> BotAsk:
@@ -133,7 +132,7 @@ class RetranscribeBody(Exactly):
 
     @model_validator(mode="after")
     def _provider(self) -> "RetranscribeBody":
-        _named_provider(self.speech_to_text)
+        _demand_key(self.speech_to_text)
         return self
 
 

@@ -134,10 +134,9 @@ def show_fact(event: Event) -> list[Emission]:
         return []
     match event.type:
         case Fact.PARTICIPANT_JOINED:
-            person = {"participantId": data["identity"], "name": data.get("name") or data["identity"]}
-            is_bot = is_machine(data.get("kind", ""), data["identity"])
-            more = {"isAdmin": False, "isBot": is_bot, "muted": False, "handRaised": False}
-            return [("participant:joined", person | more)]
+            identity = data["identity"]
+            is_bot = is_machine(data.get("kind", ""), identity)
+            return [("participant:joined", show_person(Person(identity, data.get("name") or identity, is_bot=is_bot)))]
         case Fact.PARTICIPANT_LEFT:
             return [("participant:left", {"participantId": data["identity"]})]
         case Fact.RECORDING_STARTED | Fact.RECORDING_STOPPED | Fact.RECORDING_FAILED:

@@ -15,14 +15,14 @@ from control_plane.wire import Change, Clean, Done, Instant, Sent
 router = primary_at("/api/meetings", tags=["People's meetings"])
 
 
-class MeetingCreate(Sent):
+class PeoplesMeetingCreate(Sent):
     """`POST /api/meetings`."""
 
     title: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
     waitingRoom: bool = Field(False, description="Whether the hosts let in whoever comes.")
 
 
-class MeetingCreated(BaseModel):
+class PeoplesMeetingCreated(BaseModel):
     """A new meeting. `adminToken` is shown this once: with it one is the host."""
 
     meetingId: str
@@ -32,13 +32,13 @@ class MeetingCreated(BaseModel):
     createdAt: Instant
 
 
-class MeetingUpdate(Change):
+class PeoplesMeetingUpdate(Change):
     """`PATCH /api/meetings/{id}`."""
 
     waitingRoom: bool = Field(True, description="Whether the hosts let in whoever comes; false lets in those who wait.")
 
 
-class MeetingRead(BaseModel):
+class PeoplesMeetingRead(BaseModel):
     """A meeting as it is listed."""
 
     meetingId: str
@@ -54,10 +54,10 @@ class MeetingRead(BaseModel):
     sessionId: int | None = Field(description="Its conversation, with what was said and what it came to.")
 
 
-class MeetingList(BaseModel):
+class PeoplesMeetingList(BaseModel):
     """The caller's meetings, newest first."""
 
-    meetings: list[MeetingRead]
+    meetings: list[PeoplesMeetingRead]
 
 
 async def find_meetings(request: Request, db: DbDep, caller: CallerDep) -> PeoplesMeetings:
@@ -75,11 +75,11 @@ def url_of(request: Request, meeting: Meeting) -> str:
     return f"{request.app.state.settings.public_url}/join/{meeting.code}"
 
 
-def show(request: Request, met: Met) -> MeetingRead:
+def show(request: Request, met: Met) -> PeoplesMeetingRead:
     """A meeting on the wire."""
     meeting = met.meeting
     until = meeting.ended_at or request.app.state.clock.now()
-    return MeetingRead(
+    return PeoplesMeetingRead(
         meetingId=meeting.code,
         title=meeting.title,
         url=url_of(request, meeting),
@@ -94,31 +94,31 @@ def show(request: Request, met: Met) -> MeetingRead:
     )
 
 
-@router.post("", status_code=201, response_model=MeetingCreated)
-async def create_peoples_meeting(body: MeetingCreate, request: Request, meetings: Meetings) -> Any:
+@router.post("", status_code=201, response_model=PeoplesMeetingCreated)
+async def create_peoples_meeting(body: PeoplesMeetingCreate, request: Request, meetings: Meetings) -> Any:
     """Create a meeting; whoever has its address may come, whoever has the token is its host."""
     meeting, admin_token = await meetings.create(body.title, waiting_room=body.waitingRoom)
     url = url_of(request, meeting)
-    return MeetingCreated(
+    return PeoplesMeetingCreated(
         meetingId=meeting.code, adminToken=admin_token, title=meeting.title, url=url, createdAt=meeting.created_at
     )
 
 
-@router.get("", response_model=MeetingList)
+@router.get("", response_model=PeoplesMeetingList)
 async def list_peoples_meetings(request: Request, meetings: Meetings) -> Any:
     """List your meetings, newest first, at most a hundred."""
-    return MeetingList(meetings=[show(request, met) for met in await meetings.newest()])
+    return PeoplesMeetingList(meetings=[show(request, met) for met in await meetings.newest()])
 
 
-@router.get("/{meeting_id}", response_model=MeetingRead)
+@router.get("/{meeting_id}", response_model=PeoplesMeetingRead)
 async def read_peoples_meeting(meeting_id: MeetingId, request: Request, meetings: Meetings) -> Any:
     """Read a meeting."""
     return show(request, await meetings.get(meeting_id))
 
 
-@router.patch("/{meeting_id}", response_model=MeetingRead)
+@router.patch("/{meeting_id}", response_model=PeoplesMeetingRead)
 async def update_peoples_meeting(
-    meeting_id: MeetingId, body: MeetingUpdate, request: Request, meetings: Meetings
+    meeting_id: MeetingId, body: PeoplesMeetingUpdate, request: Request, meetings: Meetings
 ) -> Any:
     """Switch the waiting room on or off, also while people meet."""
     await meetings.set_waiting_room(meeting_id, on=body.waitingRoom)

@@ -1,5 +1,6 @@
 """Operations that a signed token opens."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -14,16 +15,20 @@ PREFIX: Final = "/v2"
 MANAGES: Final = "crawler"
 """The role of a server's token; one that names other roles only is a participant's."""
 ADMITTED: Final = frozenset({"allow_join", "allow_mod"})
-AREAS: Final = {"rooms": "rooms", "sessions": "sessions"}
-"""Areas of scopes by the first part of a path; everything else makes recordings."""
+AREAS: Final = ("rooms", "sessions")
+"""First parts of paths that are areas of scopes; everything else makes recordings."""
 
 
 class SignedOperation(Operation):
-    """A route that needs a project's token."""
+    """A route that needs a project's token. Answers leave out what they do not say."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options | {"response_model_exclude_unset": True})
 
     @property
     def area(self) -> str:
-        return AREAS.get(self.shown.split("/")[2], "recordings")
+        first = self.shown.split("/")[2]
+        return first if first in AREAS else "recordings"
 
     def admit(self, request: Request, database: Database) -> Door:
         claims: Claims | None = request.scope["state"]["claims"]
@@ -36,9 +41,9 @@ class SignedOperation(Operation):
         return door
 
 
-def signed(**options: Any) -> APIRouter:
+def signed() -> APIRouter:
     """A router of this surface."""
-    return primary_at(PREFIX, route_class=SignedOperation, include_in_schema=False, **options)
+    return primary_at(PREFIX, route_class=SignedOperation, tags=["VideoSDK"])
 
 
 async def find_claims(request: Request) -> Claims:

@@ -6,20 +6,21 @@ from fastapi import Depends, Query, Request
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, SettingsDep
+from control_plane.dialects.videosdk.answers import VideoDone, VideoRecordingList, VideoRecordingRead
 from control_plane.dialects.videosdk.auth import signed
 from control_plane.dialects.videosdk.configs import Address, Composition, Folder, Transcription
 from control_plane.dialects.videosdk.places import Places
 from control_plane.dialects.videosdk.recordings import VideoRecordings
-from control_plane.dialects.videosdk.rooms import check_address
 from control_plane.dialects.videosdk.session_routes import PagesDep, Sessions
 from control_plane.dialects.videosdk.shapes import GivenName
-from control_plane.dialects.videosdk.taking import Wish, picture_of
+from control_plane.dialects.videosdk.taking import Wish, picture_of, recorded
+from control_plane.gate.addresses import check_address
 from control_plane.plans.quota import QuotaDep
 from control_plane.recordings.models import RecordingKind
 from control_plane.recordings.removing import Remover
 from control_plane.wire import Sent
 
-router = signed(tags=["VideoSDK"])
+router = signed()
 
 Kind = Literal["audio", "video", "screen_audio", "screen_video"]
 Narrowed = Annotated[GivenName | None, Query()]
@@ -40,7 +41,7 @@ OfRoom = Annotated[Narrowing, Depends(of_room)]
 OfSomebody = Annotated[Narrowing, Depends(of_somebody)]
 
 
-class RecordingStart(Sent):
+class VideoRecordingStart(Sent):
     """`POST /v2/recordings/start`."""
 
     roomId: GivenName
@@ -52,7 +53,7 @@ class RecordingStart(Sent):
     webhookUrl: Address | None = None
 
 
-class ParticipantStart(Sent):
+class VideoParticipantStart(Sent):
     """`POST /v2/recordings/participant/start`."""
 
     roomId: GivenName
@@ -62,7 +63,7 @@ class ParticipantStart(Sent):
     webhookUrl: Address | None = None
 
 
-class TrackStart(Sent):
+class VideoTrackStart(Sent):
     """`POST /v2/recordings/participant/track/start`."""
 
     roomId: GivenName
@@ -73,21 +74,21 @@ class TrackStart(Sent):
     webhookUrl: Address | None = None
 
 
-class Stop(Sent):
+class VideoStop(Sent):
     """`POST …/end`: all of the room, or one by its id."""
 
     roomId: GivenName
     id: GivenName | None = None
 
 
-class ParticipantStop(Sent):
+class VideoParticipantStop(Sent):
     """`POST /v2/recordings/participant/stop`."""
 
     roomId: GivenName
     participantId: GivenName
 
 
-class TrackStop(ParticipantStop):
+class VideoTrackStop(VideoParticipantStop):
     """`POST /v2/recordings/participant/track/stop`."""
 
     kind: Kind
@@ -115,33 +116,30 @@ Recordings = Annotated[VideoRecordings, Depends(find_recordings)]
 
 async def checked(request: Request, url: str | None) -> str | None:
     """An address that may be told of a recording. Raises `InvalidRequest`."""
-    if url is not None:
-        await check_address(request.app.state.outbound, "webhookUrl", url)
+    await check_address(request.app.state.outbound, "webhookUrl", url)
     return url
 
 
-@router.post("/recordings/start")
-async def start_video_recording(body: RecordingStart, request: Request, recordings: Recordings) -> Any:
+@router.post("/recordings/start", response_model=str)
+async def start_video_recording(body: VideoRecordingStart, request: Request, recordings: Recordings) -> Any:
     """Record the session that goes on in a room."""
     picture = picture_of(body.config, body.templateUrl)
     asked = {"config": body.config.model_dump()}
-    kept = body.fileFormat if picture else "ogg"
-    transcription = body.transcription
-    wish = Wish(RecordingKind.ROOM, kept, picture, folder=body.awsDirPath, asked=asked, transcription=transcription)
+    wish = recorded(picture, body.fileFormat, folder=body.awsDirPath, asked=asked, transcription=body.transcription)
     await recordings.start(body.roomId, wish, tell=await checked(request, body.webhookUrl))
     return "Recording started successfully."
 
 
-@router.post("/recordings/end")
-@router.post("/recordings/stop", name="stop_video_recording_as_others_say")
-async def stop_video_recording(body: Stop, recordings: Recordings) -> Any:
+@router.post("/recordings/end", response_model=str)
+@router.post("/recordings/stop", name="stop_video_recording_as_others_say", response_model=str)
+async def stop_video_recording(body: VideoStop, recordings: Recordings) -> Any:
     """End the recording of a room."""
     await recordings.stop(body.roomId, RecordingKind.ROOM, body.id)
     return "Recording stopped successfully."
 
 
-@router.post("/recordings/participant/start")
-async def start_participant_recording(body: ParticipantStart, request: Request, recordings: Recordings) -> Any:
+@router.post("/recordings/participant/start", response_model=str)
+async def start_participant_recording(body: VideoParticipantStart, request: Request, recordings: Recordings) -> Any:
     """Record one participant, voice and camera."""
     whom = await recordings.present(body.roomId, body.participantId)
     asked = {"participantId": body.participantId}
@@ -150,15 +148,15 @@ async def start_participant_recording(body: ParticipantStart, request: Request, 
     return "participant recording started successfully."
 
 
-@router.post("/recordings/participant/stop")
-async def stop_participant_recording(body: ParticipantStop, recordings: Recordings) -> Any:
+@router.post("/recordings/participant/stop", response_model=str)
+async def stop_participant_recording(body: VideoParticipantStop, recordings: Recordings) -> Any:
     """End the recording of a participant."""
     await recordings.stop(body.roomId, RecordingKind.PARTICIPANT, asked={"participantId": body.participantId})
     return "participant recording stopped successfully."
 
 
-@router.post("/recordings/participant/track/start")
-async def start_track_recording(body: TrackStart, request: Request, recordings: Recordings) -> Any:
+@router.post("/recordings/participant/track/start", response_model=str)
+async def start_track_recording(body: VideoTrackStart, request: Request, recordings: Recordings) -> Any:
     """Record one track of a participant."""
     whom = await recordings.track_of(body.roomId, body.participantId, body.kind)
     seen = body.kind.endswith("video")
@@ -169,27 +167,27 @@ async def start_track_recording(body: TrackStart, request: Request, recordings: 
     return "track recording started successfully."
 
 
-@router.post("/recordings/participant/track/stop")
-async def stop_track_recording(body: TrackStop, recordings: Recordings) -> Any:
+@router.post("/recordings/participant/track/stop", response_model=str)
+async def stop_track_recording(body: VideoTrackStop, recordings: Recordings) -> Any:
     """End the recording of a track."""
     asked = {"participantId": body.participantId, "kind": body.kind}
     await recordings.stop(body.roomId, RecordingKind.TRACK, asked=asked)
     return "track recording stopped successfully."
 
 
-@router.get("/recordings/participant/track")
+@router.get("/recordings/participant/track", response_model=VideoRecordingList)
 async def list_track_recordings(recordings: Recordings, pages: PagesDep, narrow: OfSomebody) -> Any:
     """List recordings of tracks, newest first."""
     return await recordings.page(RecordingKind.TRACK, pages, **narrow)
 
 
-@router.get("/recordings/participant/track/{recording_id}")
+@router.get("/recordings/participant/track/{recording_id}", response_model=VideoRecordingRead)
 async def read_track_recording(recording_id: GivenName, recordings: Recordings) -> Any:
     """Read the recording of a track."""
     return (await recordings.get(RecordingKind.TRACK, recording_id))[1]
 
 
-@router.delete("/recordings/participant/track/{recording_id}")
+@router.delete("/recordings/participant/track/{recording_id}", response_model=VideoDone)
 async def delete_track_recording(
     recording_id: GivenName, request: Request, recordings: Recordings, caller: CallerDep
 ) -> Any:
@@ -197,19 +195,19 @@ async def delete_track_recording(
     return await remove(request, recordings, caller.key_id, RecordingKind.TRACK, recording_id)
 
 
-@router.get("/recordings/participant")
+@router.get("/recordings/participant", response_model=VideoRecordingList)
 async def list_participant_recordings(recordings: Recordings, pages: PagesDep, narrow: OfSomebody) -> Any:
     """List recordings of participants, newest first."""
     return await recordings.page(RecordingKind.PARTICIPANT, pages, **narrow)
 
 
-@router.get("/recordings/participant/{recording_id}")
+@router.get("/recordings/participant/{recording_id}", response_model=VideoRecordingRead)
 async def read_participant_recording(recording_id: GivenName, recordings: Recordings) -> Any:
     """Read the recording of a participant."""
     return (await recordings.get(RecordingKind.PARTICIPANT, recording_id))[1]
 
 
-@router.delete("/recordings/participant/{recording_id}")
+@router.delete("/recordings/participant/{recording_id}", response_model=VideoDone)
 async def delete_participant_recording(
     recording_id: GivenName, request: Request, recordings: Recordings, caller: CallerDep
 ) -> Any:
@@ -217,7 +215,7 @@ async def delete_participant_recording(
     return await remove(request, recordings, caller.key_id, RecordingKind.PARTICIPANT, recording_id)
 
 
-@router.get("/recordings")
+@router.get("/recordings", response_model=VideoRecordingList)
 async def list_video_recordings(
     recordings: Recordings, pages: PagesDep, narrow: OfRoom, withTranscription: bool = False
 ) -> Any:
@@ -225,7 +223,7 @@ async def list_video_recordings(
     return await recordings.page(RecordingKind.ROOM, pages, **narrow)
 
 
-@router.get("/recordings/{recording_id}")
+@router.get("/recordings/{recording_id}", response_model=VideoRecordingRead)
 async def read_video_recording(
     recording_id: GivenName,
     recordings: Recordings,
@@ -235,7 +233,7 @@ async def read_video_recording(
     return (await recordings.get(RecordingKind.ROOM, recording_id))[1]
 
 
-@router.delete("/recordings/{recording_id}")
+@router.delete("/recordings/{recording_id}", response_model=VideoDone)
 async def delete_video_recording(
     recording_id: GivenName, request: Request, recordings: Recordings, caller: CallerDep
 ) -> Any:

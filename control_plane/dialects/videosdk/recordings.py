@@ -7,13 +7,13 @@ from typing import Any
 import structlog
 from sqlmodel import col, select
 
-from control_plane.clock import Clock
+from control_plane.clock import Clock, iso_ms
 from control_plane.db.rows import read_rows
 from control_plane.dialects.videosdk.models import VideoRoom, VideoTranscription
 from control_plane.dialects.videosdk.places import Places
 from control_plane.dialects.videosdk.rooms import add_webhook
 from control_plane.dialects.videosdk.sessions import VideoSessions
-from control_plane.dialects.videosdk.shapes import Pages, moment, number_of, object_id
+from control_plane.dialects.videosdk.shapes import Pages, number_of, object_id
 from control_plane.dialects.videosdk.taking import Wish, is_running, write_wish
 from control_plane.dialects.videosdk.webhooks import PREFIXES
 from control_plane.errors import Conflict, NotFound, Unavailable
@@ -25,7 +25,6 @@ from control_plane.recordings.taking import RecordingTaker
 from control_plane.recordings.telling import ask_stop
 from control_plane.rooms.models import Participant, Room
 from control_plane.secrets.box import SecretBox
-from control_plane.wire import Page
 
 log = structlog.get_logger()
 
@@ -37,6 +36,8 @@ SOURCES = {
     "screen_audio": "screen_share_audio",
     "screen_video": "screen_share",
 }
+WHOM = ("participantId", "kind")
+"""What is asked for that says whom, and what of them."""
 
 
 class VideoRecordings:
@@ -73,9 +74,7 @@ class VideoRecordings:
             running = select(Recording.id).where(
                 self._own(wish.kind), Recording.room_name == room.full_name, is_running()
             )
-            for name in ("participantId", "kind"):
-                if name in wish.asked:
-                    running = running.where(col(Recording.details)["asked"][name].as_string() == wish.asked[name])
+            running = running.where(*(_asked(name, wish.asked[name]) for name in WHOM if name in wish.asked))
             if (await self.db.exec(running)).first() is not None:
                 raise Conflict(f"This {wish.kind} is being recorded or streamed already")
         made = await write_wish(self.db, self.box, room, session, wish, origin=RecordingOrigin.API, at=self.clock.now())
@@ -98,8 +97,7 @@ class VideoRecordings:
             Recording.status == RecordingStatus.RECORDING,
             col(Recording.ended_at).is_(None),
         )
-        for name, value in (asked or {}).items():
-            query = query.where(col(Recording.details)["asked"][name].as_string() == value)
+        query = query.where(*(_asked(name, value) for name, value in (asked or {}).items()))
         if given is not None:
             query = query.where(Recording.id == number_of(given))
         running = (await self.db.exec(query.order_by(col(Recording.id)).with_for_update())).all()
@@ -149,11 +147,8 @@ class VideoRecordings:
             query = query.where((VideoRoom.room_id == room_id) | (VideoRoom.custom_room_id == room_id))
         if session_id is not None:
             query = query.where(Room.id == (number_of(session_id) or 0))
-        for name, value in asked.items():
-            if value is not None:
-                query = query.where(col(Recording.details)["asked"][name].as_string() == value)
-        page = Page(pages.page, pages.per_page)
-        found, total = await read_rows(self.db, query.order_by(col(Recording.id).desc()), page)
+        query = query.where(*(_asked(name, value) for name, value in asked.items() if value is not None))
+        found, total = await read_rows(self.db, query.order_by(col(Recording.id).desc()), pages)
         rows: list[Any] = list(found)
         written = await self._written([row[0].id for row in rows])
         return pages.show([self.show(row[0], row[1], row[2], written.get(row[0].id)) for row in rows], total)
@@ -201,9 +196,9 @@ class VideoRecordings:
             "roomId": room.room_id,
             "sessionId": object_id(session.id),
             "status": recording.status,
-            "start": moment(recording.started_at),
-            "end": moment(recording.ended_at),
-            "createdAt": moment(recording.created_at),
+            "start": iso_ms(recording.started_at),
+            "end": iso_ms(recording.ended_at),
+            "createdAt": iso_ms(recording.created_at),
             "links": self.rooms.links.of(room.room_id, session.id),
             **({"error": recording.error} if recording.error else {}),
             **asked,
@@ -239,3 +234,8 @@ class VideoRecordings:
             VideoTranscription.project_id == self.project_id, col(VideoTranscription.recording_id).in_(recordings)
         )
         return {row.recording_id: row for row in (await self.db.exec(query)).all()}
+
+
+def _asked(name: str, value: str) -> Any:
+    """The condition of recordings for which this was asked."""
+    return col(Recording.details)["asked"][name].as_string() == value

@@ -6,19 +6,20 @@ from fastapi import Depends, Query, Request
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
+from control_plane.dialects.videosdk.answers import VideoRoomList, VideoRoomRead
 from control_plane.dialects.videosdk.auth import ClaimsDep, signed
 from control_plane.dialects.videosdk.configs import AutoClose, AutoStart, Several, Webhook
 from control_plane.dialects.videosdk.rooms import VideoRooms, deactivate
 from control_plane.dialects.videosdk.shapes import GivenName, Links, Pages
 from control_plane.dialects.videosdk.taking import SEALED
 from control_plane.errors import InvalidRequest
-from control_plane.gate.bodies import optional
+from control_plane.gate.bodies import described, optional
 from control_plane.wire import Sent
 
-router = signed(tags=["VideoSDK"])
+router = signed()
 
 
-class RoomCreate(Sent):
+class VideoRoomCreate(Sent):
     """`POST /v2/rooms`; the whole body may be left out."""
 
     customRoomId: GivenName | None = None
@@ -29,7 +30,7 @@ class RoomCreate(Sent):
     multiComposition: Several | None = None
 
 
-class RoomNamed(Sent):
+class VideoRoomNamed(Sent):
     """A room in a body."""
 
     roomId: GivenName
@@ -51,12 +52,12 @@ async def find_rooms(db: DbDep, caller: CallerDep, claims: ClaimsDep, clock: Clo
 Rooms = Annotated[VideoRooms, Depends(find_rooms)]
 
 
-@router.post("/rooms")
+@router.post("/rooms", openapi_extra=described(VideoRoomCreate), response_model=VideoRoomRead)
 async def create_video_room(
     request: Request,
     rooms: Rooms,
     settings: SettingsDep,
-    body: Annotated[RoomCreate, Depends(optional(RoomCreate))],
+    body: Annotated[VideoRoomCreate, Depends(optional(VideoRoomCreate))],
 ) -> Any:
     """Create a room, or find the one of this `customRoomId`."""
     if body.autoStartConfig and body.autoStartConfig.hls and settings.recordings_sealed:
@@ -75,7 +76,7 @@ async def create_video_room(
     return rooms.show(await rooms.create(values, webhook, state.secrets, state.outbound))
 
 
-@router.get("/rooms")
+@router.get("/rooms", response_model=VideoRoomList)
 async def list_video_rooms(
     rooms: Rooms, pages: Annotated[Pages, Depends()], query: Annotated[GivenName | None, Query()] = None
 ) -> Any:
@@ -83,20 +84,20 @@ async def list_video_rooms(
     return await rooms.page(pages, query)
 
 
-@router.get("/rooms/validate/{room_id}")
+@router.get("/rooms/validate/{room_id}", response_model=VideoRoomRead)
 async def validate_video_room(room_id: GivenName, rooms: Rooms) -> Any:
     """The room, where it is the caller's."""
     return rooms.show(await rooms.get(room_id))
 
 
-@router.get("/rooms/{room_id}")
+@router.get("/rooms/{room_id}", response_model=VideoRoomRead)
 async def read_video_room(room_id: GivenName, rooms: Rooms) -> Any:
     """Read a room."""
     return rooms.show(await rooms.get(room_id))
 
 
-@router.post("/rooms/deactivate")
-async def deactivate_video_room(body: RoomNamed, request: Request, rooms: Rooms) -> Any:
+@router.post("/rooms/deactivate", response_model=VideoRoomRead)
+async def deactivate_video_room(body: VideoRoomNamed, request: Request, rooms: Rooms) -> Any:
     """Have nobody enter a room any more, and close it."""
     room = await rooms.exact(body.roomId, lock=True)
     await deactivate(rooms.db, rooms.clock, room)

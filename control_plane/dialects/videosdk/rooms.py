@@ -9,20 +9,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
 from control_plane.auth.callers import Caller
-from control_plane.clock import Clock
+from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Db
 from control_plane.db.rows import read_page
 from control_plane.dialects.videosdk.models import VideoRoom
-from control_plane.dialects.videosdk.shapes import Links, Pages, RoomNotFound, moment, number_of, object_id
-from control_plane.errors import InvalidRequest
+from control_plane.dialects.videosdk.shapes import Links, Pages, RoomNotFound, number_of, object_id
+from control_plane.gate.addresses import check_address
 from control_plane.gate.signed import Claims
 from control_plane.rooms.retiring import retire
 from control_plane.secrets.box import SecretBox
 from control_plane.webhooks.models import WebhookEndpoint
 from control_plane.webhooks.signing import new_secret
 from control_plane.webhooks.targets import sealed_as
-from control_plane.wire import Page
-from guard.outbound import BadAddress, Outbound
+from guard.outbound import Outbound
 
 DIALECT: Final = "videosdk"
 """What webhooks of these rooms are written in."""
@@ -93,9 +92,7 @@ class VideoRooms:
         query: Any = select(VideoRoom).where(self._own())
         if named is not None:
             query = query.where(or_(col(VideoRoom.room_id) == named, col(VideoRoom.custom_room_id) == named))
-        rows, total = await read_page(
-            self.db, query.order_by(col(VideoRoom.id).desc()), Page(pages.page, pages.per_page)
-        )
+        rows, total = await read_page(self.db, query.order_by(col(VideoRoom.id).desc()), pages)
         return pages.show([self.show(row) for row in rows], total)
 
     def show(self, room: VideoRoom) -> dict[str, Any]:
@@ -105,8 +102,8 @@ class VideoRooms:
             "customRoomId": room.custom_room_id,
             "userId": object_id(self.caller.account_id),
             "disabled": room.disabled,
-            "createdAt": moment(room.created_at),
-            "updatedAt": moment(room.updated_at),
+            "createdAt": iso_ms(room.created_at),
+            "updatedAt": iso_ms(room.updated_at),
             "id": object_id(room.id),
             "links": self.links.of(room.room_id),
         }
@@ -133,14 +130,6 @@ async def deactivate(db: Db, clock: Clock, room: VideoRoom) -> None:
     if not room.disabled:
         room.disabled, room.updated_at = True, clock.now()
     await retire(db, room.project_id, room.full_name)
-
-
-async def check_address(outbound: Outbound, field: str, url: str) -> None:
-    """Raise `InvalidRequest` for an address that is not to be called."""
-    try:
-        await outbound.check(url)
-    except BadAddress as error:
-        raise InvalidRequest.field(field, error.reason) from error
 
 
 async def add_webhook(db: Db, box: SecretBox, project_id: int, full_name: str, url: str, events: list[str]) -> None:

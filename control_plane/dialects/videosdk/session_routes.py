@@ -4,6 +4,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request
 
+from control_plane.dialects.videosdk.answers import (
+    VideoDone,
+    VideoParticipantRead,
+    VideoPeople,
+    VideoSessionList,
+    VideoSessionRead,
+)
 from control_plane.dialects.videosdk.auth import signed
 from control_plane.dialects.videosdk.life import end_live
 from control_plane.dialects.videosdk.room_routes import Rooms
@@ -12,12 +19,12 @@ from control_plane.dialects.videosdk.shapes import GivenName, Pages
 from control_plane.errors import Conflict, InvalidRequest, NotFound
 from control_plane.wire import Sent
 
-router = signed(tags=["VideoSDK"])
+router = signed()
 
 Millis = Annotated[int, Query(ge=0, le=253_402_300_799_000)]
 
 
-class SessionEnd(Sent):
+class VideoSessionEnd(Sent):
     """`POST /v2/sessions/end`."""
 
     roomId: GivenName
@@ -26,7 +33,7 @@ class SessionEnd(Sent):
     ignoreClosed: bool = False
 
 
-class ParticipantRemove(Sent):
+class VideoParticipantRemove(Sent):
     """`POST /v2/sessions/participants/remove`."""
 
     participantId: GivenName
@@ -43,7 +50,7 @@ Sessions = Annotated[VideoSessions, Depends(find_sessions)]
 PagesDep = Annotated[Pages, Depends()]
 
 
-@router.get("/sessions")
+@router.get("/sessions", response_model=VideoSessionList)
 async def list_video_sessions(
     sessions: Sessions,
     pages: PagesDep,
@@ -60,35 +67,35 @@ async def list_video_sessions(
     return await sessions.page(pages, narrow)
 
 
-@router.get("/sessions/{session_id}")
+@router.get("/sessions/{session_id}", response_model=VideoSessionRead)
 async def read_video_session(session_id: GivenName, sessions: Sessions) -> Any:
     """Read a session."""
     return await sessions.shown(*await sessions.get(session_id))
 
 
-@router.get("/sessions/{session_id}/participants")
+@router.get("/sessions/{session_id}/participants", response_model=VideoPeople)
 async def list_video_participants(session_id: GivenName, sessions: Sessions, pages: PagesDep) -> Any:
     """Everybody who has been in a session."""
     session, room = await sessions.get(session_id)
     return await sessions.people(session, room, pages, present=False)
 
 
-@router.get("/sessions/{session_id}/participants/active")
+@router.get("/sessions/{session_id}/participants/active", response_model=VideoPeople)
 async def list_present_video_participants(session_id: GivenName, sessions: Sessions, pages: PagesDep) -> Any:
     """Everybody who is in a session now."""
     session, room = await sessions.get(session_id)
     return await sessions.people(session, room, pages, present=True)
 
 
-@router.get("/sessions/{session_id}/participants/{participant_id}")
+@router.get("/sessions/{session_id}/participants/{participant_id}", response_model=VideoParticipantRead)
 async def read_video_participant(session_id: GivenName, participant_id: GivenName, sessions: Sessions) -> Any:
     """One of a session's people."""
     session, _ = await sessions.get(session_id)
     return await sessions.person(session, participant_id)
 
 
-@router.post("/sessions/end")
-async def end_video_session(body: SessionEnd, request: Request, rooms: Rooms, sessions: Sessions) -> Any:
+@router.post("/sessions/end", response_model=VideoSessionRead)
+async def end_video_session(body: VideoSessionEnd, request: Request, rooms: Rooms, sessions: Sessions) -> Any:
     """End the session of a room; with `ignoreClosed` one that is over is fine."""
     room = await rooms.get(body.roomId)
     try:
@@ -102,8 +109,10 @@ async def end_video_session(body: SessionEnd, request: Request, rooms: Rooms, se
     return await sessions.shown(session, room)
 
 
-@router.post("/sessions/participants/remove")
-async def remove_video_participant(body: ParticipantRemove, request: Request, rooms: Rooms, sessions: Sessions) -> Any:
+@router.post("/sessions/participants/remove", response_model=VideoDone)
+async def remove_video_participant(
+    body: VideoParticipantRemove, request: Request, rooms: Rooms, sessions: Sessions
+) -> Any:
     """Send somebody away."""
     if body.roomId is not None:
         room = await rooms.get(body.roomId)

@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlmodel import col, select
 
+from control_plane.clock import iso_ms
 from control_plane.db.rows import read_rows
 from control_plane.dialects.videosdk.models import VideoRoom
 from control_plane.dialects.videosdk.rooms import VideoRooms
-from control_plane.dialects.videosdk.shapes import Pages, moment, number_of, object_id
+from control_plane.dialects.videosdk.shapes import Pages, number_of, object_id
 from control_plane.errors import NotFound
 from control_plane.rooms.models import Participant, Room, RoomStatus
-from control_plane.wire import Page
 
 RECORDERS = ("egress", "ingress")
 """Kinds that nobody meets."""
@@ -54,7 +54,7 @@ class VideoSessions:
         if narrow.is_live is not None:
             query = query.where((col(Room.status) == RoomStatus.OPEN) == narrow.is_live)
         asked = query.order_by(col(Room.id).desc())
-        found, total = await read_rows(self.db, asked, Page(pages.page, pages.per_page))
+        found, total = await read_rows(self.db, asked, pages)
         rows: list[Any] = list(found)
         people = await self._people([row[0].id for row in rows])
         return pages.show([self.show(row[0], row[1], people.get(row[0].id, [])) for row in rows], total)
@@ -120,8 +120,8 @@ class VideoSessions:
             "id": object_id(session.id),
             "roomId": room.room_id,
             **custom,
-            "start": moment(session.started_at),
-            "end": moment(session.closed_at),
+            "start": iso_ms(session.started_at),
+            "end": iso_ms(session.closed_at),
             "participants": show_people(stays),
             "status": "ongoing" if session.status == RoomStatus.OPEN else "ended",
             "links": self.rooms.links.of(room.room_id, session.id),
@@ -156,7 +156,7 @@ def show_people(stays: Sequence[Participant]) -> list[dict[str, Any]]:
     for stay in stays:
         person = people.setdefault(stay.identity, {"participantId": stay.identity, "name": "", "timelog": []})
         person["name"] = stay.name or person["name"]
-        person["timelog"].append({"start": moment(stay.joined_at), "end": moment(stay.left_at)})
+        person["timelog"].append({"start": iso_ms(stay.joined_at), "end": iso_ms(stay.left_at)})
     return list(people.values())
 
 

@@ -1,16 +1,14 @@
 """How things look on this surface: ids of 24 digits, times with milliseconds, links, pages, its own errors."""
 
 import re
-from datetime import datetime
 from math import ceil
 from typing import Annotated, Any, Final
 
 from fastapi import Query
 from pydantic import StringConstraints
 
-from control_plane.clock import iso_ms
 from control_plane.errors import NotFound
-from control_plane.wire import MAX_NUMBER, Clean
+from control_plane.wire import MAX_NUMBER, Clean, Page
 
 OBJECT_ID: Final = re.compile(r"[0-9a-f]{24}")
 MOST: Final = 100
@@ -39,12 +37,7 @@ def number_of(given: str) -> int | None:
     return number if 0 < number <= MAX_NUMBER else None
 
 
-def moment(at: datetime | None) -> str | None:
-    """A time on the wire."""
-    return iso_ms(at) if at else None
-
-
-class Pages:
+class Pages(Page):
     """Which part of a list is asked for."""
 
     def __init__(
@@ -52,12 +45,7 @@ class Pages:
         page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
         perPage: Annotated[int, Query(ge=1, le=MOST)] = 20,
     ) -> None:
-        self.page, self.per_page = page, perPage
-
-    @property
-    def offset(self) -> int:
-        """Rows before this page."""
-        return (self.page - 1) * self.per_page
+        super().__init__(page, perPage)
 
     def show(self, rows: list[Any], total: int) -> dict[str, Any]:
         """A page on the wire."""

@@ -63,30 +63,21 @@ def wishes_of(auto: AutoStart) -> list[Wish]:
     wishes = []
     if auto.recording is not None:
         wanted = auto.recording
+        asked = {"config": wanted.config.model_dump()}
         picture = picture_of(wanted.config, wanted.templateUrl)
-        wishes.append(
-            Wish(
-                RecordingKind.ROOM,
-                "mp4" if picture else "ogg",
-                picture,
-                folder=wanted.awsDirPath,
-                asked={"config": wanted.config.model_dump()},
-                transcription=wanted.transcription,
-            )
-        )
+        wishes.append(recorded(picture, folder=wanted.awsDirPath, asked=asked, transcription=wanted.transcription))
     if auto.hls is not None:
-        wishes += stream_wishes(auto.hls.config, auto.hls.templateUrl, auto.hls.transcription)
-        if auto.hls.config.recording.enabled and auto.recording is None:
-            picture = picture_of(auto.hls.config, auto.hls.templateUrl)
-            wishes.append(Wish(RecordingKind.ROOM, "mp4" if picture else "ogg", picture))
+        look = auto.hls.config
+        picture, asked = picture_of(look, auto.hls.templateUrl), {"config": look.model_dump()}
+        wishes.append(Wish(RecordingKind.HLS, "m3u8", picture, asked=asked, transcription=auto.hls.transcription))
+        if look.recording.enabled and auto.recording is None:
+            wishes.append(recorded(picture))
     return wishes
 
 
-def stream_wishes(look: Composition, template_url: str | None, transcription: Transcription) -> list[Wish]:
-    """HLS of a room."""
-    picture = picture_of(look, template_url)
-    asked = {"config": look.model_dump()}
-    return [Wish(RecordingKind.HLS, "m3u8", picture, asked=asked, transcription=transcription)]
+def recorded(picture: Picture | None, film: str = "mp4", **more: Any) -> Wish:
+    """The recording of a room, in this format where there is a picture."""
+    return Wish(RecordingKind.ROOM, film if picture else "ogg", picture, **more)
 
 
 async def write_wish(

@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from sqlmodel import col, select
 
+from control_plane.clock import iso_ms
 from control_plane.db.database import Db
 from control_plane.dialects.videosdk.models import VideoRoom, VideoTranscription
 from control_plane.dialects.videosdk.places import Places
-from control_plane.dialects.videosdk.shapes import moment, object_id
+from control_plane.dialects.videosdk.shapes import object_id
 from control_plane.events.facts import Fact
 from control_plane.events.models import Event
 from control_plane.recordings.models import FILES, Recording, RecordingKind, RecordingStatus
@@ -121,9 +122,9 @@ class RoomLetters:
             called = event.data.get("name") or await _called(db, session.id, identity)
             return {"participantId": identity, "participantName": called}
         if event.type == Fact.ROOM_STARTED:
-            return {"start": moment(session.started_at)}
+            return {"start": iso_ms(session.started_at)}
         if event.type == Fact.ROOM_FINISHED:
-            return {"start": moment(session.started_at), "end": moment(session.closed_at)}
+            return {"start": iso_ms(session.started_at), "end": iso_ms(session.closed_at)}
         if recording is None:
             return {}
         data: dict[str, Any] = {"id": object_id(recording.id)} | self._whom(recording)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_the_document_is_served_without_a_key(platform: Platform) -> None:
-    async with httpx2.AsyncClient(base_url=platform.url) as client:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as client:
         answer = await client.get("/openapi.json")
     assert answer.status_code == 200
     assert answer.json()["openapi"].startswith("3.1.")
@@ -20,7 +20,7 @@ async def test_the_document_is_served_without_a_key(platform: Platform) -> None:
 
 
 async def test_the_collection_names_the_address_under_which_customers_reach_us(platform: Platform) -> None:
-    async with httpx2.AsyncClient(base_url=platform.url) as client:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as client:
         collection = (await client.get("/postman.json")).json()
     assert collection["info"]["schema"].endswith("/v2.1.0/collection.json")
     assert {one["key"]: one["value"] for one in collection["variable"]}["baseUrl"] == platform.settings.public_url
@@ -47,7 +47,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 
 async def test_a_browser_is_shown_a_page_where_there_is_nothing_and_programs_are_told(platform: Platform) -> None:
     pages = Path(platform.settings.web_dir or CHECKOUT_PAGES)
-    async with httpx2.AsyncClient(base_url=platform.url) as client:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as client:
         program = await client.get("/nothing-here")
         shown = await client.get("/nothing-here", headers=BROWSER)
         api = await client.get("/api/v1/nothing-here", headers=BROWSER)

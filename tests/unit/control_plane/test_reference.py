@@ -8,13 +8,15 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from control_plane.api import MEETING_BAAS, VIDEOSDK
 from control_plane.app import create_app
 from control_plane.errors import PlatformError
+from control_plane.gate.operation import Operation
 from control_plane.reference.answers import ERRORS
 from control_plane.reference.collection import collect
 from control_plane.reference.document import describe, operations, schema_of
 from control_plane.settings import Settings
-from control_plane.wire import SURFACES
+from control_plane.wire import SIGNED, SURFACES
 
 Json = dict[str, Any]
 
@@ -47,7 +49,7 @@ def test_every_operation_has_a_name_of_its_own_and_a_described_folder(document: 
 
 
 def test_every_operation_below_the_surface_needs_a_key_and_says_which_scope(document: Json) -> None:
-    inside = {(path, method) for path, method, _ in operations(document) if path.startswith(SURFACES)}
+    inside = {(path, method) for path, method, _ in operations(document) if path.startswith((*SURFACES, SIGNED))}
     known = {(path, method) for path, method, operation in keyed(document) if operation["x-scope"]}
     posted = {(f"/api/v1/auth/{name}", "post") for name in ("signup", "login", "reset")}
     open_to_all = posted | {("/api/v1/auth/session", "get")}
@@ -58,12 +60,61 @@ def test_every_operation_below_the_surface_needs_a_key_and_says_which_scope(docu
 
 def test_what_a_patch_does_not_send_has_no_default(document: Json) -> None:
     schemas = document["components"]["schemas"]
-    patched = [operation["requestBody"] for _, method, operation in operations(document) if method == "patch"]
+    patched = [
+        operation["requestBody"]
+        for path, method, operation in operations(document)
+        if method == "patch" and path.startswith("/api/")
+    ]
     assert len(patched) == 15
     for body in patched:
         schema = schema_of(body, schemas)
         assert schema["minProperties"] == 1, schema["title"]
         assert [name for name, field in schema["properties"].items() if "default" in field] == [], schema["title"]
+
+
+WITHOUT_AN_ANSWER = {"delete_calendar", "connect_zoom", "read_zoom_connection", "delete_zoom_connection"}
+"""Of what is refused always, or answered with nothing."""
+
+
+def test_the_ways_of_other_services_are_described_whole(document: Json) -> None:
+    routes = [route for router in (*VIDEOSDK, *MEETING_BAAS) for route in router.routes if isinstance(route, Operation)]
+    described = {found["operationId"]: found for _, _, found in operations(document)}
+    assert {route.name for route in routes} <= described.keys()
+    for route in routes:
+        operation = described[route.name]
+        schemes = {scheme for alternative in operation["security"] for scheme in alternative}
+        assert schemes == ({"SignedToken"} if route.path.startswith(SIGNED) else {"ApiKey", "MeetingBaasKey"})
+        assert operation["tags"] in (["VideoSDK"], ["Bots and calendars"]), route.name
+        answer = operation["responses"]["202" if "202" in operation["responses"] else "200"]
+        schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+        assert bool(schema.keys() - {"title"}) is (route.name not in WITHOUT_AN_ANSWER), route.name
+
+
+def test_errors_at_v2_have_the_shape_of_that_reference(document: Json) -> None:
+    read_room = document["paths"]["/v2/rooms/{room_id}"]["get"]["responses"]
+    for status in ("400", "401", "402", "429", "503"):
+        named = read_room[status]["$ref"].rpartition("/")[2]
+        content = document["components"]["responses"][named]["content"]["application/json"]
+        assert content["schema"] == {"$ref": "#/components/schemas/VideoError"}
+        for example in content["examples"].values():
+            assert valid(document, content["schema"], example["value"])
+
+
+def test_nothing_is_referred_to_that_is_not_there(document: Json) -> None:
+    def look(part: Any) -> Iterator[str]:
+        if isinstance(part, dict):
+            if isinstance(part.get("$ref"), str):
+                yield part["$ref"]
+            for value in part.values():
+                yield from look(value)
+        elif isinstance(part, list):
+            for value in part:
+                yield from look(value)
+
+    for reference in set(look(document)):
+        found: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
 
 
 def test_every_operation_documents_the_errors_that_all_have(document: Json) -> None:
