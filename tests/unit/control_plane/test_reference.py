@@ -190,6 +190,15 @@ def test_the_collection_has_every_operation_once_and_no_key(document: Json) -> N
     assert all(item["event"][0]["script"]["exec"][0].startswith("pm.test(") for item in requests_of(collection))
 
 
+def test_the_collection_shows_at_v2_a_token_and_else_a_key(document: Json) -> None:
+    for item in requests_of(collect(document, base_url="http://x")):
+        request = item["request"]
+        shown = {part["key"]: part["value"] for part in request.get("auth", {}).get("apikey", ())}
+        is_signed = request["url"]["path"][0] == "v2"
+        assert (shown.get("key") == "Authorization") is is_signed, request["url"]["raw"]
+        assert (shown.get("value") == "{{token}}") is is_signed, request["url"]["raw"]
+
+
 def test_the_collection_makes_before_it_reads_and_removes_last(document: Json) -> None:
     folders = {folder["name"]: folder["item"] for folder in collect(document, base_url="http://x")["item"]}
     methods = [item["request"]["method"] for item in folders["Agents"]]
