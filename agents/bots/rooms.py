@@ -9,6 +9,7 @@ import structlog
 from livekit import rtc
 
 from agents.bots.endings import Lost, Over
+from pocket.rooms.joining import connect
 
 ADMITTED: Final = "parley.admitted"
 """Topic of the message to who waits: `{"token", "url"}`; with them the meeting is joined."""
@@ -32,7 +33,7 @@ async def join(room: rtc.Room, url: str, token: str, *, again: bool = False) -> 
     for pause in (*(PAUSES_AGAIN if again else PAUSES), None):
         try:
             async with asyncio.timeout(2 * JOIN_WITHIN):
-                return await _connect(room, url, token, options)
+                return await connect(room, url, token, options)
         except (TimeoutError, rtc.ConnectError, RuntimeError) as error:
             log.warning("a room cannot be joined", reason=type(error).__name__)
             if pause is None:
@@ -86,20 +87,3 @@ def why_disconnected(reason: rtc.DisconnectReason.ValueType, *, waiting: bool) -
     if waiting and reason in SENT_AWAY:
         return Over("denied")
     return Over("removed" if reason == rtc.DisconnectReason.PARTICIPANT_REMOVED else "room_closed")
-
-
-async def _connect(room: rtc.Room, url: str, token: str, options: rtc.RoomOptions) -> None:
-    """Connect, until the options' timeout at most; who is cancelled meanwhile waits for the end of it.
-
-    The library ends the whole process when a connection is given up half-way.
-    """
-    connecting = asyncio.ensure_future(room.connect(url, token, options))
-    try:
-        await asyncio.shield(connecting)
-    except asyncio.CancelledError:
-        while not connecting.done():
-            with contextlib.suppress(asyncio.CancelledError):  # again: the first is raised below
-                await asyncio.wait((connecting,))
-        if not connecting.cancelled():
-            connecting.exception()  # of no interest any more
-        raise

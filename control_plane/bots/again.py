@@ -15,6 +15,7 @@ from control_plane.db.database import Db
 from control_plane.errors import Conflict
 from control_plane.recordings.models import Recording
 from control_plane.secrets.box import SecretBox
+from control_plane.sessions.models import Session
 from control_plane.webhooks.models import WebhookEndpoint
 
 FIRST_LETTERS: Final = ["bot.status_change", "complete", "failed"]
@@ -39,6 +40,9 @@ async def write_again(db: Db, clock: Clock, box: SecretBox, bot: Bot, again: Aga
         raise Conflict("This bot has no recording that could be written down")
     if bot.writing_since is not None:
         raise Conflict("This recording is being written down already")
+    session = await db.get(Session, bot.session_id)
+    if session is None or not session.store_transcripts:
+        raise Conflict("This project keeps no transcripts")
     bot.asked = bot.asked | {"recogniser": again.recogniser}
     kept = {"key": again.key, "recogniser": again.recogniser_key}
     bot.sealed_secrets = box.seal(json.dumps(kept), row=bot.sealed_as)
@@ -46,5 +50,9 @@ async def write_again(db: Db, clock: Clock, box: SecretBox, bot: Bot, again: Aga
     of_bot = (col(WebhookEndpoint.room_name) == bot.room_name, col(WebhookEndpoint.dialect) == DIALECT)
     await db.exec(update(WebhookEndpoint).where(*of_bot).values(events=FIRST_LETTERS))
     url = again.webhook_url or bot.webhook_url or await account_url(db, bot.project_id)
-    bot.endpoint_id = await add_endpoint(db, box, bot, url, again.key, letters=[AGAIN_LETTER]) if url else None
+    bot.endpoint_id = None
+    if url:
+        bot.endpoint_id = await add_endpoint(
+            db, box, bot.project_id, url, again.key, room_name=bot.room_name, letters=[AGAIN_LETTER]
+        )
     await want_words(db, clock, bot)

@@ -69,7 +69,8 @@ class BotTeller:
             return
         url = bot.webhook_url or await account_url(self.db, bot.project_id)
         if url:
-            bot.endpoint_id = await add_endpoint(self.db, self.box, bot, url, secrets_of(self.box, bot).get("key", ""))
+            key = secrets_of(self.box, bot).get("key", "")
+            bot.endpoint_id = await add_endpoint(self.db, self.box, bot.project_id, url, key, room_name=bot.room_name)
 
 
 async def account_url(db: Db, project_id: int) -> str | None:
@@ -84,13 +85,23 @@ def secrets_of(box: SecretBox, bot: Bot) -> dict[str, str]:
     return kept
 
 
-async def add_endpoint(db: Db, box: SecretBox, bot: Bot, url: str, key: str, *, letters: Sequence[str] = ("*",)) -> int:
-    """An endpoint that is told of one bot, by the letters of these names, and shown the key that sent it."""
+async def add_endpoint(
+    db: Db,
+    box: SecretBox,
+    project_id: int,
+    url: str,
+    key: str,
+    *,
+    room_name: str | None,
+    letters: Sequence[str] = ("*",),
+) -> int:
+    """An endpoint that is told of one bot, or without a room of calendars, by the letters of these names; it is shown
+    the key that sent the bot."""
     endpoint = WebhookEndpoint(
-        project_id=bot.project_id,
+        project_id=project_id,
         url=url,
         dialect=DIALECT,
-        room_name=bot.room_name,
+        room_name=room_name,
         events=list(letters),
         sealed_secret=b"",
     )

@@ -18,6 +18,9 @@ from control_plane.calendars.remote import (
     clean,
     clean_name,
     clean_raw,
+    dicts,
+    written,
+    zone_of,
 )
 
 PER_PAGE: Final = 250
@@ -37,7 +40,7 @@ class Google:
         asked: dict[str, str] = {"maxResults": "250"}
         for _ in range(MOST_PAGES):
             page = await self._caller.get(f"{self._base}/users/me/calendarList?{urlencode(asked)}")
-            found += [_calendar(item) for item in _dicts(page.get("items")) if item.get("id")]
+            found += [_calendar(item) for item in dicts(page.get("items")) if item.get("id")]
             if not page.get("nextPageToken"):
                 break
             asked["pageToken"] = str(page["nextPageToken"])
@@ -47,12 +50,12 @@ class Google:
         """The events, each occurrence by itself."""
         asked = {"singleEvents": "true", "maxResults": str(PER_PAGE)}
         if token is None:
-            asked |= {"timeMin": _written(window.begin), "timeMax": _written(window.end)}
+            asked |= {"timeMin": written(window.begin), "timeMax": written(window.end)}
         else:
             asked |= {"syncToken": token}
         for _ in range(MOST_PAGES):
             page = await self._caller.get(f"{self._events(remote_id)}?{urlencode(asked)}")
-            items, zone = _dicts(page.get("items")), _zone(page.get("timeZone"))
+            items, zone = dicts(page.get("items")), zone_of(page.get("timeZone"))
             gone = [str(item["id"]) for item in items if item.get("status") == "cancelled" and item.get("id")]
             read = [self._event(item, zone) for item in items if item.get("status") != "cancelled"]
             again = page.get("nextPageToken")
@@ -87,7 +90,7 @@ class Google:
         series = item.get("recurringEventId")
         organizer = item.get("organizer") if isinstance(item.get("organizer"), dict) else {}
         conference: Any = item.get("conferenceData") if isinstance(item.get("conferenceData"), dict) else {}
-        entries = _dicts(conference.get("entryPoints"))
+        entries = dicts(conference.get("entryPoints"))
         videos = [entry.get("uri") for entry in entries if entry.get("entryPointType") == "video"]
         texts = [*videos, item.get("hangoutLink"), item.get("location"), item.get("description")]
         return RemoteEvent(
@@ -103,7 +106,7 @@ class Google:
             organizer_email=clean(organizer.get("email")) if organizer else None,
             attendees=[
                 {"email": clean(str(one["email"])), "name": clean(one.get("displayName"))}
-                for one in _dicts(item.get("attendees"))[:MOST_ATTENDEES]
+                for one in dicts(item.get("attendees"))[:MOST_ATTENDEES]
                 if one.get("email")
             ],
             raw=clean_raw(item),
@@ -116,22 +119,6 @@ def _calendar(item: dict[str, Any]) -> RemoteCalendar:
     return RemoteCalendar(remote_id, name, remote_id, bool(item.get("primary")))
 
 
-def _dicts(items: object) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _zone(name: object) -> ZoneInfo:
-    """A zone by its name; UTC where there is none of it."""
-    try:
-        return ZoneInfo(str(name or "UTC"))
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
-
-
 def _moment(said: object, zone: ZoneInfo) -> datetime | None:
     """A start or an end: with a time, or of a day that begins where the calendar is."""
     if not isinstance(said, dict):
@@ -139,9 +126,9 @@ def _moment(said: object, zone: ZoneInfo) -> datetime | None:
     try:
         if said.get("dateTime"):
             at = datetime.fromisoformat(str(said["dateTime"]))
-            return (at if at.tzinfo else at.replace(tzinfo=_zone(said.get("timeZone")))).astimezone(UTC)
+            return (at if at.tzinfo else at.replace(tzinfo=zone_of(said.get("timeZone")))).astimezone(UTC)
         day = datetime.combine(datetime.fromisoformat(str(said.get("date"))).date(), time())
-        return day.replace(tzinfo=_zone(said.get("timeZone")) if said.get("timeZone") else zone).astimezone(UTC)
+        return day.replace(tzinfo=zone_of(said.get("timeZone")) if said.get("timeZone") else zone).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

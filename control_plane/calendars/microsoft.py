@@ -22,6 +22,8 @@ from control_plane.calendars.remote import (
     clean,
     clean_name,
     clean_raw,
+    dicts,
+    written,
 )
 
 PER_PAGE: Final = 200
@@ -46,7 +48,7 @@ class Microsoft:
         url = f"{self._base}/calendars?$top=100"
         for _ in range(MOST_PAGES):
             page = await self._caller.get(url)
-            found += [_calendar(item) for item in _dicts(page.get("value")) if item.get("id")]
+            found += [_calendar(item) for item in dicts(page.get("value")) if item.get("id")]
             if not page.get("@odata.nextLink"):
                 break
             url = self._own_link(page["@odata.nextLink"])
@@ -54,13 +56,13 @@ class Microsoft:
 
     async def read(self, remote_id: str, token: str | None, window: Window) -> AsyncIterator[EventPage]:
         """The calendar's view, each occurrence by itself; `token` is the link that the last reading ended with."""
-        asked = {"startDateTime": _written(window.begin), "endDateTime": _written(window.end)}
+        asked = {"startDateTime": written(window.begin), "endDateTime": written(window.end)}
         url = f"{self._base}/calendars/{quote(remote_id, safe='')}/calendarView/delta?{urlencode(asked)}"
         if token is not None:
             url = self._own_link(token)
         for _ in range(MOST_PAGES):
             page = await self._caller.get(url, Prefer=PREFER)
-            items = [item for item in _dicts(page.get("value")) if item.get("id")]
+            items = [item for item in dicts(page.get("value")) if item.get("id")]
             gone = [str(item["id"]) for item in items if "@removed" in item or item.get("isCancelled")]
             there = [item for item in items if "@removed" not in item and not item.get("isCancelled")]
             for item in there:
@@ -83,7 +85,7 @@ class Microsoft:
             "changeType": "created,updated,deleted",
             "notificationUrl": address,
             "resource": resource,
-            "expirationDateTime": _written(datetime.now(UTC) + CHANNEL_LIFE),
+            "expirationDateTime": written(datetime.now(UTC) + CHANNEL_LIFE),
             "clientState": secret,
         }
         made = await self._caller.post(self._subscription(), asked)
@@ -94,7 +96,7 @@ class Microsoft:
 
     async def renew(self, channel: str) -> datetime:
         """Keep a channel for longer; until when."""
-        asked = {"expirationDateTime": _written(datetime.now(UTC) + CHANNEL_LIFE)}
+        asked = {"expirationDateTime": written(datetime.now(UTC) + CHANNEL_LIFE)}
         until = _expiry(await self._caller.post(self._subscription(channel), asked, method="PATCH"))
         if until is None:
             raise Refused("the provider's answer about the channel makes no sense")
@@ -138,7 +140,7 @@ class Microsoft:
             return None
         body, location = _dict(item.get("body")), _dict(item.get("location"))
         online = _dict(item.get("onlineMeeting"))
-        places = [place.get(name) for place in _dicts(item.get("locations")) for name in ("displayName", "locationUri")]
+        places = [place.get(name) for place in dicts(item.get("locations")) for name in ("displayName", "locationUri")]
         texts = [online.get("joinUrl"), item.get("onlineMeetingUrl"), location.get("displayName")]
         texts += [location.get("locationUri"), *places, body.get("content"), item.get("bodyPreview")]
         organizer = _dict(_dict(item.get("organizer")).get("emailAddress"))
@@ -155,7 +157,7 @@ class Microsoft:
             organizer_email=clean(organizer.get("address")),
             attendees=[
                 {"email": clean(str(person["address"])), "name": clean(person.get("name"))}
-                for person in (_dict(one.get("emailAddress")) for one in _dicts(item.get("attendees"))[:MOST_ATTENDEES])
+                for person in (_dict(one.get("emailAddress")) for one in dicts(item.get("attendees"))[:MOST_ATTENDEES])
                 if person.get("address")
             ],
             raw=clean_raw(item),
@@ -172,14 +174,6 @@ def _calendar(item: dict[str, Any]) -> RemoteCalendar:
 
 def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _dicts(items: object) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _expiry(subscription: dict[str, Any]) -> datetime | None:
@@ -199,7 +193,7 @@ def _moment(said: object) -> datetime | None:
 
 
 def _phone(online: dict[str, Any]) -> dict[str, Any] | None:
-    phones = _dicts(online.get("phones"))
+    phones = dicts(online.get("phones"))
     numbers = [online.get("tollNumber"), *(phone.get("number") for phone in phones)]
     number, pin = next((str(each) for each in numbers if each), ""), online.get("conferenceId")
     return {"number": clean(number), "pin": clean(str(pin))} if number and pin else None

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
 from control_plane.calendars.caldav import CalDav
@@ -19,7 +18,6 @@ from guard.outbound import Outbound
 
 Credentials = dict[str, str]
 """By platform: client_id, client_secret, refresh_token; url, username, password; url."""
-OAUTH: Final = (Platform.GOOGLE, Platform.MICROSOFT)
 
 
 def seal_credentials(box: SecretBox, uuid: UUID, credentials: Credentials) -> bytes:

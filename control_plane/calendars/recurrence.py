@@ -12,7 +12,15 @@ import structlog
 from icalendar import Calendar as Parsed
 
 from control_plane.calendars.meeting_links import find_dial_in, find_meeting_url
-from control_plane.calendars.remote import MOST_ATTENDEES, RemoteEvent, Window, clean, clean_name, clean_raw
+from control_plane.calendars.remote import (
+    MOST_ATTENDEES,
+    RemoteEvent,
+    Window,
+    clean,
+    clean_name,
+    clean_raw,
+    zone_of,
+)
 
 AT_ONCE: Final = 50
 """Objects that are read together."""
@@ -116,7 +124,7 @@ def _expand(
     text = b"\r\n".join([b"BEGIN:VCALENDAR", b"VERSION:2.0", b"PRODID:-", shared, *blocks, b"END:VCALENDAR", b""])
     calendar = Parsed.from_ical(text)
     assert isinstance(calendar, Parsed)
-    zone = _zone(calendar.get("X-WR-TIMEZONE"))
+    zone = zone_of(calendar.get("X-WR-TIMEZONE"))
     parts: list[Part] = calendar.walk("VEVENT")
     recurring = any(part.get("RRULE") or part.get("RDATE") for part in parts)
     if not recurring and len(parts) == 1:
@@ -205,13 +213,6 @@ def _moment(given: date | datetime, zone: ZoneInfo) -> datetime:
     if not isinstance(given, datetime):
         given = datetime.combine(given, time())
     return (given if given.tzinfo else given.replace(tzinfo=zone)).astimezone(UTC)
-
-
-def _zone(name: object) -> ZoneInfo:
-    try:
-        return ZoneInfo(str(name or "UTC").strip())
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
 
 
 def _texts(part: Part, name: str) -> list[str]:

@@ -11,8 +11,9 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol, runtime_checkable
+from zoneinfo import ZoneInfo
 
 LONGEST_NAME: Final = 1000
 LARGEST_RAW: Final = 64 * 1024
@@ -169,3 +170,21 @@ def clean_raw(event: dict[str, Any]) -> dict[str, Any]:
 def clean_name(name: object) -> str:
     """A title as it is kept."""
     return str(clean(str(name or "")))[:LONGEST_NAME]
+
+
+def dicts(items: object) -> list[dict[str, Any]]:
+    """The objects of a list, where it is one."""
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def written(moment: datetime) -> str:
+    """A time as both Google and Microsoft read it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def zone_of(name: object) -> ZoneInfo:
+    """A zone by its name; UTC where there is none of it."""
+    try:
+        return ZoneInfo(str(name or "UTC").strip())
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
