@@ -16,7 +16,7 @@ from control_plane.events.log import EventLog
 from control_plane.meetings.models import Meeting, Scenario
 from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
-from control_plane.sessions.models import Session, TranscriptLine
+from control_plane.sessions.models import OWN_EPOCH, Session, TranscriptLine
 
 log = structlog.get_logger()
 
@@ -91,7 +91,9 @@ class Analyst:
 
 async def _lines(db: Db, session: Session) -> list[TranscriptLine]:
     query = select(TranscriptLine).where(
-        TranscriptLine.project_id == session.project_id, TranscriptLine.session_id == session.id
+        TranscriptLine.project_id == session.project_id,
+        TranscriptLine.session_id == session.id,
+        TranscriptLine.epoch >= OWN_EPOCH,
     )
     return list((await db.exec(query.order_by(col(TranscriptLine.timestamp_ms), col(TranscriptLine.id)))).all())
 

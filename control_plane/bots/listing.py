@@ -12,8 +12,7 @@ from sqlmodel import col, select
 from control_plane.bots.models import Bot
 from control_plane.db.database import Db
 from control_plane.errors import InvalidRequest
-from control_plane.sessions.models import TranscriptLine
-from control_plane.sessions.service import OWN_EPOCH
+from control_plane.sessions.models import OWN_EPOCH, TranscriptLine
 
 CONDITIONS: Final = 20
 
@@ -111,6 +110,7 @@ def _conditions(narrow: Narrow) -> list[Any]:
         spoke = and_(
             col(TranscriptLine.session_id) == Bot.session_id,
             col(TranscriptLine.project_id) == Bot.project_id,
+            col(TranscriptLine.epoch) >= OWN_EPOCH,
             col(TranscriptLine.name).icontains(narrow.speaker_name, autoescape=True),
         )
         wanted.append(exists().where(spoke))

@@ -14,8 +14,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.recordings.links import LinkSigner
 from control_plane.recordings.models import Recording
-from control_plane.sessions.models import Session, SessionJob, TranscriptLine
-from control_plane.sessions.service import OWN_EPOCH
+from control_plane.sessions.models import OWN_EPOCH, Session, SessionJob, TranscriptLine
 from control_plane.wire import SURFACE
 
 LINK_LIFETIME: Final = timedelta(hours=1)

@@ -11,7 +11,10 @@ import openai
 
 from guard.outbound import Outbound, OutboundError, read_url
 
-UPLOAD_WITHIN: Final = 50.0
+UPLOAD_WITHIN: Final = 40.0
+"""Seconds of one request: less than a job may take."""
+LATER: Final = (408, 409, 429)
+"""Refusals that are none for ever."""
 MOST_ANSWERED: Final = 64 * 1024 * 1024
 
 
@@ -42,13 +45,17 @@ async def hear_words(client: openai.AsyncOpenAI, model: str, wav: bytes, place: 
             response_format="verbose_json",
             timestamp_granularities=["word", "segment"],
         )
-    except (openai.AuthenticationError, openai.PermissionDeniedError, openai.BadRequestError) as error:
-        raise NotWritten(f"the recogniser refused: {error.status_code}") from error
     except openai.OpenAIError as error:
+        status = error.status_code if isinstance(error, openai.APIStatusError) else 0
+        if 400 <= status < 500 and status not in LATER:
+            raise NotWritten(f"the recogniser refused: {status}") from error
         raise NotYet(type(error).__name__) from error
-    words = [HeardWord(each.word.strip(), place + each.start, place + each.end) for each in answer.words or ()]
-    if not words:
-        words = [word for each in answer.segments or () for word in _spread(each.text, place + each.start, each)]
+    try:
+        words = [HeardWord(each.word.strip(), place + each.start, place + each.end) for each in answer.words or ()]
+        if not words:
+            words = [word for each in answer.segments or () for word in _spread(each.text, place + each.start, each)]
+    except (AttributeError, TypeError) as error:
+        raise NotWritten("the recogniser answered what nobody can read") from error
     return [word for word in words if word.text]
 
 
@@ -103,10 +110,12 @@ class Gladia:
             async with self.outbound.http.request(
                 method, read_url(self.url + path), headers={"x-gladia-key": key}, allow_redirects=False, **content
             ) as response:
-                body = await response.content.read(MOST_ANSWERED)
+                body = bytearray()
+                while len(body) < MOST_ANSWERED and (part := await response.content.read(MOST_ANSWERED - len(body))):
+                    body += part
         except (aiohttp.ClientError, OutboundError, OSError, TimeoutError) as error:
             raise NotYet("Gladia does not answer") from error
-        if response.status >= 500 or response.status == 429:
+        if response.status >= 500 or response.status in LATER:
             raise NotYet(f"Gladia answered {response.status}")
         try:
             answer = json.loads(body)

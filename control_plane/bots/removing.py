@@ -11,10 +11,10 @@ from control_plane.db.database import Db
 from control_plane.errors import Conflict
 from control_plane.events.facts import Fact
 from control_plane.events.models import Event
-from control_plane.recordings.models import Recording
 from control_plane.recordings.settling import lock_recording
-from control_plane.sessions.models import Session, TranscriptLine
-from control_plane.webhooks.models import WebhookDelivery
+from control_plane.sessions.ending import lock_session
+from control_plane.sessions.models import TranscriptLine
+from control_plane.webhooks.models import WebhookDelivery, WebhookEndpoint
 
 Removed = Literal["deleted", "partiallyDeleted", "alreadyDeleted", "noDataFound"]
 
@@ -22,7 +22,8 @@ Removed = Literal["deleted", "partiallyDeleted", "alreadyDeleted", "noDataFound"
 async def remove_data(db: Db, clock: Clock, bot: Bot) -> tuple[Removed, int | None]:
     """Remove the data of a locked bot; what became of it, and the recording whose file is to go after the commit.
 
-    Raises `Conflict` while the bot is still at work.
+    What is still to come of it, such as the end of another writing down, is not kept. Raises `Conflict` while the bot
+    is still at work.
     """
     if not bot.is_over:
         raise Conflict("This bot is still at work; have it leave first")
@@ -34,16 +35,16 @@ async def remove_data(db: Db, clock: Clock, bot: Bot) -> tuple[Removed, int | No
         recording.deleted_at = clock.now()
         found = found or bool(recording.size_bytes)
     found = found or bool(bot.chat)
-    bot.chat, bot.deleted_at = [], clock.now()
+    bot.chat, bot.deleted_at, bot.writing_since = [], clock.now(), None
     return "deleted" if found else "noDataFound", recording.id if recording else None
 
 
 async def _remove_words(db: Db, bot: Bot) -> bool:
+    session = await lock_session(db, bot.session_id, project_id=bot.project_id) if bot.session_id is not None else None
     mine = col(TranscriptLine.project_id) == bot.project_id, col(TranscriptLine.session_id) == bot.session_id
     removed = await db.exec(delete(TranscriptLine).where(*mine))
-    session = await db.get(Session, bot.session_id) if bot.session_id is not None else None
     if session is not None:
-        session.summary, session.message_count = None, 0
+        session.summary, session.message_count, session.store_transcripts = None, 0, False
         await db.exec(
             delete(Analysis).where(col(Analysis.project_id) == bot.project_id, col(Analysis.session_id) == session.id)
         )
@@ -53,13 +54,11 @@ async def _remove_words(db: Db, bot: Bot) -> bool:
         col(Event.room_name) == bot.room_name,
     )
     await db.exec(delete(Event).where(*lines))
-    if bot.endpoint_id is not None:
-        sent = col(WebhookDelivery.project_id) == bot.project_id, col(WebhookDelivery.endpoint_id) == bot.endpoint_id
-        await db.exec(delete(WebhookDelivery).where(*sent, col(WebhookDelivery.event_type) == "complete"))
+    endpoints = select(WebhookEndpoint.id).where(WebhookEndpoint.project_id == bot.project_id)
+    sent = (
+        col(WebhookDelivery.endpoint_id).in_(endpoints),
+        col(WebhookDelivery.room_name) == bot.room_name,
+        col(WebhookDelivery.event_type).in_(("complete", Fact.TRANSCRIPT_LINE.value)),
+    )
+    await db.exec(delete(WebhookDelivery).where(*sent))
     return bool(removed.rowcount)
-
-
-async def is_gone(db: Db, recording_id: int | None) -> bool:
-    """Whether nothing is left of a recording that was removed."""
-    query = select(Recording.id).where(Recording.id == recording_id)
-    return recording_id is None or (await db.exec(query)).first() is None

@@ -16,7 +16,7 @@ import structlog
 from sqlmodel import col, delete, select, update
 
 from control_plane.analysis.reading import build_client
-from control_plane.analysis.writing_down import cut
+from control_plane.analysis.writing_down import PIECE, cut
 from control_plane.bots.asking import BotAsk
 from control_plane.bots.life import WRITE_DOWN
 from control_plane.bots.models import Bot, BotState
@@ -29,17 +29,21 @@ from control_plane.jobs.queue import enqueue
 from control_plane.recordings.models import Recording
 from control_plane.recordings.storage import RecordingStore
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.models import Session, TranscriptLine
-from control_plane.sessions.service import OWN_EPOCH
+from control_plane.sessions.ending import ANALYSE, lock_session
+from control_plane.sessions.models import OWN_EPOCH, Session, TranscriptLine
 
 ASIDE: Final = -1
 """Epoch of words that are not all there yet."""
 AT_ONCE: Final = 20.0
 """Seconds after which the rest is another job's."""
+STEP_WITHIN: Final = 45.0
+"""Seconds of one job, whatever a recogniser or the store does: less than a job may take."""
 GIVEN_UP_AFTER: Final = timedelta(minutes=2)
 """How long a recogniser that does not answer is asked again, from the last time it did."""
 LONGEST_TASK: Final = timedelta(hours=1)
 LOOK_EVERY: Final = timedelta(seconds=2)
+NUMBERS: Final = 10_000
+"""Of passages for each second that a piece may begin at."""
 PAUSE: Final = 1.0
 """Seconds of silence between two passages of one speaker."""
 LONGEST: Final = 60
@@ -73,9 +77,12 @@ class BotWriter:
             if bot is None or bot.writing_since is None:
                 return
             recording = await db.get(Recording, bot.recording_id) if bot.recording_id is not None else None
+            session = await db.get(Session, bot.session_id)
         try:
             if recording is None or not recording.size_bytes or recording.deleted_at is not None:
                 raise NotWritten("there is no recording to write down")
+            if session is None or not session.store_transcripts:
+                raise NotWritten("this project keeps no transcripts")
             more = await self._step(bot, recording, payload)
         except NotWritten as error:
             await self._finish(bot.id, str(error))
@@ -93,7 +100,14 @@ class BotWriter:
                 await self._go_on(bot.id, more)
 
     async def _step(self, bot: Bot, recording: Recording, payload: dict[str, Any]) -> dict[str, Any] | None:
-        """Write the next words; how to go on, or None where that was all."""
+        """Write the next words; how to go on, or None where that was all. Raises `NotYet`, `NotWritten`."""
+        try:
+            async with asyncio.timeout(STEP_WITHIN):
+                return await self._write_next(bot, recording, payload)
+        except TimeoutError as error:
+            raise NotYet("the recogniser takes too long") from error
+
+    async def _write_next(self, bot: Bot, recording: Recording, payload: dict[str, Any]) -> dict[str, Any] | None:
         recogniser, key = BotAsk.of(bot).recogniser, secrets_of(self.box, bot).get("recogniser", "")
         if recogniser == "Gladia":
             if "task" not in payload:
@@ -107,7 +121,7 @@ class BotWriter:
                 raise NotWritten("Gladia does not come to an end")
             if words is None:
                 return {"task": payload["task"]}
-            await self._keep(bot, recording, words)
+            await self._keep(bot, recording, 0.0, words)
             return None
         if recogniser == "Runpod":
             async with build_client(self.runpod_url, key) as client:
@@ -125,9 +139,15 @@ class BotWriter:
             pieces = cut(Path(file.name), begin)
             while (piece := await asyncio.to_thread(_next, pieces)) is not None:
                 place, wav = piece
+                try:
+                    words = await hear_words(client, self.model, wav, place)
+                except NotYet:
+                    if place == begin:
+                        raise
+                    return {"place": place}  # what is written already was
+                await self._keep(bot, recording, place, words)
                 if time.monotonic() > until:
-                    return {"place": place}
-                await self._keep(bot, recording, await hear_words(client, self.model, wav, place))
+                    return {"place": place + PIECE}
         return None
 
     async def _fetch(self, recording: Recording, file: Any) -> None:
@@ -136,17 +156,21 @@ class BotWriter:
             await asyncio.to_thread(file.write, part)
         file.flush()
 
-    async def _keep(self, bot: Bot, recording: Recording, words: list[HeardWord]) -> None:
-        """Keep words aside, with who the microphones say spoke then."""
+    async def _keep(self, bot: Bot, recording: Recording, place: float, words: list[HeardWord]) -> None:
+        """Keep the words from a place on aside, with who the microphones say spoke then; those that an earlier try
+        kept of them are no more."""
         async with self.database.platform() as db:
+            locked = await _lock(db, bot.id)
             session = await db.get(Session, bot.session_id)
-            assert session is not None
+            if session is None or locked is None or locked.writing_since is None:
+                raise NotWritten("nobody wants it any more")
             zero = max(0.0, (recording.started_at - session.started_at).total_seconds())
-            mine = TranscriptLine.session_id == session.id
+            mine = col(TranscriptLine.session_id) == session.id
             known = (await db.exec(select(TranscriptLine).where(mine, TranscriptLine.epoch != ASIDE))).all()
-            aside = select(TranscriptLine.sequence).where(mine, TranscriptLine.epoch == ASIDE)
-            last = max((await db.exec(aside)).all(), default=0)
-            for number, passage in enumerate(passages_of(words, zero, known), last + 1):
+            first_number = round(place) * NUMBERS
+            aside = col(TranscriptLine.epoch) == ASIDE
+            await db.exec(delete(TranscriptLine).where(mine, aside, col(TranscriptLine.sequence) >= first_number))
+            for number, passage in enumerate(passages_of(words, zero, known), first_number):
                 first, final = passage[0][1], passage[-1][1]
                 line = TranscriptLine(
                     project_id=session.project_id,
@@ -183,20 +207,27 @@ class BotWriter:
             bot = await _lock(db, bot_id)
             if bot is None or bot.writing_since is None:
                 return
-            await _take_over(db, bot, problem)
-            bot.writing_since, bot.writing_error = None, problem
-            teller = BotTeller(db, self.clock, self.box)
-            if bot.state == BotState.ENDING:
-                await teller.completed(bot)
-            else:
-                await teller.transcribed(bot)
+            await end_writing(db, self.clock, self.box, bot, problem)
 
 
-async def _take_over(db: Db, bot: Bot, problem: str | None) -> None:
-    mine = col(TranscriptLine.session_id) == bot.session_id
-    unwanted = col(TranscriptLine.epoch) == ASIDE if problem else col(TranscriptLine.epoch) != ASIDE
-    await db.exec(delete(TranscriptLine).where(mine, unwanted))
-    await db.exec(update(TranscriptLine).where(mine, col(TranscriptLine.epoch) == ASIDE).values(epoch=OWN_EPOCH))
+async def end_writing(db: Db, clock: Clock, box: SecretBox, bot: Bot, problem: str | None) -> None:
+    """A locked bot's recording is written down, or why it is not; then all is as it was before."""
+    mine, aside = col(TranscriptLine.session_id) == bot.session_id, col(TranscriptLine.epoch) == ASIDE
+    if problem is None:
+        await db.exec(delete(TranscriptLine).where(mine, ~aside))
+        kept = await db.exec(update(TranscriptLine).where(mine, aside).values(epoch=OWN_EPOCH))
+        session = await lock_session(db, bot.session_id or 0, project_id=bot.project_id)
+        if session is not None:
+            session.message_count = kept.rowcount
+            await enqueue(db, ANALYSE, f"{session.id}", run_at=clock.now(), session_id=session.id)
+    else:
+        await db.exec(delete(TranscriptLine).where(mine, aside))
+    bot.writing_since, bot.writing_error = None, problem
+    teller = BotTeller(db, clock, box)
+    if bot.state == BotState.ENDING:
+        await teller.completed(bot)
+    else:
+        await teller.transcribed(bot)
 
 
 def passages_of(

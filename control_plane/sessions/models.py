@@ -22,6 +22,9 @@ from control_plane.db.rows import (
 
 BOT: Final = "bot"
 """Type of the sessions of bots that attend meetings."""
+OWN_EPOCH: Final = 0
+"""Epoch of lines that no job of ours reported; those of jobs begin with 1. Lines below it are not all there yet, and
+nobody's to read."""
 
 
 class SessionStatus(StrEnum):

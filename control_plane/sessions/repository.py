@@ -14,7 +14,7 @@ from control_plane.db.database import Db
 from control_plane.db.rows import read_excerpt
 from control_plane.metering.repository import usage_of_session
 from control_plane.personas.models import Persona
-from control_plane.sessions.models import Session, SessionStatus, SessionTrace, TranscriptLine, Turn
+from control_plane.sessions.models import OWN_EPOCH, Session, SessionStatus, SessionTrace, TranscriptLine, Turn
 from control_plane.wire import MAX_ID, Excerpt
 
 
@@ -121,7 +121,11 @@ class SessionRepository:
         """What was said, in order."""
         query = (
             select(TranscriptLine)
-            .where(TranscriptLine.project_id == self.project_id, TranscriptLine.session_id == session_id)
+            .where(
+                TranscriptLine.project_id == self.project_id,
+                TranscriptLine.session_id == session_id,
+                TranscriptLine.epoch >= OWN_EPOCH,
+            )
             .order_by(col(TranscriptLine.timestamp_ms), col(TranscriptLine.epoch), col(TranscriptLine.sequence))
         )
         return list((await self.db.exec(query)).all())

@@ -18,13 +18,10 @@ from control_plane.events.log import EventLog
 from control_plane.names import RoomName
 from control_plane.personas.repository import PersonaRepository
 from control_plane.sessions.ending import announce, end_session
-from control_plane.sessions.models import Session, TranscriptLine
+from control_plane.sessions.models import OWN_EPOCH, Session, TranscriptLine
 from control_plane.sessions.reports import LIVE_LINES
 from control_plane.sessions.repository import SessionRepository
 from control_plane.sessions.schemas import LineCreate, SessionCreate, SessionEnd
-
-OWN_EPOCH = 0
-"""Epoch of lines that a customer's own server adds; jobs of ours begin with 1."""
 
 END_CALLS = "end_calls"
 """Live channel: LiveKit job ids that must end."""

@@ -235,7 +235,6 @@ async def run(
     work: dict[str, Handler] = {
         ANSWER: answer_attendee,
         STOP_RECORDING: stop_bots_recording,
-        WRITE_DOWN: write_down,
         END_MEETING: end_late_meeting,
         WARN_MEETING: warn_late_meeting,
         CLOSE_ROOM: close_room,
@@ -249,6 +248,7 @@ async def run(
         INDEX_BASE: BaseIndexer(database).handle,
         PEAKS: peaks.handle,
         TRANSCRIBE: transcriber.handle,
+        WRITE_DOWN: write_down,
     }
     runners = JobRunner(database, clock, work), JobRunner(database, clock, slow)
     followers = (

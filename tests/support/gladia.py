@@ -1,5 +1,6 @@
 """Gladia and a server of the OpenAI protocol on the loopback, as far as recordings of bots need them."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,14 +14,24 @@ WORDS = [{"word": " Good", "start": 0.1, "end": 0.4}, {"word": " morning", "star
 
 @dataclass
 class Recognisers:
-    """What they were sent; `refuse` is the status that Gladia answers instead."""
+    """What they were sent; `refuse` is the status that Gladia answers instead.
+
+    The other answers 500 to its requests of these numbers, and says nothing before it is let go on.
+    """
 
     url: str = ""
     refuse: int | None = None
     looks: int = 0
+    length: int = 1
     keys: list[str] = field(default_factory=list)
     uploaded: list[int] = field(default_factory=list)
     tasks: list[dict[str, Any]] = field(default_factory=list)
+    faults: set[int] = field(default_factory=set)
+    pieces: int = 0
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.go_on.set()
 
     async def upload(self, request: web.Request) -> web.Response:
         self.keys.append(request.headers["x-gladia-key"])
@@ -40,12 +51,16 @@ class Recognisers:
         if self.looks < 2:
             return web.json_response({"id": "task-1", "status": "processing"})
         said = {"speaker": 0, "start": 0.1, "end": 0.9, "text": "Good morning", "words": WORDS}
-        result = {"transcription": {"utterances": [said]}}
+        result = {"transcription": {"utterances": [said]}, "metadata": "long " * self.length}
         return web.json_response({"id": "task-1", "status": "done", "result": result})
 
     async def transcribe(self, request: web.Request) -> web.Response:
         self.keys.append(request.headers["Authorization"].removeprefix("Bearer "))
         await request.read()
+        self.pieces += 1
+        if self.pieces in self.faults:
+            return web.json_response({"error": {"message": "not now"}}, status=500)
+        await self.go_on.wait()
         segments = [{"id": 0, "start": 0.1, "end": 0.9, "text": "Good morning"}]
         shown = {"text": "Good morning", "words": WORDS, "segments": segments}
         return web.Response(text=json.dumps(shown), content_type="application/json")
@@ -55,7 +70,7 @@ class Recognisers:
 async def open_recognisers() -> AsyncIterator[Recognisers]:
     """Both, at one address, for the length of a block."""
     both = Recognisers()
-    app = web.Application()
+    app = web.Application(client_max_size=2**26)
     app.router.add_post("/v2/upload", both.upload)
     app.router.add_post("/v2/pre-recorded", both.begin)
     app.router.add_get("/v2/pre-recorded/{task}", both.find)

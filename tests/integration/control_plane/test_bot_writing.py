@@ -5,11 +5,21 @@ import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
+from sqlmodel import col, select, update
 
-from tests.support.bothost import baas, bot_host, codes, data_of, in_state, send
+from control_plane.bots.life import WRITE_DOWN
+from control_plane.bots.models import Bot
+from control_plane.jobs.models import Job
+from control_plane.jobs.queue import AT_ONCE, enqueue
+from control_plane.meetings.life import ANSWER
+from control_plane.sessions.models import TranscriptLine
+from control_plane.webhooks.models import WebhookDelivery
+from tests.support.bothost import baas, bot_host, codes, data_of, in_state, read, send
 from tests.support.gladia import Recognisers, open_recognisers
 from tests.support.meetings import meet_people
 from tests.support.platform import Platform, Tenant
@@ -20,14 +30,14 @@ from tests.support.webhooks import until
 pytestmark = pytest.mark.anyio
 
 
-def silence() -> bytes:
-    """A second of it, as a file."""
+def silence(seconds: int = 1) -> bytes:
+    """So much of it, as a file."""
     file = io.BytesIO()
     with wave.open(file, "wb") as written:
         written.setnchannels(1)
         written.setsampwidth(2)
         written.setframerate(16_000)
-        written.writeframes(bytes(32_000))
+        written.writeframes(bytes(32_000 * seconds))
     return file.getvalue()
 
 
@@ -43,7 +53,7 @@ async def recognising(platform: Platform) -> AsyncIterator[tuple[Platform, Recog
             yield changed, both
 
 
-async def attend(platform: Platform, tenant: Tenant, receiver: Receiver, **asked: Any) -> str:
+async def attend(platform: Platform, tenant: Tenant, receiver: Receiver, *, seconds: int = 1, **asked: Any) -> str:
     """A bot that has been in a meeting, where Ada spoke; its recording is complete."""
     meeting = await meet_people(tenant)
     async with baas(platform, tenant) as http, bot_host(platform) as host:
@@ -59,7 +69,7 @@ async def attend(platform: Platform, tenant: Tenant, receiver: Receiver, **asked
             await host.hears(job, "Ada", [("Good", 100, 400), ("evening", 400, 900)])
         await host.ends(job, "caller_left")
         await in_state(platform, bot_id, "ending")
-        await complete(platform, "EG_1", silence())
+        await complete(platform, "EG_1", silence(seconds))
     return bot_id
 
 
@@ -68,6 +78,7 @@ async def test_another_recogniser_writes_down_before_the_bot_is_complete(
     platform: Platform, tenant: Tenant, receiver: Receiver, provider: str
 ) -> None:
     async with recognising(platform) as (changed, both), baas(platform, tenant) as http:
+        both.length = 200_000  # an answer of many packets
         asked = {"speech_to_text": {"provider": provider, "api_key": "their-key"}}
         bot_id = await attend(changed, tenant, receiver, **asked, recording_mode="audio_only")
         await in_state(platform, bot_id, "completed")
@@ -122,3 +133,151 @@ async def test_what_cannot_be_written_down_again_is_refused(
         assert refused.status_code == 400
         assert "PARLEY_RUNPOD_URL" in refused.text
         assert (await http.post("/bots/retranscribe", json={"bot_uuid": "42"})).status_code == 400
+
+
+async def words_of(http: httpx2.AsyncClient, bot_id: str) -> list[str]:
+    """What a bot has written down."""
+    passages = (await data_of(http, bot_id))["bot_data"]["transcripts"]
+    return [word["text"] for passage in passages for word in passage["words"]]
+
+
+async def test_a_recogniser_that_fails_in_the_middle_writes_nothing_twice(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    async with recognising(platform) as (changed, both), baas(platform, tenant) as http:
+        both.faults = {2, 3}  # the second piece, and its client's own second try
+        asked = {"speech_to_text": {"provider": "Runpod", "api_key": "k"}, "recording_mode": "audio_only"}
+        bot_id = await attend(changed, tenant, receiver, seconds=150, **asked)
+        await in_state(platform, bot_id, "completed")
+        assert await words_of(http, bot_id) == ["Good", "morning"] * 3
+        assert both.pieces == 5
+
+
+async def test_a_step_that_was_done_and_not_marked_is_done_again_without_a_trace(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    """As where the jobs process is killed just then."""
+    async with recognising(platform) as (changed, both), baas(platform, tenant) as http:
+        bot_id = await attend(changed, tenant, receiver, speech_to_text="Default")
+        bot = await in_state(platform, bot_id, "completed")
+        both.go_on.clear()
+        assert (await http.post("/bots/retranscribe", json={"bot_uuid": bot_id})).status_code == 202
+        async with platform.database.platform() as db:
+            values = {"project_id": bot.project_id, "session_id": bot.session_id, "created_at": bot.created_at}
+            db.add(TranscriptLine(epoch=-1, sequence=0, speaker="user", content="Half", timestamp_ms=1, **values))
+        assert "Half" not in (await tenant.http.get(f"/sessions/{bot.session_id}/transcript")).text
+        both.go_on.set()
+        await receiver.wait_for(1)
+        await until(lambda: _written(platform, bot_id))
+        assert await words_of(http, bot_id) == ["Good", "morning"]
+
+
+async def _written(platform: Platform, bot_id: str) -> bool:
+    return (await read(platform, bot_id)).writing_since is None
+
+
+async def test_deleted_data_do_not_come_back_with_what_is_being_written_down(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    async with recognising(platform) as (changed, both), baas(platform, tenant) as http:
+        bot_id = await attend(changed, tenant, receiver, speech_to_text="Default")
+        bot = await in_state(platform, bot_id, "completed")
+        both.go_on.clear()
+        body = {"bot_uuid": bot_id, "webhook_url": f"{receiver.url}/again"}
+        assert (await http.post("/bots/retranscribe", json=body)).status_code == 202
+
+        async def is_asked() -> bool:
+            return both.pieces > 0
+
+        await until(is_asked)
+        assert (await http.post(f"/bots/{bot_id}/delete_data")).json() == {"ok": True, "status": "deleted"}
+        both.go_on.set()
+
+        async def is_over() -> bool:
+            async with platform.database.platform() as db:
+                left = select(Job.id).where(Job.kind == WRITE_DOWN, col(Job.state).in_(("waiting", "running")))
+                return (await db.exec(left)).first() is None
+
+        await until(is_over)
+        async with platform.database.platform() as db:
+            lines = select(TranscriptLine.content).where(TranscriptLine.session_id == bot.session_id)
+            assert (await db.exec(lines)).all() == []
+            bodies = (await db.exec(select(WebhookDelivery.body))).all()
+        assert not any("morning" in each or "evening" in each for each in bodies)
+        assert await words_of(http, bot_id) == []
+        again = await http.post("/bots/retranscribe", json={"bot_uuid": bot_id})
+        assert again.status_code == 409
+
+
+async def test_a_recogniser_that_never_ends_is_given_up(platform: Platform, tenant: Tenant, receiver: Receiver) -> None:
+    async with recognising(platform) as (changed, both), baas(platform, tenant) as http:
+        bot_id = await attend(changed, tenant, receiver, speech_to_text="Default")
+        await in_state(platform, bot_id, "completed")
+        both.go_on.clear()
+        again = {"bot_uuid": bot_id, "webhook_url": f"{receiver.url}/again"}
+        assert (await http.post("/bots/retranscribe", json=again)).status_code == 202
+        async with platform.database.platform() as db:
+            await db.exec(update(Bot).values(writing_since=col(Bot.writing_since) - timedelta(hours=3)))
+        await receiver.wait_for(1, "/again")
+        bot = await read(platform, bot_id)
+        assert (bot.state, bot.writing_since) == ("completed", None)
+        assert await words_of(http, bot_id) == ["Good", "evening"]
+        both.go_on.set()
+
+
+async def test_a_project_that_keeps_no_transcripts_has_none_written_down_afterwards(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    settings = {"store_transcripts": False}
+    assert (await tenant.http.patch(f"/projects/{tenant.project.id}", json=settings)).status_code == 200
+    async with recognising(platform) as (changed, both), baas(platform, tenant) as http:
+        asked = {"speech_to_text": {"provider": "Runpod", "api_key": "k"}}
+        bot_id = await attend(changed, tenant, receiver, **asked)
+        bot = await in_state(platform, bot_id, "completed")
+        assert (bot.writing_error, both.pieces) == ("this project keeps no transcripts", 0)
+        assert await words_of(http, bot_id) == []
+        refused = await http.post("/bots/retranscribe", json={"bot_uuid": bot_id})
+        assert (refused.status_code, "keeps no transcripts" in refused.text) == (409, True)
+
+
+async def test_what_was_written_down_afterwards_is_analysed(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    async with recognising(platform) as (changed, _):
+        asked = {"speech_to_text": {"provider": "Runpod", "api_key": "k"}}
+        bot = await in_state(platform, await attend(changed, tenant, receiver, **asked), "completed")
+
+        async def is_analysed() -> bool:
+            analysis = (await tenant.http.get(f"/sessions/{bot.session_id}/analysis")).json()
+            return "nothing is kept" not in str(analysis) and "Unknown" in str(analysis)
+
+        await until(is_analysed)
+        [listed] = (await tenant.http.get("/sessions")).json()["sessions"]
+        assert listed["message_count"] == 1
+
+
+async def test_slow_recognisers_keep_nobody_waiting_at_the_door(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    async with recognising(platform) as (changed, both), baas(platform, tenant) as http:
+        bot_id = await attend(changed, tenant, receiver, speech_to_text="Default")
+        bot = await in_state(platform, bot_id, "completed")
+        both.go_on.clear()
+        assert (await http.post("/bots/retranscribe", json={"bot_uuid": bot_id})).status_code == 202
+        async with platform.database.platform() as db:
+            for number in range(AT_ONCE):
+                await enqueue(db, WRITE_DOWN, f"more {number}", run_at=bot.created_at, bot_id=bot.id, place=0)
+
+        async def is_busy() -> bool:
+            return both.pieces >= AT_ONCE
+
+        await until(is_busy)
+        async with platform.database.platform() as db:
+            await enqueue(db, ANSWER, "door", run_at=bot.created_at, attendee_id=0)
+
+        async def is_answered() -> Any:
+            async with platform.database.platform() as db:
+                return (await db.exec(select(Job.id).where(Job.kind == ANSWER, Job.state == "done"))).first()
+
+        await until(is_answered)
+        both.go_on.set()
