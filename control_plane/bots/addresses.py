@@ -43,11 +43,13 @@ Address = Here | Line | Unreachable
 
 def read_address(url: str, extra: dict[str, Any], public_url: str) -> Address | None:
     """Where a meeting's address leads; None for what is no meeting's address."""
+    dial_in = extra.get("dial_in")
+    keys = dial_in if isinstance(dial_in, dict) else {}
     if url.startswith("tel:"):
-        number = re.sub(r"[ ().-]", "", url.removeprefix("tel:"))
-        return Line(number, _pin_of(extra)) if NUMBER.fullmatch(number) else None
+        number = _plain(url.removeprefix("tel:"))
+        return _line(number, keys) if NUMBER.fullmatch(number) else None
     if url.startswith(("sip:", "sips:")):
-        return Line(url, _pin_of(extra)) if SIP_ADDRESS.fullmatch(url) else None
+        return _line(url, keys) if SIP_ADDRESS.fullmatch(url) else None
     try:
         parts, own = urlsplit(url), urlsplit(public_url)
         host = parts.hostname or ""
@@ -59,9 +61,12 @@ def read_address(url: str, extra: dict[str, Any], public_url: str) -> Address | 
     if same:
         code = CODE.fullmatch(parts.path)
         return Here(code[1]) if code else None
-    dial_in = extra.get("dial_in")
     if isinstance(dial_in, dict):
-        return _dialled(dial_in)
+        given = str(dial_in.get("number", ""))
+        number = given if given.startswith("sip") else _plain(given)
+        if NUMBER.fullmatch(number) or SIP_ADDRESS.fullmatch(number):
+            return _line(number, keys)
+        return Unreachable("extra.dial_in.number is no number in E.164 form, such as +14155550100")
     if not KNOWN.fullmatch(host):
         return None
     zoom = ZOOM_PATH.fullmatch(parts.path)
@@ -73,18 +78,12 @@ def read_address(url: str, extra: dict[str, Any], public_url: str) -> Address | 
     return Unreachable("this server reaches such a meeting by telephone: give extra.dial_in {number, pin}")
 
 
-def _dialled(dial_in: dict[str, Any]) -> Address:
-    number, pin = str(dial_in.get("number", "")), str(dial_in.get("pin") or "")
-    number = re.sub(r"[ ().-]", "", number) if not number.startswith("sip") else number
-    if not (NUMBER.fullmatch(number) or SIP_ADDRESS.fullmatch(number)):
-        return Unreachable("extra.dial_in.number is no number in E.164 form, such as +14155550100")
-    pin = re.sub(r"[ -]", "", pin)
+def _plain(number: str) -> str:
+    return re.sub(r"[ ().-]", "", number)
+
+
+def _line(to: str, dial_in: dict[str, Any]) -> Line | Unreachable:
+    pin = re.sub(r"[ -]", "", str(dial_in.get("pin") or ""))
     if pin and not PIN.fullmatch(pin):
         return Unreachable("extra.dial_in.pin has other keys than 0-9, * and #")
-    return Line(number, pin)
-
-
-def _pin_of(extra: dict[str, Any]) -> str:
-    dial_in = extra.get("dial_in")
-    pin = str(dial_in.get("pin") or "") if isinstance(dial_in, dict) else ""
-    return pin if PIN.fullmatch(pin) else ""
+    return Line(to, pin)

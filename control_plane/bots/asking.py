@@ -16,6 +16,11 @@ PATIENCE = 600
 """Seconds of each kind of waiting, where nothing else is asked."""
 
 
+def patience(asked: int | None) -> int:
+    """Seconds of a kind of waiting: as asked, but never none."""
+    return PATIENCE if asked is None else max(1, asked)
+
+
 class BotAsk(BaseModel):
     """How a bot looks and behaves, and what it brings back."""
 

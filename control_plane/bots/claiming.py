@@ -71,7 +71,8 @@ class BotClaimer:
         """
         async with self.database.platform() as db:
             now = self.clock.now()
-            query = select(Bot).where(col(Bot.wanted_at) <= now).order_by(col(Bot.wanted_at), col(Bot.id)).limit(1)
+            due = col(Bot.wanted_at) <= now, col(Bot.leave_at).is_(None)
+            query = select(Bot).where(*due).order_by(col(Bot.wanted_at), col(Bot.id)).limit(1)
             bot = (await db.exec(query.with_for_update(skip_locked=True))).one_or_none()
             if bot is None:
                 return None, False
@@ -83,9 +84,12 @@ class BotClaimer:
     async def _send(self, db: Db, bot: Bot, host_id: str) -> BotJob | None:
         teller, now = BotTeller(db, self.clock, self.box), self.clock.now()
         bot.wanted_at, bot.claimed_at = None, bot.claimed_at or now
+        session = await self._session(db, bot)
+        if session is None:  # its end is known by now, and its follower has not seen it yet
+            await ended(db, self.clock, self.box, bot.session_id or 0)
+            return None
         if bot.state == BotState.SCHEDULED:
             bot.state = BotState.JOINING
-        session = await self._session(db, bot)
         await teller.status(bot, "joining_call")
         try:
             token, waits, line = await self.entrance.enter(db, self.clock, bot)
@@ -116,12 +120,12 @@ class BotClaimer:
         db.add(job)
         return self._job(bot, session, job, token, waits=waits, line=line)
 
-    async def _session(self, db: Db, bot: Bot) -> Session:
-        """The bot's session, locked: the one it has had before, or a new one with a place of the plan."""
+    async def _session(self, db: Db, bot: Bot) -> Session | None:
+        """The bot's session, locked: the one it has had before, unless that has ended; or a new one with a place of the
+        plan."""
         sessions = SessionRepository(db, bot.project_id)
-        running = await sessions.lock_active(bot.room_name)
-        if running is not None:
-            return running
+        if bot.session_id is not None:
+            return await sessions.lock_active(bot.room_name)
         now = self.clock.now()
         details = {"bot_id": str(bot.uuid), "meeting_url": bot.meeting_url}
         session = await sessions.begin(bot.room_name, None, at=now, session_type=BOT, details=details)

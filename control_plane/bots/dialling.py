@@ -1,5 +1,6 @@
 """Meetings behind a telephone: a line is called into the room where the bot sits, and the meeting's PIN is pressed."""
 
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import text
@@ -15,6 +16,7 @@ from control_plane.meetings.attending import CannotJoin
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call
+from control_plane.telephony.numbers import find_number
 from control_plane.telephony.placing import ATTENDED
 from control_plane.telephony.settling import tell_begin
 from control_plane.telephony.trunks import trunks_of
@@ -33,11 +35,12 @@ async def dial(db: Db, clock: Clock, bot: Bot, line: Line) -> None:
     if trunk is None:
         raise CannotJoin("NO_TRUNK", "a meeting behind a telephone needs a SIP trunk of the project")
     now = clock.now()
-    if line.to.startswith("+"):
-        try:
-            await demand_right_to_call(db, bot.project_id, line.to, calling_from=trunk.phone_number, now=now)
-        except Forbidden as error:
-            raise CannotJoin("NOT_ALLOWED", error.message) from error
+    try:
+        number = number_of(line, {each.address for each in trunks})
+        if number is not None:
+            await demand_right_to_call(db, bot.project_id, number, calling_from=trunk.phone_number, now=now)
+    except (Forbidden, ValueError) as error:
+        raise CannotJoin("NOT_ALLOWED", f"this meeting is not called: {error}") from error
     if await is_full(db, bot.project_id, "sip_calls", now):
         raise CannotJoin("LINES_BUSY", "all telephone calls of the plan are in use")
     call = Call(
@@ -56,6 +59,22 @@ async def dial(db: Db, clock: Clock, bot: Bot, line: Line) -> None:
     await db.flush()
     tell_begin(db, clock, call)
     await db.execute(text(f"select pg_notify('{PLACED}', '')"))
+
+
+def number_of(line: Line, carriers: Collection[str]) -> str | None:
+    """The telephone number that a line reaches; None for a room of a SIP server that is none of these carriers'.
+
+    Raises `ValueError` where it may be a number, but does not say which.
+    """
+    user, _, host = line.to.partition(":")[2].rpartition("@")
+    is_carrier = _host(host) in {_host(each) for each in carriers}
+    if host and not is_carrier and not user.lower().startswith(("+", "%2b")):
+        return None
+    return find_number(line.to)
+
+
+def _host(address: str) -> str:
+    return address.partition(":")[0].rstrip(".").lower()
 
 
 def keys_of(pin: str) -> str:

@@ -14,6 +14,7 @@ from control_plane.meetings.attending import CannotJoin, attend_as_bot
 from control_plane.meetings.models import Attendee, AttendeeState, Meeting
 from control_plane.meetings.passes import Passes
 from control_plane.meetings.waiting import room_of
+from control_plane.metering.budget import find_used_up
 from control_plane.tokens.signer import Pass
 
 LIFETIME: Final = timedelta(hours=24)
@@ -28,6 +29,8 @@ class Entrance:
     async def enter(self, db: Db, clock: Clock, bot: Bot) -> tuple[str, bool, str]:
         """A locked bot's token, whether it opens a waiting room only, and the telephone line behind which the meeting
         is, if it is. Raises `CannotJoin`."""
+        if await find_used_up(db, bot.project_id, [], at=clock.now()) is not None:
+            raise CannotJoin("BUDGET", "this month's budget is used up")
         address = read_address(bot.meeting_url, bot.extra, self.public_url)
         match address:
             case Here(code):

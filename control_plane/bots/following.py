@@ -14,6 +14,8 @@ READER = "bots"
 FOLLOWED = frozenset({Fact.SESSION_ENDED, Fact.RECORDING_STOPPED, Fact.MEETING_CHAT})
 MOST_LINES = 2000
 """Of the chat, that one bot keeps."""
+MOST_LETTERS = 200_000
+"""Of all these lines. Each is written with those before it: who fills a chat must not hold up facts of others."""
 
 
 class BotFollower:
@@ -36,5 +38,6 @@ class BotFollower:
         here = select(Bot).where(Bot.meeting_room == event.room_name, Bot.state == BotState.ATTENDING)
         line = {name: event.data.get(name, "") for name in ("identity", "name", "text")}
         for bot in (await db.exec(here.with_for_update())).all():
-            if len(bot.chat) < MOST_LINES:
+            letters = sum(len(each["text"]) for each in bot.chat) + len(line["text"])
+            if len(bot.chat) < MOST_LINES and letters <= MOST_LETTERS:
                 bot.chat = [*bot.chat, line | {"at": iso_ms(event.created_at)}]

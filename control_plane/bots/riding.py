@@ -1,5 +1,6 @@
 """What comes into a meeting with a bot: its first line in the chat, and the persona that rides along."""
 
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Final
 
@@ -33,13 +34,8 @@ SAID: Final = "chat:message"
 log = structlog.get_logger()
 
 
-def rider_of(bot: Bot) -> int | None:
-    """The agent that rides along with a bot: `extra.agent_id`."""
-    return read_rider(bot.extra)
-
-
-def read_rider(extra: dict[str, object]) -> int | None:
-    """The agent that something extra names; None where it names none."""
+def rider_of(extra: dict[str, object]) -> int | None:
+    """The agent that is to ride along with a bot, by what is extra: `agent_id`; None where it names none."""
     given = extra.get("agent_id")
     return given if isinstance(given, int) and not isinstance(given, bool) and 0 < given <= MAX_ID else None
 
@@ -52,12 +48,15 @@ class BotGreeter:
 
     async def greet(self, bot: Bot) -> None:
         """Bring the persona, and write the entry message; a meeting without a chat, or behind a line, has none."""
-        rider, message = rider_of(bot), BotAsk.of(bot).entry_message
+        rider, message = rider_of(bot.extra), BotAsk.of(bot).entry_message
+        if rider is not None:
+            await self._attempt(bot, self._bring(bot, rider))
+        if message:
+            await self._attempt(bot, self._write(bot, message))
+
+    async def _attempt(self, bot: Bot, duty: Awaitable[None]) -> None:
         try:
-            if rider is not None:
-                await self._bring(bot, rider)
-            if message:
-                await self._write(bot, message)
+            await duty
         except PlatformError as error:
             log.warning("bot is in, but did not do all", bot=str(bot.uuid), reason=error.message)
 
@@ -71,6 +70,8 @@ class BotGreeter:
     async def _place(self, db: Db, bot: Bot, persona_id: int, room: str) -> DispatchMetadata | None:
         """The way in for a persona; None where it is there already, as that of the meeting itself."""
         found = await meeting_of(db, bot)
+        if found is not None and found[0].project_id != bot.project_id:  # a room has one conversation, which is theirs
+            raise Conflict("an agent rides along into meetings of its own project only")
         if found is not None and found[0].persona_id == persona_id:
             return None
         serving = await find_serving(db, persona_id, project_id=bot.project_id)
@@ -109,7 +110,7 @@ class BotGreeter:
 
 async def take_along(db: Db, clock: Clock, bot: Bot) -> None:
     """The persona that rode along with a bot leaves with it; its worker hears of that with its next heartbeat."""
-    rider = rider_of(bot)
+    rider = rider_of(bot.extra)
     found = await meeting_of(db, bot) if rider is not None else None
     if rider is None or found is None or found[0].persona_id == rider:
         return

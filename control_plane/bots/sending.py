@@ -73,8 +73,8 @@ class BotSender:
             Bot.key_id == order.key_id,
             Bot.meeting_url == order.meeting_url,
             col(Bot.deduplication_key).is_not_distinct_from(order.deduplication_key),
-            col(Bot.due_at) > order.due_at - APART,
-            col(Bot.due_at) < order.due_at + APART,
+            Bot.due_at - order.due_at > -APART,
+            Bot.due_at - order.due_at < APART,
             Bot.state != BotState.CANCELLED,
         )
         if (await self.db.exec(query.limit(1))).first() is not None:
@@ -87,7 +87,8 @@ class BotSender:
 async def lock_bot(db: Db, project_id: int, bot_id: UUID) -> Bot:
     """A project's bot, locked until the commit; `NotFound` or `Forbidden`."""
     query = select(Bot).where(Bot.project_id == project_id, Bot.uuid == bot_id).with_for_update()
-    return (await db.exec(query)).one_or_none() or await refuse_missing_uuid(db, "bot", bot_id, "bot")
+    locked = await db.exec(query.execution_options(populate_existing=True))
+    return locked.one_or_none() or await refuse_missing_uuid(db, "bot", bot_id, "bot")
 
 
 async def find_bot(db: Db, project_id: int, bot_id: UUID) -> Bot:

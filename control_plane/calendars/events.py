@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import func, text, tuple_
+from sqlalchemy import func, text, tuple_, update
 from sqlmodel import col, select
 
 from control_plane.auth.callers import Caller
@@ -137,6 +137,13 @@ class EventService:
         for each in events:
             await self.bots.cancel(self.db, each)
         return events, calendar
+
+    async def release(self, uuid: UUID) -> None:
+        """The bot that was to go to an event was sent away by itself: no other goes in its place."""
+        mine = update(CalendarEvent).where(
+            col(CalendarEvent.project_id) == self.caller.project_id, col(CalendarEvent.uuid) == uuid
+        )
+        await self.db.execute(mine.values(bot=None))
 
     async def _locked(self, uuid: UUID) -> tuple[CalendarEvent, Calendar]:
         """The same with the calendar locked, so that no reading of it comes between."""

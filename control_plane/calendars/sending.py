@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from control_plane.accounts.models import Project
 from control_plane.bots.addresses import Unreachable, read_address
-from control_plane.bots.asking import PATIENCE, BotAsk, Order
+from control_plane.bots.asking import BotAsk, Order, patience
 from control_plane.bots.models import OVER, Bot, BotState
 from control_plane.bots.sending import BotSender, dismiss
 from control_plane.calendars.models import CalendarEvent
@@ -134,11 +134,6 @@ class BotPlanner:
 
 def ask_of(params: dict[str, Any]) -> BotAsk:
     """What is asked of a bot, in the words of the bots' own operations."""
-
-    def seconds(name: str) -> int:
-        given = params.get(name)
-        return PATIENCE if given is None else max(1, int(given))
-
     same = (
         "bot_image",
         "streaming_input",
@@ -154,8 +149,8 @@ def ask_of(params: dict[str, Any]) -> BotAsk:
         entry_message=params.get("enter_message"),
         recording_mode=params.get("recording_mode") or "speaker_view",
         recogniser=params.get("speech_to_text_provider"),
-        waiting_room_timeout=seconds("waiting_room_timeout"),
-        noone_joined_timeout=seconds("noone_joined_timeout"),
-        silence_timeout=seconds("silence_timeout"),
+        waiting_room_timeout=patience(params.get("waiting_room_timeout")),
+        noone_joined_timeout=patience(params.get("noone_joined_timeout")),
+        silence_timeout=patience(params.get("silence_timeout")),
         **{name: params.get(name) for name in same},
     )

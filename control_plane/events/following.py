@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
 from control_plane.db.database import Database, Db
-from control_plane.errors import Unavailable
+from control_plane.errors import PlatformError, Unavailable
 from control_plane.events.models import Event, EventCursor
 from control_plane.events.tail import BATCH, last_seq, read_after
 from control_plane.events.wake import STAMPED, Listener
@@ -50,7 +51,17 @@ class LogFollower:
                 return False
             events = await read_after(db, cursor.seq, types=self.followed)
             for event in events:
-                await self.take(db, event)
+                await self._take(db, event)
             newest = (events[-1].seq or 0) if events else 0
             cursor.seq = newest if len(events) == BATCH else max(last, newest)
         return len(events) == BATCH
+
+    async def _take(self, db: Db, event: Event) -> None:
+        """Take a fact in. One that nothing can be made of must not keep those behind it waiting for ever."""
+        try:
+            async with db.begin_nested():
+                await self.take(db, event)
+        except (PlatformError, SQLAlchemyError):  # what the database cannot do now is done again
+            raise
+        except Exception:
+            log.exception("a fact was passed over", reader=self.reader, fact=event.type, id=event.id)

@@ -321,11 +321,15 @@ class CallPlacer:
         return Outcome("failed", None, "no SIP service is connected")
 
     async def _watch_on(self, call_id: int) -> bool:
-        """Answer for a call for as long as a try takes; False where it has ended."""
+        """Answer for a call for as long as a try takes; False where it has ended, or its bot has left."""
         async with self.database.platform() as db:
             row = await lock_call(db, call_id)
             if row is None or row.ended_at is not None:
                 return False
+            if ATTENDED in row.details:
+                session = await db.get(Session, row.session_id)
+                if session is None or session.ended_at is not None:
+                    return False
             row.watched_until = self.clock.now() + WATCHED
         return True
 

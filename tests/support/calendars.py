@@ -11,7 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from aiohttp import web
+from sqlmodel import col, select
 
+from control_plane.bots.models import Bot
 from tests.support.platform import Platform, Tenant, free_port
 
 CLIENT = {"oauth_client_id": "client", "oauth_client_secret": "client secret", "oauth_refresh_token": "refresh-1"}
@@ -347,3 +349,9 @@ async def read_now(platform: Platform) -> str | None:
     """Read the first calendar; what went wrong."""
     problem: str | None = await platform.app.state.calendars.sync(1)
     return problem
+
+
+async def bots_of(platform: Platform) -> list[Bot]:
+    """All bots, oldest first."""
+    async with platform.database.platform() as db:
+        return list((await db.exec(select(Bot).order_by(col(Bot.id)))).all())

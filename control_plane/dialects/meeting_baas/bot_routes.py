@@ -14,8 +14,8 @@ from control_plane.bots.listing import Narrow, list_bots, speakers_by_session
 from control_plane.bots.models import BotState
 from control_plane.bots.reading import BotReader
 from control_plane.bots.removing import remove_data
-from control_plane.bots.riding import read_rider
 from control_plane.bots.sending import BOTS, BotSender, dismiss, find_bot, lock_bot
+from control_plane.calendars.events import EventService
 from control_plane.clock import iso_ms
 from control_plane.dialects.meeting_baas.answers import (
     BotDataDeleted,
@@ -29,13 +29,12 @@ from control_plane.dialects.meeting_baas.answers import (
     show_metadata,
 )
 from control_plane.dialects.meeting_baas.auth import KeyDep, baas
+from control_plane.dialects.meeting_baas.checking import check_ask
 from control_plane.dialects.meeting_baas.shapes import JoinRequest, RetranscribeBody, recogniser_of
-from control_plane.errors import Conflict, InvalidRequest, Unavailable
-from control_plane.gate.addresses import check_address
-from control_plane.personas.repository import PersonaRepository
+from control_plane.errors import Forbidden, RateLimited, Unavailable
+from control_plane.metering.budget import find_used_up
 from control_plane.plans.quota import QuotaDep
 from control_plane.recordings.removing import Remover
-from control_plane.settings import Settings
 from control_plane.wire import Clean, Since, Until
 
 RESERVED: Final = timedelta(seconds=240)
@@ -55,12 +54,6 @@ async def find_reader(request: Request, db: DbDep, clock: ClockDep, settings: Se
 Reader = Annotated[BotReader, Depends(find_reader)]
 
 
-def demand_recogniser(recogniser: str | None, settings: Settings) -> None:
-    """Raise `InvalidRequest` for one that this server does not know how to reach."""
-    if recogniser == "Runpod" and settings.runpod_url is None:
-        raise InvalidRequest.field("speech_to_text", "Runpod needs PARLEY_RUNPOD_URL, which is not set on this server")
-
-
 @router.post("", response_model=BotSent)
 async def send_bot(
     body: JoinRequest,
@@ -74,18 +67,13 @@ async def send_bot(
 ) -> Any:
     """Send a bot to a meeting, now or at its time."""
     state = request.app.state
-    await check_address(state.outbound, "webhook_url", body.webhook_url)
-    demand_recogniser(recogniser_of(body.speech_to_text)[0], settings)
-    rider = read_rider(body.extra or {})
-    if rider is not None:
-        serving = await PersonaRepository(db, project_id=caller.project_id).serving(rider)
-        if not serving.persona.is_active:
-            raise Conflict(f"Agent {rider} is not active")
+    recogniser, recogniser_key = recogniser_of(body.speech_to_text)
+    await check_ask(request, db, caller, webhook_url=body.webhook_url, recogniser=recogniser, extra=body.extra)
     now = clock.now()
     order = Order(
         key_id=caller.key_id,
         key=key,
-        recogniser_key=recogniser_of(body.speech_to_text)[1],
+        recogniser_key=recogniser_key,
         meeting_url=body.meeting_url,
         bot_name=body.bot_name,
         deduplication_key=body.deduplication_key,
@@ -97,6 +85,8 @@ async def send_bot(
     sender = BotSender(db, clock, state.secrets, caller.project_id, caller.slug, settings.public_url)
     bot = await sender.send(order)
     if order.due_at == now and bot.state == BotState.SCHEDULED:
+        if await find_used_up(db, caller.project_id, [], at=now) is not None:
+            raise Forbidden("This month's budget is used up", details={"rule": "budget"})
         await quota.take("sessions")
     await db.commit()
     await state.live.publish(BOTS, {})
@@ -143,14 +133,12 @@ async def write_down_again(
     db: DbDep,
     caller: CallerDep,
     clock: ClockDep,
-    settings: SettingsDep,
     key: KeyDep,
 ) -> Any:
     """Have a bot's recording written down again; a webhook says when that is done."""
     state = request.app.state
-    await check_address(state.outbound, "webhook_url", body.webhook_url)
     recogniser, recogniser_key = recogniser_of(body.speech_to_text)
-    demand_recogniser(recogniser, settings)
+    await check_ask(request, db, caller, webhook_url=body.webhook_url, recogniser=recogniser)
     bot = await lock_bot(db, caller.project_id, body.bot_uuid)
     again = Again(recogniser or "Default", recogniser_key, body.webhook_url, key)
     await write_again(db, clock, state.secrets, bot, again)
@@ -183,9 +171,13 @@ async def list_screenshots(bot_id: UUID, db: DbDep, caller: CallerDep) -> Any:
 @router.delete("/{bot_id}", response_model=BotDone)
 async def dismiss_bot(bot_id: UUID, request: Request, db: DbDep, caller: CallerDep, clock: ClockDep) -> Any:
     """Have a bot leave its meeting; what it has heard until then is kept."""
+    state = request.app.state
+    bot = await find_bot(db, caller.project_id, bot_id)
+    if bot.event_uuid is not None and bot.state == BotState.SCHEDULED:
+        await EventService(db, caller, clock, state.calendars.bots).release(bot.event_uuid)
     dismiss(await lock_bot(db, caller.project_id, bot_id), clock)
     await db.commit()
-    await request.app.state.live.publish(BOTS, {})
+    await state.live.publish(BOTS, {})
     return {"ok": True}
 
 

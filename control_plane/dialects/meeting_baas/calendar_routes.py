@@ -30,7 +30,8 @@ from control_plane.dialects.meeting_baas.calendar_shapes import (
     CalendarCreate,
     CalendarCredentials,
 )
-from control_plane.gate.addresses import check_address
+from control_plane.dialects.meeting_baas.checking import check_ask
+from control_plane.dialects.meeting_baas.shapes import recogniser_of
 from control_plane.gate.operation import READS
 from control_plane.wire import Clean, Since
 
@@ -146,25 +147,34 @@ async def schedule_bot(
     uuid: UUID,
     body: BotSchedule,
     request: Request,
+    db: DbDep,
     events: Events,
     caller: CallerDep,
     key: KeyDep,
     all_occurrences: Every = None,
 ) -> Any:
     """Have a bot go to an event, or to every occurrence of its series."""
-    await check_address(request.app.state.outbound, "webhook_url", body.webhook_url)
+    recogniser, recogniser_key = recogniser_of(body.speech_to_text)
+    await check_ask(request, db, caller, webhook_url=body.webhook_url, recogniser=recogniser, extra=body.extra)
     params = body.params() | {"key_id": caller.key_id}
-    secrets = {"key": key, "recogniser": body.recogniser_key()}
+    secrets = {"key": key, "recogniser": recogniser_key}
     return _show(await events.schedule(uuid, params, secrets, every=bool(all_occurrences)))
 
 
 @event_router.patch("/{uuid}/bot", response_model=list[CalendarEventRead])
 async def change_bot(
-    uuid: UUID, body: BotChange, request: Request, events: Events, all_occurrences: Every = None
+    uuid: UUID,
+    body: BotChange,
+    request: Request,
+    db: DbDep,
+    events: Events,
+    caller: CallerDep,
+    all_occurrences: Every = None,
 ) -> Any:
     """Change what is asked of the bots that are to go."""
-    await check_address(request.app.state.outbound, "webhook_url", body.webhook_url)
-    key = None if body.speech_to_text is None else body.recogniser_key()
+    recogniser, recogniser_key = recogniser_of(body.speech_to_text)
+    await check_ask(request, db, caller, webhook_url=body.webhook_url, recogniser=recogniser, extra=body.extra)
+    key = None if recogniser is None else recogniser_key
     return _show(await events.patch(uuid, body.params(), key, every=bool(all_occurrences)))
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from control_plane.bots.asking import OTHERS, Recogniser, View
+from control_plane.bots.asking import Recogniser, View
 from control_plane.calendars.models import Platform
 from control_plane.calendars.providers import Credentials
 from control_plane.dialects.meeting_baas.shapes import (
@@ -14,8 +14,11 @@ from control_plane.dialects.meeting_baas.shapes import (
     Name,
     Seconds,
     SocketUrl,
+    SpeechToText,
     Text,
     WebUrl,
+    demand_key,
+    recogniser_of,
 )
 from control_plane.wire import Clean, Sent, Storable
 
@@ -60,11 +63,8 @@ class CalendarCreate(CalendarCredentials):
     raw_calendar_id: Annotated[str, StringConstraints(min_length=1, max_length=2048), Clean] | None = None
 
 
-class EventSpeechToText(Sent):
-    """Who writes down what is said."""
-
-    provider: Recogniser
-    api_key: Key | None = None
+class LooseSpeechToText(SpeechToText, extra="ignore"):
+    """Who writes down what is said; what else is sent is not looked at."""
 
 
 class BotChange(Sent):
@@ -79,7 +79,7 @@ class BotChange(Sent):
     noone_joined_timeout: Seconds | None = None
     recording_mode: View | None = None
     silence_timeout: Seconds | None = None
-    speech_to_text: EventSpeechToText | Recogniser | None = None
+    speech_to_text: LooseSpeechToText | Recogniser | None = None
     streaming_audio_frequency: Frequency | None = None
     streaming_input: SocketUrl | None = None
     streaming_output: SocketUrl | None = None
@@ -95,22 +95,15 @@ class BotChange(Sent):
 
     @model_validator(mode="after")
     def _provider(self) -> Self:
-        given = self.speech_to_text
-        provider = given.provider if isinstance(given, EventSpeechToText) else given
-        if provider in OTHERS and self.recogniser_key() == "":
-            raise ValueError(f"speech_to_text.api_key is required for {provider}")
+        demand_key(self.speech_to_text)
         return self
-
-    def recogniser_key(self) -> str:
-        """The recogniser's key; empty without one."""
-        return (self.speech_to_text.api_key or "") if isinstance(self.speech_to_text, EventSpeechToText) else ""
 
     def params(self) -> dict[str, Any]:
         """What was sent, as it is kept. No secret is among it; Zoom's are not kept at all, nothing here uses them."""
-        given = self.speech_to_text
+        recogniser, _ = recogniser_of(self.speech_to_text)
         sent = self.model_dump(exclude_none=True, exclude={"speech_to_text", "zoom_obf_token", "zoom_sdk_pwd"})
-        if given is not None:
-            sent["speech_to_text_provider"] = given.provider if isinstance(given, EventSpeechToText) else given
+        if recogniser is not None:
+            sent["speech_to_text_provider"] = recogniser
         return sent
 
 

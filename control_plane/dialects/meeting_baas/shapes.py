@@ -4,19 +4,31 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from control_plane.bots.asking import OTHERS, PATIENCE, BotAsk, Recogniser, View
+from control_plane.bots.asking import OTHERS, BotAsk, Recogniser, View, patience
 from control_plane.wire import Clean, Exactly, Storable
+from guard.outbound import BadAddress, read_url
 
 LAST_MOMENT: Final = 253_402_300_799
 """The last second that a calendar of four digits has."""
 LONGEST_WAIT: Final = 1800
 
+
+def _callable(url: str) -> str:
+    try:
+        read_url(url.replace("ws", "http", 1))
+    except BadAddress as error:
+        raise ValueError(error.reason.replace("http", "ws")) from error
+    return url
+
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048), Clean]
 WebUrl = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/]"), Clean]
-SocketUrl = Annotated[str, StringConstraints(max_length=2048, pattern=r"^wss?://[^\s/]"), Clean]
+SocketUrl = Annotated[
+    str, StringConstraints(max_length=2048, pattern=r"^wss?://[^\s/]"), Clean, AfterValidator(_callable)
+]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=200), Clean]
 Text = Annotated[str, StringConstraints(max_length=4096), Clean]
 Seconds = Annotated[int, Field(ge=0, le=LONGEST_WAIT)]
@@ -40,7 +52,7 @@ class SpeechToText(Exactly):
 
     @model_validator(mode="after")
     def _key(self) -> "SpeechToText":
-        if self.provider != "Default" and self.api_key is None:
+        if self.provider in OTHERS and self.api_key is None:
             raise ValueError(f"api_key is required for {self.provider}")
         return self
 
@@ -60,7 +72,8 @@ class Streaming(Exactly):
     audio_frequency: Frequency | None = None
 
 
-def _demand_key(given: SpeechToText | Recogniser | None) -> None:
+def demand_key(given: SpeechToText | Recogniser | None) -> None:
+    """Raise `ValueError` for a recogniser that needs a key and is only named."""
     if given in OTHERS:
         raise ValueError(f"api_key is required for {given}: send {{provider, api_key}}")
 
@@ -91,7 +104,7 @@ class JoinRequest(Exactly):
 
     @model_validator(mode="after")
     def _provider(self) -> "JoinRequest":
-        _demand_key(self.speech_to_text)
+        demand_key(self.speech_to_text)
         return self
 
     def ask(self) -> BotAsk:
@@ -102,9 +115,9 @@ class JoinRequest(Exactly):
             entry_message=self.entry_message,
             recording_mode=self.recording_mode or "speaker_view",
             recogniser=recogniser_of(self.speech_to_text)[0],
-            waiting_room_timeout=_seconds(leave.waiting_room_timeout),
-            noone_joined_timeout=_seconds(leave.noone_joined_timeout),
-            silence_timeout=_seconds(leave.silence_timeout),
+            waiting_room_timeout=patience(leave.waiting_room_timeout),
+            noone_joined_timeout=patience(leave.noone_joined_timeout),
+            silence_timeout=patience(leave.silence_timeout),
             streaming_input=streaming.input,
             streaming_output=streaming.output,
             streaming_audio_frequency=streaming.audio_frequency,
@@ -132,9 +145,5 @@ class RetranscribeBody(Exactly):
 
     @model_validator(mode="after")
     def _provider(self) -> "RetranscribeBody":
-        _demand_key(self.speech_to_text)
+        demand_key(self.speech_to_text)
         return self
-
-
-def _seconds(given: int | None) -> int:
-    return PATIENCE if given is None else max(1, given)

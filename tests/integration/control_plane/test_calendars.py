@@ -5,12 +5,10 @@ from datetime import timedelta
 
 import httpx2
 import pytest
-from sqlmodel import col, select
 
-from control_plane.bots.models import Bot
 from control_plane.bots.telling import secrets_of
 from tests.support.bothost import bot_host
-from tests.support.calendars import CLIENT, GoogleServer, at, connect, events_of, read_now
+from tests.support.calendars import CLIENT, GoogleServer, at, bots_of, connect, events_of, read_now
 from tests.support.meetings import meet_people
 from tests.support.platform import Platform, Tenant
 
@@ -48,12 +46,6 @@ async def test_what_changes_is_followed(platform: Platform, http: httpx2.AsyncCl
     names = [event["name"] for event in await events_of(http, calendar)]
     assert names == ["Event stays", "Event comes", "Later"]
     assert google.asked[-1].query["syncToken"]
-
-
-async def bots_of(platform: Platform) -> list[Bot]:
-    """All bots, oldest first."""
-    async with platform.database.platform() as db:
-        return list((await db.exec(select(Bot).order_by(col(Bot.id)))).all())
 
 
 async def test_a_bot_goes_where_its_event_goes(
@@ -208,3 +200,21 @@ async def test_readings_of_the_same_calendar_at_once_come_one_after_the_other(
     answers = await asyncio.gather(*(http.post("/calendars/resync_all") for _ in range(4)))
     assert [answer.json()["synced_calendars"] for answer in answers] == [[calendar["uuid"]]] * 4
     assert len(await events_of(http, calendar)) == 20
+
+
+async def test_a_bot_that_was_sent_away_by_itself_does_not_come_back_with_its_event(
+    platform: Platform, http: httpx2.AsyncClient, google: GoogleServer
+) -> None:
+    google.put("one", at(1))
+    calendar = await connect(http)
+    [event] = await events_of(http, calendar)
+    await http.post(f"/calendar_events/{event['uuid']}/bot", json={"bot_name": "Notes"})
+    [bot] = await bots_of(platform)
+
+    assert (await http.delete(f"/bots/{bot.uuid}")).status_code == 200
+
+    [event] = await events_of(http, calendar)
+    assert event["bot_param"] is None
+    google.put("one", at(1), description="Another agenda")
+    assert await read_now(platform) is None
+    assert [bot.state for bot in await bots_of(platform)] == ["cancelled"]
