@@ -113,8 +113,8 @@ class CalDav:
             f'<C:comp-filter name="VCALENDAR"><C:comp-filter name="VEVENT">{time_range}</C:comp-filter></C:comp-filter>'
             "</C:filter></C:calendar-query>"
         )
-        answer = await self._request("REPORT", url, body, depth=1)
-        return [each.href for each in _read(answer)[0] if each.status == 200]
+        found, _ = await self._ask("REPORT", url, body, depth=1)
+        return [each.href for each in found if each.status == 200]
 
     async def _changed(self, url: str, token: str) -> tuple[list[Found], str, bool]:
         """What changed since, the next token, and whether there is more."""
@@ -125,7 +125,7 @@ class CalDav:
         answer = await self._request("REPORT", url, body, depth=0, allowed=FORGOTTEN)
         if answer.status in FORGOTTEN:
             raise Outdated
-        found, following = _read(answer)
+        found, following = await asyncio.to_thread(_read, answer)
         if not following:
             raise Outdated
         path = _path(url)
@@ -140,7 +140,7 @@ class CalDav:
                 f"<C:calendar-multiget {NAMESPACES}><D:prop><D:getetag/><C:calendar-data/></D:prop>{asked}"
                 "</C:calendar-multiget>"
             )
-            found, _ = _read(await self._request("REPORT", url, body, depth=1))
+            found, _ = await self._ask("REPORT", url, body, depth=1)
             texts = {each.href: each.text(f"{C}calendar-data").encode() for each in found if each.status == 200}
             yield EventPage(await asyncio.to_thread(self._expand, texts, window), replaced=list(some))
 
@@ -168,9 +168,12 @@ class CalDav:
 
     async def _propfind(self, url: str, props: str, *, depth: int) -> list[Found]:
         body = f"<D:propfind {NAMESPACES}><D:prop>{props}</D:prop></D:propfind>"
-        return [
-            each for each in _read(await self._request("PROPFIND", url, body, depth=depth))[0] if each.status == 200
-        ]
+        found, _ = await self._ask("PROPFIND", url, body, depth=depth)
+        return [each for each in found if each.status == 200]
+
+    async def _ask(self, method: str, url: str, body: str, *, depth: int) -> tuple[list[Found], str]:
+        """What a multi-status answer holds, which may be long."""
+        return await asyncio.to_thread(_read, await self._request(method, url, body, depth=depth))
 
     async def _request(self, method: str, url: str, body: str, *, depth: int, allowed: Sequence[int] = ()) -> Answer:
         headers = {
@@ -197,7 +200,9 @@ def _path(url: str) -> str:
 
 def _read(answer: Answer) -> tuple[list[Found], str]:
     """The resources of a multi-status answer, and the sync token."""
-    if b"<!DOCTYPE" in answer.body[:4096].upper() or b"<!ENTITY" in answer.body.upper():
+    body = answer.body.upper()
+    # Zeros are those of an encoding in which these words are other bytes.
+    if b"\0" in body or b"<!DOCTYPE" in body[:4096] or b"<!ENTITY" in body:
         raise Refused("the server's answer is not plain XML")
     try:
         root = ElementTree.fromstring(answer.body)  # noqa: S314 - without a DTD there are no entities to expand

@@ -51,7 +51,7 @@ async def ask(
 def retry_after(answer: Answer) -> float | None:
     """How many seconds to wait, where the answer says so."""
     said = answer.headers.get("Retry-After", "").strip()
-    if said.isdigit():
+    if said.isascii() and said.isdigit():
         return min(float(said[:9]), LONGEST_WAIT)
     try:
         until = parsedate_to_datetime(said)

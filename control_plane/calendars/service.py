@@ -5,7 +5,8 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import structlog
-from sqlmodel import col, delete, select
+from sqlalchemy import text
+from sqlmodel import col, delete, select, update
 
 from control_plane.auth.callers import Caller
 from control_plane.calendars.calling import Access
@@ -25,8 +26,14 @@ from control_plane.secrets.box import SecretBox
 FIRST_WITHIN: Final = 20.0
 """Seconds that a request waits for the first reading; one that takes longer is left to the jobs."""
 RESYNCED_AT_ONCE: Final = 4
+RESYNCED_WITHIN: Final = 60.0
+"""Seconds that a request waits for all calendars; those that take longer are left to the jobs."""
+MET_WITHIN: Final = 30.0
+"""Seconds in which a provider lists its calendars."""
 MOST: Final = 200
 """Calendars of a project."""
+
+_ONE_AT_A_TIME = text("select pg_advisory_xact_lock(hashtextextended('calendars of ' || cast(:project as text), 0))")
 
 log = structlog.get_logger()
 
@@ -158,30 +165,31 @@ class CalendarService:
         await db.delete(calendar)
 
     async def resync_all(self, days: int | None) -> tuple[list[UUID], list[tuple[UUID, str]]]:
-        """Read every calendar anew, as far ahead as `days`; which were read, and why the others were not."""
+        """Read every calendar anew, as far ahead as `days`; which were read, and why others were not, or not yet."""
         calendars = await self.all()
         if days is not None:
             for calendar in calendars:
                 calendar.days = days
         await self._pause()
-        turns = asyncio.Semaphore(RESYNCED_AT_ONCE)
+        turns, late = asyncio.Semaphore(RESYNCED_AT_ONCE), list[int]()
 
-        async def resync(calendar: Calendar) -> str | None:
-            async with turns:
-                try:
+        async def resync(calendar: Calendar, until: float) -> str | None:
+            try:
+                async with asyncio.timeout_at(until), turns:
                     return await self.sync.sync(calendar.id, full=True)
-                except TimeoutError:
-                    return "the provider takes too long"
+            except TimeoutError:
+                late.append(calendar.id)
+                return "the provider takes long: the calendar is read on by itself"
 
-        problems = await asyncio.gather(*(resync(calendar) for calendar in calendars))
-        read = zip(calendars, problems, strict=True)
-        synced, errors = [], []
-        for calendar, problem in read:
-            if problem is None:
-                synced.append(calendar.uuid)
-            else:
-                errors.append((calendar.uuid, problem))
-        return synced, errors
+        until = asyncio.get_running_loop().time() + RESYNCED_WITHIN
+        problems = await asyncio.gather(*(resync(calendar, until) for calendar in calendars))
+        if late:
+            db = await self.transaction.begin()
+            left = update(Calendar).where(col(Calendar.id).in_(late))
+            await db.execute(left.values(next_sync_at=self.clock.now(), full_at=None))
+        read = list(zip(calendars, problems, strict=True))
+        synced = [calendar.uuid for calendar, problem in read if problem is None]
+        return synced, [(calendar.uuid, problem) for calendar, problem in read if problem is not None]
 
     async def _pause(self) -> None:
         """Commit, and hold nothing until the next question."""
@@ -194,7 +202,10 @@ class CalendarService:
         met = Met(credentials)
         provider = self.providers.build(platform, credentials, met.keep)
         try:
-            met.calendars = await provider.calendars()
+            async with asyncio.timeout(MET_WITHIN):
+                met.calendars = await provider.calendars()
+        except TimeoutError as error:
+            raise Unavailable("The calendars cannot be read now: the provider takes too long") from error
         except Busy as error:
             raise Unavailable(f"The calendars cannot be read now: {error.reason}") from error
         except CalendarError as error:
@@ -206,6 +217,8 @@ class CalendarService:
         calendar.access_until = met.access.until if met.access else None
 
     async def _refuse_twice(self, db: Db, platform: str, chosen: RemoteCalendar) -> None:
+        """Raise `Conflict`. Whoever asks next waits for the commit: two at once are one after the other."""
+        await db.execute(_ONE_AT_A_TIME, {"project": self.caller.project_id})
         own = select(Calendar).where(Calendar.project_id == self.caller.project_id)
         there = (await db.exec(own)).all()
         if any((each.platform, each.remote_id) == (platform, chosen.remote_id) for each in there):

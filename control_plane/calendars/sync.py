@@ -9,11 +9,11 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlmodel import select
 
 from control_plane.calendars.calling import Access
-from control_plane.calendars.models import Calendar, CalendarStatus
+from control_plane.calendars.models import Calendar, CalendarEvent, CalendarStatus
 from control_plane.calendars.providers import Providers, open_access, open_credentials, seal_access, seal_credentials
 from control_plane.calendars.push import Channels
 from control_plane.calendars.remote import Busy, CalendarError, EventPage, Outdated, Refused, Revoked, Window
@@ -28,6 +28,8 @@ from control_plane.secrets.box import SecretBox
 
 AT_ONCE: Final = 4
 """Calendars that a process reads at the same time."""
+OF_A_PROJECT: Final = 2
+"""Calendars of one project that are read at the same time: slow ones must not hold up those of others."""
 LOOK_EVERY: Final = 1.0
 LEASE: Final = timedelta(seconds=60)
 """From page to page; a process that died holds a calendar this long."""
@@ -41,15 +43,22 @@ WATCHED: Final = timedelta(minutes=30)
 """Between looks at a calendar whose provider tells of changes by itself."""
 FIRST_PAUSE: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(hours=1)
+MOST_EVENTS: Final = 20_000
+"""Of one reading."""
+MOST_KEPT: Final = 100_000
+"""Of a calendar, with those that are past or no more."""
 MOST_TOLD: Final = 5000
 """Events that one fact names."""
 
+# One at a time, so that each sees those before it.
 _CLAIM = text("""
     update calendar set claim = claim + 1, lease_until = :lease
     where id in (
-        select id from calendar
-        where next_sync_at <= :now and (lease_until is null or lease_until < :now)
-        order by next_sync_at limit :limit for update skip locked
+        select id from calendar due
+        where next_sync_at <= :now and (lease_until is null or lease_until < :now) and :share > (
+            select count(*) from calendar busy where busy.project_id = due.project_id and busy.lease_until >= :now
+        )
+        order by next_sync_at limit 1 for update skip locked
     )
     returning id, project_id, claim
 """)
@@ -126,12 +135,12 @@ class CalendarSync:
         await self._channels.close(provider, calendar)
 
     async def _claim_due(self, limit: int) -> list[Claim]:
-        if limit <= 0:
-            return []
-        now = self._clock.now()
+        now, claims = self._clock.now(), list[Claim]()
+        values = {"now": now, "lease": now + LEASE, "share": OF_A_PROJECT}
         async with self._database.platform() as db:
-            rows = await db.execute(_CLAIM, {"now": now, "lease": now + LEASE, "limit": limit})
-            return [Claim(row.id, row.project_id, row.claim) for row in rows]
+            while len(claims) < limit and (row := (await db.execute(_CLAIM, values)).one_or_none()) is not None:
+                claims.append(Claim(row.id, row.project_id, row.claim))
+        return claims
 
     async def _read(self, claim: Claim, *, full: bool = False) -> str | None:
         """Read once and write down how it went. What went wrong; the calendar is free afterwards."""
@@ -193,10 +202,16 @@ class CalendarSync:
     async def _take(self, claim: Claim, pages: AsyncIterator[EventPage], window: Window, *, full: bool) -> None:
         affected: list[UUID] = []
         token: str | None = None
-        if full:
-            async with self._held(claim) as (_, calendar):
-                calendar.generation += 1
+        read = 0
+        async with self._held(claim) as (db, calendar):
+            calendar.generation += full
+            kept = await db.scalar(select(func.count()).where(CalendarEvent.calendar_id == calendar.id)) or 0
+        if kept > MOST_KEPT:
+            raise Refused(f"more than {MOST_KEPT} of its events are kept already")
         async for page in pages:
+            read += len(page.events)
+            if read > MOST_EVENTS:
+                raise Refused(f"it has more than {MOST_EVENTS} events")
             async with self._held(claim) as (db, calendar):
                 calendar.lease_until = self._clock.now() + LEASE
                 affected += await write_page(db, calendar, page, window, self.bots, now=self._clock.now(), full=full)

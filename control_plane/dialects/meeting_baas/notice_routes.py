@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from control_plane.calendars.push import NOTICES, Channels
+from control_plane.calendars.remote import clean
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import InvalidRequest, Unauthorized
@@ -46,8 +47,6 @@ async def _hear(request: Request, notices: list[tuple[str, str]]) -> None:
     database: Database = state.database
     clock: Clock = state.clock
     async with database.platform() as db:
-        heard = [
-            await channels.hear(db, channel.replace("\x00", ""), secret, now=clock.now()) for channel, secret in notices
-        ]
+        heard = [await channels.hear(db, clean(channel), secret, now=clock.now()) for channel, secret in notices]
     if not any(heard):
         raise Unauthorized("This channel is not known, or its secret is another")
