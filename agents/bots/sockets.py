@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -13,6 +14,8 @@ from guard.outbound import BadAddress, Outbound, read_url
 
 BACK_OFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses between attempts to connect; the last one is repeated."""
+STEADY: Final = 10.0
+"""Seconds of a connection after which the pauses begin anew."""
 ALIVE: Final = 20.0
 """Seconds between signs of life that the other side has to answer within half of it."""
 LARGEST: Final = 2**20
@@ -55,8 +58,10 @@ class Socket:
                     max_msg_size=LARGEST,
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_WITHIN),
                 ) as socket:
-                    attempt = 0
+                    began = time.monotonic()
                     await self._converse(socket)
+                if time.monotonic() - began > STEADY:
+                    attempt = 0
                 reason = "closed"
             except BadAddress as error:
                 log.warning("socket of a bot refused", session=self._session, reason=error.reason)

@@ -15,6 +15,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from agents.bots import sockets
 from agents.bots.sockets import Socket
 from guard.outbound import Outbound
 from tests.support.bots import WITHIN, Media, bot_host, bot_job
@@ -204,6 +205,27 @@ async def test_a_customer_who_is_too_slow_misses_the_oldest_sound() -> None:
     assert frames == sorted(frames)
     assert len(frames) < 2000
     assert frames[-50:] == list(range(sent - 49, sent + 1))
+
+
+async def test_a_customer_who_lets_nobody_stay_is_called_ever_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "BACK_OFF", (0.0, 0.0, 60.0))
+    called = 0
+
+    async def rude(_link: ServerConnection) -> None:
+        nonlocal called
+        called += 1
+
+    async with serve(rude, "127.0.0.1", 0) as server, Outbound([ip_network("127.0.0.0/8")]) as outbound:
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
+        socket = Socket(outbound, url, 1, greeting=lambda: {}, most_waiting=50, on_sound=None)
+        running = asyncio.create_task(socket.run())
+        async with asyncio.timeout(WITHIN):
+            while called < 3:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert called == 3
 
 
 async def test_a_socket_outlives_what_a_request_may_take() -> None:
