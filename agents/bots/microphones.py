@@ -30,7 +30,9 @@ class Microphones:
 
     def __init__(self, room: rtc.Room, followers: list[Follower]) -> None:
         self._room, self._followers = room, followers
-        self._open: dict[str, tuple[rtc.Track, rtc.RemoteParticipant]] = {}
+        self._open: set[str] = set()
+        self._waiting: dict[str, tuple[rtc.Track, rtc.RemoteParticipant]] = {}
+        """Those that are followed when another ends."""
 
     @contextmanager
     def followed(self) -> Iterator[None]:
@@ -59,17 +61,26 @@ class Microphones:
     ) -> None:
         if publication.sid in self._open:
             return
-        if len(self._open) >= MOST:
+        if len(self._open) < MOST:
+            self._follow(publication.sid, track, speaker)
+        else:
             log.warning("microphone not followed: there are too many", room=self._room.name)
-            return
-        self._open[publication.sid] = track, speaker
+            self._waiting[publication.sid] = track, speaker
+
+    def _follow(self, sid: str, track: rtc.Track, speaker: rtc.RemoteParticipant) -> None:
+        self._open.add(sid)
         for follower in self._followers:
-            follower.heard(publication.sid, track, speaker)
+            follower.heard(sid, track, speaker)
 
     def _unsubscribed(self, _: rtc.Track, publication: rtc.RemoteTrackPublication, __: rtc.RemoteParticipant) -> None:
+        self._waiting.pop(publication.sid, None)
         self._close(publication.sid)
+        if self._waiting and len(self._open) < MOST:
+            sid = next(iter(self._waiting))
+            self._follow(sid, *self._waiting.pop(sid))
 
     def _close(self, sid: str) -> None:
-        if self._open.pop(sid, None) is not None:
+        if sid in self._open:
+            self._open.remove(sid)
             for follower in self._followers:
                 follower.gone(sid)
