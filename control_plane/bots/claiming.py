@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlmodel import col, select
 
 from agents.attendance import BotJob, Patience, Streaming
@@ -29,6 +29,15 @@ from control_plane.sessions.repository import SessionRepository
 
 FULL_FOR: Final = timedelta(seconds=2)
 """When a bot is looked at again whose plan has no free place."""
+
+# All of them, whoever is not being looked at: thousands that find no place must not go before those of others.
+_LATER = text("""
+    update bot set wanted_at = :later where id in (
+        select id from bot
+        where project_id = :project and wanted_at <= :now and session_id is null
+        for update skip locked
+    )
+""")
 
 log = structlog.get_logger()
 
@@ -77,7 +86,7 @@ class BotClaimer:
             if bot is None:
                 return None, False
             if bot.session_id is None and await is_full(db, bot.project_id, "sessions", now):
-                bot.wanted_at = now + FULL_FOR
+                await db.execute(_LATER, {"project": bot.project_id, "now": now, "later": now + FULL_FOR})
                 return None, True
             return await self._send(db, bot, host_id), True
 

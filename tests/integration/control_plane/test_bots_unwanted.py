@@ -20,6 +20,7 @@ from control_plane.events.models import Event
 from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
 from control_plane.sessions.ending import end_session, lock_session
+from control_plane.sessions.models import Slot
 from control_plane.telephony.models import Call, SipTrunk
 from tests.support.bothost import add_trunk, baas, bot_host, data_of, expire, in_state, read, send
 from tests.support.meetings import meet_people
@@ -72,6 +73,35 @@ async def test_a_bot_that_finds_no_place_in_its_plan_fails_when_its_patience_is_
         (received,) = await receiver.wait_for(1)
         assert received.event["data"] == {"bot_id": bot_id, "error": "InternalError"}
         assert (await read(platform, bot_id)).state == "failed"
+
+
+async def test_thousands_that_find_no_place_in_their_plan_do_not_go_before_those_of_others(
+    platform: Platform, tenant: Tenant
+) -> None:
+    crowd = await platform.tenant("crowd", plan="free")
+    claimer = platform.app.state.bots.claimer
+    async with baas(platform, crowd) as many, baas(platform, tenant) as one:
+        for number in range(20):
+            await send(many, "https://meet.google.com/abc-defg-hij", start_time=1, deduplication_key=f"{number}")
+        async with platform.database.platform() as db:
+            slots = [
+                Slot(
+                    project_id=crowd.project.id,
+                    account_id=crowd.project.account_id,
+                    room_name=f"crowd_{number}",
+                    persona_ids=[],
+                    ticket_hash=bytes([number]),
+                    dispatched_at=Clock().now(),
+                    expires_at=Clock().now() + timedelta(minutes=5),
+                )
+                for number in range(3)
+            ]
+            db.add_all(slots)
+        bot_id = await send(one, (await meet_people(tenant))["url"])
+        looks = 1
+        while (job := (await claimer.claim("bots-1"))[0]) is None:
+            looks += 1
+        assert (job.bot_id, looks) == (bot_id, 2)
 
 
 async def test_a_bot_that_was_to_leave_when_its_host_died_is_not_sent_again(platform: Platform, tenant: Tenant) -> None:
