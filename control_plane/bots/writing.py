@@ -219,7 +219,8 @@ async def end_writing(db: Db, clock: Clock, box: SecretBox, bot: Bot, problem: s
         session = await lock_session(db, bot.session_id or 0, project_id=bot.project_id)
         if session is not None:
             session.message_count = kept.rowcount
-            await enqueue(db, ANALYSE, f"{session.id}", run_at=clock.now(), session_id=session.id)
+            # By a key of its own: the analysis of before may still be under way.
+            await enqueue(db, ANALYSE, f"{session.id} written", run_at=clock.now(), session_id=session.id)
     else:
         await db.exec(delete(TranscriptLine).where(mine, aside))
     bot.writing_since, bot.writing_error = None, problem
