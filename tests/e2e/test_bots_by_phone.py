@@ -94,7 +94,7 @@ async def bridge(running: RunningPlatform) -> AsyncIterator[Bridge]:
     """A number of the running platform that asks for a PIN; it belongs to none of its projects."""
     ready = running.ready
     kept = json.loads((Path(ready["log_dir"]).parent / "secrets.json").read_text())
-    room, number = f"bridge-{secrets.token_hex(4)}", f"+1800{secrets.randbelow(9_000_000) + 1_000_000}"
+    room, number = f"bridge-{secrets.token_hex(4)}", f"+1800{secrets.randbelow(8_000_000) + 2_000_000}"
     keys = kept["livekit_api_key"], kept["livekit_api_secret"]
     headers = {"X-API-Key": ready["api_key"]}
     async with (
