@@ -19,7 +19,7 @@ def _callable(url: str) -> str:
     try:
         read_url(url.replace("ws", "http", 1))
     except BadAddress as error:
-        raise ValueError(error.reason.replace("http", "ws")) from error
+        raise ValueError(error.reason) from error
     return url
 
 
