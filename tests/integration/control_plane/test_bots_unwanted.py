@@ -141,7 +141,7 @@ async def test_a_bot_whose_session_was_ended_while_it_had_no_host_does_not_begin
             with pytest.raises(TimeoutError):
                 await host.attend(within=2)
         bot = await read(platform, bot_id)
-        assert (bot.state, bot.session_id) == ("completed", job.session_id)
+        assert (bot.told, bot.wanted_at, bot.session_id) == ("call_ended", None, job.session_id)
 
 
 async def test_no_bot_comes_once_the_months_budget_is_used_up(platform: Platform, tenant: Tenant) -> None:
