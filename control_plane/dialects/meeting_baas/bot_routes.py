@@ -31,7 +31,7 @@ from control_plane.dialects.meeting_baas.answers import (
 from control_plane.dialects.meeting_baas.auth import KeyDep, baas
 from control_plane.dialects.meeting_baas.checking import check_ask
 from control_plane.dialects.meeting_baas.shapes import JoinRequest, RetranscribeBody, recogniser_of
-from control_plane.errors import Forbidden, RateLimited, Unavailable
+from control_plane.errors import Forbidden, Unavailable
 from control_plane.metering.budget import find_used_up
 from control_plane.plans.quota import QuotaDep
 from control_plane.recordings.removing import Remover
