@@ -41,6 +41,7 @@ from control_plane.supervision.routes import router as supervision
 from control_plane.telephony.routes import policy_router as dial_policies
 from control_plane.telephony.routes import router as telephony
 from control_plane.tokens.routes import router as tokens
+from control_plane.trials.routes import router as trials
 from control_plane.uplink.routes import router as uplink
 from control_plane.webhooks.routes import router as webhooks
 
@@ -49,6 +50,7 @@ PRIMARY = (
     rooms,
     supervision,
     personas,
+    trials,
     sessions,
     recordings,
     telephony,

@@ -19,8 +19,7 @@ from control_plane.embeds.service import EmbedKeys
 from control_plane.embeds.visiting import Doorkeeper, read_config
 from control_plane.gate.embed import EmbedOperation, Visit
 from control_plane.gate.operation import AUDITED, primary
-from control_plane.plans.quota import upgrade_url
-from control_plane.tokens.service import TokenService
+from control_plane.tokens.routes import tokens_of
 from control_plane.wire import Done, RowId
 
 router = primary("/embed-keys", tags=["Embeds"])
@@ -44,18 +43,7 @@ async def find_visit(request: Request) -> Visit:
 async def find_doorkeeper(request: Request) -> Doorkeeper:
     """Who admits the visitors of this request's embed key."""
     state, visit, transaction = request.app.state, request.state.visit, request.state.transaction
-    tokens = TokenService(
-        transaction,
-        visit.caller,
-        state.clock,
-        state.token_signer,
-        state.tickets,
-        state.media,
-        ws_url=state.settings.livekit_public_url,
-        slot_lifetime=state.settings.slot_lifetime,
-        upgrade_url=upgrade_url(state.settings.public_url),
-    )
-    return Doorkeeper(transaction, visit, state.clock, state.limiter, tokens)
+    return Doorkeeper(transaction, visit, state.clock, state.limiter, tokens_of(request, visit.caller))
 
 
 Keys = Annotated[EmbedKeys, Depends(find_keys)]

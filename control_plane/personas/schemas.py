@@ -55,8 +55,8 @@ class Voicemail(Exactly):
     )
 
 
-class AgentSettings(Exactly):
-    """What can be set on an agent; unknown fields are refused."""
+class VersionedSettings(Exactly):
+    """What a version of an agent holds; unknown fields are refused."""
 
     agent_type: Literal["voice", "text"] = "voice"
     instructions: Text = Field("", description="What the persona is and does; `{{name}}` is filled from variables.")
@@ -84,6 +84,11 @@ class AgentSettings(Exactly):
         "", description="Said before the greeting where a recording runs: `This call is recorded.`"
     )
     store_transcripts: bool = True
+
+
+class AgentSettings(VersionedSettings):
+    """What can be set on an agent: beside what its versions hold, what acts at once."""
+
     is_active: bool = True
     budget: Budget | None = Field(None, description="What the agent may cost in a month; null: no limit.")
 
@@ -94,8 +99,8 @@ class AgentCreate(AgentSettings):
     name: Name
 
 
-class AgentUpdate(AgentSettings, Change):
-    """`PATCH /agents/{id}`: a field that is not sent stays as it is."""
+class DraftUpdate(VersionedSettings, Change):
+    """Changes of what a version holds: a field that is not sent stays as it is."""
 
     name: Name = ""
 
@@ -105,6 +110,10 @@ class AgentUpdate(AgentSettings, Change):
         for name in self.model_fields_set.intersection(MERGED):
             sent[name] = {part: sent[name][part] for part in getattr(self, name).model_fields_set}
         return sent
+
+
+class AgentUpdate(AgentSettings, DraftUpdate):
+    """`PATCH /agents/{id}`: a field that is not sent stays as it is."""
 
 
 class AgentRead(BaseModel):

@@ -1,12 +1,15 @@
 """Agents of a project: create, change, delete."""
 
+from typing import Any
+
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing
 from control_plane.personas.models import Persona
 from control_plane.personas.repository import PersonaRepository
-from control_plane.personas.schemas import MERGED, AgentCreate, AgentUpdate
+from control_plane.personas.schemas import MERGED, AgentCreate, AgentUpdate, DraftUpdate
+from control_plane.personas.serving import settings_of
 from control_plane.personas.tools import ToolsSet
 from control_plane.plans.quota import Quota
 from knowledge.store import KnowledgeStore
@@ -32,12 +35,14 @@ class PersonaService:
     async def update(self, persona_id: int, body: AgentUpdate) -> Persona:
         """Change the fields that were sent."""
         persona = await self.personas.get(persona_id, lock=True)
-        changes = body.changes()
-        for name in changes.keys() & set(MERGED):
-            changes[name] = getattr(persona, name) | changes[name]
-        await self._check_bases(changes.get("knowledge_base_ids", []))
+        changes = await self._changes(persona, body)
         persona.sqlmodel_update(changes | {"updated_at": self.clock.now()})
         return persona
+
+    async def draft(self, persona_id: int, body: DraftUpdate | None) -> dict[str, Any]:
+        """The settings that a version would have with these changes of the agent, none of which is kept."""
+        persona = await self.personas.get(persona_id)
+        return settings_of(persona) | (await self._changes(persona, body) if body else {})
 
     async def delete(self, persona_id: int) -> None:
         """Take an agent out of service; its sessions keep its name."""
@@ -49,6 +54,13 @@ class PersonaService:
         persona = await self.personas.get(persona_id, lock=True)
         persona.tools, persona.updated_at = body.model_dump()["tools"], self.clock.now()
         return persona
+
+    async def _changes(self, persona: Persona, body: DraftUpdate) -> dict[str, Any]:
+        changes = body.changes()
+        for name in changes.keys() & set(MERGED):
+            changes[name] = getattr(persona, name) | changes[name]
+        await self._check_bases(changes.get("knowledge_base_ids", []))
+        return changes
 
     async def _check_bases(self, base_ids: list[int]) -> None:
         """Raise `NotFound` or `Forbidden` where a knowledge base is not the project's."""

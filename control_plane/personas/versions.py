@@ -11,7 +11,7 @@ from control_plane.errors import Conflict, NotFound
 from control_plane.personas.models import Persona, PersonaVersion
 from control_plane.personas.repository import PersonaRepository
 from control_plane.personas.schemas import VersionList, VersionRead
-from control_plane.personas.serving import VERSIONED, differs, in_version, settings_of
+from control_plane.personas.serving import VERSIONED, differs, settings_of, with_settings
 from control_plane.wire import Page
 
 
@@ -55,7 +55,7 @@ class VersionService:
             version = (await self.db.exec(before.order_by(col(PersonaVersion.version).desc()).limit(1))).one_or_none()
             if version is None:
                 raise Conflict(f"Agent {persona_id} has no version before the published one")
-        earlier = in_version(persona, version)
+        earlier = with_settings(persona, version.settings)
         for name in VERSIONED:
             setattr(persona, name, getattr(earlier, name))
         persona.published_version, persona.updated_at = version.version, self.clock.now()

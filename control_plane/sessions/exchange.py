@@ -146,7 +146,7 @@ class TicketExchange:
             raise NotFound("this ticket has expired")
         if slot.room_name != request.room_name:
             raise Conflict("this ticket is for another room")
-        serving = await find_serving(self.db, ticket.persona_id, project_id=slot.project_id)
+        serving = await find_serving(self.db, ticket.persona_id, project_id=slot.project_id, draft=slot.draft)
         if serving is None or not serving.persona.is_active:
             raise NotFound("the agent of this ticket is not in service")
         return slot, serving
@@ -202,7 +202,7 @@ class TicketExchange:
         if slot is None or session is None:
             raise NotFound("this job has ended")
         version = session.persona_versions.get(str(job.persona_id))
-        serving = await find_version(self.db, job.persona_id, version, project_id=job.project_id)
+        serving = await find_version(self.db, job.persona_id, version, project_id=job.project_id, draft=slot.draft)
         if serving is None:
             raise NotFound("this job has ended")
         return await self._resume(self._job(job, session, serving.persona, slot), session)

@@ -56,6 +56,7 @@ class Slot(SQLModel, table=True):
     embed_key_id: int | None = Field(default=None, sa_type=BigInteger, description="By whose key its caller came.")
     only_text: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     longest_call: int | None = Field(default=None, description="Seconds, beside the agent's own limit.")
+    draft: dict[str, Any] | None = json_value()  # settings of its one agent that are tried, published or not
     session_id: int | None = Field(default=None, sa_type=BigInteger, index=True)
     dispatched_at: datetime = moment()
     expires_at: datetime = moment()

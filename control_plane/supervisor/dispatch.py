@@ -145,7 +145,9 @@ async def _renew(
         return None
     slot.dispatched_at = clock.now()
     slot.expires_at = slot.dispatched_at + slot_lifetime
-    servings = [await find_serving(db, persona_id, project_id=slot.project_id) for persona_id in wanted]
+    servings = [
+        await find_serving(db, persona_id, project_id=slot.project_id, draft=slot.draft) for persona_id in wanted
+    ]
     return slot.room_name, [
         dispatch_of(tickets.sign(slot.id, serving.persona.id), serving.persona.name)
         for serving in servings

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from control_plane.auth.callers import Caller
 from control_plane.gate.operation import AUDITED, primary
 from control_plane.plans.quota import upgrade_url
 from control_plane.tokens.schemas import TokenAnswer, TokenRequest
@@ -14,10 +15,15 @@ router = primary(tags=["Tokens"])
 
 async def find_tokens(request: Request) -> TokenService:
     """The token service of this request's caller. It asks the request itself: this is the most frequent operation."""
+    return tokens_of(request, request.state.caller)
+
+
+def tokens_of(request: Request, caller: Caller) -> TokenService:
+    """The token service of a caller, in the transaction of this request."""
     state = request.app.state
     return TokenService(
         request.state.transaction,
-        request.state.caller,
+        caller,
         state.clock,
         state.token_signer,
         state.tickets,

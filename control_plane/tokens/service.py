@@ -51,8 +51,9 @@ class TokenService:
         self.signer, self.tickets, self.media = signer, tickets, media
         self.ws_url, self.slot_lifetime, self.upgrade_url = ws_url, slot_lifetime, upgrade_url
 
-    async def issue(self, body: TokenRequest) -> TokenAnswer:
-        """A token, and a slot for the agents that come with it.
+    async def issue(self, body: TokenRequest, *, called: str | None = None) -> TokenAnswer:
+        """A token, and a slot for the agents that come with it; `called` is their name where it is not the published
+        one.
 
         Agents that are in the room are not asked for again; those that wait for somebody to make it come with this
         token as with the one before. Raises `NotFound`, `Forbidden`, `Conflict` for agents that cannot be had,
@@ -66,8 +67,8 @@ class TokenService:
         ticket_hash = fingerprint(self.tickets.secret(nonce))
         admitted = await self._admit(body, name, nonce, ticket_hash)
         dispatches = tuple(
-            dispatch_of(Ticket(self.tickets.secret(own), persona), called)
-            for own, persona, called in zip(admitted.nonces, admitted.personas, admitted.names, strict=True)
+            dispatch_of(Ticket(self.tickets.secret(own), persona), called or published)
+            for own, persona, published in zip(admitted.nonces, admitted.personas, admitted.names, strict=True)
             if own == nonce or not admitted.room_live
         )
         if admitted.room_live and dispatches:

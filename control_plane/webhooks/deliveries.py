@@ -190,6 +190,7 @@ def _attempts(delivery: WebhookDelivery, tries: Sequence[WebhookAttempt], secret
             request_headers=signing.shown_headers(
                 message=_message(delivery), timestamp=int(each.at.timestamp()), secret=secret
             ),
+            response_headers=each.response_headers,
             response=each.response,
         )
         for each in tries

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, Uni
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import big, created_now, id_column, moment, owner
+from control_plane.db.rows import big, created_now, id_column, json_object, moment, owner
 
 FIRST = "state = 'waiting' and attempts = 0 and in_order"
 """Deliveries that were planned from the log and not tried yet."""
@@ -110,3 +110,4 @@ class WebhookAttempt(SQLModel, table=True):
     latency_ms: float
     error: str | None = None
     response: str = Field(default="", description="The first part of the answer's body.")
+    response_headers: dict[str, str] = json_object()

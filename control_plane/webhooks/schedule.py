@@ -1,8 +1,9 @@
 """When a delivery is tried, and what an answer means for it. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 RETRIES: Final = tuple(
@@ -31,6 +32,7 @@ class Tried(NamedTuple):
     status: int | None = None
     error: str | None = None
     response: str = ""
+    headers: Mapping[str, str] = MappingProxyType({})
     retry_after: timedelta | None = None
 
     @property

@@ -97,6 +97,7 @@ class AttemptRead(BaseModel):
     latency_ms: float
     error: str | None
     request_headers: dict[str, str] = Field(description="Signatures are not shown.")
+    response_headers: dict[str, str] = Field(description="Of the answer: what tells how it came about, no secrets.")
     response: str = Field(description="The first 1024 bytes of the answer's body.")
 
 

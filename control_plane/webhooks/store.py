@@ -55,7 +55,7 @@ _SETTLE = text("""
     with told as materialized (
         select * from json_to_recordset(cast(:rows as json)) as row(
             project_id bigint, id bigint, number integer, state text, next_at timestamptz, at timestamptz,
-            status integer, latency_ms double precision, error text, response text
+            status integer, latency_ms double precision, error text, response text, response_headers jsonb
         )
     ), settled as (
         update webhook_delivery delivery set
@@ -77,8 +77,9 @@ _SETTLE = text("""
         update webhook_endpoint endpoint set failing_since = case when not changed.succeeded then changed.at end
         from changed where changed.id = endpoint.id
     )
-    insert into webhook_attempt (project_id, delivery_id, number, at, status, latency_ms, error, response)
-    select project_id, id, number, at, status, latency_ms, error, response from told
+    insert into webhook_attempt
+        (project_id, delivery_id, number, at, status, latency_ms, error, response, response_headers)
+    select project_id, id, number, at, status, latency_ms, error, response, response_headers from told
     where id in (select id from settled)
     on conflict do nothing
 """)
@@ -153,6 +154,7 @@ class Settled(NamedTuple):
             "latency_ms": tried.latency_ms,
             "error": tried.error,
             "response": tried.response,
+            "response_headers": dict(tried.headers),
         }
 
 

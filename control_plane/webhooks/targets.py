@@ -12,6 +12,7 @@ import structlog
 from control_plane.clock import Clock
 from control_plane.secrets.box import SecretBox
 from control_plane.webhooks import signing
+from control_plane.webhooks.answers import kept_headers
 from control_plane.webhooks.dialects import Dialect
 from control_plane.webhooks.models import WebhookEndpoint
 from control_plane.webhooks.schedule import Tried, read_retry_after
@@ -95,6 +96,7 @@ async def attempt(
         status=answer.status,
         error="redirects are not followed" if 300 <= answer.status < 400 else None,
         response=answer.body[:KEPT_OF_ANSWER].decode("utf-8", "replace").replace("\x00", "\ufffd"),
+        headers=kept_headers(answer.headers),
         retry_after=read_retry_after(answer.headers.get("Retry-After"), now=at),
     )
 

@@ -118,7 +118,7 @@ async def test_a_failed_delivery_is_tried_again_on_schedule_and_logged(
     platform: Platform, tenant: Tenant, receiver: Receiver
 ) -> None:
     clock = turn_clock(platform)
-    url = receiver.answer("/", status(500))
+    url = receiver.answer("/", status(500, **{"X-Request-Id": "r-1", "Set-Cookie": "session=1"}))
     webhook = await make(tenant, url)
     async with platform.jobs():
         await tell(platform, tenant, Fact.ROOM_STARTED)
@@ -145,6 +145,8 @@ async def test_a_failed_delivery_is_tried_again_on_schedule_and_logged(
         (2, 200, "thank you"),
     ]
     assert detail["attempts"][0]["latency_ms"] > 0
+    assert detail["attempts"][0]["response_headers"]["X-Request-Id"] == "r-1"
+    assert "Set-Cookie" not in detail["attempts"][0]["response_headers"]
     shown = detail["attempts"][0]["request_headers"]
     assert shown["webhook-id"] == first.headers["webhook-id"]
     assert shown["X-Webhook-Signature"] == "***"

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from control_plane.events.facts import DOCUMENTED_WEBHOOKS, WEBHOOKS, Fact
 from control_plane.webhooks import signing
+from control_plane.webhooks.answers import kept_headers
 from control_plane.webhooks.lanes import FIRST_AT_ONCE, LATER_AT_ONCE, EndpointQueue, Lanes, Parcel
 from control_plane.webhooks.planner import wanted_types
 from control_plane.webhooks.schedule import (
@@ -245,3 +247,34 @@ def test_what_is_forgotten_counts_what_waited_only() -> None:
     assert queue.is_idle
     queue.done(taken, answered=True)
     assert queue.take() is None
+
+
+# --- what is kept of an answer ----------------------------------------------------------------------------------
+
+
+def test_of_an_answers_headers_those_are_kept_that_tell_how_it_came_about() -> None:
+    told = {"content-type": "text/html", "x-request-id": "r" * 500, "server": "nginx\x1b[31m"}
+    secret = {"Set-Cookie": "session=1", "Authorization": "Bearer x", "X-Api-Key": "k", "X-Amz-Security-Token": "t"}
+    assert kept_headers(CIMultiDict(told | secret)) == {
+        "Content-Type": "text/html",
+        "X-Request-Id": "r" * 256,
+        "Server": "nginx\ufffd[31m",
+    }
+
+
+@pytest.mark.parametrize(
+    ("location", "kept"),
+    [
+        ("https://user:secret@example.org:8443/in?token=1#here", "https://example.org:8443/in"),
+        ("/login?next=%2F", "/login"),
+        ("https://[broken", ""),
+    ],
+)
+def test_where_a_redirect_led_is_kept_without_what_opens_it(location: str, kept: str) -> None:
+    assert kept_headers(CIMultiDict({"location": location})) == {"Location": kept}
+
+
+@given(value=st.text(max_size=400))
+def test_what_is_kept_of_a_header_can_be_stored(value: str) -> None:
+    kept = kept_headers(CIMultiDict({"Via": value, "Location": value}))
+    assert all(len(each) <= 256 and each.isprintable() for each in kept.values())
