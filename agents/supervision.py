@@ -30,6 +30,7 @@ NOBODY_FOR: Final = 60.0
 """Seconds that a persona listens aside where nobody speaks to it."""
 JOIN_WITHIN: Final = 10.0
 STATES: Final = ("listening", "thinking", "speaking")
+"""Of a persona, that are told as they are."""
 
 log = structlog.get_logger()
 

@@ -73,7 +73,7 @@ async def share_replay(
 async def list_shares(session_id: RowId, sessions: Sessions, shares: SharesDep) -> Any:
     """List the links to a session's replay, newest first."""
     await sessions.get(session_id)
-    found = await shares.list(session_id)
+    found = await shares.all(session_id)
     return {"shares": [ShareShown(**share.model_dump(), active=shares.is_active(share)) for share in found]}
 
 

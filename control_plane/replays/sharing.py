@@ -47,7 +47,7 @@ class Shares:
         await self.db.flush()
         return share, secret
 
-    async def list(self, session_id: int) -> list[ReplayShare]:
+    async def all(self, session_id: int) -> list[ReplayShare]:
         """All links of a session, the newest first."""
         query = select(ReplayShare).where(*self._of(session_id)).order_by(col(ReplayShare.id).desc()).limit(10 * MOST)
         return list((await self.db.exec(query)).all())

@@ -35,8 +35,13 @@ ASIDE: Final = "aside."
 """Of the rooms where a persona alone is spoken to. Rooms of projects have an underscore behind their slug."""
 LISTENS_WITHIN, SPEAKS_WITHIN = timedelta(minutes=10), timedelta(minutes=2)
 """How long a token opens the room."""
-LONGEST: Final = 20
+MOST: Final = 20
 """Supervisors of one room."""
+
+_LISTENS: Final = Grants(can_publish=False, can_publish_data=False, can_publish_sources=(), hidden=True)
+_SPEAKS: Final = Grants(can_subscribe=False, can_publish_data=False, can_publish_sources=("microphone",))
+_HEARS: Final = Grants(can_publish=False, can_publish_data=False, can_publish_sources=())
+"""What a supervisor may who listens, one who speaks, and a persona that listens aside."""
 
 
 class Supervisor:
@@ -124,8 +129,8 @@ class Supervisor:
         raise NotFound(f"{body.supervisor} does not supervise this room")
 
     async def _begin(self, room: Room, running: list[Supervision], body: Supervise) -> Supervision:
-        if len(running) >= LONGEST:
-            raise Conflict(f"{LONGEST} supervise this room already")
+        if len(running) >= MOST:
+            raise Conflict(f"{MOST} supervise this room already")
         begun = Supervision(
             project_id=self.caller.project_id,
             room_id=room.id,
@@ -196,8 +201,3 @@ class Supervisor:
 
     def _sign(self, *, ttl: timedelta = SPEAKS_WITHIN, **entry: Any) -> str:
         return self.signer.sign(Pass(ttl=ttl, kind="agent", **entry))
-
-
-_LISTENS: Final = Grants(can_publish=False, can_publish_data=False, can_publish_sources=(), hidden=True)
-_SPEAKS: Final = Grants(can_subscribe=False, can_publish_data=False, can_publish_sources=("microphone",))
-_HEARS: Final = Grants(can_publish=False, can_publish_data=False, can_publish_sources=())
