@@ -17,21 +17,8 @@ from livekit import api
 from bench.exchange import HOST
 from bench.fanout import cpu_seconds, resident_kib
 from bench.platform import ALL_CORES, free_port, start
-from tests.support.studio import (
-    ENDED,
-    RATE,
-    Recorder,
-    Stage,
-    Studio,
-    a_recorder,
-    a_studio,
-    clicks,
-    heard,
-    level,
-    seconds,
-    seen,
-    tone,
-)
+from tests.support.studio import ENDED, RATE, Recorder, Stage, Studio, a_recorder, a_studio, clicks, tone
+from tests.support.takes import heard, level, seconds, seen
 
 DUAL: Final = api.AudioMixing.DUAL_CHANNEL_AGENT
 EVERY: Final = 1.0

@@ -1,137 +1,16 @@
 """Trying a trunk: what is wrong with a carrier's server, told in words. The servers are written out by hand."""
 
 import asyncio
-import hashlib
 import re
-import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
-from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlalchemy import text
 
-from sip.probe import Finding, Target, TransportName, probe
+from sip.probe import Target, TransportName, probe
+from tests.support.carriers import LINE, PASSWORD, USER, Guarded, Reply, encode, header, make_trunk, run, server
 from tests.support.platform import Platform, Tenant, free_port
 
 pytestmark = pytest.mark.anyio
-
-LINE, USER, PASSWORD, REALM = "+18001234567", "tuesday", "hunter2hunter2", "carrier"
-HEADER = 'Digest realm="carrier", nonce="n0nce", opaque="0paque", algorithm={}, qop="auth"'
-
-Reply = tuple[int, dict[str, str]] | bytes | None
-Answerer = Callable[[str], Reply]
-
-
-def header(message: str, name: str) -> str:
-    found = re.search(rf"(?im)^{name}:[ \t]*(.*?)\r$", message)
-    return found[1] if found else ""
-
-
-def encode(asked: str, reply: Reply) -> bytes:
-    if reply is None or isinstance(reply, bytes):
-        return reply or b""
-    status, more = reply
-    same = [f"{name}: {header(asked, name)}" for name in ("Via", "From", "Call-ID", "CSeq")]
-    lines = [f"SIP/2.0 {status} Words", *same, f"To: {header(asked, 'To')};tag=x"]
-    lines += [f"{name}: {value}" for name, value in more.items()]
-    return "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode()
-
-
-@asynccontextmanager
-async def server(
-    answer: Answerer, transport: TransportName = "udp", context: ssl.SSLContext | None = None
-) -> AsyncIterator[int]:
-    """A SIP server of the loopback; its port."""
-    if transport == "udp":
-
-        class Datagrams(asyncio.DatagramProtocol):
-            def connection_made(self, transport: Any) -> None:
-                self.transport = transport
-
-            def datagram_received(self, data: bytes, addr: Any) -> None:
-                if reply := encode(data.decode(), answer(data.decode())):
-                    self.transport.sendto(reply, addr)
-
-        loop = asyncio.get_running_loop()
-        datagrams, _ = await loop.create_datagram_endpoint(Datagrams, local_addr=("127.0.0.1", 0))
-        try:
-            yield datagrams.get_extra_info("sockname")[1]
-        finally:
-            datagrams.close()
-        return
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                asked = (await reader.readuntil(b"\r\n\r\n")).decode()
-                reply = answer(asked)
-                writer.write(encode(asked, reply))
-                if reply == b"":
-                    return
-        except (OSError, asyncio.IncompleteReadError):
-            return
-        finally:
-            writer.close()
-
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    async with listener:
-        yield listener.sockets[0].getsockname()[1]
-
-
-class Guarded:
-    """Wants a password; computes what it must hear by the RFC's own words."""
-
-    def __init__(self, password: str = PASSWORD, *, status: int = 401, algorithm: str = "MD5", stale: int = 0) -> None:
-        self.password, self.status, self.algorithm, self.stale = password, status, algorithm, stale
-        self.asked: list[str] = []
-
-    def __call__(self, message: str) -> Reply:
-        self.asked.append(message)
-        asks, says = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}[
-            self.status
-        ]
-        said = dict(re.findall(r'(\w+)="?([^",]+)', header(message, says)))
-        challenge = {asks: HEADER.format(self.algorithm)}
-        if said and self.stale:
-            self.stale -= 1
-            return self.status, {asks: HEADER.format(self.algorithm) + ", stale=true"}
-        return (200, {}) if said and said["response"] == self._expected(said) else (self.status, challenge)
-
-    def _expected(self, said: dict[str, str]) -> str:
-        def digest(text: str) -> str:
-            return hashlib.new({"MD5": "md5", "SHA-256": "sha256"}[self.algorithm], text.encode()).hexdigest()
-
-        who, what = digest(f"{USER}:{REALM}:{self.password}"), digest(f"OPTIONS:{said['uri']}")
-        return digest(f"{who}:n0nce:{said['nc']}:{said['cnonce']}:auth:{what}")
-
-
-@pytest.fixture
-async def tenant(platform: Platform) -> Tenant:
-    return await platform.tenant()
-
-
-async def make_trunk(tenant: Tenant, address: str, **more: object) -> int:
-    body = {"name": "Main", "phone_number": LINE, "address": address} | more
-    made = await tenant.http.post("/sip/trunks", json=body)
-    assert made.status_code == 201, made.text
-    return int(made.json()["trunk"]["id"])
-
-
-async def run(tenant: Tenant, address: str, **more: object) -> dict[str, Any]:
-    answer = await tenant.http.post(f"/sip/trunks/{await make_trunk(tenant, address, **more)}/test")
-    assert answer.status_code == 200, answer.text
-    assert PASSWORD not in answer.text
-    assert USER not in answer.text
-    assert list(answer.json()) == ["test"]
-    return dict(answer.json()["test"])
 
 
 CREDENTIALS = {"username": USER, "password": PASSWORD}
@@ -301,88 +180,6 @@ async def test_only_the_trunks_own_project_tests_it(platform: Platform, tenant: 
     other = await platform.tenant("other")
     assert (await other.http.post(f"/sip/trunks/{trunk}/test")).status_code == 403
     assert (await tenant.http.post("/sip/trunks/999999/test")).status_code == 404
-
-
-# Certificates, on the test's own authority.
-
-
-class Authority:
-    """Signs certificates of the loopback."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority")])
-        self.certificate = self._sign(self.name, self.key, -30, 30, x509.BasicConstraints(ca=True, path_length=0))
-        self.trust = ssl.create_default_context(cadata=_pem(self.certificate).decode())
-
-    def _sign(
-        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, begins: int, ends: int, extension: x509.ExtensionType
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now + timedelta(days=begins))
-            .not_valid_after(now + timedelta(days=ends))
-            .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
-        )
-        return builder.sign(self.key, hashes.SHA256())
-
-    def server(self, host: str = "127.0.0.1", *, begins: int = -10, ends: int = 10) -> ssl.SSLContext:
-        """What a server of a host needs, valid for some days from now."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "A server")])
-        named = x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
-        certificate = self._sign(name, key, begins, ends, x509.SubjectAlternativeName([named]))
-        path = self.folder / "server.pem"
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        path.write_bytes(private + _pem(certificate))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-async def probe_tls(context: ssl.SSLContext, trust: ssl.SSLContext, host: str = "127.0.0.1") -> Finding:
-    async with server(lambda _: (200, {}), "tls", context) as port:
-        return await probe(Target("127.0.0.1", host, port, "tls", LINE), within=5, tls=trust)
-
-
-async def test_a_certificate_is_taken_by_the_name_of_the_trunk(authority: Authority) -> None:
-    found = await probe_tls(authority.server("sip.example.org"), authority.trust, "sip.example.org")
-    assert (found.ok, found.sip_status) == (True, 200)
-
-
-async def test_what_is_wrong_with_a_certificate_is_told(authority: Authority) -> None:
-    for context, problem in (
-        (authority.server(begins=-20, ends=-1), "has expired"),
-        (authority.server(begins=5), "not valid yet"),
-        (authority.server("192.0.2.1"), "not one of 127.0.0.1"),
-        (authority.server("sip.example.org"), "not one of 127.0.0.1"),
-    ):
-        found = await probe_tls(context, authority.trust)
-        assert not found.ok
-        assert problem in str(found.problem)
-
-
-async def test_a_certificate_of_an_unknown_authority_is_told(tenant: Tenant, authority: Authority) -> None:
-    async with server(lambda _: (200, {}), "tls", authority.server()) as port:
-        found = await run(tenant, f"127.0.0.1:{port}", transport="tls")
-    assert not found["ok"]
-    assert "authority" in found["problem"]
 
 
 async def test_a_server_that_takes_the_connection_and_says_nothing_is_told() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from livekit import api
 
-from tests.support.studio import Recorder, Stage, emptied, eventually, heard, level, seconds, tone
+from tests.support.studio import Recorder, Stage, emptied, eventually, tone
+from tests.support.takes import heard, level, seconds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

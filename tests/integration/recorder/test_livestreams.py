@@ -12,7 +12,8 @@ from livekit import api
 
 from tests.support.platform import free_port
 from tests.support.rtmp import RtmpServer
-from tests.support.studio import ENDED, Recorder, Stage, heard, level, seconds, seen, tone
+from tests.support.studio import ENDED, Recorder, Stage, tone
+from tests.support.takes import heard, level, seconds, seen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -11,7 +11,8 @@ import pytest
 from livekit import api
 
 from tests.support.platform import free_port
-from tests.support.studio import ENDED, RATE, Stage, Studio, a_recorder, a_studio, heard, level, seconds, tone
+from tests.support.studio import ENDED, RATE, Stage, Studio, a_recorder, a_studio, tone
+from tests.support.takes import heard, level, seconds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

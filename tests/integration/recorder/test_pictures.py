@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from livekit import api
 
-from tests.support.studio import RATE, Recorder, Stage, heard, level, seen, tone
+from tests.support.studio import RATE, Recorder, Stage, tone
+from tests.support.takes import heard, level, seen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from livekit import api
 
-from tests.support.studio import RATE, Recorder, Stage, eventually, heard, level, seen, tone
+from tests.support.studio import RATE, Recorder, Stage, eventually, tone
+from tests.support.takes import heard, level, seen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

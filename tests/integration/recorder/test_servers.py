@@ -18,7 +18,8 @@ from pocket.recorder.flv import Cutter, Tag
 from pocket.recorder.livestream import Livestream
 from tests.support.platform import free_port
 from tests.support.rtmp import RtmpServer
-from tests.support.studio import eventually, seconds
+from tests.support.studio import eventually
+from tests.support.takes import seconds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

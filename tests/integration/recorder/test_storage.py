@@ -13,7 +13,8 @@ from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
 from tests.support.platform import free_port
-from tests.support.studio import ENDED, Recorder, Stage, emptied, eventually, seconds, tone
+from tests.support.studio import ENDED, Recorder, Stage, emptied, eventually, tone
+from tests.support.takes import seconds
 
 pytestmark = pytest.mark.anyio
 

@@ -1,8 +1,7 @@
-"""Streams over the loopback: two that hear each other, and what strangers can do to them."""
+"""Streams over the loopback: two that hear each other, and one beside a bare socket."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import numpy as np
 import pytest
@@ -10,122 +9,11 @@ import pytest
 from pocket.rtp.codecs import CODECS, G722, PCMA, PCMU, Codec, Samples, make_coder
 from pocket.rtp.digits import KEYS
 from pocket.rtp.keys import SUITES, make_key
-from pocket.rtp.packet import Packet
 from pocket.rtp.ports import NoPort, Ports
-from pocket.rtp.sdp import NOWHERE, Agreement, SrtpKeys
-from pocket.rtp.stream import MOST_BYTES, MediaStream
+from pocket.rtp.sdp import NOWHERE, SrtpKeys
+from tests.support.rtp import HOST, SILENCE, Telephone, rtp, until
 
 pytestmark = pytest.mark.anyio
-
-HOST = "127.0.0.1"
-SILENCE = bytes([0xFF]) * 160
-
-
-class Telephone:
-    """A stream, what it heard, and a clock that only moves when told."""
-
-    def __init__(self) -> None:
-        self.stream: MediaStream
-        self.heard: list[Samples] = []
-        self.digits: list[str] = []
-        self.now = 1000.0
-
-    async def open(self, ports: Ports) -> "Telephone":
-        self.stream = await MediaStream.open(
-            ports, HOST, on_audio=self._on_audio, on_digit=self._on_digit, clock=lambda: self.now
-        )
-        return self
-
-    def agree(self, port: int, *, address: str = HOST, codec: Codec = PCMU, **changes) -> None:
-        values = {"telephone_event": 101, "send": True, "receive": True, "srtp": None, **changes}
-        self.stream.agree(Agreement(codec=codec, address=address, port=port, **values))
-
-    def audio(self) -> Samples:
-        return np.concatenate(self.heard) if self.heard else np.zeros(0, np.int16)
-
-    def _on_audio(self, pcm: Samples) -> None:
-        self.heard.append(pcm)
-
-    def _on_digit(self, digit: str) -> None:
-        self.digits.append(digit)
-
-
-class Gate:
-    """A bare socket that sends to a stream."""
-
-    def __init__(self, to: Telephone, host: str = HOST) -> None:
-        self._to = to
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((host, 0))
-        self._socket.setblocking(False)
-        self.port = self._socket.getsockname()[1]
-
-    async def say(self, *datagrams: bytes) -> None:
-        for datagram in datagrams:
-            before = taken(self._to)
-            self._socket.sendto(datagram, (HOST, self._to.stream.port))
-            await until(lambda before=before: taken(self._to) > before)
-
-    async def get(self) -> bytes:
-        return await asyncio.get_running_loop().sock_recv(self._socket, 2000)
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-def taken(telephone: Telephone) -> int:
-    """Datagrams that came to something."""
-    counters = telephone.stream.counters
-    return (
-        counters.received
-        + counters.stranger
-        + counters.malformed
-        + counters.unauthentic
-        + counters.unknown
-        + counters.flood
-    )
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
-
-
-def rtp(sequence: int, payload: bytes = SILENCE, *, payload_type: int = 0, ssrc: int = 5, timestamp: int = 0) -> bytes:
-    return Packet(payload_type, sequence & 0xFFFF, timestamp, ssrc, payload).pack()
-
-
-@pytest.fixture
-def ports() -> Ports:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        first = min(probe.getsockname()[1], 64_000)
-    return Ports(first, first + 100)
-
-
-@pytest.fixture
-async def telephone(ports) -> AsyncIterator[Callable[[], Awaitable[Telephone]]]:
-    opened: list[Telephone] = []
-
-    async def make() -> Telephone:
-        opened.append(await Telephone().open(ports))
-        return opened[-1]
-
-    yield make
-    for each in opened:
-        each.stream.close()
-    await asyncio.sleep(0)
-
-
-@pytest.fixture
-async def alone(telephone) -> AsyncIterator[tuple[Telephone, Gate]]:
-    """A telephone that agreed with a bare socket on PCMU."""
-    one = await telephone()
-    gate = Gate(one)
-    one.agree(gate.port)
-    yield one, gate
-    gate.close()
 
 
 async def talk(one: Telephone, other: Telephone, frames: list[Samples | None]) -> None:
@@ -325,88 +213,6 @@ async def test_the_time_of_the_last_packet_is_known(alone):
     one.now += 5
     await gate.say(rtp(2))
     assert one.stream.heard_at == 1005.0
-
-
-# Strangers
-
-
-async def test_strangers_are_neither_heard_nor_followed(alone):
-    one, gate = alone
-    await gate.say(rtp(1))
-    same_host, other_host = Gate(one), Gate(one, "127.0.0.2")
-    await same_host.say(rtp(2))
-    await other_host.say(rtp(2))
-    assert one.stream.counters.stranger == 2
-    assert one.stream.counters.received == 1
-    one.stream.tick(None)
-    assert len(await gate.get()) == 172
-    same_host.close()
-    other_host.close()
-
-
-async def test_another_port_of_the_host_is_followed_once_until_the_first_packet(telephone):
-    one = await telephone()
-    behind, later, elsewhere = Gate(one), Gate(one), Gate(one, "127.0.0.2")
-    one.agree(9)
-    await elsewhere.say(rtp(1))
-    await behind.say(rtp(1))
-    await later.say(rtp(2))
-    assert (one.stream.counters.received, one.stream.counters.stranger) == (1, 2)
-    one.stream.tick(None)
-    assert len(await behind.get()) == 172
-
-    one.agree(9)  # nothing new: still locked
-    await later.say(rtp(2))
-    assert one.stream.counters.stranger == 3
-    one.agree(later.port)
-    await later.say(rtp(2))
-    assert one.stream.counters.received == 2
-    for gate in (behind, later, elsewhere):
-        gate.close()
-
-
-async def test_garbage_does_not_lock_the_source(telephone):
-    one = await telephone()
-    gate, noise = Gate(one), Gate(one)
-    one.agree(gate.port)
-    await noise.say(b"x", bytes(200), rtp(1, payload_type=77), rtp(1, b"\x01", payload_type=101), rtp(1, bytes(481)))
-    await gate.say(rtp(1))
-    counters = one.stream.counters
-    assert (counters.malformed, counters.unknown, counters.received) == (4, 1, 1)
-    assert one.stream.heard_at is not None
-    gate.close()
-    noise.close()
-
-
-async def test_everyone_is_a_stranger_before_an_agreement(telephone):
-    one = await telephone()
-    gate = Gate(one)
-    await gate.say(rtp(1))
-    assert one.stream.counters.stranger == 1
-    gate.close()
-
-
-async def test_a_packet_under_the_wrong_key_is_not_heard(telephone):
-    one, other = await telephone(), await telephone()
-    mine, theirs, wrong = (make_key(SUITES[1]) for _ in range(3))
-    one.agree(other.stream.port, srtp=SrtpKeys(mine, theirs))
-    other.agree(one.stream.port, srtp=SrtpKeys(wrong, mine))
-    other.stream.tick(None)
-    await until(lambda: one.stream.counters.unauthentic == 1)
-    assert (one.stream.counters.received, one.stream.heard_at, one.heard) == (0, None, [])
-
-
-async def test_a_flood_is_cut_off_and_the_call_goes_on(alone):
-    one, gate = alone
-    await gate.say(*(rtp(sequence) for sequence in range(200)))
-    received = one.stream.counters.received
-    assert received == MOST_BYTES // 172
-    assert one.stream.counters.flood == 200 - received
-    for sequence in range(200, 240):
-        one.now += 0.02
-        one.stream.tick(None)
-        await gate.say(rtp(sequence))
-    assert one.stream.counters.received == received + 40
 
 
 # The port
