@@ -133,10 +133,13 @@ try {
   await click("Generate a key");
   await page.locator("#support .made code").waitFor();
   told.support_key = (await page.locator("#support .made code").textContent())?.slice(0, 4) ?? null;
-  await page.getByRole("tab", { name: "History" }).click();
-  await page.locator("#meetings tbody tr").first().waitFor();
-  told.meetings = await page.locator("#meetings tbody tr").count();
   await show("account");
+  await open("Meetings");
+  await page.getByRole("tab", { name: "Held by people" }).click();
+  const held = page.getByRole("table", { name: "Meetings of people" }).locator(".long__space .long__row");
+  await held.first().waitFor();
+  told.meetings = await held.count();
+  await open("Settings");
   await page.getByRole("tab", { name: "Password" }).click();
   await page.getByLabel("Current password").fill("a wrong one");
   await page.getByLabel("New password").fill("another long sentence");

@@ -4,21 +4,21 @@ import "./agents.css";
 import { openDialog } from "../console/dialog";
 import { area } from "../console/fields";
 import { sureButton, tag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
-import { tabs } from "../console/tabs";
-import { type Open, pageRoot, type Place, type View } from "../console/view";
-import { count } from "../console/words";
+import { Problem, wordsFor } from "../console/problem";
+import { PageTabs } from "../console/tabs";
+import { type Open, pageHeadOf, pageRoot, type Place, type View } from "../console/view";
+import { counted } from "../console/words";
 import { element, setText } from "../dom/element";
 import { type Agent, agent, createAgent, deleteAgent, publishAgent, type Version, versions } from "../platform/agent_settings";
-import { query } from "../platform/client";
 import { type Base, bases } from "../platform/knowledge";
 import { changedLabels } from "./diff_view";
 import { Editor } from "./editor";
+import { versionedOf } from "./settings";
 import { TryView } from "./try_view";
 import { VersionsView } from "./versions_view";
 
 class AgentPage implements View {
-  title = "Agent";
+  readonly title = "Agent";
   readonly root: HTMLElement;
 
   private readonly id: number;
@@ -29,15 +29,13 @@ class AgentPage implements View {
   private readonly editor: Editor;
   private readonly history: VersionsView;
   private readonly try_: TryView;
-  private readonly shownTabs = new Set<string>();
-  private chosen: string;
+  private readonly tabs: PageTabs;
   private agent: Agent | null = null;
   private signal: AbortSignal | null = null;
   private baseNames = new Map<number, string>();
 
   constructor(private readonly place: Place) {
     this.id = Number(place.params["id"]);
-    this.chosen = place.query.get("tab") ?? "settings";
     this.editor = new Editor((after) => this.changed(after), this.danger());
     this.history = new VersionsView({
       agent: () => this.agent,
@@ -49,29 +47,17 @@ class AgentPage implements View {
         this.changed(after);
       },
     });
-    this.try_ = new TryView(() => void this.publish());
+    this.try_ = new TryView({
+      written: () => this.editor.written,
+      publish: () => void this.publish(),
+      refused: (error) => {
+        this.tabs.open(this.editor.id);
+        this.editor.explain(error, "Not tried");
+      },
+    });
     this.publish_.addEventListener("click", () => void this.publish());
-    const views = [this.editor, this.history, this.try_];
-    this.root = pageRoot(
-      element(
-        "header",
-        { class: "page__head" },
-        element(
-          "div",
-          { class: "page__title" },
-          element("p", { class: "agent-back" }, element("a", { href: "/console/agents" }, "Agents")),
-          this.name,
-          this.state,
-        ),
-        element("div", { class: "page__actions" }, this.publish_),
-      ),
-      this.problem.root,
-      tabs("Agent", views, this.chosen, (id) => {
-        this.chosen = id;
-        place.rename(place.path + query({ tab: id === "settings" ? "" : id }));
-        void this.showTab();
-      }),
-    );
+    this.tabs = new PageTabs("Agent", place, [this.editor, this.history, this.try_]);
+    this.root = pageRoot(pageHeadOf(["Agents", "/console/agents"], this.name, [this.state], this.publish_), this.problem.root, this.tabs.root);
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -86,7 +72,7 @@ class AgentPage implements View {
     document.addEventListener(
       "keydown",
       (event) => {
-        if (event.key.toLowerCase() !== "s" || !(event.ctrlKey || event.metaKey) || this.chosen !== "settings") return;
+        if (event.key.toLowerCase() !== "s" || !(event.ctrlKey || event.metaKey) || this.tabs.shown !== this.editor.id) return;
         event.preventDefault();
         void this.editor.save();
       },
@@ -100,7 +86,7 @@ class AgentPage implements View {
     const found = await agent(this.id, signal);
     this.editor.show(found);
     this.changed(found);
-    await Promise.all([offered, this.showTab()]);
+    await Promise.all([offered, this.tabs.start(signal)]);
   }
 
   async mayLeave(): Promise<boolean> {
@@ -115,22 +101,14 @@ class AgentPage implements View {
     });
   }
 
-  private async showTab(): Promise<void> {
-    const { signal, chosen } = this;
-    if (signal === null || this.agent === null || chosen !== "versions" || this.shownTabs.has(chosen)) return;
-    this.shownTabs.add(chosen);
-    await this.history.start(signal);
-  }
-
   private offer(all: readonly Base[]): void {
     this.baseNames = new Map(all.map(({ id, name }) => [id, name]));
-    this.editor.bases.offer(all.map(({ id, name, chunks }) => ({ id, name, hint: chunks === 1 ? "1 passage" : `${count(chunks)} passages` })));
+    this.editor.bases.offer(all.map(({ id, name, chunks }) => ({ id, name, hint: counted(chunks, "passage") })));
   }
 
   private changed(after: Agent): void {
     this.agent = after;
-    this.title = after.name;
-    document.title = `${after.name} · Parley`;
+    this.place.entitle(after.name);
     setText(this.name, after.name);
     const published = after.publishedVersion;
     this.state.replaceChildren(
@@ -140,12 +118,12 @@ class AgentPage implements View {
     );
     this.publish_.disabled = published !== null && !after.hasUnpublishedChanges;
     this.try_.show(after);
-    void this.history.refresh();
+    void this.history.reread();
   }
 
   private async publish(): Promise<void> {
     if (!(await this.editor.save())) {
-      if (this.chosen !== "settings") this.root.querySelector<HTMLElement>("#tab-settings")?.click();
+      if (this.tabs.shown !== this.editor.id) this.tabs.open(this.editor.id);
       return;
     }
     const { agent: draft } = this;
@@ -154,11 +132,10 @@ class AgentPage implements View {
     try {
       before = (await versions(draft.id, 1, this.signal ?? undefined)).rows.find(({ isPublished }) => isPublished);
     } catch (error) {
-      this.problem.tell(wordsFor(error));
+      if (this.signal?.aborted !== true) this.problem.tell(wordsFor(error));
       return;
     }
-    const { is_active: _active, budget: _budget, ...settings } = draft.settings;
-    const labels = before === undefined ? [] : changedLabels(before.settings, settings);
+    const labels = before === undefined ? [] : changedLabels(before.settings, versionedOf(draft.settings));
     const note = area({ id: "publish-note", label: "What is different?", rows: 2, hint: "For whoever looks back at the versions.", attributes: { maxlength: "500" } });
     const told =
       before === undefined
@@ -179,7 +156,7 @@ class AgentPage implements View {
     const remove = sureButton("Delete", "Delete for good?", "this agent", () =>
       this.act(async () => {
         await deleteAgent(this.id);
-        this.editor.show({ ...(this.agent as Agent) });
+        this.editor.discard();
         this.place.go("/console/agents");
       }),
     );

@@ -1,6 +1,6 @@
 /** The settings of an agent as a form: what is changed is saved together, what is wrong is said beside its field. */
 
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { element, setText } from "../dom/element";
 import { type Agent, changeAgent, type Settings } from "../platform/agent_settings";
 import { ApiError } from "../platform/api";
@@ -19,7 +19,7 @@ export class Editor {
   private readonly problem = new Problem();
   private readonly said = element("p", { class: "savebar__words", role: "status" });
   private readonly save_ = element("button", { class: "button button--action button--small", type: "submit", disabled: true }, "Save");
-  private readonly discard = element("button", { class: "button button--quiet button--small", type: "button", disabled: true }, "Discard");
+  private readonly discard_ = element("button", { class: "button button--quiet button--small", type: "button", disabled: true }, "Discard");
   private agent: Agent | null = null;
   /** What the form read when it was filled: the same settings, written as the form writes them. */
   private base: Settings = {};
@@ -31,7 +31,7 @@ export class Editor {
   ) {
     this.groups = agentGroups(() => this.look());
     this.form = new Form(this.groups.all.flatMap(({ parts }) => parts));
-    const bar = element("div", { class: "savebar panel" }, this.said, this.discard, this.save_);
+    const bar = element("div", { class: "savebar panel" }, this.said, this.discard_, this.save_);
     const form = element(
       "form",
       { class: "agent-form", novalidate: true, "aria-label": "Settings" },
@@ -49,14 +49,18 @@ export class Editor {
     form.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target instanceof HTMLInputElement) event.preventDefault();
     });
-    this.discard.addEventListener("click", () => {
-      if (this.agent !== null) this.show(this.agent);
-    });
+    this.discard_.addEventListener("click", () => this.discard());
     this.root = element("div", { class: "agent-editor" }, this.contents(), form);
   }
 
   get bases(): Groups["bases"] {
     return this.groups.bases;
+  }
+
+  /** All that is written, and what of it is not saved. */
+  get written(): { readonly settings: Settings; readonly unsaved: Settings } {
+    const settings = this.form.read();
+    return { settings, unsaved: changesOf(this.base, settings) };
   }
 
   get isChanged(): boolean {
@@ -71,12 +75,16 @@ export class Editor {
     this.look();
   }
 
+  /** Back to what is saved. */
+  discard(): void {
+    if (this.agent !== null) this.show(this.agent);
+  }
+
   /** Saves what was changed; false where it could not be, which the page then says. */
   async save(): Promise<boolean> {
     const { agent } = this;
     if (agent === null) return false;
-    const read = this.form.read();
-    const changes = changesOf(this.base, read);
+    const { settings: read, unsaved: changes } = this.written;
     if (Object.keys(changes).length === 0) return true;
     this.save_.disabled = true;
     setText(this.said, "Saving");
@@ -97,7 +105,8 @@ export class Editor {
     }
   }
 
-  private explain(error: unknown): void {
+  /** Says beside their fields why what is written was not taken; `undone` is what did not happen. */
+  explain(error: unknown, undone = "Not saved"): void {
     if (!(error instanceof ApiError) || error.fields.length === 0) {
       this.form.refuse([]);
       this.problem.tell(wordsFor(error));
@@ -107,18 +116,18 @@ export class Editor {
     const homeless = this.form.refuse(error.fields);
     const count = error.fields.length - homeless.length;
     const beside = count === 0 ? "" : count === 1 ? "One field is not accepted; the words below it say why." : `${count} fields are not accepted; the words below them say why.`;
-    this.problem.tell(`Not saved. ${[beside, ...homeless].filter((words) => words !== "").join(" ")}`);
-    setText(this.said, "Not saved");
+    this.problem.tell(`${undone}. ${[beside, ...homeless].filter((words) => words !== "").join(" ")}`);
+    setText(this.said, undone);
     if (count === 0) this.problem.root.scrollIntoView({ block: "center" });
   }
 
   private changed(): string[] {
-    return this.agent === null ? [] : Object.keys(changesOf(this.base, this.form.read()));
+    return this.agent === null ? [] : Object.keys(this.written.unsaved);
   }
 
   private look(): void {
     const names = this.changed();
-    this.save_.disabled = this.discard.disabled = names.length === 0;
+    this.save_.disabled = this.discard_.disabled = names.length === 0;
     const words = names.map(labelOf);
     const more = words.length > 3 ? ` and ${words.length - 3} more` : "";
     setText(this.said, names.length === 0 ? "Everything is saved" : `Not saved yet: ${words.slice(0, 3).join(", ")}${more}`);

@@ -5,8 +5,9 @@ import { openDialog } from "../console/dialog";
 import { emptyState } from "../console/empty";
 import { field, select } from "../console/fields";
 import { tag, timeTag } from "../console/section";
-import { Problem } from "../console/shell";
+import { Problem } from "../console/problem";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
+import { counted } from "../console/words";
 import { element } from "../dom/element";
 import { icon } from "../dom/icons";
 import { initialsOf } from "../dom/initials";
@@ -96,7 +97,7 @@ function card(agent: Agent): HTMLElement {
   const about = String(greeting || instructions || "No instructions yet");
   const tools = Array.isArray(agent.settings["tools"]) ? agent.settings["tools"].length : 0;
   const known = Array.isArray(agent.settings["knowledge_base_ids"]) ? agent.settings["knowledge_base_ids"].length : 0;
-  const facts = [String(language), voice ? `voice ${String(voice)}` : "", known === 0 ? "" : known === 1 ? "1 knowledge base" : `${known} knowledge bases`, tools === 0 ? "" : tools === 1 ? "1 tool" : `${tools} tools`];
+  const facts = [String(language), voice ? `voice ${String(voice)}` : "", known === 0 ? "" : counted(known, "knowledge base"), tools === 0 ? "" : counted(tools, "tool")];
   return element(
     "li",
     { class: "agent-card panel" },

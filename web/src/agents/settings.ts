@@ -25,6 +25,12 @@ export function changesOf(before: Settings, after: Settings): Settings {
   return Object.fromEntries(Object.entries(after).filter(([name, value]) => !isSame(before[name], value)));
 }
 
+/** What a version holds of an agent's settings: without what acts at once. */
+export function versionedOf(settings: Settings): Settings {
+  const { is_active: _active, budget: _budget, ...versioned } = settings;
+  return versioned;
+}
+
 /** Whether two values say the same; the order of an object's keys says nothing. */
 export function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));

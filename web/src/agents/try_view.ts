@@ -1,18 +1,22 @@
-/** A conversation with the agent in the page: by voice, or in writing. LiveKit is loaded when one begins. */
+/**
+ * A conversation with the agent in the page, by voice or in writing: with what is written in the editor, saved or not,
+ * or with the version that callers hear. LiveKit is loaded when one begins.
+ */
 
 import type { Call, CallEnding, CallListener, PersonaState } from "../call/call";
 import { openMicrophone } from "../call/microphone";
 import { clock, durationInWords, Transcript } from "../call/transcript";
 import { linkButton } from "../console/empty";
-import { field } from "../console/fields";
+import { field, select } from "../console/fields";
+import { mend as mendOf, notice } from "../console/problem";
 import { element, setText } from "../dom/element";
 import { icon } from "../dom/icons";
 import { initialsOf } from "../dom/initials";
-import type { Agent } from "../platform/agent_settings";
-import { ask } from "../platform/client";
+import { type Admission, type Agent, callAgent, type Settings, tryAgent } from "../platform/agent_settings";
+import { ApiError } from "../platform/api";
 import { NoPersona, type Problem, problemOf, problemOfEnding } from "../talk/problems";
 import { TranscriptView } from "../talk/transcript_view";
-import { variablesOf } from "./settings";
+import { variablesOf, versionedOf } from "./settings";
 
 type Way = "voice" | "text";
 
@@ -23,6 +27,20 @@ const STATES: Record<PersonaState, string> = {
   speaking: "Speaking",
   away: "Coming back",
 };
+
+const DRAFT = "draft";
+const PUBLISHED = "published";
+/** Where the API names what is wrong with the settings of a trial. */
+const WITHIN = "settings.";
+
+export interface TryOptions {
+  /** All that is written in the editor, and what of it is not saved. */
+  readonly written: () => { readonly settings: Settings; readonly unsaved: Settings };
+  /** Opens what publishes the draft. */
+  readonly publish: () => void;
+  /** Hears why what is written cannot be tried. */
+  readonly refused: (error: ApiError) => void;
+}
 
 export class TryView {
   readonly id = "try";
@@ -40,7 +58,8 @@ export class TryView {
   private typed = 0;
   private variables = new Map<string, HTMLInputElement>();
 
-  private readonly which = element("div", {});
+  private readonly whom = select({ id: "try-whom", label: "You talk to", choices: [] });
+  private readonly which = element("div", { class: "stack" });
   private readonly given = element("div", { class: "agent-beside" });
   private readonly talk = element("button", { class: "button button--action", type: "button" }, icon("microphone", 18), "Talk");
   private readonly write = element("button", { class: "button", type: "button" }, icon("chat", 18), "Write");
@@ -64,13 +83,13 @@ export class TryView {
   private readonly after = element("div", { class: "try__after" });
   private readonly stage: HTMLElement;
 
-  /** `publish` opens what publishes the draft. */
-  constructor(private readonly publish: () => void) {
+  constructor(private readonly options: TryOptions) {
     const composer = element("form", { class: "try__composer" }, this.line, this.send);
     composer.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.say();
     });
+    this.whom.input.addEventListener("change", () => this.describe());
     this.talk.addEventListener("click", () => void this.begin("voice"));
     this.write.addEventListener("click", () => void this.begin("text"));
     this.mute.addEventListener("click", () => void this.toggleMute());
@@ -86,6 +105,7 @@ export class TryView {
     this.root = element(
       "section",
       { class: "panel section try", "aria-label": "Try the agent" },
+      this.whom.root,
       this.which,
       this.given,
       this.trouble,
@@ -97,20 +117,19 @@ export class TryView {
     this.rest("Not in a conversation");
   }
 
-  /** Says with which settings one would talk. */
+  /** The agent as it was saved last. */
   show(agent: Agent): void {
     this.agent = agent;
-    setText(this.disc, initialsOf(agent.name));
-    this.which.replaceChildren(...this.told(agent));
-    const { instructions, greeting, record_notice: notice } = agent.settings;
-    const names = variablesOf(String(instructions ?? ""), String(greeting ?? ""), String(notice ?? ""));
-    const kept = new Map([...this.variables].map(([name, input]) => [name, input.value]));
-    const fields = names.map((name) => [name, field({ id: `var-${name}`, label: name, attributes: { maxlength: "500", autocomplete: "off" } })] as const);
-    for (const [name, { input }] of fields) input.value = kept.get(name) ?? "";
-    this.variables = new Map(fields.map(([name, { input }]) => [name, input]));
-    this.given.replaceChildren(...fields.map(([, { root }]) => root));
-    this.given.hidden = names.length === 0;
-    for (const button of [this.talk, this.write]) button.disabled = !agent.isActive || this.isBusy;
+    this.look();
+  }
+
+  start(): Promise<void> {
+    return this.refresh();
+  }
+
+  refresh(): Promise<void> {
+    this.look();
+    return Promise.resolve();
   }
 
   close(): void {
@@ -121,15 +140,61 @@ export class TryView {
     return this.call !== null || this.attempt !== null;
   }
 
-  private told(agent: Agent): Node[] {
-    if (!agent.isActive) return [notice("It is switched off", "Switch it on under Settings, Persona, and it can be called again.")];
-    if (!agent.hasUnpublishedChanges) {
-      const words = agent.publishedVersion === null ? "You talk to the settings as they were saved." : `You talk to version ${agent.publishedVersion}, as callers do.`;
-      return [element("p", { class: "section__hint" }, words)];
+  /** Whether one would talk to what is written; else it is what callers hear. */
+  private get isDraft(): boolean {
+    return this.whom.input.value === DRAFT;
+  }
+
+  /** Whom one can talk to, what that is, and what it asks for. */
+  private look(): void {
+    const { agent } = this;
+    if (agent === null || this.isBusy) return;
+    const { settings, unsaved } = this.options.written();
+    const isPublished = agent.publishedVersion !== null;
+    const differs = !isPublished || agent.hasUnpublishedChanges || Object.keys(versionedOf(unsaved)).length > 0;
+    const choices = [...(differs ? [[DRAFT, "What is written under Settings"]] : []), ...(isPublished ? [[PUBLISHED, `Version ${agent.publishedVersion}, as callers do`]] : [])];
+    const kept = this.whom.input.value;
+    this.whom.input.replaceChildren(...choices.map(([value = "", words = ""]) => element("option", { value, selected: value === kept }, words)));
+    this.whom.root.hidden = choices.length < 2 || !agent.isActive;
+    setText(this.disc, initialsOf(agent.name));
+    this.ask(settings);
+    this.describe();
+    this.offer();
+  }
+
+  /** Fields for what the texts leave open. */
+  private ask({ instructions, greeting, record_notice: notice }: Settings): void {
+    const names = variablesOf(String(instructions ?? ""), String(greeting ?? ""), String(notice ?? ""));
+    if (names.join() === [...this.variables.keys()].join()) return;
+    const kept = new Map([...this.variables].map(([name, input]) => [name, input.value]));
+    const fields = names.map((name) => [name, field({ id: `var-${name}`, label: name, attributes: { maxlength: "500", autocomplete: "off" } })] as const);
+    for (const [name, { input }] of fields) input.value = kept.get(name) ?? "";
+    this.variables = new Map(fields.map(([name, { input }]) => [name, input]));
+    this.given.replaceChildren(...fields.map(([, { root }]) => root));
+    this.given.hidden = names.length === 0;
+  }
+
+  /** What the choice means. */
+  private describe(): void {
+    const { agent } = this;
+    if (agent === null) return;
+    if (!agent.isActive) {
+      this.which.replaceChildren(notice("plain", "It is switched off", mendOf("Switch it on under Settings, Persona, and it can be called again.")));
+      return;
     }
+    const hint = (words: string): HTMLElement => element("p", { class: "section__hint" }, words);
+    if (!this.isDraft) {
+      this.which.replaceChildren(hint(`You talk to version ${agent.publishedVersion}, as callers do.`));
+      return;
+    }
+    const { publishedVersion: version } = agent;
+    const words = version === null ? "Callers hear it once it is saved." : `Callers hear version ${version} until you publish.`;
     const publish = element("button", { class: "button button--small", type: "button" }, "Publish the draft");
-    publish.addEventListener("click", this.publish);
-    return [notice(`You talk to version ${agent.publishedVersion}`, "The draft has changes that calls do not use until they are published.", publish)];
+    publish.addEventListener("click", this.options.publish);
+    this.which.replaceChildren(
+      hint(`You talk to what is written under Settings, saved or not. ${words}`),
+      ...(version === null ? [] : [element("div", {}, publish)]),
+    );
   }
 
   private async begin(way: Way): Promise<void> {
@@ -153,7 +218,7 @@ export class TryView {
     } catch (error) {
       void this.audio?.close();
       this.rest("Not connected");
-      if (!attempt.signal.aborted) this.tell(problemOf(error, this.agent.name));
+      if (!attempt.signal.aborted) this.explain(error, this.agent.name);
     } finally {
       this.attempt = null;
       this.offer();
@@ -162,20 +227,30 @@ export class TryView {
 
   private async connect(agent: Agent, signal: AbortSignal): Promise<Call> {
     const library = import("../call/call");
+    library.catch(() => undefined); // it is waited for below
     const microphone = this.way === "voice" ? await openMicrophone() : null;
     try {
       signal.throwIfAborted();
       this.say_("Connecting");
-      const variables = Object.fromEntries([...this.variables].map(([name, input]) => [name, input.value.trim()] as const).filter(([, value]) => value !== ""));
-      const wish = { identity: `console-${random()}`, room: `try-${random()}`, agent_config_id: agent.id, variables };
-      const admitted = (await ask("POST", "/token", wish, signal)) as { token: string; wsUrl: string; agents_dispatched: unknown[] };
-      if (admitted.agents_dispatched.length === 0) throw new NoPersona(String(agent.id));
+      const admitted = await this.admit(agent, signal);
       const { Call } = await library;
       return await Call.open({ wsUrl: admitted.wsUrl, token: admitted.token, microphone, audio: this.audio, signal, listener: this.listener() });
     } catch (error) {
       microphone?.stop();
       throw error;
     }
+  }
+
+  private async admit(agent: Agent, signal: AbortSignal): Promise<Admission> {
+    const filled = [...this.variables].map(([name, input]) => [name, input.value.trim()] as const).filter(([, value]) => value !== "");
+    const variables = Object.fromEntries(filled);
+    if (this.isDraft) {
+      const settings = versionedOf(this.options.written().unsaved);
+      return tryAgent(agent.id, { mode: this.way, variables, ...(Object.keys(settings).length === 0 ? {} : { settings }) }, signal);
+    }
+    const admitted = await callAgent(agent.id, { identity: `console-${random()}`, room: `try-${random()}`, variables }, signal);
+    if (admitted === null) throw new NoPersona(String(agent.id));
+    return admitted;
   }
 
   private listener(): CallListener {
@@ -247,7 +322,7 @@ export class TryView {
     this.rest(`${why === "over" ? "It hung up" : "Ended"} after ${durationInWords(seconds)}`);
     if (problem !== null) this.tell(problem);
     if (agent !== null) this.after.replaceChildren(linkButton("See its conversations", `/console/sessions?agent=${agent.id}`));
-    this.offer();
+    this.look();
   }
 
   private busy(words: string): void {
@@ -274,6 +349,7 @@ export class TryView {
       button.hidden = isBusy;
       button.disabled = this.agent?.isActive !== true;
     }
+    this.whom.input.disabled = isBusy;
     this.mute.hidden = !isBusy || this.way === "text" || this.call === null;
     this.end.hidden = !isBusy;
     setText(this.end, this.call === null ? "Cancel" : this.way === "text" ? "End" : "Hang up");
@@ -291,29 +367,20 @@ export class TryView {
     setText(this.status, words);
   }
 
-  private tell({ title, why, mend }: Problem): void {
-    this.trouble.replaceChildren(
-      element(
-        "div",
-        { class: "notice notice--danger" },
-        icon("alert", 20),
-        element("p", { class: "notice__title" }, title),
-        element("p", {}, why),
-        element("p", { class: "notice__mend" }, mend),
-      ),
-    );
+  /** What the API refuses of what is written is said beside its fields. */
+  private explain(error: unknown, persona: string): void {
+    const isOfSettings = error instanceof ApiError && error.fields.some(({ field: name }) => name.startsWith(WITHIN));
+    if (!isOfSettings) {
+      this.tell(problemOf(error, persona));
+      return;
+    }
+    const fields = error.fields.map((each) => ({ ...each, field: each.field.replace(WITHIN, "") }));
+    this.options.refused(new ApiError(error.status, error.code, error.message, error.retryAfterSeconds, error.resource, fields));
   }
-}
 
-function notice(title: string, words: string, ...acts: Node[]): HTMLElement {
-  return element(
-    "div",
-    { class: "notice" },
-    icon("alert", 20),
-    element("p", { class: "notice__title" }, title),
-    element("p", { class: "notice__mend" }, words),
-    acts.length === 0 ? null : element("div", { class: "page__actions" }, ...acts),
-  );
+  private tell({ title, why, mend }: Problem): void {
+    this.trouble.replaceChildren(notice("danger", title, element("p", {}, why), mendOf(mend)));
+  }
 }
 
 function random(): string {

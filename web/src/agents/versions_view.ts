@@ -3,11 +3,12 @@
 import { openDialog } from "../console/dialog";
 import { emptyState } from "../console/empty";
 import { select } from "../console/fields";
-import { table, tag, timeTag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { rowActions, rowButton, table, tag, timeTag } from "../console/section";
+import { Problem, wordsFor } from "../console/problem";
 import { element } from "../dom/element";
 import { type Agent, rollBackAgent, type Settings, type Version, versions } from "../platform/agent_settings";
 import { diffView } from "./diff_view";
+import { versionedOf } from "./settings";
 
 const DRAFT = "draft";
 
@@ -62,7 +63,7 @@ export class VersionsView {
   }
 
   /** After a change of the agent: what is shown anew, where it was shown before. */
-  async refresh(): Promise<void> {
+  async reread(): Promise<void> {
     if (this.signal !== null) await this.bring(1);
   }
 
@@ -92,20 +93,18 @@ export class VersionsView {
       return;
     }
     const cells = this.rows.map((row) => {
-      const compare = element("button", { class: "button button--quiet button--small", type: "button", "aria-label": `Compare version ${row.number} with the draft` }, "Compare");
-      compare.addEventListener("click", () => {
+      const compare = rowButton("Compare", `version ${row.number} with the draft`, () => {
         this.from.input.value = String(row.number);
         this.to.input.value = DRAFT;
         this.compare();
         this.comparison.scrollIntoView({ block: "nearest" });
       });
-      const back = element("button", { class: "button button--quiet button--small", type: "button", "aria-label": `Roll back to version ${row.number}` }, "Roll back");
-      back.addEventListener("click", () => void this.rollBack(agent, row));
+      const back = rowButton("Roll back", `to version ${row.number}`, () => this.rollBack(agent, row));
       return [
         element("span", { class: "agent-version" }, `Version ${row.number}`, row.isPublished ? tag("Calls use it", "active") : ""),
         row.note === "" ? element("span", { class: "field__hint" }, "No note") : row.note,
         timeTag(row.createdAt),
-        element("div", { class: "page__actions" }, compare, row.isPublished && !agent.hasUnpublishedChanges ? "" : back),
+        rowActions(compare, row.isPublished && !agent.hasUnpublishedChanges ? null : back),
       ];
     });
     this.list.replaceChildren(table("Versions", ["Version", "Note", "Published", ""], cells, ""));
@@ -138,10 +137,7 @@ export class VersionsView {
   private settingsOf(value: string): Settings | null {
     if (value !== DRAFT) return this.rows.find(({ number }) => String(number) === value)?.settings ?? null;
     const draft = this.options.agent()?.settings ?? null;
-    if (draft === null) return null;
-    // What acts at once belongs to no version.
-    const { is_active: _active, budget: _budget, ...versioned } = draft;
-    return versioned;
+    return draft === null ? null : versionedOf(draft);
   }
 
   private async rollBack(agent: Agent, row: Version): Promise<void> {
@@ -162,6 +158,6 @@ export class VersionsView {
       act: "Roll back",
       submit: async () => this.options.rolledBack(await rollBackAgent(agent.id, row.number)),
     });
-    if (isDone) await this.refresh();
+    if (isDone) await this.reread();
   }
 }

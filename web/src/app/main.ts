@@ -1,9 +1,10 @@
 import { element } from "../dom/element";
 import { KeyForm } from "../dom/key_form";
-import { Problem, reloadWhenBack, wordsFor } from "../console/shell";
+import { reloadWhenBack } from "../console/masthead";
+import { Problem, wordsFor } from "../console/problem";
 import { ApiError } from "../platform/api";
 import { signInWith } from "../platform/client";
-import { type Account, Console } from "../platform/console";
+import { type Account, ownAccount } from "../platform/account";
 import { forgetKey, keepKey, keptKey, takeKeyFromAddress } from "../platform/credentials";
 import { movedTo } from "./moved";
 import { Palette } from "./palette";
@@ -15,7 +16,6 @@ import { restoreTheme } from "./theme";
 const root = document.querySelector<HTMLElement>("#page");
 if (root === null) throw new Error("console.html has no #page");
 const page = root;
-const platform = new Console();
 restoreTheme();
 const moved = movedTo(location.pathname, location.hash);
 if (moved !== null) history.replaceState(null, "", moved);
@@ -26,11 +26,11 @@ void begin();
 async function begin(): Promise<void> {
   signInWith(takeKeyFromAddress());
   try {
-    let account = await platform.account();
+    let account = await ownAccount();
     const kept = keptKey();
     if (account === null && kept !== null) {
       signInWith(kept);
-      account = await platform.account();
+      account = await ownAccount();
       if (account === null) forgetKey();
     }
     if (account === null) askWho();
@@ -45,7 +45,7 @@ async function begin(): Promise<void> {
 
 function show(account: Account): void {
   const palette = new Palette((path) => router.go(path));
-  const shell = new Shell(platform, account, palette.opener);
+  const shell = new Shell(account, palette.opener);
   const router = new Router(shell.outlet, account, (path) => shell.show(path));
   page.replaceChildren(shell.root);
   router.start();

@@ -5,8 +5,8 @@ const SECTIONS: Record<string, string> = {
   webhooks: "/console/webhooks",
   password: "/console/settings?tab=password",
   support: "/console/settings?tab=support",
-  transactions: "/console/settings?tab=history",
-  meetings: "/console/settings?tab=history",
+  transactions: "/console/usage#transactions",
+  meetings: "/console/meetings?tab=held",
 };
 
 /** What the page `/account` was is at several addresses of the console; null for every other path. */

@@ -7,7 +7,7 @@
 import { element, setText } from "../dom/element";
 import { icon, type IconName } from "../dom/icons";
 import { ask, type Json } from "../platform/client";
-import { find, menu } from "./routes";
+import { menu } from "./routes";
 
 export interface Target {
   readonly words: string;
@@ -19,14 +19,14 @@ export interface Target {
 const MOST = 20;
 
 /** What a text may mean, the best first. Every word of it must be in the name; a number is also a session's. */
-export function matching(text: string, targets: readonly Target[], hasSessions: boolean): Target[] {
+export function matching(text: string, targets: readonly Target[]): Target[] {
   const wanted = text.trim().toLocaleLowerCase();
   const words = wanted.split(/\s+/);
   const fits = targets.filter(({ words: name }) => words.every((word) => name.toLocaleLowerCase().includes(word)));
   const begins = (target: Target): number => Number(!target.words.toLocaleLowerCase().startsWith(wanted));
   const found = fits.sort((a, b) => begins(a) - begins(b)).slice(0, MOST);
   const [, number] = /^#?(\d{1,15})$/.exec(wanted) ?? [];
-  if (number === undefined || !hasSessions) return found;
+  if (number === undefined) return found;
   return [{ words: `Session ${number}`, kind: "Session", path: `/console/sessions/${number}`, icon: "lines" }, ...found];
 }
 
@@ -89,7 +89,6 @@ export class Palette {
 
   /** Names change seldom: they are asked for each time it is opened, and the last ones serve until they come. */
   private async readAgents(): Promise<void> {
-    if (find("/console/agents/1") === null) return;
     try {
       const answer = (await ask("GET", "/agents?per_page=100")) as { agents: Json[] };
       this.agents = answer.agents.map((row) => ({
@@ -105,7 +104,7 @@ export class Palette {
   }
 
   private draw(): void {
-    this.shown = matching(this.input.value, [...this.pages, ...this.agents], find("/console/sessions/1") !== null);
+    this.shown = matching(this.input.value, [...this.pages, ...this.agents]);
     this.chosen = 0;
     this.list.replaceChildren(
       ...this.shown.map(({ words, kind, icon: symbol }, number) => {

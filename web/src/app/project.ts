@@ -2,7 +2,7 @@
 
 import { element } from "../dom/element";
 import { isByKey, workIn } from "../platform/client";
-import type { Account } from "../platform/console";
+import type { Account } from "../platform/account";
 import { type Project, projects } from "../platform/projects";
 
 const STORED_AS = "parley.project";

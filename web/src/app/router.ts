@@ -1,10 +1,11 @@
 /** Opens the page that the address names, ends the one before, and keeps the browser's history. */
 
+import { closeDialogs } from "../console/dialog";
 import { emptyState, linkButton } from "../console/empty";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { pageHead, pageRoot, type Place, type View } from "../console/view";
 import { element } from "../dom/element";
-import type { Account } from "../platform/console";
+import type { Account } from "../platform/account";
 import { find } from "./routes";
 
 export class Router {
@@ -66,22 +67,25 @@ export class Router {
 
   private async open({ isFirst }: { isFirst: boolean }): Promise<void> {
     const turn = ++this.turn;
-    const place = this.placeOf(location.pathname);
+    const place = this.placeOf(location.pathname, turn);
     this.here = addressNow();
+    closeDialogs();
     document.documentElement.dataset["phase"] = "opening";
     this.opened(location.pathname);
     let view: View;
     try {
-      const found = find(location.pathname);
-      view = found === null ? nothingHere() : (await found.route.load()).open(place, this.account);
-    } catch {
+      const page = await find(place.path)?.route.load();
+      if (turn !== this.turn) return;
+      view = page === undefined ? nothingHere() : page.open(place, this.account);
+    } catch (error) {
+      if (turn !== this.turn) return;
+      console.error(error);
       view = notLoaded();
     }
-    if (turn !== this.turn) return;
     this.leaving.abort();
     this.leaving = new AbortController();
     const { signal } = this.leaving;
-    document.title = `${view.title} · Parley`;
+    document.title = titleOf(view.title);
     this.shown = view;
     this.outlet.replaceChildren(view.root);
     // A reader of the screen hears which page this is; on the first one the browser says so itself.
@@ -91,24 +95,35 @@ export class Router {
     } catch (error) {
       if (signal.aborted) return;
       const problem = new Problem();
-      problem.tell(wordsFor(error));
+      const again = element("button", { class: "button button--small", type: "button" }, "Try again");
+      again.addEventListener("click", () => void this.open({ isFirst: false }));
+      problem.tell(wordsFor(error), element("div", {}, again));
       view.root.prepend(problem.root);
     }
     if (!signal.aborted) document.documentElement.dataset["phase"] = "ready";
   }
 
-  private placeOf(path: string): Place {
+  /** A page that was left meanwhile changes neither address nor title. */
+  private placeOf(path: string, turn: number): Place {
     return {
       path,
       params: find(path)?.params ?? {},
       query: new URLSearchParams(location.search),
       go: (to) => this.go(to),
       rename: (to) => {
+        if (turn !== this.turn) return;
         history.replaceState(null, "", to);
         this.here = addressNow();
       },
+      entitle: (title) => {
+        if (turn === this.turn) document.title = titleOf(title);
+      },
     };
   }
+}
+
+function titleOf(page: string): string {
+  return `${page} · Parley`;
 }
 
 function addressNow(): string {

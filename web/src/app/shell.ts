@@ -4,7 +4,7 @@ import { element, setText } from "../dom/element";
 import { icon } from "../dom/icons";
 import { ApiError } from "../platform/api";
 import { isByKey } from "../platform/client";
-import type { Account, Console } from "../platform/console";
+import { type Account, logOut } from "../platform/account";
 import { forgetKey } from "../platform/credentials";
 import { projectChoice } from "./project";
 import { linkOf, menu } from "./routes";
@@ -23,11 +23,7 @@ export class Shell {
   );
   private readonly side: HTMLElement;
 
-  constructor(
-    private readonly console: Console,
-    account: Account,
-    search: HTMLElement,
-  ) {
+  constructor(account: Account, search: HTMLElement) {
     this.side = element(
       "aside",
       { class: "side", id: "menu", "aria-label": "Menu" },
@@ -118,7 +114,7 @@ export class Shell {
   private async leave(button: HTMLButtonElement, words: HTMLElement): Promise<void> {
     button.disabled = true;
     try {
-      if (!isByKey()) await this.console.logOut();
+      if (!isByKey()) await logOut();
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 401)) {
         button.disabled = false;

@@ -1,14 +1,15 @@
 /** Who changed what: the newest first, narrowed as the address says, read on downwards. */
 
+import { whenStill } from "../console/clock";
 import { emptyState } from "../console/empty";
 import { field, select } from "../console/fields";
 import { sectionRoot, table, timeTag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
 import { count, moment } from "../console/words";
 import { element } from "../dom/element";
 import { query } from "../platform/client";
-import { trail, type Trace, type TraceFilter } from "../platform/figures";
+import { trail, type Trace, type TraceFilter } from "../platform/audit";
 import "./audit.css";
 
 const AT_ONCE = 50;
@@ -42,7 +43,8 @@ class AuditPage implements View {
     const controls = { search: this.search, kind: this.kind, key: this.key, from: this.from, to: this.to };
     for (const [name, { input }] of Object.entries(controls)) {
       input.value = kept.get(name) ?? "";
-      input.addEventListener(input instanceof HTMLInputElement && input.type === "search" ? "input" : "change", () => this.narrowSoon());
+      if (input instanceof HTMLInputElement && input.type === "search") whenStill(input, () => this.narrow());
+      else input.addEventListener("change", () => this.narrow());
     }
     this.more.addEventListener("click", () => void this.bring(this.shown.at(-1)?.id ?? null));
     this.root = pageRoot(
@@ -58,18 +60,11 @@ class AuditPage implements View {
     await this.bring(null);
   }
 
-  private timer: ReturnType<typeof setTimeout> | undefined;
-
-  /** While somebody types, one question is enough. */
-  private narrowSoon(): void {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      if (this.signal.aborted) return;
-      const { search, kind, key, from, to } = this;
-      const given = { search: search.input.value, kind: kind.input.value, key: key.input.value, from: from.input.value, to: to.input.value };
-      this.place.rename(this.place.path + query(given));
-      void this.bring(null);
-    }, 250);
+  private narrow(): void {
+    const { search, kind, key, from, to } = this;
+    const given = { search: search.input.value, kind: kind.input.value, key: key.input.value, from: from.input.value, to: to.input.value };
+    this.place.rename(this.place.path + query(given));
+    void this.bring(null);
   }
 
   private filter(): TraceFilter {

@@ -1,10 +1,12 @@
 /** What one bot has brought back: its recording, and words that play from where they are clicked. */
 
-import { Problem, wordsFor } from "../console/shell";
+import { every } from "../console/clock";
+import { Problem, wordsFor } from "../console/problem";
 import { duration } from "../console/words";
 import { element } from "../dom/element";
-import { type BotData, type Bots, OVER, type Passage } from "../platform/bots";
-import { clock, STATES } from "./words";
+import { type BotData, botData, OVER, type Passage } from "../platform/bots";
+import { clock } from "../replay/time";
+import { STATES } from "./words";
 
 const EVERY_MS = 2_000;
 
@@ -19,12 +21,8 @@ export class BotView {
   private media: HTMLMediaElement | null = null;
   private words: { node: HTMLElement; start: number; end: number }[] = [];
   private shown = "";
-  private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(
-    private readonly bots: Bots,
-    private readonly uuid: string,
-  ) {
+  constructor(private readonly uuid: string) {
     const close = element("a", { class: "button button--quiet", href: "/console/bots" }, "Close");
     this.root = element(
       "section",
@@ -43,26 +41,21 @@ export class BotView {
 
   /** Follows the bot until it is over. */
   async start(signal: AbortSignal): Promise<void> {
-    signal.addEventListener("abort", () => {
-      clearTimeout(this.timer);
-      this.media?.pause();
-    });
-    await this.refresh(signal);
+    signal.addEventListener("abort", () => this.media?.pause());
+    if (await this.read(signal)) every(EVERY_MS, signal, () => this.read(signal));
   }
 
-  private async refresh(signal: AbortSignal): Promise<void> {
-    let isOver = false;
+  /** Whether there is more to come. */
+  private async read(signal: AbortSignal): Promise<boolean> {
     try {
-      const data = await this.bots.data(this.uuid);
-      if (signal.aborted) return;
+      const data = await botData(this.uuid, signal);
       this.problem.clear();
       this.draw(data);
-      isOver = OVER.includes(data.state);
+      return !OVER.includes(data.state);
     } catch (error) {
-      if (signal.aborted) return;
-      this.problem.tell(wordsFor(error));
+      if (!signal.aborted) this.problem.tell(wordsFor(error));
+      return true;
     }
-    if (!isOver) this.timer = setTimeout(() => void this.refresh(signal), EVERY_MS);
   }
 
   private draw(data: BotData): void {
@@ -104,7 +97,7 @@ export class BotView {
       "li",
       { class: "bot__passage" },
       // One stop for the keyboard for each passage; a stop for each word would make a page of them.
-      element("button", { class: "bot__time", type: "button", "data-start": String(start), "aria-label": `Play from ${clock(start)}` }, clock(start)),
+      element("button", { class: "bot__time", type: "button", "data-start": String(start), "aria-label": `Play from ${clock(start * 1000)}` }, clock(start * 1000)),
       element("div", {}, element("strong", {}, speaker), element("p", {}, ...spoken)),
     );
   }

@@ -1,7 +1,6 @@
 /** Bots that attend meetings: sending one, following all, and what one has brought back. */
 
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
-import { Bots } from "../platform/bots";
 import { BotView } from "./bot_view";
 import "./bots.css";
 import { ListView } from "./list_view";
@@ -11,15 +10,13 @@ class BotsPage implements View {
   readonly title = "Bots";
   readonly root: HTMLElement;
 
-  private readonly list: ListView;
+  private readonly list = new ListView();
   private readonly bot: BotView | null;
 
   constructor(place: Place) {
-    const bots = new Bots();
     const uuid = place.params["uuid"];
-    this.list = new ListView(bots);
-    this.bot = uuid === undefined ? null : new BotView(bots, uuid);
-    const sending = new SendView(bots, (sent) => place.go(`/console/bots/${sent}`));
+    this.bot = uuid === undefined ? null : new BotView(uuid);
+    const sending = new SendView((sent) => place.go(`/console/bots/${sent}`));
     this.root = pageRoot(
       pageHead("Bots", "They attend meetings here and elsewhere, and bring back what was said."),
       this.bot?.root ?? null,

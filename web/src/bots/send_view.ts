@@ -1,10 +1,10 @@
 /** Sends a bot to a meeting. */
 
-import { field } from "../console/fields";
-import { Problem, wordsFor } from "../console/shell";
+import { field, select } from "../console/fields";
+import { Problem, wordsFor } from "../console/problem";
 import { sectionRoot } from "../console/section";
 import { element } from "../dom/element";
-import type { Bots, BotWish } from "../platform/bots";
+import { type BotWish, sendBot } from "../platform/bots";
 
 const MODES: [BotWish["recordingMode"], string][] = [
   ["speaker_view", "Whoever speaks"],
@@ -22,20 +22,18 @@ export class SendView {
     attributes: { required: true, autocomplete: "off", spellcheck: "false" },
   });
   private readonly name = field({ id: "bot-name", label: "Name in the meeting", attributes: { required: true, maxlength: "100", value: "Notetaker" } });
-  private readonly mode = element("select", { class: "field__input", id: "mode" }, ...MODES.map(([value, words]) => element("option", { value }, words)));
+  private readonly mode = select({ id: "mode", label: "Records", choices: MODES });
   private readonly transcribe = element("input", { type: "checkbox", id: "transcribe", checked: true });
   private readonly submit = element("button", { class: "button button--action", type: "submit" }, "Send bot");
 
-  constructor(
-    private readonly bots: Bots,
-    private readonly sent: (uuid: string) => void,
-  ) {
+  /** `sent` hears of the bot. */
+  constructor(private readonly sent: (uuid: string) => void) {
     const form = element(
       "form",
       { class: "row-form" },
       this.link.root,
       this.name.root,
-      element("div", { class: "field" }, element("label", { class: "field__label", for: "mode" }, "Records"), this.mode),
+      this.mode.root,
       element("label", { class: "choice" }, this.transcribe, "Write down what is said"),
       this.submit,
     );
@@ -51,10 +49,10 @@ export class SendView {
     this.problem.clear();
     this.submit.disabled = true;
     try {
-      const uuid = await this.bots.send({
+      const uuid = await sendBot({
         meetingUrl: this.link.input.value.trim(),
         name: this.name.input.value.trim(),
-        recordingMode: this.mode.value as BotWish["recordingMode"],
+        recordingMode: this.mode.input.value as BotWish["recordingMode"],
         transcribe: this.transcribe.checked,
       });
       this.link.input.value = "";

@@ -12,9 +12,3 @@ export const STATES: Record<BotState, string> = {
   failed: "Failed",
   cancelled: "Cancelled",
 };
-
-/** Minutes and seconds of a recording. */
-export function clock(seconds: number): string {
-  const whole = Math.max(0, Math.floor(seconds));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
-}

@@ -2,7 +2,7 @@
 
 import { element } from "../dom/element";
 import { icon } from "../dom/icons";
-import { Problem, wordsFor } from "./shell";
+import { Problem, wordsFor } from "./problem";
 
 export interface DialogOptions {
   readonly title: string;
@@ -12,6 +12,11 @@ export interface DialogOptions {
   readonly isDangerous?: boolean;
   /** Does it; what it throws is told in the dialog, which then stays open. */
   readonly submit: () => Promise<void>;
+}
+
+/** Closes what is open: the page it belongs to is left. */
+export function closeDialogs(): void {
+  for (const dialog of document.querySelectorAll<HTMLDialogElement>("dialog[open]")) dialog.close();
 }
 
 /** Opens a dialog; resolves when it is closed, with whether it was submitted. */
@@ -30,24 +35,25 @@ export function openDialog({ title, body, act, isDangerous = false, submit }: Di
   const dialog = element("dialog", { class: "dialog panel", "aria-labelledby": "dialog-title" }, form);
   document.body.append(dialog);
   return new Promise((resolve) => {
-    let isDone = false;
+    let doing: Promise<boolean> = Promise.resolve(false);
     close.addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => {
       dialog.remove();
-      resolve(isDone);
+      resolve(doing); // what is under way when it is closed may still be done
     });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       button.disabled = true;
       problem.clear();
-      submit().then(
+      doing = submit().then(
         () => {
-          isDone = true;
           dialog.close();
+          return true;
         },
         (error: unknown) => {
           button.disabled = false;
           problem.tell(wordsFor(error));
+          return false;
         },
       );
     });

@@ -2,7 +2,7 @@
 
 import { element } from "../dom/element";
 import type { Listed } from "../platform/client";
-import { wordsFor } from "./shell";
+import { wordsFor } from "./problem";
 import { rowsInSight } from "./sight";
 
 export interface LongListOptions<Row> {
@@ -13,8 +13,8 @@ export interface LongListOptions<Row> {
   readonly fetch: (page: number, perPage: number, signal: AbortSignal) => Promise<Listed<Row>>;
   /** A cell for each column. */
   readonly cells: (row: Row) => (string | Node)[];
-  /** Where a click on the row leads; or else what it does. */
-  readonly href?: (row: Row) => string;
+  /** Where a click on the row leads, if anywhere; or else what it does. */
+  readonly href?: (row: Row) => string | null;
   readonly pick?: (row: Row) => void;
   /** What is shown instead of a list without rows. */
   readonly empty: () => HTMLElement;
@@ -90,6 +90,22 @@ export class LongList<Row> {
     await Promise.all(range(pageOf(first), pageOf(last)).map((page) => this.bring(page)));
   }
 
+  /** Does something to a row and shows what is so then; why it cannot be done is told above the list. */
+  async change(act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.tell(wordsFor(error));
+      return;
+    }
+    await this.refresh();
+  }
+
+  private tell(words: string): void {
+    this.problem.textContent = words;
+    this.problem.hidden = words === "";
+  }
+
   private async bring(page: number): Promise<void> {
     if (this.asked.has(page) || page > (this.options.lastPage ?? Number.POSITIVE_INFINITY)) return;
     this.asked.add(page);
@@ -97,15 +113,14 @@ export class LongList<Row> {
     try {
       const found = await this.options.fetch(page, PER_PAGE, this.signal);
       if (round !== this.round) return;
-      this.problem.hidden = true;
+      this.tell("");
       this.total = Math.min(found.total, (this.options.lastPage ?? Number.POSITIVE_INFINITY) * PER_PAGE);
       this.pages.set(page, found.rows);
       this.redraw();
     } catch (error) {
       if (this.signal.aborted || round !== this.round) return;
       this.asked.delete(page);
-      this.problem.textContent = wordsFor(error);
-      this.problem.hidden = false;
+      this.tell(wordsFor(error));
     }
   }
 
@@ -177,7 +192,10 @@ export class LongList<Row> {
   /** The first cell's link, or button, reaches over the whole row. */
   private opener(row: Row, cell: string | Node): HTMLElement {
     const { href, pick } = this.options;
-    if (href !== undefined) return element("a", { class: "long__link", href: href(row) }, cell);
+    if (href !== undefined) {
+      const to = href(row);
+      return to === null ? element("span", {}, cell) : element("a", { class: "long__link", href: to }, cell);
+    }
     const button = element("button", { class: "long__link", type: "button" }, cell);
     button.addEventListener("click", () => pick?.(row));
     return button;

@@ -2,7 +2,7 @@
 
 import { element } from "../dom/element";
 import { icon } from "../dom/icons";
-import { copyable } from "./shell";
+import { copyable } from "./copying";
 
 /** A place for it; screen readers are told when it fills. */
 export class Made {

@@ -1,15 +1,7 @@
-/** A part of a page of the console, and the tables in it. */
+/** A part of a page of the console, and what stands in it: tables, facts, buttons of rows. */
 
 import { element } from "../dom/element";
 import { ago, moment } from "./words";
-
-export interface Section {
-  readonly id: string;
-  readonly title: string;
-  readonly root: HTMLElement;
-  /** Fetches what it shows. */
-  start(): Promise<void>;
-}
 
 export function sectionRoot(id: string, title: string, ...parts: (Node | null)[]): HTMLElement {
   return element(
@@ -21,7 +13,7 @@ export function sectionRoot(id: string, title: string, ...parts: (Node | null)[]
 }
 
 /** A table whose rows are cards on a phone; the roles keep it a table for screen readers there. */
-export function table(label: string, columns: string[], rows: (string | Node)[][], empty: string): HTMLElement {
+export function table(label: string, columns: readonly string[], rows: readonly (string | Node)[][], empty = ""): HTMLElement {
   if (rows.length === 0) return element("p", { class: "section__empty" }, empty);
   return element(
     "table",
@@ -50,16 +42,26 @@ function doings(): HTMLElement {
   return element("span", { class: "visually-hidden" }, "What can be done");
 }
 
-/** A button that asks once more before it does what cannot be undone. */
-export function sureButton(words: string, sure: string, what: string, act: () => Promise<void>): HTMLButtonElement {
+/** What is known of something, in pairs. */
+export function facts(given: readonly (readonly [term: string, value: string | Node])[]): HTMLElement[] {
+  return given.map(([term, value]) => element("div", {}, element("dt", {}, term), element("dd", {}, value)));
+}
+
+/** A button of a row; `what` says of which one, for screen readers. */
+export function rowButton(words: string, what: string, act: () => unknown): HTMLButtonElement {
   const button = element("button", { class: "button button--quiet button--small", type: "button", "aria-label": `${words} ${what}` }, words);
-  const reset = (): void => {
-    button.classList.remove("button--sure");
-    button.textContent = words;
-    button.setAttribute("aria-label", `${words} ${what}`);
-  };
-  button.addEventListener("blur", reset);
-  button.addEventListener("click", () => {
+  button.addEventListener("click", () => void act());
+  return button;
+}
+
+/** The buttons of a row. */
+export function rowActions(...buttons: (Node | null)[]): HTMLElement {
+  return element("div", { class: "page__actions" }, ...buttons);
+}
+
+/** A button that asks once more before it does what cannot be undone. `act` itself tells why it cannot be done. */
+export function sureButton(words: string, sure: string, what: string, act: () => Promise<unknown>): HTMLButtonElement {
+  const button = rowButton(words, what, () => {
     if (!button.classList.contains("button--sure")) {
       button.classList.add("button--sure");
       button.textContent = sure;
@@ -71,6 +73,12 @@ export function sureButton(words: string, sure: string, what: string, act: () =>
       button.disabled = false;
     });
   });
+  const reset = (): void => {
+    button.classList.remove("button--sure");
+    button.textContent = words;
+    button.setAttribute("aria-label", `${words} ${what}`);
+  };
+  button.addEventListener("blur", reset);
   return button;
 }
 

@@ -1,6 +1,9 @@
 /** Tabs by the pattern that keyboards and screen readers know: arrows move, the chosen panel is shown. */
 
 import { element } from "../dom/element";
+import { query } from "../platform/client";
+import { Problem, wordsFor } from "./problem";
+import type { Place } from "./view";
 
 export interface Tab {
   readonly id: string;
@@ -45,4 +48,64 @@ export function tabs(label: string, all: readonly Tab[], first: string, chosen: 
   });
   choose(Math.max(0, all.findIndex(({ id }) => id === first)), false);
   return element("div", { class: "tabs" }, strip, ...panels);
+}
+
+/** A tab that fetches what it shows. */
+export interface PageTab extends Tab {
+  /** When it is seen first. */
+  start?(signal: AbortSignal): Promise<void>;
+  /** When it is seen again. */
+  refresh?(): Promise<void>;
+}
+
+/** The tabs of a page: the address says which is shown, and none fetches anything before it is seen. */
+export class PageTabs {
+  readonly root: HTMLElement;
+  /** The id of the one that is shown. */
+  shown = "";
+
+  private readonly problem = new Problem();
+  private readonly begun = new Set<string>();
+  private signal: AbortSignal | null = null;
+
+  constructor(
+    label: string,
+    private readonly place: Place,
+    private readonly all: readonly PageTab[],
+  ) {
+    const strip = tabs(label, all, place.query.get("tab") ?? "", (id) => this.show(id));
+    this.root = element("div", { class: "stack" }, this.problem.root, strip);
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    this.signal = signal;
+    await this.begin();
+  }
+
+  open(id: string): void {
+    this.root.querySelector<HTMLElement>(`#tab-${id}`)?.click();
+  }
+
+  private show(id: string): void {
+    this.shown = id;
+    if (this.signal === null) return; // the first one begins with the page
+    this.place.rename(this.place.path + query({ tab: id === this.all[0]?.id ? "" : id }));
+    void this.begin();
+  }
+
+  /** After a failure it begins anew when it is seen again. */
+  private async begin(): Promise<void> {
+    const { signal, shown } = this;
+    const tab = this.all.find(({ id }) => id === shown);
+    if (signal === null || tab === undefined) return;
+    this.problem.clear();
+    const isFirst = !this.begun.has(shown);
+    this.begun.add(shown);
+    try {
+      await (isFirst ? tab.start?.(signal) : tab.refresh?.());
+    } catch (error) {
+      if (isFirst) this.begun.delete(shown);
+      if (!signal.aborted && shown === this.shown) this.problem.tell(wordsFor(error));
+    }
+  }
 }

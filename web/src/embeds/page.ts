@@ -1,8 +1,9 @@
 /** Buttons on other sites: their keys, what to copy, how each looks. */
 
 import { emptyState } from "../console/empty";
-import { sureButton, tag, timeTag } from "../console/section";
-import { copyable, Problem, wordsFor } from "../console/shell";
+import { facts, sureButton, tag, timeTag } from "../console/section";
+import { copyable } from "../console/copying";
+import { Problem, wordsFor } from "../console/problem";
 import { type Open, pageHead, pageRoot, type View } from "../console/view";
 import { element } from "../dom/element";
 import { icon } from "../dom/icons";
@@ -82,7 +83,7 @@ class EmbedPage implements View {
         "header",
         { class: "embed__head" },
         element("h2", {}, key.label),
-        key.isActive ? tag("On", "active") : tag("Switched off", "ended"),
+        key.isActive ? tag("On", "active") : tag("Switched off"),
         element("div", { class: "page__actions" }, edit, turn, remove),
       ),
       element(
@@ -103,6 +104,10 @@ class EmbedPage implements View {
   }
 
   private async edit(key: EmbedKey | null): Promise<void> {
+    if (key === null && !this.agents.some(({ isActive }) => isActive)) {
+      this.problem.tell("There is no agent in service yet. Make one under Agents, or switch one on.");
+      return;
+    }
     if (await editKey(key, this.agents)) await this.read();
   }
 
@@ -119,10 +124,6 @@ class EmbedPage implements View {
 function limitsOf({ visitorCalls, addressCalls, atOnce, longestSeconds }: EmbedKey): string {
   const longest = longestSeconds % 60 === 0 ? `${longestSeconds / 60} min` : `${longestSeconds} s`;
   return `Calls in an hour: ${visitorCalls} of a visitor, ${addressCalls} from an address. At once: ${atOnce}. Longest: ${longest}.`;
-}
-
-function facts(given: readonly (readonly [string, string | Node])[]): HTMLElement[] {
-  return given.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
 }
 
 export const open: Open = () => new EmbedPage();

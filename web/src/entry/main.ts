@@ -2,10 +2,11 @@
 
 import { nextPage } from "../console/addresses";
 import { field } from "../console/fields";
-import { Masthead, Problem, wordsFor } from "../console/shell";
+import { Masthead } from "../console/masthead";
+import { Problem, wordsFor } from "../console/problem";
 import { element } from "../dom/element";
 import { ApiError } from "../platform/api";
-import { Console } from "../platform/console";
+import { logIn, resetPassword, signUp } from "../platform/account";
 import { keepKey } from "../platform/credentials";
 
 const root = document.querySelector<HTMLElement>("#page");
@@ -17,8 +18,7 @@ const setsPassword = isNew || isReset;
 // The link of the operator says who it is; it must not stay in the address bar.
 const resetToken = isReset ? location.hash.slice(1) : "";
 if (isReset) history.replaceState(null, "", location.pathname);
-const platform = new Console();
-const masthead = new Masthead(platform, location.pathname);
+const masthead = new Masthead(location.pathname);
 masthead.update(null);
 const problem = new Problem();
 
@@ -83,9 +83,9 @@ async function enter(): Promise<void> {
   submit.disabled = true;
   problem.clear();
   try {
-    if (isNew) keepKey(await platform.signUp(email.input.value.trim(), password.input.value, name.input.value.trim()));
-    else if (isReset) await platform.resetPassword(resetToken, password.input.value);
-    else await platform.logIn(email.input.value.trim(), password.input.value);
+    if (isNew) keepKey(await signUp(email.input.value.trim(), password.input.value, name.input.value.trim()));
+    else if (isReset) await resetPassword(resetToken, password.input.value);
+    else await logIn(email.input.value.trim(), password.input.value);
   } catch (error) {
     submit.disabled = false;
     problem.tell(wordsFor(error));

@@ -1,4 +1,4 @@
-import { reloadWhenBack } from "../console/shell";
+import { reloadWhenBack } from "../console/masthead";
 import { HomePage } from "./page";
 
 const root = document.querySelector<HTMLElement>("#page");

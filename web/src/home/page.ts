@@ -2,20 +2,22 @@
 
 import { hostPage, meetingPage } from "../console/addresses";
 import { field } from "../console/fields";
-import { copyable, Masthead, Problem, wordsFor } from "../console/shell";
+import { copyable } from "../console/copying";
+import { Masthead } from "../console/masthead";
+import { Problem, wordsFor } from "../console/problem";
 import { botSnippet, createSnippet } from "../console/snippets";
 import { element } from "../dom/element";
 import { icon } from "../dom/icons";
 import { ApiError } from "../platform/api";
-import { type Account, Console } from "../platform/console";
+import { type Account, createMeeting, ownAccount } from "../platform/account";
 import { keepKey, keptKey } from "../platform/credentials";
+import { makeKey } from "../platform/keys";
 
 /** Noted in this tab before logging in, so that the click that was made is not asked for twice. */
 const WANTED = "parley.create";
 
 export class HomePage {
-  private readonly console = new Console();
-  private readonly masthead = new Masthead(this.console, "/");
+  private readonly masthead = new Masthead("/");
   private readonly problem = new Problem();
   private readonly create = element("button", { class: "button button--action button--large", type: "button" });
   private readonly key = element("div", { class: "start__key" });
@@ -64,7 +66,7 @@ export class HomePage {
 
   async start(): Promise<void> {
     try {
-      this.account = await this.console.account();
+      this.account = await ownAccount();
     } catch (error) {
       this.problem.tell(wordsFor(error));
     }
@@ -78,7 +80,7 @@ export class HomePage {
     this.create.disabled = true;
     try {
       const title = `Meeting of ${new Date().toLocaleDateString("en", { day: "numeric", month: "long" })}`;
-      const { id, adminToken } = await this.console.createMeeting(title);
+      const { id, adminToken } = await createMeeting(title);
       location.assign(hostPage(id, adminToken));
     } catch (error) {
       this.create.disabled = false;
@@ -135,7 +137,7 @@ export class HomePage {
   private async makeKey(button: HTMLButtonElement, problem: Problem): Promise<void> {
     button.disabled = true;
     try {
-      keepKey(await this.console.makeKey("Quick start"));
+      keepKey((await makeKey({ label: "Quick start" })).key);
       this.drawKey();
       this.drawSnippets();
     } catch (error) {

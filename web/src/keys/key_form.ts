@@ -1,7 +1,7 @@
 /** The fields of a new key: what it is for, what it may do, until when. */
 
 import { field, select } from "../console/fields";
-import { Refused } from "../console/shell";
+import { Refused } from "../console/problem";
 import { element } from "../dom/element";
 import { AREAS, type KeyWish } from "../platform/keys";
 import type { Project } from "../platform/projects";

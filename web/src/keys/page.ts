@@ -4,15 +4,16 @@ import "./keys.css";
 import { openDialog } from "../console/dialog";
 import { emptyState } from "../console/empty";
 import { Made } from "../console/made";
-import { sureButton, table, tag, timeTag } from "../console/section";
-import { copyable, Problem, wordsFor } from "../console/shell";
+import { Records } from "../console/records";
+import { sureButton, tag, timeTag } from "../console/section";
+import { copyable } from "../console/copying";
 import { botSnippet, createSnippet, listSnippet } from "../console/snippets";
 import { type Open, pageHead, pageRoot, type View } from "../console/view";
 import { date } from "../console/words";
 import { element, setText } from "../dom/element";
 import { type Key, keys, type MadeKey, makeKey, revokeKey } from "../platform/keys";
 import { type Project, projects } from "../platform/projects";
-import type { Account } from "../platform/console";
+import type { Account } from "../platform/account";
 import { newKeyForm } from "./key_form";
 
 const states: Record<Key["status"], string> = { active: "Active", expired: "Expired", revoked: "Revoked" };
@@ -23,49 +24,54 @@ class KeysPage implements View {
 
   private readonly add = element("button", { class: "button button--action button--small", type: "button" }, "Create a key");
   private readonly count = element("p", { class: "section__hint" });
-  private readonly problem = new Problem();
   private readonly made = new Made();
-  private readonly list = element("div", {});
   private readonly snippets = element("div", { class: "snippets" });
+  private readonly list: Records<Key>;
   private projects: Project[] = [];
-  private signal = AbortSignal.abort();
 
   constructor(private readonly account: Account) {
+    this.list = new Records<Key>({
+      label: "API keys",
+      columns: () => ["Label", "Key", ...this.ofMany("Project"), "May", "Status", "Expires", "Last used", "Created", ""],
+      read: (signal) => this.read(signal),
+      cells: (key) => [
+        key.label,
+        element("code", {}, `${key.prefix}…`),
+        ...this.ofMany(this.projects.find(({ id }) => id === key.projectId)?.name ?? "–"),
+        scopesOf(key),
+        tag(states[key.status], key.status === "active" ? "active" : ""),
+        key.expiresAt === null ? "Never" : date(key.expiresAt),
+        key.lastUsedAt === null ? "Never" : timeTag(key.lastUsedAt),
+        date(key.createdAt),
+        key.status === "active" ? sureButton("Revoke", "Revoke for good?", key.label, () => this.list.change(() => revokeKey(key.id))) : "",
+      ],
+      empty: () => this.none(),
+    });
     this.add.addEventListener("click", () => void this.openForm());
     this.drawSnippets("YOUR_API_KEY");
     this.root = pageRoot(
       pageHead("API keys", "A program shows its key with every request, as X-API-Key. A key opens one project, and may be confined to parts of the API.", this.add),
-      this.problem.root,
       this.made.root,
-      element("section", { class: "panel section", "aria-label": "Keys" }, this.count, this.list),
+      element("section", { class: "panel section", "aria-label": "Keys" }, this.count, this.list.root),
       element("section", { class: "panel section", "aria-labelledby": "begin" }, element("h2", { id: "begin" }, "Begin with a key"), this.snippets),
     );
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    this.signal = signal;
-    const [found, all] = await Promise.all([projects(signal), keys(signal)]);
-    this.projects = found;
-    this.draw(all);
+    this.projects = await projects(signal);
+    await this.list.start(signal);
   }
 
-  private draw(all: Key[]): void {
+  private async read(signal: AbortSignal): Promise<Key[]> {
+    const all = await keys(signal);
     const active = all.filter(({ status }) => status === "active").length;
     setText(this.count, `${active} of ${this.account.maxActiveKeys} active keys.`);
-    const isOfMany = this.projects.length > 1;
-    const rows = all.map((key) => [
-      key.label,
-      element("code", {}, `${key.prefix}…`),
-      ...(isOfMany ? [this.projects.find(({ id }) => id === key.projectId)?.name ?? "–"] : []),
-      scopesOf(key),
-      tag(states[key.status], key.status === "active" ? "active" : ""),
-      key.expiresAt === null ? "Never" : date(key.expiresAt),
-      key.lastUsedAt === null ? "Never" : timeTag(key.lastUsedAt),
-      date(key.createdAt),
-      key.status === "active" ? sureButton("Revoke", "Revoke for good?", key.label, () => this.revoke(key)) : "",
-    ]);
-    const columns = ["Label", "Key", ...(isOfMany ? ["Project"] : []), "May", "Status", "Expires", "Last used", "Created", ""];
-    this.list.replaceChildren(rows.length === 0 ? this.none() : table("API keys", columns, rows, ""));
+    return all;
+  }
+
+  /** What tells projects apart, where there are several. */
+  private ofMany(cell: string): string[] {
+    return this.projects.length > 1 ? [cell] : [];
   }
 
   private none(): HTMLElement {
@@ -104,26 +110,7 @@ class KeysPage implements View {
     const { key, secret } = made as MadeKey;
     this.made.show("Your new key, shown only now: keep it somewhere safe. The secret signs tokens of your own; most programs need the key alone.", ["Key", key], ["Secret", secret]);
     this.drawSnippets(key);
-    await this.again();
-  }
-
-  private async revoke(key: Key): Promise<void> {
-    this.problem.clear();
-    try {
-      await revokeKey(key.id);
-    } catch (error) {
-      this.problem.tell(wordsFor(error));
-      return;
-    }
-    await this.again();
-  }
-
-  private async again(): Promise<void> {
-    try {
-      this.draw(await keys(this.signal));
-    } catch (error) {
-      if (!this.signal.aborted) this.problem.tell(wordsFor(error));
-    }
+    await this.list.refresh();
   }
 }
 

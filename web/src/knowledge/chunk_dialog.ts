@@ -3,7 +3,7 @@
 import { openDialog } from "../console/dialog";
 import { area, toggle } from "../console/fields";
 import { sureButton } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { count } from "../console/words";
 import { element, setText } from "../dom/element";
 import { changeChunk, chunk, deleteChunk } from "../platform/knowledge";

@@ -4,13 +4,14 @@ import { emptyState } from "../console/empty";
 import { select } from "../console/fields";
 import { LongList } from "../console/long_list";
 import { tag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { element } from "../dom/element";
 import { type Chunk, chunks } from "../platform/knowledge";
 import { openChunk } from "./chunk_dialog";
-import type { BaseContext, BaseTab } from "./context";
+import type { PageTab } from "../console/tabs";
+import type { BaseContext } from "./context";
 
-export class ChunksView implements BaseTab {
+export class ChunksView implements PageTab {
   readonly id = "passages";
   readonly title = "Passages";
   readonly root: HTMLElement;
@@ -26,7 +27,6 @@ export class ChunksView implements BaseTab {
   });
   private readonly problem = new Problem();
   private readonly list: LongList<Chunk>;
-  private isStarted = false;
 
   constructor(private readonly context: BaseContext) {
     this.list = new LongList<Chunk>({
@@ -54,12 +54,11 @@ export class ChunksView implements BaseTab {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    this.isStarted = true;
     await this.list.start(signal);
   }
 
   async refresh(): Promise<void> {
-    if (this.isStarted) await this.list.refresh();
+    await this.list.refresh();
   }
 
   private async open(id: number): Promise<void> {

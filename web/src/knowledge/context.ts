@@ -14,14 +14,3 @@ export interface BaseContext {
   /** Opens a tab, by its id. */
   readonly openTab: (id: string) => void;
 }
-
-/** A tab of a base. */
-export interface BaseTab {
-  readonly id: string;
-  readonly title: string;
-  readonly root: HTMLElement;
-  /** Fetches what it shows, when it is seen first. */
-  start(signal: AbortSignal): Promise<void>;
-  /** Something was changed elsewhere on the page. */
-  refresh(): Promise<void>;
-}

@@ -5,15 +5,16 @@ import { emptyState } from "../console/empty";
 import { area, field } from "../console/fields";
 import { LongList } from "../console/long_list";
 import { tag, timeTag } from "../console/section";
-import { bytes, count } from "../console/words";
+import { bytes, count, counted } from "../console/words";
 import { element, setText } from "../dom/element";
 import type { Listed } from "../platform/client";
 import { type Base, chunks, deleteChunk, type Document, documents, ingestText } from "../platform/knowledge";
-import type { BaseContext, BaseTab } from "./context";
+import type { PageTab } from "../console/tabs";
+import type { BaseContext } from "./context";
 import { refusalWords } from "./mends";
 import { UploadsView } from "./uploads_view";
 
-export class DocumentsView implements BaseTab {
+export class DocumentsView implements PageTab {
   readonly id = "documents";
   readonly title = "Documents";
   readonly root: HTMLElement;
@@ -81,7 +82,7 @@ export class DocumentsView implements BaseTab {
       return;
     }
     const progress = element("p", { class: "field__hint", role: "status" });
-    const words = `${document.passages === 1 ? "1 passage" : `${count(document.passages)} passages`}, ${count(document.size)} characters. Deleted, no agent finds any of it; to change it, upload it again by the same name.`;
+    const words = `${counted(document.passages, "passage")}, ${count(document.size)} characters. Deleted, no agent finds any of it; to change it, upload it again by the same name.`;
     const isDone = await openDialog({
       title: document.name,
       body: [element("p", { class: "section__hint" }, words), progress],

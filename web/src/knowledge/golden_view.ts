@@ -2,15 +2,16 @@
 
 import { emptyState } from "../console/empty";
 import { select } from "../console/fields";
-import { sureButton, table, tag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { rowActions, rowButton, sureButton, table, tag } from "../console/section";
+import { Problem, wordsFor } from "../console/problem";
 import { element } from "../dom/element";
 import { type Evaluation, evaluate, type Golden, goldenQuestions } from "../platform/knowledge";
-import type { BaseContext, BaseTab } from "./context";
+import type { PageTab } from "../console/tabs";
+import type { BaseContext } from "./context";
 import { editGolden, removeGolden } from "./golden_dialog";
 import { figure } from "./score";
 
-export class GoldenView implements BaseTab {
+export class GoldenView implements PageTab {
   readonly id = "golden";
   readonly title = "Golden questions";
   readonly root: HTMLElement;
@@ -96,14 +97,15 @@ export class GoldenView implements BaseTab {
     const told = this.questions.map((golden, number) => ({ golden, of: result?.questions[number] ?? null }));
     if (result !== null) told.sort((a, b) => (b.of?.rank ?? 1_000) - (a.of?.rank ?? 1_000));
     const rows = told.map(({ golden, of }) => {
-      const edit = element("button", { class: "button button--quiet button--small", type: "button", "aria-label": `Edit ${golden.question}` }, "Edit");
-      edit.addEventListener("click", () => void this.edit(golden, golden));
       return [
         golden.question,
         element("span", { class: "base-answer" }, golden.source, golden.contains === "" ? "" : element("span", { class: "field__hint" }, `“${golden.contains}”`)),
         of === null ? "–" : of.rank === null ? tag("Not found", "failed") : tag(of.rank === 1 ? "First" : `Place ${of.rank}`, of.rank === 1 ? "active" : "warning"),
         of?.score === null || of === null ? "–" : figure(of.score),
-        element("div", { class: "page__actions" }, edit, sureButton("Remove", "Remove it?", golden.question, () => this.remove(golden))),
+        rowActions(
+          rowButton("Edit", golden.question, () => this.edit(golden, golden)),
+          sureButton("Remove", "Remove it?", golden.question, () => this.remove(golden)),
+        ),
       ];
     });
     this.list.replaceChildren(table("Golden questions", ["Question", "Answered by", "Found", "Score", ""], rows, ""));

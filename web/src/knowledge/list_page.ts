@@ -6,7 +6,7 @@ import { emptyState } from "../console/empty";
 import { area, field } from "../console/fields";
 import { tag, timeTag } from "../console/section";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
-import { count } from "../console/words";
+import { counted } from "../console/words";
 import { element } from "../dom/element";
 import { ApiError } from "../platform/api";
 import { type Base, bases, createBase } from "../platform/knowledge";
@@ -81,7 +81,7 @@ function card(base: Base): HTMLElement {
       "p",
       { class: "base-card__facts" },
       stateTag(base),
-      tag(base.chunks === 1 ? "1 passage" : `${count(base.chunks)} passages`),
+      tag(counted(base.chunks, "passage")),
       base.indexedAt === null ? null : element("span", { class: "field__hint" }, "indexed ", timeTag(base.indexedAt)),
     ),
   );

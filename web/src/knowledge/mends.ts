@@ -1,6 +1,6 @@
 /** What a document is refused for, and what mends it. */
 
-import { wordsFor } from "../console/shell";
+import { wordsFor } from "../console/problem";
 import { ApiError } from "../platform/api";
 
 export const LARGEST = 10 * 1024 * 1024;

@@ -3,17 +3,17 @@
 import { emptyState } from "../console/empty";
 import { field, select } from "../console/fields";
 import { tag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
-import { milliseconds } from "../console/words";
+import { mend, notice, Problem, wordsFor } from "../console/problem";
+import { counted, milliseconds } from "../console/words";
 import { element } from "../dom/element";
-import { icon } from "../dom/icons";
 import { type Found, search } from "../platform/knowledge";
 import { openChunk } from "./chunk_dialog";
-import type { BaseContext, BaseTab } from "./context";
+import type { PageTab } from "../console/tabs";
+import type { BaseContext } from "./context";
 import { editGolden } from "./golden_dialog";
 import { figure, RELEVANT, scoreBars, share } from "./score";
 
-export class SearchView implements BaseTab {
+export class SearchView implements PageTab {
   readonly id = "search";
   readonly title = "Try out";
   readonly root: HTMLElement;
@@ -42,10 +42,6 @@ export class SearchView implements BaseTab {
     return Promise.resolve();
   }
 
-  refresh(): Promise<void> {
-    return Promise.resolve();
-  }
-
   private async run(): Promise<void> {
     const { signal } = this;
     const question = this.question.input.value.trim();
@@ -68,11 +64,11 @@ export class SearchView implements BaseTab {
     const [best] = found;
     this.instead.hidden = true;
     const took = `found in ${milliseconds(tookMs)}`;
-    if (best === undefined) this.verdict.replaceChildren(told(false, "Nothing is found", "The base is empty, or all of its passages are switched off."));
+    if (best === undefined) this.verdict.replaceChildren(notice("plain", "Nothing is found", mend("The base is empty, or all of its passages are switched off.")));
     else if (best.score < RELEVANT) {
-      const mend = "The agent is told that the base holds nothing relevant, and says so. Upload what answers this, or mend a passage.";
-      this.verdict.replaceChildren(told(false, `Not answered: the best score ${figure(best.score)} is below ${RELEVANT}`, mend));
-    } else this.verdict.replaceChildren(told(true, `Answered: the best score is ${figure(best.score)}`, `${found.length === 1 ? "1 passage" : `${found.length} passages`}, ${took}`));
+      const words = "The agent is told that the base holds nothing relevant, and says so. Upload what answers this, or mend a passage.";
+      this.verdict.replaceChildren(notice("plain", `Not answered: the best score ${figure(best.score)} is below ${RELEVANT}`, mend(words)));
+    } else this.verdict.replaceChildren(notice("good", `Answered: the best score is ${figure(best.score)}`, mend(`${counted(found.length, "passage")}, ${took}`)));
     this.results.replaceChildren(...found.map((passage) => this.card(question, passage)));
   }
 
@@ -115,14 +111,4 @@ export class SearchView implements BaseTab {
     const words = passage.content.trim().split(/\s+/).slice(0, 6).join(" ");
     if (await editGolden(this.context.id, { question, source: passage.source, contains: words }, this.context.documentNames())) this.context.openTab("golden");
   }
-}
-
-function told(isGood: boolean, title: string, words: string): HTMLElement {
-  return element(
-    "div",
-    { class: isGood ? "notice notice--good" : "notice" },
-    icon(isGood ? "check" : "alert", 20),
-    element("p", { class: "notice__title" }, title),
-    element("p", { class: "notice__mend" }, words),
-  );
 }

@@ -1,17 +1,18 @@
 /** A base's name, how it is cut, its index, and its end. */
 
 import { area, field } from "../console/fields";
-import { sureButton } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { facts, sureButton } from "../console/section";
+import { Problem, wordsFor } from "../console/problem";
 import { count } from "../console/words";
 import { element, setText } from "../dom/element";
 import { type Base, base, changeBase, deleteBase, reindex } from "../platform/knowledge";
 import { ApiError } from "../platform/api";
-import type { BaseContext, BaseTab } from "./context";
+import type { PageTab } from "../console/tabs";
+import type { BaseContext } from "./context";
 
 const LOOK_EVERY_MS = 1_000;
 
-export class SettingsView implements BaseTab {
+export class SettingsView implements PageTab {
   readonly id = "settings";
   readonly title = "Settings";
   readonly root: HTMLElement;
@@ -91,14 +92,14 @@ export class SettingsView implements BaseTab {
   }
 
   private show(shown: Base): void {
-    const facts = [
+    const known = [
       ["Passages", count(shown.chunks)],
       ["Characters", count(shown.characters)],
       ["Longest passage", `${count(shown.chunkSize)} characters`],
       ["Shared with the next", `${count(shown.chunkOverlap)} characters`],
       ["Model", shown.model],
     ] as const;
-    this.facts.replaceChildren(...facts.map(([term, value]) => element("div", {}, element("dt", {}, term), element("dd", {}, value))));
+    this.facts.replaceChildren(...facts(known));
   }
 
   private async keep(): Promise<void> {

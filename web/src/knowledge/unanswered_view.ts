@@ -2,23 +2,23 @@
 
 import { emptyState } from "../console/empty";
 import { LongList } from "../console/long_list";
-import { timeTag } from "../console/section";
+import { rowButton, timeTag } from "../console/section";
 import { count } from "../console/words";
 import { element } from "../dom/element";
 import { type Unanswered, unanswered } from "../platform/knowledge";
-import type { BaseContext, BaseTab } from "./context";
+import type { PageTab } from "../console/tabs";
+import type { BaseContext } from "./context";
 import { writeText } from "./documents_view";
 import { editGolden } from "./golden_dialog";
 import { figure } from "./score";
 
-export class UnansweredView implements BaseTab {
+export class UnansweredView implements PageTab {
   readonly id = "unanswered";
   readonly title = "Unanswered";
   readonly root: HTMLElement;
 
   private readonly list: LongList<Unanswered>;
   private readonly said = element("p", { class: "section__hint", role: "status" });
-  private isStarted = false;
 
   constructor(private readonly context: BaseContext) {
     this.list = new LongList<Unanswered>({
@@ -39,17 +39,15 @@ export class UnansweredView implements BaseTab {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    this.isStarted = true;
     await this.list.start(signal);
   }
 
   async refresh(): Promise<void> {
-    if (this.isStarted) await this.list.refresh();
+    await this.list.refresh();
   }
 
   private acts(row: Unanswered): HTMLElement {
-    const answer = element("button", { class: "button button--quiet button--small", type: "button", "aria-label": `Answer ${row.question}` }, "Answer");
-    answer.addEventListener("click", () => void this.answer(row));
+    const answer = rowButton("Answer", row.question, () => this.answer(row));
     const keep = element("button", { class: "button button--quiet button--small", type: "button", "aria-label": `Keep as golden question: ${row.question}` }, "Keep");
     keep.title = "Keep it as a golden question";
     keep.addEventListener("click", () => void this.keep(row));

@@ -1,6 +1,6 @@
 /** Files on their way into a base: dropped or chosen, several at a time, each with how far it is and what went wrong. */
 
-import { bytes, count } from "../console/words";
+import { bytes, count, counted } from "../console/words";
 import { element, setText } from "../dom/element";
 import { icon } from "../dom/icons";
 import { type Base, base, type Ingested, uploadDocument } from "../platform/knowledge";
@@ -203,5 +203,5 @@ export class UploadsView {
 }
 
 function passages({ chunks }: Ingested): string {
-  return chunks === 1 ? "Ready: 1 passage" : `Ready: ${count(chunks)} passages`;
+  return `Ready: ${counted(chunks, "passage")}`;
 }

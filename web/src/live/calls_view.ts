@@ -2,6 +2,7 @@
 
 import { clock } from "../call/transcript";
 import { rowsInSight } from "../console/sight";
+import { counted } from "../console/words";
 import { element, setText } from "../dom/element";
 import type { Room } from "../monitor/board";
 import type { Calls } from "./calls";
@@ -50,7 +51,7 @@ export class CallsView {
   /** What stands in the rows in sight; nothing else is in the document. */
   draw(): void {
     const running = this.rooms.filter((room) => room.session !== null).length;
-    setText(this.summary, `${count(this.rooms.length, "room")}, ${count(running, "call")}`);
+    setText(this.summary, `${counted(this.rooms.length, "room")}, ${counted(running, "call")}`);
     this.space.style.height = `${this.rooms.length * ROW}px`;
     const { scrollTop, clientHeight } = this.scroller;
     const [first, last] = rowsInSight({ top: scrollTop, height: clientHeight, rowHeight: ROW, total: this.rooms.length, around: AROUND });
@@ -102,9 +103,5 @@ export class CallsView {
 }
 
 function people(room: Room): string {
-  return room.people === 0 ? "Nobody is there" : count(room.people, "participant");
-}
-
-function count(number: number, unit: string): string {
-  return `${number} ${unit}${number === 1 ? "" : "s"}`;
+  return room.people === 0 ? "Nobody is there" : counted(room.people, "participant");
 }

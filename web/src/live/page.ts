@@ -1,12 +1,13 @@
 /** Live: the calls that run, and one of them open: heard, seen, whispered into, taken over and given back. */
 
 import { emptyState, linkButton } from "../console/empty";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
 import { MicrophoneError } from "../call/microphone";
 import { element, setText } from "../dom/element";
 import { Board, type Entry, type LineEntry, type Room } from "../monitor/board";
-import type { Account } from "../platform/console";
+import type { Account } from "../platform/account";
+import type { SpokenLine } from "../platform/api";
 import { activeSessions, monitorTicket, openRooms, transcriptOf } from "../platform/live";
 import { type Connection, type MonitorMessage, MonitorSocket } from "../platform/monitor";
 import { supervise } from "../platform/supervision";
@@ -208,7 +209,13 @@ class LivePage implements View {
     if (session == null || this.fetched === session.id) return;
     this.fetched = session.id;
     this.showRoom();
-    const lines = await transcriptOf(session.id, this.signal);
+    let lines: SpokenLine[];
+    try {
+      lines = await transcriptOf(session.id, this.signal);
+    } catch (error) {
+      this.fetched = null; // the next look asks again
+      throw error;
+    }
     this.board.addEarlier(session, lines);
     if (!this.room.feed.isEmpty) this.room.feed.explain(null);
     const last = lines.at(-1);
@@ -244,7 +251,7 @@ class LivePage implements View {
   }
 
   private async choose(choice: Choice): Promise<void> {
-    this.problem.root.replaceChildren();
+    this.problem.clear();
     try {
       await this.seat.take(choice);
     } catch (error) {
@@ -254,7 +261,7 @@ class LivePage implements View {
   }
 
   private async hint(text: string): Promise<void> {
-    this.problem.root.replaceChildren();
+    this.problem.clear();
     try {
       await supervise(this.chosen ?? "", { mode: "whisper", text, ...(this.seat.supervisor === null ? {} : { supervisor: this.seat.supervisor }) }, this.signal);
       this.modes.hintTaken(text);

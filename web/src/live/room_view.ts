@@ -1,6 +1,7 @@
 /** One call: what is said as it is spoken, what the persona is doing, who speaks how loud, how long each answer took. */
 
 import { clock } from "../call/transcript";
+import { counted } from "../console/words";
 import { element, setText } from "../dom/element";
 import type { Room } from "../monitor/board";
 import { FeedView } from "../monitor/feed_view";
@@ -141,7 +142,7 @@ function turnOf(turn: Turn): HTMLElement {
   const total = turn.gap ?? parts.reduce((sum, { ms }) => sum + ms, 0);
   bar.style.width = `${Math.min(100, (total / 3_000) * 100).toFixed(1)}%`;
   const title = parts.filter(({ ms }) => ms >= 1).map(({ words, ms }) => `${words} ${Math.round(ms)} ms`).join(", ");
-  const passages = turn.passages === 0 ? "" : `${turn.passages} passage${turn.passages === 1 ? "" : "s"}`;
+  const passages = turn.passages === 0 ? "" : counted(turn.passages, "passage");
   return element(
     "li",
     { class: "turn", title },
@@ -154,7 +155,7 @@ function turnOf(turn: Turn): HTMLElement {
 
 function factsOf(room: Room | null): string {
   if (room === null) return "Closed";
-  const people = `${room.people} participant${room.people === 1 ? "" : "s"}`;
+  const people = counted(room.people, "participant");
   if (room.session === null) return people;
   return `${room.session.agentName ?? "Call"} · ${clock((Date.now() - room.session.startedAt) / 1_000)} · ${people}`;
 }

@@ -22,6 +22,8 @@ export class Seat {
   isBusy = false;
 
   private sound: Sound | null = null;
+  /** Goes up as the seat is left: what was under way then must not sit down again. */
+  private round = 0;
 
   constructor(
     private readonly room: string,
@@ -41,10 +43,13 @@ export class Seat {
       return;
     }
     this.busy(true);
+    const { round } = this;
     try {
       const sound = await this.loaded();
+      if (round !== this.round) return sound.close();
       const asked = { mode: choice, name: this.name, ...(this.supervisor === null ? {} : { supervisor: this.supervisor }) };
       const answer = await supervise(this.room, asked);
+      if (round !== this.round) return;
       this.mode = answer.mode;
       this.supervisor = answer.supervisor;
       this.listener.changed();
@@ -52,10 +57,11 @@ export class Seat {
       try {
         await sound.speak(answer);
       } catch (error) {
-        await this.stepBack();
+        if (round === this.round) await this.stepBack();
         throw error;
       }
     } catch (error) {
+      if (round !== this.round) return;
       if (this.mode === null) await this.leave();
       throw error;
     } finally {
@@ -69,6 +75,7 @@ export class Seat {
 
   async leave(): Promise<void> {
     const { sound } = this;
+    this.round += 1;
     this.sound = null;
     this.mode = this.supervisor = null;
     this.listener.changed();

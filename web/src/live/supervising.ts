@@ -59,16 +59,24 @@ export class Sound {
         this.listener.over(reason === DisconnectReason.DUPLICATE_IDENTITY ? "elsewhere" : isGone ? "closed" : "lost");
       });
     await room.connect(answer.wsUrl, answer.token, { autoSubscribe: true });
-    this.listener.blocked(!room.canPlaybackAudio);
+    if (this.isClosed) await room.disconnect();
+    else this.listener.blocked(!room.canPlaybackAudio);
   }
 
   /** Takes the microphone to where the mode wants it. Throws `MicrophoneError` and what LiveKit throws. */
   async speak(answer: Supervised): Promise<void> {
     const { voice } = answer;
-    if (voice !== null && this.voice !== null && voice.room === this.voiceRoom) return;
+    if (voice !== null && this.voice !== null && voice.room === this.voiceRoom) {
+      await this.microphone?.unmute(); // in a new mode it is on
+      return;
+    }
     await this.fallSilent();
-    if (voice === null) return;
+    if (voice === null || this.isClosed) return;
     const track = await openMicrophone();
+    if (this.isClosed) {
+      track.stop();
+      return;
+    }
     const microphone = new LocalAudioTrack(track, CAPTURE, false);
     const room = new Room({ stopLocalTrackOnUnpublish: true, disconnectOnPageLeave: true });
     this.voice = room;
@@ -82,17 +90,17 @@ export class Sound {
     });
     try {
       await room.connect(answer.wsUrl, voice.token, { autoSubscribe: false });
-      await room.localParticipant.publishTrack(microphone, { source: Track.Source.Microphone });
+      if (this.voice === room) await room.localParticipant.publishTrack(microphone, { source: Track.Source.Microphone });
     } catch (error) {
       await this.fallSilent();
       throw error;
     }
+    if (this.voice !== room) {
+      await room.disconnect(); // it was closed meanwhile
+      return;
+    }
     this.heard.set("me", { name: "You", side: "supervisor", meter: new LevelMeter(this.audio, track) });
     this.listener.changed();
-  }
-
-  get isSpeaking(): boolean {
-    return this.voice !== null;
   }
 
   async setMuted(isMuted: boolean): Promise<void> {

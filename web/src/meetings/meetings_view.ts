@@ -5,7 +5,7 @@ import { emptyState, linkButton } from "../console/empty";
 import { field, select } from "../console/fields";
 import { LongList } from "../console/long_list";
 import { sureButton, tag, timeTag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import type { Place } from "../console/view";
 import { duration } from "../console/words";
 import { element } from "../dom/element";
@@ -43,7 +43,7 @@ export class MeetingsView {
         this.known.find(({ id }) => id === meeting.scenarioId)?.name ?? `Scenario ${meeting.scenarioId}`,
         lengthOf(meeting),
         tag(...(STATES[meeting.status] ?? [meeting.status, ""])),
-        meeting.endedAt === null ? sureButton("End", "End it now?", `the meeting with ${meeting.name}`, () => this.end(meeting)) : "",
+        meeting.endedAt === null ? sureButton("End", "End it now?", `the meeting with ${meeting.name}`, () => this.list.change(() => endMeeting(meeting.id))) : "",
       ],
       href: (meeting) => (meeting.sessionId === null ? `/join/${meeting.code}` : `/console/sessions/${meeting.sessionId}`),
       empty: () =>
@@ -66,17 +66,14 @@ export class MeetingsView {
     await this.list.start(signal);
   }
 
-  private async end(meeting: Meeting): Promise<void> {
+  private async make(place: Place): Promise<void> {
+    this.problem.clear();
     try {
-      await endMeeting(meeting.id);
-      await this.list.refresh();
+      this.known = await scenarios();
     } catch (error) {
       this.problem.tell(wordsFor(error));
+      return;
     }
-  }
-
-  private async make(place: Place): Promise<void> {
-    this.known = await scenarios();
     if (this.known.length === 0) {
       place.go("/console/meetings?tab=scenarios");
       return;

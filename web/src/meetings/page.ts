@@ -1,8 +1,8 @@
 /** Meetings with agents by scenarios, and meetings that people held. */
 
-import { tabs } from "../console/tabs";
+import { PageTabs } from "../console/tabs";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
-import { query } from "../platform/client";
+import { HeldView } from "./held_view";
 import { MeetingsView } from "./meetings_view";
 import { ScenariosView } from "./scenarios_view";
 
@@ -10,21 +10,15 @@ class MeetingsPage implements View {
   readonly title = "Meetings";
   readonly root: HTMLElement;
 
-  private readonly meetings: MeetingsView;
-  private readonly scenarios = new ScenariosView();
+  private readonly tabs: PageTabs;
 
   constructor(place: Place) {
-    this.meetings = new MeetingsView(place);
-    this.root = pageRoot(
-      pageHead("Meetings", "An agent follows a scenario with whoever has the link; afterwards each is analysed."),
-      tabs("Meetings", [this.meetings, this.scenarios], place.query.get("tab") ?? "meetings", (id) => {
-        place.rename(place.path + query({ tab: id === "meetings" ? "" : id }));
-      }),
-    );
+    this.tabs = new PageTabs("Meetings", place, [new MeetingsView(place), new ScenariosView(), new HeldView()]);
+    this.root = pageRoot(pageHead("Meetings", "An agent follows a scenario with whoever has the link; afterwards each is analysed."), this.tabs.root);
   }
 
-  async start(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.meetings.start(signal), this.scenarios.start(signal)]);
+  start(signal: AbortSignal): Promise<void> {
+    return this.tabs.start(signal);
   }
 }
 

@@ -1,17 +1,18 @@
 /** What goes on now, what today came to beside yesterday, and how the last days or hours went. */
 
 import { chart, type Series } from "../console/chart";
+import { every } from "../console/clock";
 import { select } from "../console/fields";
 import { sectionRoot, table, timeTag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
-import { ago, count, milliseconds, money } from "../console/words";
+import { ago, count, milliseconds, money, sentence } from "../console/words";
 import { element } from "../dom/element";
 import type { FailedSession, Figures, Overview } from "../platform/figures";
 import { failedSessions, overview } from "../platform/figures";
 import { firstSteps } from "./first_steps";
 import "./overview.css";
-import { change, dayBefore, sentence, zoneOfReader } from "./reading";
+import { change, dayBefore, zoneOfReader } from "./reading";
 
 const AGAIN_MS = 15_000;
 const FAILED_SHOWN = 6;
@@ -59,10 +60,7 @@ class OverviewPage implements View {
   async start(signal: AbortSignal): Promise<void> {
     this.signal = signal;
     await this.bring();
-    const clock = setInterval(() => {
-      if (!document.hidden) void this.bring();
-    }, AGAIN_MS);
-    signal.addEventListener("abort", () => clearInterval(clock));
+    every(AGAIN_MS, signal, () => this.bring());
   }
 
   private async bring(): Promise<void> {

@@ -1,11 +1,5 @@
 /** Figures in words, and days as the reader has them. */
 
-/** `model_failed` as “Model failed”. */
-export function sentence(code: string): string {
-  const words = code.replaceAll("_", " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}
-
 /** How a figure compares with what it was. */
 export function change(now: number, before: number, show: (value: number) => string, when = "yesterday by this time"): string {
   if (before === 0) return now === 0 ? `As ${when}: none` : `None ${when}`;

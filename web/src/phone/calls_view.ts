@@ -1,5 +1,6 @@
 /** Calls, newest first, with how far each has come and why it ended. */
 
+import { every } from "../console/clock";
 import { emptyState, linkButton } from "../console/empty";
 import { select } from "../console/fields";
 import { LongList } from "../console/long_list";
@@ -41,9 +42,9 @@ export class CallsView {
         call.direction === "outbound" ? "Out" : "In",
         call.seconds === null ? "–" : duration(call.seconds),
         stateOf(call),
-        RUNNING.has(call.status) ? sureButton("Hang up", "Hang up now?", call.phoneNumber, () => this.end(call)) : "",
+        RUNNING.has(call.status) ? sureButton("Hang up", "Hang up now?", call.phoneNumber, () => this.list.change(() => hangUp(call.id))) : "",
       ],
-      href: (call) => (call.sessionId === null ? "/console/phone" : `/console/sessions/${call.sessionId}`),
+      href: (call) => (call.sessionId === null ? null : `/console/sessions/${call.sessionId}`),
       empty: () =>
         emptyState(
           "phone",
@@ -58,16 +59,10 @@ export class CallsView {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const clock = setInterval(() => {
-      if (!document.hidden && this.root.offsetParent !== null) void this.list.refresh();
-    }, AGAIN_MS);
-    signal.addEventListener("abort", () => clearInterval(clock));
     await this.list.start(signal);
-  }
-
-  private async end(call: Call): Promise<void> {
-    await hangUp(call.id);
-    await this.list.refresh();
+    every(AGAIN_MS, signal, async () => {
+      if (this.root.offsetParent !== null) await this.list.refresh(); // its tab is shown
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 /** What may be called: countries, hours, limits, and who wants no calls. */
 
 import { area, field } from "../console/fields";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { element, setText } from "../dom/element";
 import { type DialPolicy, dialPolicy, plainNumber, setDialPolicy } from "../platform/phone";
 

@@ -3,8 +3,9 @@
 import { openDialog } from "../console/dialog";
 import { emptyState } from "../console/empty";
 import { field, select } from "../console/fields";
-import { sureButton, table, tag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { Records } from "../console/records";
+import { rowActions, rowButton, sureButton, tag } from "../console/section";
+import { mend, notice } from "../console/problem";
 import { milliseconds } from "../console/words";
 import { element } from "../dom/element";
 import { addTrunk, plainNumber, removeTrunk, testTrunk, type Trunk, type TrunkTest, trunks } from "../platform/phone";
@@ -14,45 +15,34 @@ export class TrunksView {
   readonly title = "Trunks";
   readonly root: HTMLElement;
 
-  private readonly list = element("div", {});
-  private readonly result = element("div", { "aria-live": "polite" });
-  private readonly problem = new Problem();
-
-  constructor() {
-    const add = element("button", { class: "button button--small", type: "button" }, "Add a trunk");
-    add.addEventListener("click", () => void this.add());
-    this.root = element("section", { class: "panel section" }, this.problem.root, this.list, this.result, element("div", {}, add));
-  }
-
-  async start(signal: AbortSignal): Promise<void> {
-    await this.read(signal);
-  }
-
-  private async read(signal?: AbortSignal): Promise<void> {
-    try {
-      this.draw(await trunks(signal));
-    } catch (error) {
-      if (signal?.aborted !== true) this.problem.tell(wordsFor(error));
-    }
-  }
-
-  private draw(rows: Trunk[]): void {
-    if (rows.length === 0) {
-      const words = "A trunk is a carrier's line: the number calls come from, and the address they are sent to. Your carrier's page names both.";
-      this.list.replaceChildren(emptyState("phone", "No trunks yet", words));
-      return;
-    }
-    const cells = rows.map((row) => {
-      const test = element("button", { class: "button button--quiet button--small", type: "button", "aria-label": `Test ${row.name}` }, "Test");
-      test.addEventListener("click", () => void this.test(row, test));
+  private readonly list: Records<Trunk> = new Records({
+    label: "Trunks",
+    columns: ["Name", "Number", "State", ""],
+    read: trunks,
+    cells: (row) => {
+      const test = rowButton("Test", row.name, () => this.test(row, test));
       return [
         row.name,
         row.phoneNumber,
         row.isReady ? tag("Ready", "active") : tag("Being set up", "warning"),
-        element("div", { class: "page__actions" }, test, sureButton("Remove", "Remove it?", row.name, () => this.remove(row))),
+        rowActions(
+          test,
+          sureButton("Remove", "Remove it?", row.name, () => this.list.change(() => removeTrunk(row.id))),
+        ),
       ];
-    });
-    this.list.replaceChildren(table("Trunks", ["Name", "Number", "State", ""], cells, ""));
+    },
+    empty: () => emptyState("phone", "No trunks yet", "A trunk is a carrier's line: the number calls come from, and the address they are sent to. Your carrier's page names both."),
+  });
+  private readonly result = element("div", { "aria-live": "polite" });
+
+  constructor() {
+    const add = element("button", { class: "button button--small", type: "button" }, "Add a trunk");
+    add.addEventListener("click", () => void this.add());
+    this.root = element("section", { class: "panel section" }, this.list.root, this.result, element("div", {}, add));
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    await this.list.start(signal);
   }
 
   private async add(): Promise<void> {
@@ -78,28 +68,14 @@ export class TrunksView {
           ...(password.input.value === "" ? {} : { password: password.input.value }),
         }),
     });
-    if (isDone) await this.read();
+    if (isDone) await this.list.refresh();
   }
 
   private async test(row: Trunk, button: HTMLButtonElement): Promise<void> {
     button.disabled = true;
-    this.problem.clear();
-    try {
-      this.result.replaceChildren(told(row, await testTrunk(row.id)));
-    } catch (error) {
-      this.problem.tell(wordsFor(error));
-    } finally {
-      button.disabled = false;
-    }
-  }
-
-  private async remove(row: Trunk): Promise<void> {
-    try {
-      await removeTrunk(row.id);
-      await this.read();
-    } catch (error) {
-      this.problem.tell(wordsFor(error));
-    }
+    const found = await this.list.attempt(() => testTrunk(row.id));
+    button.disabled = false;
+    this.result.replaceChildren(...(found === null ? [] : [told(row, found)]));
   }
 }
 
@@ -108,12 +84,10 @@ function told(row: Trunk, test: TrunkTest): HTMLElement {
     test.sipStatus === null ? null : `SIP ${test.sipStatus}`,
     test.latencyMs === null ? null : `answered in ${milliseconds(test.latencyMs)}`,
   ].filter((part) => part !== null);
-  const title = test.ok ? `${row.name} answers` : (test.problem ?? `${row.name} does not answer as it should`);
-  return element(
-    "div",
-    { class: test.ok ? "notice notice--good" : "notice notice--danger" },
-    element("p", { class: "notice__title" }, title),
+  return notice(
+    test.ok ? "good" : "danger",
+    test.ok ? `${row.name} answers` : (test.problem ?? `${row.name} does not answer as it should`),
     figures.length === 0 ? null : element("p", {}, figures.join(", ")),
-    test.advice === null ? null : element("p", { class: "notice__mend" }, test.advice),
+    test.advice === null ? null : mend(test.advice),
   );
 }

@@ -58,6 +58,31 @@ export async function rollBackAgent(id: number, version: number): Promise<Agent>
   return agentOf(await ask("POST", `/agents/${id}/rollback`, { version }));
 }
 
+/** What somebody needs to enter a room where an agent comes. */
+export interface Admission {
+  token: string;
+  wsUrl: string;
+}
+
+/** Tries an agent as it is saved, with these changes for this call alone. */
+export async function tryAgent(
+  id: number,
+  wish: { mode: "voice" | "text"; settings?: Settings; variables: Readonly<Record<string, string>> },
+  signal: AbortSignal,
+): Promise<Admission> {
+  return (await ask("POST", `/agents/${id}/try`, wish, signal)) as Admission;
+}
+
+/** Calls an agent as anybody does. Null: nobody answers. */
+export async function callAgent(
+  id: number,
+  wish: { identity: string; room: string; variables: Readonly<Record<string, string>> },
+  signal: AbortSignal,
+): Promise<Admission | null> {
+  const answer = (await ask("POST", "/token", { ...wish, agent_config_id: id }, signal)) as Admission & { agents_dispatched: unknown[] };
+  return answer.agents_dispatched.length === 0 ? null : answer;
+}
+
 /** What was published, newest first. */
 export function versions(id: number, page: number, signal?: AbortSignal): Promise<Listed<Version>> {
   return list(

@@ -65,86 +65,84 @@ export interface CalendarEvent {
 /** States that nothing leaves. */
 export const OVER: readonly BotState[] = ["completed", "failed", "cancelled"];
 
-export class Bots {
-  /** The newest bots. */
-  async list(): Promise<Bot[]> {
-    const answer = (await call("GET", "/bots/bots_with_metadata?limit=50")) as { bots: Json[] };
-    return answer.bots.map((row) => ({
-      uuid: String(row["uuid"]),
-      name: String(row["bot_name"]),
-      meetingUrl: String(row["meeting_url"]),
-      state: row["state"] as BotState,
-      createdAt: String(row["created_at"]),
-      seconds: typeof row["duration"] === "number" ? row["duration"] : null,
-    }));
-  }
-
-  /** Sends a bot; its UUID. */
-  async send(wish: BotWish): Promise<string> {
-    const made = (await call("POST", "/bots", {
-      meeting_url: wish.meetingUrl,
-      bot_name: wish.name,
-      recording_mode: wish.recordingMode,
-      reserved: false,
-      ...(wish.transcribe ? { speech_to_text: { provider: "Default" } } : {}),
-    })) as Json;
-    return String(made["bot_id"]);
-  }
-
-  async dismiss(uuid: string): Promise<void> {
-    await call("DELETE", `/bots/${uuid}`);
-  }
-
-  async data(uuid: string): Promise<BotData> {
-    const answer = (await call("GET", `/bots/meeting_data?bot_id=${encodeURIComponent(uuid)}`)) as Json;
-    const data = answer["bot_data"] as Json;
-    const bot = data["bot"] as Json;
-    return {
-      name: String(bot["bot_name"]),
-      meetingUrl: String(bot["meeting_url"]),
-      state: data["state"] as BotState,
-      problem: typeof bot["errors"] === "string" ? bot["errors"] : null,
-      media: String(answer["mp4"] ?? ""),
-      isSound: bot["recording_mode"] === "audio_only",
-      seconds: Number(answer["duration"]),
-      oneLine: data["heard_as"] === "one_line",
-      passages: (data["transcripts"] as Json[]).map(passage),
-      chat: (data["chat"] as Json[]).map((line) => ({ name: String(line["name"]), text: String(line["text"]) })),
-    };
-  }
-
-  async calendars(): Promise<Calendar[]> {
-    const rows = (await call("GET", "/calendars/")) as Json[];
-    return rows.map((row) => ({ uuid: String(row["uuid"]), name: String(row["name"]), email: String(row["email"]) }));
-  }
-
-  /** Events of a calendar that are still to come, the next first. */
-  async events(calendar: string): Promise<CalendarEvent[]> {
-    const answer = (await call("GET", `/calendar_events/?calendar_id=${encodeURIComponent(calendar)}&status=upcoming`)) as {
-      data: Json[];
-    };
-    return answer.data.map((row) => ({
-      uuid: String(row["uuid"]),
-      name: String(row["name"]),
-      startTime: String(row["start_time"]),
-      meetingUrl: String(row["meeting_url"]),
-      isRecurring: row["is_recurring"] === true,
-      hasBot: row["bot_param"] !== null && row["bot_param"] !== undefined,
-    }));
-  }
-
-  /** A bot comes to an event. */
-  async schedule(event: string, name: string): Promise<void> {
-    await call("POST", `/calendar_events/${event}/bot`, { bot_name: name, speech_to_text: { provider: "Default" }, extra: {} });
-  }
-
-  async unschedule(event: string): Promise<void> {
-    await call("DELETE", `/calendar_events/${event}/bot`);
-  }
+/** The newest bots. */
+export async function bots(signal?: AbortSignal): Promise<Bot[]> {
+  const answer = (await call("GET", "/bots/bots_with_metadata?limit=50", undefined, signal)) as { bots: Json[] };
+  return answer.bots.map((row) => ({
+    uuid: String(row["uuid"]),
+    name: String(row["bot_name"]),
+    meetingUrl: String(row["meeting_url"]),
+    state: row["state"] as BotState,
+    createdAt: String(row["created_at"]),
+    seconds: typeof row["duration"] === "number" ? row["duration"] : null,
+  }));
 }
 
-function call(method: string, path: string, body?: unknown): Promise<unknown> {
-  return send(method, path, credentials("x-meeting-baas-api-key"), body);
+/** Sends a bot; its UUID. */
+export async function sendBot(wish: BotWish): Promise<string> {
+  const made = (await call("POST", "/bots", {
+    meeting_url: wish.meetingUrl,
+    bot_name: wish.name,
+    recording_mode: wish.recordingMode,
+    reserved: false,
+    ...(wish.transcribe ? { speech_to_text: { provider: "Default" } } : {}),
+  })) as Json;
+  return String(made["bot_id"]);
+}
+
+export async function dismissBot(uuid: string): Promise<void> {
+  await call("DELETE", `/bots/${uuid}`);
+}
+
+export async function botData(uuid: string, signal?: AbortSignal): Promise<BotData> {
+  const answer = (await call("GET", `/bots/meeting_data?bot_id=${encodeURIComponent(uuid)}`, undefined, signal)) as Json;
+  const data = answer["bot_data"] as Json;
+  const bot = data["bot"] as Json;
+  return {
+    name: String(bot["bot_name"]),
+    meetingUrl: String(bot["meeting_url"]),
+    state: data["state"] as BotState,
+    problem: typeof bot["errors"] === "string" ? bot["errors"] : null,
+    media: String(answer["mp4"] ?? ""),
+    isSound: bot["recording_mode"] === "audio_only",
+    seconds: Number(answer["duration"]),
+    oneLine: data["heard_as"] === "one_line",
+    passages: (data["transcripts"] as Json[]).map(passage),
+    chat: (data["chat"] as Json[]).map((line) => ({ name: String(line["name"]), text: String(line["text"]) })),
+  };
+}
+
+export async function calendars(signal?: AbortSignal): Promise<Calendar[]> {
+  const rows = (await call("GET", "/calendars/", undefined, signal)) as Json[];
+  return rows.map((row) => ({ uuid: String(row["uuid"]), name: String(row["name"]), email: String(row["email"]) }));
+}
+
+/** Events of a calendar that are still to come, the next first. */
+export async function calendarEvents(calendar: string, signal?: AbortSignal): Promise<CalendarEvent[]> {
+  const answer = (await call("GET", `/calendar_events/?calendar_id=${encodeURIComponent(calendar)}&status=upcoming`, undefined, signal)) as {
+    data: Json[];
+  };
+  return answer.data.map((row) => ({
+    uuid: String(row["uuid"]),
+    name: String(row["name"]),
+    startTime: String(row["start_time"]),
+    meetingUrl: String(row["meeting_url"]),
+    isRecurring: row["is_recurring"] === true,
+    hasBot: row["bot_param"] !== null && row["bot_param"] !== undefined,
+  }));
+}
+
+/** A bot comes to an event. */
+export async function scheduleBot(event: string, name: string): Promise<void> {
+  await call("POST", `/calendar_events/${event}/bot`, { bot_name: name, speech_to_text: { provider: "Default" }, extra: {} });
+}
+
+export async function unscheduleBot(event: string): Promise<void> {
+  await call("DELETE", `/calendar_events/${event}/bot`);
+}
+
+function call(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
+  return send(method, path, credentials("x-meeting-baas-api-key"), body, signal);
 }
 
 function passage(row: Json): Passage {

@@ -17,8 +17,9 @@ export interface Key {
 export interface KeyWish {
   label: string;
   project_id?: number;
-  scopes: string[];
-  expires_at: string | null;
+  /** Left out: everything. */
+  scopes?: string[];
+  expires_at?: string | null;
 }
 
 /** A new key and its secret, shown only now. */

@@ -22,8 +22,8 @@ export function recordings(filter: { status: string; room: string }, page: numbe
 }
 
 /** An address that plays it for an hour, without a key. */
-export async function recordingLink(id: number): Promise<string> {
-  const { url } = (await ask("POST", `/recordings/${id}/link`, { expires_in: 3600 })) as { url: string };
+export async function recordingLink(id: number, signal?: AbortSignal): Promise<string> {
+  const { url } = (await ask("POST", `/recordings/${id}/link`, { expires_in: 3600 }, signal)) as { url: string };
   return url;
 }
 

@@ -49,6 +49,8 @@ export interface Attempt {
   milliseconds: number;
   error: string | null;
   requestHeaders: Record<string, string>;
+  /** Those that tell how the answer came about. */
+  responseHeaders: Record<string, string>;
   response: string;
 }
 
@@ -142,6 +144,7 @@ export async function delivery(id: string, signal?: AbortSignal): Promise<Delive
     milliseconds: Number(each["latency_ms"]),
     error: textOrNull(each["error"]),
     requestHeaders: each["request_headers"] as Record<string, string>,
+    responseHeaders: each["response_headers"] as Record<string, string>,
     response: String(each["response"]),
   }));
   return { ...readDelivery(row), body: String(row["body"]), tries };

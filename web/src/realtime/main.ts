@@ -1,9 +1,10 @@
 /** Every event of the sockets, from this server's /realtime.json. */
 
-import { Masthead, Problem, wordsFor } from "../console/shell";
+import { Masthead } from "../console/masthead";
+import { Problem, wordsFor } from "../console/problem";
 import { element } from "../dom/element";
 import { send } from "../platform/api";
-import { Console } from "../platform/console";
+import { ownAccount } from "../platform/account";
 
 interface Field {
   name: string;
@@ -25,8 +26,7 @@ interface Reference {
 const root = document.querySelector<HTMLElement>("#page");
 if (root === null) throw new Error("realtime.html has no #page");
 
-const platform = new Console();
-const masthead = new Masthead(platform, "/docs/realtime");
+const masthead = new Masthead("/docs/realtime");
 const problem = new Problem();
 const lists = element("div", { class: "events" });
 root.append(
@@ -66,7 +66,7 @@ async function start(): Promise<void> {
     problem.tell(wordsFor(error));
   }
   try {
-    masthead.update(await platform.account());
+    masthead.update(await ownAccount());
   } catch {
     masthead.update(null); // the list needs no account
   }

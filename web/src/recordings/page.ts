@@ -1,19 +1,18 @@
 /** Recordings: found by room, heard here, taken along, deleted for good. */
 
+import { whenStill } from "../console/clock";
 import { openDialog } from "../console/dialog";
 import { emptyState } from "../console/empty";
 import { field, select } from "../console/fields";
 import { LongList } from "../console/long_list";
-import { tag, timeTag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { rowActions, rowButton, tag, timeTag } from "../console/section";
+import { Problem, wordsFor } from "../console/problem";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
 import { bytes, duration } from "../console/words";
 import { element } from "../dom/element";
 import { query } from "../platform/client";
 import { type Recording, recordingLink, recordings, removeRecording } from "../platform/recordings";
 import "./recordings.css";
-
-const AFTER_TYPING_MS = 300;
 
 class RecordingsPage implements View {
   readonly title = "Recordings";
@@ -24,7 +23,7 @@ class RecordingsPage implements View {
   private readonly list: LongList<Recording>;
   private readonly player = element("section", { class: "panel section player", "aria-label": "Player", hidden: true });
   private readonly problem = new Problem();
-  private typing: ReturnType<typeof setTimeout> | undefined;
+  private signal = AbortSignal.abort();
 
   constructor(private readonly place: Place) {
     this.status = select({
@@ -46,7 +45,7 @@ class RecordingsPage implements View {
         stateOf(row),
         this.actions(row),
       ],
-      href: (row) => (row.sessionId === null ? "/console/recordings" : `/console/sessions/${row.sessionId}`),
+      href: (row) => (row.sessionId === null ? null : `/console/sessions/${row.sessionId}`),
       empty: () =>
         emptyState(
           "record",
@@ -56,10 +55,7 @@ class RecordingsPage implements View {
       lastPage: 100,
     });
     this.status.input.addEventListener("change", () => this.narrow());
-    this.room.input.addEventListener("input", () => {
-      clearTimeout(this.typing);
-      this.typing = setTimeout(() => this.narrow(), AFTER_TYPING_MS);
-    });
+    whenStill(this.room.input, () => this.narrow());
     this.root = pageRoot(
       pageHead("Recordings", "What was recorded, by agents' settings or by the API."),
       element("div", { class: "filters" }, this.status.root, this.room.root),
@@ -70,7 +66,7 @@ class RecordingsPage implements View {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    signal.addEventListener("abort", () => clearTimeout(this.typing));
+    this.signal = signal;
     await this.list.start(signal);
   }
 
@@ -85,21 +81,23 @@ class RecordingsPage implements View {
 
   private actions(row: Recording): Node {
     if (row.status !== "completed") return document.createTextNode("");
-    const play = button("Play", `Play the recording of ${row.roomName}`, () => this.play(row));
-    const remove = button("Delete", `Delete the recording of ${row.roomName}`, () => this.remove(row));
-    return element("div", { class: "page__actions" }, play, remove);
+    const what = `the recording of ${row.roomName}`;
+    return rowActions(
+      rowButton("Play", what, () => this.play(row)),
+      rowButton("Delete", what, () => this.remove(row)),
+    );
   }
 
   private async play(row: Recording): Promise<void> {
     this.problem.clear();
     try {
-      const src = await recordingLink(row.id);
+      const src = await recordingLink(row.id, this.signal);
       const media = element(row.format === "mp4" && row.channels === "" ? "video" : "audio", { class: "player__media", controls: true, autoplay: true, src });
       const take = element("a", { class: "button button--small", href: src, download: `${row.roomName}.${row.format}` }, "Download");
       this.player.hidden = false;
       this.player.replaceChildren(element("div", { class: "player__head" }, element("h2", {}, row.roomName), take), media);
     } catch (error) {
-      this.problem.tell(wordsFor(error));
+      if (!this.signal.aborted) this.problem.tell(wordsFor(error));
     }
   }
 
@@ -120,12 +118,6 @@ function stateOf(row: Recording): Node {
   if (row.status === "completed") return tag(row.consent === false ? "No consent" : "Complete", row.consent === false ? "warning" : "");
   const root = tag("Failed", "failed");
   root.title = row.error ?? "";
-  return root;
-}
-
-function button(words: string, label: string, act: () => Promise<void>): HTMLButtonElement {
-  const root = element("button", { class: "button button--quiet button--small", type: "button", "aria-label": label }, words);
-  root.addEventListener("click", () => void act());
   return root;
 }
 

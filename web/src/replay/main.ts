@@ -1,7 +1,7 @@
 /** `/replay#secret`: what somebody was sent a link to. */
 
 import { emptyState } from "../console/empty";
-import { wordsFor } from "../console/shell";
+import { wordsFor } from "../console/problem";
 import { element } from "../dom/element";
 import { restoreTheme } from "../app/theme";
 import { ApiError } from "../platform/api";
@@ -20,7 +20,7 @@ async function begin(): Promise<void> {
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
-  const secret = decodeURIComponent(location.hash.slice(1));
+  const secret = location.hash.slice(1);
   if (secret === "") {
     show(emptyState("link", "No link", "The address lacks its end, after the #. Open the link as it was sent to you."));
     return;

@@ -1,8 +1,9 @@
 /** Links that show this session to others: made, listed, taken back. */
 
 import { select } from "../console/fields";
-import { sureButton, table, tag, timeTag } from "../console/section";
-import { copyable, Problem, wordsFor } from "../console/shell";
+import { Records } from "../console/records";
+import { sureButton, tag, timeTag } from "../console/section";
+import { copyable } from "../console/copying";
 import { moment } from "../console/words";
 import { element } from "../dom/element";
 import { revokeShare, type Share, share, shares } from "../platform/replay";
@@ -13,8 +14,18 @@ export class Sharing {
   readonly root: HTMLElement;
 
   private readonly made = element("div", { class: "made", role: "status" });
-  private readonly list = element("div", {});
-  private readonly problem = new Problem();
+  private readonly list: Records<Share> = new Records({
+    label: "Links",
+    columns: ["Made", "State", "Opened", ""],
+    read: (signal) => shares(this.sessionId, signal),
+    cells: (each) => [
+      timeTag(each.createdAt),
+      stateOf(each),
+      String(each.opened),
+      each.isActive ? sureButton("Revoke", "Really revoke", `the link of ${moment(each.createdAt)}`, () => this.list.change(() => revokeShare(this.sessionId, each.id))) : "",
+    ],
+    empty: () => "No link was made so far.",
+  });
 
   constructor(private readonly sessionId: number) {
     const length = select({
@@ -33,43 +44,18 @@ export class Sharing {
       });
     });
     const hint = "Whoever has the link hears and reads this conversation, without costs and numbers, until it expires or you take it back.";
-    this.root = element("div", { class: "stack share" }, element("p", { class: "section__hint" }, hint), form, this.problem.root, this.made, this.list);
+    this.root = element("div", { class: "stack share" }, element("p", { class: "section__hint" }, hint), form, this.made, this.list.root);
   }
 
-  async start(signal?: AbortSignal): Promise<void> {
-    try {
-      this.draw(await shares(this.sessionId, signal));
-    } catch (error) {
-      if (signal?.aborted !== true) this.problem.tell(wordsFor(error));
-    }
+  start(signal: AbortSignal): Promise<void> {
+    return this.list.start(signal);
   }
 
   private async make(seconds: number): Promise<void> {
-    this.problem.clear();
-    try {
-      const url = await share(this.sessionId, seconds);
-      const words = "Copy it now: it is not shown again.";
-      this.made.replaceChildren(element("p", { class: "section__hint" }, words), copyable(url, "the link"));
-      await this.start();
-    } catch (error) {
-      this.problem.tell(wordsFor(error));
-    }
-  }
-
-  private draw(all: readonly Share[]): void {
-    const rows = all.map((each) => [timeTag(each.createdAt), stateOf(each), String(each.opened), each.isActive ? this.revoke(each) : ""]);
-    this.list.replaceChildren(table("Links", ["Made", "State", "Opened", ""], rows, "No link was made so far."));
-  }
-
-  private revoke(each: Share): HTMLElement {
-    return sureButton("Revoke", "Really revoke", `the link of ${moment(each.createdAt)}`, async () => {
-      try {
-        await revokeShare(this.sessionId, each.id);
-        await this.start();
-      } catch (error) {
-        this.problem.tell(wordsFor(error));
-      }
-    });
+    const url = await this.list.attempt(() => share(this.sessionId, seconds));
+    if (url === null) return;
+    this.made.replaceChildren(element("p", { class: "section__hint" }, "Copy it now: it is not shown again."), copyable(url, "the link"));
+    await this.list.refresh();
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { tag } from "../console/section";
 import { tabs, type Tab } from "../console/tabs";
-import { milliseconds, money } from "../console/words";
+import { counted, milliseconds, money } from "../console/words";
 import { element } from "../dom/element";
 import type { Analysis, Passage, Replay, Turn } from "../platform/replay";
 import { legend, stacked, waterfall } from "./gaps";
@@ -22,9 +22,9 @@ export class Side {
     ...more: Tab[]
   ) {
     const all: Tab[] = [
-      { id: "answers", title: counted("Answers", replay.turns.length), root: this.timing() },
-      { id: "tools", title: counted("Tools", replay.tools.length), root: this.tools() },
-      { id: "passages", title: counted("Passages", passagesOf(replay.turns).length), root: this.passages() },
+      { id: "answers", title: numbered("Answers", replay.turns.length), root: this.timing() },
+      { id: "tools", title: numbered("Tools", replay.tools.length), root: this.tools() },
+      { id: "passages", title: numbered("Passages", passagesOf(replay.turns).length), root: this.passages() },
       { id: "result", title: "Result", root: this.result() },
       ...more,
     ];
@@ -80,7 +80,7 @@ export class Side {
         element("span", { class: "answer__gap" }, milliseconds(turn.gap_ms ?? 0)),
       ),
       waterfall(turn, number),
-      element("p", { class: "answer__foot" }, "Heard at ", this.go(turn.speech_ended_ms ?? 0), turn.passages.length === 0 ? "" : ` · ${counted("passage", turn.passages.length, "passages")} before the model`),
+      element("p", { class: "answer__foot" }, "Heard at ", this.go(turn.speech_ended_ms ?? 0), turn.passages.length === 0 ? "" : ` · ${counted(turn.passages.length, "passage")} before the model`),
     );
     this.answers.set(turn, root);
     return root;
@@ -223,6 +223,7 @@ function nothing(words: string): HTMLElement {
   return element("p", { class: "section__empty" }, words);
 }
 
-function counted(words: string, number: number, many = words): string {
-  return words === many ? (number === 0 ? words : `${words} ${number}`) : `${number} ${number === 1 ? words : many}`;
+/** The title of a tab, with how many there are. */
+function numbered(words: string, number: number): string {
+  return number === 0 ? words : `${words} ${number}`;
 }

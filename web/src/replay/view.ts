@@ -2,8 +2,8 @@
 
 import { emptyState, linkButton } from "../console/empty";
 import { tag } from "../console/section";
-import { pageHead, pageRoot, type View } from "../console/view";
-import { duration, moment } from "../console/words";
+import { pageHead, pageHeadOf, pageRoot, type View } from "../console/view";
+import { duration, moment, sentence } from "../console/words";
 import { element, setText } from "../dom/element";
 import { icon } from "../dom/icons";
 import type { Replay, Sound } from "../platform/replay";
@@ -108,11 +108,17 @@ export class ReplayView implements View {
       tab?.scrollIntoView({ block: "nearest" });
       side.root.querySelector<HTMLElement>("#share-length")?.focus();
     });
-    const back = this.source.sessionId === null ? null : element("a", { class: "replay__back", href: "/console/sessions" }, icon("left", 16), "Sessions");
     const until = replay.expires_at === undefined ? null : tag(`Link opens until ${moment(replay.expires_at)}`);
-    const head = pageHead(name, hint, stateOf(replay), until, download, this.source.sessionId === null ? null : share);
-    if (back !== null) head.querySelector(".page__title")?.prepend(back);
-    return head;
+    const isOwn = this.source.sessionId !== null;
+    return pageHeadOf(
+      isOwn ? ["Sessions", "/console/sessions"] : null,
+      element("h1", { tabindex: "-1" }, name),
+      [element("p", { class: "page__hint" }, hint)],
+      stateOf(replay),
+      until,
+      download,
+      isOwn ? share : null,
+    );
   }
 
   private key(event: KeyboardEvent): void {
@@ -182,8 +188,7 @@ function notes(replay: Replay, sound: Sound | null): HTMLElement[] {
 
 function stateOf({ session }: Replay): HTMLElement {
   if (session.status === "active") return tag("Running", "active");
-  const words = (session.end_reason ?? "ended").replaceAll("_", " ");
-  return tag(words.charAt(0).toUpperCase() + words.slice(1), session.outcome === "failed" ? "failed" : "");
+  return tag(sentence(session.end_reason ?? "ended"), session.outcome === "failed" ? "failed" : "");
 }
 
 function isUnfinished(replay: Replay): boolean {

@@ -1,11 +1,12 @@
 /** All conversations, newest first, narrowed as the address says. */
 
+import { whenStill } from "../console/clock";
 import { emptyState, linkButton } from "../console/empty";
 import { field, select } from "../console/fields";
 import { LongList } from "../console/long_list";
 import { tag, timeTag } from "../console/section";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
-import { duration } from "../console/words";
+import { duration, sentence } from "../console/words";
 import { element } from "../dom/element";
 import { query } from "../platform/client";
 import { type SessionFilter, type SessionRow, sessions } from "../platform/sessions";
@@ -13,8 +14,6 @@ import { type SessionFilter, type SessionRow, sessions } from "../platform/sessi
 const types: Record<string, string> = { voice: "Web", sip: "Phone", bot: "Bot", meeting: "Meeting" };
 /** Pages that the API gives of a list. */
 const LAST_PAGE = 100;
-/** While somebody types, one question is enough. */
-const TYPING_MS = 250;
 
 class SessionsPage implements View {
   readonly title = "Sessions";
@@ -67,11 +66,7 @@ class SessionsPage implements View {
       void this.list.reload();
     };
     for (const { input } of [status, type]) input.addEventListener("change", narrow);
-    let typed: ReturnType<typeof setTimeout> | undefined;
-    search.input.addEventListener("input", () => {
-      clearTimeout(typed);
-      typed = setTimeout(narrow, TYPING_MS);
-    });
+    whenStill(search.input, narrow);
     this.root = pageRoot(
       pageHead("Sessions", "Every conversation: open one to hear, read and understand it."),
       element("div", { class: "filters" }, search.root, status.root, type.root),
@@ -92,13 +87,8 @@ class SessionsPage implements View {
 
 function stateOf(row: SessionRow): Node {
   if (row.status === "active") return tag("Running", "active");
-  if (row.outcome === "failed") return tag(reason(row.endReason ?? "failed"), "failed");
-  return tag(reason(row.endReason ?? "ended"));
-}
-
-function reason(code: string): string {
-  const words = code.replaceAll("_", " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  if (row.outcome === "failed") return tag(sentence(row.endReason ?? "failed"), "failed");
+  return tag(sentence(row.endReason ?? "ended"));
 }
 
 export const open: Open = (place) => new SessionsPage(place);

@@ -1,8 +1,8 @@
 /** The people of an account. */
 
 import { field, select } from "../console/fields";
-import { type Section, sectionRoot, sureButton, table } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { Records } from "../console/records";
+import { sectionRoot, sureButton } from "../console/section";
 import { date } from "../console/words";
 import { element } from "../dom/element";
 import { addMember, changeRole, type Member, members, removeMember, type Role } from "../platform/projects";
@@ -12,13 +12,24 @@ const ROLES = [
   ["owner", "Owner"],
 ] as const;
 
-export class MembersView implements Section {
+export class MembersView {
   readonly id = "members";
   readonly title = "Members";
   readonly root: HTMLElement;
 
-  private readonly problem = new Problem();
-  private readonly list = element("div", {});
+  private readonly list: Records<Member> = new Records({
+    label: "Members",
+    columns: ["E-mail address", "Name", "Role", "Added", ""],
+    read: members,
+    cells: (member) => [
+      member.email,
+      member.name || "–",
+      this.roleOf(member),
+      date(member.createdAt),
+      sureButton("Remove", "Remove for good?", member.email, () => this.list.change(() => removeMember(member.id))),
+    ],
+    empty: () => "No members yet",
+  });
   private readonly email = field({
     id: "member-email",
     label: "E-mail address",
@@ -39,28 +50,14 @@ export class MembersView implements Section {
       this.id,
       this.title,
       element("p", { class: "section__hint" }, "Who belongs to the account. One owner always stays. Logging in is still by the account's own e-mail address."),
-      this.problem.root,
-      this.list,
+      this.list.root,
       element("h3", {}, "Add a member"),
       form,
     );
   }
 
-  async start(signal?: AbortSignal): Promise<void> {
-    this.draw(await members(signal));
-  }
-
-  private draw(all: Member[]): void {
-    const rows = all.map((member) => [
-      member.email,
-      member.name || "–",
-      this.roleOf(member),
-      date(member.createdAt),
-      sureButton("Remove", "Remove for good?", member.email, async () => {
-        await this.told(() => removeMember(member.id));
-      }),
-    ]);
-    this.list.replaceChildren(table("Members", ["E-mail address", "Name", "Role", "Added", ""], rows, "No members yet"));
+  start(signal: AbortSignal): Promise<void> {
+    return this.list.start(signal);
   }
 
   private roleOf(member: Member): HTMLElement {
@@ -69,32 +66,14 @@ export class MembersView implements Section {
       { class: "field__input settings__role", "aria-label": `Role of ${member.email}` },
       ...ROLES.map(([value, words]) => element("option", { value, selected: value === member.role }, words)),
     );
-    choice.addEventListener("change", () => void this.told(() => changeRole(member.id, choice.value as Role)));
+    choice.addEventListener("change", () => void this.list.change(() => changeRole(member.id, choice.value as Role)));
     return choice;
   }
 
   private async add(): Promise<void> {
     this.submit.disabled = true;
-    const isDone = await this.told(() => addMember(this.email.input.value.trim(), this.name.input.value.trim(), this.role.input.value as Role));
+    const isDone = await this.list.change(() => addMember(this.email.input.value.trim(), this.name.input.value.trim(), this.role.input.value as Role));
     this.submit.disabled = false;
     if (isDone) this.email.input.value = this.name.input.value = "";
-  }
-
-  /** Does it and shows what is so now; whether it was done. */
-  private async told(act: () => Promise<void>): Promise<boolean> {
-    this.problem.clear();
-    let isDone = false;
-    try {
-      await act();
-      isDone = true;
-    } catch (error) {
-      this.problem.tell(wordsFor(error));
-    }
-    try {
-      await this.start();
-    } catch (error) {
-      this.problem.tell(wordsFor(error));
-    }
-    return isDone;
   }
 }

@@ -1,13 +1,13 @@
 /** Changing the password. */
 
 import { field } from "../console/fields";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { element, setText } from "../dom/element";
 import { isByKey } from "../platform/client";
-import type { Console } from "../platform/console";
-import { type Section, sectionRoot } from "../console/section";
+import { changePassword } from "../platform/account";
+import { sectionRoot } from "../console/section";
 
-export class PasswordView implements Section {
+export class PasswordView {
   readonly id = "password";
   readonly title = "Change password";
   readonly root: HTMLElement;
@@ -29,7 +29,7 @@ export class PasswordView implements Section {
   });
   private readonly submit = element("button", { class: "button", type: "submit" }, "Change password");
 
-  constructor(private readonly console: Console) {
+  constructor() {
     const form = element("form", { class: "stack-form" }, this.current.root, this.next.root, this.problem.root, this.submit, this.done);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -39,16 +39,12 @@ export class PasswordView implements Section {
     this.root = sectionRoot(this.id, this.title, isByKey() ? element("p", { class: "section__hint" }, stranger) : form);
   }
 
-  start(): Promise<void> {
-    return Promise.resolve();
-  }
-
   private async change(): Promise<void> {
     this.problem.clear();
     setText(this.done, "");
     this.submit.disabled = true;
     try {
-      await this.console.changePassword(this.current.input.value, this.next.input.value);
+      await changePassword(this.current.input.value, this.next.input.value);
       this.current.input.value = this.next.input.value = "";
       setText(this.done, "Password changed. Other browsers are logged out.");
     } catch (error) {

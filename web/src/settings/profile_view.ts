@@ -1,13 +1,13 @@
 /** The account: what it is called, how it logs in, what it has. */
 
 import { field } from "../console/fields";
-import { type Section, sectionRoot } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { facts, sectionRoot } from "../console/section";
+import { Problem, wordsFor } from "../console/problem";
 import { date, money } from "../console/words";
 import { element, setText } from "../dom/element";
-import type { Account, Console } from "../platform/console";
+import { type Account, changeName } from "../platform/account";
 
-export class ProfileView implements Section {
+export class ProfileView {
   readonly id = "profile";
   readonly title = "Account";
   readonly root: HTMLElement;
@@ -17,10 +17,7 @@ export class ProfileView implements Section {
   private readonly name;
   private readonly submit = element("button", { class: "button button--action", type: "submit" }, "Save");
 
-  constructor(
-    private readonly console: Console,
-    account: Account,
-  ) {
+  constructor(account: Account) {
     this.name = field({ id: "name", label: "Name", attributes: { maxlength: "200", autocomplete: "name", value: account.name } });
     const email = field({
       id: "email",
@@ -34,20 +31,15 @@ export class ProfileView implements Section {
       event.preventDefault();
       void this.save();
     });
-    const facts = [
+    const list = facts([
       ["Plan", account.planDisplay],
       ["Balance", money(account.balance)],
       ["Used", money(account.used)],
       ["Active keys", `${account.activeKeys} of ${account.maxActiveKeys}`],
       ["Project", `${account.projectSlug} (id ${account.projectId})`],
       ["Since", date(account.createdAt)],
-    ] as const;
-    const list = element("dl", { class: "facts facts--flat" }, ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
-    this.root = element("div", { class: "sections" }, sectionRoot("profile", "Account", form), sectionRoot("account", "What it has", list));
-  }
-
-  start(): Promise<void> {
-    return Promise.resolve();
+    ]);
+    this.root = element("div", { class: "sections" }, sectionRoot("profile", "Account", form), sectionRoot("account", "What it has", element("dl", { class: "facts facts--flat" }, ...list)));
   }
 
   private async save(): Promise<void> {
@@ -55,7 +47,7 @@ export class ProfileView implements Section {
     setText(this.said, "");
     this.submit.disabled = true;
     try {
-      this.name.input.value = await this.console.changeName(this.name.input.value.trim());
+      this.name.input.value = await changeName(this.name.input.value.trim());
       setText(this.said, "Saved.");
     } catch (error) {
       this.problem.tell(wordsFor(error));

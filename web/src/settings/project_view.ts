@@ -1,13 +1,13 @@
 /** A project: its name, what is kept of conversations, and which pages may call the API. */
 
 import { area, field, toggle } from "../console/fields";
-import { type Section, sectionRoot } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { sectionRoot } from "../console/section";
+import { Problem, wordsFor } from "../console/problem";
 import { element, setText } from "../dom/element";
 import { changeProject, type Project, projects } from "../platform/projects";
 import { projectChoice } from "./choice";
 
-export class ProjectView implements Section {
+export class ProjectView {
   readonly id = "project";
   readonly title = "Project";
   readonly root: HTMLElement;

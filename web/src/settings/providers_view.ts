@@ -2,11 +2,11 @@
 
 import { openDialog } from "../console/dialog";
 import { field } from "../console/fields";
-import { type Section, sectionRoot, sureButton, table, tag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { Records } from "../console/records";
+import { rowActions, sectionRoot, sureButton, tag } from "../console/section";
 import { date } from "../console/words";
 import { element } from "../dom/element";
-import { type Credential, credentials, type Project, projects, putCredential, removeCredential } from "../platform/projects";
+import { type Credential, credentials, projects, putCredential, removeCredential } from "../platform/projects";
 import { projectChoice } from "./choice";
 
 /** Who they are, and what they are used for. */
@@ -18,14 +18,26 @@ const PROVIDERS = [
   ["cartesia", "Cartesia", "Voices"],
 ] as const;
 
-export class ProvidersView implements Section {
+interface Provider {
+  readonly id: string;
+  readonly name: string;
+  readonly uses: string;
+  readonly kept: Credential | null;
+}
+
+export class ProvidersView {
   readonly id = "providers";
   readonly title = "Provider keys";
   readonly root: HTMLElement;
 
-  private readonly problem = new Problem();
   private readonly choice = element("div", {});
-  private readonly list = element("div", {});
+  private readonly list: Records<Provider> = new Records({
+    label: "Provider keys",
+    columns: ["Provider", "For", "Key", ""],
+    read: (signal) => this.read(signal),
+    cells: (provider) => [provider.name, provider.uses, stateOf(provider.kept), this.buttons(provider)],
+    empty: () => "",
+  });
 
   /** `current` is the project that is shown first. */
   constructor(private current: number) {
@@ -33,47 +45,38 @@ export class ProvidersView implements Section {
       this.id,
       this.title,
       element("p", { class: "section__hint" }, "Your own accounts with providers, for meetings that use their own keys. They are kept encrypted, and nobody is shown them again."),
-      this.problem.root,
       this.choice,
-      this.list,
+      this.list.root,
     );
   }
 
-  async start(signal?: AbortSignal): Promise<void> {
-    const all = await projects(signal);
-    this.choose(all);
-    await this.refresh(signal);
-  }
-
-  private choose(all: Project[]): void {
-    const choice = projectChoice("provider-project", all, this.current, (id) => {
+  async start(signal: AbortSignal): Promise<void> {
+    const choice = projectChoice("provider-project", await projects(signal), this.current, (id) => {
       this.current = id;
-      void this.again();
+      void this.list.refresh();
     });
     this.choice.replaceChildren(...(choice === null ? [] : [choice]));
+    await this.list.start(signal);
   }
 
-  private async refresh(signal?: AbortSignal): Promise<void> {
+  private async read(signal: AbortSignal): Promise<Provider[]> {
     const kept = new Map((await credentials(this.current, signal)).map((each) => [each.provider, each]));
-    const rows = PROVIDERS.map(([provider, name, uses]) => {
-      const known = kept.get(provider);
-      return [name, uses, stateOf(known), this.buttons(provider, name, known)];
-    });
-    this.list.replaceChildren(table("Provider keys", ["Provider", "For", "Key", ""], rows, ""));
+    return PROVIDERS.map(([id, name, uses]) => ({ id, name, uses, kept: kept.get(id) ?? null }));
   }
 
-  private buttons(provider: string, name: string, known: Credential | undefined): HTMLElement {
-    const put = element(
-      "button",
-      { class: "button button--small", type: "button", "aria-label": known === undefined ? `Add a key of ${name}` : `Replace the key of ${name}` },
-      known === undefined ? "Add" : "Replace",
+  private buttons(provider: Provider): HTMLElement {
+    const { id, name, kept } = provider;
+    const words = kept === null ? "Add" : "Replace";
+    const put = element("button", { class: "button button--small", type: "button", "aria-label": titleOf(provider) }, words);
+    put.addEventListener("click", () => void this.openForm(provider));
+    return rowActions(
+      put,
+      kept === null ? null : sureButton("Remove", "Remove for good?", `the key of ${name}`, () => this.list.change(() => removeCredential(this.current, id))),
     );
-    put.addEventListener("click", () => void this.openForm(provider, name, known));
-    const remove = known === undefined ? null : sureButton("Remove", "Remove for good?", `the key of ${name}`, () => this.remove(provider));
-    return element("span", { class: "settings__buttons" }, put, remove);
   }
 
-  private async openForm(provider: string, name: string, known: Credential | undefined): Promise<void> {
+  private async openForm(provider: Provider): Promise<void> {
+    const { id, name, kept } = provider;
     const key = field({
       id: "provider-key",
       label: `Key of ${name}`,
@@ -85,39 +88,24 @@ export class ProvidersView implements Section {
       id: "region",
       label: "Region",
       hint: "Of the key, such as westeurope.",
-      attributes: { required: provider === "azure", pattern: "[a-z0-9\\-]{1,40}", autocomplete: "off", value: known?.region ?? "" },
+      attributes: { required: id === "azure", pattern: "[a-z0-9\\-]{1,40}", autocomplete: "off", value: kept?.region ?? "" },
     });
     const isDone = await openDialog({
-      title: known === undefined ? `Add a key of ${name}` : `Replace the key of ${name}`,
-      body: [key.root, ...(provider === "azure" ? [region.root] : [])],
+      title: titleOf(provider),
+      body: [key.root, ...(id === "azure" ? [region.root] : [])],
       act: "Keep it",
-      submit: () => putCredential(this.current, provider, key.input.value.trim(), region.input.value.trim()),
+      submit: () => putCredential(this.current, id, key.input.value.trim(), region.input.value.trim()),
     });
-    if (isDone) await this.again();
-  }
-
-  private async remove(provider: string): Promise<void> {
-    try {
-      await removeCredential(this.current, provider);
-    } catch (error) {
-      this.problem.tell(wordsFor(error));
-      return;
-    }
-    await this.again();
-  }
-
-  private async again(): Promise<void> {
-    this.problem.clear();
-    try {
-      await this.refresh();
-    } catch (error) {
-      this.problem.tell(wordsFor(error));
-    }
+    if (isDone) await this.list.refresh();
   }
 }
 
-function stateOf(known: Credential | undefined): Node | string {
-  if (known === undefined) return "The platform's own, if it has one";
+function titleOf({ name, kept }: Provider): string {
+  return kept === null ? `Add a key of ${name}` : `Replace the key of ${name}`;
+}
+
+function stateOf(known: Credential | null): Node | string {
+  if (known === null) return "The platform's own, if it has one";
   const since = `Kept since ${date(known.updatedAt)}`;
   return tag(known.region === null ? since : `${since}, ${known.region}`, "active");
 }

@@ -3,7 +3,7 @@
 import { openDialog } from "../console/dialog";
 import { field } from "../console/fields";
 import { sectionRoot } from "../console/section";
-import { wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { money } from "../console/words";
 import { element } from "../dom/element";
 import { type Budget, budget, setBudget, spentThisMonth } from "../platform/figures";
@@ -13,6 +13,7 @@ const WARN_AT = 0.8;
 
 export class BudgetSection {
   readonly root: HTMLElement;
+  private readonly problem = new Problem();
   private readonly shown = element("div", { class: "stack", "aria-live": "polite" });
   private readonly change = element("button", { class: "button button--small", type: "button", hidden: true });
   private readonly lift = element("button", { class: "button button--quiet button--small", type: "button", hidden: true }, "Remove");
@@ -20,7 +21,7 @@ export class BudgetSection {
   private signal = AbortSignal.abort();
 
   constructor(private readonly projectId: number) {
-    this.root = sectionRoot("budget", "Budget", this.shown, element("div", { class: "row-form" }, this.change, this.lift));
+    this.root = sectionRoot("budget", "Budget", this.problem.root, this.shown, element("div", { class: "row-form" }, this.change, this.lift));
     this.change.addEventListener("click", () => void this.edit());
     this.lift.addEventListener("click", () => void this.remove());
   }
@@ -30,9 +31,10 @@ export class BudgetSection {
     try {
       const [set, spent] = await Promise.all([budget(this.projectId, signal), spentThisMonth(signal)]);
       this.set = set;
+      this.problem.clear();
       this.draw(set, spent);
     } catch (error) {
-      if (!signal.aborted) this.shown.replaceChildren(element("p", { class: "section__hint" }, wordsFor(error)));
+      if (!signal.aborted) this.problem.tell(wordsFor(error));
     }
   }
 

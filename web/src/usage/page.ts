@@ -3,11 +3,11 @@
 import { chart, type Series } from "../console/chart";
 import { select } from "../console/fields";
 import { sectionRoot, table } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
 import { count, money } from "../console/words";
 import { element } from "../dom/element";
-import type { Account } from "../platform/console";
+import type { Account } from "../platform/account";
 import { usage, type Usage, type UsageGroup, type UsagePeriod } from "../platform/figures";
 import { BudgetSection } from "./budget_section";
 import { dayWords, daysOf, sums } from "./days";

@@ -1,8 +1,8 @@
 /** What the plan allows, and how much of it is taken. */
 
 import { sectionRoot } from "../console/section";
-import { wordsFor } from "../console/shell";
-import { count } from "../console/words";
+import { Problem, wordsFor } from "../console/problem";
+import { count, sentence } from "../console/words";
 import { element } from "../dom/element";
 import { quotas } from "../platform/figures";
 import { meter } from "./meter";
@@ -21,11 +21,12 @@ const NAMES: Record<string, string> = {
 
 export class QuotaSection {
   readonly root: HTMLElement;
+  private readonly problem = new Problem();
   private readonly plan = element("p", { class: "section__hint" });
   private readonly meters = element("div", { class: "meters" });
 
   constructor() {
-    this.root = sectionRoot("plan", "Plan", this.plan, this.meters);
+    this.root = sectionRoot("plan", "Plan", this.problem.root, this.plan, this.meters);
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -43,12 +44,7 @@ export class QuotaSection {
         ),
       );
     } catch (error) {
-      if (!signal.aborted) this.plan.textContent = wordsFor(error);
+      if (!signal.aborted) this.problem.tell(wordsFor(error));
     }
   }
-}
-
-function sentence(code: string): string {
-  const words = code.replaceAll("_", " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -1,12 +1,14 @@
 /** One delivery: what was sent, every try and what came back, and sending it again. */
 
 import "./webhooks.css";
+import { every } from "../console/clock";
 import { colouredJson, pretty } from "../console/json";
-import { tag } from "../console/section";
-import { copyButton, Problem, wordsFor } from "../console/shell";
+import { facts, tag } from "../console/section";
+import { copyButton } from "../console/copying";
+import { Problem, wordsFor } from "../console/problem";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
 import { milliseconds, moment } from "../console/words";
-import { element, setText } from "../dom/element";
+import { element } from "../dom/element";
 import { type Attempt, delivery, type DeliveryDetail, redeliver } from "../platform/webhooks";
 import { deliveryTag, hasWorked } from "./words";
 
@@ -37,27 +39,25 @@ class DeliveryPage implements View {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    let known = await this.read(signal);
-    const follow = async (): Promise<void> => {
-      if (known.state !== "waiting") return;
-      known = await this.read(signal);
-      if (known.state === "waiting") later();
-    };
-    const later = (): void => {
-      const clock = setTimeout(() => {
-        follow().catch((error: unknown) => {
-          if (!signal.aborted) this.problem.tell(wordsFor(error));
-        });
-      }, FOLLOWS_EACH_MS);
-      signal.addEventListener("abort", () => clearTimeout(clock), { once: true });
-    };
-    if (known.state === "waiting") later();
+    if (await this.read(signal)) every(FOLLOWS_EACH_MS, signal, () => this.follow(signal));
   }
 
-  private async read(signal: AbortSignal): Promise<DeliveryDetail> {
+  /** Whether there is more to come. */
+  private async read(signal: AbortSignal): Promise<boolean> {
     const known = await delivery(this.place.params["delivery"] ?? "", signal);
     this.draw(known);
-    return known;
+    return known.state === "waiting";
+  }
+
+  private async follow(signal: AbortSignal): Promise<boolean> {
+    try {
+      const isWaiting = await this.read(signal);
+      this.problem.clear();
+      return isWaiting;
+    } catch (error) {
+      if (!signal.aborted) this.problem.tell(wordsFor(error));
+      return true;
+    }
   }
 
   private draw(known: DeliveryDetail): void {
@@ -66,7 +66,7 @@ class DeliveryPage implements View {
     this.shown = now;
     this.again.disabled = false;
     if (this.state.textContent !== deliveryTag(known.state).textContent) this.state.replaceChildren(deliveryTag(known.state));
-    const facts: [string, Node | string][] = [
+    const shown: [string, Node | string][] = [
       ["State", this.state],
       ["Event", known.eventType],
       ["webhook-id", element("code", {}, known.messageId)],
@@ -76,9 +76,9 @@ class DeliveryPage implements View {
     ];
     if (known.redeliveryOf !== null) {
       const first = `/console/webhooks/${known.endpointId}/deliveries/${known.redeliveryOf}`;
-      facts.push(["Repeats", element("a", { href: first }, `delivery ${known.redeliveryOf}`)]);
+      shown.push(["Repeats", element("a", { href: first }, `delivery ${known.redeliveryOf}`)]);
     }
-    this.facts.replaceChildren(...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+    this.facts.replaceChildren(...facts(shown));
     const text = pretty(known.body);
     this.body.replaceChildren(element("pre", { tabindex: "0", "aria-label": "Body" }, colouredJson(text)), copyButton(known.body, "the body"));
     const tries = [...known.tries].reverse();
@@ -99,7 +99,6 @@ class DeliveryPage implements View {
       this.again.disabled = false;
       this.problem.tell(wordsFor(error));
     }
-    setText(this.again, "Send again");
   }
 }
 
@@ -119,23 +118,24 @@ function attempt(each: Attempt, isOpen: boolean): HTMLElement {
     element(
       "div",
       { class: "attempt__parts" },
-      element(
-        "div",
-        {},
-        element("h3", {}, "Request headers"),
-        element("dl", { class: "headers" }, ...Object.entries(each.requestHeaders).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
-      ),
+      element("div", {}, element("h3", {}, "Request headers"), headers(each.requestHeaders)),
       element(
         "div",
         {},
         element("h3", {}, "Answer"),
         each.error === null ? null : element("p", { class: "section__hint" }, each.error),
+        headers(each.responseHeaders),
         answer === ""
           ? element("p", { class: "section__empty" }, "It had no body.")
           : element("div", { class: "code" }, element("pre", { tabindex: "0", "aria-label": "Answer" }, colouredJson(answer))),
       ),
     ),
   );
+}
+
+function headers(given: Readonly<Record<string, string>>): HTMLElement | null {
+  const pairs = Object.entries(given).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
+  return pairs.length === 0 ? null : element("dl", { class: "headers" }, ...pairs);
 }
 
 export const open: Open = (place) => new DeliveryPage(place);

@@ -1,7 +1,7 @@
 /** The fields of an endpoint: where to, what for, and which events. */
 
 import { field, select } from "../console/fields";
-import { Refused } from "../console/shell";
+import { Refused } from "../console/problem";
 import { element } from "../dom/element";
 import type { Endpoint, EndpointWish } from "../platform/webhooks";
 import { byArea } from "./events";

@@ -1,15 +1,16 @@
 /** One endpoint: how it does, what was sent to it, and what can be done with it. */
 
 import "./webhooks.css";
+import { every } from "../console/clock";
 import { openDialog } from "../console/dialog";
 import { emptyState, linkButton } from "../console/empty";
 import { select } from "../console/fields";
 import { LongList } from "../console/long_list";
 import { Made } from "../console/made";
-import { timeTag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { facts, timeTag } from "../console/section";
+import { Problem, wordsFor } from "../console/problem";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
-import { count, date } from "../console/words";
+import { counted, date } from "../console/words";
 import { element, setText } from "../dom/element";
 import { query } from "../platform/client";
 import { changeEndpoint, deleteEndpoint, deliveries, type Delivery, type Endpoint, endpoint, replay, rotateSecret } from "../platform/webhooks";
@@ -84,10 +85,7 @@ class EndpointPage implements View {
     this.signal = signal;
     this.draw(await endpoint(this.place.params["id"] ?? "", signal));
     await this.list.start(signal);
-    const clock = setInterval(() => {
-      if (document.visibilityState === "visible") void this.list.refresh();
-    }, FOLLOWS_EACH_MS);
-    signal.addEventListener("abort", () => clearInterval(clock));
+    every(FOLLOWS_EACH_MS, signal, () => this.list.refresh());
   }
 
   private button(words: string, act: () => Promise<void>): HTMLButtonElement {
@@ -100,15 +98,14 @@ class EndpointPage implements View {
     this.known = known;
     for (const button of this.buttons) button.disabled = false;
     setText(this.power, known.isActive ? "Switch off" : "Switch on");
-    const facts: [string, Node | string][] = [
-      ["State", endpointTag(known)],
-      ["Events", known.events === null ? "The usual ones" : known.events.join(", ")],
-      ["For", known.description || "–"],
-      ["Added", date(known.createdAt)],
-    ];
     this.facts.replaceChildren(
       element("div", { class: "facts__wide" }, element("dt", {}, "Address"), element("dd", {}, element("strong", {}, known.url))),
-      ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
+      ...facts([
+        ["State", endpointTag(known)],
+        ["Events", known.events === null ? "The usual ones" : known.events.join(", ")],
+        ["For", known.description || "–"],
+        ["Added", date(known.createdAt)],
+      ]),
     );
   }
 
@@ -157,7 +154,7 @@ class EndpointPage implements View {
       act: "Replay",
       submit: async () => {
         const { queued, lastId, isComplete } = await replay(id, form.read());
-        const events = `${count(queued)} ${queued === 1 ? "event is" : "events are"} on the way`;
+        const events = `${counted(queued, "event is", "events are")} on the way`;
         setText(this.said, isComplete ? `${events}.` : `${events}; the range is longer: replay again after event ${lastId ?? 0}.`);
       },
     });

@@ -5,7 +5,7 @@ import { openDialog } from "../console/dialog";
 import { emptyState, linkButton } from "../console/empty";
 import { Made } from "../console/made";
 import { table, tag, timeTag } from "../console/section";
-import { Problem, wordsFor } from "../console/shell";
+import { Problem, wordsFor } from "../console/problem";
 import { type Open, pageHead, pageRoot, type View } from "../console/view";
 import { milliseconds } from "../console/words";
 import { element } from "../dom/element";

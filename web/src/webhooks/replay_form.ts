@@ -1,7 +1,7 @@
 /** Asks which part of the log is to be sent again. */
 
 import { field, select } from "../console/fields";
-import { Refused } from "../console/shell";
+import { Refused } from "../console/problem";
 import type { Range } from "../platform/webhooks";
 
 /** A moment as the control of the browser wants it: in the reader's zone, to the minute. */

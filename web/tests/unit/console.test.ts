@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { find, linkOf } from "../../src/app/routes";
 import { ceiling } from "../../src/console/chart";
 import { rowsInSight } from "../../src/console/sight";
-import { ago } from "../../src/console/words";
+import { ago, counted } from "../../src/console/words";
 
 const load = (): never => {
   throw new Error("not opened here");
@@ -39,4 +39,9 @@ it("says how long ago a moment was", () => {
   expect(ago("2026-03-10T11:59:30Z", now)).toBe("just now");
   expect(ago("2026-03-10T11:57:30Z", now)).toBe("2 min. ago");
   expect(ago("2026-03-09T10:00:00Z", now)).toBe("yesterday");
+});
+
+it("counts in words", () => {
+  expect([0, 1, 1200].map((many) => counted(many, "passage"))).toEqual(["0 passages", "1 passage", "1,200 passages"]);
+  expect(counted(2, "event is", "events are")).toBe("2 events are");
 });

@@ -4,7 +4,7 @@ import { movedTo } from "../../src/app/moved";
 it("leads from the former page of the account to where its parts are", () => {
   expect(movedTo("/account", "")).toBe("/console/settings");
   expect(movedTo("/account/", "#webhooks")).toBe("/console/webhooks");
-  expect(movedTo("/account", "#transactions")).toBe("/console/settings?tab=history");
+  expect(movedTo("/account", "#transactions")).toBe("/console/usage#transactions");
 });
 
 it("keeps the key that an address brings", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { change, dayBefore, sentence } from "../../src/overview/reading";
+import { sentence } from "../../src/console/words";
+import { change, dayBefore } from "../../src/overview/reading";
 import { dayWords, daysOf, sums } from "../../src/usage/days";
 
 const show = String;
