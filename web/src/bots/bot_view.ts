@@ -2,10 +2,9 @@
 
 import { every } from "../console/clock";
 import { Problem, wordsFor } from "../console/problem";
-import { duration } from "../console/words";
+import { clock, duration } from "../console/words";
 import { element } from "../dom/element";
 import { type BotData, botData, OVER, type Passage } from "../platform/bots";
-import { clock } from "../replay/time";
 import { STATES } from "./words";
 
 const EVERY_MS = 2_000;

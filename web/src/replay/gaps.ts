@@ -1,9 +1,9 @@
 /** The gap before an answer: in one bar beside the line, and as a waterfall with figures. */
 
-import { milliseconds } from "../console/words";
+import { clock, milliseconds } from "../console/words";
 import { element } from "../dom/element";
 import type { Turn } from "../platform/replay";
-import { clock, placed } from "./time";
+import { placed } from "./time";
 
 export const PARTS: Record<string, string> = {
   recognition: "Recognition",

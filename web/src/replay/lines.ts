@@ -1,11 +1,11 @@
 /** What was said, in step with the sound: the word that is heard is lit; a click on another plays from there. */
 
-import { milliseconds } from "../console/words";
+import { clock, milliseconds } from "../console/words";
 import { element } from "../dom/element";
 import type { Line, Replay, Turn } from "../platform/replay";
 import { stacked } from "./gaps";
 import type { Player } from "./player";
-import { clock, lastBegun, turnsOfLines } from "./time";
+import { lastBegun, turnsOfLines } from "./time";
 
 /** Sound begins a little before a word that is clicked: its first consonant is soft, and its time may be an estimate. */
 const BEFORE_MS = 200;

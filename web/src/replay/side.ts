@@ -2,12 +2,12 @@
 
 import { tag } from "../console/section";
 import { tabs, type Tab } from "../console/tabs";
-import { counted, milliseconds, money } from "../console/words";
+import { clock, counted, milliseconds, money } from "../console/words";
 import { element } from "../dom/element";
 import type { Analysis, Passage, Replay, Turn } from "../platform/replay";
 import { legend, stacked, waterfall } from "./gaps";
 import type { Player } from "./player";
-import { clock, median } from "./time";
+import { median } from "./time";
 
 const SERVICES: Record<string, string> = { llm: "Model", stt: "Recognition", tts: "Voice", telephony: "Telephone", recording: "Recording", knowledge: "Knowledge" };
 

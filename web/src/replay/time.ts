@@ -2,14 +2,6 @@
 
 import type { Bar, Line, Sound, Turn } from "../platform/replay";
 
-/** A moment as people write it: 0:07, 12:03, 1:00:00. */
-export function clock(ms: number): string {
-  const whole = Math.max(0, Math.floor(ms / 1000));
-  const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
-  const two = (part: number): string => String(part).padStart(2, "0");
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`;
-}
-
 /** The last of these beginnings, in order, that has come; -1 before the first. */
 export function lastBegun(begins: readonly number[], ms: number): number {
   let [low, high] = [0, begins.length];

@@ -3,7 +3,7 @@
 import { emptyState, linkButton } from "../console/empty";
 import { tag } from "../console/section";
 import { pageHead, pageHeadOf, pageRoot, type View } from "../console/view";
-import { duration, moment, sentence } from "../console/words";
+import { clock, duration, moment, sentence } from "../console/words";
 import { element, setText } from "../dom/element";
 import { icon } from "../dom/icons";
 import type { Replay, Sound } from "../platform/replay";
@@ -11,7 +11,7 @@ import { Lines } from "./lines";
 import { Player } from "./player";
 import { Sharing } from "./sharing";
 import { Side } from "./side";
-import { bestSound, clock, wholeOf } from "./time";
+import { bestSound, wholeOf } from "./time";
 import { Waves } from "./waves";
 import "./replay.css";
 

@@ -1,9 +1,10 @@
 /** The sound as it looks: a lane for each side, gaps before answers, the playhead. Drag it to go elsewhere. */
 
+import { clock } from "../console/words";
 import { element } from "../dom/element";
 import type { Line, Replay, Sound } from "../platform/replay";
 import type { Player } from "./player";
-import { clock, outline } from "./time";
+import { outline } from "./time";
 
 const SPACE = "http://www.w3.org/2000/svg";
 const NAMES: Record<string, string> = { agents: "Agent", people: "Person", everyone: "Everyone" };

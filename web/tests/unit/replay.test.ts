@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { clock } from "../../src/console/words";
 import type { Line, Sound, Turn } from "../../src/platform/replay";
-import { bestSound, clock, lastBegun, median, outline, placed, turnsOfLines, wholeOf } from "../../src/replay/time";
+import { bestSound, lastBegun, median, outline, placed, turnsOfLines, wholeOf } from "../../src/replay/time";
 
 const sound = (fields: Partial<Sound>): Sound => ({
   id: 1,
