@@ -56,6 +56,8 @@ export class TryView {
   private ticking: ReturnType<typeof setInterval> | undefined;
   private transcript = new Transcript();
   private typed = 0;
+  /** Whom its reader chose: at first what is written, where that is another. */
+  private picked = DRAFT;
   private variables = new Map<string, HTMLInputElement>();
 
   private readonly whom = select({ id: "try-whom", label: "You talk to", choices: [] });
@@ -89,7 +91,10 @@ export class TryView {
       event.preventDefault();
       void this.say();
     });
-    this.whom.input.addEventListener("change", () => this.describe());
+    this.whom.input.addEventListener("change", () => {
+      this.picked = this.whom.input.value;
+      this.describe();
+    });
     this.talk.addEventListener("click", () => void this.begin("voice"));
     this.write.addEventListener("click", () => void this.begin("text"));
     this.mute.addEventListener("click", () => void this.toggleMute());
@@ -153,8 +158,7 @@ export class TryView {
     const isPublished = agent.publishedVersion !== null;
     const differs = !isPublished || agent.hasUnpublishedChanges || Object.keys(versionedOf(unsaved)).length > 0;
     const choices = [...(differs ? [[DRAFT, "What is written under Settings"]] : []), ...(isPublished ? [[PUBLISHED, `Version ${agent.publishedVersion}, as callers do`]] : [])];
-    const kept = this.whom.input.value;
-    this.whom.input.replaceChildren(...choices.map(([value = "", words = ""]) => element("option", { value, selected: value === kept }, words)));
+    this.whom.input.replaceChildren(...choices.map(([value = "", words = ""]) => element("option", { value, selected: value === this.picked }, words)));
     this.whom.root.hidden = choices.length < 2 || !agent.isActive;
     setText(this.disc, initialsOf(agent.name));
     this.ask(settings);

@@ -98,7 +98,7 @@ export class Router {
       const again = element("button", { class: "button button--small", type: "button" }, "Try again");
       again.addEventListener("click", () => void this.open({ isFirst: false }));
       problem.tell(wordsFor(error), element("div", {}, again));
-      view.root.prepend(problem.root);
+      this.outlet.replaceChildren(pageRoot(pageHead(view.title), problem.root));
     }
     if (!signal.aborted) document.documentElement.dataset["phase"] = "ready";
   }

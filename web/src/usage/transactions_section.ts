@@ -16,13 +16,13 @@ export class TransactionsSection {
   constructor() {
     this.list = new LongList<Transaction>({
       label: "Transactions",
-      columns: ["Date", "Kind", "What", "Amount"],
+      columns: ["What", "Kind", "Amount", "Date"],
       fetch: transactions,
       cells: ({ type, amount, description, date: at }) => [
-        date(at),
-        tag(WORDS[type], type === "usage" ? "" : "active"),
         description || "–",
+        tag(WORDS[type], type === "usage" ? "" : "active"),
         element("span", { class: "amount", "data-type": type }, `${type === "usage" ? "−" : "+"}${money(amount)}`),
+        date(at),
       ],
       href: () => null,
       empty: () => element("p", { class: "section__empty" }, "Nothing was charged yet. Each conversation that ends and each meeting is a line here."),
