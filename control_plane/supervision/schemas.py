@@ -43,14 +43,6 @@ class Voice(BaseModel):
     token: str = Field(description="Good for two minutes to join with.")
 
 
-class SupervisionRead(BaseModel):
-    """Who supervises a room, and how."""
-
-    supervisor: str
-    name: str
-    mode: Mode
-
-
 class Supervised(BaseModel):
     """`POST /rooms/{roomName}/supervise`."""
 

@@ -5,7 +5,6 @@ import { openDialog } from "../console/dialog";
 import { emptyState } from "../console/empty";
 import { field, select } from "../console/fields";
 import { tag, timeTag } from "../console/section";
-import { Problem } from "../console/problem";
 import { type Open, pageHead, pageRoot, type Place, type View } from "../console/view";
 import { counted } from "../console/words";
 import { element } from "../dom/element";
@@ -19,7 +18,6 @@ class AgentsPage implements View {
   readonly title = "Agents";
   readonly root: HTMLElement;
 
-  private readonly problem = new Problem();
   private readonly list = element("div", { class: "agent-cards-place" });
   private readonly search = field({ id: "agent-search", label: "Find by name", type: "search", attributes: { placeholder: "Name", autocomplete: "off" } });
   private readonly filters = element("div", { class: "filters", hidden: true }, this.search.root);
@@ -29,7 +27,6 @@ class AgentsPage implements View {
     this.search.input.addEventListener("input", () => this.draw());
     this.root = pageRoot(
       pageHead("Agents", "Who answers: what they are told, which voice they have, what they know and can do.", this.creator("action")),
-      this.problem.root,
       this.filters,
       this.list,
     );
