@@ -3,13 +3,16 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import jwt
 import pytest
+from sqlmodel import update
 
 from agents.calling import PersonaJob
+from control_plane.sessions.models import SessionJob
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import FakeWorker, ticket_of, worker
 
@@ -346,6 +349,8 @@ async def test_a_call_keeps_the_version_it_began_with_when_its_job_is_fetched_ag
         await change(tenant, agent, greeting="two", name="Second", store_transcripts=True)
         await publish(tenant, agent)
         again = await fake.exchange(ticket, job_id="AJ_1")
+        async with platform.database.platform() as db:
+            await db.exec(update(SessionJob).values(lease_until=datetime.now(UTC) - timedelta(seconds=1)))
         replaced = await fake.exchange(ticket, job_id="AJ_2")
         other = await begin(tenant, fake, job_id="AJ_3", room="other")
     for answer in (first, again, replaced):
