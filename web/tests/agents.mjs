@@ -5,62 +5,23 @@
 //
 // With `--try` it talks to an agent instead, in writing and by voice. Leaves with 0 when it came to its end; whether
 // what it saw is right is for the reader of the report to say.
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { launch, watch } from "./browser.mjs";
+import { ready, visit, wishes } from "./visit.mjs";
 
-const { values: wish } = parseArgs({
-  options: {
-    url: { type: "string" },
-    key: { type: "string" },
-    json: { type: "string" },
-    screenshots: { type: "string" },
-    try: { type: "string" },
-    microphone: { type: "string" },
-    width: { type: "string", default: "1440" },
-    height: { type: "string", default: "900" },
-    dark: { type: "boolean", default: false },
-  },
-});
-if (!wish.url || !wish.key) {
-  console.error("needed: --url (the platform), --key");
-  process.exit(2);
-}
+const wish = wishes(["key"], ["try", "microphone"]);
 
-const browser = await launch({ microphone: wish.microphone ?? true, loop: true });
-const faults = [];
-const told = { wider: [] };
-const context = await browser.newContext({
-  viewport: { width: Number(wish.width), height: Number(wish.height) },
-  colorScheme: wish.dark ? "dark" : "light",
-});
-// Treatment of echo and noise distorts a file of synthetic speech.
-if (wish.try) await context.addInitScript(watch, { rawMicrophone: true });
-const page = await context.newPage();
-page.setDefaultTimeout(30_000);
-page.on("pageerror", (error) => faults.push(error.message));
-page.on("console", (message) => {
-  if (message.type() === "error" && !/status of (400|401|409)/.test(message.text())) faults.push(message.text());
-});
+await visit(wish, wish.try ? talk : build, { microphone: wish.microphone });
 
-const ready = () => page.locator("html[data-phase=ready]").waitFor();
-const show = async (name, fullPage = true) => {
-  const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  if (wider > 0) told.wider.push([name, wider]);
-  if (wish.screenshots) await page.screenshot({ path: join(wish.screenshots, `${name}.png`), fullPage });
-};
-const tab = (name) => page.getByRole("tab", { name }).click();
-const save = async () => {
-  await page.getByRole("button", { name: "Save", exact: true }).click();
-  await page.getByText("Saved", { exact: true }).waitFor();
-};
-const tags = () => page.locator(".agent-state .tag").allTextContents();
-const dialog = page.getByRole("dialog");
+async function build({ page, show, told }) {
+  const tab = (name) => page.getByRole("tab", { name }).click();
+  const save = async () => {
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+    await page.getByText("Saved", { exact: true }).waitFor();
+  };
+  const tags = () => page.locator(".agent-state .tag").allTextContents();
+  const dialog = page.getByRole("dialog");
 
-async function build() {
   await page.goto(`${wish.url}/console/agents#key=${wish.key}`);
-  await ready();
+  await ready(page);
   await page.getByRole("heading", { name: "No agents yet" }).waitFor();
   await show("agents-none");
 
@@ -70,7 +31,7 @@ async function build() {
   await show("agents-new", false);
   await dialog.getByRole("button", { name: "Create" }).click();
   await page.waitForURL("**/console/agents/*");
-  await ready();
+  await ready(page);
   told.name = await page.getByRole("heading", { level: 1 }).textContent();
   told.greeting = await page.getByLabel("Greeting").inputValue();
   told.variables = await page.locator(".agent-variables").textContent();
@@ -154,28 +115,28 @@ async function build() {
   await tab("Try");
   await show("agent-try");
   await page.goto(`${wish.url}/console/agents`);
-  await ready();
+  await ready(page);
   await page.getByRole("link", { name: "Ada" }).waitFor();
   await show("agents");
 
   // A copy is another agent: it is deleted, and the one it came from stays.
   await page.getByRole("link", { name: "Ada" }).click();
-  await ready();
+  await ready(page);
   await page.getByRole("button", { name: "Make a copy" }).click();
   await page.getByRole("heading", { level: 1, name: "Ada (copy)" }).waitFor();
   await page.getByRole("button", { name: "Delete this agent" }).click();
   await page.getByRole("button", { name: "Delete for good? this agent" }).click();
   await page.waitForURL("**/console/agents");
-  await ready();
+  await ready(page);
   told.left = await page.locator(".agent-card__link").allTextContents();
 }
 
-/** Until the persona has said something with these words. */
-const answered = (words) => page.locator('.line[data-speaker="persona"]').filter({ hasText: words }).first().waitFor();
+async function talk({ page, show, told }) {
+  /** Until the persona has said something with these words. */
+  const answered = (words) => page.locator('.line[data-speaker="persona"]').filter({ hasText: words }).first().waitFor();
 
-async function talk() {
   await page.goto(`${wish.url}/console/agents/${wish.try}?tab=try#key=${wish.key}`);
-  await ready();
+  await ready(page);
   await page.getByRole("button", { name: "Write" }).click();
   await page.getByLabel("Your line").fill("How long is the warranty on a repair?");
   await page.getByLabel("Your line").press("Enter");
@@ -184,7 +145,7 @@ async function talk() {
   await show("try-written");
   await page.getByRole("button", { name: "End", exact: true }).click();
   await page.getByRole("status").filter({ hasText: "Ended after" }).waitFor();
-  told.no_sound = await page.evaluate(() => document.querySelectorAll("audio").length === 0);
+  told.no_sound = await page.evaluate(() => window.__seen.sound.every(([, level]) => level < 0.01));
 
   await page.getByRole("button", { name: "Talk" }).click();
   await page.locator('.line[data-speaker="you"][data-final="true"]').first().waitFor();
@@ -195,18 +156,6 @@ async function talk() {
   await page.getByRole("button", { name: "Unmute" }).waitFor();
   await page.getByRole("button", { name: "Hang up" }).click();
   await page.getByRole("link", { name: "See its conversations" }).click();
-  await ready();
+  await ready(page);
   told.sessions = await page.locator(".long__space .long__row").count();
 }
-
-try {
-  if (wish.try) await talk();
-  else await build();
-} catch (error) {
-  if (wish.screenshots) await page.screenshot({ path: join(wish.screenshots, "failed.png") });
-  throw error;
-} finally {
-  await browser.close();
-}
-told.faults = faults;
-if (wish.json) await writeFile(wish.json, JSON.stringify(told));

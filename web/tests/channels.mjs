@@ -4,52 +4,20 @@
 //       [--width 390 --height 844] [--dark]
 //
 // Leaves with 0 when it came to its end; whether what it saw is right is for the reader of the report to say.
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { launch } from "./browser.mjs";
+import { ready, visit, wishes } from "./visit.mjs";
 
-const { values: wish } = parseArgs({
-  options: {
-    url: { type: "string" },
-    key: { type: "string" },
-    json: { type: "string" },
-    screenshots: { type: "string" },
-    width: { type: "string", default: "1280" },
-    height: { type: "string", default: "900" },
-    dark: { type: "boolean", default: false },
-  },
-});
-if (!wish.url || !wish.key) {
-  console.error("needed: --url (the platform), --key (an API key)");
-  process.exit(2);
-}
-
+const wish = wishes(["key"]);
 // The platform may have seen this test before.
 const once = Math.random().toString(36).slice(2, 8);
 const [scenario, person] = [`Interview ${once}`, `Ada ${once}`];
-const browser = await launch({ microphone: false });
-const told = { wider: [], faults: [] };
-try {
-  const context = await browser.newContext({
-    viewport: { width: Number(wish.width), height: Number(wish.height) },
-    colorScheme: wish.dark ? "dark" : "light",
-  });
-  const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
-  page.on("pageerror", (error) => told.faults.push(error.message));
+
+await visit(wish, async ({ page, context, show, told }) => {
   const isPhone = Number(wish.width) < 960;
-  const show = async (name) => {
-    const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    if (wider > 0) told.wider.push([name, wider]);
-    if (wish.screenshots) await page.screenshot({ path: join(wish.screenshots, `${name}.png`) });
-  };
-  const ready = () => page.locator("html[data-phase=ready]").waitFor();
   const go = async (words) => {
     if (isPhone) await page.getByRole("button", { name: "Menu" }).click();
     await page.getByRole("link", { name: words, exact: true }).click();
     await page.getByRole("heading", { level: 1, name: words }).waitFor();
-    await ready();
+    await ready(page);
   };
   const dialog = page.getByRole("dialog");
   const submit = async (words) => {
@@ -59,7 +27,7 @@ try {
 
   // A trunk is added and tested, and a number of it is given to an agent. The key comes with the address and goes from it.
   await page.goto(`${wish.url}/console/phone#key=${wish.key}`);
-  await ready();
+  await ready(page);
   told.address = new URL(page.url()).hash;
   await page.getByRole("tab", { name: "Trunks" }).click();
   await page.getByRole("button", { name: "Add a trunk" }).click();
@@ -98,7 +66,7 @@ try {
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("Saved. It holds from the next call on.").waitFor();
   await page.reload();
-  await ready();
+  await ready(page);
   told.countries = await page.getByLabel("Countries").inputValue();
 
   // A scenario, and a meeting of it, whose page opens.
@@ -136,7 +104,4 @@ try {
   await show("sessions");
   await page.goBack();
   await page.getByRole("heading", { level: 1, name: "Recordings" }).waitFor();
-} finally {
-  await browser.close();
-}
-if (wish.json) await writeFile(wish.json, JSON.stringify(told));
+});

@@ -6,59 +6,26 @@
 // Without `--mend` it makes a base, uploads, edits a passage, searches, evaluates and indexes anew; with it, it answers what callers asked
 // the base ID in vain and deletes the base. Leaves with 0 when it came to its end; whether what it saw is right is for
 // the reader of the report to say.
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { launch } from "./browser.mjs";
+import { ready, visit, wishes } from "./visit.mjs";
 
-const { values: wish } = parseArgs({
-  options: {
-    url: { type: "string" },
-    key: { type: "string" },
-    json: { type: "string" },
-    screenshots: { type: "string" },
-    mend: { type: "string" },
-    width: { type: "string", default: "1440" },
-    height: { type: "string", default: "900" },
-    dark: { type: "boolean", default: false },
-  },
-});
-if (!wish.url || !wish.key) {
-  console.error("needed: --url (the platform), --key");
-  process.exit(2);
-}
-
-const browser = await launch({ microphone: false });
-const faults = [];
-const told = { wider: [] };
-const context = await browser.newContext({
-  viewport: { width: Number(wish.width), height: Number(wish.height) },
-  colorScheme: wish.dark ? "dark" : "light",
-});
-const page = await context.newPage();
-page.setDefaultTimeout(30_000);
-page.on("pageerror", (error) => faults.push(error.message));
-page.on("console", (message) => {
-  if (message.type() === "error" && !/status of (400|401|409)/.test(message.text())) faults.push(message.text());
-});
-
-const ready = () => page.locator("html[data-phase=ready]").waitFor();
-const show = async (name, fullPage = true) => {
-  const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  if (wider > 0) told.wider.push([name, wider]);
-  if (wish.screenshots) await page.screenshot({ path: join(wish.screenshots, `${name}.png`), fullPage });
-};
-const tab = (name) => page.getByRole("tab", { name, exact: true }).click();
-const dialog = page.getByRole("dialog");
-const file = (name, text) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(text) });
-const uploaded = (name, state) => page.locator(`.upload[data-state=${state}]`, { hasText: name });
+const wish = wishes(["key"], ["mend"]);
 
 const HOURS = "# Opening hours\n\nThe workshop is open from Tuesday to Saturday, nine to six.\n\n# Parking\n\nParking behind the house is free for two hours.\n";
 const PRICES = "repair,price\nFlat tyre,12 euros\nBrake pads,35 euros\nNew chain,48 euros\n";
+/** Bytes a second of a line on which a person sees a document leave. */
+const SLOW = 20_000;
 
-async function fill() {
+const file = (name, text) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.from(text) });
+
+await visit(wish, wish.mend ? mend : fill);
+
+async function fill({ page, context, show, told }) {
+  const tab = (name) => page.getByRole("tab", { name, exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  const uploaded = (name, state) => page.locator(`.upload[data-state=${state}]`, { hasText: name });
+
   await page.goto(`${wish.url}/console/knowledge#key=${wish.key}`);
-  await ready();
+  await ready(page);
   await page.getByRole("heading", { name: "No knowledge yet" }).waitFor();
   await show("knowledge-none");
   await page.getByRole("button", { name: "New knowledge base" }).first().click();
@@ -73,7 +40,7 @@ async function fill() {
   await dialog.getByLabel("Longest passage (characters)").fill("500");
   await dialog.getByRole("button", { name: "Create" }).click();
   await page.waitForURL("**/console/knowledge/*");
-  await ready();
+  await ready(page);
   told.id = Number(new URL(page.url()).pathname.split("/").pop());
   await page.getByRole("heading", { name: "Nothing in it yet" }).waitFor();
   await show("base-empty");
@@ -96,8 +63,10 @@ async function fill() {
 
   // By drag and drop, over a slow line: how far it is can be seen.
   const line = await context.newCDPSession(page);
+  const lineTakes = (uploadThroughput) =>
+    line.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput });
   await line.send("Network.enable");
-  await line.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 40_000 });
+  await lineTakes(SLOW);
   await page.evaluate(() => {
     window.__shares = [];
     new MutationObserver(() => {
@@ -111,9 +80,9 @@ async function fill() {
     window.__over = zone.classList.contains("drop--over");
     zone.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
   });
-  await uploaded("manual.txt", "sending").waitFor();
+  await uploaded("manual.txt", "sending").filter({ hasText: /Sending: [1-9]\d? %/ }).waitFor();
   await show("base-sending", false);
-  await line.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+  await lineTakes(-1);
   await uploaded("manual.txt", "done").waitFor({ timeout: 60_000 });
   told.shares = await page.evaluate(() => window.__shares);
   told.over = await page.evaluate(() => window.__over);
@@ -195,14 +164,16 @@ async function fill() {
   told.name = await page.getByRole("heading", { level: 1 }).textContent();
   await show("base-settings");
   await page.goto(`${wish.url}/console/knowledge`);
-  await ready();
+  await ready(page);
   await page.getByRole("link", { name: "The workshop" }).waitFor();
   await show("knowledge");
 }
 
-async function mend() {
+async function mend({ page, show, told }) {
+  const dialog = page.getByRole("dialog");
+
   await page.goto(`${wish.url}/console/knowledge/${wish.mend}?tab=unanswered#key=${wish.key}`);
-  await ready();
+  await ready(page);
   await page.locator("#panel-unanswered .long__row .long__link").first().waitFor();
   told.asked = await page.locator("#panel-unanswered .long__link").allTextContents();
   await show("base-unanswered");
@@ -222,21 +193,9 @@ async function mend() {
     .locator("tbody tr", { hasText: "electric" })
     .locator("td:nth-child(3)")
     .allTextContents();
-  await tab("Settings");
+  await page.getByRole("tab", { name: "Settings", exact: true }).click();
   await page.getByRole("button", { name: "Delete the base" }).click();
   await page.getByRole("button", { name: "Delete all of it for good?" }).click();
   await page.waitForURL("**/console/knowledge");
   await page.getByRole("heading", { name: "No knowledge yet" }).waitFor();
 }
-
-try {
-  if (wish.mend) await mend();
-  else await fill();
-} catch (error) {
-  if (wish.screenshots) await page.screenshot({ path: join(wish.screenshots, "failed.png") });
-  throw error;
-} finally {
-  await browser.close();
-}
-told.faults = faults;
-if (wish.json) await writeFile(wish.json, JSON.stringify(told));

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { launch } from "./browser.mjs";
+import { launch, watch } from "./browser.mjs";
 
 const LOOK = {
   url: { type: "string" },
@@ -13,10 +13,11 @@ const LOOK = {
   dark: { type: "boolean", default: false },
 };
 
-/** What the command line asks for: the look, and further options, all of which are needed. */
-export function wishes(further = []) {
-  const { values } = parseArgs({ options: { ...LOOK, ...Object.fromEntries(further.map((name) => [name, { type: "string" }])) } });
-  const missing = ["url", ...further].filter((name) => !values[name]);
+/** What the command line asks for: the look, and further options, of which some are needed. */
+export function wishes(needed = [], optional = []) {
+  const further = [...needed, ...optional].map((name) => [name, { type: "string" }]);
+  const { values } = parseArgs({ options: { ...LOOK, ...Object.fromEntries(further) } });
+  const missing = ["url", ...needed].filter((name) => !values[name]);
   if (missing.length > 0) {
     console.error(`needed: ${missing.map((name) => `--${name}`).join(", ")}`);
     process.exit(2);
@@ -24,33 +25,37 @@ export function wishes(further = []) {
   return values;
 }
 
-/** Opens a browser, does the task and leaves with what it told as JSON; with 0 when it came to its end. */
-export async function visit(wish, task) {
-  const browser = await launch({ microphone: false });
+/**
+ * Opens a browser, does the task and leaves with what it told as JSON; with 0 when it came to its end.
+ * `microphone`: a WAV file that the browser hears again and again, untreated; without one it has no devices.
+ */
+export async function visit(wish, task, { microphone = false } = {}) {
+  const browser = await launch({ microphone, loop: true });
   const told = { wider: [], foreign: [], violations: [], faults: [] };
   let hasFailed = false;
   try {
     const context = await browser.newContext({
       viewport: { width: Number(wish.width), height: Number(wish.height) },
       colorScheme: wish.dark ? "dark" : "light",
-      permissions: ["clipboard-read", "clipboard-write"],
+      permissions: ["clipboard-read", "clipboard-write", ...(microphone ? ["microphone"] : [])],
       reducedMotion: "reduce",
     });
+    if (microphone) await context.addInitScript(watch, { rawMicrophone: true });
     const page = await context.newPage();
-    page.setDefaultTimeout(25_000);
+    page.setDefaultTimeout(30_000);
     await watchBorders(page, wish.url, told);
     page.on("pageerror", (error) => told.faults.push(error.message));
     page.on("console", (message) => {
       // Chromium itself reports answers that are refusals; which are expected, the reader of the report sees elsewhere.
       if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) told.faults.push(message.text());
     });
-    const show = async (name) => {
+    const show = async (name, fullPage = true) => {
       const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (wider > 0) told.wider.push([name, wider]);
-      if (wish.screenshots) await page.screenshot({ path: join(wish.screenshots, `${name}.png`), fullPage: true });
+      if (wish.screenshots) await page.screenshot({ path: join(wish.screenshots, `${name}.png`), fullPage });
     };
     try {
-      await task({ page, show, told });
+      await task({ page, context, show, told });
     } catch (error) {
       hasFailed = true;
       told.faults.push(String(error));
