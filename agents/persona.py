@@ -5,7 +5,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from livekit import rtc
@@ -90,6 +90,8 @@ class Persona(Agent):
         self.marks = TurnMarks()
         self.on_fault: Callable[[str], None] = _unheard
         """Told why knowledge could not be asked."""
+        self.on_saying: Saying = _unshown
+        """Told what it is about to say, longer each time."""
         self.words: list[TimedString] = []
         """Of the last finished phrase, where recognition measures when each word was said."""
         self._retrieval = (
@@ -208,6 +210,17 @@ class Persona(Agent):
                 self.marks.first_token, first = time.time(), False
             yield chunk
 
+    async def transcription_node(
+        self, text: AsyncIterable[str | TimedString], model_settings: ModelSettings
+    ) -> AsyncIterator[str | TimedString]:
+        """Tell what is being said; the framework asks for it as the voice begins."""
+        said = ""
+        async for piece in Agent.default.transcription_node(self, text, model_settings):
+            said += piece
+            self.on_saying(said, is_whole=False)
+            yield piece
+        self.on_saying(said, is_whole=True)
+
     async def tts_node(self, text: AsyncIterable[str], model_settings: ModelSettings) -> AsyncIterator[rtc.AudioFrame]:
         """Speak; note when the first frame was there."""
         first = True
@@ -246,8 +259,18 @@ def remembered(job: PersonaJob) -> llm.ChatContext:
     return context
 
 
+class Saying(Protocol):
+    """Hears what is being said."""
+
+    def __call__(self, text: str, *, is_whole: bool) -> None: ...
+
+
 def _unheard(_reason: str) -> None:
     """Nobody listens yet."""
+
+
+def _unshown(text: str, *, is_whole: bool) -> None:
+    """Nobody looks yet."""
 
 
 async def _played(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:

@@ -18,6 +18,8 @@ from agents.timing import moment
 
 KEYS_ENTERED = "I pressed {keys} on my phone."
 """How keys of a telephone are told to the model, and written down."""
+SHOWN_EVERY = 0.2
+"""Seconds between two looks at a line that the persona is saying."""
 
 
 class Transcript:
@@ -31,6 +33,11 @@ class Transcript:
         """When somebody last fell silent."""
         self.chat_answer: SpeechHandle | None = None
         """What answers the last line of a chat."""
+        self._saying_since: float | None = None
+        """When the persona began the line that it is saying, as long as it is shown and nothing is known of its end."""
+        self._shown, self._shown_at = "", 0.0
+        persona.on_saying = self.saying
+        session.on("agent_state_changed", self._unsaid)
 
     def transcribed(self, event: events.UserInputTranscribedEvent) -> None:
         """Words of a person, finished or as they stand."""
@@ -71,6 +78,35 @@ class Transcript:
                 )
             )
 
+    def saying(self, text: str, *, is_whole: bool) -> None:
+        """What the persona is about to say, as far as it is known. How much of it was heard, `added` tells."""
+        now, text = time.time(), text.strip()
+        is_known = self._saying_since is not None and text == self._shown
+        if not text or is_known or (not is_whole and now - self._shown_at < SHOWN_EVERY):
+            return
+        self._shown, self._shown_at = text, now
+        self._saying_since = self._saying_since or now
+        self._show(text, self._saying_since)
+
+    def _unsaid(self, event: events.AgentStateChangedEvent) -> None:
+        """The persona listens: of what was shown and has not been written down, nothing was heard."""
+        if event.new_state == "listening" and self._saying_since is not None:
+            self._show("", self._saying_since)
+            self._saying_since = None
+
+    def _show(self, text: str, since: float) -> None:
+        self.reporter.report(
+            LineInterim(
+                at=moment(time.time()),
+                room_name=self.job.room_name,
+                speaker="agent",
+                identity=self.job.identity,
+                name=self.job.persona_name,
+                text=text,
+                timestamp_ms=timestamp_ms(self.job.started_at, moment(since)),
+            )
+        )
+
     def typed(self, text: str, identity: str, name: str, *, in_chat: bool) -> None:
         """A line that somebody typed, or pressed; for the meeting's chat where that does not have it yet."""
         now = moment(time.time())
@@ -99,6 +135,7 @@ class Transcript:
             self.persona.marks.committed = event.created_at
             self.persona.turn_ended()
         elif item.role == "assistant" and item.text_content:
+            self._saying_since = None
             started = metrics.get("started_speaking_at") or item.created_at
             stopped = metrics.get("stopped_speaking_at") or event.created_at
             in_chat = self.chat_answer is not None and not self.chat_answer.done()

@@ -68,9 +68,11 @@ def events() -> str:
         lines.append(f"| `{fact}` | {webhook} | {monitor} | {fields} | {rooms} |")
     lines += [
         "",
-        "Interim lines (`transcript.new` with `is_final: false` and no `id`) are shown and not kept. So is what a",
-        "persona is doing: `persona.state` with `session_id` and `state`: `listening`, `thinking`, `speaking`, or",
-        "`silent` while a supervisor has the call.",
+        "Interim lines (`transcript.new` with `is_final: false` and no `id`) are shown and not kept: of people what",
+        "has been recognised so far, of a persona what it is about to say. The final line has what was heard; an",
+        "interim line without words takes the one before it away. Not kept either is what a persona is doing:",
+        "`persona.state` with `session_id` and `state`: `listening`, `thinking`, `speaking`, or `silent` while a",
+        "supervisor has the call.",
     ]
     return "\n".join(lines) + "\n"
 

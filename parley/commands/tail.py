@@ -64,7 +64,7 @@ class _Screen:
             return
         voice = (message["data"].get("session_id"), message["data"].get("speaker"))
         self._interim.pop(voice, None)
-        if message["id"] is None:
+        if message["id"] is None and message["data"].get("content"):
             self._interim[voice] = message
         if self._shows_interim:
             newest = list(self._interim.values())[-_MOST_INTERIM:]

@@ -47,6 +47,7 @@ export class Calls {
     const state = this.of(fullName);
     switch (message.type) {
       case "transcript.new":
+        if (textOf(data["content"]) === "") return;
         state.lastLine = textOf(data["content"]);
         state.lastSpeaker = textOf(data["speaker"]);
         return;

@@ -175,9 +175,8 @@ export class Board {
 
   /** Words that are being said replace themselves until they are final. */
   private caption(caption: Caption): void {
-    const last = this.captions.at(-1);
-    const goesOn = last !== undefined && !last.final && last.speaker === caption.speaker;
-    this.captions = [...(goesOn ? this.captions.slice(0, -1) : this.captions), caption].slice(-CAPTIONS);
+    const others = this.captions.filter((each) => each.final || each.speaker !== caption.speaker);
+    this.captions = (caption.text === "" ? others : [...others, caption]).slice(-CAPTIONS);
   }
 
   private add(from: string, name: string, words: string, at: Date): ChatLine {

@@ -170,6 +170,10 @@ export class Board {
       final,
       said: final ? said : "",
     };
+    if (text === "") {
+      this.remove(interimKey); // nothing of it was heard
+      return;
+    }
     if (final) this.lastFinal.set(side, Math.max(timestampMs, this.lastFinal.get(side) ?? -1));
     if (final && this.earlier.delete(said)) this.remove(interimKey);
     else if (this.keys.has(interimKey)) this.replace(interimKey, line);

@@ -48,6 +48,16 @@ test("an interim line that comes after its final one is not shown", () => {
   expect(texts()).toEqual(["How long is it?", "And"]);
 });
 
+test("an interim line without words takes the one before it away", () => {
+  const { board, texts } = watched();
+  board.apply(line("Your bicycle is", 100, false, "agent"));
+  board.apply(line("", 100, false, "agent"));
+  expect(texts()).toEqual([]);
+  board.apply(line("Your bicycle is", 300, false, "agent"));
+  board.apply(line("Your bicycle is ready.", 310, true, "agent"));
+  expect(texts()).toEqual(["Your bicycle is ready."]);
+});
+
 test("two voices of a session are interim at the same time", () => {
   const { board, texts } = watched();
   board.apply(line("Hello", 100, false));

@@ -76,6 +76,14 @@ describe("a meeting as the socket tells it", () => {
     ]);
     board.apply("transcript", { speaker: "user", text: "Fine", final: true });
     expect(board.captions.at(-1)).toEqual({ speaker: "Ada", text: "Fine", final: true });
+    board.apply("transcript", { speaker: "agent", text: "How are you?", final: true });
+    expect(board.captions.map(({ text }) => text)).toEqual(["Fine", "How are you?"]);
+  });
+
+  it("takes away what was begun and not said", () => {
+    board.apply("transcript", { speaker: "agent", text: "I will", final: false });
+    board.apply("transcript", { speaker: "agent", text: "", final: false });
+    expect(board.captions).toEqual([]);
   });
 
   it("puts the light of the recording out and on", () => {
