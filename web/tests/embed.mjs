@@ -135,7 +135,9 @@ try {
     try {
       report[name] = await play();
     } catch (error) {
-      report.broken.push(`${name}: ${error.message}`);
+      const page = browser.contexts().flatMap((context) => context.pages()).at(-1);
+      const words = await page?.locator("body").innerText();
+      report.broken.push(`${name}: ${error.message}\n${words?.slice(-1_500)}`);
     }
   }
 } finally {

@@ -104,8 +104,16 @@ class EmbedPage implements View {
   }
 
   private async edit(key: EmbedKey | null): Promise<void> {
+    this.problem.clear();
+    try {
+      // A click may be sooner than what the page asks for as it opens.
+      if (key === null) this.agents = await agentNames(this.signal ?? undefined);
+    } catch (error) {
+      this.problem.tell(wordsFor(error));
+      return;
+    }
     if (key === null && !this.agents.some(({ isActive }) => isActive)) {
-      this.problem.tell("There is no agent in service yet. Make one under Agents, or switch one on.");
+      this.problem.tell("No agent is in service. Make one under Agents: a button opens one of them.");
       return;
     }
     if (await editKey(key, this.agents)) await this.read();
