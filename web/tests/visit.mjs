@@ -59,6 +59,7 @@ export async function visit(wish, task, { microphone = false } = {}) {
     } catch (error) {
       hasFailed = true;
       told.faults.push(String(error));
+      told.stopped = { at: page.url().replace(/#.*/, ""), words: (await page.locator("body").innerText()).slice(0, 3_000) };
       if (wish.screenshots) await page.screenshot({ path: join(wish.screenshots, "failed.png"), fullPage: true });
     }
   } finally {
@@ -75,8 +76,9 @@ export async function watchBorders(page, url, told) {
   const { origin } = new URL(url);
   const home = [origin, origin.replace(/^http/, "ws")];
   const note = (address) => {
-    const { protocol, origin: of } = new URL(address);
-    if (!home.includes(of) && !["data:", "blob:", "about:"].includes(protocol)) told.foreign.push(address);
+    const { protocol, origin: of, pathname } = new URL(address);
+    // Without the query: a socket's token stands in it.
+    if (!home.includes(of) && !["data:", "blob:", "about:"].includes(protocol)) told.foreign.push(of + pathname);
   };
   page.on("request", (request) => note(request.url()));
   page.on("websocket", (socket) => note(socket.url()));
