@@ -41,7 +41,7 @@ try {
 
   await page.goto(`${wish.url}/console/sessions#key=${wish.key}`);
   await ready();
-  const paths = await page.locator(".menu__link").evaluateAll((links) => links.map((link) => new URL(link.href).pathname));
+  const paths = await page.locator("a.menu__link").evaluateAll((links) => links.map((link) => new URL(link.href).pathname));
   for (const path of paths.filter((each) => each.startsWith("/console"))) {
     const [times, shifts] = [[], []];
     for (let round = 0; round < Number(wish.rounds); round += 1) {
