@@ -33,6 +33,7 @@ DOCUMENTS = [
     "/",
     "/login",
     "/signup",
+    "/docs",
     "/docs/realtime",
     "/talk",
     "/monitor",
@@ -40,7 +41,7 @@ DOCUMENTS = [
     "/replay",
     "/reset",
 ]
-"""Pages that are documents of their own; `/docs` is another's work, Swagger UI."""
+"""Pages that are documents of their own."""
 
 
 def pages_of_the_console(shown: dict[str, str]) -> list[str]:

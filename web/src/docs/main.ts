@@ -3,6 +3,7 @@
 import SwaggerUI from "swagger-ui-dist/swagger-ui-es-bundle.js";
 import { element, setText } from "../dom/element";
 import { forgetKey, keepKey, keptKey, takeKeyFromAddress } from "../platform/credentials";
+import { noLinksInButtons, putRight } from "./reach";
 
 const root = document.querySelector<HTMLElement>("#page");
 if (root === null) throw new Error("docs.html has no #page");
@@ -50,6 +51,8 @@ input.addEventListener("input", () => {
 });
 sayWhatKeyDoes();
 
+document.documentElement.dataset["phase"] = "loading";
+putRight(reference);
 SwaggerUI({
   url: "/openapi.json",
   domNode: reference,
@@ -60,6 +63,11 @@ SwaggerUI({
   filter: true,
   tryItOutEnabled: true,
   validatorUrl: null,
+  plugins: [noLinksInButtons],
+  syntaxHighlight: { theme: "tomorrow-night" },
+  onComplete: () => {
+    document.documentElement.dataset["phase"] = "ready";
+  },
   requestInterceptor: (request) => {
     const key = input.value.trim();
     const ours = new URL(request.url, location.href);
