@@ -84,7 +84,7 @@ migrate: ## Write a migration from the models: make migrate m="rooms: remember w
 	@$(BIN)/python tools/migration.py "$(m)"
 
 pictures: setup-test ## Take the pictures of the console in docs/pictures anew (READY=)
-	$(BIN)/python tools/pictures.py $(if $(READY),--ready $(READY))
+	$(BIN)/python -m tools.pictures $(if $(READY),--ready $(READY))
 
 web: ## Build the pages anew
 	cd web && npm ci --silent && npm run build

@@ -1,6 +1,7 @@
 """`make pictures`: a platform of its own with some life on it, and pictures of the console's pages in `docs/pictures`.
 
-`--ready FILE`: of a platform that runs, which is filled with what the pictures show.
+`--ready FILE`: of a platform that runs, which is filled with what the pictures show. A month of conversations is
+written; those that are replayed and watched are held.
 """
 
 from __future__ import annotations
@@ -15,20 +16,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx2
+from PIL import Image
 
 from parley.client import Ready
 from parley.demo.conversation import Answered, converse
 from parley.demo.script import Question, load_questions
+from tools.pictures_history import write_history
 
 CHECKOUT = Path(__file__).parent.parent
 FOLDER = CHECKOUT / "docs" / "pictures"
 START_WITHIN, SPOKEN_WITHIN = 400, 90
 """Seconds."""
+COLOURS = 256
+"""Of one picture: pages have few, and a picture with a palette is a third of the size."""
+HOURS = "# Opening hours\n\nThe workshop is open from Tuesday to Saturday, nine to six."
+BASES = (
+    ("Repairs and prices", "What is repaired, how long it takes, what it costs", "Prices", "A flat tyre is 12 euros."),
+    ("Opening hours", "Workshop, shop, holidays", "Hours", HOURS),
+    ("Rental", "Bicycles and trailers to rent", "Rental", "A city bicycle is 15 euros a day, a trailer 9."),
+)
 
 
 class Silent:
@@ -78,7 +91,32 @@ def client_of(ready: Ready) -> httpx2.Client:
     return httpx2.Client(base_url=f"{ready.api_url}/api/v1", headers={"X-API-Key": ready.api_key}, timeout=30)
 
 
-def fill(ready: Ready) -> dict[str, Any]:
+class Receiver(BaseHTTPRequestHandler):
+    """Takes every webhook."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@contextmanager
+def receiver() -> Iterator[str]:
+    """Where webhooks may go."""
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/parley"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def fill(ready: Ready, hook: str) -> dict[str, Any]:
     """Rows that pages show; the ids that their addresses name."""
     with client_of(ready) as api:
 
@@ -91,7 +129,13 @@ def fill(ready: Ready) -> dict[str, Any]:
         post(f"/agents/{ready.agent_id}/publish", {})
         change = {"greeting": "Maple Street Bicycles, this is Robin. What can I do for you?"}
         api.patch(f"/agents/{ready.agent_id}", json=change).raise_for_status()
-        post("/agents", {"name": "Mira", "instructions": "You book tables for a small restaurant."})
+        mira = post("/agents", {"name": "Mira", "instructions": "You book tables for a small restaurant."})["agent"]
+        nora = post("/agents", {"name": "Nora", "instructions": "You tell callers when a bicycle is ready."})["agent"]
+        for name, about, title, text in BASES:
+            base = post("/knowledge-bases", {"name": name, "description": about})["knowledge_base"]["id"]
+            post(f"/knowledge-bases/{base}/ingest", {"name": title, "content": text})
+        button = {"agent_id": ready.agent_id, "label": "Shop", "origins": ["https://maple-street.example"]}
+        post("/embed-keys", button | {"mode": "both", "button": "Ask Robin"})
         scenario = {
             "name": "First interview",
             "agent_id": ready.agent_id,
@@ -102,8 +146,9 @@ def fill(ready: Ready) -> dict[str, Any]:
         made = post("/scenarios", scenario)["scenario"]
         for name in ("Ada", "Grace", "Katherine"):
             post("/meetings", {"scenario_id": made["id"], "name": name})
-        post("/webhooks", {"url": f"{ready.api_url}/health/live", "events": ["session.ended"]})
-        return {"agent": ready.agent_id}
+        post("/webhooks", {"url": hook, "events": ["session.started", "session.ended"]})
+        agents = [(ready.agent_id, "Robin"), (mira["id"], "Mira"), (nora["id"], "Nora")]
+        return {"agent": ready.agent_id, "agents": agents}
 
 
 async def session_in(ready: Ready, room: str, *, lines: int) -> int:
@@ -128,16 +173,17 @@ async def until_recorded(ready: Ready, session_id: int) -> None:
                 await asyncio.sleep(0.5)
 
 
-async def take(ready: Ready) -> None:
+async def take(ready: Ready, more: dict[str, Any], hook: str) -> None:
     """A conversation that is over, one that goes on, and the pictures of both."""
-    named = fill(ready)
+    named = fill(ready, hook)
+    await write_history(more["database_url"], more["project"]["id"], named.pop("agents"))
     past, present = Silent(), Silent()
     await converse(ready, load_questions(3), past)
-    named["session"] = await session_in(ready, past.room, lines=4)
+    named["session"] = await session_in(ready, past.room, lines=7)
     await until_recorded(ready, named["session"])
     goes_on = asyncio.create_task(converse(ready, load_questions() * 10, present))
     await present.begun.wait()
-    await session_in(ready, present.room, lines=4)
+    await session_in(ready, present.room, lines=5)
     named["room"] = present.room
     command = [shutil.which("node") or "node", "web/tests/pictures.mjs", "--url", ready.api_url, "--key", ready.api_key]
     command += ["--named", json.dumps(named), "--folder", str(FOLDER)]
@@ -147,6 +193,19 @@ async def take(ready: Ready) -> None:
     await asyncio.gather(goes_on, return_exceptions=True)
     if status:
         sys.exit(status)
+    for picture in FOLDER.glob("*.png"):
+        make_small(picture)
+
+
+def make_small(picture: Path) -> None:
+    """Keep a picture with a palette, where that is smaller."""
+    few = Image.open(picture).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    small = picture.with_suffix(".small")
+    few.save(small, format="PNG", optimize=True)
+    if small.stat().st_size < picture.stat().st_size:
+        small.replace(picture)
+    else:
+        small.unlink()
 
 
 def main() -> None:
@@ -155,11 +214,10 @@ def main() -> None:
     parser.add_argument("--ready", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    if arguments.ready:
-        asyncio.run(take(Ready.read(arguments.ready)))
-        return
-    with platform() as ready:
-        asyncio.run(take(Ready.read(ready)))
+    with ExitStack() as cleanup:
+        file = arguments.ready or cleanup.enter_context(platform())
+        hook = cleanup.enter_context(receiver())
+        asyncio.run(take(Ready.read(file), json.loads(file.read_text()), hook))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ if (!wish.url || !wish.key || !wish.folder) {
 const { agent, session, room } = JSON.parse(wish.named ?? "{}");
 const pages = [
   ["overview", "/console", { main: true }],
-  ["live", `/console/live/${room}`, { main: true, calm: 4_000 }],
+  ["live", `/console/live/${room}`, { main: true, act: listenIn }],
   ["sessions", "/console/sessions", {}],
-  ["replay", `/console/sessions/${session}`, { main: true, calm: 1_500 }],
+  ["replay", `/console/sessions/${session}`, { main: true, act: openAnAnswer }],
   ["agents", "/console/agents", {}],
   ["agent", `/console/agents/${agent}`, { main: true }],
   ["knowledge", "/console/knowledge", {}],
@@ -36,19 +36,36 @@ const pages = [
   ["settings", "/console/settings", {}],
 ];
 
-const browser = await launch({ microphone: false });
+/** A supervisor listens, until both have been heard. */
+async function listenIn(page) {
+  await page.locator("[data-line][data-final=true]").nth(2).waitFor();
+  await page.locator('.mode[data-mode="listen"]').click();
+  await page.locator('.level[data-side="persona"][data-speaks="true"]').waitFor();
+}
+
+/** The waterfall of the second answer, while its sound stands at it. */
+async function openAnAnswer(page) {
+  await page.locator(".lane__wave path").first().waitFor();
+  await page.locator(".gap").nth(1).click();
+  await page.locator("details.answer[open]").first().waitFor();
+}
+
+const browser = await launch({ microphone: true }); // also: no click is needed before sound
 try {
   for (const look of ["light", "dark", "phone"]) {
-    const viewport = look === "phone" ? { width: 390, height: 844 } : { width: 1280, height: 800 };
-    const context = await browser.newContext({ viewport, colorScheme: look === "dark" ? "dark" : "light" });
+    const viewport = look === "phone" ? { width: 390, height: 844 } : { width: 1440, height: 900 };
+    const context = await browser.newContext({ viewport, colorScheme: look === "dark" ? "dark" : "light", permissions: ["microphone"] });
     const page = await context.newPage();
+    page.setDefaultTimeout(60_000);
     await page.goto(`${wish.url}/console#key=${wish.key}`);
     await page.locator("html[data-phase=ready]").waitFor();
-    for (const [name, path, { main = false, calm = 300 }] of pages) {
+    for (const [name, path, { main = false, act }] of pages) {
       if (look !== "light" && !main) continue;
       await page.goto(wish.url + path);
       await page.locator("html[data-phase=ready]").waitFor({ timeout: 30_000 });
-      await page.waitForTimeout(calm); // what moves comes to rest
+      await page.waitForLoadState("networkidle");
+      await act?.(page);
+      await page.waitForTimeout(300); // what moves comes to rest
       await page.screenshot({ path: join(wish.folder, look === "light" ? `${name}.png` : `${name}-${look}.png`) });
       console.log(name, look);
     }
