@@ -17,7 +17,7 @@ from control_plane.meetings.models import Attendee, EndUser, Meeting, Membership
 from control_plane.metering.models import BudgetNotice, UsageDay, UsageEntry
 from control_plane.monitor.models import MonitorTicket
 from control_plane.personas.models import Persona, PersonaVersion
-from control_plane.recordings.models import Recording
+from control_plane.recordings.models import Recording, ToldEgress
 from control_plane.replays.models import ReplayShare
 from control_plane.rooms.models import Participant, RetiredRoom, Room, Supervision
 from control_plane.secrets.models import SigningKey
@@ -59,6 +59,7 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     SipTrunk,
     Slot,
     Supervision,
+    ToldEgress,
     TranscriptLine,
     Turn,
     UsageDay,

@@ -24,13 +24,16 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class LiveRoom:
-    """A room that runs now."""
+    """A room that runs now. `created_at`: seconds, with thousandths; 0 where it was not said."""
 
     name: str
     sid: str
-    created_at: int
+    created_at: float
     empty_timeout: int
     max_participants: int
+    num_participants: int = 0
+    """As LiveKit counts: without agents and recorders, and some seconds late."""
+    num_publishers: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,15 @@ class MediaServer(Protocol):
 
 def room_of(room: api.Room) -> LiveRoom:
     """Translate LiveKit's room."""
-    return LiveRoom(room.name, room.sid, room.creation_time, room.empty_timeout, room.max_participants)
+    return LiveRoom(
+        name=room.name,
+        sid=room.sid,
+        created_at=room.creation_time_ms / 1000 or room.creation_time,
+        empty_timeout=room.empty_timeout,
+        max_participants=room.max_participants,
+        num_participants=room.num_participants,
+        num_publishers=room.num_publishers,
+    )
 
 
 def track_of(track: api.TrackInfo) -> dict[str, Any]:

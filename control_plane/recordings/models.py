@@ -94,3 +94,19 @@ class Recording(SQLModel, table=True):
     """Its file is being removed; nobody sees it any more."""
     ended_at: datetime | None = moment(nullable=True)
     created_at: datetime = created_now()
+
+
+class ToldEgress(SQLModel, table=True):
+    """An egress of LiveKit's in a room of a project, whoever began it: told once that it runs, and once that it ended.
+
+    It makes one of our recordings, or is somebody else's.
+    """
+
+    __tablename__ = "egress"
+    __table_args__ = (Index("egress_running", "id", postgresql_where=text("ended_at is null")),)
+
+    id: str = Field(primary_key=True, description="LiveKit's id.")
+    project_id: int = owner()
+    room_name: str = Field(description="LiveKit's name.")
+    began_at: datetime = moment()
+    ended_at: datetime | None = moment(nullable=True)

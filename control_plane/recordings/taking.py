@@ -120,7 +120,7 @@ def recognise(db: Db, clock: Clock, recording: Recording, egress: Egress) -> Non
     """Take what a recorder says of a recording; told once that it has begun. The row must be locked."""
     if recording.ended_at is None:
         _note_beginning(db, clock, recording, egress)
-        if egress.state is EgressState.ENDING:
+        if egress.state in (EgressState.ENDING, EgressState.COMPLETE):  # whatever is complete was ending before
             ask_stop(db, clock, recording)
     if egress.state.is_over:
         settle(db, clock, recording, egress)

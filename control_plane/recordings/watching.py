@@ -10,7 +10,9 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.media.recorder import Egress, Recorder
+from control_plane.recordings.egresses import forget_egress, list_running, only_ours
 from control_plane.recordings.finishing import Finisher, which_are_missing
+from control_plane.recordings.hooks import egress_changed
 from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
 from control_plane.recordings.settling import fail, lock_recording
 from control_plane.recordings.taking import find_recording, recognise
@@ -21,6 +23,8 @@ LOST_AFTER = timedelta(seconds=20)
 ASK_AGAIN = timedelta(seconds=8)
 """How long an asked stop may take before it is asked again."""
 AT_ONCE = 500
+TOLD_AT_ONCE = 50
+"""Egresses that a pass asks for one by one: those that run no more."""
 BOUND = (RecordingOrigin.AGENT, RecordingOrigin.BOT)
 """Origins whose recordings end with their session."""
 
@@ -52,6 +56,23 @@ class RecordingWatch:
         for egress in running.values():
             if egress.id not in known:
                 await self._claim(egress)
+        await self._tell(running)
+
+    async def _tell(self, running: Mapping[str, Egress]) -> None:
+        """Tell of egresses of which no hook told that they began, or that they ended; of one of ours with its row."""
+        async with self.database.platform() as db:
+            told = await list_running(db)
+            began = await only_ours(db, [egress for egress in running.values() if egress.id not in told])
+        for egress_id in sorted(told - running.keys())[:TOLD_AT_ONCE]:
+            ended = await self.recorder.find(egress_id)
+            if ended is not None:
+                began.append(ended)
+                continue
+            async with self.database.platform() as db:
+                await forget_egress(db, self.clock, egress_id)  # LiveKit has forgotten it: nobody knows how it ended
+        for egress in began:
+            async with self.database.platform() as db:
+                await egress_changed(db, self.clock, egress)
 
     async def _after(self, recording_id: int) -> Sequence[Recording]:
         """The next of those that run."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text, true
 from sqlmodel import Field, SQLModel
 
 from agents.audience import SUPERVISOR_PREFIX
@@ -32,6 +32,7 @@ class Room(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("project_id", "id"),
         Index("one_open_room_per_name", "full_name", unique=True, postgresql_where=text("status = 'open'")),
+        Index("one_room_of_a_sid", "full_name", "sid", unique=True, postgresql_where=text("sid is not null")),
         Index("room_by_project", "project_id", "full_name", "id"),
     )
 
@@ -85,6 +86,10 @@ class Participant(SQLModel, table=True):
     name: str = ""
     kind: str = Field(default="standard", description="standard, agent, sip, egress, ingress, supervisor.")
     tracks: list[dict[str, Any]] = json_list()
+    past_tracks: list[str] = json_list()
+    """LiveKit's ids of those that have ended: a hook that comes late does not bring them back."""
+    told: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    """Whether others hear that they came, went, and what they publish: not of a supervisor, nor of who is hidden."""
     joined_at: datetime = moment()
     left_at: datetime | None = moment(nullable=True)
 

@@ -1,11 +1,10 @@
 """Questions about rooms and the people in them. The owner is part of every question."""
 
-from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, text
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, select, update
+from sqlmodel import col, select
 
 from control_plane.db.database import Db
 from control_plane.names import RoomName
@@ -15,6 +14,9 @@ PEOPLE = ("standard", "sip")
 """Kinds of LiveKit's participants that are people."""
 VISIBLE_KINDS = (*PEOPLE, "agent")
 """Who counts as somebody in the room: people, personas and phones, not recorders."""
+
+NEWEST: Final = ((col(Room.status) == RoomStatus.OPEN).desc(), col(Room.created_at).desc(), col(Room.id).desc())
+"""Order of rooms of one name. LiveKit may tell of a room when the next of its name runs, so ids do not say."""
 
 
 class RoomRepository:
@@ -34,30 +36,24 @@ class RoomRepository:
 
     async def find_newest(self, full_name: str) -> Room | None:
         """The room of that name, open or the last one closed."""
-        query = (
-            select(Room)
-            .where(Room.project_id == self.project_id, Room.full_name == full_name)
-            .order_by(col(Room.id).desc())
-            .limit(1)
-        )
-        return (await self.db.exec(query)).one_or_none()
+        query = select(Room).where(Room.project_id == self.project_id, Room.full_name == full_name)
+        return (await self.db.exec(query.order_by(*NEWEST).limit(1))).one_or_none()
 
     async def open(self, name: RoomName, *, origin: RoomOrigin, sid: str | None, **values: Any) -> tuple[Room, bool]:
         """The open room of that name, made if there is none; whether it was made."""
-        row = {"project_id": self.project_id, "name": name.short, "full_name": name.full, "origin": origin, "sid": sid}
-        defaults = {"status": RoomStatus.OPEN, "empty_timeout": 300, "max_participants": 0, "metadata_": ""}
-        statement = (
-            insert(Room)
-            .values(**defaults | row | values)
-            .on_conflict_do_nothing(index_elements=["full_name"], index_where=text("status = 'open'"))
-            .returning(col(Room.id))
-        )
-        made = await self.db.scalar(statement)
+        made = await self.add(name, origin=origin, sid=sid, **values)
         room = await self.find_open(name.full, lock=True)
         if room is None:  # closed between the two statements: the newest row is the one that was meant
             room = await self.find_newest(name.full)
         assert room is not None
         return room, made is not None
+
+    async def add(self, name: RoomName, *, origin: RoomOrigin, sid: str | None, **values: Any) -> Room | None:
+        """A new room; None where one of that name is open, or LiveKit's id is known."""
+        row = {"project_id": self.project_id, "name": name.short, "full_name": name.full, "origin": origin, "sid": sid}
+        defaults = {"status": RoomStatus.OPEN, "empty_timeout": 300, "max_participants": 0, "metadata_": ""}
+        statement = insert(Room).values(**defaults | row | values).on_conflict_do_nothing().returning(Room)
+        return (await self.db.scalars(statement)).one_or_none()
 
     async def list_live(self) -> list[tuple[Room, int]]:
         """Open rooms, newest first, with the number of those present."""
@@ -81,12 +77,14 @@ class RoomRepository:
 
     async def find_with_present(self, full_name: str) -> tuple[Room, list[Participant], list[Supervision]] | None:
         """The room of that name, open or the last one closed; who is in it and who supervises it, as they came."""
-        newest = select(func.max(Room.id)).where(Room.project_id == self.project_id, Room.full_name == full_name)
+        newest = select(Room.id).where(Room.project_id == self.project_id, Room.full_name == full_name)
+        newest = newest.order_by(*NEWEST).limit(1)
         is_there = (
             (col(Participant.room_id) == Room.id)
             & (col(Participant.project_id) == self.project_id)
             & col(Participant.left_at).is_(None)
             & col(Participant.kind).in_(VISIBLE_KINDS)
+            & (col(Room.status) == RoomStatus.OPEN)
         )
         supervises = (
             (col(Supervision.room_id) == Room.id)
@@ -107,55 +105,25 @@ class RoomRepository:
         supervising = {each.id: each for _, _, each in rows if each is not None}
         return rows[0][0], list(present.values()), list(supervising.values())
 
-    async def join(
-        self, room_id: int, *, sid: str, identity: str, name: str, kind: str, joined_at: datetime, tracks: list[Any]
-    ) -> bool:
-        """Somebody is there; False where we knew. A stay that has ended is not begun again."""
+    async def join(self, room_id: int, *, sid: str, **values: Any) -> Participant | None:
+        """Somebody is there; None where we knew. A stay that has ended is not begun again."""
         statement = (
             insert(Participant)
-            .values(
-                project_id=self.project_id,
-                room_id=room_id,
-                sid=sid,
-                identity=identity,
-                name=name,
-                kind=kind,
-                joined_at=joined_at,
-                tracks=tracks,
-            )
+            .values(project_id=self.project_id, room_id=room_id, sid=sid, tracks=[], past_tracks=[], **values)
             .on_conflict_do_nothing(index_elements=["room_id", "sid"])
-            .returning(col(Participant.id))
-        )
-        return await self.db.scalar(statement) is not None
-
-    async def leave(self, room_id: int, sid: str, *, at: datetime) -> Participant | None:
-        """A stay has ended; None where we knew or never saw it begin."""
-        statement = (
-            update(Participant)
-            .where(
-                col(Participant.project_id) == self.project_id,
-                col(Participant.room_id) == room_id,
-                col(Participant.sid) == sid,
-                col(Participant.left_at).is_(None),
-            )
-            .values(left_at=at)
             .returning(Participant)
         )
         return (await self.db.scalars(statement)).one_or_none()
 
-    async def leave_all(self, room_id: int, *, at: datetime) -> list[Participant]:
-        """The room is gone, and everybody with it."""
-        statement = (
-            update(Participant)
-            .where(
-                col(Participant.project_id) == self.project_id,
-                col(Participant.room_id) == room_id,
-                col(Participant.left_at).is_(None),
-            )
-            .values(left_at=at)
-            .returning(Participant)
+    async def lock_present(self, room_id: int) -> list[Participant]:
+        """Who is there, and who supervises, read anew and locked for a change."""
+        query = select(Participant).where(
+            Participant.project_id == self.project_id,
+            Participant.room_id == room_id,
+            col(Participant.left_at).is_(None),
         )
-        return list((await self.db.scalars(statement)).all())
+        query = query.order_by(col(Participant.id)).with_for_update().execution_options(populate_existing=True)
+        return list((await self.db.exec(query)).all())
 
     async def find_stay(self, room_id: int, sid: str) -> Participant | None:
         """One stay, read anew and locked for a change."""

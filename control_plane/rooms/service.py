@@ -12,10 +12,10 @@ from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
 from control_plane.names import RoomName
 from control_plane.plans.quota import Quota
+from control_plane.rooms.endings import end_room, end_stay
 from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus, Supervision
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.schemas import RoomCreate
-from control_plane.rooms.supervisions import SUPERVISOR, Supervisions
 
 
 class RoomService:
@@ -123,17 +123,7 @@ async def get_open_room(rooms: RoomRepository, caller: Caller, given: str) -> Ro
 
 
 async def finish_room(rooms: RoomRepository, log: EventLog, room: Room, *, at: datetime) -> None:
-    """A room has ended: its people have left, the fact is told once."""
-    for participant in await rooms.leave_all(room.id, at=at):
-        if participant.kind == SUPERVISOR:
-            continue
-        log.append(
-            Fact.PARTICIPANT_LEFT,
-            project_id=room.project_id,
-            room_name=room.full_name,
-            identity=participant.identity,
-            reason="room_closed",
-        )
-    await Supervisions(rooms.db, room.project_id).end_all(room.id, at=at)
-    room.status, room.closed_at = RoomStatus.CLOSED, at
-    log.append(Fact.ROOM_FINISHED, project_id=room.project_id, room_name=room.full_name)
+    """A room has ended, and its people have left it. It must be locked, and open."""
+    for stay in await rooms.lock_present(room.id):
+        await end_stay(rooms.db, log, room, stay, cause=None, with_room=True, at=at)
+    await end_room(rooms.db, log, room, at=at)

@@ -14,6 +14,7 @@ from control_plane.gate.models import IdempotentRequest
 from control_plane.jobs.models import Job, JobState
 from control_plane.livekit_hooks.models import LivekitHook
 from control_plane.monitor.models import MonitorTicket
+from control_plane.recordings.models import ToldEgress
 from control_plane.sessions.models import Worker
 
 AT_ONCE: Final = 5000
@@ -22,6 +23,7 @@ _DAY: Final = timedelta(days=1)
 _KEPT: Final[tuple[tuple[Any, timedelta, Any], ...]] = (
     (IdempotentRequest.created_at, KEPT, True),
     (LivekitHook.received_at, _DAY, True),
+    (ToldEgress.ended_at, _DAY, True),
     (Job.run_at, _DAY, col(Job.state) == JobState.DONE),
     (Job.run_at, 7 * _DAY, col(Job.state) == JobState.FAILED),
     (MonitorTicket.expires_at, timedelta(0), True),

@@ -19,12 +19,13 @@ PORTS = ("livekit", "livekit_udp", "livekit_tcp", "livekit_metrics")
 
 
 @asynccontextmanager
-async def livekit_of(platform: Platform, folder: Path) -> AsyncIterator[str]:
-    """Configured as `parley up` does, without Redis; the platform controls it and hears its hooks. Its address."""
+async def livekit_of(platform: Platform, folder: Path, *, hooks: str | None = None) -> AsyncIterator[str]:
+    """Configured as `parley up` does, without Redis; the platform controls it and hears its hooks, unless they go to
+    another address. Its own."""
     ports = {name: free_port() for name in PORTS}
     secret = platform.settings.livekit_api_secret.get_secret_value()
     secrets = replace(Secrets.generate(), livekit_api_key="devkey", livekit_api_secret=secret)
-    hooks = f"{platform.url}/livekit/webhook"
+    hooks = hooks or f"{platform.url}/livekit/webhook"
     content = yaml.safe_load(livekit_configuration({**ports, "redis": 0}, secrets, webhook_url=hooks))
     del content["redis"]
     configuration = folder / "livekit.yaml"

@@ -27,10 +27,10 @@ async def get(tenant: Tenant, recording_id: int) -> dict[str, Any]:
     return dict((await tenant.http.get(f"/recordings/{recording_id}")).json()["recording"])
 
 
-async def tell(platform: Platform, egress: Egress, hook: str = "egress_updated") -> None:
+async def tell(platform: Platform, egress: Egress) -> None:
     """What LiveKit's hook says, and what follows it."""
     async with platform.database.platform() as db:
-        recording = await egress_changed(db, Clock(), hook, egress)  # type: ignore[arg-type]
+        recording = await egress_changed(db, Clock(), egress)
     if recording is not None:
         await platform.app.state.finisher.finish(recording.id)
 
@@ -52,7 +52,7 @@ async def complete(
         "filename": platform.recorder.egresses[egress_id].paths[0],
     }
     egress = platform.recorder.says(egress_id, ends, error=error, **told)
-    await tell(platform, egress, "egress_ended")
+    await tell(platform, egress)
 
 
 async def facts(platform: Platform) -> list[tuple[str, Any]]:

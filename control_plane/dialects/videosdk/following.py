@@ -11,6 +11,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.models import Event
 from control_plane.recordings.models import Recording
 from control_plane.rooms.models import Room
+from control_plane.rooms.repository import NEWEST
 from control_plane.secrets.box import SecretBox
 
 READER = "videosdk"
@@ -37,7 +38,7 @@ class RoomFollower:
             await retire_after(db, self.clock, room)
             return
         query = select(Room).where(Room.full_name == room.full_name, col(Room.started_at).is_not(None))
-        session = (await db.exec(query.order_by(col(Room.id).desc()).limit(1))).first()
+        session = (await db.exec(query.order_by(*NEWEST).limit(1))).first()
         if session is not None and session.closed_at is None:
             await set_timer(db, room, session)
             await begin_by_itself(db, self.box, self.clock, room, session)

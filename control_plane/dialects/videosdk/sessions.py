@@ -14,6 +14,7 @@ from control_plane.dialects.videosdk.rooms import VideoRooms
 from control_plane.dialects.videosdk.shapes import Pages, number_of, object_id
 from control_plane.errors import NotFound
 from control_plane.rooms.models import Participant, Room, RoomStatus
+from control_plane.rooms.repository import NEWEST
 
 RECORDERS = ("egress", "ingress")
 """Kinds that nobody meets."""
@@ -83,7 +84,7 @@ class VideoSessions:
 
     async def newest(self, room: VideoRoom, session_id: str | None) -> Room:
         """The last session of a room, or the one that is named, live or over; `NotFound`."""
-        query: Any = self._every().where(Room.full_name == room.full_name).order_by(col(Room.id).desc()).limit(1)
+        query: Any = self._every().where(Room.full_name == room.full_name).order_by(*NEWEST).limit(1)
         if session_id is not None:
             query = query.where(Room.id == number_of(session_id))
         row = (await self.db.execute(query)).one_or_none()

@@ -73,15 +73,15 @@ async def test_a_bucket_that_refuses_is_named_at_once_and_a_file_that_it_takes_l
 ) -> None:
     keep_in(platform, bucket.url)
     why = "S3 upload failed: AccessDenied"
-    await tell(platform, platform.recorder.says("EG_1", EgressState.FAILED, error=why, **told()), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.FAILED, error=why, **told()))
     assert await outcome(tenant, made) == ("error", why, None)
     assert await facts(platform) == SAID + FAILED
     assert (await tenant.http.get(f"/recordings/{made['id']}/download")).status_code == 404
 
     bucket.put(await key_of(platform, made["id"]), SOUND)
     again = platform.recorder.says("EG_1", EgressState.COMPLETE, error="")
-    await tell(platform, again, "egress_ended")
-    await tell(platform, again, "egress_ended")
+    await tell(platform, again)
+    await tell(platform, again)
     assert await outcome(tenant, made) == ("completed", None, len(SOUND))
     assert await facts(platform) == [*SAID, *FAILED, ("recording.stopped", "completed")]
     assert (await tenant.http.get(f"/recordings/{made['id']}/download")).content == SOUND
@@ -92,7 +92,7 @@ async def test_what_a_recorder_stores_later_is_found_though_nobody_tells(
 ) -> None:
     keep_in(platform, bucket.url)
     kept = platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **told())
-    await tell(platform, kept, "egress_ended")
+    await tell(platform, kept)
     reason = "its file did not reach the store: the recorder keeps it and tries again"
     assert await outcome(tenant, made) == ("error", reason, None)
     await watch(platform).look_again()
@@ -109,7 +109,7 @@ async def test_a_store_that_hangs_is_an_error_within_minutes_and_the_recording_c
 ) -> None:
     with a_hanging_bucket() as url:
         keep_in(platform, url, within=0.3)
-        await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told()), "egress_ended")
+        await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told()))
         assert (await outcome(tenant, made))[0] == "recording"
         later(platform)
         await platform.app.state.finisher.sweep()
@@ -126,13 +126,13 @@ async def test_a_bucket_that_is_gone_is_told_from_a_file_that_is_not_there(
 ) -> None:
     bucket.vanish()
     keep_in(platform, bucket.url)
-    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told()), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told()))
     later(platform)
     await platform.app.state.finisher.sweep()
     assert await outcome(tenant, made) == ("error", "The bucket or folder of recordings is not there", None)
     other = await start(tenant, channels="dual")
     kept = platform.recorder.says("EG_2", EgressState.COMPLETE, is_kept=True, **told())
-    await tell(platform, kept, "egress_ended")
+    await tell(platform, kept)
     assert (await outcome(tenant, other))[0] == "error"  # at once
 
 
@@ -176,7 +176,7 @@ async def test_what_is_in_a_bucket_that_is_gone_is_not_said_to_be_removed(
     keep_in(platform, bucket.url)
     key = await key_of(platform, made["id"])
     bucket.put(key, SOUND)
-    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told()), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told()))
     bucket.vanish()
     assert (await tenant.http.delete(f"/recordings/{made['id']}")).status_code == 503
     assert await traces(platform) == []
@@ -194,7 +194,7 @@ async def test_a_recording_whose_file_its_recorder_keeps_is_removed_when_the_fil
 ) -> None:
     keep_in(platform, bucket.url)
     key = await key_of(platform, made["id"])
-    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **told()), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **told()))
     refused = await tenant.http.delete(f"/recordings/{made['id']}")
     assert (refused.status_code, "recorder keeps" in refused.json()["error"]) == (503, True)
     assert (await tenant.http.get(f"/recordings/{made['id']}")).status_code == 404
@@ -203,7 +203,7 @@ async def test_a_recording_whose_file_its_recorder_keeps_is_removed_when_the_fil
     assert await traces(platform) == []
 
     bucket.put(key, SOUND)
-    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=False), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=False))
     await remover.sweep()
     assert (await traces(platform), bucket.names()) == ([made["id"]], [])
 
@@ -213,7 +213,7 @@ async def test_a_late_file_that_was_just_being_encrypted_is_removed_too(
 ) -> None:
     keep_in(platform, bucket.url, seals=True)
     key = await key_of(platform, made["id"])
-    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **told()), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, is_kept=True, **told()))
     bucket.put(key, SOUND)
     await platform.app.state.recordings.seal(key)  # and then its process died
     assert (await tenant.http.delete(f"/recordings/{made['id']}")).status_code == 200
@@ -254,7 +254,7 @@ async def test_a_recorder_whose_clock_is_ahead_keeps_no_row_open(
     platform: Platform, tenant: Tenant, made: dict[str, Any]
 ) -> None:
     ahead = told() | {"ended_at": BEGAN + timedelta(days=400)}
-    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **ahead), "egress_ended")
+    await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **ahead))
     later(platform)
     await platform.app.state.finisher.sweep()
     assert await outcome(tenant, made) == ("error", "its file did not reach the store", None)

@@ -196,7 +196,7 @@ async def test_hls_and_livestreams(platform: Platform, tenant: Tenant) -> None:
         assert shown["outputs"] == [{"url": "rtmp://example.com/live"}]
         await client.call("rtmp.stop", live)
         ended = platform.recorder.says("EG_2", EgressState.COMPLETE, ended_at=BEGAN)
-        await tell(platform, ended, "egress_ended")
+        await tell(platform, ended)
         over = await client.call("rtmp.get", live["id"])
         assert (over["status"], "secret" in str(over)) == ("completed", False)
 

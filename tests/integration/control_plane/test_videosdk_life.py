@@ -253,7 +253,7 @@ async def test_a_recording_is_written_down_and_summed_up(platform: Platform, ten
             assert (await tenant.http.post(f"/sessions/{full}/transcript", json=line)).status_code == 201
         platform.recorder.write("EG_1", sound(150))
         told = {"started_at": began, "ended_at": Clock().now(), "seconds": 150.0, "size": 1}
-        await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told), "egress_ended")
+        await tell(platform, platform.recorder.says("EG_1", EgressState.COMPLETE, **told))
         done = await written(platform, http, served, hearing="hears", reading="reads")
         assert done["status"] == "completed"
         text = await file(platform, done["transcriptionFilePaths"]["txt"])
@@ -273,7 +273,7 @@ async def test_a_livestream_that_breaks_off_says_why(platform: Platform, tenant:
         body = {"roomId": room["roomId"], "outputs": [{"url": "rtmp://example.com/live", "streamKey": "k"}]}
         begun = (await http.post("/livestreams/start", json=body)).json()
         broken = platform.recorder.says("EG_1", EgressState.FAILED, started_at=BEGAN, error="connection refused")
-        await tell(platform, broken, "egress_ended")
+        await tell(platform, broken)
         over = (await http.get(f"/livestreams/{begun['id']}")).json()
         assert (over["status"], over["error"]) == ("error", "connection refused")
         assert (await tenant.http.get("/recordings")).json()["total"] == 0

@@ -108,14 +108,14 @@ class Stage:
         recorder = self.platform.recorder
         if step == "failed":
             broken = recorder.says("EG_1", EgressState.FAILED, error="the bucket is gone")
-            await tell(self.platform, broken, "egress_ended")
+            await tell(self.platform, broken)
         if step in ("stopping", "stopped"):
             await tell(self.platform, recorder.says("EG_1", EgressState.ACTIVE, started_at=BEGAN))
             asked = {name: value for name, value in body.items() if name != "outputs"}
             assert (await self.post(stop, **asked)).status_code == 200
         if step == "stopped" and kind == "livestream":
             ended = recorder.says("EG_1", EgressState.COMPLETE, ended_at=BEGAN + timedelta(seconds=5))
-            await tell(self.platform, ended, "egress_ended")
+            await tell(self.platform, ended)
         elif step == "stopped":
             await complete(self.platform, "EG_1")
         elif step == "playable":
