@@ -74,7 +74,7 @@ MONITOR: dict[str, MonitorName] = {
     Fact.ROOM_CREATED: MonitorName("room.created", ("created_at",)),
     Fact.ROOM_FINISHED: MonitorName("room.closed", ()),
     Fact.PARTICIPANT_JOINED: MonitorName("participant.joined", ("identity", "name", "joined_at")),
-    Fact.PARTICIPANT_LEFT: MonitorName("participant.left", ("identity", "reason")),
+    Fact.PARTICIPANT_LEFT: MonitorName("participant.left", ("identity", "reason", "cause")),
     Fact.SESSION_STARTED: MonitorName("session.started", ("session_id", "agent_config_id")),
     Fact.SESSION_ENDED: MonitorName("session.ended", ("session_id", "outcome", "end_reason", "duration")),
     Fact.SESSION_FAILED: MonitorName("session.failed", ("session_id", "end_reason")),

@@ -68,8 +68,8 @@ def _joined(data: dict[str, Any]) -> str:
 
 
 def _left(data: dict[str, Any]) -> str:
-    reason = data.get("reason")
-    return f"{_person(data)} left{'' if reason in _ORDINARY_LEAVING else _because(reason)}"
+    cause = data.get("cause")
+    return f"{_person(data)} left{'' if cause in _ORDINARY_LEAVING else _because(cause)}"
 
 
 def _started(data: dict[str, Any]) -> str:
@@ -116,7 +116,7 @@ _SENTENCES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "budget.warning": _budget,
     "budget.exceeded": _budget,
 }
-_ORDINARY_LEAVING: Final = frozenset({"client_initiated", "unknown_reason", "room_deleted", "found_gone"})
+_ORDINARY_LEAVING: Final = frozenset({"client_initiated", "unknown_reason", "room_deleted", "room_closed"})
 _ALARMING: Final = frozenset({"session.failed", "budget.exceeded"})
 
 

@@ -24,8 +24,9 @@ def test_a_spoken_line_says_who_speaks() -> None:
     ("kind", "data", "text"),
     [
         ("participant.joined", {"identity": "sip_+17751234567", "name": ""}, "+17751234567 joined"),
-        ("participant.left", {"identity": "ann", "reason": "client_initiated"}, "ann left"),
-        ("participant.left", {"identity": "ann", "reason": "participant_removed"}, "ann left (participant removed)"),
+        ("participant.left", {"identity": "ann", "reason": "left", "cause": "client_initiated"}, "ann left"),
+        ("participant.left", {"identity": "ann", "reason": "left", "cause": None}, "ann left"),
+        ("participant.left", {"identity": "ann", "cause": "participant_removed"}, "ann left (participant removed)"),
         (
             "session.ended",
             {"session_id": 4, "duration": 12, "end_reason": "caller_left"},

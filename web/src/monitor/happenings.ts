@@ -25,8 +25,8 @@ const endings: Readonly<Record<string, string>> = {
   budget: "the budget is used up",
 };
 
-/** Reasons for which people leave every day; the others are worth a word. */
-const ordinaryLeaving = new Set(["", "client_initiated", "found_gone", "unknown_reason", "room_deleted"]);
+/** LiveKit's words for how people leave every day, and none; the others are worth a word. */
+const ordinaryLeaving = new Set(["", "client_initiated", "unknown_reason", "room_deleted", "room_closed"]);
 
 const calls: Readonly<Record<string, (number: string) => string>> = {
   dialing: (number) => `Dialling ${number}`,
@@ -66,7 +66,7 @@ export function happeningOf(message: MonitorMessage): Happening {
     case "participant.joined":
       return good("enter", `${text("name") || person(text("identity"))} joined`);
     case "participant.left": {
-      const why = ordinaryLeaving.has(text("reason")) ? "" : ` (${words(text("reason"))})`;
+      const why = ordinaryLeaving.has(text("cause")) ? "" : ` (${words(text("cause"))})`;
       return good("leave", `${person(text("identity"))} left${why}`);
     }
     case "session.started":

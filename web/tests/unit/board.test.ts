@@ -106,7 +106,7 @@ test("rooms, people and calls follow the messages between two lists", () => {
     ["old", 3],
   ]);
   expect(board.room("proj_lobby")?.session?.agentName).toBe("Robin");
-  board.apply(message("participant.left", { identity: "ann", reason: "client_initiated" }));
+  board.apply(message("participant.left", { identity: "ann", reason: "left", cause: "client_initiated" }));
   board.apply(message("room.closed"));
   expect(board.rooms().map(({ name }) => name)).toEqual(["old"]);
 });
