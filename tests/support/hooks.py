@@ -67,30 +67,28 @@ class World:
 
     def step(self, dice: Dice) -> None:
         """Something happens."""
-        which = (0, 0, 0, 1, 2)[dice.roll(5)]
-        name = self.name(which)
+        act = dice.roll(13)
+        name = self.name(0 if act in (7, 8, 9) else 2 if act > 10 else dice.roll(4) // 3)
         if name not in self._running:
             self.open(name)
             return
         people = self._people[name]
         here = people[dice.roll(len(people))] if people else None
-        match dice.roll(8):
-            case 0 | 1:
-                self.join(name, ("standard", "standard", "agent", "hidden")[dice.roll(4)])
-            case 2 if which == 2 and self.call is None:
+        match act:
+            case 11 | 12 if self.call is None:
                 self.join(name, "sip")
-            case 2 | 3 if here is not None:
+            case 3 | 4 if here is not None:
                 self.publish(name, here)
-            case 4 if here is not None and here.info.tracks:
+            case 5 if here is not None and here.info.tracks:
                 self.unpublish(name, here, here.info.tracks[0])
-            case 5 if here is not None:
+            case 6 | 12 if here is not None:
                 self.leave(name, here, "CLIENT_INITIATED")
-            case 6 if which == 0:
+            case 7 | 8 | 9:
                 self.record(name)
-            case 7:
+            case 10 | 11:
                 self.close(name)
             case _:
-                self.join(name, "standard")
+                self.join(name, ("standard", "standard", "agent", "hidden")[dice.roll(4)])
 
     def open(self, name: str) -> None:
         """A room begins, perhaps again."""
