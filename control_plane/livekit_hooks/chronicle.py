@@ -140,16 +140,21 @@ class Chronicle:
             await self.close(room, at=room.closed_at or at)
 
     async def track_told(
-        self, hook_id: str, live: LiveRoom, person_sid: str, track: dict[str, Any], *, published: bool
+        self, hook_id: str, live: LiveRoom, person: LiveParticipant, track: dict[str, Any], *, published: bool
     ) -> None:
-        """A track came or went; kept for later where nobody has told of whose it is."""
+        """A track came or went, of somebody of whom only the ids are told; kept for later where we do not know them.
+
+        What must not be published is seen to at once.
+        """
         room = await self.projection.find(live)
-        stay = await self.projection.find_stay(room, person_sid) if room else None
+        stay = await self.projection.find_stay(room, person.sid) if room else None
         if room is not None and stay is not None:
             await self.track(room, stay, track, published=published)
         elif await self.projection.is_ours(live.name):
-            early = {"awaits": person_sid, "content": {"track": track, "published": published}}
+            early = {"awaits": person.sid, "content": {"track": track, "published": published}}
             await self.db.exec(update(LivekitHook).where(col(LivekitHook.id) == hook_id).values(**early))
+            if published:
+                await track_published(self.db, self.clock, live.name, person.identity, track)
 
     async def track(self, room: Room, stay: Participant, track: dict[str, Any], *, published: bool) -> None:
         """A known somebody's track came or went."""

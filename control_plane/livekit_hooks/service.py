@@ -39,7 +39,8 @@ async def take(db: Db, clock: Clock, event: api.WebhookEvent) -> Recording | Non
                 await chronicle.gave_up(room, event.participant.sid, cause=cause, at=at)
         case "track_published" | "track_unpublished":
             published, track = event.event == "track_published", track_of(event.track)
-            await chronicle.track_told(event.id, room, event.participant.sid, track, published=published)
+            person = participant_of(event.participant)
+            await chronicle.track_told(event.id, room, person, track, published=published)
         case "egress_started" | "egress_updated" | "egress_ended":
             return await egress_changed(db, clock, egress_of(event.egress_info))
     return None
