@@ -32,7 +32,7 @@ from tests.support.recordings import watch
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
-EXAMPLES = int(os.environ.get("PARLEY_HOOK_ORDERS", "500"))
+EXAMPLES = int(os.environ.get("PARLEY_HOOK_ORDERS", "100"))
 STEPS, LONGEST = 8, 14
 CLEAR = "; ".join(
     f"delete from {table}"
