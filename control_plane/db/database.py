@@ -4,12 +4,14 @@ Row-level security shows a transaction the rows of the project it has named (`pa
 tenant door names its project in its first statement; the platform door connects with `all`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
+from time import monotonic
 from typing import Any
 
 import psycopg
-import psycopg_pool
 import structlog
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, event, text
@@ -20,6 +22,15 @@ from sqlalchemy.ext.asyncio import AsyncSession as SQLAlchemySession
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from control_plane.db.connections import (
+    CONNECT_WITHIN,
+    IDLE_IN_TRANSACTION,
+    NETWORK,
+    STATEMENT_WITHIN,
+    ConnectionPool,
+    PoolBusy,
+    TimedConnection,
+)
 from control_plane.errors import InvalidRequest, Unavailable
 
 POOL_TIMEOUT = 5.0
@@ -33,7 +44,7 @@ UNFIT = "22"
 
 log = structlog.get_logger()
 
-_REVISION = text("select version_num from alembic_version")
+_REVISION = "select version_num from alembic_version"
 _NAME_PROJECT = "select set_config('parley.project', %s, true)"
 
 
@@ -61,14 +72,11 @@ class Database:
 
     def __init__(self, url: str, *, pool: int) -> None:
         self._listeners: list[Callable[[], None]] = []
-        self._direct = psycopg_pool.AsyncConnectionPool(
-            url.replace("postgresql+psycopg://", "postgresql://", 1),
-            min_size=1,
-            max_size=pool,
-            timeout=POOL_TIMEOUT,
-            open=False,
-            kwargs={"autocommit": True, "row_factory": namedtuple_row} | _connect_options(project=""),
-        )
+        straight: dict[str, Any] = {"autocommit": True, "row_factory": namedtuple_row} | _connect_options(project="")
+        address = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        connect = partial(TimedConnection.connect, address, **straight)
+        self._direct = ConnectionPool(connect, size=pool, within=POOL_TIMEOUT)
+        self._watch = ConnectionPool(connect, size=1, within=POOL_TIMEOUT)
         self._engines = [_engine(url, pool, project=""), _engine(url, max(4, pool // 2), project="all")]
         self._tenant, self._platform = (
             async_sessionmaker(engine, class_=Db, expire_on_commit=False, info={"listeners": self._listeners})
@@ -93,8 +101,6 @@ class Database:
         For the paths where every tenth of a millisecond counts. It names no project and sees no tenant's rows, so the
         statement calls a function that looks for itself. Raises `Unavailable`.
         """
-        if self._direct.closed:
-            await self._direct.open()
         with _told():
             async with self._direct.connection() as connection:
                 row = await (await connection.execute(sql, values)).fetchone()
@@ -103,24 +109,41 @@ class Database:
 
     async def rows(self, project_id: int, sql: str, values: dict[str, Any]) -> list[Any]:
         """All rows of one statement that reads a project's rows, as `one` does it. Raises `Unavailable`."""
-        if self._direct.closed:
-            await self._direct.open()
         with _told():
             # Both go out together and form one transaction, so the project is that of this statement alone.
             async with self._direct.connection() as connection, connection.pipeline():
                 await connection.execute(_NAME_PROJECT, [str(project_id)])
                 return await (await connection.execute(sql, values)).fetchall()
 
+    async def find_revision(self, *, within: float = 1.5) -> str:
+        """The migration that the database is at: whether it answers, and is migrated. Raises `Unavailable` after
+        `within` seconds. The connection is none of the pools', which may be waited for while all is well.
+        """
+        end = asyncio.get_running_loop().time() + within
+        try:
+            with _told():
+                async with asyncio.timeout_at(end), self._watch.connection() as connection:
+                    # It ends by itself: psycopg would ask a server that is silent to cancel, and wait for that.
+                    connection.answer_within = max(0.01, end - asyncio.get_running_loop().time() - 0.05)
+                    row = await (await connection.execute(_REVISION)).fetchone()
+        except TimeoutError as error:
+            raise Unavailable("The database does not answer") from error
+        return str(row[0]) if row else ""
+
     async def close(self) -> None:
         """Close all connections."""
         await self._direct.close()
+        await self._watch.close()
         for engine in self._engines:
             await engine.dispose()
 
 
-async def find_revision(db: Db) -> str:
-    """The migration that the database is at."""
-    return str(await db.scalar(_REVISION))
+async def take_long(db: Db, seconds: int) -> None:
+    """Let the statements of this transaction take up to `seconds` each."""
+    connection = (await (await db.connection()).get_raw_connection()).driver_connection
+    assert isinstance(connection, TimedConnection)
+    connection.patient_until = monotonic() + seconds + CONNECT_WITHIN
+    await db.execute(text(f"set local statement_timeout = '{seconds:d}s'"))
 
 
 def _engine(url: str, pool: int, *, project: str) -> AsyncEngine:
@@ -131,13 +154,13 @@ def _engine(url: str, pool: int, *, project: str) -> AsyncEngine:
         pool_timeout=POOL_TIMEOUT,
         pool_recycle=1800,
         hide_parameters=True,  # they are what customers said, and hashes
-        connect_args=_connect_options(project=project),
+        connect_args=_connect_options(project=project) | {"async_creator_fn": TimedConnection.connect},
     )
 
 
 def _connect_options(*, project: str) -> dict[str, Any]:
-    options = f"-c parley.project={project} -c statement_timeout=15s -c jit=off"
-    return {"connect_timeout": 3, "options": options}
+    limits = f"-c statement_timeout={STATEMENT_WITHIN}s -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION}s"
+    return NETWORK | {"options": f"-c parley.project={project} {limits} -c jit=off"}
 
 
 def _name_project(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
@@ -163,7 +186,7 @@ def _told() -> Iterator[None]:
     """Faults of the database as errors that can be answered."""
     try:
         yield
-    except (PoolTimeout, psycopg_pool.PoolTimeout) as error:
+    except (PoolTimeout, PoolBusy) as error:
         raise Unavailable("The database is busy; try again") from error
     except (DBAPIError, psycopg.Error) as error:
         if is_away(error):

@@ -5,14 +5,15 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from control_plane.clock import Clock
-from control_plane.db.database import Database, Db
+from control_plane.db.database import Database, Db, take_long
 from control_plane.jobs.queue import enqueue
 from knowledge.search import EXACT
 from knowledge.store import KnowledgeBase
 
 INDEX_BASE: Final = "index_base"
 
-_WAIT_FOR_IT = text("set local statement_timeout = '45s'")
+WITHIN: Final = 45
+"""Seconds that an index may take to be made."""
 _INDEX = text("select knowledge_index_base(:base, :beyond)")
 
 
@@ -36,5 +37,5 @@ class BaseIndexer:
     async def handle(self, payload: dict[str, Any]) -> None:
         """Bring one base's index to what its size asks for; done again, it changes nothing."""
         async with self._database.platform() as db:
-            await db.execute(_WAIT_FOR_IT)
+            await take_long(db, WITHIN)
             await db.execute(_INDEX, {"base": payload["base_id"], "beyond": EXACT})

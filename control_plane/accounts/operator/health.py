@@ -10,7 +10,7 @@ from control_plane.accounts.operator.schemas import (
     RedisHealth,
     WorkersHealth,
 )
-from control_plane.db.database import Database, find_revision
+from control_plane.db.database import Database
 from control_plane.errors import PlatformError, Unavailable
 from control_plane.gate.window import RateLimiter
 from control_plane.media.server import MediaServer
@@ -40,8 +40,8 @@ async def examine(
 
 async def _examine_database(database: Database, workers_here: int) -> tuple[DatabaseHealth, WorkersHealth]:
     try:
+        revision = await database.find_revision()
         async with database.platform() as db:
-            revision = await find_revision(db)
             row = (await db.execute(_WORKERS)).one()
     except Unavailable as error:
         unknown = WorkersHealth(status="unavailable", reason="The database cannot say", here=workers_here)
