@@ -7,9 +7,14 @@ from enum import IntEnum
 import psycopg
 import structlog
 
+from control_plane.db.connections import NETWORK, TimedConnection
+
 RETRY = 1.0
-SILENCE = 60.0
-"""Seconds without an answer of the database after which a lock counts as lost."""
+STANDSTILL = 10
+"""Seconds without a word of the holder after which the server gives its lock to another: the holder speaks each second,
+unless its process stands still or its host is gone."""
+LEADING = f"-c idle_session_timeout={STANDSTILL}s -c idle_in_transaction_session_timeout={STANDSTILL}s"
+"""Options of a connection that holds a lock."""
 
 log = structlog.get_logger()
 
@@ -24,12 +29,12 @@ class Lock(IntEnum):
     BRING_BACK = 7_270_005
 
 
-async def connect(url: str, *, options: str = "") -> psycopg.AsyncConnection:
+async def connect(url: str, *, options: str = "") -> TimedConnection:
     """A connection of its own, outside the pools: for a lock, or to listen."""
-    return await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=3, options=options)
+    return await TimedConnection.connect(url, autocommit=True, options=options, **NETWORK)
 
 
-async def holds(connection: psycopg.AsyncConnection, lock: Lock) -> bool:
+async def holds(connection: TimedConnection, lock: Lock) -> bool:
     """Take a lock where it is free. Asking again is harmless for the holder, and fails where the connection is lost."""
     row = await (await connection.execute("select pg_try_advisory_lock(%s)", (lock,))).fetchone()
     return bool(row and row[0])
@@ -39,24 +44,23 @@ async def govern(url: str, lock: Lock, work: Callable[[], Awaitable[None]]) -> N
     """Run `work` for ever in the one process that holds the lock; it is cancelled where the lock is lost."""
     while True:
         try:
-            async with await connect(url) as connection:
+            async with await connect(url, options=LEADING) as connection:
                 while not await holds(connection, lock):  # noqa: ASYNC110 - the lock is in the database
                     await asyncio.sleep(RETRY)
                 await _serve_term(connection, lock, work)
-        except (psycopg.Error, TimeoutError):
+        except psycopg.Error:
             log.warning("leadership interrupted", lock=lock.name)
         except Exception:  # one work that fails must not end those beside it
             log.exception("term ended", lock=lock.name)
         await asyncio.sleep(RETRY)
 
 
-async def _serve_term(connection: psycopg.AsyncConnection, lock: Lock, work: Callable[[], Awaitable[None]]) -> None:
+async def _serve_term(connection: TimedConnection, lock: Lock, work: Callable[[], Awaitable[None]]) -> None:
     term = asyncio.ensure_future(work())
     try:
         while not term.done():
             await asyncio.wait([term], timeout=RETRY)
-            async with asyncio.timeout(SILENCE):
-                await holds(connection, lock)
+            await holds(connection, lock)
         await term
     finally:
         term.cancel()

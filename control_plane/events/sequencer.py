@@ -10,7 +10,8 @@ import asyncio
 import psycopg
 import structlog
 
-from control_plane.db.leadership import Lock, connect, holds
+from control_plane.db.connections import TimedConnection
+from control_plane.db.leadership import LEADING, Lock, connect, holds
 from control_plane.events.wake import RETRY, STAMPED, WRITTEN, Listener
 
 BATCH = 1000
@@ -44,14 +45,14 @@ class Sequencer:
 
     async def _lead(self) -> None:
         # It stamps through the connection that holds the lock: with the lock it loses its hand.
-        async with await connect(self._url, options="-c parley.project=all") as connection:
+        async with await connect(self._url, options=f"-c parley.project=all {LEADING}") as connection:
             while not await holds(connection, Lock.SEQUENCER):  # noqa: ASYNC110 - the lock is in the database
                 await asyncio.sleep(RETRY)
             while True:
                 if await self.stamp(connection) < BATCH:
                     await self._listener.wait()
 
-    async def stamp(self, connection: psycopg.AsyncConnection) -> int:
+    async def stamp(self, connection: TimedConnection) -> int:
         """Stamp one batch and wake the readers; how many rows it was."""
         async with connection.transaction():
             done = (await connection.execute(_STAMP, (BATCH,))).rowcount

@@ -17,6 +17,8 @@ STAMPED = "parley_stamped"
 INTERVAL = 0.05
 RETRY = 0.5
 POLL = 1.0
+ALL_IS_QUIET = 15.0
+"""Seconds after which a listening connection is tried."""
 
 log = structlog.get_logger()
 
@@ -79,8 +81,10 @@ class Listener:
                 async with await connect(self._url) as connection:
                     await connection.execute(f"listen {self._channel}")
                     self._heard.set()
-                    async for _ in connection.notifies():
-                        self._heard.set()
+                    while True:
+                        async for _ in connection.notifies(timeout=ALL_IS_QUIET):
+                            self._heard.set()
+                        await connection.execute("select 1")  # a server that is gone wakes nobody either
             except psycopg.Error:
                 log.warning("listening interrupted", channel=self._channel)
                 await asyncio.sleep(RETRY)
