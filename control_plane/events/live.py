@@ -1,4 +1,7 @@
-"""What may be lost: interim lines and commands that a heartbeat repeats. Redis pub/sub, no ids, nothing kept."""
+"""What may be lost: interim lines and commands that a heartbeat repeats. Redis pub/sub, no ids, nothing kept.
+
+A command that nothing repeats is passed on by `command`, whose caller learns where it cannot be.
+"""
 
 import asyncio
 import json
@@ -9,7 +12,11 @@ import structlog
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
+from control_plane.errors import Unavailable
+
 PREFIX = "parley:live:"
+NOTHING = "nothing"
+"""The channel on which nothing is said: whether anybody listens is all that is asked."""
 RETRY = 1.0
 TIMEOUT = 2.0
 PUBLISH_WITHIN = 0.2
@@ -30,18 +37,33 @@ class LiveBus:
         self._away_until = 0.0
 
     async def publish(self, channel: str, message: dict[str, Any]) -> bool:
-        """Send, or drop it when Redis is away; whether it was sent."""
+        """Send, or drop it when Redis is away; whether any process heard it."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._away_until:
             return False
         try:
-            async with asyncio.timeout(PUBLISH_WITHIN):
-                await self._redis.publish(PREFIX + channel, json.dumps(message))
-        except (RedisError, TimeoutError):
+            return await self._send(channel, message, within=PUBLISH_WITHIN)
+        except (RedisError, OSError, TimeoutError):
             self._away_until = loop.time() + AWAY
             log.warning("live message dropped", channel=channel)
             return False
-        return True
+
+    async def command(self, channel: str, message: dict[str, Any]) -> None:
+        """Send what somebody asked for and nothing repeats. Raises `Unavailable` where no process hears it."""
+        try:
+            heard = await self._send(channel, message, within=TIMEOUT)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable("Commands cannot be passed on now; try again") from error
+        if not heard:  # Redis has begun anew, and those who listen are coming back
+            raise Unavailable("Commands cannot be passed on now; try again")
+
+    async def demand(self) -> None:
+        """Raise `Unavailable` where a `command` would: before something is done that goes with it."""
+        await self.command(NOTHING, {})
+
+    async def _send(self, channel: str, message: dict[str, Any], *, within: float) -> bool:
+        async with asyncio.timeout(within):
+            return bool(await self._redis.publish(PREFIX + channel, json.dumps(message)))
 
     async def hear(self, handlers: dict[str, Handler]) -> None:
         """Give each channel's messages to its handler until cancelled; connects again after a fault."""
@@ -49,7 +71,7 @@ class LiveBus:
             listener = redis.Redis.from_url(self._url, socket_connect_timeout=TIMEOUT, health_check_interval=10)
             try:
                 async with listener.pubsub() as subscription:
-                    await subscription.subscribe(*(PREFIX + channel for channel in handlers))
+                    await subscription.subscribe(*(PREFIX + channel for channel in (*handlers, NOTHING)))
                     while True:
                         # A time limit lets the health check notice a peer that went silent.
                         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5)
@@ -64,6 +86,8 @@ class LiveBus:
     async def _handle(self, handlers: dict[str, Handler], message: dict[str, Any]) -> None:
         try:
             channel = message["channel"].decode().removeprefix(PREFIX)
+            if channel == NOTHING:
+                return
             done = handlers[channel](json.loads(message["data"]))
             if done is not None:
                 await done

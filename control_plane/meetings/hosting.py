@@ -55,13 +55,20 @@ class Host:
         if not attendee.is_admin:
             raise Forbidden("Only hosts may do this; join with the meeting's adminToken")
 
-    async def keep_chat(self, meeting: Meeting, attendee: Attendee, text: str) -> int | None:
+    async def keep_chat(
+        self, meeting: Meeting, attendee: Attendee, text: str, live: LiveBus | None = None
+    ) -> int | None:
         """Write a line of the chat into the log; the conversation whose persona is to answer it, if one runs.
 
-        Raises `Forbidden` where the meeting has no chat.
+        Raises `Forbidden` where the meeting has no chat, and `Unavailable` where `live` could not tell the persona:
+        then nothing is written, and whoever says it again is heard by all.
         """
         if not meeting.controls["enable_chat"]:
             raise Forbidden("This meeting has no chat")
+        async with self.database.platform() as db:
+            running = await SessionRepository(db, meeting.project_id).find_active(meeting.room_name)
+        if running and live is not None:
+            await live.demand()
         async with self.database.platform() as db:
             EventLog(db, self.clock).append(
                 Fact.MEETING_CHAT,
@@ -72,8 +79,7 @@ class Host:
                 name=attendee.name,
                 text=text,
             )
-            running = await SessionRepository(db, meeting.project_id).find_active(meeting.room_name)
-            return running[0] if running else None
+        return running[0] if running else None
 
     async def set_hand(self, attendee: Attendee, *, raised: bool) -> None:
         """A hand goes up or down."""

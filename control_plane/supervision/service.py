@@ -49,7 +49,8 @@ class Supervisor:
 
     `run` raises `NotFound` for an unknown room or supervisor, `Forbidden` for a room of another project, `Conflict` for
     a closed room, where somebody else speaks to those in it, and where there is no persona for what is asked; and
-    `Unavailable` where LiveKit is away.
+    `Unavailable` where LiveKit is away, or the persona cannot be told. What was asked for is then begun, and asked for
+    again it is done.
     """
 
     def __init__(
@@ -152,7 +153,7 @@ class Supervisor:
     async def _hint(self, room: Room, session: Session, mine: Supervision | None, text: str) -> Supervised:
         session_id = session.id
         await self.db.commit()  # with what the audit says of it
-        await self.live.publish(WHISPER, {"session_id": session_id, "text": text, "token": ""})
+        await self.live.command(WHISPER, {"session_id": session_id, "text": text, "token": ""})
         answer = self._answer(room, session, mine, None)
         return answer.model_copy(update={"voice": None})
 
@@ -175,7 +176,7 @@ class Supervisor:
             return None
         if place == "aside" and session is not None:
             token = self._sign(identity="persona", room=aside, grants=_HEARS)
-            await self.live.publish(WHISPER, {"session_id": session.id, "text": "", "token": token})
+            await self.live.command(WHISPER, {"session_id": session.id, "text": "", "token": token})
         where = aside if place == "aside" else room.full_name
         attributes = {SUPERVISING: mode} if place == "call" else {}
         token = self._sign(identity=identity, room=where, grants=_SPEAKS, name=mine.name, attributes=attributes)

@@ -230,8 +230,8 @@ class CallService:
     async def hand_over(self, call_id: int, to: str) -> None:
         """Have the persona ask somebody to take the call.
 
-        Raises `Conflict` where there is no conversation or somebody is asked already, `InvalidRequest`, and `Forbidden`
-        as the policy does.
+        Raises `Conflict` where there is no conversation or somebody is asked already, `InvalidRequest`, `Forbidden` as
+        the policy does, and `Unavailable` where the persona cannot be told.
         """
         if not is_possible(to):
             raise InvalidRequest.field("to", "must be a number in E.164 form for a warm transfer")
@@ -249,13 +249,21 @@ class CallService:
             raise Conflict(f"Somebody is being asked to take call {call_id} already")
         call.details = call.details | {ASKED_AT: now.isoformat()}
         await self.db.commit()
-        await self.live.publish(HAND_OVER, {"session_id": call.session_id, "to": to})
+        try:
+            await self.live.command(HAND_OVER, {"session_id": call.session_id, "to": to})
+        except Unavailable:  # nobody was asked: whoever tries again must not hear that somebody is
+            await lock_call(self.db, call_id)
+            call.details = {name: known for name, known in call.details.items() if name != ASKED_AT}
+            await self.db.commit()
+            raise
 
     async def press(self, call_id: int, digits: str) -> None:
-        """Press keys for the other end to hear. Raises `Conflict` where there is no conversation."""
+        """Press keys for the other end to hear. Raises `Conflict` where there is no conversation, and `Unavailable`
+        where the persona cannot be told.
+        """
         call = await self._with_persona(call_id)
         await self.db.commit()
-        await self.live.publish(PRESS_KEYS, {"session_id": call.session_id, "digits": digits})
+        await self.live.command(PRESS_KEYS, {"session_id": call.session_id, "digits": digits})
 
     async def _get(self, call_id: int) -> Call:
         query = select(Call).where(Call.project_id == self.caller.project_id, Call.id == call_id)

@@ -228,7 +228,7 @@ class MeetingSockets:
             raise Forbidden("This token does not allow to chat")
         sent_at = iso_ms(self.clock.now())
         line = {"participantId": seat.identity, "name": seat.attendee.name, "text": said.text, "sentAt": sent_at}
-        session_id = await self.host.keep_chat(seat.meeting, seat.attendee, said.text)
+        session_id = await self.host.keep_chat(seat.meeting, seat.attendee, said.text, self.live)
         await self._tell(seat, "chat:message", line)
         if session_id is not None:
             heard = {"session_id": session_id, "text": said.text, "identity": seat.identity, "name": seat.attendee.name}
