@@ -2,8 +2,8 @@
 
 job → main   {"claim": job id} · {"report": submission} · {"transfer": TransferAsked without its job id}
              {"beat": true}
-main → job   {"job": PersonaJob} · {"refused": why} · {"kept": sequence} · {"command": Command}
-             {"transferred": Transferred}
+main → job   {"job": PersonaJob} · {"refused": why} · {"command": Command} · {"transferred": Transferred}
+             {"kept": sequence}, or {"not_kept": sequence} where the disk took nothing: it is held in memory
 """
 
 import asyncio
@@ -158,11 +158,9 @@ class JobDesk:
     async def _keep(self, job_id: str, submission: Submission, writer: asyncio.StreamWriter) -> None:
         if submission.sequence:
             # One short fsync per line; in a thread, because a slow disk must not hold up other calls.
-            try:
-                await asyncio.to_thread(self._spool.keep, submission)
-                _send(writer, {"kept": submission.sequence})
-            except OSError:  # a full disk: the report goes out unspooled, the call goes on and can still be ended
-                log.exception("report not spooled", session=submission.session_id)
+            # One that takes nothing is no reason to wait: the report is held here, and the call goes on.
+            kept = await asyncio.to_thread(self._spool.keep, submission)
+            _send(writer, {"kept" if kept else "not_kept": submission.sequence})
         self._on_report(job_id, submission)
         await self._submit(submission)
 

@@ -159,8 +159,8 @@ class Reporter:
     async def _listen(self) -> None:
         while line := await self._reader.readline():
             message = json.loads(line)
-            if "kept" in message:
-                self._kept = message["kept"]
+            if "kept" in message or "not_kept" in message:
+                self._kept = message.get("kept") or message["not_kept"]
                 self._all_kept.set()
             elif "command" in message:
                 command = Command.model_validate(message["command"])

@@ -4,16 +4,22 @@ One append-only file of JSON lines per job, `<session>-<epoch>.spool`: reports a
 is told it is kept. Acknowledgements are remembered in memory; the file goes when the job's last report is acknowledged.
 What a crash leaves is adopted by the next worker of the same folder. Refused reports are moved to `parked.jsonl`.
 The promise: reports survive processes, not the host's disk.
+
+A disk that takes nothing costs that promise and nothing else: reports are held in memory, sent from there, and written
+behind the next one that the disk takes. No fault of the disk is raised to those who talk to the control plane.
 """
 
 import asyncio
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+
+import structlog
 
 from agents.contract import Submission
 
@@ -22,77 +28,148 @@ FAREWELL = 2.0
 LAST = "call.ended.v1"
 """After this report a job has nothing more to say."""
 
+HELD = 10_000
+"""Reports that are held in memory alone at most, while the disk takes none."""
+
 Key = tuple[int, int]
 """Session and epoch."""
+
+log = structlog.get_logger()
 
 
 @dataclass
 class _Job:
-    """One job's reports: those not acknowledged, and the open file."""
+    """One job's reports: those not acknowledged, those of them that the disk does not have, and the open file."""
 
     path: Path
     waiting: dict[int, Submission] = field(default_factory=dict)
+    unwritten: set[int] = field(default_factory=set)
     finished: bool = False
-    file: IO[bytes] | None = None
+    writers: int = 0
+    """Threads that are about to write, or do."""
+    disk: threading.Lock = field(default_factory=threading.Lock)
+    file: int | None = None
+    length: int = 0
+    """Bytes of the file up to the end of its last whole line."""
+    torn: bool = False
+    """It may end in the midst of a line."""
+
+    def append(self, lines: bytes) -> None:
+        """Write and wait until the disk has it, or leave the file as it was. Raises `OSError`."""
+        if self.file is None:
+            self.file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self.length = os.fstat(self.file).st_size
+            self.torn = self.length > 0  # by a crash, perhaps
+        lines = b"\n" * self.torn + lines
+        try:
+            rest = lines
+            while rest:
+                rest = rest[os.write(self.file, rest) :]
+            os.fdatasync(self.file)
+        except OSError:
+            self.torn = True
+            with suppress(OSError):
+                os.ftruncate(self.file, self.length)
+            raise
+        self.length, self.torn = self.length + len(lines), False
+
+    def close(self) -> None:
+        """Close the file. What a file system says only then is nothing that could still be mended."""
+        if self.file is not None:
+            file, self.file = self.file, None
+            with suppress(OSError):
+                os.close(file)
 
 
 class Spool:
-    """Keeps reports, hands them out in order, forgets the acknowledged. Blocking, short; one owner at a time."""
+    """Keeps reports, hands them out in order, forgets the acknowledged. Any thread may call it: only those who write
+    wait for the disk."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._jobs: dict[Key, _Job] = {}
+        self._lock = threading.Lock()
+        """Of what is in memory; never held while the disk works, but for the removal of a file."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in sorted(folder.glob("*.spool")):
             self._adopt(path)
 
-    def keep(self, submission: Submission) -> None:
-        """Write a report and wait until the disk has it. A repeat of the same sequence is kept once."""
+    def keep(self, submission: Submission) -> bool:
+        """Write a report and wait until the disk has it; whether it does. A repeat of a sequence is kept once."""
         key = (submission.session_id, submission.epoch)
-        job = self._jobs.get(key)
-        if job is None:
-            job = self._jobs[key] = _Job(self._folder / f"{key[0]}-{key[1]}.spool")
-        if submission.sequence in job.waiting:
-            return
-        if job.file is None:
-            job.file = job.path.open("ab")
-            os.chmod(job.path, 0o600)
-        job.file.write(submission.model_dump_json().encode() + b"\n")
-        job.file.flush()
-        os.fdatasync(job.file.fileno())
-        job.waiting[submission.sequence] = submission
-        job.finished = job.finished or submission.report.get("type") == LAST
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is None:
+                job = self._jobs[key] = _Job(self._folder / f"{key[0]}-{key[1]}.spool")
+            job.writers += 1
+        try:
+            with job.disk:
+                return self._write(job, submission)
+        finally:
+            with self._lock:
+                job.writers -= 1
+                self._forget_if_done(key, job)
+
+    def _write(self, job: _Job, submission: Submission) -> bool:
+        with self._lock:
+            if submission.sequence in job.waiting and submission.sequence not in job.unwritten:
+                return True
+            if sum(len(each.unwritten) for each in self._jobs.values()) < HELD:
+                job.waiting[submission.sequence] = submission
+                job.unwritten.add(submission.sequence)
+            job.finished = job.finished or submission.report.get("type") == LAST
+            owed = {sequence: job.waiting[sequence] for sequence in job.unwritten if sequence in job.waiting}
+        owed[submission.sequence] = submission
+        try:
+            job.append(b"".join(owed[each].model_dump_json().encode() + b"\n" for each in sorted(owed)))
+        except OSError as error:
+            log.error("report not kept", session=submission.session_id, reason=error.strerror, held=len(job.unwritten))
+            return False
+        with self._lock:
+            job.unwritten -= owed.keys()
+        return True
 
     def acknowledge(self, session_id: int, epoch: int, sequence: int) -> None:
         """A report has arrived."""
-        job = self._jobs.get((session_id, epoch))
-        if job is not None and sequence in job.waiting:
-            del job.waiting[sequence]
-            self._forget_if_done((session_id, epoch), job)
+        with self._lock:
+            job = self._jobs.get((session_id, epoch))
+            if job is not None and sequence in job.waiting:
+                del job.waiting[sequence]
+                job.unwritten.discard(sequence)
+                self._forget_if_done((session_id, epoch), job)
 
     def park(self, session_id: int, epoch: int, sequence: int, reason: str) -> None:
-        """A report will never be accepted: put it aside for a person to look at."""
-        job = self._jobs.get((session_id, epoch))
-        submission = job.waiting.get(sequence) if job else None
-        if submission is not None:
+        """A report will never be accepted: put it aside for a person to look at. Where the disk takes nothing it waits
+        on, and is refused again until it does.
+        """
+        with self._lock:
+            job = self._jobs.get((session_id, epoch))
+            submission = job.waiting.get(sequence) if job else None
+        if submission is None:
+            return
+        try:
             with (self._folder / "parked.jsonl").open("a") as file:
                 file.write(json.dumps({"reason": reason, "report": submission.model_dump(mode="json")}) + "\n")
             os.chmod(self._folder / "parked.jsonl", 0o600)
-            self.acknowledge(session_id, epoch, sequence)
+        except OSError as error:
+            log.error("report not parked", session=session_id, reason=error.strerror)
+            return
+        self.acknowledge(session_id, epoch, sequence)
 
     def release(self, session_id: int, epoch: int) -> None:
         """Nothing more comes of this job here, though it has not ended: its file goes once all is acknowledged."""
-        job = self._jobs.get((session_id, epoch))
-        if job is not None:
-            job.finished = True
-            self._forget_if_done((session_id, epoch), job)
+        with self._lock:
+            job = self._jobs.get((session_id, epoch))
+            if job is not None:
+                job.finished = True
+                self._forget_if_done((session_id, epoch), job)
 
     def waiting(self) -> Iterator[Submission]:
         """Everything not acknowledged, in order within each job."""
-        for key in sorted(self._jobs):
-            job = self._jobs[key]
-            for sequence in sorted(job.waiting):
-                yield job.waiting[sequence]
+        with self._lock:
+            jobs = [self._jobs[key] for key in sorted(self._jobs)]
+            found = [job.waiting[sequence] for job in jobs for sequence in sorted(job.waiting)]
+        yield from found
 
     async def wait_until_acknowledged(self) -> None:
         """What was said last should be on record before we go; what is not is sent by the next start."""
@@ -102,21 +179,24 @@ class Spool:
 
     def next_sequence(self, session_id: int, epoch: int) -> int:
         """A sequence after all that this job is known to have used here."""
-        job = self._jobs.get((session_id, epoch))
-        return max(job.waiting, default=0) + 1 if job else 1
+        with self._lock:
+            job = self._jobs.get((session_id, epoch))
+            return max(job.waiting, default=0) + 1 if job else 1
 
     def close(self) -> None:
         """Close the files; what waits stays on disk."""
-        for job in self._jobs.values():
-            if job.file is not None:
-                job.file.close()
+        for job in list(self._jobs.values()):
+            with job.disk:
+                job.close()
 
     def _forget_if_done(self, key: Key, job: _Job) -> None:
-        if job.waiting or not job.finished:
+        if job.waiting or not job.finished or job.writers:
             return
-        if job.file is not None:
-            job.file.close()
-        job.path.unlink(missing_ok=True)
+        job.close()
+        try:
+            job.path.unlink(missing_ok=True)
+        except OSError as error:  # the next start adopts it, and what it holds is taken for repeated
+            log.error("spool not removed", file=job.path.name, reason=error.strerror)
         del self._jobs[key]
 
     def _adopt(self, path: Path) -> None:

@@ -56,9 +56,6 @@ class BotReporter:
     async def _send(self) -> None:
         while True:
             submission = await self._queue.get()
-            try:
-                await asyncio.to_thread(self._spool.keep, submission)
-            except OSError:  # a full disk: it goes out unspooled, and the bot goes on
-                log.exception("report not spooled", session=submission.session_id)
+            await asyncio.to_thread(self._spool.keep, submission)
             self._queue.task_done()
             await self._submit(submission)

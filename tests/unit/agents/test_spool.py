@@ -1,7 +1,15 @@
 """The spool: what was kept survives the process, goes when acknowledged, and is never doubled."""
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
+from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -126,3 +134,107 @@ def test_giving_up_a_job_whose_reports_have_all_arrived_removes_its_file(
     spool.acknowledge(7, 1, 1)
     spool.release(7, 1)
     assert list(tmp_path.glob("*.spool")) == []
+
+
+class MeetingFolder(type(Path())):  # type: ignore[misc]
+    """A folder in which two threads meet as they name a file, or nobody comes for a moment."""
+
+    def __truediv__(self, name: Any) -> Path:
+        with suppress(BrokenBarrierError):
+            self.meeting.wait(0.3)
+        return Path(str(self)) / name
+
+
+def test_two_first_reports_of_a_job_at_once_are_both_kept(tmp_path: Path) -> None:
+    folder = MeetingFolder(tmp_path)
+    folder.meeting = Barrier(2)
+    spool = Spool(folder)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(spool.keep, [submission(1), submission(1_000_001)]))
+    assert waiting(spool) == [(7, 1, 1), (7, 1, 1_000_001)]
+    spool.acknowledge(7, 1, 1)
+    spool.acknowledge(7, 1, 1_000_001)
+    spool.release(7, 1)
+    spool.close()
+    assert list(tmp_path.glob("*.spool")) == []
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["keep", "acknowledge", "restart"]), st.integers(1, 2), st.integers(1, 6)),
+        max_size=25,
+    ),
+    fits=st.lists(st.integers(0, 400), max_size=30),
+)
+def test_a_disk_that_takes_a_part_of_a_line_takes_none_of_it(
+    tmp_path_factory: Any, steps: list[tuple[str, int, int]], fits: list[int]
+) -> None:
+    """What the disk was said to have is there after a restart; what it refused is there as long as the process is."""
+    folder = tmp_path_factory.mktemp("spool")
+    room = iter(fits)
+
+    def write(file: int, data: bytes) -> int:
+        fitting = next(room, len(data))
+        if fitting == 0:
+            raise OSError(ENOSPC, "No space left on device")
+        return real(file, data[:fitting])
+
+    real = os.write
+    spool = Spool(folder)
+    on_disk: set[tuple[int, int, int]] = set()
+    held: set[tuple[int, int, int]] = set()
+    with mock.patch("os.write", write):
+        for step, session, sequence in steps:
+            key = (session, 1, sequence)
+            if step == "keep":
+                before = set(waiting(spool))
+                if spool.keep(submission(sequence, session=session)):
+                    on_disk.add(key)
+                    held = {each for each in held if each[0] != session}
+                    on_disk |= {each for each in before if each[0] == session}
+                elif key not in on_disk:
+                    held.add(key)
+            elif step == "acknowledge":
+                spool.acknowledge(*key)
+                on_disk.discard(key)
+                held.discard(key)
+            else:
+                spool.close()
+                spool, held = Spool(folder), set()
+            assert on_disk | held <= set(waiting(spool))
+    spool.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("only root may mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_costs_no_report_as_long_as_the_process_lives(
+    open_spool: Callable[[Path], Spool], small_disk: Path
+) -> None:
+    spool = open_spool(small_disk)
+    kept = [spool.keep(submission(sequence)) for sequence in range(1, 601)]
+    assert kept[0]
+    assert not kept[-1]
+    assert [sequence for _, _, sequence in waiting(spool)] == list(range(1, 601))
+    for sequence in range(1, 600):
+        spool.acknowledge(7, 1, sequence)
+    spool.park(7, 1, 600, "refused, and there is no place to say so")
+    assert waiting(spool) == [(7, 1, 600)]
+    # Another job ends, its file goes, and the disk takes what it owed.
+    assert not spool.keep(submission(1, session=8))
+    spool.release(7, 1)
+    spool.acknowledge(7, 1, 600)
+    assert spool.keep(submission(2, session=8))
+    spool.close()
+    assert waiting(open_spool(small_disk)) == [(8, 1, 1), (8, 1, 2)]
