@@ -1,15 +1,50 @@
-"""The one place that reads the time, so that tests can turn it."""
+"""The one place that reads the time, so that tests can turn it.
 
-from datetime import UTC, datetime
-from typing import overload
+Two clocks of one host differ, and any may be set while we run. What is written down is a moment of the wall clock; how
+long something lasts that a process watches is counted by its own monotonic clock.
+"""
+
+import time
+from collections.abc import Hashable
+from datetime import UTC, datetime, timedelta
+from typing import Final, Generic, TypeVar, overload
+
+SKEW: Final = timedelta(minutes=15)
+"""What clocks may differ by: only what is older than that by the wall clock alone is certainly old."""
+
+K = TypeVar("K", bound=Hashable)
 
 
 class Clock:
-    """The wall clock, in UTC."""
+    """The wall clock, in UTC, and the one that no setting moves."""
 
     def now(self) -> datetime:
         """The current moment."""
         return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; only differences mean anything, and only in this process."""
+        return time.monotonic()
+
+
+class Stillness(Generic[K]):
+    """For how long this process has seen things unchanged, whatever any wall clock says of them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: dict[K, tuple[object, float]] = {}
+        self._before: dict[K, tuple[object, float]] = {}
+
+    def look(self) -> None:
+        """Begin another look at all there are; what was not met in the one before is forgotten."""
+        self._before, self._seen = self._seen, {}
+
+    def of(self, key: K, state: object = None) -> float:
+        """Seconds for which it has been met in this state by each look."""
+        now = self._clock.monotonic()
+        former, since = self._before.get(key, (state, now))
+        self._seen[key] = (state, since if former == state else now)
+        return now - self._seen[key][1]
 
 
 def iso(moment: datetime | None) -> str | None:

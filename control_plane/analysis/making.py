@@ -7,10 +7,11 @@ from sqlmodel import col, select
 
 from control_plane.analysis.arithmetic import USER, Spoken, count
 from control_plane.analysis.models import Analysis, AnalysisStatus
-from control_plane.analysis.reading import Conversation, Reading, UnusableAnswer, read
+from control_plane.analysis.reading import AWAY, Conversation, Reading, UnusableAnswer, read
 from control_plane.analysis.repository import find_analysis
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
+from control_plane.errors import Unavailable
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.meetings.models import Meeting, Scenario
@@ -28,7 +29,9 @@ class Analyst:
         self.database, self.clock, self.client, self.model = database, clock, client, model
 
     async def analyse(self, session_id: int) -> None:
-        """Count, have a model read, and tell. Raises `openai.OpenAIError` where the model is to be asked again."""
+        """Count, have a model read, and tell. Raises `Unavailable` where the model is away, and another
+        `openai.OpenAIError` where it is to be asked again.
+        """
         async with self.database.platform() as db:
             session = await db.get(Session, session_id)
             if session is None:
@@ -49,6 +52,8 @@ class Analyst:
             await self._finish(session, None, "the model gave no usable answer")
         except openai.OpenAIError as error:
             await self._finish(session, None, f"the model does not answer: {type(error).__name__}")
+            if isinstance(error, AWAY):
+                raise Unavailable("The model is away") from error
             raise
         else:
             await self._finish(session, reading, None)

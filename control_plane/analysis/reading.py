@@ -14,6 +14,8 @@ MOST_CHARACTERS: Final = 120_000
 TRIES: Final = 3
 ANSWER_WITHIN: Final = 20.0
 """Seconds."""
+AWAY: Final = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
+"""What a model's server says, or does not say, that is no fault of the question's."""
 EXTRACTIVE: Final = "extractive"
 """`system_fingerprint` of a server whose answers are pieces of what was said."""
 _ASKED: Final = """\

@@ -9,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 import openai
 
+from control_plane.errors import Unavailable
 from guard.outbound import Outbound, OutboundError, read_url
 
 UPLOAD_WITHIN: Final = 40.0
@@ -22,7 +23,7 @@ class NotWritten(Exception):
     """Why a recording is not written down; another try does not help."""
 
 
-class NotYet(Exception):
+class NotYet(Unavailable):
     """A recogniser does not answer now."""
 
 

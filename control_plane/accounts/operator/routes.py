@@ -104,7 +104,8 @@ async def read_health(request: Request) -> Any:
     """Tell how every part of the installation is."""
     state = request.app.state
     here = len(state.hub.worker_ids())
-    return await examine(state.database, state.media, state.limiter, workers_here=here, version=request.app.version)
+    parts = state.database, state.media, state.limiter, state.clock
+    return await examine(*parts, workers_here=here, version=request.app.version)
 
 
 @router.get("/audit", response_model=OperatorAuditList)

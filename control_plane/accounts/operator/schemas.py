@@ -169,6 +169,14 @@ class WorkersHealth(Part):
     here: int = Field(0, description="Those connected to the process that answers.")
 
 
+class JobsHealth(Part):
+    """What the jobs process is to do; `unavailable` where something that is due has waited for a minute."""
+
+    due: int = 0
+    behind_seconds: float = Field(0, description="For which the oldest that is due has waited.")
+    failed: int = Field(0, description="Given up within the last week.")
+
+
 class HealthParts(BaseModel):
     """Every part."""
 
@@ -176,6 +184,7 @@ class HealthParts(BaseModel):
     redis: RedisHealth
     livekit: Part
     workers: WorkersHealth
+    jobs: JobsHealth
 
 
 class HealthRead(BaseModel):

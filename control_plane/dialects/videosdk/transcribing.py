@@ -16,11 +16,13 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
+from control_plane.analysis.reading import AWAY
 from control_plane.analysis.writing_down import cut, sum_up, write_down
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.dialects.videosdk.configs import Transcription
 from control_plane.dialects.videosdk.models import VideoTranscription
+from control_plane.errors import Unavailable
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
@@ -74,6 +76,12 @@ class Transcriber:
 
     async def handle(self, payload: dict[str, Any]) -> None:
         """One step. Raises `openai.OpenAIError` or `Unavailable` where it is to be tried again."""
+        try:
+            await self._do(payload)
+        except AWAY as error:
+            raise Unavailable("The model is away") from error
+
+    async def _do(self, payload: dict[str, Any]) -> None:
         async with self.database.platform() as db:
             recording = await db.get(Recording, payload["recording_id"])
             done = await _find(db, payload["recording_id"])

@@ -14,6 +14,7 @@ from sqlmodel import col, select
 from agents.calling import PersonaJob
 from control_plane.analysis.making import Analyst
 from control_plane.clock import Clock
+from control_plane.errors import Unavailable
 from control_plane.events.models import Event
 from control_plane.metering.models import UsageEntry
 from tests.support.platform import Platform, Tenant
@@ -185,7 +186,7 @@ async def test_a_model_that_is_away_is_said_and_asked_again_by_the_job(platform:
     job = await ended(platform, tenant)
     async with serving(good) as model, analyst(platform, model) as ours:
         model.away = True
-        with pytest.raises(openai.OpenAIError):
+        with pytest.raises(Unavailable):
             await ours.analyse(job.session_id)
         assert (await tenant.http.get(f"/sessions/{job.session_id}/analysis")).json()["status"] == "failed"
         model.away = False

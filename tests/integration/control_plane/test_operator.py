@@ -1,6 +1,7 @@
 """The operator's surface: accounts, plans, health, all trails."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -9,8 +10,10 @@ from pydantic import ValidationError
 from sqlmodel import select
 
 from control_plane.accounts.models import Account
+from control_plane.clock import Clock
 from control_plane.errors import Unavailable
 from control_plane.gate.window import RateLimiter
+from control_plane.jobs.models import Job
 from control_plane.media.server import LiveRoom
 from control_plane.settings import Settings
 from tests.support.platform import ADMIN_KEY, FakeMedia, Platform
@@ -226,6 +229,10 @@ async def test_health_names_the_part_that_is_away(platform: Platform, operator: 
     assert whole["parts"]["redis"] == {"status": "ok", "reason": None, "shared": True}
     assert (whole["parts"]["workers"]["connected"], whole["parts"]["workers"]["capacity"]) == (1, 7)
     assert whole["parts"]["database"]["revision"]
+    await platform.add(Job(kind="room.close", key="1", state="failed", run_at=Clock().now()))
+    await platform.add(Job(kind="room.close", key="2", run_at=Clock().now() - timedelta(seconds=90)))
+    jobs = (await operator.get("/admin/health")).json()["parts"]["jobs"]
+    assert (jobs["status"], jobs["failed"], jobs["due"], jobs["behind_seconds"] >= 90) == ("unavailable", 1, 1, True)
     platform.app.state.media = AbsentMedia()
     degraded = (await operator.get("/admin/health")).json()
     assert (degraded["status"], degraded["parts"]["livekit"]["status"]) == ("degraded", "unavailable")
