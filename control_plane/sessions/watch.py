@@ -1,6 +1,6 @@
 """Conversations that nobody ends any more: their room is gone, their worker is lost, their job never began."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -10,7 +10,7 @@ from sqlmodel import col, delete, select
 
 from agents.attendance import HOST_PREFIX
 from agents.contract import EndReason
-from control_plane.clock import Clock
+from control_plane.clock import SKEW, Clock, Stillness
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
 from control_plane.personas.serving import SCRIBE
@@ -24,6 +24,10 @@ START_WITHIN = timedelta(seconds=10)
 
 BACK_WITHIN = timedelta(seconds=60)
 """In which a persona that was lost is in its conversation again, or that has failed: a worker starts in this time."""
+LOST_WITHIN = timedelta(seconds=1)
+"""How long a lease lives of a worker whose uplink was seen to close."""
+AT_ONCE = 100
+"""Jobs that a pass fails."""
 
 log = structlog.get_logger()
 
@@ -78,35 +82,61 @@ async def give_up(database: Database, clock: Clock) -> None:
                 await end_session(db, EventLog(db, clock), session, outcome="failed", reason="worker_lost", at=now)
 
 
-async def sweep(database: Database, clock: Clock) -> int:
-    """Fail jobs whose lease has run out or that never began, and forget expired slots; how many jobs that were."""
-    now = clock.now()
-    async with database.platform() as db:
-        await db.exec(delete(Slot).where(col(Slot.session_id).is_(None), col(Slot.expires_at) < now))
-        late = col(SessionJob.started_at).is_(None) & (col(SessionJob.accepted_at) < now - START_WITHIN)
-        query = (
-            select(SessionJob.id, SessionJob.session_id, SessionJob.project_id)
-            .where(
-                ~col(SessionJob.identity).startswith(HOST_PREFIX),  # bots are sent again: `bots.watching`
-                col(SessionJob.ended_at).is_(None),
-                (col(SessionJob.lease_until) < now) | late,
+class LeaseWatch:
+    """Misses jobs whose lease nobody renews.
+
+    A lease has run out once this process, by its own monotonic clock, has seen it stay as it is for as long as it was
+    given. So neither a wall clock that is set nor one of another host that differs ends a call. Only one of the
+    processes watches at a time; who takes over begins to count anew.
+    """
+
+    def __init__(self, database: Database, clock: Clock, *, lease: timedelta) -> None:
+        self.database, self.clock, self.lease = database, clock, lease
+        self._renewed, self._accepted = Stillness[int](clock), Stillness[int](clock)
+
+    async def sweep(self) -> int:
+        """Fail jobs whose lease has run out or that never began, and forget expired slots; how many jobs that were."""
+        dead = await self._look()
+        for job_id, session_id, project_id, lease_until in dead[:AT_ONCE]:
+            async with self.database.platform() as db:
+                await fail_job(db, self.clock, job_id, session_id, project_id, lease_until)
+        return len(dead[:AT_ONCE])
+
+    async def _look(self) -> list[tuple[int, int, int, datetime]]:
+        now = self.clock.now()
+        async with self.database.platform() as db:
+            # Whoever takes a slot looks at its time; here they only make room, and none goes that a clock misjudges.
+            await db.exec(delete(Slot).where(col(Slot.session_id).is_(None), col(Slot.expires_at) < now - SKEW))
+            query = (
+                select(SessionJob, Worker.connected)
+                .outerjoin(Worker, col(Worker.id) == SessionJob.worker_id)
+                .where(
+                    ~col(SessionJob.identity).startswith(HOST_PREFIX),  # bots are sent again: `bots.watching`
+                    col(SessionJob.ended_at).is_(None),
+                )
             )
-            .limit(100)
-        )
-        dead = (await db.exec(query)).all()
-    for job_id, session_id, project_id in dead:
-        async with database.platform() as db:
-            await fail_job(db, clock, job_id, session_id, project_id)
-    return len(dead)
+            running = (await db.exec(query)).all()
+        self._renewed.look()
+        self._accepted.look()
+        dead = []
+        for job, connected in running:
+            unrenewed = self._renewed.of(job.id, job.lease_until)
+            unstarted = self._accepted.of(job.id) if job.started_at is None else 0.0
+            given = self.lease if connected else min(LOST_WITHIN, self.lease)
+            late = unrenewed >= given.total_seconds() or job.lease_until < now - SKEW
+            if late or unstarted >= START_WITHIN.total_seconds():
+                dead.append((job.id, job.session_id, job.project_id, job.lease_until))
+        return dead
 
 
-async def fail_job(db: Db, clock: Clock, job_id: int, session_id: int, project_id: int) -> None:
-    """End a job that nobody answers for; with the last one its session has failed."""
+async def fail_job(db: Db, clock: Clock, job_id: int, session_id: int, project_id: int, lease_until: datetime) -> None:
+    """End a job that nobody answers for, unless its lease is another by now; with the last one its session has
+    failed."""
     running = await lock_running(db, job_id, session_id, project_id=project_id)
     if running is None:
         return
     session, job, now = running.session, running.job, clock.now()
-    if job.started_at is not None and job.lease_until >= now:
+    if job.started_at is not None and job.lease_until != lease_until:
         return  # it was heard of since it was looked at
     if job.started_at is not None and await _speaks_on(db, session, job):
         return

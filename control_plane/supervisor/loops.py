@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -59,7 +58,7 @@ from control_plane.secrets.box import SecretBox
 from control_plane.secrets.keys import find_rsa_key
 from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, PERSONA_LOST, still_to_close
 from control_plane.sessions.slots import StandingSigner
-from control_plane.sessions.watch import give_up, sweep
+from control_plane.sessions.watch import LeaseWatch, give_up
 from control_plane.sessions.winding import cut_off, wind_up
 from control_plane.settings import Settings
 from control_plane.supervisor.dispatch import redispatch
@@ -77,7 +76,7 @@ from sip.dialer import Dialer, SipAwayError
 SWEEP_EVERY, RECONCILE_EVERY, FORGET_EVERY = 1.0, 4.0, 60.0
 BRING_BACK_EVERY = 0.5
 """Seconds between looks for people without their persona; who loses one says so besides."""
-PATIENCE = timedelta(seconds=10)
+PATIENCE = 10.0
 
 Duty = partial[Any]
 
@@ -127,12 +126,12 @@ async def run(
     async def end_politely(payload: dict[str, Any]) -> None:
         await wind_up(database, clock, **payload)
 
-    began = clock.now()
+    began, leases = clock.monotonic(), LeaseWatch(database, clock, lease=settings.lease)
 
     async def find_lost() -> None:
         # After a restart of everything, workers get the time to say what they hold before they are missed.
-        if clock.now() - began > PATIENCE:
-            await sweep(database, clock)
+        if clock.monotonic() - began > PATIENCE:
+            await leases.sweep()
             await give_up(database, clock)
 
     box = SecretBox(settings.secret_key.get_secret_value())

@@ -13,6 +13,7 @@ from agents.contract import Exchange, Exchanged, Submission, TransferAsked, Tran
 from control_plane.clock import Clock
 from control_plane.events.models import Event
 from control_plane.telephony.placing import CallPlacer
+from tests.support.clocks import SteppedClock
 from tests.support.platform import Platform, Tenant
 
 CALLEE, LINE = "+17751234567", "+18001234567"
@@ -21,16 +22,6 @@ ROOM = "proj_call_+17755550100_abcdef"
 """Of a call that comes in."""
 CALLER = "sip_+17755550100"
 """Who it comes from."""
-
-
-class SteppedClock(Clock):
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
 
 
 @pytest.fixture
@@ -119,9 +110,7 @@ def a_placer(platform: Platform, clock: Clock | None = None) -> CallPlacer:
 
 
 def later(seconds: float) -> SteppedClock:
-    clock = SteppedClock()
-    clock.at = datetime.now(UTC) + timedelta(seconds=seconds)
-    return clock
+    return SteppedClock(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def hung_up(platform: Platform) -> list[str]:

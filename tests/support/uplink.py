@@ -11,6 +11,8 @@ import jwt
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents.calling import PersonaJob
+from control_plane.sessions.watch import LeaseWatch
+from tests.support.clocks import SteppedClock
 from tests.support.platform import WORKER_TOKEN, Platform, Tenant
 
 PERSONA = {"name": "Receptionist", "instructions": "You help {{who}}.", "greeting": "Hello {{who}}."}
@@ -56,6 +58,12 @@ async def worker(platform: Platform, *, token: str = WORKER_TOKEN, name: str = "
         await fake.say(type="hello", worker_id=name, capacity=10)
         await fake.hear("welcome")
         yield fake
+
+
+def lease_watch(platform: Platform) -> tuple[LeaseWatch, SteppedClock]:
+    """Whoever misses jobs whose leases nobody renews, and its clock."""
+    clock = SteppedClock(datetime.now(UTC))
+    return LeaseWatch(platform.database, clock, lease=platform.settings.lease), clock
 
 
 async def ticket_of(tenant: Tenant, room: str = "r") -> str:

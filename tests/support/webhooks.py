@@ -2,23 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 from control_plane.clock import Clock
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
+from tests.support.clocks import TurnedClock
 from tests.support.platform import Platform, Tenant
-
-
-class TurnedClock(Clock):
-    """A wall clock that a test sets forward: by `ahead`, as `timedelta` has it."""
-
-    def __init__(self, **ahead: float) -> None:
-        self.ahead = timedelta(**ahead)
-
-    def now(self) -> datetime:
-        return super().now() + self.ahead
 
 
 def turn_clock(platform: Platform) -> TurnedClock:

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import httpx2
 import pytest
@@ -17,6 +16,7 @@ from control_plane.metering.models import UsageEntry
 from control_plane.metering.prices import EXACT
 from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.models import Session
+from tests.support.clocks import TurnedClock
 from tests.support.platform import ADMIN_KEY, Platform, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -31,16 +31,6 @@ async def operator(platform: Platform) -> AsyncIterator[httpx2.AsyncClient]:
         base_url=f"{platform.url}/api/v1", headers={"X-API-Key": ADMIN_KEY}, timeout=30
     ) as client:
         yield client
-
-
-class MovedClock(Clock):
-    """A clock that is ahead."""
-
-    def __init__(self, ahead: timedelta) -> None:
-        self.ahead = ahead
-
-    def now(self) -> Any:
-        return super().now() + self.ahead
 
 
 async def make_key(tenant: Tenant, **body: object) -> httpx2.Response:
@@ -91,7 +81,7 @@ async def test_keys_that_have_expired_do_not_count_and_do_not_come_back_as_a_six
     tenant = await platform.tenant()
     soon = (Clock().now() + timedelta(hours=1)).isoformat()
     old = [(await make_key(tenant, expires_at=soon)).json()["api_key"]["id"] for _ in range(4)]
-    platform.app.state.clock = platform.app.state.keys.clock = MovedClock(timedelta(hours=2))
+    platform.app.state.clock = platform.app.state.keys.clock = TurnedClock(hours=2)
     listed = (await tenant.http.get("/api-keys")).json()["api_keys"]
     assert [key["status"] for key in listed] == ["expired"] * 4 + ["active"]
     assert [(await make_key(tenant)).status_code for _ in range(5)] == [201] * 4 + [409]
@@ -261,7 +251,7 @@ async def test_a_support_key_is_over_after_a_day(
     made = (await tenant.http.post("/account/support-keys")).json()
     until = datetime.fromisoformat(made["expires_at"])
     assert abs(until - Clock().now() - timedelta(hours=24)) < timedelta(minutes=1)
-    platform.app.state.clock = MovedClock(timedelta(hours=24, seconds=1))
+    platform.app.state.clock = TurnedClock(hours=24, seconds=1)
     answer = await operator.post("/admin/support-access", json={"key": made["key"]})
     assert answer.status_code == 410
     assert (await tenant.http.get("/account/support-keys")).json()["support_keys"][0]["used_at"] is None

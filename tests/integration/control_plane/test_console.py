@@ -3,7 +3,6 @@
 import asyncio
 import json
 from datetime import timedelta
-from typing import Any
 
 import httpx2
 import pytest
@@ -14,21 +13,12 @@ from control_plane.accounts.models import Account, Project
 from control_plane.auth.models import ConsoleSession
 from control_plane.auth.passwords import hash_password
 from control_plane.auth.sessions import MOST, SessionCookie
-from control_plane.clock import Clock
 from control_plane.ids import fingerprint
+from tests.support.clocks import TurnedClock
 from tests.support.console import EMAIL, PASSWORD, WHO, browser, new_window
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.anyio
-
-
-class LaterClock(Clock):
-    """A clock that is ahead."""
-
-    ahead = timedelta()
-
-    def now(self) -> Any:
-        return super().now() + self.ahead
 
 
 async def test_who_signs_up_is_logged_in_and_can_begin(grace: httpx2.AsyncClient) -> None:
@@ -127,21 +117,21 @@ async def test_logging_out_ends_the_session_in_all_processes(platform: Platform,
 
 
 async def test_a_session_ends_by_itself(platform: Platform, grace: httpx2.AsyncClient) -> None:
-    later = LaterClock()
+    later = TurnedClock()
     platform.app.state.clock = platform.app.state.keys.clock = later
     for days in (6, 12, 18, 24, 29):  # used every week
-        LaterClock.ahead = timedelta(days=days)
+        later.ahead = timedelta(days=days)
         assert (await grace.get("/account")).status_code == 200, days
         await platform.app.state.keys.write_use()
-    LaterClock.ahead = timedelta(days=31)
+    later.ahead = timedelta(days=31)
     assert (await grace.get("/account")).status_code == 401
-    LaterClock.ahead = timedelta()
+    later.ahead = timedelta()
     await new_window(platform)
     assert (await grace.post("/auth/login", json=WHO)).status_code == 200
-    LaterClock.ahead = timedelta(days=8)  # not used for a week
+    later.ahead = timedelta(days=8)  # not used for a week
     await asyncio.sleep(0)
     assert (await grace.get("/account")).status_code == 401
-    LaterClock.ahead = timedelta()
+    later.ahead = timedelta()
 
 
 async def test_an_account_has_only_so_many_sessions(platform: Platform, grace: httpx2.AsyncClient) -> None:

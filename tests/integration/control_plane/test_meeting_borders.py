@@ -20,13 +20,12 @@ from control_plane.meetings.models import Attendee, AttendeeState
 from control_plane.rooms.models import Participant
 from control_plane.sessions.models import SessionJob, Slot, Worker
 from control_plane.sessions.slots import StandingSigner
-from control_plane.sessions.watch import sweep
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
 from tests.support.meetings import a_bot, claims, make_meeting, meet_people, tell
 from tests.support.platform import SECRET_KEY, Platform, Tenant
 from tests.support.studio import eventually
-from tests.support.uplink import worker
+from tests.support.uplink import lease_watch, worker
 
 pytestmark = pytest.mark.anyio
 
@@ -128,9 +127,10 @@ async def test_people_whose_notetaker_is_lost_are_written_down_by_another(platfo
         await fake.report(job, 2, **LINE, text="Before.")
 
     await eventually(partial(is_connected, platform, wanted=False))
-    async with platform.database.platform() as db:
-        await db.exec(update(SessionJob).values(lease_until=Clock().now() - timedelta(seconds=60)))
-    assert await sweep(platform.database, Clock()) == 1
+    leases, clock = lease_watch(platform)
+    assert await leases.sweep() == 0
+    clock.step(seconds=6)
+    assert await leases.sweep() == 1
     async with platform.database.platform() as db:
         assert (await db.exec(select(Job.kind).where(col(Job.kind) == "room.close"))).all() == []
     session = f"/sessions/{job.session_id}"

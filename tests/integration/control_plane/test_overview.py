@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from control_plane.clock import Clock
 from control_plane.metering.models import UsageEntry
 from control_plane.overview.repository import ANSWERS, COSTS, NOW, SESSIONS
 from control_plane.sessions.models import Session, Turn
+from tests.support.clocks import SteppedClock
 from tests.support.database import Clone
 from tests.support.platform import Platform, Tenant
 from tests.support.statements import statements
@@ -24,21 +24,11 @@ NOON = datetime(2026, 3, 29, 10, 0, tzinfo=UTC)
 """A noon in Berlin, hours after its clocks were put forward."""
 
 
-class SetClock(Clock):
-    """A clock that stands."""
-
-    def __init__(self, now: datetime) -> None:
-        self.shows = now
-
-    def now(self) -> datetime:
-        return self.shows
-
-
 @pytest.fixture
 async def berlin(platform: Platform) -> Tenant:
     """A project at the noon of the day when Berlin's clocks were put forward."""
     tenant = await platform.tenant()
-    platform.app.state.clock = SetClock(NOON)
+    platform.app.state.clock = SteppedClock(NOON)
     return tenant
 
 

@@ -15,10 +15,10 @@ from control_plane.gate.models import AuditEntry
 from control_plane.recordings.removing import Remover
 from parley.stack.recordings import compare_recordings
 from tests.support.calls import until
+from tests.support.clocks import TurnedClock
 from tests.support.database import Clone
 from tests.support.platform import Platform, Tenant
 from tests.support.recordings import SOUND, complete, start
-from tests.support.webhooks import TurnedClock
 
 pytestmark = pytest.mark.anyio
 

@@ -16,9 +16,9 @@ from control_plane.recordings.removing import Remover
 from control_plane.recordings.sealing import FileSeal
 from control_plane.recordings.storage import ObjectStore
 from tests.support.buckets import ACCESS, Bucket, a_bucket, a_hanging_bucket
+from tests.support.clocks import TurnedClock
 from tests.support.platform import SECRET_KEY, Platform, Tenant
 from tests.support.recordings import BEGAN, SOUND, complete, facts, get, start, tell, watch
-from tests.support.webhooks import TurnedClock
 
 pytestmark = pytest.mark.anyio
 

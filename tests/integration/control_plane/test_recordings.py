@@ -14,9 +14,9 @@ from control_plane.errors import Unavailable
 from control_plane.media.recorder import NO_RECORDER, EgressState
 from control_plane.recordings.models import Recording
 from tests.support.calls import until
+from tests.support.clocks import TurnedClock
 from tests.support.platform import Platform, Tenant
 from tests.support.recordings import BEGAN, SOUND, complete, facts, get, start, tell, watch
-from tests.support.webhooks import TurnedClock
 
 pytestmark = pytest.mark.anyio
 

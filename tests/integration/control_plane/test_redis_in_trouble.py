@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx2
 import jwt
 import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from agents.calling import DispatchMetadata, PersonaJob
 from tests.support.calls import CALLEE, TRUNK, an_answered_call, calls_of
@@ -30,6 +32,13 @@ async def silent(link: FaultyLink) -> None:
     link.blackhole()
 
 
+async def answers(redis: Redis) -> bool:
+    try:
+        return bool(await redis.ping())
+    except RedisError:
+        return False
+
+
 @pytest.fixture
 def link() -> FaultyLink:
     """The way to Redis."""
@@ -40,6 +49,9 @@ def link() -> FaultyLink:
 async def redis_url(redis_url: str, link: FaultyLink) -> AsyncIterator[str]:
     """Redis behind the link."""
     link.target = int(redis_url.rsplit(":", 1)[1])
+    async with asyncio.timeout(20), Redis.from_url(redis_url) as redis:
+        while not await answers(redis):
+            await asyncio.sleep(0.02)
     async with link:
         yield f"redis://127.0.0.1:{link.port}"
 

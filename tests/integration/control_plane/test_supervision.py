@@ -15,6 +15,7 @@ from control_plane.errors import Unavailable
 from control_plane.events.models import Event
 from control_plane.livekit_hooks.service import take
 from tests.integration.control_plane.test_monitor import hear, monitor, subscribe
+from tests.support.clocks import TurnedClock
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import FakeWorker, ticket_of, worker
 
@@ -204,13 +205,10 @@ async def test_supervisors_are_nobody_in_the_room_and_their_leaving_gives_the_ca
         ear, voice = answer["supervisor"], answer["voice"]["identity"]
 
         async def told(*event: Any, at: timedelta = timedelta(0), **more: Any) -> None:
-            class Later(Clock):
-                def now(self) -> Any:
-                    return Clock().now() + later
-
-            later = at
+            later = TurnedClock()
+            later.ahead = at
             async with platform.database.platform() as db:
-                await take(db, Later(), hook(*event, **more))
+                await take(db, later, hook(*event, **more))
 
         await told("participant_joined", 1, ear, sid="PA_ear")
         await told("participant_joined", 2, voice, sid="PA_voice")

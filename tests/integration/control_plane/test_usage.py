@@ -15,6 +15,7 @@ from control_plane.accounts.models import Account, Project
 from control_plane.clock import Clock
 from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
+from tests.support.clocks import SteppedClock
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -164,16 +165,6 @@ async def test_days_are_told_apart_by_model_agent_and_service_in_one_answer(plat
         assert answer["totals"]["cost_usd"] == pytest.approx(2.75)
 
 
-class SetClock(Clock):
-    """A clock that stands."""
-
-    def __init__(self, now: str) -> None:
-        self.shows = datetime.fromisoformat(now)
-
-    def now(self) -> datetime:
-        return self.shows
-
-
 @pytest.mark.parametrize(
     ("now", "calls"),
     [("2026-03-31T23:59:59Z", 2), ("2026-04-01T00:00:00Z", 0)],
@@ -182,7 +173,7 @@ async def test_a_month_begins_with_its_first_day(platform: Platform, now: str, c
     tenant = await platform.tenant()
     for moment in ("2026-02-28T23:59:59Z", "2026-03-01T00:00:00Z", "2026-03-31T12:00:00Z"):
         await write(platform, entry(tenant.project.id, at=datetime.fromisoformat(moment)))
-    platform.app.state.clock = SetClock(now)
+    platform.app.state.clock = SteppedClock(datetime.fromisoformat(now))
     assert (await usage(tenant, period="month"))["totals"]["api_calls"] == calls
 
 

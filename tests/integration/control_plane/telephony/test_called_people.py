@@ -21,7 +21,6 @@ from tests.support.calls import (
     CALLER,
     LINE,
     ROOM,
-    SteppedClock,
     a_placer,
     an_answered_call,
     asked_for,
@@ -34,6 +33,7 @@ from tests.support.calls import (
     report,
     until,
 )
+from tests.support.clocks import SteppedClock
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio

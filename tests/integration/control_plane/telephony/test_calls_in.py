@@ -20,7 +20,6 @@ from tests.support.calls import (
     CALLEE,
     CALLER,
     ROOM,
-    SteppedClock,
     an_answered_call,
     asked_for,
     calls_of,
@@ -28,6 +27,7 @@ from tests.support.calls import (
     hung_up,
     later,
 )
+from tests.support.clocks import SteppedClock
 from tests.support.database import somebody_waits
 from tests.support.platform import Platform, Tenant
 

@@ -27,7 +27,6 @@ from tests.support.calls import (
     LINE,
     ROOM,
     TRUNK,
-    SteppedClock,
     an_answered_call,
     call_of,
     dial,
@@ -35,6 +34,7 @@ from tests.support.calls import (
     statuses,
     until,
 )
+from tests.support.clocks import SteppedClock
 from tests.support.database import somebody_waits
 from tests.support.platform import Platform, Tenant
 from tests.support.receiver import Receiver
