@@ -20,6 +20,8 @@ class _Pair:
 
     writers: dict[Direction, asyncio.StreamWriter] = field(default_factory=dict)
     """Where the bytes of each direction go."""
+    ended: set[Direction] = field(default_factory=set)
+    """Directions in which nothing goes any more."""
 
     def reset(self) -> None:
         for writer in self.writers.values():
@@ -76,6 +78,7 @@ class FaultyLink:
         """Say to one end of all that stand that nothing more comes; the other way goes on."""
         for pair in list(self._pairs):
             if writer := pair.writers.get(direction):
+                pair.ended.add(direction)
                 writer.write_eof()
 
     def cut_after(self, count: int) -> None:
@@ -126,6 +129,8 @@ class FaultyLink:
             if pause:
                 await asyncio.sleep(pause)
             await self._flows.wait()
+            if direction in pair.ended:
+                continue
             if direction == "up" and self._left is not None:
                 data, self._left = data[: self._left], self._left - min(self._left, len(data))
             writer.write(data)

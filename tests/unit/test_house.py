@@ -130,6 +130,18 @@ def test_every_decision_is_listed() -> None:
         assert f"| [{page.name[:4]}]({page.name}) | {title} |" in listed
 
 
+def test_every_incident_says_what_to_do_and_names_tests_that_try_it() -> None:
+    tests = "\n".join(path.read_text() for path in (CHECKOUT / "tests").rglob("test_*.py"))
+    known = set(re.findall(r"^\s*(?:async )?def (test_\w+)", tests, re.MULTILINE))
+    for section in (CHECKOUT / "docs" / "operations.md").read_text().split("\n## ")[1:]:
+        title = section.partition("\n")[0]
+        for said in ("**Callers notice**", "**You see**", "**By itself**", "**Do**", "**Test**"):
+            assert section.count(said) == 1, (title, said)
+        named = set(re.findall(r"`(test_\w+)`", section))
+        assert named, title
+        assert named <= known, (title, named - known)
+
+
 def test_the_reference_pages_say_what_the_code_says() -> None:
     done = subprocess.run(
         [sys.executable, "tools/reference.py", "--check"], cwd=CHECKOUT, capture_output=True, text=True, check=False

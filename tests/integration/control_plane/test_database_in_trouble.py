@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import httpx2
+import psycopg
 import pytest
 
 from control_plane.sessions.models import Worker
@@ -175,3 +176,21 @@ async def test_over_a_slow_way_all_is_served_and_a_broken_transaction_is_not_don
         there = len(answer.json()["agents"])
         assert kept <= there <= kept + 1
         kept = there
+
+
+async def test_a_database_without_room_is_answered_for_with_503(
+    platform: Platform, tenant: Tenant, clone: Clone
+) -> None:
+    assert (await write(tenant)).status_code == 201
+    async with await psycopg.AsyncConnection.connect(clone.superuser, autocommit=True) as owner:
+        await owner.execute(
+            "create function no_room() returns trigger language plpgsql as "
+            "$$ begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$"
+        )
+        await owner.execute("create trigger full_disk before insert on persona execute function no_room()")
+        refused = await write(tenant)
+        assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert (await read(tenant)).status_code == 200
+        await owner.execute("drop trigger full_disk on persona")
+    assert (await write(tenant)).status_code == 201
