@@ -1,0 +1,77 @@
+"""A job's line to its main process when the disk is full."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from errno import ENOSPC
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from agents.calling import PersonaJob
+from agents.contract import LineSpoken, Submission, TransferAsked
+from agents.desk import JobDesk
+from agents.reporter import Reporter
+from agents.spool import Spool
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime.now(UTC)
+
+
+JOB = PersonaJob(
+    session_id=1,
+    epoch=1,
+    project_id=1,
+    persona_id=1,
+    persona_name="Robin",
+    room_name="proj_r",
+    identity="agent-1",
+    capability="c",
+    instructions="",
+    started_at=NOW,
+)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file takes another byte."""
+    with mock.patch("os.write", side_effect=OSError(ENOSPC, os.strerror(ENOSPC))):
+        yield
+
+
+async def test_a_job_does_not_wait_for_a_disk_that_is_full_and_its_reports_are_on_their_way(
+    tmp_path: Path, full_disk: None
+) -> None:
+    sent: list[int] = []
+
+    async def fetch(job_id: str) -> PersonaJob:
+        return JOB
+
+    async def submit(submission: Submission) -> None:
+        sent.append(submission.sequence)
+
+    async def ask(asked: TransferAsked) -> None: ...
+
+    spool = Spool(tmp_path / "spool")
+    desk = JobDesk(spool, fetch=fetch, submit=submit, ask=ask, on_report=lambda job_id, submission: None)
+    await desk.open(tmp_path / "jobs.sock")
+    loop = asyncio.get_running_loop()
+    try:
+        async with await Reporter.claim(tmp_path / "jobs.sock", "AJ_1", timeout=20) as reporter:
+            for number in range(3):
+                reporter.report(LineSpoken(at=NOW, speaker="user", text="hi", timestamp_ms=number))
+            ends = loop.time()
+        assert loop.time() - ends < Reporter.FLUSH
+        async with asyncio.timeout(20):
+            while len(sent) < 3:
+                await asyncio.sleep(0.01)
+        assert [each.sequence for each in spool.waiting()] == sent == [1, 2, 3]
+        for sequence in sent:
+            spool.acknowledge(1, 1, sequence)
+        assert list(spool.waiting()) == []
+    finally:
+        await desk.close()
+        spool.close()
