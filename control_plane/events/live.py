@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 from redis import asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from control_plane.errors import Unavailable
@@ -32,7 +34,9 @@ class LiveBus:
     """Publishes to and hears from every control-plane process. Without Redis nothing is sent, and nothing waits."""
 
     def __init__(self, url: str) -> None:
-        self._redis = redis.Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
+        # Without the library's repeats: an answer that is lost would have keys pressed twice.
+        once = Retry(NoBackoff(), 0)
+        self._redis = redis.Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=once)
         self._url = url
         self._away_until = 0.0
 
