@@ -26,6 +26,8 @@ BACK_WITHIN = timedelta(seconds=60)
 """In which a persona that was lost is in its conversation again, or that has failed: a worker starts in this time."""
 LOST_WITHIN = timedelta(seconds=1)
 """How long a lease lives of a worker whose uplink was seen to close."""
+BLIND = timedelta(seconds=4)
+"""Whoever has not looked for this long does not know what was renewed meanwhile. Looks come each second."""
 AT_ONCE = 100
 """Jobs that a pass fails."""
 
@@ -87,12 +89,14 @@ class LeaseWatch:
 
     A lease has run out once this process, by its own monotonic clock, has seen it stay as it is for as long as it was
     given. So neither a wall clock that is set nor one of another host that differs ends a call. Only one of the
-    processes watches at a time; who takes over begins to count anew.
+    processes watches at a time; who takes over begins to count anew, and so does who could not look for a while: the
+    database was away for those who renew as well.
     """
 
     def __init__(self, database: Database, clock: Clock, *, lease: timedelta) -> None:
         self.database, self.clock, self.lease = database, clock, lease
         self._renewed, self._accepted = Stillness[int](clock), Stillness[int](clock)
+        self._looked = clock.monotonic()
 
     async def sweep(self) -> int:
         """Fail jobs whose lease has run out or that never began, and forget expired slots; how many jobs that were."""
@@ -116,6 +120,9 @@ class LeaseWatch:
                 )
             )
             running = (await db.exec(query)).all()
+        if self.clock.monotonic() - self._looked > BLIND.total_seconds():
+            self._renewed, self._accepted = Stillness[int](self.clock), Stillness[int](self.clock)
+        self._looked = self.clock.monotonic()
         self._renewed.look()
         self._accepted.look()
         dead = []
@@ -123,8 +130,7 @@ class LeaseWatch:
             unrenewed = self._renewed.of(job.id, job.lease_until)
             unstarted = self._accepted.of(job.id) if job.started_at is None else 0.0
             given = self.lease if connected else min(LOST_WITHIN, self.lease)
-            late = unrenewed >= given.total_seconds() or job.lease_until < now - SKEW
-            if late or unstarted >= START_WITHIN.total_seconds():
+            if unrenewed >= given.total_seconds() or unstarted >= START_WITHIN.total_seconds():
                 dead.append((job.id, job.session_id, job.project_id, job.lease_until))
         return dead
 

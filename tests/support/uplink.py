@@ -66,6 +66,15 @@ def lease_watch(platform: Platform) -> tuple[LeaseWatch, SteppedClock]:
     return LeaseWatch(platform.database, clock, lease=platform.settings.lease), clock
 
 
+async def watch_for(leases: LeaseWatch, clock: SteppedClock, seconds: int) -> int:
+    """Look each second for so long; how many jobs were failed."""
+    failed = await leases.sweep()
+    for _ in range(seconds):
+        clock.step(seconds=1)
+        failed += await leases.sweep()
+    return failed
+
+
 async def ticket_of(tenant: Tenant, room: str = "r") -> str:
     """A ticket as it comes to a worker, in a caller's token."""
     if not (await tenant.http.get("/agents")).json()["agents"]:

@@ -25,7 +25,7 @@ from control_plane.supervisor.reconciler import Reconciler
 from tests.support.meetings import a_bot, claims, make_meeting, meet_people, tell
 from tests.support.platform import SECRET_KEY, Platform, Tenant
 from tests.support.studio import eventually
-from tests.support.uplink import lease_watch, worker
+from tests.support.uplink import lease_watch, watch_for, worker
 
 pytestmark = pytest.mark.anyio
 
@@ -128,9 +128,7 @@ async def test_people_whose_notetaker_is_lost_are_written_down_by_another(platfo
 
     await eventually(partial(is_connected, platform, wanted=False))
     leases, clock = lease_watch(platform)
-    assert await leases.sweep() == 0
-    clock.step(seconds=6)
-    assert await leases.sweep() == 1
+    assert await watch_for(leases, clock, 6) == 1
     async with platform.database.platform() as db:
         assert (await db.exec(select(Job.kind).where(col(Job.kind) == "room.close"))).all() == []
     session = f"/sessions/{job.session_id}"

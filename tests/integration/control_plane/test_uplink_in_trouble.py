@@ -16,7 +16,7 @@ from agents.spool import Spool
 from agents.uplink import Uplink
 from tests.support.faulty import FaultyLink
 from tests.support.platform import WORKER_TOKEN, Platform, Tenant
-from tests.support.uplink import lease_watch, ticket_of
+from tests.support.uplink import lease_watch, ticket_of, watch_for
 
 pytestmark = pytest.mark.anyio
 
@@ -160,12 +160,10 @@ async def test_a_silence_of_ten_seconds_ends_no_call(
         for number in range(LINES):
             await line.say(number)
             await asyncio.sleep(10 / LINES)
-        clock.step(seconds=10)
-        assert await leases.sweep() == 0
+        assert await watch_for(leases, clock, 10) == 0
         assert await transcript(tenant, line.job) == []
         await link.heal()
         await line.all_arrived()
         assert time.monotonic() - began < 30
-        clock.step(seconds=2)
-        assert await leases.sweep() == 0
+        assert await watch_for(leases, clock, 2) == 0
         assert await transcript(tenant, line.job) == [f"line {number}" for number in range(LINES)]
