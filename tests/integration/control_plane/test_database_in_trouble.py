@@ -118,6 +118,7 @@ async def test_a_database_that_begins_anew_is_used_at_once(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_a_database_that_was_away_for_a_minute_is_used_at_once(
     platform: Platform, tenant: Tenant, link: FaultyLink
 ) -> None:
@@ -125,7 +126,8 @@ async def test_a_database_that_was_away_for_a_minute_is_used_at_once(
     await link.refuse()
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        await everybody_is_refused(platform, tenant, times=2)
+        await everybody_is_refused(platform, tenant, times=1)
+        await asyncio.sleep(1)  # an address may ask 600 times a minute
     await link.heal()
     await everything_is_back(platform, tenant)
 
