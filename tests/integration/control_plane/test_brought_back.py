@@ -14,12 +14,12 @@ from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.rooms.models import Room
 from control_plane.sessions.models import SessionJob, Slot
 from control_plane.sessions.slots import StandingSigner
-from control_plane.sessions.watch import BACK_WITHIN, give_up, room_gone, sweep
+from control_plane.sessions.watch import BACK_WITHIN, give_up, room_gone
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
 from tests.support.calls import later
 from tests.support.platform import SECRET_KEY, Platform, Tenant
-from tests.support.uplink import FakeWorker, ticket_of, worker
+from tests.support.uplink import FakeWorker, lease_watch, ticket_of, watch_for, worker
 from tests.support.webhooks import until
 
 pytestmark = pytest.mark.anyio
@@ -119,7 +119,8 @@ async def test_a_worker_that_dies_is_replaced_by_another(platform: Platform) -> 
             return lease < datetime.now(UTC) + timedelta(seconds=1.5)
 
         await until(is_missed)
-        assert await sweep(platform.database, later(2)) == 1
+        leases, clock = lease_watch(platform)
+        assert await watch_for(leases, clock, 2) == 1
         (again,) = await dispatch_again(platform)
         assert again["identity"] == job.identity
 

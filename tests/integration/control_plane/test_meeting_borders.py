@@ -18,7 +18,7 @@ from control_plane.livekit_hooks.service import take
 from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.meetings.models import Attendee, AttendeeState
 from control_plane.rooms.models import Participant
-from control_plane.sessions.models import SessionJob, Slot, Worker
+from control_plane.sessions.models import Slot, Worker
 from control_plane.sessions.slots import StandingSigner
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
