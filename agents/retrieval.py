@@ -4,6 +4,9 @@ words so far ──expect──▶ search under way ──▶ found ─┐
 more words   ──expect──▶ the next one, when it ends   ├─ look_up, at the end of the turn: the same words are not
 the question ──look_up────────────────────────────────┘  searched again; others are, and what was found for the
                                                          first words stands in where that fails
+
+Knowledge that was late once is not waited for again before `REST` is over, or a search has found something: each turn
+would be late by as much.
 """
 
 import asyncio
@@ -14,11 +17,13 @@ from typing import Final
 
 import structlog
 
-from knowledge.client import KnowledgeClient, KnowledgeError
+from knowledge.client import KnowledgeClient, KnowledgeError, KnowledgeUnavailable
 from knowledge.search import Hit
 
 LIMIT: Final = 0.4
 """Seconds that looking up may take; after that the turn goes on without."""
+REST: Final = 5.0
+"""Seconds after a search that failed in which no turn waits for one; what people begin to say is searched meanwhile."""
 PASSAGES: Final = 4
 NOISE: Final = 0.02
 """Scores below are noise. Paraphrases of what one large passage holds score as low as 0.04: the model judges those."""
@@ -45,6 +50,7 @@ class Retrieval:
         self._words: list[str] = []
         self._search: asyncio.Task[Found] | None = None
         self._next: str | None = None
+        self._failed_at: float | None = None
 
     def expect(self, beginning: str) -> None:
         """Somebody has said so much; it is searched now, or when the search under way has ended."""
@@ -64,12 +70,21 @@ class Retrieval:
             earlier = earlier if beginning and _words(question)[: len(beginning)] == beginning else None
             self._begin(question)
         assert self._search is not None
+        if self._rests() and not self._search.done():
+            log.warning("knowledge not waited for")
+            return _found_by(earlier)
+        # Waited for, not awaited: a preemptive try that is given up leaves the search to the next one.
+        searches = {each for each in (self._search, earlier) if each is not None and not each.done()}
+        await asyncio.wait({self._search, *searches}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._search.done() and not self._rests():
+            await asyncio.wait({self._search})
         try:
-            # Shielded: a preemptive try that is given up leaves the search to the next one.
-            return await asyncio.shield(self._search)
+            if not self._search.done():
+                return None  # the one that was begun before it is late: this one will be
+            return self._search.result()
         except KnowledgeError as error:
             log.warning("knowledge not asked", reason=str(error) or type(error).__name__)
-            return earlier.result() if earlier is not None and earlier.done() and not _failed(earlier) else None
+            return _found_by(earlier)
 
     async def close(self) -> None:
         """End what is under way."""
@@ -78,13 +93,20 @@ class Retrieval:
             self._search.cancel()
             await asyncio.wait([self._search])
 
+    def _rests(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self._failed_at is not None and now - self._failed_at < REST
+
     def _begin(self, text: str) -> None:
         self._words = _words(text)
         self._search = asyncio.create_task(self._find(text))
         self._search.add_done_callback(self._ended)
 
     def _ended(self, search: asyncio.Task[Found]) -> None:
-        _failed(search)  # told to whoever looks up; of a beginning nobody needs to know
+        if not _failed(search):  # told to whoever looks up; of a beginning nobody needs to know
+            self._failed_at = None
+        elif not search.cancelled() and isinstance(search.exception(), KnowledgeUnavailable):
+            self._failed_at = asyncio.get_running_loop().time()
         if self._next is not None and search is self._search:
             text, self._next = self._next, None
             self._begin(text)
@@ -92,6 +114,10 @@ class Retrieval:
     async def _find(self, text: str) -> Found:
         hits = await self._knowledge.search(self._capability, text, top_k=PASSAGES, timeout=LIMIT)
         return Found([hit for hit in hits if hit.score >= NOISE], time.time())
+
+
+def _found_by(search: asyncio.Task[Found] | None) -> Found | None:
+    return search.result() if search is not None and search.done() and not _failed(search) else None
 
 
 def _failed(search: asyncio.Task[Found]) -> bool:

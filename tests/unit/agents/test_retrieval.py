@@ -107,3 +107,40 @@ async def test_closing_leaves_nothing_under_way(knowledge, retrieval):
     await retrieval.close()
     await settled()
     assert len(knowledge.asked) == 1
+
+
+async def test_knowledge_that_was_late_is_not_waited_for_while_it_rests(knowledge, retrieval):
+    knowledge.go.set()
+    assert await retrieval.look_up("who would fail") is None
+    knowledge.go.clear()
+    found = await retrieval.look_up("what does parking cost")
+    assert found is None, "nobody waits for it"
+    await settled()
+    assert knowledge.asked[-1] == "what does parking cost", "but it is asked"
+
+
+async def test_knowledge_that_answers_again_is_waited_for(knowledge, retrieval):
+    knowledge.go.set()
+    await retrieval.look_up("who would fail")
+    retrieval.expect("what does parking")
+    await settled()
+    assert (await retrieval.look_up("What does parking cost?")).hits[0].content == "What does parking cost?"
+
+
+async def test_a_search_that_was_begun_before_and_is_late_ends_the_waiting(knowledge, retrieval):
+    ways: list[asyncio.Event] = [asyncio.Event(), asyncio.Event()]
+
+    async def search(capability: str, query: str, top_k: int, timeout: float) -> list[Hit]:
+        knowledge.asked.append(query)
+        await ways[len(knowledge.asked) - 1].wait()
+        raise KnowledgeUnavailable("late")
+
+    knowledge.search = search
+    retrieval.expect("what does parking")
+    await settled()
+    looking = asyncio.create_task(retrieval.look_up("What does parking cost?"))
+    await settled()
+    ways[0].set()
+    assert await looking is None
+    assert len(knowledge.asked) == 2
+    await retrieval.close()
