@@ -14,6 +14,7 @@ from livekit.agents.voice import events, room_io
 
 from agents.acts import build_tools
 from agents.answering import listen_to
+from agents.apologies import Apologies, say_sorry
 from agents.arrival import COME_WITHIN, wait_for_answer, wait_for_person
 from agents.calling import PersonaJob, Voicemail
 from agents.contract import CallEnded, CallReady, CallStarted, Command, EndReason, PhoneAnswered
@@ -23,23 +24,22 @@ from agents.happenings import Happenings
 from agents.models import Models
 from agents.persona import Persona
 from agents.phone import Keypad
+from agents.prepared import Sounds
 from agents.reporter import Reporter
 from agents.settings import WorkerSettings
 from agents.sight import Sight
 from agents.supervision import Supervision
 from agents.timing import TurnMarks, moment
 from agents.transcript import KEYS_ENTERED, Transcript
-from agents.turns import build_session
+from agents.turns import build_session, room_options
 from agents.usage import UsageMeter
-from agents.words import APOLOGY, GOODBYE, GOODBYES, NOBODY_FREE, ONE_MOMENT, WARNING
+from agents.words import GOODBYE, GOODBYES, NOBODY_FREE, ONE_MOMENT, WARNING
 from knowledge.client import KnowledgeClient
 
 GOODBYE_WITHIN = 8.0
 """Seconds a goodbye may take before the call ends anyway."""
 FINISH_WITHIN = 6.0
 """Seconds what is being said may go on before the goodbye of a call that is to wind up; the platform waits for 20."""
-APOLOGY_PAUSE = 5.0
-"""At most one apology in this many seconds."""
 WARNED_BEFORE, WARNED_OF = 60.0, 120.0
 """Seconds before the longest duration at which its end is told, in calls that may be at least as long as the other."""
 BEEP = 1.5
@@ -71,7 +71,8 @@ class Conversation:
         self.job, self.room, self.models, self.reporter, self.settings = job, room, models, reporter, settings
         self._sight = Sight(room) if job.powers.live_vision or job.powers.gpt_vision else None
         tools = [*build_tools(job.acts, self), *models.tools]
-        self.persona = Persona(job, knowledge, tools, self._sight, models.pictures)
+        self.sounds = Sounds.of_job(settings, job)
+        self.persona = Persona(job, knowledge, tools, self._sight, models.pictures, self.sounds)
         self.session = build_session(job, models)
         self._keypad: Keypad | None = None
         self._doing: set[asyncio.Task[None]] = set()
@@ -80,7 +81,7 @@ class Conversation:
         self._recorded, self._winding_up = asyncio.Event(), asyncio.Event()
         self._wind_up_reason: EndReason = "budget"
         self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
-        self._failed = False
+        self._failed = self._opened = False
         self._began = time.time()
         self._transcript = Transcript(job, self.session, self.persona, reporter)
         self._happenings = Happenings(self.session, self.persona, reporter)
@@ -88,7 +89,10 @@ class Conversation:
             job, room, self.session, self.persona, models, reporter, settings=settings, on_taken=self._taken
         )
         self._last_word = time.time()
-        self._last_apology = 0.0
+        self._apologies = Apologies(
+            self.session, self.sounds, may_speak=self._may_speak, lost=self._lost, unheard=models.stt.unheard
+        )
+        self.persona.on_silence = self._apologies.failed
         self._listen()
 
     async def run(self) -> None:
@@ -96,18 +100,7 @@ class Conversation:
 
         What became of a telephone call that was not answered, whoever placed it says.
         """
-        audible = not self.job.only_text
-        microphone = room_io.AudioInputOptions(frame_size_ms=20, auto_gain_control=False)
-        options = room_io.RoomOptions(
-            close_on_disconnect=False,
-            text_input=room_io.TextInputOptions(text_input_cb=self._on_text),
-            audio_input=microphone if audible else False,
-            audio_output=audible,
-            # Text that waits for the voice costs a tenth of a core; captions may run ahead.
-            text_output=room_io.TextOutputOptions(sync_transcription=False)
-            if self.job.captions or not audible
-            else False,
-        )
+        options = room_options(self.job, self._on_text)
         # `session_host` would answer any participant who asks for instructions and history.
         await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
         self._supervision.look()
@@ -123,11 +116,14 @@ class Conversation:
         self._began = self._last_word - (self.job.resumed.elapsed if self.job.resumed else 0.0)
         self.reporter.report(CallStarted(at=moment(time.time())))
         self.models.on_change(self.reporter.report)
+        if not self.job.only_text:
+            self._begin(self.sounds.make(self.models.tts))
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._open()), tasks.create_task(self._limits())]
             reason = await self._ended
             for task in running:
                 task.cancel()
+        await self._apologies.close()
         if self._keypad is not None:
             self._keypad.close()
         await self._stop_handing_over()
@@ -258,6 +254,7 @@ class Conversation:
     async def _open(self) -> None:
         """Have the persona greet, leave a message on the machine that answered, or go on with what was begun."""
         if self.job.resumed is not None:
+            self._opened = True
             self.persona.resume()
             return
         if self.job.phone is not None and self.job.voicemail is not None:
@@ -268,6 +265,7 @@ class Conversation:
             if by == "machine":
                 await self._leave_message(self.job.voicemail, takes_messages=takes_messages)
                 return
+        self._opened = True
         self.persona.greet()
 
     async def _leave_message(self, voicemail: Voicemail, *, takes_messages: bool) -> None:
@@ -292,7 +290,6 @@ class Conversation:
         self.session.on("agent_state_changed", self._on_agent_state)
         self.session.on("user_input_transcribed", self._transcript.transcribed)
         self.session.on("conversation_item_added", self._transcript.added)
-        self.session.on("error", self._on_error)
         self.session.on("close", self._on_close)
         Departure(self.room, self.job.phone, self.end)
         self.reporter.on_command(self._obey)
@@ -331,15 +328,13 @@ class Conversation:
         except RuntimeError:  # a goodbye is being said, or the call is over
             log.info("typed line not answered", session=self.job.session_id)
 
-    def _on_error(self, event: events.ErrorEvent) -> None:
-        recoverable = getattr(event.error, "recoverable", False)
-        log.warning("model failed", source=type(event.source).__name__, recoverable=recoverable)
-        now = time.time()
-        if self._supervision.taken:
-            return
-        if not recoverable and now - self._last_apology > APOLOGY_PAUSE and not self._ended.done():
-            self._last_apology = now
-            self.session.say(APOLOGY)
+    def _may_speak(self) -> bool:
+        return self._opened and not (self._supervision.taken or self._is_handing_over() or self._ended.done())
+
+    async def _lost(self) -> None:
+        """Nothing answers any more: say so in a sentence that needs no model, and end."""
+        await say_sorry(self.session, self.sounds)
+        self.end("model_failed", failed=True)
 
     def _on_close(self, event: events.CloseEvent) -> None:
         broken = event.reason.value == "error"

@@ -1,13 +1,13 @@
 """What happens in a call besides words: tools that were used, services that failed. Told as it happens."""
 
 import time
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-import openai
 import structlog
-from livekit.agents import AgentSession, APIConnectionError, APIStatusError, APITimeoutError
+from livekit.agents import AgentSession
 from livekit.agents.voice import events
 
+from agents.attempts import reason_of
 from agents.noted import LONGEST_NOTE, FaultSeen, ToolUsed
 from agents.persona import Persona
 from agents.reporter import Reporter
@@ -29,6 +29,8 @@ class Happenings:
         self._faults = 0
         session.on("function_tools_executed", self.used)
         session.on("error", self.failed)
+        session.on("user_state_changed", self._person)
+        session.on("agent_state_changed", self._itself)
         persona.on_fault = self.knowledge_failed
 
     def used(self, event: events.FunctionToolsExecutedEvent) -> None:
@@ -60,6 +62,13 @@ class Happenings:
         """Nothing could be looked up; the answer went on without."""
         self._tell("knowledge", "", reason, recovered=False)
 
+    def _person(self, event: events.UserStateChangedEvent) -> None:
+        self._persona.quiet.person(speaks=event.new_state == "speaking")
+
+    def _itself(self, event: events.AgentStateChangedEvent) -> None:
+        if event.new_state == "speaking":
+            self._persona.quiet.answered()
+
     def _tell(self, service: Service, source: str, reason: str, *, recovered: bool) -> None:
         self._faults += 1
         if self._faults > MOST_FAULTS:
@@ -73,15 +82,3 @@ class Happenings:
                 recovered=recovered,
             )
         )
-
-
-def reason_of(error: Any) -> str:
-    """Why, in words that hold nothing of a request or an answer."""
-    match error:
-        case APITimeoutError() | openai.APITimeoutError() | TimeoutError():
-            return "it did not answer in time"
-        case APIStatusError() | openai.APIStatusError():
-            return f"it answered with the status {error.status_code}"
-        case APIConnectionError() | openai.APIConnectionError() | OSError():
-            return "it cannot be reached"
-    return type(error).__name__

@@ -1,11 +1,12 @@
 """The models of a persona: OpenAI's protocol at the operator's server, and voices and recognition of other houses.
 
 What was asked for and cannot be had, or fails, is replaced by the next of its kind, last of all by the server's own;
-each change is told.
+each change is told. All of a kind are one chain, which waits for none of them for longer than it may take.
 """
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal, cast, get_args
 
 import httpx2
@@ -15,27 +16,36 @@ from livekit.agents import inference, llm, stt, tts
 from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 from livekit.plugins import openai as plugin
 
+from agents.attempts import ONCE, Limits
+from agents.breaker import Breakers
 from agents.calling import PersonaJob
+from agents.chains import Chain, Member
 from agents.choices import ModelChoice, Provider
 from agents.contract import ProviderChanged
+from agents.noted import FaultSeen
 from agents.providers import HOMES, Access, NotToBeHadError, build_recognition, build_voice
+from agents.recognisers import Recognisers
+from agents.replies import Replies
 from agents.searching import build_search
 from agents.settings import WorkerSettings
 from agents.timing import moment
+from agents.voices import Voices
 from guard.outbound import Outbound
 
 TRIES = APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=5.0)
-"""The framework's own default, four tries of ten seconds, would be 44 s of dead air on a dead model."""
-THINKING = APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=30.0)
-"""The same for a model that thinks before its first word."""
+"""Of what is asked outside of a turn. In a turn nobody is asked twice in a row: see `attempts.py`."""
+THINKS = 30.0
+"""Seconds for a model that thinks before its first word."""
+LOOKS = 10.0
+"""Seconds for a model that is shown a picture."""
 MIN_SILENCE = 0.12
 """Seconds of silence that recognition needs to call a phrase finished."""
 HOUSE: Final = "openai"
 """The provider that is the operator's own server."""
 
 Service = Literal["llm", "stt", "tts"]
-Built = tuple[str, Any]
-"""A model and its provider's name."""
+Built = tuple[str, Any, str]
+"""A model, its provider's or its own name, and what else it is known by to the breaker."""
 
 log = structlog.get_logger()
 
@@ -59,21 +69,25 @@ class Models:
         self, settings: WorkerSettings, job: PersonaJob, client: openai.AsyncOpenAI, outbound: Outbound
     ) -> None:
         self.settings, self.job, self.outbound = settings, job, outbound
-        self.changes: list[ProviderChanged] = []
+        self.changes: list[ProviderChanged | FaultSeen] = []
         """What cannot be had from the beginning."""
-        self._tell: Callable[[ProviderChanged], None] = self.changes.append
+        self._tell: Callable[[ProviderChanged | FaultSeen], None] = self.changes.append
+        self._breakers = Breakers(settings.spool_dir / "breakers")
         own = job.keys.get(HOUSE)
         url = settings.provider_urls.get(HOUSE, HOMES[HOUSE]).rstrip("/")
         self._own = _client(own.api_key, f"{url}/v1") if own else None
         self._client = client
-        self.tries = THINKING if job.powers.deep_thinking else TRIES
-        self.stt: stt.STT[Any] = self._recognition()
-        self.llm: llm.LLM[Any] = self._answers()
-        self.tts: tts.TTS[Any] = self._voices()
-        self.pictures: llm.LLM[Any] | None = None
+        self.stt = self._recognition()
+        self.llm = self._answers()
+        self.tts = self._voices()
+        self.pictures: Replies | None = None
         """Answers turns with a picture, where that is another one's work."""
         if job.powers.gpt_vision and settings.vision_model:
-            self.pictures = plugin.LLM(model=settings.vision_model, client=self._client_of(job.llm))
+            sees = plugin.LLM(model=settings.vision_model, client=self._client_of(job.llm))
+            members = self._members("llm", [(settings.vision_model, sees, self._whose(job.llm))])
+            self.pictures = Replies(members, replace(self._limits("llm"), last=LOOKS), self._told)
+            # The session knows one model, and listens to its errors alone.
+            self.pictures.on("error", lambda error: self.llm.emit("error", error))
 
     @property
     def counted(self) -> list[Any]:
@@ -87,45 +101,68 @@ class Models:
             return []
         return [build_search(self.outbound, self.settings.search_url, self.job.language)]
 
-    def on_change(self, tell: Callable[[ProviderChanged], None]) -> None:
-        """Call this when another model takes over, and now with what could not be had."""
+    @property
+    def thinks(self) -> bool:
+        """Whether an answer may take long."""
+        return self.job.powers.deep_thinking
+
+    def on_change(self, tell: Callable[[ProviderChanged | FaultSeen], None]) -> None:
+        """Call this when another model takes over or makes a fault good, and now with what could not be had."""
         self._tell = tell
         while self.changes:
             tell(self.changes.pop(0))
 
     async def close(self) -> None:
-        """Leave no connection of the project's own."""
+        """Leave no model that is being tried, and no connection of the project's own."""
+        for each in self.counted:
+            cast("Chain[Any]", each.chain).leave()
         if self._own is not None:
             await self._own.close()
 
-    def _recognition(self) -> stt.STT[Any]:
-        built = self._build("stt", [self.job.stt, *self.job.fallbacks.stt], self._house_recognition, build_recognition)
-        if len(built) == 1:
-            return cast("stt.STT[Any]", built[0][1])
-        built = [(name, _streaming(model)) for name, model in built]
-        models = [model for _, model in built]
-        chain = stt.FallbackAdapter(models, attempt_timeout=TRIES.timeout, retry_interval=TRIES.retry_interval)
-        self._watch("stt", chain, built)
-        return chain
+    def _recognition(self) -> Recognisers:
+        choices = [self.job.stt, *self.job.fallbacks.stt]
+        built = self._build("stt", choices, self._house_recognition, build_recognition)
+        built = [(name, _streaming(model), whose) for name, model, whose in built]
+        return Recognisers(self._members("stt", built), self._limits("stt"), self._told)
 
-    def _voices(self) -> tts.TTS[Any]:
+    def _voices(self) -> Voices:
         built = self._build("tts", [self.job.tts, *self.job.fallbacks.tts], self._house_voice, build_voice)
-        if len(built) == 1:
-            return cast("tts.TTS[Any]", built[0][1])
-        chain = tts.FallbackAdapter([model for _, model in built], max_retry_per_tts=0)
-        self._watch("tts", chain, built)
-        return chain
+        return Voices(self._members("tts", built), self._limits("tts"), self._told)
 
-    def _answers(self) -> llm.LLM[Any]:
+    def _answers(self) -> Replies:
+        choices = [self.job.llm, *self.job.fallbacks.llm]
         built: list[Built] = [
-            (choice.model or choice.provider or HOUSE, self._house_answers(choice))
-            for choice in [self.job.llm, *self.job.fallbacks.llm]
+            (choice.model or choice.provider or HOUSE, self._house_answers(choice), self._whose(choice))
+            for choice in choices
         ]
-        if len(built) == 1:
-            return cast("llm.LLM[Any]", built[0][1])
-        chain = llm.FallbackAdapter([model for _, model in built], attempt_timeout=self.tries.timeout)
-        self._watch("llm", chain, built)
-        return chain
+        return Replies(self._members("llm", built), self._limits("llm"), self._told)
+
+    def _members(self, service: Service, built: Sequence[Built]) -> list[Member[Any]]:
+        return [
+            Member(name, model, self._breakers.of(service, name, f"{model.model}\n{whose}"))
+            for name, model, whose in built
+        ]
+
+    def _limits(self, service: Service) -> Limits:
+        settings = self.settings
+        match service:
+            case "llm" if self.thinks:
+                return Limits(THINKS, settings.llm_next_within, THINKS)
+            case "llm":
+                return Limits(settings.llm_first_within, settings.llm_next_within, settings.last_within)
+            case "tts":
+                return Limits(settings.tts_first_within, settings.tts_next_within, settings.last_within)
+        return Limits(ONCE.timeout, ONCE.timeout, ONCE.timeout)  # recognition has no first piece that could be late
+
+    def _whose(self, choice: ModelChoice) -> str:
+        """What tells apart models of one name: their server, and the key they are asked with, as far as it matters."""
+        named = choice.provider if choice.provider in get_args(Provider) else None
+        own = self.job.keys.get(named or HOUSE)
+        secret = own.api_key if own else ""
+        return "\n".join([self.settings.models_url or "", *self.settings.provider_urls.values(), secret])
+
+    def _told(self, change: ProviderChanged | FaultSeen) -> None:
+        self._tell(change)
 
     def _build(
         self,
@@ -143,11 +180,11 @@ class Models:
                 access = self._access(choice.provider)
                 made = elsewhere(choice, self.job.language, access, self.outbound.http) if access else house(choice)
                 has_house = has_house or access is None
-                built.append((choice.provider or HOUSE, made))
+                built.append((choice.provider or HOUSE, made, self._whose(choice)))
             except (NotToBeHadError, ValueError) as error:  # the latter of a plugin that does not take what was chosen
                 missing.append((choice.provider or HOUSE, str(error)))
         if not has_house:
-            built.append((HOUSE, house(ModelChoice())))
+            built.append((HOUSE, house(ModelChoice()), self._whose(ModelChoice())))
         for wanted, reason in missing:
             self._changed(service, wanted, built[0][0], reason)
         return built
@@ -167,25 +204,6 @@ class Models:
         if operators is None:
             raise NotToBeHadError(f"{provider} has no key here")
         return Access(known, operators.get_secret_value(), url, self.settings.azure_region)
-
-    def _watch(self, service: Service, chain: Any, built: Sequence[Built]) -> None:
-        """Tell when another model of a chain takes over, and when an earlier one is back."""
-        away: set[int] = set()
-        names = {id(model): name for name, model in built}
-        order = [id(model) for _, model in built]
-
-        def serving() -> int:
-            return next((each for each in order if each not in away), order[0])
-
-        def changed(event: Any) -> None:
-            before, which = serving(), id(getattr(event, service))
-            (away.discard if event.available else away.add)(which)
-            if serving() != before and which in names:
-                reason = "it answers again" if event.available else "it does not answer"
-                wanted = names[which]
-                self._changed(service, wanted, names[serving()], reason)
-
-        chain.on(f"{service}_availability_changed", changed)
 
     def _changed(self, service: Service, wanted: str, used: str, reason: str) -> None:
         log.warning("provider changed", session=self.job.session_id, service=service, wanted=wanted, used=used)

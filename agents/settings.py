@@ -61,6 +61,17 @@ class WorkerSettings(_OutsideSettings):
     thinking_effort: Effort | None = Field(None, description="How hard it thinks there, where the model can be told.")
     vision_model: str | None = Field(None, description="Answers turns with a picture in meetings with `gpt_vision`.")
     search_url: str | None = Field(None, description="SearXNG server, its JSON format switched on, for `web_search`.")
+    llm_first_within: float = Field(
+        3.0, gt=0, description="Seconds for a model's first word, where another could take over."
+    )
+    llm_next_within: float = Field(3.0, gt=0, description="Seconds from one word of a model to the next.")
+    tts_first_within: float = Field(
+        2.0, gt=0, description="Seconds for the first sound of a voice, where another could take over."
+    )
+    tts_next_within: float = Field(2.0, gt=0, description="Seconds from one piece of speech to the next.")
+    last_within: float = Field(
+        10.0, gt=0, description="Seconds for the first word or sound of a model after which no other is left."
+    )
     provider_keys: dict[Provider, SecretStr] = Field(
         default_factory=dict,
         description='Keys of providers of voices and recognition, as JSON: `{"elevenlabs": "…", "deepgram": "…"}`.',

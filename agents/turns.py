@@ -1,17 +1,39 @@
 """The framework's session, with a persona's turn taking."""
 
-from livekit.agents import AgentSession, TurnHandlingOptions, inference
+from livekit.agents import AgentSession, TurnHandlingOptions, inference, vad
+from livekit.agents.voice import room_io
 from livekit.agents.voice.agent_session import SessionConnectOptions
+from livekit.agents.voice.room_io.types import TextInputCallback
 
+from agents.attempts import ONCE
 from agents.calling import PersonaJob
-from agents.models import TRIES, Models
+from agents.models import Models
 
 DETECTOR_SILENCE = 0.25
 """Seconds of silence the turn detector needs to have heard."""
+MOST_ERRORS = 1_000_000
+"""In a row, after which the framework closes a session without a word: whoever runs the call decides that."""
 
 
-def build_session(job: PersonaJob, models: Models) -> AgentSession[None]:
-    """The framework's session with this persona's turn taking. Everything local: no detector in a cloud."""
+def room_options(job: PersonaJob, on_text: TextInputCallback) -> room_io.RoomOptions:
+    """What a persona hears and gives in its room; `on_text` is called with each typed line."""
+    audible = not job.only_text
+    microphone = room_io.AudioInputOptions(frame_size_ms=20, auto_gain_control=False)
+    return room_io.RoomOptions(
+        close_on_disconnect=False,
+        text_input=room_io.TextInputOptions(text_input_cb=on_text),
+        audio_input=microphone if audible else False,
+        audio_output=audible,
+        # Text that waits for the voice costs a tenth of a core; captions may run ahead.
+        text_output=room_io.TextOutputOptions(sync_transcription=False) if job.captions or not audible else False,
+    )
+
+
+def build_session(job: PersonaJob, models: Models, *, voices: vad.VAD | None = None) -> AgentSession[None]:
+    """The framework's session with this persona's turn taking. Everything local: no detector in a cloud.
+
+    `voices`: what finds speech, instead of the detector that comes with the framework.
+    """
     turns = job.turn_taking
     by_model = turns.detection == "model"
     vad_silence = max(turns.vad_min_silence, DETECTOR_SILENCE) if by_model else turns.vad_min_silence
@@ -34,10 +56,10 @@ def build_session(job: PersonaJob, models: Models) -> AgentSession[None]:
         stt=models.stt,
         llm=models.llm,
         tts=models.tts,
-        vad=inference.VAD(min_silence_duration=vad_silence),
+        vad=voices or inference.VAD(min_silence_duration=vad_silence),
         turn_handling=handling,
         conn_options=SessionConnectOptions(
-            stt_conn_options=TRIES, llm_conn_options=models.tries, tts_conn_options=TRIES, max_unrecoverable_errors=3
+            stt_conn_options=ONCE, llm_conn_options=ONCE, tts_conn_options=ONCE, max_unrecoverable_errors=MOST_ERRORS
         ),
         aec_warmup_duration=None,
         user_away_timeout=None,

@@ -7,6 +7,7 @@ Deepgram    WS   /v1/listen
 OpenAI      POST /v1/chat/completions, /v1/audio/speech, /v1/audio/transcriptions
 """
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -28,6 +29,7 @@ def tone(hertz: int, seconds: float = 0.3) -> bytes:
     return (np.sin(2 * np.pi * hertz * moments) * 9000).astype("<i2").tobytes()
 
 
+PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 TONES = {"elevenlabs": 400, "azure": 600, "cartesia": 800, "openai": 1000}
 """By which a voice is known."""
 
@@ -49,6 +51,8 @@ class Houses:
 
     url: str = ""
     away: set[str] = field(default_factory=set)
+    faults: dict[str, str] = field(default_factory=dict)
+    """What OpenAI's models do instead of their work: error, limited, hang, drip, cut, garbage or empty, by model."""
     asked: list[Asked] = field(default_factory=list)
     heard: str = "two tickets please"
 
@@ -64,6 +68,16 @@ class Houses:
         if not key:
             raise web.HTTPUnauthorized
         return asked
+
+    def _fault(self, asked: Asked) -> str:
+        """What goes wrong with a model; the ends of those that hang are the test's."""
+        fault = self.faults.get(asked.said[-1]["model"], "")
+        match fault:
+            case "error":
+                raise web.HTTPInternalServerError
+            case "limited":
+                raise web.HTTPTooManyRequests(headers={"Retry-After": "30"})
+        return fault
 
     async def elevenlabs(self, request: web.Request) -> web.StreamResponse:
         asked = self._enter(request, "elevenlabs", request.headers.get("xi-api-key"))
@@ -152,19 +166,45 @@ class Houses:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         asked = self._enter(request, "openai", request.headers.get("Authorization", "").removeprefix("Bearer "))
         asked.said.append(await request.json())
+        fault = self._fault(asked)
+        if fault == "hang":
+            await asyncio.sleep(60)
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
+        while fault == "drip":
+            await answer.write(b": still there\n\n")
+            await asyncio.sleep(0.02)
+        if fault == "garbage":
+            await answer.write(PAGE)
+        if fault in ("garbage", "empty"):
+            return answer
         head = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
         for delta, reason in (({"role": "assistant", "content": "Yes."}, None), ({}, "stop")):
             chunk = head | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
             await answer.write(f"data: {json.dumps(chunk)}\n\n".encode())
+            if fault == "cut" and request.transport is not None:
+                request.transport.abort()
         await answer.write(b"data: [DONE]\n\n")
         return answer
 
     async def speech(self, request: web.Request) -> web.Response:
         asked = self._enter(request, "openai", request.headers.get("Authorization", "").removeprefix("Bearer "))
         asked.said.append(await request.json())
-        return web.Response(body=tone(TONES["openai"]), content_type="audio/pcm")
+        fault = self._fault(asked)
+        if fault == "hang":
+            await asyncio.sleep(60)
+        if fault in ("cut", "drip"):
+            answer = web.StreamResponse(headers={"Content-Type": "audio/pcm", "Content-Length": "1000000"})
+            await answer.prepare(request)
+            await answer.write(tone(TONES["openai"]))
+            while fault == "drip":
+                await asyncio.sleep(0.02)
+            if request.transport is not None:
+                request.transport.abort()
+            return answer
+        if fault == "garbage":
+            return web.Response(body=PAGE, content_type="text/html")
+        return web.Response(body=b"" if fault == "empty" else tone(TONES["openai"]), content_type="audio/pcm")
 
     async def transcriptions(self, request: web.Request) -> web.Response:
         self._enter(request, "openai", request.headers.get("Authorization", "").removeprefix("Bearer "))

@@ -1,19 +1,20 @@
 """From a job to its models: who is asked, by which key, and what happens where somebody cannot be had."""
 
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from livekit.agents import llm
+from livekit.agents import APITimeoutError, llm
 from livekit.agents.utils import http_context
 
 from agents.calling import PersonaJob
 from agents.choices import Fallbacks, ModelChoice, Powers, ProviderKey
 from agents.contract import ProviderChanged
-from agents.models import THINKING, TRIES, Models, build_client
+from agents.models import TRIES, Models, build_client
 from agents.settings import WorkerSettings
 from guard.addresses import parse_networks
 from guard.outbound import Outbound
@@ -54,6 +55,7 @@ async def models_of(
             "worker_token": "t",
             "livekit_api_key": "k",
             "livekit_api_secret": "s",
+            "spool_dir": tempfile.mkdtemp(),
             "models_url": f"{houses.url}/v1",
             "models_api_key": "the-operators",
             "llm_model": "house-model",
@@ -90,7 +92,7 @@ async def test_without_switches_the_operators_server_answers_as_always(houses: H
     (asked,) = houses.asked
     assert (asked.key, asked.said[0]["model"]) == ("the-operators", "house-model")
     assert "reasoning_effort" not in asked.said[0]
-    assert models.tries is TRIES
+    assert not models.thinks
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ async def test_deep_thinking_is_another_model_or_more_effort(
     wanted = job(powers=Powers(deep_thinking=True), llm=ModelChoice(model="own-model", temperature=0.2))
     async with models_of(houses, wanted, **settings) as models:
         await ask(models)
-        assert models.tries is THINKING
+        assert models.thinks
     sent = houses.asked[0].said[0]
     assert (sent["model"], sent.get("reasoning_effort")) == (model, effort)
     assert "temperature" not in sent
@@ -177,7 +179,7 @@ async def test_the_next_model_answers_where_the_first_does_not_and_that_is_told(
         wanted = job(llm=ModelChoice(provider="openai", model="first"), fallbacks=further, keys=keys)
         other = wanted.model_copy(update={"fallbacks": Fallbacks(llm=[ModelChoice(provider="here", model="second")])})
         async with models_of(houses, other, provider_urls={"openai": theirs.url}) as models:
-            models.on_change(told.append)
+            models.on_change(lambda each: told.append(each) if isinstance(each, ProviderChanged) else None)
             assert await ask(models) == "Yes."
     assert [asked.said[0]["model"] for asked in houses.asked] == ["second"]
     assert [(change.service, change.wanted, change.used) for change in told] == [("llm", "first", "second")]
@@ -191,7 +193,39 @@ async def test_a_voice_that_fails_gives_way_to_the_next(houses: Houses) -> None:
         keys = {"openai": ProviderKey(api_key="the-projects")}
         wanted = job(tts=ModelChoice(provider="openai"), fallbacks=further, keys=keys)
         async with models_of(houses, wanted, provider_urls={"openai": theirs.url}) as models:
-            models.on_change(told.append)
+            models.on_change(lambda each: told.append(each) if isinstance(each, ProviderChanged) else None)
             assert await say(models) > 0
     assert [(asked.said[0]["model"], asked.said[0]["voice"]) for asked in houses.asked] == [("second", "v2")]
     assert [change.service for change in told] == ["tts"]
+
+
+FAULTS = ("error", "limited", "hang", "drip", "cut", "garbage", "empty")
+QUICK = {"llm_first_within": 0.4, "llm_next_within": 0.4, "tts_first_within": 0.4, "tts_next_within": 0.4}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_whatever_a_real_client_makes_of_a_fault_the_next_model_answers(houses: Houses, fault: str) -> None:
+    """The virtual table has scripted models; this is how the plugins of the real ones fail."""
+    houses.faults["first"] = fault
+    wanted = job(llm=ModelChoice(model="first"), fallbacks=Fallbacks(llm=[ModelChoice(model="second")]))
+    async with models_of(houses, wanted, **QUICK) as models:
+        assert await ask(models) == "Yes."
+    assert [asked.said[0]["model"] for asked in houses.asked] == ["first", "second"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_whatever_a_real_client_makes_of_a_fault_the_next_voice_speaks(houses: Houses, fault: str) -> None:
+    houses.faults["first"] = fault
+    wanted = job(tts=ModelChoice(model="first"), fallbacks=Fallbacks(tts=[ModelChoice(model="second")]))
+    async with models_of(houses, wanted, **QUICK) as models:
+        assert await say(models) >= 0.3 * 24_000
+    assert [asked.said[0]["model"] for asked in houses.asked] == ["first", "second"]
+
+
+async def test_a_single_model_that_hangs_is_given_up_too(houses: Houses) -> None:
+    houses.faults["house-model"] = "hang"
+    async with models_of(houses, job(), **QUICK, last_within=1.5) as models:
+        with pytest.raises(APITimeoutError):
+            await ask(models)
+        houses.faults.clear()
+        assert await ask(models) == "Yes.", "where nobody else is left it is asked again"

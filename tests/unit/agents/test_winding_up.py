@@ -44,7 +44,9 @@ JOB = PersonaJob(
     instructions="",
     started_at=datetime.now(UTC),
 )
-SETTINGS = SimpleNamespace(livekit_url="ws://127.0.0.1:1")
+SETTINGS = SimpleNamespace(
+    livekit_url="ws://127.0.0.1:1", tts_model="m", tts_voice="v", models_url=None, spool_dir=Path("/dev/null")
+)
 
 
 class FakeSpeech:
@@ -120,6 +122,7 @@ class FakeModels:
 
     def __init__(self) -> None:
         self.stt, self.llm, self.tts = (EventEmitter[str]() for _ in range(3))
+        self.stt.unheard = lambda: None
         self.counted = [self.stt, self.llm, self.tts]
         self.tools: list[object] = []
         self.pictures = None

@@ -1,0 +1,102 @@
+"""Several models of one kind in the order in which they are asked; what is left alone is skipped."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import structlog
+
+from agents.attempts import is_its_fault, reason_of, was_silent
+from agents.breaker import Breaker
+from agents.contract import ProviderChanged
+from agents.noted import FaultSeen
+from agents.timing import moment
+
+Service = Literal["llm", "stt", "tts"]
+Tell = Callable[[ProviderChanged | FaultSeen], None]
+M = TypeVar("M")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Generic[M]):
+    """One model: its provider's or its own name, and whether it may be asked."""
+
+    name: str
+    model: M
+    breaker: Breaker
+
+
+class Chain(Generic[M]):
+    """Whom to ask next, and who serves. Each change is told, and each fault that another has made good."""
+
+    def __init__(self, service: Service, members: Sequence[Member[M]], tell: Tell) -> None:
+        assert members
+        self.service, self.members, self._tell = service, list(members), tell
+        self.serving: Member[M] = self.members[0]
+        """Who did its work last."""
+
+    @property
+    def first(self) -> M:
+        """Who is asked before all others."""
+        return self.members[0].model
+
+    @property
+    def is_first_serving(self) -> bool:
+        """Whether who was wanted most did its work last."""
+        return self.serving is self.members[0]
+
+    def to_ask(self) -> Iterator[tuple[Member[M], bool]]:
+        """Each that may be asked, in order, and whether it is the last. Where all are left alone, all are asked."""
+        nobody = all(member.breaker.is_open() for member in self.members)
+        for place, member in enumerate(self.members, start=1):
+            if member.breaker.may_ask() or nobody:
+                after = self.members[place:]
+                yield member, not (after if nobody else [each for each in after if not each.breaker.is_open()])
+
+    def leave(self) -> None:
+        """Nobody is asked any more: what was being tried another call may try."""
+        for member in self.members:
+            member.breaker.leave()
+
+    def _answered(self, member: Member[M]) -> None:
+        """It did its work."""
+        member.breaker.answered()
+        if member is self.serving:
+            return
+        before, self.serving = self.serving, member
+        is_back = self.members.index(member) < self.members.index(before)
+        wanted, reason = (member, "it answers again") if is_back else (before, "it does not answer")
+        log.warning("provider changed", service=self.service, wanted=wanted.name, used=member.name)
+        self._tell(_changed(self.service, wanted.name, member.name, reason))
+
+    def _failed(self, member: Member[M], error: BaseException, *, is_last: bool) -> None:
+        """It did not. Of the last of all, whoever asked tells."""
+        reason = reason_of(error)
+        if is_its_fault(error):
+            member.breaker.failed(reason, silent=was_silent(error))
+        log.warning("model failed", service=self.service, model=member.name, reason=reason)
+        if not is_last:
+            at = moment(time.time())
+            source = member.name[:200]
+            self._tell(FaultSeen(at=at, service=self.service, source=source, reason=reason[:500], recovered=True))
+
+    @contextmanager
+    def asking(self, member: Member[M], *, is_last: bool) -> Iterator[None]:
+        """Ask one within this block: whether it did its work is what comes out of it. Its errors pass through."""
+        try:
+            yield
+        except Exception as error:
+            self._failed(member, error, is_last=is_last)
+            raise
+        except BaseException:  # whoever asked does not want to know any more
+            member.breaker.leave()
+            raise
+        self._answered(member)
+
+
+def _changed(service: Service, wanted: str, used: str, reason: str) -> ProviderChanged:
+    return ProviderChanged(at=moment(time.time()), service=service, wanted=wanted, used=used, reason=reason[:500])
