@@ -71,8 +71,13 @@ class Breakers:
         if self._folder is not None:
             with suppress(OSError):
                 keys.update(path.stem for path in self._folder.glob("*.open"))
-        known = (self.read(key) for key in keys)
-        return sorted((each for each in known if each is not None), key=lambda each: -each.since)
+        known: list[Opening] = []
+        for key in keys:
+            if (opening := self.read(key)) is not None:
+                known.append(opening)
+            else:
+                self.clear(key)  # nobody has asked about it for long
+        return sorted(known, key=lambda each: -each.since)
 
     def read(self, key: str) -> Opening | None:
         """Why a model is left alone, also where its rest is over and nobody has asked it since."""
