@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,12 +23,13 @@ LINE = "What time does the kitchen close in the evening?"
 
 
 @pytest.mark.anyio
-async def test_every_call_of_a_model_is_counted_in_its_unit(models_url: str) -> None:
+async def test_every_call_of_a_model_is_counted_in_its_unit(models_url: str, tmp_path: Path) -> None:
     settings = WorkerSettings.model_validate(
         {
             "worker_token": "t",
             "livekit_api_key": "k",
             "livekit_api_secret": "s",
+            "spool_dir": tmp_path,
             "models_url": models_url,
             "stt_model": "pocketsphinx-en",
             "llm_model": "extractive-1",
