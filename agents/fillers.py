@@ -47,7 +47,7 @@ class Quiet:
             self._since = asyncio.get_running_loop().time()
 
     def answered(self) -> None:
-        """The persona is heard: what is silent after that is awaited from its own beginning."""
+        """The persona is heard, or has given up: what is silent after that is awaited from its own beginning."""
         self._since = None
 
     def since(self, begun: float) -> float | None:

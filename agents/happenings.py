@@ -66,7 +66,7 @@ class Happenings:
         self._persona.quiet.person(speaks=event.new_state == "speaking")
 
     def _itself(self, event: events.AgentStateChangedEvent) -> None:
-        if event.new_state == "speaking":
+        if event.new_state in ("speaking", "listening"):
             self._persona.quiet.answered()
 
     def _tell(self, service: Service, source: str, reason: str, *, recovered: bool) -> None:

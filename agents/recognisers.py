@@ -112,13 +112,17 @@ class _Hearing(stt.RecognizeStream):
         self._sound: deque[rtc.AudioFrame | stt.RecognizeStream._FlushSentinel] = deque()
         self._seconds = 0.0
         self._asked: Member[Model] = recognisers.chain.members[-1]
+        self._told_at = asyncio.get_running_loop().time()
         self._current: stt.RecognizeStream | None = None
         self._over = False
         self._given_up = asyncio.Event()
 
     def unheard(self) -> None:
-        """What was said since the last words is to be heard by the next, if there is one."""
-        if self._seconds and self._asked is not self._recognisers.chain.members[-1]:
+        """What was said since the last words is to be heard by the next. Where there is none, the same is asked anew if
+        it has told nothing for long: its line may be dead."""
+        is_last = self._asked is self._recognisers.chain.members[-1]
+        silent = asyncio.get_running_loop().time() - self._told_at
+        if self._seconds and (not is_last or silent > self._recognisers.limits.first):
             self._given_up.set()
 
     async def _run(self) -> None:
@@ -156,6 +160,7 @@ class _Hearing(stt.RecognizeStream):
         stream.start_time_offset = max(0.0, self.start_time_offset + since)
         self._given_up.clear()
         self._asked = member
+        self._told_at = asyncio.get_running_loop().time()
         async with stream:
             for piece in self._sound:
                 _give(stream, piece)
@@ -176,6 +181,7 @@ class _Hearing(stt.RecognizeStream):
     async def _hear(self, member: Member[Model], stream: stt.RecognizeStream) -> bool:
         chain = self._recognisers.chain
         async for event in stream:
+            self._told_at = asyncio.get_running_loop().time()
             self._event_ch.send_nowait(event)
             if event.type is stt.SpeechEventType.FINAL_TRANSCRIPT and event.alternatives and event.alternatives[0].text:
                 self._sound.clear()

@@ -12,7 +12,7 @@ from agents.choices import ModelChoice, ProviderKey
 from agents.contract import ProviderChanged
 from agents.models import TRIES, Models
 from tests.support.houses import RATE, TONES, Houses, open_houses
-from tests.unit.agents.test_models import job, models_of
+from tests.unit.agents.test_models import job, models_of, only_changes
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
 
@@ -85,7 +85,7 @@ async def test_a_voice_that_does_not_answer_gives_way_to_the_personas_own(houses
     houses.away.add(provider)
     wanted = job(tts=ModelChoice(provider=provider, voice="v"))
     async with models_of(houses, wanted, **at(houses, provider)) as models:
-        models.on_change(told.append)
+        models.on_change(only_changes(told))
         sound = await spoken(models, "Good morning.")
     assert pitch(sound) == TONES["openai"]
     assert [(change.wanted, change.used, change.reason) for change in told] == [
@@ -108,7 +108,7 @@ async def test_a_provider_in_a_closed_network_is_not_reached(houses: Houses) -> 
     told: list[ProviderChanged] = []
     wanted = job(tts=ModelChoice(provider="cartesia", voice="v"))
     async with models_of(houses, wanted, allow="", **at(houses, "cartesia")) as models:
-        models.on_change(told.append)
+        models.on_change(only_changes(told))
         assert pitch(await spoken(models, "Good morning.")) == TONES["openai"]
     assert houses.of("cartesia") == []
     assert [change.wanted for change in told] == ["cartesia"]
@@ -138,7 +138,7 @@ async def test_recognition_that_does_not_answer_gives_way_to_the_servers_own(hou
     houses.away.add("deepgram")
     wanted = job(stt=ModelChoice(provider="deepgram"))
     async with models_of(houses, wanted, **at(houses, "deepgram"), stt_realtime=False) as models:
-        models.on_change(told.append)
+        models.on_change(only_changes(told))
         heard = await models.stt.recognize(rtc.AudioFrame(b"\0\0" * 16_000, 16_000, 1, 16_000), conn_options=TRIES)
         await models.stt.aclose()
     assert heard.alternatives[0].text == "three tickets please"

@@ -196,6 +196,7 @@ def test_somebody_whom_nobody_understands_is_told_so_twice_and_then_not_kept(tmp
     said = [item.text_content or "" for item in outcome.items if item.role == "assistant"]
     assert [text for text in said if "catch" in text] == said[:2]
     assert len(outcome.call.lost) == 1
+    assert outcome.models["stt"][0].opened == 3, "each time on a new line, as the one before may be dead"
 
 
 def test_a_model_that_fell_silent_is_not_waited_for_by_the_next_call(tmp_path: Path) -> None:

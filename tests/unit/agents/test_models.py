@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -71,6 +71,11 @@ async def models_of(
         await models.tts.aclose()
         await models.close()
     await client.close()
+
+
+def only_changes(told: list[ProviderChanged]) -> Callable[[Any], None]:
+    """Keeps who takes over, and no faults."""
+    return lambda each: told.append(each) if isinstance(each, ProviderChanged) else None
 
 
 async def ask(models: Models) -> str:
@@ -179,7 +184,7 @@ async def test_the_next_model_answers_where_the_first_does_not_and_that_is_told(
         wanted = job(llm=ModelChoice(provider="openai", model="first"), fallbacks=further, keys=keys)
         other = wanted.model_copy(update={"fallbacks": Fallbacks(llm=[ModelChoice(provider="here", model="second")])})
         async with models_of(houses, other, provider_urls={"openai": theirs.url}) as models:
-            models.on_change(lambda each: told.append(each) if isinstance(each, ProviderChanged) else None)
+            models.on_change(only_changes(told))
             assert await ask(models) == "Yes."
     assert [asked.said[0]["model"] for asked in houses.asked] == ["second"]
     assert [(change.service, change.wanted, change.used) for change in told] == [("llm", "first", "second")]
@@ -193,7 +198,7 @@ async def test_a_voice_that_fails_gives_way_to_the_next(houses: Houses) -> None:
         keys = {"openai": ProviderKey(api_key="the-projects")}
         wanted = job(tts=ModelChoice(provider="openai"), fallbacks=further, keys=keys)
         async with models_of(houses, wanted, provider_urls={"openai": theirs.url}) as models:
-            models.on_change(lambda each: told.append(each) if isinstance(each, ProviderChanged) else None)
+            models.on_change(only_changes(told))
             assert await say(models) > 0
     assert [(asked.said[0]["model"], asked.said[0]["voice"]) for asked in houses.asked] == [("second", "v2")]
     assert [change.service for change in told] == ["tts"]
