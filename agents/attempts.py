@@ -64,8 +64,10 @@ async def bounded(
 
 
 def is_its_fault(error: BaseException) -> bool:
-    """Whether an error tells of the model, and not of what it was asked."""
-    return not (isinstance(error, APIStatusError) and error.status_code in REQUESTS_OWN)
+    """Whether an error tells of the model, and not of what it was asked: other calls are to know of those alone."""
+    if isinstance(error, APIStatusError):
+        return error.status_code not in REQUESTS_OWN
+    return isinstance(error, APIConnectionError | OSError)  # both have time-outs among them
 
 
 def was_silent(error: BaseException) -> bool:
