@@ -40,6 +40,8 @@ TEXTS: Final[dict[Name, str]] = {
 """In the order in which they are made."""
 FILLERS: Final[tuple[Name, Name]] = ("patience", "more_patience")
 PACKAGED: Final = Path(__file__).parent / "sounds"
+AFTER: Final = 3.0
+"""Seconds into a call: the greeting is spoken first."""
 WITHIN: Final = 20.0
 """Seconds for one sentence to be spoken."""
 MAKING: Final = 120.0
@@ -90,6 +92,7 @@ class Sounds:
 
     async def make(self, voice: Voices) -> None:
         """Have those spoken that lack. Where that fails, or another call is at it, nothing is different."""
+        await asyncio.sleep(AFTER)
         lacking = await asyncio.to_thread(self._begin)
         for name in lacking:
             try:

@@ -1,6 +1,6 @@
 """Sentences whose sound is there before they are needed."""
 
-import asyncio
+import os
 import wave
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 from agents.prepared import FILLERS, PACKAGED, TEXTS, Sounds
 from agents.settings import WorkerSettings
 from tests.support.scripted import LETTER, ScriptedLLM, ScriptedSTT, ScriptedTTS
-from tests.support.virtual import run_virtually
+from tests.support.virtual import BEGIN, run_virtually
 from tests.support.virtual_calls import chained, virtual_job
 
 
@@ -66,14 +66,15 @@ def test_anothers_voice_is_not_kept_as_ones_own(tmp_path: Path) -> None:
 
 def test_two_calls_do_not_make_them_at_once(tmp_path: Path) -> None:
     (tmp_path / "voice").mkdir()
-    (tmp_path / "voice" / "making").touch()
+    claim = tmp_path / "voice" / "making"
+    claim.touch()
+    os.utime(claim, (BEGIN, BEGIN))
     voice = ScriptedTTS()
-
-    async def run() -> None:
-        await Sounds(tmp_path, "voice").make(voices(voice))
-
-    asyncio.run(run())
+    run_virtually(Sounds(tmp_path, "voice").make(voices(voice)))
     assert voice.asked == []
+    os.utime(claim, (BEGIN - 300, BEGIN - 300))
+    run_virtually(Sounds(tmp_path, "voice").make(voices(voice)))
+    assert voice.asked, "whoever was at it is no more"
 
 
 def test_each_voice_has_its_own(tmp_path: Path) -> None:

@@ -2,17 +2,19 @@
 reported turn by turn."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from livekit.agents.llm import ChatMessage
 from livekit.agents.metrics import LLMMetrics, STTMetrics, TTSMetrics
 from livekit.agents.metrics.base import Metadata
 from livekit.rtc import DisconnectReason, EventEmitter, ParticipantKind
 
-from agents import conversation
+from agents import apologies, conversation
 from agents.calling import PersonaJob
 from agents.contract import (
     CallEnded,
@@ -29,6 +31,7 @@ from agents.conversation import GOODBYE, Conversation
 from agents.desk import JobDesk
 from agents.reporter import Reporter
 from agents.spool import Spool
+from agents.words import APOLOGY, SORRY
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +68,7 @@ class FakeSession(EventEmitter[str]):
     def __init__(self) -> None:
         super().__init__()
         self.acts: list[str] = []
+        self.output = SimpleNamespace(audio=None)
         self.current_speech: FakeSpeech | None = None
         self.user_state = self.agent_state = "listening"
 
@@ -76,8 +80,11 @@ class FakeSession(EventEmitter[str]):
         if self.current_speech is not None and not self.current_speech.over.is_set():
             self.acts.append("interrupted")
 
-    async def say(self, text: str, *, allow_interruptions: bool = True) -> None:
+    def say(self, text: str, *, allow_interruptions: bool = True, **_: object) -> asyncio.Future[None]:
         self.acts.append(text)
+        said: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        said.set_result(None)
+        return said
 
 
 class FakeRoom(EventEmitter[str]):
@@ -353,3 +360,39 @@ async def test_a_phone_that_the_platform_hangs_up_did_not_leave_by_itself(
     phone.disconnect_reason = how
     call.room.emit("participant_disconnected", phone)
     assert (await call.ended()).reason == reason
+
+
+async def begun(call: Call) -> None:
+    """Until the persona has the word."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_call_whose_models_all_fail_twice_ends_with_a_word_and_says_why(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apologies, "PAUSE", 0.0)
+    failure = SimpleNamespace(error=SimpleNamespace(recoverable=False), source=None)
+    await begun(call)
+    call.session.emit("error", SimpleNamespace(error=SimpleNamespace(recoverable=True), source=None))
+    call.session.emit("error", failure)
+    call.session.emit("error", failure)
+    ended = await call.ended()
+    assert (ended.reason, ended.failed) == ("model_failed", True)
+    assert SORRY in call.session.acts
+
+
+async def test_an_apology_between_two_answers_ends_nothing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apologies, "PAUSE", 0.0)
+    failure = SimpleNamespace(error=SimpleNamespace(recoverable=False), source=None)
+    answer, apology = (
+        SimpleNamespace(item=ChatMessage(role="assistant", content=[text]), created_at=time.time())
+        for text in ("We open at nine.", APOLOGY)
+    )
+    await begun(call)
+    for _ in range(3):
+        call.session.emit("error", failure)
+        call.session.emit("conversation_item_added", apology)
+        call.session.emit("conversation_item_added", answer)
+    call.conversation.end("api")
+    assert (await call.ended()).reason == "api"
