@@ -26,6 +26,8 @@ ANALYSE = "session.analyse"
 LOST: Final = ("worker_lost", "not_started", "displaced")
 PERSONA_LOST: Final = "parley_persona_lost"
 """PostgreSQL channel: somebody is without their persona."""
+DUE: Final = timedelta(hours=1)
+"""How long ago the dispatch of a lost persona is said to be, so that the next one is due, by anybody's clock."""
 MOST_LOST: Final = 3
 """Jobs of a persona that one conversation may lose before it has failed."""
 MOST_SCRIBES: Final = 20
@@ -87,6 +89,8 @@ async def end_job(db: Db, log: EventLog, running: Running, *, outcome: str, reas
     running.job.ended_at = at
     if reason in LOST and await _is_missed(db, running):
         running.job.lost_at = at
+        mine = (col(Slot.session_id) == running.session.id, col(Slot.persona_ids).contains([running.job.persona_id]))
+        await db.exec(update(Slot).where(*mine).values(dispatched_at=at - DUE))
         await db.execute(text(f"select pg_notify('{PERSONA_LOST}', '')"))
     elif running.alone:
         await end_session(db, log, running.session, outcome=outcome, reason=reason, at=at)

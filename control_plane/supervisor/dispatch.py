@@ -104,7 +104,7 @@ def _waiting(clock: Clock) -> Any:
         exists().where(
             col(job.session_id) == Slot.session_id,
             col(job.persona_id) == func.any(Slot.persona_ids),
-            or_(col(job.lost_at) >= Slot.dispatched_at, col(Slot.dispatched_at) < now - PATIENCE),
+            col(Slot.dispatched_at) < now - PATIENCE,
             *_is_last_and_lost(job, later),
         ),
     )
