@@ -26,7 +26,7 @@ def _admit(before: str, after: str) -> None:
                 execute replace(source, '{quoted[0]}', '{quoted[1]}');
             end loop;
         end $body$
-    """)
+    """)  # noqa: S608 - two constants of this file
 
 
 def upgrade() -> None:
