@@ -9,7 +9,7 @@ from livekit.agents import llm
 
 from agents.breaker import Breakers
 from agents.chains import Member
-from agents.continuing import Continuation, go_on, letters, sentences_of
+from agents.continuing import Continuation, go_on, is_finished, letters, sentences_of
 from agents.replies import Replies
 from tests.support.scripted import ScriptedLLM
 from tests.support.virtual import run_virtually
@@ -36,7 +36,7 @@ def said_again(answer: str, cut: int, way: str) -> str:
     if way == "anew":
         return answer
     if way == "sentence":
-        unfinished = before[-1] if before and before[-1] == before[-1].rstrip() else ""
+        unfinished = before[-1] if before and not is_finished(before[-1]) else ""
         return answer[cut - len(unfinished) :]
     return answer[cut:]
 
