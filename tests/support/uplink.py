@@ -51,8 +51,10 @@ class FakeWorker:
 
 
 @asynccontextmanager
-async def worker(platform: Platform, *, token: str = WORKER_TOKEN, name: str = "w1") -> AsyncIterator[FakeWorker]:
-    url = platform.url.replace("http", "ws") + "/uplink"
+async def worker(
+    platform: Platform, *, token: str = WORKER_TOKEN, name: str = "w1", url: str = ""
+) -> AsyncIterator[FakeWorker]:
+    url = (url or platform.url).replace("http", "ws") + "/uplink"
     async with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, proxy=None) as socket:
         fake = FakeWorker(socket)
         await fake.say(type="hello", worker_id=name, capacity=10)

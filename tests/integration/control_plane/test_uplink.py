@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -127,6 +128,18 @@ async def test_a_call_whose_worker_disappears_fails_and_does_not_stay_active(pla
     session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
     assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "failed", "worker_lost")
     assert (await facts(platform))[-2:] == ["session.ended", "session.failed"]
+
+
+async def test_a_control_plane_that_is_stopped_takes_no_worker_for_lost(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with AsyncExitStack() as later:
+        async with platform.second_process() as url:
+            fake = await later.enter_async_context(worker(platform, url=url))
+            await open_call(platform, tenant, fake)
+        assert await connected(platform)
+        async with platform.database.platform() as db:
+            lease = (await db.exec(select(SessionJob.lease_until))).one()
+        assert lease > datetime.now(UTC) + timedelta(seconds=2)
 
 
 async def test_a_worker_that_comes_back_keeps_its_calls(platform: Platform) -> None:
