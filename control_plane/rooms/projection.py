@@ -138,6 +138,8 @@ class RoomProjection:
         if standing is not None and standing.sid is None:  # made by POST /rooms or for a call
             standing.sid, standing.created_at = live.sid, created_at
             return standing
+        if standing is not None and standing.sid == live.sid:  # its maker wrote that while we waited for the row
+            return standing
         is_past = standing is not None and not runs and created_at < standing.created_at
         if standing is not None and not is_past:
             await end_room(self.db, self.log, standing, at=self.clock.now())
