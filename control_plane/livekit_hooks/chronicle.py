@@ -18,6 +18,7 @@ from control_plane.meetings import waiting
 from control_plane.meetings.hooks import person_came, track_published
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.projection import RoomProjection
+from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.retiring import is_retired, shut
 from control_plane.sessions.models import Session, SessionStatus
 from control_plane.sessions.watch import room_gone
@@ -176,15 +177,8 @@ class Chronicle:
     async def _is_back(self, room: Room, stay: Participant) -> bool:
         """Whether the same phone is in a room of that name by another stay: it was called again."""
         await self.db.flush()
-        query = select(Participant.id).join(Room, col(Room.id) == Participant.room_id)
-        query = query.where(
-            Room.project_id == room.project_id,
-            Room.full_name == room.full_name,
-            Room.status == RoomStatus.OPEN,
-            Participant.identity == stay.identity,
-            col(Participant.left_at).is_(None),
-        )
-        return (await self.db.exec(query)).first() is not None
+        is_it = col(Participant.identity) == stay.identity
+        return await RoomRepository(self.db, room.project_id).has_present(room.full_name, is_it)
 
     async def _early(self, person_sid: str) -> list[tuple[dict[str, Any], bool]]:
         """What was told of somebody's tracks before anybody told of them."""

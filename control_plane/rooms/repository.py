@@ -55,6 +55,21 @@ class RoomRepository:
         statement = insert(Room).values(**defaults | row | values).on_conflict_do_nothing().returning(Room)
         return (await self.db.scalars(statement)).one_or_none()
 
+    async def has_present(self, full_name: str, *who: Any) -> bool:
+        """Whether somebody of whom this holds is in the open room of that name."""
+        query = (
+            select(Participant.id)
+            .join(Room, col(Room.id) == Participant.room_id)
+            .where(
+                Room.project_id == self.project_id,
+                Room.full_name == full_name,
+                Room.status == RoomStatus.OPEN,
+                col(Participant.left_at).is_(None),
+                *who,
+            )
+        )
+        return (await self.db.exec(query.limit(1))).first() is not None
+
     async def list_live(self) -> list[tuple[Room, int]]:
         """Open rooms, newest first, with the number of those present."""
         present = (

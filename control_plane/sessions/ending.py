@@ -105,18 +105,8 @@ async def _is_missed(db: Db, running: Running) -> bool:
     lost = (await db.exec(select(func.count()).where(*mine, col(SessionJob.lost_at).is_not(None)))).one()
     if lost >= (MOST_SCRIBES if job.identity == persona_identity(SCRIBE) else MOST_LOST):
         return False
-    there = (
-        select(Participant.id)
-        .join(Room, col(Room.id) == Participant.room_id)
-        .where(
-            Room.project_id == session.project_id,
-            Room.full_name == session.room_name,
-            Room.status == RoomStatus.OPEN,
-            col(Participant.kind).in_(PEOPLE),
-            col(Participant.left_at).is_(None),
-        )
-    )
-    return (await db.exec(there.limit(1))).first() is not None
+    people = col(Participant.kind).in_(PEOPLE)
+    return await RoomRepository(db, session.project_id).has_present(session.room_name, people)
 
 
 async def end_session(

@@ -15,6 +15,7 @@ from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
 from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomStatus
+from control_plane.rooms.repository import RoomRepository
 from control_plane.sessions.ending import end_job, end_session, lock_running, lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot, Worker
 from control_plane.sessions.slots import persona_identity
@@ -25,7 +26,8 @@ START_WITHIN = timedelta(seconds=10)
 BACK_WITHIN = timedelta(seconds=60)
 """In which a persona that was lost is in its conversation again, or that has failed: a worker starts in this time."""
 LOST_WITHIN = timedelta(seconds=1)
-"""How long a lease lives of a worker whose uplink was seen to close."""
+"""How long the calls of a worker live after it was seen to close its uplink, which one that lives opens again within a
+tenth of that."""
 BLIND = timedelta(seconds=4)
 """Whoever has not looked for this long does not know what was renewed meanwhile. Looks come each second."""
 AT_ONCE = 100
@@ -160,15 +162,5 @@ async def _speaks_on(db: Db, session: Session, job: SessionJob) -> bool:
     connected = select(Worker.connected).where(Worker.id == job.worker_id)
     if not (await db.exec(connected)).one_or_none():
         return False
-    present = (
-        select(Participant.id)
-        .join(Room, col(Room.id) == Participant.room_id)
-        .where(
-            Room.project_id == session.project_id,
-            Room.full_name == session.room_name,
-            Room.status == RoomStatus.OPEN,
-            Participant.identity == job.identity,
-            col(Participant.left_at).is_(None),
-        )
-    )
-    return (await db.exec(present)).first() is not None
+    is_it = col(Participant.identity) == job.identity
+    return await RoomRepository(db, session.project_id).has_present(session.room_name, is_it)

@@ -23,13 +23,10 @@ from control_plane.sessions.exchange import TicketExchange
 from control_plane.sessions.models import SessionJob, Slot, Worker
 from control_plane.sessions.reports import ReportDesk, ReportRefused
 from control_plane.sessions.slots import StandingSigner, Ticket
+from control_plane.sessions.watch import LOST_WITHIN
 from control_plane.telephony.answering import join_call, persona_speaks, phone_answered, take_call
 from control_plane.telephony.switchboard import Switchboard, problem_of
 from control_plane.uplink.hub import UplinkHub
-
-LOST_LEASE = timedelta(seconds=1)
-"""How long the calls of a worker live after it was seen to close its uplink, which one that lives opens again within a
-tenth of that."""
 
 log = structlog.get_logger()
 
@@ -203,7 +200,7 @@ class UplinkService:
                 await db.exec(
                     update(SessionJob)
                     .where(col(SessionJob.worker_id) == worker_id, col(SessionJob.ended_at).is_(None))
-                    .values(lease_until=self.clock.now() + LOST_LEASE)
+                    .values(lease_until=self.clock.now() + LOST_WITHIN)
                 )
         except Unavailable:
             log.warning("leases not shortened", worker=worker_id)
