@@ -105,7 +105,7 @@ async def attending(served: Served, code: str, name: str) -> AsyncIterator[socke
     socket = socketio.AsyncClient(reconnection=False)
     joined = asyncio.Event()
     socket.on("joined", lambda _: joined.set())
-    await socket.connect(served.origin, transports=["websocket"])
+    await socket.connect(served.origin, transports=["websocket"], wait_timeout=30)
     await socket.emit("join-meeting", {"meetingId": code, "name": name})
     async with asyncio.timeout(60):
         await joined.wait()
@@ -154,7 +154,7 @@ async def coming(served: Served, people: int) -> dict[str, float]:
 
         first.on("participant:joined", hear)
         sockets = [socketio.AsyncClient(reconnection=False) for _ in range(people)]
-        await asyncio.gather(*(each.connect(served.origin, transports=["websocket"]) for each in sockets))
+        await asyncio.gather(*(each.connect(served.origin, transports=["websocket"], wait_timeout=30) for each in sockets))
         began = time.perf_counter()
         for number, each in enumerate(sockets):
             await each.emit("join-meeting", {"meetingId": code, "name": f"p{number}"})
@@ -192,7 +192,7 @@ async def many_bots(served: Served, bots: int) -> dict[str, float]:
             socket = socketio.AsyncClient(reconnection=False)
             socket.on("joined", lambda _: joined.release())
             socket.on("chat:message", hear)
-            await socket.connect(served.origin, transports=["websocket"])
+            await socket.connect(served.origin, transports=["websocket"], wait_timeout=30)
             await socket.emit("join-meeting", {"meetingId": code, "name": f"b{number}"})
             sockets.append(socket)
     async with asyncio.timeout(120):

@@ -108,7 +108,7 @@ async def a_bot(url: str, transports: Sequence[str] = ("websocket",)) -> AsyncIt
     socket = socketio.AsyncClient(reconnection=False)
     bot = Bot(socket)
     socket.on("*", bot.hear)
-    await socket.connect(url, transports=list(transports))
+    await socket.connect(url, transports=list(transports), wait_timeout=30)
     try:
         yield bot
     finally:
