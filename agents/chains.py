@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import structlog
 
@@ -96,6 +96,48 @@ class Chain(Generic[M]):
             member.breaker.leave()
             raise
         self._answered(member)
+
+
+class Chained(Generic[M]):
+    """Several models where the framework expects one: what is alike for those that answer, speak and recognise."""
+
+    chain: Chain[M]
+
+    def link(self, chain: Chain[M]) -> None:
+        """Stand for these. What each of them counts is passed on."""
+        self.chain = chain
+        for model in self._models():
+            model.on("metrics_collected", self._counted)
+
+    @property
+    def model(self) -> str:
+        """Of who serves."""
+        return str(self._serving().model)
+
+    @property
+    def provider(self) -> str:
+        """Of who serves."""
+        return str(self._serving().provider)
+
+    def prewarm(self, **options: Any) -> None:
+        """Have the first at hand."""
+        self._models()[0].prewarm(**options)
+
+    async def aclose(self) -> None:
+        """Leave nothing under way."""
+        for model in self._models():
+            model.off("metrics_collected", self._counted)
+            await model.aclose()
+
+    def _serving(self) -> Any:
+        return self.chain.serving.model
+
+    def _models(self) -> list[Any]:
+        return [member.model for member in self.chain.members]
+
+    def _counted(self, *counted: Any) -> None:
+        emit: Callable[..., None] = getattr(self, "emit")  # noqa: B009 - of the framework's class that is beside this one
+        emit("metrics_collected", *counted)
 
 
 def _changed(service: Service, wanted: str, used: str, reason: str) -> ProviderChanged:

@@ -17,7 +17,7 @@ from livekit.agents import APIConnectOptions, APIError, APITimeoutError, stt, ut
 from livekit.agents.types import NOT_GIVEN, NotGivenOr
 
 from agents.attempts import ONCE, Limits
-from agents.chains import Chain, Member, Tell
+from agents.chains import Chain, Chained, Member, Tell
 
 Model = stt.STT[Any]
 KEPT: Final = 15.0
@@ -28,7 +28,7 @@ PAUSES: Final = (0.3, 1.0, 2.0, 4.0)
 """Seconds before all are asked again, where all have failed."""
 
 
-class Recognisers(stt.STT[Any]):
+class Recognisers(Chained[Model], stt.STT[Any]):
     """A chain of recognisers that stream. It does not give up: a call without ears may get them back."""
 
     def __init__(self, members: Sequence[Member[Model]], limits: Limits, tell: Tell) -> None:
@@ -42,22 +42,10 @@ class Recognisers(stt.STT[Any]):
                 manual_flush=all(each.manual_flush for each in can),
             )
         )
-        self.chain = Chain("stt", members, tell)
+        self.link(Chain("stt", members, tell))
         self.limits = limits
         self._recognize_metrics_needed = False  # each member counts what it was asked for
         self._streams: WeakSet[_Hearing] = WeakSet()
-        for member in members:
-            member.model.on("metrics_collected", self._counted)
-
-    @property
-    def model(self) -> str:
-        """Of who serves."""
-        return str(self.chain.serving.model.model)
-
-    @property
-    def provider(self) -> str:
-        """Of who serves."""
-        return str(self.chain.serving.model.provider)
 
     @property
     def capabilities(self) -> stt.STTCapabilities:
@@ -78,16 +66,6 @@ class Recognisers(stt.STT[Any]):
         self._streams.add(hearing)
         return hearing
 
-    def prewarm(self) -> None:
-        """Have the first at hand."""
-        self.chain.first.prewarm()
-
-    async def aclose(self) -> None:
-        """Leave nothing under way."""
-        for member in self.chain.members:
-            member.model.off("metrics_collected", self._counted)
-            await member.model.aclose()
-
     async def _recognize_impl(
         self, buffer: utils.AudioBuffer, *, language: NotGivenOr[str] = NOT_GIVEN, conn_options: APIConnectOptions
     ) -> stt.SpeechEvent:
@@ -100,9 +78,6 @@ class Recognisers(stt.STT[Any]):
             except Exception as error:
                 failure = error
         raise failure if isinstance(failure, APIError) else APIError(type(failure).__name__) from failure
-
-    def _counted(self, *counted: Any) -> None:
-        self.emit("metrics_collected", *counted)
 
 
 class _Hearing(stt.RecognizeStream):

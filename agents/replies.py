@@ -9,31 +9,19 @@ from livekit.agents import APIConnectOptions, APIError, llm
 from livekit.agents.types import NOT_GIVEN, NotGivenOr
 
 from agents.attempts import ONCE, Limits, WorthlessError, bounded
-from agents.chains import Chain, Member, Tell
+from agents.chains import Chain, Chained, Member, Tell
 from agents.continuing import Continuation, go_on
 
 Model = llm.LLM[Any]
 
 
-class Replies(llm.LLM[Any]):
+class Replies(Chained[Model], llm.LLM[Any]):
     """A chain of models that answer. An answer without a word counts as a failure, unless a tool was used before it."""
 
     def __init__(self, members: Sequence[Member[Model]], limits: Limits, tell: Tell) -> None:
         super().__init__()
-        self.chain = Chain("llm", members, tell)
+        self.link(Chain("llm", members, tell))
         self.limits = limits
-        for member in members:
-            member.model.on("metrics_collected", self._counted)
-
-    @property
-    def model(self) -> str:
-        """Of who serves."""
-        return str(self.chain.serving.model.model)
-
-    @property
-    def provider(self) -> str:
-        """Of who serves."""
-        return str(self.chain.serving.model.provider)
 
     def chat(
         self,
@@ -52,19 +40,6 @@ class Replies(llm.LLM[Any]):
             "extra_kwargs": extra_kwargs,
         }
         return _Reply(self, chat_ctx=chat_ctx, tools=tools or [], options=options)
-
-    def prewarm(self, **options: Any) -> None:
-        """Have the first at hand."""
-        self.chain.first.prewarm(**options)
-
-    async def aclose(self) -> None:
-        """Leave nothing under way."""
-        for member in self.chain.members:
-            member.model.off("metrics_collected", self._counted)
-            await member.model.aclose()
-
-    def _counted(self, *counted: Any) -> None:
-        self.emit("metrics_collected", *counted)
 
 
 class _Reply(llm.LLMStream):

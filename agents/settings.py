@@ -2,13 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.choices import Effort, Provider
 from guard.addresses import Network, parse_networks
+from guard.settings import demand_own_secrets, wrong_settings
 
 
 def _networks(value: str) -> str:
@@ -19,7 +20,9 @@ def _networks(value: str) -> str:
 class _OutsideSettings(BaseSettings):
     """What every process of this plane needs to know."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PARLEY_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     environment: Literal["development", "production"] = Field(
         "production", description="A well-known secret starts only in development."
@@ -39,6 +42,11 @@ class _OutsideSettings(BaseSettings):
     )
     ready_file: Path | None = Field(None, description="Written once the process can take work.")
     log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
+
+    @model_validator(mode="after")
+    def _own_secrets_outside_development(self) -> Self:
+        demand_own_secrets(self)
+        return self
 
     @property
     def outbound_networks(self) -> tuple[Network, ...]:
@@ -113,5 +121,4 @@ def read_settings(kind: type[Read], process: str) -> Read:
     try:
         return kind()
     except ValidationError as error:
-        missing = ", ".join("PARLEY_" + str(problem["loc"][0]).upper() for problem in error.errors())
-        sys.exit(f"parley {process} cannot start: set {missing} (see docs/reference/settings.md)")
+        sys.exit(f"parley {process} cannot start: {wrong_settings(error)} (see docs/reference/settings.md)")

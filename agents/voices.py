@@ -9,7 +9,7 @@ from livekit import rtc
 from livekit.agents import APIConnectOptions, APIError, tts, utils
 
 from agents.attempts import ONCE, Limits, WorthlessError, bounded
-from agents.chains import Chain, Member, Tell
+from agents.chains import Chain, Chained, Member, Tell
 
 Model = tts.TTS[Any]
 FASTEST: Final = 40.0
@@ -20,7 +20,7 @@ PACE: Final = 15.0
 """Letters a second of a voice that has not spoken yet."""
 
 
-class Voices(tts.TTS[Any]):
+class Voices(Chained[Model], tts.TTS[Any]):
     """A chain of voices. Each is given sentence by sentence: what was cut off then has an end and a beginning."""
 
     def __init__(self, members: Sequence[Member[Model]], limits: Limits, tell: Tell) -> None:
@@ -29,37 +29,12 @@ class Voices(tts.TTS[Any]):
             sample_rate=max(member.model.sample_rate for member in members),
             num_channels=1,
         )
-        self.chain = Chain("tts", members, tell)
+        self.link(Chain("tts", members, tell))
         self.limits = limits
-        for member in members:
-            member.model.on("metrics_collected", self._counted)
-
-    @property
-    def model(self) -> str:
-        """Of who serves."""
-        return str(self.chain.serving.model.model)
-
-    @property
-    def provider(self) -> str:
-        """Of who serves."""
-        return str(self.chain.serving.model.provider)
 
     def synthesize(self, text: str, *, conn_options: APIConnectOptions = ONCE) -> tts.ChunkedStream:
         """Speak a sentence. Raises an `APIError` once all have failed."""
         return _Sentence(self, text)
-
-    def prewarm(self) -> None:
-        """Have the first at hand."""
-        self.chain.first.prewarm()
-
-    async def aclose(self) -> None:
-        """Leave nothing under way."""
-        for member in self.chain.members:
-            member.model.off("metrics_collected", self._counted)
-            await member.model.aclose()
-
-    def _counted(self, *counted: Any) -> None:
-        self.emit("metrics_collected", *counted)
 
 
 class _Sentence(tts.ChunkedStream):
