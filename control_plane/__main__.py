@@ -22,6 +22,7 @@ from control_plane.media.server import LiveKitMedia
 from control_plane.settings import MigrationSettings, Settings
 from control_plane.supervisor import loops
 from guard import logs
+from guard.settings import wrong_settings
 from sip.dialer import LiveKitDialer
 
 CHECKOUT = Path(__file__).parent.parent
@@ -86,12 +87,6 @@ def migrate(revision: str = "head") -> None:
     """Bring the database to a revision; needs the owner's address in `PARLEY_DATABASE_URL`."""
     MigrationSettings()  # says in one line what is missing; alembic would show a traceback
     command.upgrade(Config(CHECKOUT / "alembic.ini"), revision)
-
-
-def wrong_settings(error: ValidationError) -> str:
-    """Which variables are missing or wrong, without what they hold."""
-    problems = [(problem["loc"], problem["msg"]) for problem in error.errors(include_input=False)]
-    return "; ".join(f"PARLEY_{str(where[0]).upper()}: {text}" if where else text for where, text in problems)
 
 
 def main() -> None:

@@ -10,9 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.choices import Effort, VoiceProvider
 from guard.addresses import Network, parse_networks
-
-DEVELOPMENT_SECRETS = {"devsecret-devsecret-devsecret-devsecret", "development", "changeme", "secret"}
-"""Values that start only with `PARLEY_ENVIRONMENT=development`."""
+from guard.settings import demand_own_secrets
 
 OPERATOR_KEY = range(32, 201)
 """How many characters the operator's key may have."""
@@ -45,7 +43,9 @@ def _networks(value: str) -> str:
 class MigrationSettings(BaseSettings):
     """What `parley migrate` needs to know."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PARLEY_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     database_url: SecretStr = Field(description="`postgresql://user:password@host:port/database`.")
 
@@ -160,10 +160,6 @@ class Settings(MigrationSettings):
         return parse_networks(self.webhook_allow)
 
     @model_validator(mode="after")
-    def _no_default_secret_outside_development(self) -> Self:
-        given = {self.livekit_api_secret.get_secret_value(), self.worker_token.get_secret_value()}
-        if self.environment == "production" and given & DEVELOPMENT_SECRETS:
-            raise ValueError(
-                "a well-known default secret does not start in production: set PARLEY_… secrets of your own"
-            )
+    def _own_secrets_outside_development(self) -> Self:
+        demand_own_secrets(self)
         return self

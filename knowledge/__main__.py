@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from guard.settings import wrong_settings
 from knowledge.chunking import DEFAULT_CHUNK_OVERLAP, DEFAULT_CHUNK_SIZE
 from knowledge.documents import DocumentError
 from knowledge.embedders import Embedder, EmbeddingError, build_embedder
@@ -84,9 +85,7 @@ def _serve() -> int:
     try:
         settings = KnowledgeSettings()
     except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False):
-            name = "_".join(("PARLEY", *map(str, problem["loc"]))).upper()
-            sys.stderr.write(f"knowledge: {name}: {problem['msg']}\n")
+        sys.stderr.write(f"knowledge: {wrong_settings(error)}\n")
         return 2
     renderer = structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
     structlog.configure(

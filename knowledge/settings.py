@@ -6,7 +6,8 @@ from typing import Final, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-DEVELOPMENT_TOKENS: Final = {"development", "changeme", "secret"}
+from guard.settings import demand_own_secrets
+
 SOCKET_PATH_LIMIT: Final = 107
 """Bytes that the operating system allows in a unix socket's path."""
 
@@ -14,7 +15,9 @@ SOCKET_PATH_LIMIT: Final = 107
 class KnowledgeSettings(BaseSettings):
     """Settings of `python -m knowledge serve`."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PARLEY_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     environment: Literal["development", "production"] = Field(
         "production", description="A well-known secret starts only in development."
@@ -25,18 +28,16 @@ class KnowledgeSettings(BaseSettings):
     knowledge_embedder: str = Field("minilm", description="minilm, sentence-transformers:NAME or openai:MODEL.")
     knowledge_former_embedder: str | None = Field(None, description="Embedder of bases until they are reindexed.")
     knowledge_threads: int = Field(1, ge=1, description="Cores that one embedding may use.")
-    worker_token: SecretStr = Field(description="Capabilities of calls are signed with a key derived from it.")
+    worker_token: SecretStr = Field(
+        min_length=1, description="Capabilities of calls are signed with a key derived from it."
+    )
     models_url: str | None = Field(None, description="OpenAI-compatible server, for an embedder openai:MODEL.")
     models_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
     log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
 
     @model_validator(mode="after")
     def _can_start(self) -> Self:
-        token = self.worker_token.get_secret_value()
-        if not token or (self.environment == "production" and token in DEVELOPMENT_TOKENS):
-            raise ValueError(
-                "a well-known worker token does not start in production: set PARLEY_WORKER_TOKEN to your own"
-            )
+        demand_own_secrets(self)
         if len(bytes(self.knowledge_socket)) > SOCKET_PATH_LIMIT:
             raise ValueError(
                 f"PARLEY_KNOWLEDGE_SOCKET is longer than {SOCKET_PATH_LIMIT} bytes: choose a shorter folder"

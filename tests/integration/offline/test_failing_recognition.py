@@ -34,6 +34,7 @@ async def test_what_was_said_meanwhile_is_recognised_by_the_next(models_url: str
         port = silent.getsockname()[1] if fault == "hangs" else 1
         settings = WorkerSettings.model_validate(
             {
+                "environment": "development",
                 "worker_token": "t",
                 "livekit_api_key": "k",
                 "livekit_api_secret": "s",

@@ -26,6 +26,7 @@ LINE = "What time does the kitchen close in the evening?"
 async def test_every_call_of_a_model_is_counted_in_its_unit(models_url: str, tmp_path: Path) -> None:
     settings = WorkerSettings.model_validate(
         {
+            "environment": "development",
             "worker_token": "t",
             "livekit_api_key": "k",
             "livekit_api_secret": "s",

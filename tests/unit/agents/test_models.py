@@ -52,6 +52,7 @@ async def models_of(
     """The models of a job whose operator's server is a house of its own."""
     chosen = WorkerSettings.model_validate(
         {
+            "environment": "development",
             "worker_token": "t",
             "livekit_api_key": "k",
             "livekit_api_secret": "s",

@@ -79,7 +79,13 @@ def test_two_calls_do_not_make_them_at_once(tmp_path: Path) -> None:
 
 def test_each_voice_has_its_own(tmp_path: Path) -> None:
     settings = WorkerSettings.model_validate(
-        {"worker_token": "t", "livekit_api_key": "k", "livekit_api_secret": "s", "spool_dir": tmp_path}
+        {
+            "environment": "development",
+            "worker_token": "t",
+            "livekit_api_key": "k",
+            "livekit_api_secret": "s",
+            "spool_dir": tmp_path,
+        }
     )
     jobs = [virtual_job(), virtual_job(tts={"voice": "b"}), virtual_job(language="de")]
     folders = {Sounds.of_job(settings, job)._folder for job in jobs}

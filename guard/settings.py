@@ -1,0 +1,96 @@
+"""What the settings of all processes have in common: which secrets they take, and how they say what is wrong.
+
+Secrets that everybody knows, or that anybody could guess: no process starts with one outside development.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+WELL_KNOWN: Final = frozenset(
+    [
+        "admin",
+        "changeme",
+        "change-me",
+        "default",
+        "dev",
+        "devkey",
+        "devsecret",
+        "development",
+        "example",
+        "guest",
+        "letmein",
+        "livekit",
+        "parley",
+        "passw0rd",
+        "password",
+        "password1",
+        "postgres",
+        "qwerty",
+        "redis",
+        "root",
+        "s3cr3t",
+        "secret",
+        "test",
+        "token",
+        "12345678",
+        "123456789",
+        "devsecret-devsecret-devsecret-devsecret",
+    ]
+)
+"""What documentation, examples and lists of the commonest passwords use, in small letters."""
+SHORTEST: Final = 16
+"""Characters of a secret that only our own processes use: less can be found out by trying."""
+OUR_OWN: Final = ("worker_token", "livekit_api_secret")
+"""Settings that hold one."""
+
+
+def demand_own_secrets(settings: BaseModel) -> None:
+    """Check every secret among the settings, and the passwords within addresses. Raises `ValueError`, which names the
+    variables and never what they hold. With `environment="development"` everything is taken."""
+    if getattr(settings, "environment", "production") == "development":
+        return
+    poor = [f"PARLEY_{name.upper()}" for name, value in settings if _is_poor(name, value)]
+    if poor:
+        raise ValueError(
+            f"{', '.join(poor)}: a well-known or short secret does not start in production; make one of your own: "
+            "openssl rand -base64 32"
+        )
+
+
+def wrong_settings(error: ValidationError) -> str:
+    """Which variables are missing or wrong, without what they hold."""
+    problems = [(problem["loc"], problem["msg"]) for problem in error.errors(include_input=False)]
+    return "; ".join(f"PARLEY_{str(where[0]).upper()}: {text}" if where else text for where, text in problems)
+
+
+def _is_poor(name: str, value: object) -> bool:
+    return any(_is_known(text) or (name in OUR_OWN and len(text) < SHORTEST) for text in _secrets(value))
+
+
+def _secrets(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from _secrets(each)
+    elif isinstance(value, SecretStr):
+        text = value.get_secret_value()
+        if "://" not in text:
+            yield text
+        elif password := urlsplit(text).password:
+            yield unquote(password)
+
+
+def _is_known(text: str) -> bool:
+    return text.casefold() in WELL_KNOWN or len(set(text)) == 1 or _is_monotonous(text)
+
+
+def _is_monotonous(text: str) -> bool:
+    """Base64 of one byte again and again, as of a key of zeros."""
+    try:
+        return len(set(base64.b64decode(text, validate=True))) == 1
+    except (binascii.Error, ValueError):
+        return False
