@@ -87,6 +87,7 @@ export class Router {
     const { signal } = this.leaving;
     document.title = titleOf(view.title);
     this.shown = view;
+    view.root.classList.add("is-coming");
     this.outlet.replaceChildren(view.root);
     // A reader of the screen hears which page this is; on the first one the browser says so itself.
     if (!isFirst) view.root.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
@@ -99,6 +100,8 @@ export class Router {
       again.addEventListener("click", () => void this.open({ isFirst: false }));
       problem.tell(wordsFor(error), element("div", {}, again));
       this.outlet.replaceChildren(pageRoot(pageHead(view.title), problem.root));
+    } finally {
+      view.root.classList.remove("is-coming");
     }
     if (!signal.aborted) document.documentElement.dataset["phase"] = "ready";
   }

@@ -116,7 +116,7 @@ export class LongList<Row> {
       this.tell("");
       this.total = Math.min(found.total, (this.options.lastPage ?? Number.POSITIVE_INFINITY) * PER_PAGE);
       this.pages.set(page, found.rows);
-      this.redraw();
+      this.redraw((number) => pageOf(number) === page || !this.pages.has(pageOf(number)));
     } catch (error) {
       if (this.signal.aborted || round !== this.round) return;
       this.asked.delete(page);
@@ -142,10 +142,17 @@ export class LongList<Row> {
     });
   }
 
-  private redraw(): void {
-    for (const row of this.drawn.values()) row.remove();
-    this.drawn.clear();
+  /** Draws anew the rows that are out of date; the others stay as they are. */
+  private redraw(isOld: (number: number) => boolean = () => true): void {
+    let focused: number | undefined;
+    for (const [number, row] of this.drawn) {
+      if (!isOld(number)) continue;
+      if (row.contains(document.activeElement)) focused = number;
+      row.remove();
+      this.drawn.delete(number);
+    }
     this.draw();
+    if (focused !== undefined) this.drawn.get(focused)?.querySelector<HTMLElement>(".long__link")?.focus({ preventScroll: true });
   }
 
   private draw(): void {
@@ -184,8 +191,9 @@ export class LongList<Row> {
     );
     root.style.transform = `translateY(${number * this.rowHeight}px)`;
     root.style.height = `${this.rowHeight}px`;
-    const next = [...this.drawn].filter(([other]) => other > number).sort(([a], [b]) => a - b)[0]?.[1];
-    this.space.insertBefore(root, next ?? null);
+    let after = Number.POSITIVE_INFINITY;
+    for (const other of this.drawn.keys()) if (other > number && other < after) after = other;
+    this.space.insertBefore(root, this.drawn.get(after) ?? null);
     return root;
   }
 
