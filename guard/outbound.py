@@ -26,6 +26,8 @@ from yarl import URL
 
 from guard.addresses import Network, closed_host
 
+HTTP: Final = ("http", "https")
+RTMP: Final = ("rtmp", "rtmps")
 LONGEST_URL: Final = 2048
 READ_LIMIT: Final = 64 * 1024
 """Bytes of an answer's body that are read; the connection is dropped at the first byte beyond."""
@@ -103,19 +105,19 @@ class SystemResolver(AbstractResolver):
 
 
 @lru_cache(maxsize=1024)
-def read_url(text: str) -> URL:
-    """A URL that may be called as far as its text goes. Raises `BadAddress`."""
+def read_url(text: str, schemes: tuple[str, ...] = HTTP) -> URL:
+    """A URL of one of these schemes that may be called as far as its text goes. Raises `BadAddress`."""
     if len(text) > LONGEST_URL:
         raise BadAddress(f"must have at most {LONGEST_URL} characters")
     if _UNFIT.search(text):
         raise BadAddress("must not contain spaces, control characters or backslashes")
     try:
         url = URL(text)
-        port = url.port
+        port = url.port if schemes == HTTP else url.explicit_port
     except ValueError as error:
         raise BadAddress("is not a URL") from error
-    if url.scheme not in ("http", "https"):
-        raise BadAddress("must begin with http:// or https://")
+    if url.scheme not in schemes:
+        raise BadAddress(f"must begin with {' or '.join(f'{each}://' for each in schemes)}")
     host = url.raw_host
     if not host:
         raise BadAddress("must name a host")
@@ -125,7 +127,7 @@ def read_url(text: str) -> URL:
         _read_host(host)
     elif not _is_ipv6(host):
         raise BadAddress("does not name a host")
-    if not port:
+    if port == 0 or (port is None and schemes == HTTP):
         raise BadAddress("has a port that cannot be connected to")
     return url
 
@@ -193,13 +195,13 @@ class Outbound:
         assert self._http is not None, "use `async with`"
         return self._http
 
-    async def check(self, text: str) -> None:
+    async def check(self, text: str, schemes: tuple[str, ...] = HTTP) -> None:
         """Refuse a URL that leads into a closed network, as far as can be told now. Raises `BadAddress`.
 
         A name of the internet that cannot be looked up at the moment passes: what counts is the check at each
         connection.
         """
-        url = read_url(text)
+        url = read_url(text, schemes)
         for address in await self._look_up(url.raw_host or "", url.port or 0):
             kind = closed_host(address, self._allow)
             if kind:

@@ -22,9 +22,11 @@ from control_plane.dialects.videosdk.shapes import GivenName
 from control_plane.dialects.videosdk.taking import SEALED, Wish, picture_of, recorded
 from control_plane.dialects.videosdk.webhooks import SIGNING_KEY
 from control_plane.errors import Conflict
+from control_plane.gate.addresses import check_address
 from control_plane.recordings.models import RecordingKind
 from control_plane.secrets.keys import find_rsa_key, public_pem
 from control_plane.wire import Sent
+from guard.outbound import RTMP
 
 router = signed()
 
@@ -123,8 +125,10 @@ async def delete_hls(hls_id: GivenName, request: Request, recordings: Recordings
 
 
 @router.post("/livestreams/start", response_model=VideoRecordingRead)
-async def start_livestream(body: LivestreamStart, recordings: Recordings) -> Any:
+async def start_livestream(body: LivestreamStart, request: Request, recordings: Recordings) -> Any:
     """Stream a room to RTMP servers. Their keys are never shown again."""
+    for number, output in enumerate(body.outputs):
+        await check_address(request.app.state.outbound, f"outputs.{number}.url", output.address, RTMP)
     picture = picture_of(body.config, body.templateUrl)
     asked = {"config": body.config.model_dump(), "outputs": [{"url": each.shown} for each in body.outputs]}
     urls = tuple(each.address for each in body.outputs)

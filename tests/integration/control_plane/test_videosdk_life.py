@@ -277,3 +277,29 @@ async def test_a_livestream_that_breaks_off_says_why(platform: Platform, tenant:
         over = (await http.get(f"/livestreams/{begun['id']}")).json()
         assert (over["status"], over["error"]) == ("error", "connection refused")
         assert (await tenant.http.get("/recordings")).json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0.5:6379",
+        "169.254.169.254",
+        "[::ffff:10.0.0.5]",
+        "0x0a000005",
+        "10.5",
+        "redis:6379",
+        "key@10.0.0.5",
+        "[fd00::1]",
+    ],
+)
+async def test_no_livestream_goes_into_a_closed_network(platform: Platform, tenant: Tenant, host: str) -> None:
+    async with v2(platform, tenant) as http:
+        room = await make_room(http)
+        await Hooks(platform, f"proj_{room['roomId']}").joins("ada")
+        fine = {"url": "rtmp://example.com/live", "streamKey": "k"}
+        body = {"roomId": room["roomId"], "outputs": [fine, {"url": f"rtmp://{host}/live", "streamKey": "k"}]}
+        refused = await http.post("/livestreams/start", json=body)
+        assert refused.status_code == 400
+        assert "outputs.1.url" in refused.text
+        assert platform.recorder.calls == []
+        assert (await http.get("/livestreams")).json()["data"] == []

@@ -63,7 +63,11 @@ STARTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "/recordings/participant/track/stop",
         WHOM | {"kind": "audio"},
     ),
-    "livestream": ("/livestreams/start", "/livestreams/end", {"outputs": [{"url": "rtmp://x/app", "streamKey": "k"}]}),
+    "livestream": (
+        "/livestreams/start",
+        "/livestreams/end",
+        {"outputs": [{"url": "rtmp://example.com/app", "streamKey": "k"}]},
+    ),
     "hls": ("/hls/start", "/hls/end", {}),
 }
 

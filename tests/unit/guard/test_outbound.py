@@ -10,7 +10,17 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from guard.addresses import parse_networks
-from guard.outbound import LONGEST_URL, READ_LIMIT, BadAddress, NotAnswered, Outbound, OutboundError, read_url
+from guard.outbound import (
+    HTTP,
+    LONGEST_URL,
+    READ_LIMIT,
+    RTMP,
+    BadAddress,
+    NotAnswered,
+    Outbound,
+    OutboundError,
+    read_url,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -186,12 +196,23 @@ async def test_no_spelling_reaches_the_loopback() -> None:
         assert canary.visits == 3, "the canary lives"
 
 
-async def test_every_spelling_is_refused_by_the_check() -> None:
+@pytest.mark.parametrize("schemes", [HTTP, RTMP])
+async def test_every_spelling_is_refused_by_the_check(schemes: tuple[str, ...]) -> None:
     names = Names(private_example=[["10.0.0.1"]], mixed_example=[["127.0.0.1", "::1"]])
     async with Outbound(resolver=names, timeout=5) as outbound:
         for spelling in SPELLINGS:
             with pytest.raises(BadAddress):
-                await outbound.check(spelling.format(port=80))
+                await outbound.check(spelling.format(port=80).replace("http", schemes[0], 1), schemes)
+
+
+async def test_a_server_of_streams_has_a_port_of_its_own() -> None:
+    names = Names(live_example=[["93.184.215.14"]])
+    async with Outbound(resolver=names, timeout=5) as outbound:
+        for fine in ("rtmp://live.example/app/key", "rtmps://live.example:443/app/key", "rtmp://live.example:1935/a"):
+            await outbound.check(fine, RTMP)
+        for wrong in ("http://live.example/app", "rtmp://live.example:0/app", "rtmp:///app", "srt://live.example/app"):
+            with pytest.raises(BadAddress):
+                await outbound.check(wrong, RTMP)
 
 
 @pytest.mark.parametrize(
