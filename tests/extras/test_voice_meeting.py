@@ -81,7 +81,9 @@ async def test_a_meeting_speaks_with_the_voice_of_the_projects_own_key(
         assert client.put(path, json={"api_key": "own-elevenlabs"}).status_code == 200
     pitch, meeting, system = await hear(running, use_own_keys=True, voice_provider="elevenlabs", voice_id="Voice-1")
     assert (pitch, meeting["voice_provider_used"], system) == (TONES["elevenlabs"], "elevenlabs", [])
-    assert {(asked.key, asked.path.split("/")[3]) for asked in houses.asked} == {("own-elevenlabs", "Voice-1")}
+    asked = {(each.key, each.path.split("/")[3]) for each in houses.of("elevenlabs")}
+    assert asked == {("own-elevenlabs", "Voice-1")}
+    assert HELLO not in str(houses.of("openai")), "it only keeps sentences ready for when no voice answers"
     logs = [path.read_text() for path in running.ready_file.parent.rglob("*.log")]
     assert any("call ended" in log for log in logs)
     assert not any("own-elevenlabs" in log for log in logs)

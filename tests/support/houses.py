@@ -23,7 +23,7 @@ RATE = 24_000
 NAMESPACE = "{http://www.w3.org/2001/10/synthesis}"
 
 
-def tone(hertz: int, seconds: float = 0.3) -> bytes:
+def tone(hertz: int, seconds: float = 1.5) -> bytes:
     """Mono, 16 bits, at `RATE`."""
     moments = np.arange(int(RATE * seconds)) / RATE
     return (np.sin(2 * np.pi * hertz * moments) * 9000).astype("<i2").tobytes()
@@ -196,7 +196,7 @@ class Houses:
         if fault in ("cut", "drip"):
             answer = web.StreamResponse(headers={"Content-Type": "audio/pcm", "Content-Length": "1000000"})
             await answer.prepare(request)
-            await answer.write(tone(TONES["openai"]))
+            await answer.write(tone(TONES["openai"], 0.3))
             while fault == "drip":
                 await asyncio.sleep(0.02)
             if request.transport is not None:
