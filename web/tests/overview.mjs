@@ -157,6 +157,7 @@ try {
   told.then = await status.textContent();
   await page.getByLabel("Kind").selectOption("DELETE");
   await page.getByLabel("Action").fill("agents");
+  await page.waitForURL(/search=agents/);
   await page.waitForFunction(() => [...document.querySelectorAll("#trail tbody tr")].every((row) => row.textContent.includes("DELETE")));
   told.deleted = (await cells(trail)).length;
   told.narrowed = new URL(page.url()).search;
