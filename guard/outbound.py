@@ -181,6 +181,7 @@ class Outbound:
             timeout=aiohttp.ClientTimeout(total=self._timeout),
             auto_decompress=False,
             trust_env=False,
+            trace_configs=[_no_redirects()],
         )
         return self
 
@@ -191,7 +192,8 @@ class Outbound:
 
     @property
     def http(self) -> aiohttp.ClientSession:
-        """For libraries that bring their own requests: sockets are made by the same policy. Not theirs to close."""
+        """For libraries that bring their own requests: sockets are made by the same policy, and a redirect that a
+        library would follow fails as `aiohttp.TooManyRedirects`. Not theirs to close."""
         assert self._http is not None, "use `async with`"
         return self._http
 
@@ -263,6 +265,21 @@ class Outbound:
         if closed:
             raise _ClosedNetwork(f"leads to an address that is not allowed ({closed})")
         return socket.socket(family, kind, proto)
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    """Ends requests that would be sent on: a WebSocket's know no other way to say so."""
+
+    async def refuse(_http: aiohttp.ClientSession, _context: object, asked: aiohttp.TraceRequestRedirectParams) -> None:
+        answer = asked.response
+        answer.close()
+        raise aiohttp.TooManyRedirects(
+            answer.request_info, (answer,), status=answer.status, message="redirects are not followed"
+        )
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_redirect.append(refuse)
+    return tracing
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

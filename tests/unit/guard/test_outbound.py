@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -267,6 +268,21 @@ async def test_a_redirect_is_an_answer_and_leads_nowhere() -> None:
 
             async with server(redirect) as url, Outbound(LOOPBACK) as outbound:  # type: ignore[arg-type]
                 assert (await outbound.send("POST", url)).status == status
+        assert canary.visits == 0
+
+
+async def test_what_a_library_asks_is_not_sent_on_either() -> None:
+    """A WebSocket's client would follow, and say there what it was to say to the address that was checked."""
+    async with Canary().listening() as canary:
+
+        async def redirect(_request: web.BaseRequest) -> web.StreamResponse:
+            return web.Response(status=307, headers={"Location": f"http://127.0.0.1:{canary.port}/"})
+
+        async with server(redirect) as url, Outbound(LOOPBACK) as outbound:
+            with pytest.raises(aiohttp.TooManyRedirects):
+                await outbound.http.ws_connect(url.replace("http", "ws", 1))
+            with pytest.raises(aiohttp.TooManyRedirects):
+                await outbound.http.post(url, data=b"secret")
         assert canary.visits == 0
 
 
