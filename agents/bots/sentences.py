@@ -84,11 +84,6 @@ class Cutter:
         self._spoken: list[Pcm] | None = None
         self._sure = self._silent = 0
 
-    @property
-    def speaking(self) -> bool:
-        """Whether a sentence has begun."""
-        return self._spoken is not None
-
     def push(self, pcm: Pcm, arrived: float) -> None:
         """More of the stream; its last sample was there at `arrived`, in Unix seconds."""
         samples = np.concatenate((self._rest, pcm))

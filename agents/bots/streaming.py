@@ -6,7 +6,9 @@ binary frames of any length. Where both are the same address it is one socket.
 """
 
 import asyncio
+import itertools
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -30,6 +32,9 @@ AHEAD_MS: Final = 200
 """Of a customer's sound that wait here to be said; more of it waits on its way."""
 SAID: Final = 0.02
 """Seconds of a frame of it."""
+MOST_SPEAKERS: Final = 200
+"""That a customer is told of at once. Who leaves and comes again is another one: of more, those who have been silent
+longest are forgotten."""
 
 log = structlog.get_logger()
 
@@ -43,8 +48,7 @@ class Streaming:
         self._mixer = Mixer(self._asked.sample_rate)
         self._hearings: dict[str, tuple[Hearing, str]] = {}
         """By the track's id, with the speaker's identity."""
-        self._speakers: dict[str, dict[str, Any]] = {}
-        """By identity: what is told of each."""
+        self._speakers = Speakers()
         self._room: rtc.Room | None = None
         self._output: Socket | None = None
         self._mouth: _Mouth | None = None
@@ -109,7 +113,7 @@ class Streaming:
         hearing.close()
         self._mixer.remove(sid)
         # Whom we do not hear LiveKit tells us nothing of.
-        self._tell({who: "" for who, told in self._speakers.items() if told["isSpeaking"] and who != identity})
+        self._tell({who: "" for who in self._speakers.speaking() if who != identity})
 
     async def _mix(self, output: Socket) -> None:
         size = round(FRAME * self._asked.sample_rate)
@@ -130,16 +134,41 @@ class Streaming:
 
     def _tell(self, speaking: dict[str, str]) -> None:
         """Tell who speaks now, identities and names, where that has changed."""
-        now, changed = round(time.time() * 1000), False
-        for identity in [*speaking, *self._speakers]:
-            known = self._speakers.get(identity)
+        told = self._speakers.note(speaking, round(time.time() * 1000))
+        if told is not None and self._output is not None:
+            self._output.tell(told)
+
+
+class Speakers:
+    """Who has spoken in a meeting, as a customer is told of it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, Any]] = {}
+        """By identity; those whose state changed last are last."""
+        self._numbers = itertools.count(1)
+
+    def speaking(self) -> list[str]:
+        """Identities of those who speak."""
+        return [identity for identity, told in self._known.items() if told["isSpeaking"]]
+
+    def note(self, speaking: Mapping[str, str], now: int) -> list[dict[str, Any]] | None:
+        """These speak now, identities and names; the list to tell, by its numbers, or None where nothing changed.
+
+        `now` is in Unix milliseconds.
+        """
+        changed = False
+        for identity in [*speaking, *self._known]:
+            known = self._known.get(identity)
             if known is None:
-                known = {"name": speaking[identity] or identity, "id": len(self._speakers) + 1, "isSpeaking": False}
+                known = {"name": speaking[identity] or identity, "id": next(self._numbers), "isSpeaking": False}
             if known["isSpeaking"] != (identity in speaking):
-                self._speakers[identity] = known | {"timestamp": now, "isSpeaking": identity in speaking}
+                self._known.pop(identity, None)
+                self._known[identity] = known | {"timestamp": now, "isSpeaking": identity in speaking}
                 changed = True
-        if changed and self._output is not None:
-            self._output.tell(list(self._speakers.values()))
+        silent = (identity for identity, told in list(self._known.items()) if not told["isSpeaking"])
+        for identity in itertools.islice(silent, max(0, len(self._known) - MOST_SPEAKERS)):
+            del self._known[identity]
+        return sorted(self._known.values(), key=lambda told: int(told["id"])) if changed else None
 
 
 class _Mouth:
