@@ -15,7 +15,6 @@ from control_plane.auth.passwords import PasswordDesk
 from control_plane.auth.sessions import SessionCookie
 from control_plane.bots.claiming import BotClaimer
 from control_plane.bots.entering import Entrance
-from control_plane.bots.riding import BotGreeter
 from control_plane.bots.sending import BOTS
 from control_plane.calendars.calling import open_outbound
 from control_plane.calendars.providers import Providers
@@ -173,7 +172,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         derive_key(settings.worker_token.get_secret_value()),
         state.switchboard,
         state.secrets,
-        BotGreeter(host, state.live, slot_lifetime=settings.slot_lifetime),
         lease=settings.lease,
     )
     claimer = BotClaimer(

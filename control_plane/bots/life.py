@@ -12,7 +12,7 @@ from control_plane.accounts.limits import is_full
 from control_plane.bots.addresses import Line, read_address
 from control_plane.bots.asking import OTHERS, BotAsk
 from control_plane.bots.models import Bot, BotError, BotState
-from control_plane.bots.riding import take_along
+from control_plane.bots.riding import GREET, take_along
 from control_plane.bots.telling import BotTeller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
@@ -63,15 +63,17 @@ async def waits(db: Db, clock: Clock, box: SecretBox, session_id: int) -> None:
         await BotTeller(db, clock, box).status(bot, "in_waiting_room")
 
 
-async def joined(db: Db, clock: Clock, box: SecretBox, session_id: int) -> Bot | None:
-    """A bot is in its meeting, and its recording is asked for; the bot, where it is so for the first time."""
+async def joined(db: Db, clock: Clock, box: SecretBox, session_id: int) -> bool:
+    """A bot is in its meeting, its recording is asked for, and what it was told to do there; whether it is one, and in
+    for the first time."""
     bot = await lock_by_session(db, session_id)
     if bot is None or bot.state not in (BotState.JOINING, BotState.WAITING):
-        return None
+        return False
     bot.state, bot.joined_at = BotState.ATTENDING, clock.now()
     await BotTeller(db, clock, box).status(bot, "in_call_not_recording")
     await _record(db, clock, bot)
-    return bot
+    await enqueue(db, GREET, str(bot.id), run_at=clock.now(), bot_id=bot.id)
+    return True
 
 
 async def _record(db: Db, clock: Clock, bot: Bot) -> None:

@@ -6,7 +6,7 @@ A command that nothing repeats is passed on by `command`, whose caller learns wh
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from redis import asyncio as redis
@@ -39,6 +39,12 @@ class LiveBus:
         self._redis = redis.Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=once)
         self._url = url
         self._away_until = 0.0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def publish(self, channel: str, message: dict[str, Any]) -> bool:
         """Send, or drop it when Redis is away; whether any process heard it."""

@@ -14,6 +14,7 @@ from control_plane.bots.following import READER as BOTS_READER
 from control_plane.bots.following import BotFollower
 from control_plane.bots.life import STOP_RECORDING, WRITE_DOWN
 from control_plane.bots.recognisers import UPLOAD_WITHIN, Gladia
+from control_plane.bots.riding import GREET, BotGreeter
 from control_plane.bots.telling import DIALECT as BOT_DIALECT
 from control_plane.bots.watching import BotWatch
 from control_plane.bots.writing import BotWriter
@@ -35,12 +36,14 @@ from control_plane.dialects.videosdk.transcribing import TRANSCRIBE, Transcriber
 from control_plane.dialects.videosdk.webhooks import SIGNING_KEY, RoomLetters
 from control_plane.errors import PlatformError
 from control_plane.events.following import LogFollower
+from control_plane.events.live import LiveBus
 from control_plane.events.sequencer import Sequencer
 from control_plane.events.wake import WRITTEN, Listener, Notifier
 from control_plane.jobs.queue import Handler, JobRunner
 from control_plane.knowledge_bases.indexing import INDEX_BASE, BaseIndexer
 from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
+from control_plane.meetings.hosting import Host
 from control_plane.meetings.life import ANSWER, END_MEETING, WARN_MEETING, end_meeting, warn_meeting
 from control_plane.meetings.passes import Passes
 from control_plane.meetings.waiting import Usher
@@ -215,6 +218,8 @@ async def run(
         settings.livekit_public_url,
     )
     usher = Usher(database, media, passes)
+    live = LiveBus(settings.redis_url.get_secret_value())
+    greeter = BotGreeter(Host(database, clock, media), live, tickets, slot_lifetime=settings.slot_lifetime)
 
     async def write_down(payload: dict[str, Any]) -> None:
         async with Outbound(settings.webhook_networks, timeout=UPLOAD_WITHIN) as outbound:
@@ -233,6 +238,7 @@ async def run(
 
     work: dict[str, Handler] = {
         ANSWER: answer_attendee,
+        GREET: greeter.handle,
         STOP_RECORDING: stop_bots_recording,
         END_MEETING: end_late_meeting,
         WARN_MEETING: warn_late_meeting,
@@ -256,7 +262,7 @@ async def run(
     )
     notifier = Notifier(url, WRITTEN)
     database.on_announcement(notifier.poke)
-    async with client, asyncio.TaskGroup() as tasks:
+    async with client, live, asyncio.TaskGroup() as tasks:
         tasks.create_task(notifier.run())
         tasks.create_task(Sequencer(url).run())
         for runner in runners:

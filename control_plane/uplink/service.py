@@ -10,7 +10,6 @@ from sqlmodel import col, select, update
 
 from agents.contract import Command, Exchange, Exchanged, Submission, TransferAsked, Transferred, Verdict
 from control_plane.bots.life import joined, left, told, waits
-from control_plane.bots.riding import BotGreeter
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, PlatformError, Unavailable
@@ -47,11 +46,10 @@ class UplinkService:
         knowledge_key: bytes,
         switchboard: Switchboard,
         box: SecretBox,
-        host: BotGreeter,
         *,
         lease: timedelta,
     ) -> None:
-        self.switchboard, self.box, self.host = switchboard, box, host
+        self.switchboard, self.box = switchboard, box
         self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
         self.numbers, self.slots, self.meetings = numbers, slots, meetings
         self.knowledge_key, self.lease = knowledge_key, lease
@@ -120,10 +118,8 @@ class UplinkService:
         match report:
             case {"type": "call.started.v1"}:
                 async with self.database.platform() as db:
-                    bot = await joined(db, self.clock, self.box, session_id)
-                if bot is not None:
-                    await self.host.greet(bot)
-                    return
+                    if await joined(db, self.clock, self.box, session_id):
+                        return
                 async with self.database.platform() as db:
                     await persona_speaks(db, self.clock, session_id)
                     await note_first_word(db, session_id, datetime.fromisoformat(report["at"]))

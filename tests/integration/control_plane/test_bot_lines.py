@@ -4,8 +4,16 @@ import json
 from typing import Any
 
 import pytest
+from sqlmodel import col, select, update
 
+from control_plane.bots.models import Bot
+from control_plane.bots.riding import GREET
+from control_plane.errors import Unavailable
+from control_plane.events.facts import Fact
+from control_plane.events.models import Event
+from control_plane.jobs.models import Job, JobState
 from control_plane.media.server import LiveParticipant, LiveRoom
+from control_plane.sessions.models import Slot
 from sip.outcomes import Outcome
 from tests.support.bothost import add_trunk, baas, bot_host, data_of, in_state, job_room, meet_waiting, send
 from tests.support.meetings import a_bot, meet_people
@@ -16,6 +24,13 @@ from tests.support.uplink import worker
 from tests.support.webhooks import until
 
 pytestmark = pytest.mark.anyio
+
+
+async def greeted(platform: Platform) -> bool:
+    """Whether all that bots were to do when they came in is done."""
+    async with platform.database.platform() as db:
+        states = (await db.exec(select(Job.state).where(Job.kind == GREET))).all()
+    return bool(states) and set(states) == {JobState.DONE}
 
 
 @pytest.mark.parametrize(
@@ -140,6 +155,54 @@ async def test_a_bot_is_seen_as_one_and_its_message_is_read(
 
         chat = await until(is_kept)
         assert [(each["name"], each["text"]) for each in chat] == [("Notetaker", "I take notes"), ("Ada", "Hello bot")]
+
+
+async def test_a_bot_that_came_in_as_everything_ended_greets_when_there_is_somebody_to_do_it(
+    platform: Platform, tenant: Tenant
+) -> None:
+    """Nobody works off jobs as it comes in, LiveKit is away when somebody does, and a job that was done comes again."""
+    agent_id = await tenant.make_agent(name="Speaker")
+    meeting = await meet_people(tenant)
+
+    async def dispatches() -> list[Any]:
+        return [call for call in platform.media.calls if call[0] == "dispatch"]
+
+    async with a_bot(platform.url) as person, baas(platform, tenant) as http, bot_host(platform) as host:
+        await person.join(meeting, "Ada")
+        bot_id = await send(http, meeting["url"], extra={"agent_id": agent_id}, entry_message="I take notes")
+        job = await host.attend()
+        await host.starts(job)
+        await in_state(platform, bot_id, "attending")
+        assert not await dispatches()
+        platform.media.fail_next = Unavailable("LiveKit is away")
+        async with platform.jobs():
+            assert (await person.until("chat:message"))["text"] == "I take notes"
+            await until(lambda: greeted(platform))
+        first, second = await dispatches()
+        assert first == second
+        async with platform.database.platform() as db:
+            await db.exec(update(Job).where(col(Job.kind) == GREET).values(state=JobState.WAITING))
+        async with platform.jobs():
+            await until(lambda: greeted(platform))
+        async with platform.database.platform() as db:
+            lines = (await db.exec(select(Event).where(Event.type == Fact.MEETING_CHAT))).all()
+            slots = (await db.exec(select(Slot).where(Slot.project_id == tenant.project.id))).all()
+        assert [line.data["text"] for line in lines] == ["I take notes"]
+        assert [slot.persona_ids for slot in slots if slot.persona_ids] == [[agent_id]], "a place was made twice"
+
+
+async def test_a_bot_that_has_left_by_then_greets_nobody(platform: Platform, tenant: Tenant) -> None:
+    meeting = await meet_people(tenant)
+    async with baas(platform, tenant) as http, bot_host(platform) as host:
+        bot_id = await send(http, meeting["url"], entry_message="I take notes")
+        job = await host.attend()
+        await host.starts(job)
+        async with platform.database.platform() as db:
+            await db.exec(update(Bot).where(col(Bot.uuid) == bot_id).values(state="ending"))
+        async with platform.jobs():
+            await until(lambda: greeted(platform))
+        async with platform.database.platform() as db:
+            assert (await db.exec(select(Event).where(Event.type == Fact.MEETING_CHAT))).first() is None
 
 
 async def test_the_hosts_of_a_meeting_are_told_that_a_bot_waits_no_longer(platform: Platform, tenant: Tenant) -> None:
