@@ -82,10 +82,10 @@ class Shown:
         """What stands in the headers. A key goes before a cookie: it was written by who sends the request."""
         headers = Headers(scope=scope)
         names = KEY_HEADERS if scope["path"].startswith(BAAS) else KEY_HEADERS[:1]
-        keys = [value for name, value in headers.raw if name in names]
+        keys = {value for name, value in headers.raw if name in names}
         projects = tuple(headers.getlist(PROJECT_HEADER))
         if keys:
-            return cls(b",".join(keys), None, foreign=False, projects=projects)  # of two keys neither is obeyed
+            return cls(b",".join(sorted(keys)), None, foreign=False, projects=projects)  # of two keys neither is obeyed
         session = cookie.find(headers) if "cookie" in headers else None
         foreign = session is not None and cookie.is_foreign(scope["method"], headers)
         return cls(None, session, foreign=foreign, projects=projects)

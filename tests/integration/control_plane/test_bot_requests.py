@@ -174,3 +174,13 @@ async def test_addresses_that_lead_nowhere(platform: Platform, tenant: Tenant, r
             count = 1 if error == "InvalidMeetingUrl" else 2
             received = await receiver.wait_for(count, f"/{number}")
             assert received[-1].event["data"] == {"bot_id": bot_id, "error": error}
+
+
+async def test_one_key_in_both_headers_is_one_key_and_of_two_neither_is_obeyed(
+    platform: Platform, tenant: Tenant
+) -> None:
+    other = await platform.tenant("other")
+    async with baas(platform, tenant) as http:
+        for shown, status in ((tenant.key, 200), (other.key, 401)):
+            answer = await http.get("/bots/bots_with_metadata", headers={"X-API-Key": shown})
+            assert answer.status_code == status, answer.text
