@@ -1,5 +1,6 @@
 """Supervising a call over HTTP: what is answered, what is refused, what is told, and what becomes of who leaves."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -257,3 +258,25 @@ async def test_the_monitor_shows_what_a_persona_is_doing_its_turns_and_its_tools
         used = (await hear(socket, "tool.used"))["data"]
         assert (used["name"], used["failed"], used["ms"]) == ("find_order", False, 42)
         assert "secret" not in str(used)
+
+
+async def test_of_many_who_take_a_call_over_at_once_one_has_it(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as at:
+        await a_call(platform, tenant, at)
+        keys = [tenant.key]
+        for number in range(3):
+            made = (await tenant.http.post("/api-keys", json={"label": f"{number}", "scopes": ["*"]})).json()
+            keys.append(made["api_key"]["key"])
+
+        async def take_over(key: str) -> tuple[str, int]:
+            body = {"mode": "takeover", "name": key[-4:]}
+            answer = await tenant.http.post("/rooms/r/supervise", json=body, headers={"X-API-Key": key})
+            return key, answer.status_code
+
+        told = await asyncio.gather(*(take_over(key) for key in keys for _ in range(4)))
+        has_it = {key for key, status in told if status == 200}
+        assert len(has_it) == 1
+        assert all(status == 409 for key, status in told if key not in has_it)
+        shown = (await tenant.http.get("/rooms/r")).json()["room"]["supervisors"]
+        assert [(each["name"], each["mode"]) for each in shown] == [(next(iter(has_it))[-4:], "takeover")]
