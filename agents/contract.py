@@ -207,6 +207,10 @@ AnyReport = Annotated[
 REPORT: TypeAdapter[AnyReport] = TypeAdapter(AnyReport)
 
 
+NOT_OF_THIS_VERSION = "not a report of this version"
+"""How a refusal begins of a report that the control plane cannot read. A worker that can keeps it for a later plane."""
+
+
 # --- worker → control plane ---------------------------------------------------------------------------------------
 
 
@@ -249,6 +253,9 @@ class Heartbeat(Message):
 
     type: Literal["heartbeat"] = "heartbeat"
     calls: list[str] = Field([], description="LiveKit job ids.")
+    capacity: int | None = Field(
+        None, ge=0, le=10_000, description="Calls this worker takes at once from now on; None: what its hello said."
+    )
 
 
 class TransferAsked(Message):

@@ -164,6 +164,12 @@ class Spool:
                 job.finished = True
                 self._forget_if_done((session_id, epoch), job)
 
+    def find(self, session_id: int, epoch: int, sequence: int) -> Submission | None:
+        """A report that is not acknowledged; None where there is none."""
+        with self._lock:
+            job = self._jobs.get((session_id, epoch))
+            return job.waiting.get(sequence) if job else None
+
     def waiting(self) -> Iterator[Submission]:
         """Everything not acknowledged, in order within each job."""
         with self._lock:

@@ -15,6 +15,8 @@ from agents.attendance import BotJob
 from agents.calling import PersonaJob
 from agents.choices import Message
 from agents.contract import (
+    NOT_OF_THIS_VERSION,
+    REPORT,
     TO_WORKER,
     Attend,
     Command,
@@ -71,6 +73,8 @@ class Uplink:
         self._socket: ClientConnection | None = None
         self._attempt = 0
         self._exchanges: dict[str, asyncio.Future[PersonaJob]] = {}
+        self._for_later: set[tuple[int, int, int]] = set()
+        """Reports that the control plane of this connection is too old for; they are said again to the next."""
 
     async def run(self) -> None:
         """Be connected until cancelled."""
@@ -114,6 +118,14 @@ class Uplink:
         """Send a question, if connected; its answer goes to `on_transferred`, or never comes."""
         await self._send(asked)
 
+    async def retire(self) -> None:
+        """Take no more calls: from now on the control plane counts no free place here."""
+        self._capacity = 0
+        await self._send(self._heartbeat())
+
+    def _heartbeat(self) -> Heartbeat:
+        return Heartbeat(calls=self._calls(), capacity=self._capacity)
+
     async def _converse(self, socket: ClientConnection) -> None:
         hello = Hello(worker_id=self._worker_id, capacity=self._capacity, calls=self._calls(), bots=self._bots)
         await socket.send(hello.model_dump_json())
@@ -121,6 +133,7 @@ class Uplink:
         if not isinstance(first, Welcome):
             raise WebSocketException("expected a welcome")
         self._socket, self._attempt = socket, 0
+        self._for_later.clear()
         log.info("uplink stands")
         self._on_connected()
         heart, resending = asyncio.create_task(self._beat()), asyncio.create_task(self._resend())
@@ -141,10 +154,10 @@ class Uplink:
         waited: set[tuple[int, int, int]] = set()
         while True:
             await asyncio.sleep(HEARTBEAT)
-            await self._send(Heartbeat(calls=self._calls()))
+            await self._send(self._heartbeat())
             # What got no verdict in a whole beat met a control plane that could not keep it: say it again.
             waiting = {(each.session_id, each.epoch, each.sequence): each for each in self._spool.waiting()}
-            for key in sorted(waited & waiting.keys()):
+            for key in sorted((waited & waiting.keys()) - self._for_later):
                 await self._send(waiting[key])
             waited = set(waiting)
 
@@ -165,6 +178,9 @@ class Uplink:
                     future.set_exception(ExchangeRefused(answer.refused or "refused"))
             case Verdict(refused=None) as verdict:
                 self._spool.acknowledge(verdict.session_id, verdict.epoch, verdict.sequence)
+            case Verdict() as verdict if self._is_too_new(verdict):
+                log.warning("report waits for a later control plane", session=verdict.session_id)
+                self._for_later.add((verdict.session_id, verdict.epoch, verdict.sequence))
             case Verdict() as verdict:
                 log.warning("report parked", session=verdict.session_id, reason=verdict.refused)
                 self._spool.park(verdict.session_id, verdict.epoch, verdict.sequence, verdict.refused or "")
@@ -176,6 +192,17 @@ class Uplink:
                 self._on_attend(attend.job)
             case Welcome():
                 log.warning("second welcome ignored")
+
+    def _is_too_new(self, verdict: Verdict) -> bool:
+        """Whether a report was refused by a control plane of an earlier version than ours: we can read it."""
+        if not (verdict.refused or "").startswith(NOT_OF_THIS_VERSION):
+            return False
+        submission = self._spool.find(verdict.session_id, verdict.epoch, verdict.sequence)
+        try:
+            REPORT.validate_python(submission.report if submission else None)
+        except ValidationError:
+            return False
+        return True
 
     async def _send(self, message: Message) -> None:
         if self._socket is None:

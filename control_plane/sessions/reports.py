@@ -9,6 +9,7 @@ from sqlmodel import SQLModel, select
 
 from agents.audience import PersonaStated
 from agents.contract import (
+    NOT_OF_THIS_VERSION,
     REPORT,
     BotLeft,
     BotWaits,
@@ -61,7 +62,7 @@ class ReportDesk:
         try:
             report = REPORT.validate_python(submission.report)
         except ValidationError as error:
-            raise ReportRefused(f"not a report of this version: {error.error_count()} problems") from error
+            raise ReportRefused(f"{NOT_OF_THIS_VERSION}: {error.error_count()} problems") from error
         if isinstance(report, LineInterim):
             await self._tell(project_id, submission.session_id, report, report.room_name, is_final=False)
             return
