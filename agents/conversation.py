@@ -107,7 +107,8 @@ class Conversation:
         if not await self._somebody_is_there():
             await self._close()
             reason: EndReason = "nobody_came" if self.job.phone is None else "not_answered"
-            self.reporter.report(CallEnded(at=moment(time.time()), reason=reason, duration_ms=0))
+            reason = self._ended.result() if self._failed else reason
+            self.reporter.report(CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=0))
             return
         await self._until_recorded()
         if self.job.phone is not None:
@@ -158,7 +159,7 @@ class Conversation:
     def _obey(self, command: Command) -> None:
         match command.action:
             case "end":
-                self.end(command.reason)
+                self.end(command.reason, failed=command.reason == "worker_lost")
             case "wind_up":
                 self.wind_up(command.reason)
             case "press":

@@ -37,6 +37,7 @@ class Scribe:
         self._voices = find_voices()
         self._following: dict[str, asyncio.Task[None]] = {}
         self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
+        self._failed = False
         self._departure = Departure(room, None, self.end)
         room.on("track_subscribed", self._on_track)
         room.on("track_unsubscribed", self._on_gone)
@@ -60,16 +61,19 @@ class Scribe:
         await asyncio.gather(*following, return_exceptions=True)
         self._count_usage()
         duration = round((time.time() - began) * 1000)
-        self.reporter.report(CallEnded(at=moment(time.time()), reason=reason, duration_ms=duration))
+        self.reporter.report(
+            CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=duration)
+        )
 
-    def end(self, reason: EndReason) -> None:
+    def end(self, reason: EndReason, *, failed: bool = False) -> None:
         """End; the first reason counts."""
         if not self._ended.done():
+            self._failed = failed
             self._ended.set_result(reason)
 
     def _obey(self, command: Command) -> None:
         if command.action in ("end", "wind_up"):
-            self.end(command.reason)
+            self.end(command.reason, failed=command.reason == "worker_lost")
 
     async def _somebody_is_there(self) -> bool:
         with suppress(TimeoutError):

@@ -13,7 +13,7 @@ from livekit.agents import AgentServer, JobRequest
 from pydantic import ValidationError
 
 from agents.calling import DispatchMetadata, PersonaJob
-from agents.contract import AGENT_NAME, CallEnded, EndReason, Exchange, Submission
+from agents.contract import AGENT_NAME, CallEnded, Command, EndReason, Exchange, Submission
 from agents.desk import JobDesk
 from agents.job import entrypoint, prewarm
 from agents.reporter import BEAT
@@ -32,6 +32,12 @@ SILENCE = 5.0
 """Seconds without a sign of life after which a job's process is stuck: its caller hears nothing any more."""
 LAST_WORDS = 2.0
 """Seconds to take what a process that is no more has said."""
+TOLD_WITHIN = 0.2
+"""Seconds to tell LiveKit that no more jobs are taken."""
+APART = 0.2
+"""Seconds from one call that is handed on to the next: whoever takes them starts a process for each."""
+LEAVE_WITHIN = 2.0
+"""Seconds in which a process that is to hand its call on has said all and left the room; then it is killed."""
 
 log = structlog.get_logger()
 
@@ -65,6 +71,7 @@ class Worker:
         self._started: dict[str, asyncio.Event] = {}
         self._given_up: dict[str, EndReason] = {}
         self._watches: set[asyncio.Task[None]] = set()
+        self._draining = False
         self._server = self._build_server()
 
     def _build_server(self) -> AgentServer:
@@ -89,7 +96,7 @@ class Worker:
         return server
 
     async def run(self) -> None:
-        """Work until SIGTERM, then let the running calls finish."""
+        """Work until SIGTERM, then let the running calls finish, and hand on those that do not in time."""
         registered, stop = asyncio.Event(), asyncio.Event()
         self._server.on("worker_registered", lambda *_: registered.set())
         self._server.on("worker_started", self._watch_processes)
@@ -104,11 +111,7 @@ class Worker:
             await asyncio.wait([server, uplink, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not stop.is_set():
                 await asyncio.gather(*(task for task in (server, uplink) if task.done()))
-            log.info("draining", calls=len(self._calls))
-            try:
-                await self._server.drain(timeout=self.settings.drain_timeout)
-            except TimeoutError:
-                log.warning("calls cut off by the end of the drain", calls=len(self._calls))
+            await self._drain()
             await self.spool.wait_until_acknowledged()
         finally:
             await self._server.aclose()
@@ -117,6 +120,37 @@ class Worker:
             await asyncio.gather(server, uplink, stopping, watching, *self._watches, return_exceptions=True)
             await self.desk.close()
             self.spool.close()
+
+    async def _drain(self) -> None:
+        """Take nothing new, let the running calls finish, and hand on what is left at the end of the time."""
+        log.info("draining", calls=len(self._calls))
+        self._draining = True
+        await self.uplink.retire()
+        try:
+            # The framework takes a limit of 0 for none; and it is to tell LiveKit in any case.
+            async with asyncio.timeout(max(self.settings.drain_timeout, TOLD_WITHIN)):
+                await self._server.drain(timeout=None)
+        except TimeoutError:
+            await self._hand_on()
+
+    async def _hand_on(self) -> None:
+        """Have every call end here as lost, so that another persona goes on with it on a worker that has a place."""
+        log.warning("calls handed on at the end of the drain", calls=len(self._calls))
+        left = list(self._calls)
+        for job_id in left:
+            self.desk.command(Command(action="end", job_id=job_id, reason="worker_lost"))
+            await asyncio.sleep(min(APART, LEAVE_WITHIN / len(left)))
+        if not await self._are_over(within=LEAVE_WITHIN):
+            for job_id in list(self._calls):
+                if not self._give_up(job_id, "worker_lost"):
+                    self._over(job_id)  # nobody has claimed it: its process is refused
+            await self._are_over(within=LAST_WORDS)
+
+    async def _are_over(self, *, within: float) -> bool:
+        deadline = time.monotonic() + within
+        while self._calls and time.monotonic() < deadline:  # noqa: ASYNC110 - for two seconds
+            await asyncio.sleep(0.02)
+        return not self._calls
 
     async def _connect_when(self, registered: asyncio.Event) -> None:
         """The control plane hears of a worker that can take calls, not of one that is starting."""
@@ -135,7 +169,7 @@ class Worker:
             log.warning("dispatch without a ticket", job=request.id)
             await request.reject()
             return
-        if len(self._calls) >= self.settings.max_calls:
+        if self._draining or len(self._calls) >= self.settings.max_calls:
             await request.reject(terminate=False)
             return
         exchange = Exchange(

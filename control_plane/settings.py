@@ -122,6 +122,12 @@ class Settings(MigrationSettings):
     )
     slot_lifetime: timedelta = Field(timedelta(minutes=2), description="How long a token holds a place for its caller.")
     lease: timedelta = Field(timedelta(seconds=15), description="How long a call lives without a sign of its worker.")
+    stop_notice: float = Field(
+        5.0,
+        ge=0,
+        description="Seconds for which a `serve` that is being stopped answers 503 at `/health/ready` and to what is "
+        "new, before it listens no more: as long as whoever sends it requests takes to see that.",
+    )
     media_timeout: float = Field(5.0, description="Seconds a call to LiveKit may take.")
     webhook_allow: Annotated[str, AfterValidator(_networks)] = Field(
         "", description="Networks, comma-separated, that webhooks and trunks may reach besides the public internet."

@@ -102,7 +102,8 @@ async def _report(service: UplinkService, link: WorkerLink, reports: asyncio.Que
 async def _receive(
     socket: WebSocket, service: UplinkService, link: WorkerLink, hello: Hello, reports: asyncio.Queue[Submission]
 ) -> None:
-    await _renew(service, link, hello.capacity, hello.calls)
+    capacity = hello.capacity
+    await _renew(service, link, capacity, hello.calls)
     under_way: set[asyncio.Task[None]] = set()
     try:
         while True:
@@ -124,7 +125,8 @@ async def _receive(
                     if not reports.full():  # what has no place now is unanswered, hence sent again
                         reports.put_nowait(message)
                 case Heartbeat():
-                    await _renew(service, link, hello.capacity, message.calls)
+                    capacity = capacity if message.capacity is None else message.capacity
+                    await _renew(service, link, capacity, message.calls)
                 case Exchange() | TransferAsked():
                     task = asyncio.create_task(_answer(service, link, message))
                     under_way.add(task)

@@ -174,6 +174,7 @@ class Services:
                     "PARLEY_PORT": str(port),
                     "PARLEY_PUBLIC_URL": self.api_url,
                     "PARLEY_ADMIN_KEY": self.secrets.admin_key,
+                    "PARLEY_STOP_NOTICE": "0",  # nobody stands in front of it
                 },
             ),
             ready=answers,
@@ -250,7 +251,7 @@ class Services:
             after=("livekit",),
             outlived_by=("control_plane", "jobs", "knowledge", "models"),
             start_within=3 * _STARTS_WITHIN,  # ready when the models and then the control plane are, and itself
-            stop_within=6.0,
+            stop_within=10.0,  # the drain, and two seconds each to hand calls on, to bury them and to report
         )
 
     def bots(self) -> Child:

@@ -52,12 +52,12 @@ class FakeWorker:
 
 @asynccontextmanager
 async def worker(
-    platform: Platform, *, token: str = WORKER_TOKEN, name: str = "w1", url: str = ""
+    platform: Platform, *, token: str = WORKER_TOKEN, name: str = "w1", url: str = "", capacity: int = 10
 ) -> AsyncIterator[FakeWorker]:
     url = (url or platform.url).replace("http", "ws") + "/uplink"
     async with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, proxy=None) as socket:
         fake = FakeWorker(socket)
-        await fake.say(type="hello", worker_id=name, capacity=10)
+        await fake.say(type="hello", worker_id=name, capacity=capacity)
         await fake.hear("welcome")
         yield fake
 

@@ -231,6 +231,23 @@ async def test_an_end_at_once_does_not_wait_for_the_goodbye(call: Call) -> None:
     assert call.session.acts == []
 
 
+async def test_a_call_that_is_handed_on_ends_as_lost_and_without_a_goodbye(call: Call) -> None:
+    call.session.current_speech = FakeSpeech()
+    call.reporter.end("worker_lost")
+    last = await call.ended()
+    assert (last.reason, last.failed) == ("worker_lost", True)
+    assert call.session.acts == []
+
+
+async def test_a_persona_that_still_waits_for_somebody_is_handed_on_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = Call(monkeypatch)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    call.reporter.end("worker_lost")
+    last = await call.ended()
+    assert (last.reason, last.failed) == ("worker_lost", True)
+
+
 def llm(tokens: int) -> LLMMetrics:
     return LLMMetrics(
         label="l",
