@@ -5,13 +5,17 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
 import uvloop
 from alembic.config import Config
 from pydantic import ValidationError
+from uvicorn.config import STARTUP_FAILURE
 
 from alembic import command
 from control_plane.app import create_app
@@ -20,6 +24,7 @@ from control_plane.db.database import Database
 from control_plane.media.recorder import LiveKitRecorder, target_of
 from control_plane.media.server import LiveKitMedia
 from control_plane.settings import MigrationSettings, Settings
+from control_plane.stopping import Stopping
 from control_plane.supervisor import loops
 from guard import logs
 from guard.settings import wrong_settings
@@ -28,6 +33,23 @@ from sip.dialer import LiveKitDialer
 CHECKOUT = Path(__file__).parent.parent
 GRACE = 10
 """Seconds that open requests and sockets get at the end."""
+LOOK_EVERY = 0.05
+
+
+class Server(uvicorn.Server):
+    """Says for a while that it is being stopped before it listens no more: nobody should find a closed door."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Stopping, *, notice: float) -> None:
+        super().__init__(config)
+        self.stopping, self.notice = stopping, notice
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Give notice, then close as any server. A second SIGINT cuts the notice short."""
+        self.stopping.begin()
+        until = time.monotonic() + self.notice
+        while time.monotonic() < until and not self.force_exit:  # noqa: ASYNC110 - a signal sets it
+            await asyncio.sleep(LOOK_EVERY)
+        await super().shutdown(sockets)
 
 
 def serve() -> None:
@@ -38,7 +60,7 @@ def serve() -> None:
     # A full collection of what stays for ever, all models and routes, would stop every request for 0.2 s.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -48,6 +70,11 @@ def serve() -> None:
         ws="websockets-sansio",
         ws_max_size=2**20,
     )
+    server = Server(config, app.state.stopping, notice=settings.stop_notice)
+    with suppress(KeyboardInterrupt):  # the SIGINT that it was stopped by
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 def jobs() -> None:

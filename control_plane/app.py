@@ -22,6 +22,7 @@ from control_plane.calendars.push import Channels
 from control_plane.calendars.sync import CalendarSync
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database
+from control_plane.db.leadership import Lock, share
 from control_plane.dialects.onepizza.sockets import MeetingSockets
 from control_plane.events.live import LiveBus
 from control_plane.events.tail import follow
@@ -54,6 +55,7 @@ from control_plane.sessions.reports import LIVE_LINES, LIVE_STATES
 from control_plane.sessions.service import END_CALLS
 from control_plane.sessions.slots import StandingSigner, TicketSigner
 from control_plane.settings import Settings
+from control_plane.stopping import LastOrders, Stopping
 from control_plane.supervision.service import WHISPER
 from control_plane.telephony.service import HAND_OVER, PRESS_KEYS
 from control_plane.telephony.switchboard import Switchboard
@@ -94,8 +96,9 @@ def create_app(
         openapi_url=None,
     )
     app.state.settings, app.state.clock, app.state.media = settings, clock or Clock(), media
-    app.state.dialer, app.state.recorder = dialer, recorder
+    app.state.dialer, app.state.recorder, app.state.stopping = dialer, recorder, Stopping()
     app.add_middleware(Frontier)
+    app.add_middleware(LastOrders)
     app.add_middleware(Cors)
     app.add_middleware(Gate)
     faults.install(app)
@@ -227,8 +230,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async def ping_monitors() -> None:
         await keep_open(state.monitor)
 
+    async def hear_workers() -> None:
+        await share(url, Lock.HEARING)
+
     works = (
         notifier.run,
+        hear_workers,
         tell_monitors,
         hear,
         write_key_use,
@@ -238,7 +245,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.bots.run,
         state.sockets.keep_present,
     )
-    tasks = [asyncio.create_task(_for_ever(work)) for work in works]
+    tasks = [asyncio.create_task(_for_ever(work), name=work.__name__) for work in works]
     try:
         async with state.outbound, calendar_outbound:
             yield

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 import psycopg
 import structlog
+from sqlalchemy import text
 
 from control_plane.db.connections import NETWORK, TimedConnection
 
@@ -16,17 +17,26 @@ unless its process stands still or its host is gone."""
 LEADING = f"-c idle_session_timeout={STANDSTILL}s -c idle_in_transaction_session_timeout={STANDSTILL}s"
 """Options of a connection that holds a lock."""
 
+IS_SHARED = text("""
+    select exists (
+        select from pg_locks where locktype = 'advisory' and granted and objid = :lock and objsubid = 1
+            and database = (select oid from pg_database where datname = current_database())
+    )
+""")
+"""Whether anybody holds a lock."""
+
 log = structlog.get_logger()
 
 
 class Lock(IntEnum):
-    """The advisory locks of the platform; migrations have 7 270 000."""
+    """The advisory locks of the platform; migrations have 7 270 000, the places of workers 7 270 010."""
 
     SEQUENCER = 7_270_001
     SWEEP = 7_270_002
     RECONCILE = 7_270_003
     WEBHOOKS = 7_270_004
     BRING_BACK = 7_270_005
+    HEARING = 7_270_006
 
 
 async def connect(url: str, *, options: str = "") -> TimedConnection:
@@ -52,6 +62,19 @@ async def govern(url: str, lock: Lock, work: Callable[[], Awaitable[None]]) -> N
             log.warning("leadership interrupted", lock=lock.name)
         except Exception:  # one work that fails must not end those beside it
             log.exception("term ended", lock=lock.name)
+        await asyncio.sleep(RETRY)
+
+
+async def share(url: str, lock: Lock) -> None:
+    """Hold a lock together with others for ever, so that anybody sees whether one of them lives and moves."""
+    while True:
+        try:
+            async with await connect(url, options=LEADING) as connection:
+                while True:
+                    await connection.execute("select pg_try_advisory_lock_shared(%s)", (lock,))
+                    await asyncio.sleep(RETRY)
+        except psycopg.Error:
+            log.warning("sharing interrupted", lock=lock.name)
         await asyncio.sleep(RETRY)
 
 

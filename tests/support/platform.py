@@ -4,12 +4,14 @@ import asyncio
 import base64
 import gc
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +270,8 @@ class Platform:
     dialer: FakeDialer
     recorder: FakeRecorder
     clients: list[httpx2.AsyncClient] = field(default_factory=list)
+    second: asyncio.subprocess.Process = field(init=False, repr=False)
+    """The last `second_process`."""
 
     async def add(self, *rows: SQLModel) -> None:
         """Write rows directly."""
@@ -290,26 +294,28 @@ class Platform:
         return Tenant(project, key, secret, client)
 
     async def add_worker(self, capacity: int = 100) -> None:
-        """Pretend that a worker with free places was just heard of."""
-        await self.add(Worker(id="test", capacity=capacity, seen_at=Clock().now()))
+        """Pretend that a worker with so many places lives."""
+        async with self.database.platform() as db:
+            await db.merge(Worker(id="test", capacity=capacity, seen_at=Clock().now() + timedelta(minutes=10)))
 
     @asynccontextmanager
-    async def second_process(self, *, killed: bool = False) -> AsyncIterator[str]:
+    async def second_process(self, *, killed: bool = False, notice: float = 0) -> AsyncIterator[str]:
         """A second control plane, in a process of its own, on the same database and Redis; its address. `killed`: it
-        dies at the end of the block without a last word."""
+        dies at the end of the block without a last word; else it gives `notice`, in seconds."""
         port = free_port()
         given = {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value
             for name, value in ((name, getattr(self.settings, name)) for name in self.settings.model_fields_set)
         }
         environment = {f"PARLEY_{name.upper()}": str(value) for name, value in given.items()}
-        process = await asyncio.create_subprocess_exec(
+        environment |= {"PARLEY_PORT": str(port), "PARLEY_STOP_NOTICE": str(notice)}
+        process = self.second = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "control_plane",
             "serve",
             cwd=CHECKOUT,
-            env={"PATH": "/usr/bin:/bin", **environment, "PARLEY_PORT": str(port)},
+            env={"PATH": "/usr/bin:/bin", **environment},
         )
         url = f"http://127.0.0.1:{port}"
         try:
@@ -318,10 +324,8 @@ class Platform:
                     await asyncio.sleep(0.05)
             yield url
         finally:
-            if killed:
-                process.kill()
-            else:
-                process.terminate()
+            if process.returncode is None:
+                process.send_signal(signal.SIGKILL if killed else signal.SIGTERM)
             await asyncio.wait_for(process.wait(), 20)
 
     @asynccontextmanager
