@@ -1,12 +1,13 @@
 """What a persona can do besides talking: end the call, transfer the phone, press keys. The model calls these."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from livekit.agents import RunContext, llm
 from livekit.agents.llm import function_tool
 
-from agents.calling import Act
+from agents.calling import Act, Listed
 from agents.contract import EndReason
 from agents.phone import KEYS
 
@@ -53,22 +54,45 @@ def build_tools(acts: list[Act], stage: Stage) -> list[llm.Tool | llm.Toolset]:
         """Transfer the call to another number.
 
         Args:
-            to: Number in E.164 form, such as +17751234567.
+            to: One of the numbers that the call may be transferred to, or its name.
         """
+        number = find_listed(to, numbers)
+        if number is None:
+            raise llm.ToolError(f"The call can be transferred to nobody else than {_told(numbers)}.")
         await context.wait_for_playout()
         if warm:
-            stage.hand_over(to)
+            stage.hand_over(number)
             return None
-        problem = await stage.transfer(to)
+        problem = await stage.transfer(number)
         if problem is None:
             stage.end("transferred")
             return None
         return f"The call could not be transferred: {problem}. It goes on."
 
     warm = any(act.warm for act in acts)
+    numbers = [each for act in acts for each in act.numbers]
     known: dict[str, Callable[..., Awaitable[str | None]]] = {
         "end_call": end_call,
         "send_dtmf": send_dtmf,
         "transfer_call": transfer_call,
     }
-    return [function_tool(known[act.name], name=act.name, description=act.description) for act in acts]
+    return [function_tool(known[act.name], name=act.name, description=_described(act)) for act in acts]
+
+
+def find_listed(asked: str, numbers: list[Listed]) -> str | None:
+    """The number on a list that a model means by a number, however it groups its digits, or by a name; None where it is
+    not on it. The platform asks the same again."""
+    words = " ".join(asked.split()).casefold()
+    for each in numbers:
+        if words and words == " ".join(each.name.split()).casefold():
+            return each.number
+    digits = re.sub(r"[\s().-]", "", asked.removeprefix("tel:"))
+    return next((each.number for each in numbers if each.number == digits), None)
+
+
+def _described(act: Act) -> str:
+    return f"{act.description}. To: {_told(act.numbers)}" if act.numbers else act.description
+
+
+def _told(numbers: list[Listed]) -> str:
+    return ", ".join(f"{each.name} ({each.number})" if each.name else each.number for each in numbers)

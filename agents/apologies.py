@@ -24,7 +24,7 @@ WORDS_WITHIN: Final = 2.2
 """Seconds from the end of speech to its first word, after which it is as if there was none."""
 NEXT_AFTER: Final = (1.2, 1.7)
 """The same, after which the next recogniser is asked, and the one after it, where there is one."""
-SORRY_WITHIN: Final = 8.0
+SORRY_WITHIN: Final = 12.0
 PAUSE: Final = 2.0
 """Seconds in which failures count as one: of the models of one turn, more than one may fail."""
 

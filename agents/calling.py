@@ -15,12 +15,20 @@ class DispatchMetadata(Message):
     name: str = Field("", description="How the room knows the persona.")
 
 
+class Listed(Message):
+    """Somebody whom a persona may transfer its caller to."""
+
+    number: str = Field(description="In E.164 form.")
+    name: str = ""
+
+
 class Act(Message):
     """Something a persona may do besides talking."""
 
     name: Literal["end_call", "transfer_call", "send_dtmf"]
     description: str = Field(description="For the model: when to do it.")
     warm: bool = Field(False, description="Of `transfer_call`: the other is asked first, while the caller waits.")
+    numbers: list[Listed] = Field(default_factory=list, description="Of `transfer_call`: the only ones it takes.")
 
 
 class Voicemail(Message):
@@ -81,4 +89,6 @@ class PersonaJob(Message):
     only_text: bool = Field(False, description="Nobody listens or speaks: lines are typed, and answered in writing.")
     captions: bool = Field(True, description="Whether people in the room are sent what is being said.")
     resumed: Resumed | None = Field(None, description="Of a conversation that has begun before this job.")
+    fallback_number: str | None = Field(None, description="Where the phone is sent when nothing answers any more.")
+    only_apologises: bool = Field(False, description="Nothing helps any more: says so, without any model, and ends.")
     started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")

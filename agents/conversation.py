@@ -33,7 +33,7 @@ from agents.timing import TurnMarks, moment
 from agents.transcript import KEYS_ENTERED, Transcript
 from agents.turns import build_session, room_options
 from agents.usage import UsageMeter
-from agents.words import GOODBYE, GOODBYES, NOBODY_FREE, ONE_MOMENT, WARNING
+from agents.words import words_of
 from knowledge.client import KnowledgeClient
 
 GOODBYE_WITHIN = 8.0
@@ -71,7 +71,7 @@ class Conversation:
         self.job, self.room, self.models, self.reporter, self.settings = job, room, models, reporter, settings
         self._sight = Sight(room) if job.powers.live_vision or job.powers.gpt_vision else None
         tools = [*build_tools(job.acts, self), *models.tools]
-        self.sounds = Sounds.of_job(settings, job)
+        self.sounds, self._words = Sounds.of_job(settings, job), words_of(job.language)
         self.persona = Persona(job, knowledge, tools, self._sight, models.pictures, self.sounds)
         self.session = build_session(job, models)
         self._keypad: Keypad | None = None
@@ -183,10 +183,8 @@ class Conversation:
 
     async def transfer(self, to: str) -> str | None:
         """Have the phone transferred; None where it was, else why not."""
-        if self.job.phone is None:
-            return "this is no telephone call"
         try:
-            return await self.reporter.transfer(to)
+            return await self.reporter.transfer(to) if self.job.phone else "this is no telephone call"
         except TimeoutError:
             return "nothing was heard of it"
 
@@ -209,12 +207,12 @@ class Conversation:
 
     async def _hand_over(self, caller: str, to: str) -> None:
         with suppress(RuntimeError):  # the session is closing
-            await self.session.say(ONE_MOMENT)
+            await self.session.say(self._words.one_moment)
         handover = Handover(self.settings, self.room, self.session, caller, self.reporter)
         if await handover.run(to, self._transcript.about_caller()) is None:
             self.end("transferred")
         elif not self._ended.done():
-            self.session.say(NOBODY_FREE)
+            self.session.say(self._words.nobody_free)
 
     async def _stop_handing_over(self) -> None:
         if self._handing_over is not None:
@@ -333,9 +331,16 @@ class Conversation:
         return self._opened and not (self._supervision.taken or self._is_handing_over() or self._ended.done())
 
     async def _lost(self) -> None:
-        """Nothing answers any more: say so in a sentence that needs no model, and end."""
-        await say_sorry(self.session, self.sounds)
+        """Nothing answers any more: somebody else takes the phone, or that is said without a model."""
+        if not await self._fall_back():
+            await say_sorry(self.session, self.sounds)
         self.end("model_failed", failed=True)
+
+    async def _fall_back(self) -> bool:
+        if self.job.fallback_number is None:
+            return False
+        async with self.persona.company.kept():
+            return await self.transfer(self.job.fallback_number) is None
 
     def _on_close(self, event: events.CloseEvent) -> None:
         broken = event.reason.value == "error"
@@ -356,7 +361,7 @@ class Conversation:
             if now >= warn_at:
                 warn_at = math.inf
                 if not self._supervision.taken:
-                    self.session.say(WARNING)
+                    self.session.say(self._words.warning)
             if now >= quiet_until:
                 await self._goodbye("silence")
                 return
@@ -386,7 +391,7 @@ class Conversation:
         try:
             async with asyncio.timeout(GOODBYE_WITHIN):
                 await self.session.interrupt(force=True)
-                await self.session.say(GOODBYES.get(reason, GOODBYE), allow_interruptions=False)
+                await self.session.say(self._words.goodbye_for(reason), allow_interruptions=False)
         except (TimeoutError, RuntimeError):
             log.warning("goodbye not heard", session=self.job.session_id)
         self.end(reason)

@@ -1,11 +1,14 @@
-"""No dead air: where speech is late, or stops in the middle, the caller hears a prepared sentence, twice at most."""
+"""No dead air: where speech is late, or stops in the middle, the caller hears a prepared sentence, twice at most; while
+a tool works, as often as it takes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import Final, Protocol, TypeVar
+import functools
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Protocol, TypeVar
 
 from livekit import rtc
-from livekit.agents import utils
+from livekit.agents import llm, utils
 
 DRY: Final = 2.0
 """Seconds of silence after which something is said. It is heard a little later."""
@@ -14,6 +17,8 @@ GIVEN_UP: Final = 2.3
 MOST: Final = 2
 TICK: Final = 1e-3
 """Seconds that a timer may be early."""
+LOOK_EVERY: Final = 0.1
+"""Seconds between two looks at whether a caller hears something while a tool works."""
 
 T = TypeVar("T")
 
@@ -45,6 +50,11 @@ class Quiet:
         """An answer is thought of; of a typed line it is awaited from here on."""
         if self._since is None:
             self._since = asyncio.get_running_loop().time()
+
+    def waited(self, since: float) -> None:
+        """Nothing was heard since then, though the persona was at work."""
+        if self._since is None and not self._is_speaking:
+            self._since = since
 
     def answered(self) -> None:
         """The persona is heard, or has given up: what is silent after that is awaited from its own beginning."""
@@ -122,6 +132,59 @@ async def start_speech(answer: AsyncIterator[T], quiet: Quiet, begin: T) -> Asyn
         yield first
         async for piece in answer:
             yield piece
+
+
+class Company:
+    """Keeps a caller company while tools work, which may take long and say nothing."""
+
+    def __init__(self, quiet: Quiet, say: Callable[[int], Awaitable[None]], is_heard: Callable[[], bool]) -> None:
+        """`say` has the first, second, … sentence heard and returns after it; `is_heard`: the persona is heard now."""
+        self._quiet, self._say, self._is_heard = quiet, say, is_heard
+        self._at_work = 0
+        self._silent_since = 0.0
+        self._keeping: asyncio.Task[None] | None = None
+
+    def beside(self, tool: llm.Tool | llm.Toolset) -> llm.Tool | llm.Toolset:
+        """A tool that is not left alone with its caller."""
+        if not isinstance(tool, llm.FunctionTool | llm.RawFunctionTool):
+            return tool
+        work: Callable[..., Awaitable[Any]] = tool
+
+        @functools.wraps(work, updated=())
+        async def working(*args: Any, **options: Any) -> Any:
+            async with self.kept():
+                return await work(*args, **options)
+
+        made: llm.Tool = type(tool)(working, tool.info)  # type: ignore[arg-type]
+        return made
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """For the time of the block nobody waits in silence."""
+        self._at_work += 1
+        if self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            self._at_work -= 1
+            if not self._at_work and self._keeping is not None:
+                self._keeping.cancel()  # what is being said ends by itself
+                self._keeping = None
+                if not self._is_heard():
+                    self._quiet.waited(self._silent_since)
+
+    async def _keep(self) -> None:
+        clock = asyncio.get_running_loop().time
+        self._silent_since, said = clock(), 0
+        while True:
+            since = self._quiet.since(self._silent_since)
+            if since is None or self._is_heard():
+                self._silent_since = clock()
+            elif clock() >= since + DRY - TICK:
+                await self._say(said)
+                self._silent_since, said = clock(), said + 1
+            await asyncio.sleep(LOOK_EVERY)
 
 
 async def _next(pieces: AsyncIterator[T]) -> T | None:

@@ -5,7 +5,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
 import structlog
@@ -25,13 +25,13 @@ from livekit.agents.types import TimedString
 
 from agents.calling import PersonaJob
 from agents.contract import ChunkUsed
-from agents.fillers import GIVEN_UP, Quiet, SilenceError, fill, start_speech
-from agents.prepared import Sounds
+from agents.fillers import GIVEN_UP, Company, Quiet, SilenceError, fill, start_speech
+from agents.prepared import FILLERS, Sounds
 from agents.retrieval import Retrieval
 from agents.searching import RULE as SEARCH_RULE
 from agents.sight import Sight
 from agents.timing import TurnMarks
-from agents.words import BRIDGE
+from agents.words import words_of
 from knowledge.client import KnowledgeClient
 from knowledge.search import RELEVANT, Hit
 
@@ -84,9 +84,11 @@ class Persona(Agent):
             (SEARCH_RULE, job.powers.web_search),
             (SIGHT_RULE, sight),
         )
+        self.quiet = Quiet()
+        self.company = Company(self.quiet, self._ask_for_patience, self._is_heard)
         super().__init__(
             instructions="\n\n".join([job.instructions, *(rule for rule, holds in rules if holds)]),
-            tools=tools,
+            tools=[self.company.beside(tool) for tool in tools],
             chat_ctx=remembered(job),
         )
         self.job, self.sight, self.pictures = job, sight, pictures
@@ -97,7 +99,6 @@ class Persona(Agent):
         """Told what it is about to say, longer each time."""
         self.on_silence: Callable[[], None] = _nothing
         """Told where nothing came of an answer."""
-        self.quiet = Quiet()
         self._sounds = sounds
         self.words: list[TimedString] = []
         """Of the last finished phrase, where recognition measures when each word was said."""
@@ -137,7 +138,7 @@ class Persona(Agent):
         if self.silent:
             return
         if self._sounds is None:
-            self.session.say(BRIDGE, allow_interruptions=True)
+            self.session.say(words_of(self.job.language).bridge, allow_interruptions=True)
         else:
             self._sounds.say(self.session, "bridge")
         said = self.job.resumed.said if self.job.resumed else []
@@ -254,6 +255,16 @@ class Persona(Agent):
         except SilenceError:
             self.on_silence()
             raise
+
+    async def _ask_for_patience(self, number: int) -> None:
+        with suppress(RuntimeError):  # a goodbye is being said, or the call is over
+            if self._sounds is not None and self._fills_silence():
+                await self._sounds.say(self.session, FILLERS[number % len(FILLERS)], is_written=False)
+
+    def _is_heard(self) -> bool:
+        with suppress(RuntimeError):
+            return self.session.agent_state == "speaking"
+        return True  # the call is over
 
     def _note_frame(self) -> None:
         self.marks.first_frame = time.time()

@@ -26,18 +26,9 @@ from livekit.agents.voice import SpeechHandle
 from agents.calling import PersonaJob
 from agents.settings import WorkerSettings
 from agents.voices import Voices
-from agents.words import APOLOGY, BRIDGE, PATIENCE, SORRY, UNHEARD
+from agents.words import ENGLISH, Words, words_of
 
 Name = Literal["patience", "more_patience", "unheard", "apology", "sorry", "bridge"]
-TEXTS: Final[dict[Name, str]] = {
-    "apology": APOLOGY,
-    "patience": PATIENCE[0],
-    "unheard": UNHEARD,
-    "sorry": SORRY,
-    "more_patience": PATIENCE[1],
-    "bridge": BRIDGE,
-}
-"""In the order in which they are made."""
 FILLERS: Final[tuple[Name, Name]] = ("patience", "more_patience")
 PACKAGED: Final = Path(__file__).parent / "sounds"
 AFTER: Final = 3.0
@@ -52,11 +43,24 @@ RATE: Final = 24_000
 log = structlog.get_logger()
 
 
+def texts_of(words: Words) -> dict[Name, str]:
+    """The sentences of a language, in the order in which they are made."""
+    return {
+        "apology": words.apology,
+        "patience": words.patience[0],
+        "unheard": words.unheard,
+        "sorry": words.sorry,
+        "more_patience": words.patience[1],
+        "bridge": words.bridge,
+    }
+
+
 class Sounds:
     """The prepared sentences of one voice. They need no model to be played, and no loop to be read."""
 
-    def __init__(self, folder: Path, voice: str, rate: int = RATE) -> None:
-        self._folder, self._rate = folder / voice, rate
+    def __init__(self, folder: Path, voice: str, rate: int = RATE, words: Words = ENGLISH) -> None:
+        self._folder, self._rate, self.words = folder / voice, rate, words
+        self.texts = texts_of(words)
         self._frames: dict[Name, list[rtc.AudioFrame]] = {}
 
     @classmethod
@@ -65,7 +69,8 @@ class Sounds:
         voice = job.tts
         asked = [voice.provider, voice.model, voice.voice, job.language, settings.tts_model, settings.tts_voice]
         told = json.dumps([*asked, settings.models_url, "openai" in job.keys])
-        return cls(settings.spool_dir / "sounds", hashlib.sha256(told.encode()).hexdigest()[:24], rate)
+        name = hashlib.sha256(told.encode()).hexdigest()[:24]
+        return cls(settings.spool_dir / "sounds", name, rate, words_of(job.language))
 
     def frames(self, name: Name) -> list[rtc.AudioFrame]:
         """The sound of a sentence in pieces of 20 ms: in the persona's voice, or the one that comes with us."""
@@ -73,7 +78,7 @@ class Sounds:
             try:
                 own = _read(self._path(name), self._rate)
             except (OSError, EOFError, wave.Error):
-                return list(_packaged(name, self._rate))
+                return list(_packaged(name, self._rate, self.words.language))
             self._frames[name] = own
         return self._frames[name]
 
@@ -87,7 +92,7 @@ class Sounds:
         """Have it said. Raises `RuntimeError` where the session is closing."""
         audio = _played(self.frames(name)) if session.output.audio is not None else NOT_GIVEN
         return session.say(
-            TEXTS[name], audio=audio, allow_interruptions=allow_interruptions, add_to_chat_ctx=is_written
+            self.texts[name], audio=audio, allow_interruptions=allow_interruptions, add_to_chat_ctx=is_written
         )
 
     async def make(self, voice: Voices) -> None:
@@ -96,7 +101,7 @@ class Sounds:
         lacking = await asyncio.to_thread(self._begin)
         for name in lacking:
             try:
-                async with asyncio.timeout(WITHIN), voice.synthesize(TEXTS[name]) as speech:
+                async with asyncio.timeout(WITHIN), voice.synthesize(self.texts[name]) as speech:
                     spoken = [each.frame async for each in speech]
             except (APIError, TimeoutError) as error:
                 log.warning("sentence not prepared", name=name, reason=type(error).__name__)
@@ -109,12 +114,12 @@ class Sounds:
             await asyncio.to_thread(self._end)
 
     def _path(self, name: Name) -> Path:
-        words = hashlib.sha256(TEXTS[name].encode()).hexdigest()[:8]
+        words = hashlib.sha256(self.texts[name].encode()).hexdigest()[:8]
         return self._folder / f"{name}-{words}.wav"
 
     def _begin(self) -> list[Name]:
         """What lacks, where nobody else is making it."""
-        lacking = [name for name in TEXTS if not self._path(name).exists()]
+        lacking = [name for name in self.texts if not self._path(name).exists()]
         if not lacking:
             return []
         claim = self._folder / "making"
@@ -148,8 +153,9 @@ async def _played(frames: Sequence[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFr
 
 
 @cache
-def _packaged(name: Name, rate: int) -> tuple[rtc.AudioFrame, ...]:
-    return tuple(_read(PACKAGED / f"{name}.wav", rate))
+def _packaged(name: Name, rate: int, language: str) -> tuple[rtc.AudioFrame, ...]:
+    own = PACKAGED / language / f"{name}.wav"
+    return tuple(_read(own if own.exists() else PACKAGED / ENGLISH.language / f"{name}.wav", rate))
 
 
 def _read(path: Path, rate: int) -> list[rtc.AudioFrame]:

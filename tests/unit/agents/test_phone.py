@@ -12,7 +12,7 @@ from livekit.rtc import EventEmitter, ParticipantKind
 from agents import phone
 from agents.acts import build_tools
 from agents.arrival import wait_for_answer, wait_for_person
-from agents.calling import Act
+from agents.calling import Act, Listed
 from agents.contract import EndReason
 from agents.handover import decision_of
 from agents.phone import Keypad
@@ -142,8 +142,12 @@ class FakeStage:
         self.done.append(("hand over", to))
 
 
+NUMBERS = [Listed(number="+17751234567", name="Sales"), Listed(number="+442071838750", name="Night desk")]
+
+
 def tools(stage: FakeStage) -> dict[str, Any]:
-    acts = [Act(name=name, description="when asked") for name in ("end_call", "send_dtmf", "transfer_call")]
+    acts = [Act(name=name, description="when asked") for name in ("end_call", "send_dtmf")]
+    acts.append(Act(name="transfer_call", description="when asked", numbers=NUMBERS))
     return {tool.info.name: tool for tool in build_tools(acts, stage)}  # type: ignore[union-attr]
 
 
@@ -181,9 +185,37 @@ async def test_a_transfer_ends_the_conversation_only_where_it_succeeds(problem: 
 
 async def test_a_persona_may_be_told_to_hand_callers_over_to_people() -> None:
     stage = FakeStage()
-    (only,) = build_tools([Act(name="transfer_call", description="when asked", warm=True)], stage)
+    act = Act(name="transfer_call", description="when asked", warm=True, numbers=NUMBERS)
+    (only,) = build_tools([act], stage)
     await only(SimpleNamespace(wait_for_playout=played), to="+17751234567")  # type: ignore[operator]
     assert stage.done == [("hand over", "+17751234567")]
+
+
+@pytest.mark.parametrize("to", ["+19005551234", "17751234567", "911", "sip:desk@evil.example", "operator", "", "Sal"])
+async def test_a_model_transfers_to_nobody_who_is_not_listed(to: str) -> None:
+    stage = FakeStage()
+    with pytest.raises(llm.ToolError, match=r"nobody else than Sales \(\+17751234567\), Night desk"):
+        await tools(stage)["transfer_call"](SimpleNamespace(wait_for_playout=played), to=to)
+    assert stage.done == []
+
+
+@pytest.mark.parametrize(
+    ("to", "number"),
+    [
+        ("Sales", "+17751234567"),
+        ("  night  DESK ", "+442071838750"),
+        ("+1 (775) 123-4567", "+17751234567"),
+        ("tel:+442071838750", "+442071838750"),
+    ],
+)
+async def test_a_model_may_name_whom_it_means(to: str, number: str) -> None:
+    stage = FakeStage("busy")
+    await tools(stage)["transfer_call"](SimpleNamespace(wait_for_playout=played), to=to)
+    assert stage.done == [("transfer", number)]
+
+
+def test_a_model_is_told_whom_it_may_transfer_to() -> None:
+    assert "Sales (+17751234567), Night desk (+442071838750)" in tools(FakeStage())["transfer_call"].info.description
 
 
 @pytest.mark.parametrize(

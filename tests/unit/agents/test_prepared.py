@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agents.prepared import FILLERS, PACKAGED, TEXTS, Sounds
+from agents.prepared import FILLERS, PACKAGED, Sounds, texts_of
 from agents.settings import WorkerSettings
+from agents.words import ENGLISH, LANGUAGES
 from tests.support.scripted import LETTER, ScriptedLLM, ScriptedSTT, ScriptedTTS
 from tests.support.virtual import BEGIN, run_virtually
 from tests.support.virtual_calls import chained, virtual_job
+
+TEXTS = texts_of(ENGLISH)
 
 
 def seconds(sounds: Sounds, name: str) -> float:
@@ -23,7 +26,7 @@ def voices(*models: ScriptedTTS):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_sentence_comes_with_the_software(name: str, tmp_path: Path) -> None:
-    with wave.open(str(PACKAGED / f"{name}.wav")) as file:
+    with wave.open(str(PACKAGED / "en" / f"{name}.wav")) as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
     for rate in (16_000, 24_000, 48_000):
         sounds = Sounds(tmp_path, "voice", rate)
@@ -95,3 +98,14 @@ def test_each_voice_has_its_own(tmp_path: Path) -> None:
 
 def test_the_two_that_ask_for_patience_differ(tmp_path: Path) -> None:
     assert TEXTS[FILLERS[0]] != TEXTS[FILLERS[1]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_its_own_sentences_and_a_sound_for_each(language: str, tmp_path: Path) -> None:
+    words = LANGUAGES[language]
+    sounds = Sounds(tmp_path, "voice", words=words)
+    for name in TEXTS:
+        assert 0.6 < seconds(sounds, name) < 9
+    voice = ScriptedTTS()
+    run_virtually(sounds.make(voices(voice)))
+    assert sorted(voice.asked) == sorted(texts_of(words).values())

@@ -27,11 +27,11 @@ from agents.contract import (
     TransferAsked,
     UsageCounted,
 )
-from agents.conversation import GOODBYE, Conversation
+from agents.conversation import Conversation
 from agents.desk import JobDesk
 from agents.reporter import Reporter
 from agents.spool import Spool
-from agents.words import APOLOGY, SORRY
+from agents.words import ENGLISH, GERMAN
 
 pytestmark = pytest.mark.anyio
 
@@ -120,6 +120,13 @@ class FakeReporter:
     def wind_up(self, reason: EndReason) -> None:
         self.command(Command(action="wind_up", job_id="AJ_1", reason=reason))
 
+    transferred: str | None = "busy"
+    """Why a transfer failed; None where it was done."""
+
+    async def transfer(self, to: str) -> str | None:
+        self.reports.append(to)  # type: ignore[arg-type]
+        return self.transferred
+
     def used(self) -> list[UsageCounted]:
         return [report for report in self.reports if isinstance(report, UsageCounted)]
 
@@ -170,7 +177,7 @@ async def test_a_call_that_is_to_wind_up_says_goodbye_and_ends_well(call: Call) 
     call.reporter.wind_up("budget")
     call.reporter.wind_up("budget")
     last = await call.ended()
-    assert call.session.acts == [GOODBYE]
+    assert call.session.acts == [ENGLISH.goodbye]
     assert (last.reason, last.failed) == ("budget", False)
 
 
@@ -200,7 +207,7 @@ async def test_what_is_being_said_is_finished_first(call: Call) -> None:
     assert call.session.acts == []
     speech.over.set()
     await call.ended()
-    assert call.session.acts == [GOODBYE]
+    assert call.session.acts == [ENGLISH.goodbye]
 
 
 async def test_a_caller_is_not_talked_over(call: Call) -> None:
@@ -211,7 +218,7 @@ async def test_a_caller_is_not_talked_over(call: Call) -> None:
     assert call.session.acts == []
     call.session.user_state = "listening"
     await call.ended()
-    assert call.session.acts == [GOODBYE]
+    assert call.session.acts == [ENGLISH.goodbye]
 
 
 async def test_a_speech_without_end_is_not_waited_for(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +226,7 @@ async def test_a_speech_without_end_is_not_waited_for(call: Call, monkeypatch: p
     call.session.current_speech = FakeSpeech()
     call.reporter.wind_up("budget")
     assert (await call.ended()).reason == "budget"
-    assert call.session.acts == ["interrupted", GOODBYE]
+    assert call.session.acts == ["interrupted", ENGLISH.goodbye]
 
 
 async def test_an_end_at_once_does_not_wait_for_the_goodbye(call: Call) -> None:
@@ -396,7 +403,41 @@ async def test_a_call_whose_models_all_fail_twice_ends_with_a_word_and_says_why(
     call.session.emit("error", failure)
     ended = await call.ended()
     assert (ended.reason, ended.failed) == ("model_failed", True)
-    assert SORRY in call.session.acts
+    assert ENGLISH.sorry in call.session.acts
+
+
+FALLBACK = "+17751234567"
+
+
+@pytest.mark.parametrize("problem", [None, "busy"])
+async def test_a_phone_whose_models_all_fail_is_sent_to_the_fallback_number_or_hears_why_not(
+    monkeypatch: pytest.MonkeyPatch, problem: str | None
+) -> None:
+    monkeypatch.setattr(apologies, "PAUSE", 0.0)
+    call = Call(monkeypatch, job=JOB.model_copy(update={"phone": "sip_+1", "fallback_number": FALLBACK}))
+    call.reporter.transferred = problem
+    phone = person("sip_+1")
+    phone.attributes = {"sip.callStatus": "active"}
+    call.room.remote_participants["sip_+1"] = phone
+    call.room.emit("participant_connected", phone)
+    await begun(call)
+    for _ in range(2):
+        call.session.emit("error", SimpleNamespace(error=SimpleNamespace(recoverable=False), source=None))
+    ended = await call.ended()
+    assert (ended.reason, ended.failed) == ("model_failed", True)
+    assert FALLBACK in call.reporter.reports
+    assert (ENGLISH.sorry in call.session.acts) == (problem is not None)
+
+
+async def test_without_a_phone_there_is_nobody_to_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apologies, "PAUSE", 0.0)
+    call = Call(monkeypatch, "somebody", job=JOB.model_copy(update={"fallback_number": FALLBACK, "language": "de-AT"}))
+    await begun(call)
+    for _ in range(2):
+        call.session.emit("error", SimpleNamespace(error=SimpleNamespace(recoverable=False), source=None))
+    await call.ended()
+    assert FALLBACK not in call.reporter.reports
+    assert GERMAN.sorry in call.session.acts
 
 
 async def test_an_apology_between_two_answers_ends_nothing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,7 +445,7 @@ async def test_an_apology_between_two_answers_ends_nothing(call: Call, monkeypat
     failure = SimpleNamespace(error=SimpleNamespace(recoverable=False), source=None)
     answer, apology = (
         SimpleNamespace(item=ChatMessage(role="assistant", content=[text]), created_at=time.time())
-        for text in ("We open at nine.", APOLOGY)
+        for text in ("We open at nine.", ENGLISH.apology)
     )
     await begun(call)
     for _ in range(3):
