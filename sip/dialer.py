@@ -64,6 +64,8 @@ class Carrier:
     username: str = ""
     password: str = field(default="", repr=False)
     allowed_addresses: tuple[str, ...] = ()
+    longest: float = 0.0
+    """Seconds that a call of this carrier to us may last; 0: as long as the SIP service lets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class LiveKitDialer:
             metadata=carrier.key,
             numbers=[carrier.number],
             allowed_addresses=carrier.allowed_addresses,
+            max_call_duration=_duration(carrier.longest) if carrier.longest else None,
         )
         asked = api.CreateSIPInboundTrunkRequest(trunk=trunk)
 

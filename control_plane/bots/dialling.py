@@ -16,7 +16,7 @@ from control_plane.meetings.attending import CannotJoin
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call
-from control_plane.telephony.numbers import find_number
+from control_plane.telephony.numbers import find_number, host_of
 from control_plane.telephony.placing import ATTENDED
 from control_plane.telephony.settling import tell_begin
 from control_plane.telephony.trunks import trunks_of
@@ -67,14 +67,10 @@ def number_of(line: Line, carriers: Collection[str]) -> str | None:
     Raises `ValueError` where it may be a number, but does not say which.
     """
     user, _, host = line.to.partition(":")[2].rpartition("@")
-    is_carrier = _host(host) in {_host(each) for each in carriers}
+    is_carrier = host_of(host) in {host_of(each) for each in carriers}
     if host and not is_carrier and not user.lower().startswith(("+", "%2b")):
         return None
     return find_number(line.to)
-
-
-def _host(address: str) -> str:
-    return address.partition(":")[0].rstrip(".").lower()
 
 
 def keys_of(pin: str) -> str:

@@ -39,6 +39,8 @@ class Persona(SQLModel, table=True):
     record: bool = False
     record_notice: str = ""
     store_transcripts: bool = True
+    fallback_number: str | None = None
+    transfer_numbers: list[dict[str, Any]] = json_list()
     is_active: bool = True
     budget: dict[str, Any] | None = json_value()
     published_version: int | None = Field(default=None, description="What calls use; None: the row itself.")

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from agents.choices import TurnTaking
 from control_plane.metering.budget import Budget
 from control_plane.personas.tools import Tools
+from control_plane.phones import PhoneNumber
 from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, Paged
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
@@ -55,6 +56,22 @@ class Voicemail(Exactly):
     )
 
 
+class TransferNumber(Exactly):
+    """Somebody whom an agent may transfer its caller to."""
+
+    number: PhoneNumber
+    name: Annotated[str, StringConstraints(max_length=100, strip_whitespace=True), Clean] = Field(
+        "", description="How the model knows them: `Sales`."
+    )
+
+
+def _listed_once(numbers: list[TransferNumber]) -> list[TransferNumber]:
+    for given in ([each.number for each in numbers], [each.name.casefold() for each in numbers if each.name]):
+        if len(given) > len(set(given)):
+            raise ValueError("a number, and a name, may be there once")
+    return numbers
+
+
 class VersionedSettings(Exactly):
     """What a version of an agent holds; unknown fields are refused."""
 
@@ -84,6 +101,12 @@ class VersionedSettings(Exactly):
         "", description="Said before the greeting where a recording runs: `This call is recorded.`"
     )
     store_transcripts: bool = True
+    fallback_number: PhoneNumber | None = Field(
+        None, description="Where a telephone call is transferred when nothing answers any more."
+    )
+    transfer_numbers: Annotated[list[TransferNumber], Field(max_length=50), AfterValidator(_listed_once)] = Field(
+        default_factory=list, description="The only numbers that the tool `transfer_call` takes, beside the fallback."
+    )
 
 
 class AgentSettings(VersionedSettings):
@@ -145,6 +168,8 @@ class AgentRead(BaseModel):
     record: bool
     record_notice: str
     store_transcripts: bool
+    fallback_number: str | None
+    transfer_numbers: list[dict[str, Any]]
     is_active: bool
     budget: Budget | None
     published_version: int | None = Field(description="What calls use; null: the settings shown here.")

@@ -4,11 +4,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
 
-from agents.calling import Act
+from agents.calling import Act, Listed
+from control_plane.personas.models import Persona
 from control_plane.wire import FREE, NO_NUL, Clean, Exactly, Storable
 from guard.outbound import LONGEST_URL, BadAddress, read_url
 
 MOST: Final = 50
+TRANSFER: Final = "transfer_call"
 SEARCH: Final = "search_kb"
 """Comes with a knowledge base, so no other tool may be called so."""
 
@@ -24,9 +26,9 @@ BUILTIN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         _object(("query",), query={"type": "string", "description": "What to look for"}),
     ),
     "end_call": ("End the call; the goodbye is said for you", NOTHING),
-    "transfer_call": (
-        "Transfer the call to another number",
-        _object(("to",), to={"type": "string", "description": "Number in E.164 form, such as +17751234567"}),
+    TRANSFER: (
+        "Transfer the call to somebody of `transfer_numbers`",
+        _object(("to",), to={"type": "string", "description": "One of the agent's transfer_numbers, or its name"}),
     ),
     "send_dtmf": (
         "Press keys of the telephone",
@@ -154,17 +156,29 @@ class ToolList(BaseModel):
     tools: list[dict[str, Any]]
 
 
-def acts_of(tools: list[dict[str, Any]]) -> list[Act]:
-    """What the persona can do by itself; requests and servers of the customer are others' to ask."""
+def acts_of(tools: list[dict[str, Any]], numbers: list[Listed]) -> list[Act]:
+    """What the persona can do by itself; requests and servers of the customer are others' to ask. `numbers`: the only
+    ones it may transfer to, and without any it cannot."""
     builtin = (tool for tool in tools if tool["type"] == "builtin")
     return [
         Act(
             name=tool["name"],
             description=tool.get("description") or BUILTIN[tool["name"]][0],
             warm=tool.get("mode") == "warm",
+            numbers=numbers if tool["name"] == TRANSFER else [],
         )
         for tool in builtin
+        if tool["name"] != TRANSFER or numbers
     ]
+
+
+def numbers_of(persona: Persona) -> list[Listed]:
+    """Whom a persona may transfer its caller to."""
+    listed = [Listed.model_validate(each) for each in persona.transfer_numbers]
+    fallback = persona.fallback_number
+    if fallback is not None and fallback not in {each.number for each in listed}:
+        listed.append(Listed(number=fallback))
+    return listed
 
 
 def listed(tools: list[dict[str, Any]], *, knowledge: bool) -> list[dict[str, Any]]:

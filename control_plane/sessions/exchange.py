@@ -16,7 +16,7 @@ from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.ids import fingerprint
 from control_plane.personas.models import Persona
 from control_plane.personas.serving import Serving, find_serving, find_version
-from control_plane.personas.tools import acts_of
+from control_plane.personas.tools import acts_of, numbers_of
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import lock_session
 from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine
@@ -243,9 +243,11 @@ class TicketExchange:
             only_text=slot.only_text,
             silence_timeout=persona.silence_timeout,
             phone=session.caller_identity if session.session_type == "sip" else None,
-            acts=acts_of(persona.tools),
+            acts=acts_of(persona.tools, numbers_of(persona)),
+            fallback_number=persona.fallback_number,
+            only_apologises=session.giving_up is not None,
             voicemail=voicemail,
-            recorded=persona.record,
+            recorded=persona.record and session.giving_up is None,
             notice=fill(persona.record_notice, slot.variables) if persona.record else "",
             started_at=session.started_at,
         )

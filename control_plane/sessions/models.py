@@ -106,6 +106,7 @@ class Session(SQLModel, table=True):
     epochs: int = Field(default=0, description="Jobs this session has had.")
     persona_versions: dict[str, int | None] = json_object()
     """By agent, the version that its first job here began with; null: its unpublished settings. Later ones keep it."""
+    giving_up: str | None = Field(default=None, description="Why, since nobody speaks here any more but to say so.")
     started_at: datetime = moment()
     announced_at: datetime | None = moment(nullable=True)
     ended_at: datetime | None = moment(nullable=True)

@@ -162,12 +162,13 @@ async def join_call(db: Db, job: PersonaJob) -> PersonaJob:
     call = (await db.exec(select(Call).where(*open_call).with_for_update())).first()
     if call is None:
         return job
-    call.session_id = job.session_id
+    call.session_id, call.longest_seconds = job.session_id, round(job.max_call_duration)
     if call.direction == "outbound":
         return job
     config = await db.get(SipConfig, call.details["config_id"])
     if config is None:
         return job.model_copy(update={"voicemail": None})
+    call.longest_seconds = min(call.longest_seconds, config.max_call_duration)
     return job.model_copy(
         update={
             "voicemail": None,

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from control_plane.telephony.policy import (
     QuietHours,
     Used,
     canonical,
+    exhausted,
     home_countries,
     judge,
     start_of_day,
@@ -33,18 +34,27 @@ from control_plane.telephony.trunks import trunks_of
 _CALL: Final = "telephony"
 """The service whose prices are a call's."""
 
-# A call counts a minute as soon as there is one, and every minute that it has begun: as carriers bill it.
+ASKED_FOR: Final = timedelta(seconds=60)
+"""How long a transfer may be under way; then it is over, whatever became of it."""
+
+# A call counts a minute as soon as there is one, and every minute that it has begun: as carriers bill it. How long two
+# talk whom a carrier has connected nobody tells us: a transfer counts what was left of its call.
 _USED = text("""
     select coalesce(trunk.address, '') as address,
-        count(*) filter (where call.ended_at is null) as concurrent,
-        count(*) filter (where call.started_at >= :day) as calls,
-        coalesce(sum(greatest(
-            case when call.ended_at is null then 1 else 0 end,
-            ceil(extract(epoch from coalesce(call.ended_at, :now) - call.answered_at) / 60)
-        )) filter (where call.started_at >= :day), 0)::bigint as minutes
-    from call left join sip_trunk trunk on trunk.id = call.trunk_id and trunk.project_id = call.project_id
-    where call.project_id = :project and call.direction = 'outbound'
-        and (call.started_at >= :day or call.ended_at is null)
+        count(*) filter (where used.going_on) as concurrent,
+        count(*) filter (where used.at >= :day) as calls,
+        coalesce(sum(used.minutes) filter (where used.at >= :day), 0)::bigint as minutes
+    from (
+        select trunk_id, started_at as at, ended_at is null as going_on, greatest(
+            case when ended_at is null then 1 else 0 end,
+            ceil(extract(epoch from coalesce(ended_at, :now) - answered_at) / 60)
+        ) as minutes
+        from call where project_id = :project and direction = 'outbound' and (started_at >= :day or ended_at is null)
+        union all
+        select trunk_id, at, status = 'asked' and at > :recent,
+            case when status = 'refused' then 0 else ceil(longest_seconds / 60.0) end
+        from transfer where project_id = :project and at >= least(:day, :recent)
+    ) used left join sip_trunk trunk on trunk.id = used.trunk_id and trunk.project_id = :project
     group by 1
 """)
 
@@ -52,12 +62,13 @@ log = structlog.get_logger()
 
 
 async def demand_right_to_call(
-    db: Db, project_id: int, number: str, *, calling_from: str, now: datetime, replacing: bool = False
+    db: Db, project_id: int, number: str | None, *, calling_from: str, now: datetime, replacing: bool = False
 ) -> None:
-    """Refuse what the project's policy forbids; `calling_from` is the number of the line that would be used.
+    """Refuse what the project's policy forbids; `calling_from` is the number of the line that would be used. Without a
+    `number`, somebody at the project's own carrier is called: only the limits hold.
 
     `replacing`: a call that goes on would give its place to this one, as in a transfer, so that there are no more at
-    once than before. Days are those of UTC. Where there is a policy it stays locked until the commit: a call that is
+    once than before. Days are those of UTC. Where there is a policy it stays locked until the commit: what is
     written in the same transaction is counted by whoever asks next, so that no number of calls at once passes a limit.
     Raises `Forbidden` with `details.rule`.
     """
@@ -67,10 +78,22 @@ async def demand_right_to_call(
     used = Used() if policy.limits == Limits() else await _count_used(db, project_id, now)
     if replacing:
         used = dataclasses.replace(used, concurrent=max(0, used.concurrent - 1))
-    refusal = judge(policy, number, now=now, used=used)
+    refusal = judge(policy, number, now=now, used=used) if number else exhausted(policy.limits, used)
     if refusal is not None:
         log.info("a call was not allowed", project=project_id, rule=refusal.rule)
         raise Forbidden(refusal.message, details={"rule": refusal.rule})
+
+
+async def refusal_now(db: Db, project_id: int, number: str, *, calling_from: str, now: datetime) -> str | None:
+    """Why a number that was let through may not be called any more, for people; None where it may. The limits have
+    counted it already."""
+    row = await db.get(DialPolicy, project_id)
+    policy = dataclasses.replace(_read(row, lines=[calling_from]), limits=Limits())
+    refusal = judge(policy, number, now=now, used=Used())
+    if refusal is None:
+        return None
+    log.info("a call is not allowed any more", project=project_id, rule=refusal.rule)
+    return refusal.message
 
 
 class PolicyService:
@@ -130,7 +153,8 @@ async def _count_used(db: Db, project_id: int, now: datetime) -> Used:
     book, day = price_book(), start_of_day(now)
     concurrent = calls = minutes = 0
     usd = Decimal(0)
-    for row in (await db.execute(_USED, {"project": project_id, "now": now, "day": day})).all():
+    values = {"project": project_id, "now": now, "day": day, "recent": now - ASKED_FOR}
+    for row in (await db.execute(_USED, values)).all():
         price = book.find(_CALL, book.provider(row.address), "outbound", on=day.date())
         concurrent, calls, minutes = concurrent + row.concurrent, calls + row.calls, minutes + row.minutes
         usd += row.minutes * (price.minutes if price is not None else 0)

@@ -108,3 +108,28 @@ class Call(SQLModel, table=True):
     started_at: datetime = moment()
     answered_at: datetime | None = moment(nullable=True)
     ended_at: datetime | None = moment(nullable=True)
+    longest_seconds: int | None = Field(default=None, description="From the answer on; None: not known.")
+
+
+class Transfer(SQLModel, table=True):
+    """A phone that its carrier was asked to connect with somebody else: written before the carrier is asked.
+
+    asked ──it calls them──▶ done · ──it does not──▶ refused · ──nothing is heard, or we died──▶ asked for ever
+    """
+
+    __table_args__ = (
+        ForeignKeyConstraint(["project_id", "call_id"], ["call.project_id", "call.id"], ondelete="CASCADE"),
+        Index("transfer_by_day", "project_id", "at"),
+        Index("transfer_of_call", "call_id"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    call_id: int = big()
+    trunk_id: int | None = big(nullable=True)
+    address: str = Field(description="As the carrier was given it.")
+    asked_by: str = Field(description="`api`, `agent`, or `platform`, to the agent's fallback number.")
+    status: str = "asked"
+    sip_status: int | None = None
+    longest_seconds: int = Field(description="What was left of its call. Nobody tells how long they talk: it counts.")
+    at: datetime = moment()

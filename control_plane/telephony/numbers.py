@@ -2,30 +2,23 @@
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from typing import Annotated, Final
 from urllib.parse import unquote
 
 import phonenumbers
 from pydantic import AfterValidator, Field, StringConstraints
 
-E164: Final = re.compile(r"\+[0-9]{2,15}")
+from control_plane.phones import is_possible
+
 SEPARATORS: Final = re.compile(r"[-.()]")
 """What may stand between the digits of a number (RFC 3966, 3)."""
 MOST_DIGITS: Final = 5
 """Of a name in a SIP address that is no number, such as `desk12`."""
+NAME_OF_DESK: Final = "[A-Za-z][A-Za-z0-9._-]{0,63}"
 LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 PORT: Final = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 ADDRESS: Final = rf"{LABEL}(\.{LABEL})*(:({PORT}))?"
-
-
-def is_possible(number: str) -> bool:
-    """Whether a text is a telephone number in E.164 form that may exist."""
-    if not E164.fullmatch(number):
-        return False
-    try:
-        return phonenumbers.is_possible_number(phonenumbers.parse(number))
-    except phonenumbers.NumberParseException:
-        return False
 
 
 def find_number(address: str) -> str | None:
@@ -50,10 +43,21 @@ def find_number(address: str) -> str | None:
     return dialled
 
 
-def _number(given: str) -> str:
-    if not is_possible(given):
-        raise ValueError("must be a possible number in E.164 form, such as +17751234567")
-    return given
+def find_desk(address: str, carriers: Iterable[str]) -> str | None:
+    """The address of somebody who has a name, and no number, at one of these carriers (`host` or `host:port`); None
+    for any other one. Nothing of what was written goes on but scheme and name."""
+    scheme, _, rest = address.partition(":")
+    name, at, place = rest.rpartition("@")
+    if not at or scheme.lower() not in ("sip", "sips") or not re.fullmatch(NAME_OF_DESK, name):
+        return None
+    asked = place.lower().rstrip(".")
+    known = next((each for each in carriers if asked in (each.lower(), host_of(each))), None)
+    return f"{scheme.lower()}:{name}@{known.lower()}" if known else None
+
+
+def host_of(address: str) -> str:
+    """The host of a carrier's address, as names are compared."""
+    return address.partition(":")[0].rstrip(".").lower()
 
 
 def _address(given: str) -> str:
@@ -75,13 +79,6 @@ def _country(given: str) -> str:
         raise ValueError("must be a country as ISO 3166 writes it, such as US")
     return given
 
-
-PhoneNumber = Annotated[
-    str,
-    AfterValidator(_number),
-    Field(json_schema_extra={"pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+17751234567"]}),
-]
-"""A number as it is dialled: `+`, country, number."""
 
 CarrierAddress = Annotated[
     str,

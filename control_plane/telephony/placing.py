@@ -25,9 +25,13 @@ from control_plane.sessions.models import Session, Slot
 from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 from control_plane.telephony.carriers import ClosedAddressError, find_carrier
 from control_plane.telephony.dialling import PLACED
+from control_plane.telephony.gate import refusal_now
 from control_plane.telephony.models import Call, SipTrunk
+from control_plane.telephony.numbers import find_number
 from control_plane.telephony.settling import (
     CALLED_INTO,
+    GRACE,
+    LONGEST_HANDED_OVER,
     NOBODY_WAITS,
     SPEAKING,
     lock_call,
@@ -44,8 +48,6 @@ RINGING: Final = 45.0
 """Seconds a phone may ring."""
 ATTENDED: Final = "attended_by"
 """In the details of a call into a meeting: the bot that sits in its room. `press` beside it: keys for the meeting."""
-LONGEST_HANDED_OVER: Final = 4 * 3600.0
-"""Seconds two people may talk whom a persona has brought together."""
 ROOM_EMPTY_TIMEOUT: Final = 60
 WATCHED: Final = timedelta(seconds=RINGING + 15)
 """How long the process that places a call answers for it, from each try on."""
@@ -246,6 +248,11 @@ class CallPlacer:
             if call is None or call.ended_at is not None or call.trunk_id is None:
                 return None
             trunk = await db.get(SipTrunk, call.trunk_id)
+            # It may have waited: a quiet hour has begun, or somebody is not to be called any more.
+            refusal = await _refused(db, call, now=self.clock.now())
+            if refusal is not None:
+                await settle(db, self.clock, call, Outcome("failed", None, refusal))
+                return None
             if CALLED_INTO in call.details:
                 return await self._prepare_second(db, call, trunk)
             if ATTENDED in call.details:
@@ -260,7 +267,8 @@ class CallPlacer:
             secret = new_secret()
             slot.ticket_hash, slot.dispatched_at = fingerprint(secret), self.clock.now()
             dispatch = dispatch_of(Ticket(secret, persona_id), serving.persona.name)
-            outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=serving.persona.max_call_duration + 60)
+            call.longest_seconds = serving.persona.max_call_duration
+            outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=call.longest_seconds + GRACE)
         return outgoing, dispatch, trunk, call.placed_at or self.clock.now()
 
     async def _prepare_line(self, db: Db, call: Call, trunk: SipTrunk | None) -> Prepared | None:
@@ -351,6 +359,16 @@ class CallPlacer:
                 continue
             if wanted or await self._take_back(call):
                 return
+
+
+async def _refused(db: Db, call: Call, *, now: datetime) -> str | None:
+    try:
+        number = find_number(call.phone_number)
+    except ValueError:  # a room of a SIP server, which is no telephone
+        number = None
+    if number is None:
+        return None
+    return await refusal_now(db, call.project_id, number, calling_from=call.caller_id or "", now=now)
 
 
 def _outgoing(call: Call, trunk_id: str, *, longest: float) -> OutgoingCall:

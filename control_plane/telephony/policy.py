@@ -97,7 +97,7 @@ def judge(policy: Policy, number: str, *, now: datetime, used: Used) -> Refusal 
     if policy.quiet_hours is not None and _is_quiet(policy.quiet_hours, parsed, now):
         hours = f"{policy.quiet_hours.start:%H:%M} to {policy.quiet_hours.end:%H:%M}"
         return Refusal("quiet_hours", f"It is a quiet hour where {number} may be ({hours})")
-    return _exhausted(policy.limits, used)
+    return exhausted(policy.limits, used)
 
 
 def canonical(number: str) -> str:
@@ -166,7 +166,8 @@ def _is_quiet(hours: QuietHours, number: PhoneNumber, now: datetime) -> bool:
     return False
 
 
-def _exhausted(limits: Limits, used: Used) -> Refusal | None:
+def exhausted(limits: Limits, used: Used) -> Refusal | None:
+    """Whether a limit leaves no room for one more; None where all do."""
     for rule, limit, spent, of_what in (
         ("concurrent", limits.concurrent, used.concurrent, "calls at once"),
         ("calls_per_day", limits.calls_per_day, used.calls_per_day, "calls a day"),

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from agents.contract import DIGITS
+from control_plane.phones import PhoneNumber
 from control_plane.telephony.models import Call, SipConfig
-from control_plane.telephony.numbers import CarrierAddress, Country, Network, PhoneNumber
+from control_plane.telephony.numbers import CarrierAddress, Country, Network
 from control_plane.wire import FRESH_ROOM_NAME, Change, Clean, Exactly, GivenId, Instant, Paged, Storable
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]

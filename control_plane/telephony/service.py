@@ -16,13 +16,23 @@ from control_plane.events.live import LiveBus
 from control_plane.media.server import MediaServer
 from control_plane.personas.models import Persona
 from control_plane.personas.repository import PersonaRepository
+from control_plane.phones import is_possible
 from control_plane.plans.quota import Quota
 from control_plane.sessions.models import Session, SessionStatus
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
-from control_plane.telephony.numbers import is_possible
+from control_plane.telephony.policy import canonical
 from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
-from control_plane.telephony.settling import ASKED_AT, BEFORE_ANSWER, CALLED_INTO, HUNG_UP, SPEAKING, lock_call, settle
+from control_plane.telephony.settling import (
+    ASKED_AT,
+    ASKED_TO,
+    BEFORE_ANSWER,
+    CALLED_INTO,
+    HUNG_UP,
+    SPEAKING,
+    lock_call,
+    settle,
+)
 from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync, tell_now
 from control_plane.telephony.trunks import trunks_of
@@ -225,7 +235,7 @@ class CallService:
         """Have the phone call somebody else. Raises as `Switchboard` does, and `Conflict` where there is nobody."""
         call = await self._answered(call_id)
         await self.db.commit()
-        await self.switchboard.transfer(call, to)
+        await self.switchboard.transfer(call, to, asked_by="api")
 
     async def hand_over(self, call_id: int, to: str) -> None:
         """Have the persona ask somebody to take the call.
@@ -247,13 +257,13 @@ class CallService:
         is_asked = asked_at is not None and now - datetime.fromisoformat(asked_at) < CALLED_IN_WITHIN
         if is_asked or (await self.db.exec(others.where(col(Call.ended_at).is_(None)))).first() is not None:
             raise Conflict(f"Somebody is being asked to take call {call_id} already")
-        call.details = call.details | {ASKED_AT: now.isoformat()}
+        call.details = call.details | {ASKED_AT: now.isoformat(), ASKED_TO: canonical(to)}
         await self.db.commit()
         try:
             await self.live.command(HAND_OVER, {"session_id": call.session_id, "to": to})
         except Unavailable:  # nobody was asked: whoever tries again must not hear that somebody is
             await lock_call(self.db, call_id)
-            call.details = {name: known for name, known in call.details.items() if name != ASKED_AT}
+            call.details = {name: it for name, it in call.details.items() if name not in (ASKED_AT, ASKED_TO)}
             await self.db.commit()
             raise
 

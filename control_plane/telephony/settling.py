@@ -22,6 +22,12 @@ CALLED_INTO = "called_into"
 """In the details of a call that brings somebody into the room of another: that one's id."""
 ASKED_AT = "asked_at"
 """In the details of a call whose persona was asked to hand it over, and has not had anybody called yet: when."""
+ASKED_TO = "asked_to"
+"""Beside it: the number."""
+LONGEST_HANDED_OVER = 4 * 3600.0
+"""Seconds two people may talk whom a persona has brought together."""
+GRACE = 60
+"""Seconds beyond its longest duration, for a goodbye, after which a call is cut off."""
 HUNG_UP = "hung_up"
 """In the details of a call that was ended by the API."""
 BEFORE_ANSWER = ("queued", "dialing", "ringing")

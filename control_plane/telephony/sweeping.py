@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import BigInteger, and_, exists, or_
+from sqlalchemy import BigInteger, and_, case, exists, func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
@@ -15,7 +15,15 @@ from control_plane.sessions.ending import end_session, lock_session
 from control_plane.sessions.models import Session, SessionJob
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.placing import WATCHED
-from control_plane.telephony.settling import BEFORE_ANSWER, CALLED_INTO, find_stay, lock_call, settle
+from control_plane.telephony.settling import (
+    BEFORE_ANSWER,
+    CALLED_INTO,
+    GRACE,
+    LONGEST_HANDED_OVER,
+    find_stay,
+    lock_call,
+    settle,
+)
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
 from sip.outcomes import Outcome
 
@@ -98,6 +106,45 @@ async def hang_up_leftovers(database: Database, clock: Clock, dialer: Dialer) ->
     for room_name, identity in phones:
         await _hang_up(dialer, room_name, identity)
     return len(phones)
+
+
+async def cut_longest(database: Database, clock: Clock, dialer: Dialer) -> int:
+    """End calls that have lasted too long, whatever their worker says. How many.
+
+    Two whom a persona has brought together have their own time, from when it left them.
+    """
+    now = clock.now()
+    of_session = and_(col(Session.id) == Call.session_id, col(Session.project_id) == Call.project_id)
+    brought_together = and_(col(Session.end_reason) == "transferred", col(Session.ended_at).is_not(None))
+    over_at = case(
+        (brought_together, col(Session.ended_at) + timedelta(seconds=LONGEST_HANDED_OVER)),
+        else_=col(Call.answered_at) + func.make_interval(0, 0, 0, 0, 0, 0, Call.longest_seconds),
+    )
+    query = (
+        select(Call.id)
+        .join(Session, of_session, isouter=True)
+        .where(
+            col(Call.ended_at).is_(None),
+            col(Call.answered_at).is_not(None),
+            col(Call.longest_seconds).is_not(None),
+            over_at < now - timedelta(seconds=GRACE),
+        )
+    )
+    async with database.platform() as db:
+        late = (await db.exec(query.limit(LEFT_OVER_AT_ONCE))).all()
+    for call_id in late:
+        async with database.platform() as db:
+            call = await lock_call(db, call_id)
+            if call is None or call.ended_at is not None:
+                continue
+            call.reason = call.reason or "max_duration"
+            session = call.session_id and await lock_session(db, call.session_id, project_id=call.project_id)
+            if session:
+                await end_session(db, EventLog(db, clock), session, outcome="ok", reason="max_duration", at=now)
+            room_name, identity = call.room_name, call.identity
+        log.warning("a call is cut off: it has lasted too long", call=call_id)
+        await _hang_up(dialer, room_name, identity)
+    return len(late)
 
 
 async def give_up_unattended(database: Database, clock: Clock, dialer: Dialer) -> int:

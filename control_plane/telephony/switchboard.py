@@ -1,29 +1,56 @@
 """What is done with a phone that is on the line: sent to somebody else, or turned away."""
 
-from typing import Final
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
 
 import structlog
 from sqlalchemy import BigInteger, text
 from sqlalchemy.orm import aliased
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from control_plane.accounts.limits import is_full
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
-from control_plane.errors import Conflict, InvalidRequest, PlatformError, Unavailable
+from control_plane.errors import Conflict, Forbidden, InvalidRequest, PlatformError, Unavailable
+from control_plane.gate.models import AuditEntry
+from control_plane.phones import is_possible
 from control_plane.telephony.answering import miss_call
 from control_plane.telephony.dialling import PLACED
-from control_plane.telephony.gate import demand_right_to_call
-from control_plane.telephony.models import Call
-from control_plane.telephony.numbers import find_number, is_possible
-from control_plane.telephony.settling import ASKED_AT, CALLED_INTO, NOBODY_WAITS, lock_call, settle, tell_begin
+from control_plane.telephony.gate import ASKED_FOR, demand_right_to_call
+from control_plane.telephony.models import Call, SipTrunk, Transfer
+from control_plane.telephony.numbers import find_desk, find_number
+from control_plane.telephony.policy import canonical
+from control_plane.telephony.settling import (
+    ASKED_AT,
+    ASKED_TO,
+    CALLED_INTO,
+    LONGEST_HANDED_OVER,
+    NOBODY_WAITS,
+    lock_call,
+    settle,
+    tell_begin,
+)
 from control_plane.telephony.trunks import trunks_of
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
 
-log = structlog.get_logger()
-
 WITHIN: Final = 30.0
 """Seconds the other phone may ring."""
+LONGEST_UNKNOWN: Final = 3600
+"""Seconds that a call may last of which nothing was written down."""
+AskedBy = Literal["api", "agent", "platform"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a phone is sent: the address that the carrier is given, and the number in it, if it is one's."""
+
+    address: str
+    number: str | None
 
 
 class Switchboard:
@@ -32,28 +59,24 @@ class Switchboard:
     def __init__(self, database: Database, clock: Clock, dialer: Dialer) -> None:
         self.database, self.clock, self.dialer = database, clock, dialer
 
-    async def transfer(self, call: Call, to: str) -> None:
-        """Send the phone of a call that goes on to a number or an address; holds no connection meanwhile.
+    async def transfer(self, call: Call, to: str, *, asked_by: AskedBy) -> None:
+        """Send the phone of a call that goes on to a number, or to a name at the project's carrier; holds no connection
+        meanwhile. What is asked of the carrier is written down and counted before.
 
         Raises `InvalidRequest` for an address that may be a number but says not which, `Forbidden` for what the policy
-        does not allow, `Conflict` where it fails, and `Unavailable`.
+        does not allow and for other servers, `Conflict` where it fails, was done or is under way, and `Unavailable`.
         """
+        target, transfer_id = await self._write(call, to, asked_by)
         try:
-            number = find_number(to)
-        except ValueError as error:
-            raise InvalidRequest.field("to", str(error)) from error
-        if number is not None:
-            line, now = call.caller_id or "", self.clock.now()
-            async with self.database.tenant(call.project_id) as db:
-                await demand_right_to_call(db, call.project_id, number, calling_from=line, now=now, replacing=True)
-        address = f"tel:{to}" if to.startswith("+") else to
-        try:
-            outcome = await self.dialer.transfer(call.room_name, call.identity, address, within=WITHIN)
+            outcome = await self.dialer.transfer(call.room_name, call.identity, target.address, within=WITHIN)
         except SipAwayError as error:
             raise Unavailable(str(error)) from error
         except SipRefusedError as error:
+            await self._settle(call, transfer_id, "refused", None)
             raise Conflict(str(error)) from error
-        if outcome.status != "answered":
+        is_done = outcome.status == "answered"
+        await self._settle(call, transfer_id, "done" if is_done else "refused", outcome.sip_status)
+        if not is_done:
             raise Conflict(
                 "The transfer failed and the call goes on",
                 details={"sip_status": outcome.sip_status, "reason": outcome.reason},
@@ -64,28 +87,80 @@ class Switchboard:
                 raise Conflict("The call ended before it was transferred")
             transferred.reason = "transferred"
 
-    async def transfer_session(self, project_id: int, session_id: int, to: str) -> None:
-        """The same for the call of a session, as its persona asks: to numbers only. Raises `InvalidRequest` too."""
-        if not is_possible(to):
-            raise InvalidRequest.field("to", "must be a possible number in E.164 form, such as +17751234567")
+    async def _write(self, call: Call, to: str, asked_by: AskedBy) -> tuple[_Target, int]:
+        """The intent: judged and counted under the policy's lock, so that no number of them at once passes a limit."""
+        project_id, line, now = call.project_id, call.caller_id or "", self.clock.now()
+        async with self.database.tenant(project_id) as db:
+            trunks = (await db.exec(trunks_of(project_id))).all()
+            target = _target_of(to, trunks)
+            is_ours = call.direction == "outbound"
+            await demand_right_to_call(db, project_id, target.number, calling_from=line, now=now, replacing=is_ours)
+            known = await lock_call(db, call.id)
+            if known is None or known.ended_at is not None:
+                raise Conflict("there is nobody on the line")
+            before = select(Transfer.id).where(
+                Transfer.call_id == call.id,
+                or_(
+                    Transfer.status == "done",
+                    (col(Transfer.status) == "asked") & (col(Transfer.at) > now - ASKED_FOR),
+                    (col(Transfer.asked_by) == "platform") & (asked_by == "platform"),
+                ),
+            )
+            if (await db.exec(before.limit(1))).first() is not None:
+                raise Conflict("This call is being transferred already, or was")
+            row = Transfer(
+                project_id=project_id,
+                call_id=call.id,
+                trunk_id=next((trunk.id for trunk in trunks if trunk.phone_number == line), None),
+                address=target.address,
+                asked_by=asked_by,
+                longest_seconds=_left_of(known, now),
+                at=now,
+            )
+            db.add(row)
+            if asked_by != "api":  # whose requests are written down by the gate
+                who = (
+                    "the platform" if asked_by == "platform" else f"agent {known.details.get('persona_id', '')}".strip()
+                )
+                told = {"call_id": call.id, "to": target.address}
+                db.add(
+                    AuditEntry(project_id=project_id, key_id=who, action="transfer", target=told, status=200, at=now)
+                )
+            await db.flush()
+            return target, row.id
+
+    async def _settle(self, call: Call, transfer_id: int, status: str, sip_status: int | None) -> None:
+        async with self.database.tenant(call.project_id) as db:
+            row = await db.get(Transfer, transfer_id)
+            if row is not None:
+                row.status, row.sip_status = status, sip_status
+
+    async def transfer_session(self, project_id: int, session_id: int, to: str, *, listed: Collection[str]) -> None:
+        """The same for the call of a session, as its persona asks: to numbers of its own list only. Raises
+        `InvalidRequest` too."""
+        number = _number_of(to)
+        if number not in listed:
+            raise _unlisted(to)
         async with self.database.tenant(project_id) as db:
             call = await _find_answered(db, session_id)
         if call is None:
             raise Conflict("there is nobody on the line")
-        await self.transfer(call, to)
+        await self.transfer(call, number, asked_by="agent")
 
-    async def call_in(self, project_id: int, session_id: int, to: str) -> str:
-        """Have somebody called into the room of a session's call, as its persona asks; the identity of their phone.
+    async def call_in(self, project_id: int, session_id: int, to: str, *, listed: Collection[str]) -> str:
+        """Have somebody called into the room of a session's call, as its persona asks: somebody on its own list, or
+        whom the API has asked it to hand its caller to. The identity of their phone.
 
         Raises `InvalidRequest`, `Forbidden` for what the policy does not allow, and `Conflict`.
         """
-        if not is_possible(to):
-            raise InvalidRequest.field("to", "must be a possible number in E.164 form, such as +17751234567")
-        now, identity = self.clock.now(), f"sip_{to}"
+        to, now = _number_of(to), self.clock.now()
+        identity = f"sip_{to}"
         async with self.database.tenant(project_id) as db:
             call = await _find_answered(db, session_id)
             if call is None or call.identity == identity:
                 raise Conflict("there is nobody on the line" if call is None else "that is the caller's own number")
+            if to not in listed and call.details.get(ASKED_TO) != to:
+                raise _unlisted(to)
             trunks = (await db.exec(trunks_of(project_id))).all()
             trunk = next((each for each in trunks if each.phone_number == call.caller_id), None)
             if trunk is None:
@@ -103,11 +178,12 @@ class Switchboard:
                 trunk_id=trunk.id,
                 started_at=now,
                 details={CALLED_INTO: call.id},
+                longest_seconds=round(LONGEST_HANDED_OVER),
             )
             db.add(row)
             caller = await lock_call(db, call.id)
             if caller is not None:
-                caller.details = {name: known for name, known in caller.details.items() if name != ASKED_AT}
+                caller.details = {name: it for name, it in caller.details.items() if name not in (ASKED_AT, ASKED_TO)}
             await db.flush()
             tell_begin(db, self.clock, row)
             await db.execute(text(f"select pg_notify('{PLACED}', '')"))
@@ -151,6 +227,37 @@ class Switchboard:
 async def _find_answered(db: Db, session_id: int) -> Call | None:
     going_on = (col(Call.answered_at).is_not(None), col(Call.ended_at).is_(None))
     return (await db.exec(select(Call).where(Call.session_id == session_id, *going_on).limit(1))).first()
+
+
+def _target_of(to: str, trunks: Collection[SipTrunk]) -> _Target:
+    try:
+        number = find_number(to)
+    except ValueError as error:
+        raise InvalidRequest.field("to", str(error)) from error
+    if number is not None:
+        number = canonical(number)
+        return _Target(f"tel:{number}", number)
+    desk = find_desk(to, [trunk.address for trunk in trunks])
+    if desk is None:
+        raise Forbidden("Names are called at the project's own carriers only", details={"rule": "carriers"})
+    return _Target(desk, None)
+
+
+def _number_of(to: str) -> str:
+    if not is_possible(to):
+        raise InvalidRequest.field("to", "must be a possible number in E.164 form, such as +17751234567")
+    return canonical(to)
+
+
+def _unlisted(to: str) -> Forbidden:
+    said = f"{to} is none of the numbers that this agent may transfer to"
+    return Forbidden(said, details={"rule": "transfer_numbers"})
+
+
+def _left_of(call: Call, now: datetime) -> int:
+    """Seconds that a call might still have lasted; a minute at least."""
+    lasted = (now - call.answered_at).total_seconds() if call.answered_at else 0.0
+    return max(60, math.ceil((call.longest_seconds or LONGEST_UNKNOWN) - lasted))
 
 
 def problem_of(error: PlatformError) -> str:

@@ -16,6 +16,7 @@ from control_plane.secrets.box import SecretBox
 from control_plane.sessions.slots import StandingSigner, dispatch_of
 from control_plane.telephony.answering import ROOM_PREFIX
 from control_plane.telephony.models import SipConfig, SipTrunk
+from control_plane.telephony.settling import GRACE, LONGEST_HANDED_OVER
 from sip.dialer import Carrier, Dialer, Line, NumberTakenError, SipAwayError, SipRefusedError
 
 SETTLE = timedelta(seconds=5)
@@ -40,6 +41,7 @@ class TrunkSync:
     async def tell(self, db: Db, trunk: SipTrunk) -> None:
         """The caller commits. Raises `SipAwayError`, `SipRefusedError`."""
         sealed = trunk.sealed_password
+        answered = await self._line(db, trunk)
         carrier = Carrier(
             key=f"parley:trunk:{trunk.id}",
             name=trunk.name,
@@ -49,13 +51,13 @@ class TrunkSync:
             username=trunk.username,
             password=self.box.open(sealed, row=sealed_for(trunk.id)) if sealed else "",
             allowed_addresses=tuple(trunk.allowed_addresses),
+            longest=answered[1] if answered else 0.0,
         )
         trunk.outbound_trunk_id = await self.dialer.open_trunk(carrier, trunk.outbound_trunk_id)
         trunk.inbound_trunk_id = await self.dialer.open_inbound(carrier, trunk.inbound_trunk_id)
-        line = await self._line(db, trunk)
-        if line is not None:
+        if answered is not None:
             trunk.dispatch_rule_id = await self.dialer.open_rule(
-                carrier, line, trunk.inbound_trunk_id, trunk.dispatch_rule_id
+                carrier, answered[0], trunk.inbound_trunk_id, trunk.dispatch_rule_id
             )
         elif trunk.dispatch_rule_id is not None:
             await self.dialer.close_rule(trunk.dispatch_rule_id)
@@ -72,7 +74,9 @@ class TrunkSync:
         await db.delete(trunk)
         await db.commit()
 
-    async def _line(self, db: Db, trunk: SipTrunk) -> Line | None:
+    async def _line(self, db: Db, trunk: SipTrunk) -> tuple[Line, float] | None:
+        """Who answers a trunk's number, and after how many seconds a call in is ended, whoever still lives to end it:
+        its persona may have brought two people together at the very last."""
         query = (
             select(SipConfig, Persona.name, Project.slug)
             .join(Persona, col(Persona.id) == SipConfig.agent_config_id)
@@ -84,7 +88,8 @@ class TrunkSync:
             return None
         config, name, slug = row
         dispatch = dispatch_of(self.numbers.sign(config.id, config.agent_config_id), name)
-        return Line(f"{slug}_{ROOM_PREFIX}", AGENT_NAME, dispatch.model_dump_json())
+        line = Line(f"{slug}_{ROOM_PREFIX}", AGENT_NAME, dispatch.model_dump_json())
+        return line, config.max_call_duration + GRACE + LONGEST_HANDED_OVER
 
 
 async def tell_now(db: Db, sync: TrunkSync, trunk: SipTrunk) -> None:

@@ -15,15 +15,18 @@ from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, PlatformError, Unavailable
 from control_plane.events.live import LiveBus
 from control_plane.meetings.holding import hold_meeting, take_place, voice_changed
+from control_plane.personas.tools import numbers_of
 from control_plane.recordings.sessions import note_first_word, record_session
 from control_plane.secrets.box import SecretBox
+from control_plane.sessions.begun import find_begun
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.exchange import TicketExchange
-from control_plane.sessions.models import SessionJob, Slot, Worker
+from control_plane.sessions.models import Session, SessionJob, Slot, Worker
 from control_plane.sessions.reports import ReportDesk, ReportRefused
 from control_plane.sessions.slots import StandingSigner, Ticket
 from control_plane.sessions.watch import LOST_WITHIN
 from control_plane.telephony.answering import join_call, persona_speaks, phone_answered, take_call
+from control_plane.telephony.policy import canonical
 from control_plane.telephony.switchboard import Switchboard, problem_of
 from control_plane.uplink.hub import UplinkHub
 
@@ -153,13 +156,22 @@ class UplinkService:
             if asked.withdraw:
                 await self.switchboard.withdraw(project_id, asked.session_id)
                 return Transferred(job_id=asked.job_id)
+            listed = await self._listed(project_id, asked)
             if asked.warm:
-                identity = await self.switchboard.call_in(project_id, asked.session_id, asked.to)
+                identity = await self.switchboard.call_in(project_id, asked.session_id, asked.to, listed=listed)
                 return Transferred(job_id=asked.job_id, identity=identity)
-            await self.switchboard.transfer_session(project_id, asked.session_id, asked.to)
+            await self.switchboard.transfer_session(project_id, asked.session_id, asked.to, listed=listed)
         except PlatformError as error:
             return Transferred(job_id=asked.job_id, problem=problem_of(error))
         return Transferred(job_id=asked.job_id)
+
+    async def _listed(self, project_id: int, asked: TransferAsked) -> frozenset[str]:
+        """The numbers that the agent of a job may transfer to, of what it began with. The worker is not believed: its
+        model may have been talked into anything."""
+        async with self.database.tenant(project_id) as db:
+            session = await db.get(Session, asked.session_id)
+            persona = await find_begun(db, session, asked.epoch) if session is not None else None
+            return frozenset(canonical(each.number) for each in numbers_of(persona)) if persona else frozenset()
 
     async def renew(self, worker_id: str, capacity: int, calls: list[str]) -> list[Command]:
         """A worker lives, and so do its calls; commands for those that should have ended, or are to wind up.

@@ -17,6 +17,11 @@ from tests.support.clocks import SteppedClock
 from tests.support.platform import Platform, Tenant
 
 CALLEE, LINE = "+17751234567", "+18001234567"
+LISTED = [
+    {"number": CALLEE, "name": "Sales"},
+    *({"number": number} for number in ("+17751234568", "+442071838750", "+17755550100")),
+]
+"""Whom the agent may transfer to."""
 TRUNK = {"name": "Main Trunk", "phone_number": LINE, "address": "127.0.0.1:5060"}
 ROOM = "proj_call_+17755550100_abcdef"
 """Of a call that comes in."""

@@ -65,6 +65,14 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"name": ""}, "name"),
     ({"name": None}, "name"),
     ({"turn_taking": None}, "turn_taking"),
+    ({"fallback_number": "17751234567"}, "fallback_number"),
+    ({"fallback_number": ""}, "fallback_number"),
+    ({"transfer_numbers": None}, "transfer_numbers"),
+    ({"transfer_numbers": ["+17751234567"]}, "transfer_numbers.0"),
+    ({"transfer_numbers": [{"number": "+1"}]}, "transfer_numbers.0.number"),
+    ({"transfer_numbers": [{"name": "Sales"}]}, "transfer_numbers.0.number"),
+    ({"transfer_numbers": [{"number": "+17751234567", "to": "x"}]}, "transfer_numbers.0.to"),
+    ({"transfer_numbers": [{"number": "+17751234567"}] * 2}, "transfer_numbers"),
     ({"turn_taking": {"pause": 1}}, "turn_taking.pause"),
     ({"turn_taking": {"max_endpointing_delay": 11}}, "turn_taking.max_endpointing_delay"),
     ({"turn_taking": {"allow_interruptions": "no"}}, "turn_taking.allow_interruptions"),
@@ -402,3 +410,19 @@ async def test_a_knowledge_base_that_is_deleted_leaves_its_agents(platform: Plat
     assert versions[0]["settings"]["knowledge_base_ids"] == bases[1:]
     await tenant.http.delete(f"/knowledge-bases/{bases[1]}")
     assert "search_kb" not in (await tenant.http.get(f"/agents/{agent}/tools")).text
+
+
+async def test_whom_an_agent_transfers_to_is_part_of_its_versions(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    sales = [{"number": "+17751234567", "name": "Sales"}]
+    agent = await make_agent(tenant, transfer_numbers=sales, fallback_number="+17751234568")
+    shown = await read(tenant, agent)
+    assert (shown["transfer_numbers"], shown["fallback_number"]) == (sales, "+17751234568")
+    await publish(tenant, agent)
+    await change(tenant, agent, transfer_numbers=[], fallback_number=None)
+    assert (await read(tenant, agent))["has_unpublished_changes"]
+    await publish(tenant, agent)
+    answer = await tenant.http.post(f"/agents/{agent}/rollback", json={"version": 1})
+    assert answer.status_code == 200, answer.text
+    shown = await read(tenant, agent)
+    assert (shown["transfer_numbers"], shown["fallback_number"]) == (sales, "+17751234568")

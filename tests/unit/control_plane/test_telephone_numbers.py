@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control_plane.telephony.numbers import find_number, is_possible
+from control_plane.phones import is_possible
+from control_plane.telephony.numbers import find_desk, find_number
 
 
 @pytest.mark.parametrize("number", ["+17751234567", "+18001234567", "+442071838750", "+4930901820", "+390236618300"])
@@ -84,3 +85,34 @@ def test_an_address_with_a_name_is_no_number(address: str) -> None:
 def test_an_address_that_may_be_a_number_but_does_not_say_which_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="must"):
         find_number(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "sent"),
+    [
+        ("sip:desk@sip.example.com", "sip:desk@sip.example.com:5061"),
+        ("SIP:Desk-7@SIP.Example.com.", "sip:Desk-7@sip.example.com:5061"),
+        ("sips:desk@sip.example.com:5061", "sips:desk@sip.example.com:5061"),
+        ("sip:desk@192.0.2.7", "sip:desk@192.0.2.7"),
+        ("sip:desk@sip.example.com:5060", None),
+        ("sip:desk@192.0.2.7:22", None),
+        ("sip:desk@example.com", None),
+        ("sip:desk@evil.example;sip.example.com", None),
+        ("sip:desk@sip.example.com;transport=tcp", None),
+        ("sip:desk@sip.example.com?Subject=hello", None),
+        ("sip:desk;x@sip.example.com", None),
+        ("sip:desk%40evil.example@sip.example.com", None),
+        ("sip:sip.example.com", None),
+        ("tel:desk@sip.example.com", None),
+        ("sip:@sip.example.com", None),
+        ("sip:desk@", None),
+    ],
+)
+def test_a_desk_is_found_at_the_carriers_that_are_ours_and_nothing_else_goes_on(address: str, sent: str | None) -> None:
+    assert find_desk(address, ["sip.example.com:5061", "192.0.2.7"]) == sent
+
+
+@given(st.text(max_size=60))
+def test_any_address_is_a_desk_of_ours_or_none(text: str) -> None:
+    found = find_desk(text, ["sip.example.com"])
+    assert found is None or found.endswith("@sip.example.com")

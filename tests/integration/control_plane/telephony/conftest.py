@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.calls import TRUNK
+from tests.support.calls import LISTED, TRUNK
 from tests.support.platform import Platform, Tenant
 
 
@@ -10,6 +10,6 @@ from tests.support.platform import Platform, Tenant
 async def tenant(platform: Platform) -> Tenant:
     """A project with an agent and a trunk."""
     tenant = await platform.tenant(plan="enterprise")
-    assert (await tenant.http.post("/agents", json={"name": "Support"})).status_code == 201
+    assert (await tenant.http.post("/agents", json={"name": "Support", "transfer_numbers": LISTED})).status_code == 201
     assert (await tenant.http.post("/sip/trunks", json=TRUNK)).status_code == 201
     return tenant
