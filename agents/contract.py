@@ -30,6 +30,8 @@ DIGITS = r"^[0-9*#A-Dw]{0,64}$"
 """Keys of a telephone; `w` is half a second of nothing."""
 AGENT_NAME = "parley"
 """The name under which workers register with LiveKit; dispatch is always explicit."""
+NOTICE = "parley.notice"
+"""Topic of data by which pages are asked to say `{"say": "sorry", "language": …}`, where no worker is left to do it."""
 APART = "parley.apart"
 """A phone that joins with this attribute and the other phones do not hear each other until it is taken away."""
 

@@ -11,9 +11,11 @@ from livekit.agents import AutoSubscribe, JobContext, JobProcess
 from livekit.agents.utils import http_context
 from livekit.rtc._ffi_client import FfiClient
 
+from agents.apology import Apology
 from agents.contract import CallEnded
 from agents.conversation import Conversation
 from agents.models import Models, build_client
+from agents.prepared import Sounds
 from agents.providers import NotToBeHadError, plugin
 from agents.reporter import JobRefused, Reporter
 from agents.scribe import Scribe
@@ -79,6 +81,11 @@ async def entrypoint(context: JobContext) -> None:
     try:
         async with reporter, Outbound(settings.outbound_networks, read_limit=MOST_READ) as outbound:
             try:
+                if job.only_apologises:
+                    apology = Apology(job, context.room, Sounds.of_job(settings, job), reporter)
+                    await context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+                    await apology.run()
+                    return
                 models = Models(settings, job, context.proc.userdata["client"], outbound)
                 work: Conversation | Scribe
                 if job.only_writes:
@@ -93,8 +100,12 @@ async def entrypoint(context: JobContext) -> None:
                     await models.close()
             except Exception:  # whatever it was, the caller must not be left with a silent persona
                 log.exception("call failed", session=job.session_id)
-                now = datetime.now(UTC)
-                reporter.report(CallEnded(at=now, reason="model_failed", failed=True, duration_ms=0))
+                if job.only_writes:  # whose people talk on
+                    now = datetime.now(UTC)
+                    reporter.report(CallEnded(at=now, reason="model_failed", failed=True, duration_ms=0))
+                    return
+                sounds = Sounds.of_job(settings, job)
+                await Apology(job, context.room, sounds, reporter, reason="model_failed").run()
     finally:
         if knowledge is not None:
             await knowledge.close()

@@ -21,6 +21,8 @@ from control_plane.sessions.slots import persona_identity
 
 CLOSE_ROOM = "room.close"
 """Job: delete a room in LiveKit. Payload: room_name, room_id."""
+GIVE_UP = "session.give_up"
+"""Job: have people whom nothing helps any more told so, or handed on, and end it. Payload: project_id, session_id."""
 ANALYSE = "session.analyse"
 """Job: find out what a conversation came to. Payload: session_id."""
 LOST: Final = ("worker_lost", "not_started", "displaced")
@@ -85,28 +87,51 @@ async def find_running(db: Db, job_id: int, session: Session) -> Running | None:
 
 
 async def end_job(db: Db, log: EventLog, running: Running, *, outcome: str, reason: EndReason, at: datetime) -> None:
-    """End a job; with the last one its session, unless another job of its persona is to come."""
-    running.job.ended_at = at
-    if reason in LOST and await _is_missed(db, running):
-        running.job.lost_at = at
-        mine = (col(Slot.session_id) == running.session.id, col(Slot.persona_ids).contains([running.job.persona_id]))
-        await db.exec(update(Slot).where(*mine).values(dispatched_at=at - DUE))
-        await db.execute(text(f"select pg_notify('{PERSONA_LOST}', '')"))
-    elif running.alone:
-        await end_session(db, log, running.session, outcome=outcome, reason=reason, at=at)
-
-
-async def _is_missed(db: Db, running: Running) -> bool:
-    """Whether somebody is there for whom a lost persona is to be brought back (`supervisor.dispatch`)."""
+    """End a job; with the last one its session, unless another job of its persona is to come, or to apologise."""
     job, session = running.job, running.session
-    if job.identity.startswith(HOST_PREFIX):
-        return False  # bots are sent again: `bots.watching`
-    mine = (SessionJob.session_id == session.id, SessionJob.identity == job.identity)
-    lost = (await db.exec(select(func.count()).where(*mine, col(SessionJob.lost_at).is_not(None)))).one()
-    if lost >= (MOST_SCRIBES if job.identity == persona_identity(SCRIBE) else MOST_LOST):
-        return False
+    job.ended_at = at
+    if session.giving_up is not None:
+        if running.alone:
+            await end_failed(db, log, session, at=at)
+    elif reason in LOST and await is_attended(db, session) and not job.identity.startswith(HOST_PREFIX):
+        is_scribe = job.identity == persona_identity(SCRIBE)
+        if await _count_lost(db, job) < (MOST_SCRIBES if is_scribe else MOST_LOST):
+            job.lost_at = at
+            mine = (col(Slot.session_id) == session.id, col(Slot.persona_ids).contains([job.persona_id]))
+            await db.exec(update(Slot).where(*mine).values(dispatched_at=at - DUE))
+            await db.execute(text(f"select pg_notify('{PERSONA_LOST}', '')"))
+        elif running.alone and is_scribe:
+            await end_session(db, log, session, outcome=outcome, reason=reason, at=at)
+        elif running.alone:
+            await give_up_on(db, session, reason, at=at)
+    elif running.alone:
+        await end_session(db, log, session, outcome=outcome, reason=reason, at=at)
+
+
+async def give_up_on(db: Db, session: Session, reason: EndReason, *, at: datetime) -> None:
+    """Nobody will speak in a locked session any more but to say so: its people are handed on, or hear an apology, and
+    then it has failed (`supervisor.parting`)."""
+    if session.giving_up is None:
+        session.giving_up = reason
+        told = {"project_id": session.project_id, "session_id": session.id}
+        await enqueue(db, GIVE_UP, f"{session.id}", run_at=at, **told)
+
+
+async def end_failed(db: Db, log: EventLog, session: Session, *, at: datetime) -> None:
+    """End a locked session that was given up, for the reason that it was given up for."""
+    reason: EndReason = session.giving_up or "worker_lost"  # type: ignore[assignment]
+    await end_session(db, log, session, outcome="failed", reason=reason, at=at)
+
+
+async def is_attended(db: Db, session: Session) -> bool:
+    """Whether somebody is there who would miss a persona."""
     people = col(Participant.kind).in_(PEOPLE)
     return await RoomRepository(db, session.project_id).has_present(session.room_name, people)
+
+
+async def _count_lost(db: Db, job: SessionJob) -> int:
+    mine = (SessionJob.session_id == job.session_id, SessionJob.identity == job.identity)
+    return (await db.exec(select(func.count()).where(*mine, col(SessionJob.lost_at).is_not(None)))).one()
 
 
 async def end_session(

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import exists, not_
+from sqlalchemy import and_, exists, not_, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import col, delete, select
 
@@ -16,7 +16,15 @@ from control_plane.events.log import EventLog
 from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.repository import RoomRepository
-from control_plane.sessions.ending import end_job, end_session, lock_running, lock_session
+from control_plane.sessions.ending import (
+    end_failed,
+    end_job,
+    end_session,
+    give_up_on,
+    is_attended,
+    lock_running,
+    lock_session,
+)
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot, Worker
 from control_plane.sessions.slots import persona_identity
 
@@ -25,6 +33,8 @@ START_WITHIN = timedelta(seconds=10)
 
 BACK_WITHIN = timedelta(seconds=60)
 """In which a persona that was lost is in its conversation again, or that has failed: a worker starts in this time."""
+TOLD_WITHIN = timedelta(minutes=5)
+"""In which people are told, or handed on, whose conversation was given up; it has failed then in any case."""
 LOST_WITHIN = timedelta(seconds=1)
 """How long the calls of a worker live after it was seen to close its uplink, which one that lives opens again within a
 tenth of that."""
@@ -49,7 +59,9 @@ async def room_gone(db: Db, clock: Clock, full_name: str, sid: str) -> None:
     if session:
         outcome: str = "ok"
         reason: EndReason = "room_closed"
-        if await _waits_for_another(db, session):
+        if session.giving_up is not None:
+            await end_failed(db, EventLog(db, clock), session, at=clock.now())
+        elif await _waits_for_another(db, session):
             outcome, reason = "failed", "worker_lost"
         elif session.announced_at is None:
             outcome, reason = "abandoned", "not_started"
@@ -64,8 +76,8 @@ async def _waits_for_another(db: Db, session: Session) -> bool:
 
 
 async def give_up(database: Database, clock: Clock) -> None:
-    """Fail the conversations whose persona was lost and has not come back in time. People whose scribe was lost talk
-    on without it."""
+    """Give up the conversations whose persona was lost and has not come back in time, and fail those that were given
+    up and go on all the same. People whose scribe was lost talk on without it."""
     now = clock.now()
     scribe = persona_identity(SCRIBE)
     job = aliased(SessionJob)
@@ -73,17 +85,28 @@ async def give_up(database: Database, clock: Clock) -> None:
     late = exists().where(
         col(job.session_id) == Session.id, col(job.lost_at) < now - BACK_WITHIN, col(job.identity) != scribe
     )
+    of_late = exists().where(col(job.session_id) == Session.id, col(job.ended_at) > now - BACK_WITHIN - TOLD_WITHIN)
+    given_up = and_(col(Session.giving_up).is_not(None), not_(of_late))
     query: Any = select(Session.id, Session.project_id).where(
-        Session.status == SessionStatus.ACTIVE, late, not_(running)
+        Session.status == SessionStatus.ACTIVE,
+        or_(and_(late, col(Session.giving_up).is_(None)), given_up),
+        not_(running),
     )
     async with database.platform() as db:
         sessions = (await db.exec(query.limit(100))).all()
     for session_id, project_id in sessions:
         async with database.platform() as db:
             session = await lock_session(db, session_id, project_id=project_id)
-            if session is not None and await _waits_for_another(db, session):
+            if session is None or session.status != SessionStatus.ACTIVE:
+                continue
+            if session.giving_up is not None:
+                await end_failed(db, EventLog(db, clock), session, at=now)
+            elif await _waits_for_another(db, session):
                 log.warning("nobody came back", session=session_id)
-                await end_session(db, EventLog(db, clock), session, outcome="failed", reason="worker_lost", at=now)
+                if await is_attended(db, session):
+                    await give_up_on(db, session, "worker_lost", at=now)
+                else:
+                    await end_session(db, EventLog(db, clock), session, outcome="failed", reason="worker_lost", at=now)
 
 
 class LeaseWatch:

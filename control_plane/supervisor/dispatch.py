@@ -50,7 +50,7 @@ async def redispatch(
 ) -> int:
     """Dispatch again for everybody who waits; how many. Raises `Unavailable` where LiveKit is away."""
     async with database.platform() as db:
-        most = min(await _free_places(db, clock), AT_ONCE)
+        most = min(await free_places(db, clock), AT_ONCE)
         if most <= 0:
             return 0
         slots = list((await db.exec(_waiting(clock).limit(most))).all())
@@ -73,7 +73,7 @@ async def redispatch(
     return len(slots)
 
 
-async def _free_places(db: Db, clock: Clock) -> int:
+async def free_places(db: Db, clock: Clock) -> int:
     """Calls that the workers which live could take now."""
     capacity = select(func.coalesce(func.sum(Worker.capacity), 0)).where(
         col(Worker.connected).is_(True), col(Worker.seen_at) > clock.now() - ALIVE

@@ -59,16 +59,18 @@ from control_plane.recordings.watching import RecordingWatch
 from control_plane.rooms.retiring import SHUT
 from control_plane.secrets.box import SecretBox
 from control_plane.secrets.keys import find_rsa_key
-from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, PERSONA_LOST, still_to_close
+from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, GIVE_UP, PERSONA_LOST, still_to_close
 from control_plane.sessions.slots import StandingSigner
 from control_plane.sessions.watch import LeaseWatch, give_up
 from control_plane.sessions.winding import cut_off, wind_up
 from control_plane.settings import Settings
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.forgetting import forget
+from control_plane.supervisor.parting import Parting
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.placing import CallPlacer
-from control_plane.telephony.sweeping import give_up_unattended, hang_up_leftovers, sweep_calls
+from control_plane.telephony.sweeping import cut_longest, give_up_unattended, hang_up_leftovers, sweep_calls
+from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync, repair_trunks
 from control_plane.tokens.signer import TokenSigner
 from control_plane.webhooks.deliverer import Deliverer
@@ -171,6 +173,7 @@ async def run(
         partial(sweep_calls, database, clock),
         partial(hang_up_leftovers, database, clock, dialer),
         partial(give_up_unattended, database, clock, dialer),
+        partial(cut_longest, database, clock, dialer),
     )
 
     async def bring_back() -> None:
@@ -202,6 +205,7 @@ async def run(
         async with database.platform() as db:
             await warn_meeting(db, clock, media, payload["meeting_id"])
 
+    parting = Parting(database, clock, media, Switchboard(database, clock, dialer), tickets)
     client = build_client(settings.models_url, settings.models_api_key.get_secret_value())
     analyst = Analyst(database, clock, client, settings.analysis_model)
 
@@ -247,7 +251,8 @@ async def run(
         CLOSE_LATE: close_late_room,
         WIND_UP: end_politely,
     }
-    # Those take their time: nobody who waits to be let in must wait for them.
+    waiting: dict[str, Handler] = {GIVE_UP: parting.handle}
+    # Those wait for phones and workers, or take their time: nobody who is to be let in must wait for them.
     slow: dict[str, Handler] = {
         ANALYSE: analyse,
         INDEX_BASE: BaseIndexer(database).handle,
@@ -255,7 +260,7 @@ async def run(
         TRANSCRIBE: transcriber.handle,
         WRITE_DOWN: write_down,
     }
-    runners = JobRunner(database, clock, work), JobRunner(database, clock, slow)
+    runners = tuple(JobRunner(database, clock, each) for each in (work, waiting, slow))
     followers = (
         LogFollower(database, ROOMS_READER, ROOMS_FOLLOWED, RoomFollower(clock, box).take),
         LogFollower(database, BOTS_READER, BOTS_FOLLOWED, BotFollower(clock, box).take),

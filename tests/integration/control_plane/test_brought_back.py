@@ -18,6 +18,7 @@ from control_plane.sessions.watch import BACK_WITHIN, give_up, room_gone
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
 from tests.support.calls import later
+from tests.support.partings import work_off
 from tests.support.platform import SECRET_KEY, Platform, Tenant
 from tests.support.uplink import FakeWorker, lease_watch, ticket_of, watch_for, worker
 from tests.support.webhooks import until
@@ -166,6 +167,10 @@ async def test_a_conversation_that_loses_its_persona_again_and_again_has_failed(
             (again,) = await dispatch_again(platform)
             job = PersonaJob.model_validate((await fake.exchange(again["ticket"], job_id=f"AJ_{number}"))["job"])
         await lose(fake, job, 9, "displaced")
+    assert (await detail(tenant, job))["status"] == "active", (
+        "its people are told first: telephony/test_when_nothing_helps"
+    )
+    await work_off(platform)
     session = await detail(tenant, job)
     assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "failed", "displaced")
 
@@ -191,6 +196,7 @@ async def test_a_persona_that_does_not_come_back_has_failed_its_caller(platform:
     assert (await detail(tenant, job))["status"] == "active"
     if how == "nobody comes":
         await give_up(platform.database, later(BACK_WITHIN.total_seconds() + 1))
+        await work_off(platform)
     else:
         async with platform.database.platform() as db:
             await db.exec(update(Room).values(status="closed"))

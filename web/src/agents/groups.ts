@@ -4,6 +4,7 @@ import { element } from "../dom/element";
 import { BasesPart, BudgetPart } from "./choices_parts";
 import { FallbacksPart } from "./fallbacks_part";
 import { beside, choice, type Group, group, line, number, onOff, type Part, prose } from "./form";
+import { NumbersPart } from "./numbers_part";
 import { variablesOf } from "./settings";
 import { ToolsPart } from "./tools_part";
 import { labelOf, LANGUAGES, PROVIDERS } from "./words";
@@ -124,8 +125,15 @@ function turns(): Group {
 }
 
 function phone(): Group {
-  return group("phone", "Telephone", "For calls that it makes. Numbers and trunks are on the page Phone.", [
+  return group("phone", "Telephone", "Numbers that it answers and trunks are on the page Phone.", [
     onOff("voicemail.detect", { label: labelOf("voicemail.detect"), hint: "Notices when a machine takes the call instead of a person." }),
+    line("fallback_number", {
+      label: labelOf("fallback_number"),
+      hint: "Where a call is transferred when nothing answers any more, such as +17755550123. Empty: it hears an apology.",
+      isOptional: true,
+      max: 16,
+    }),
+    new NumbersPart(),
     prose("voicemail.message", { label: labelOf("voicemail.message"), hint: "Left after the tone. Empty: it hangs up without a word.", rows: 2, max: 2_000 }),
   ]);
 }

@@ -7,7 +7,7 @@ import { type Part, sentence } from "./form";
 
 const ACTS = [
   ["end_call", "End the call", "Says goodbye and hangs up when the conversation is over."],
-  ["transfer_call", "Transfer the call", "Hands a telephone call to a number. Say in the instructions when, and to which."],
+  ["transfer_call", "Transfer the call", "Hands a telephone call to one of its numbers, which stand under Telephone. Say in the instructions when, and to which."],
   ["send_dtmf", "Press telephone keys", "For menus of machines that want digits."],
 ] as const;
 

@@ -1,5 +1,7 @@
 /** What the settings of an agent are called for people, by the API's names. */
 
+import { isObject } from "./settings";
+
 const LABELS: Readonly<Record<string, string>> = {
   name: "Name",
   agent_type: "Kind",
@@ -25,6 +27,8 @@ const LABELS: Readonly<Record<string, string>> = {
   "turn_taking.vad_min_silence": "Silence that is a pause",
   "turn_taking.interruption_min_duration": "Speech that interrupts",
   "turn_taking.allow_interruptions": "May be interrupted",
+  fallback_number: "Fallback number",
+  transfer_numbers: "Numbers it may transfer to",
   "voicemail.detect": "Listen for answering machines",
   "voicemail.message": "Message on the machine",
   max_call_duration: "Longest call",
@@ -52,6 +56,7 @@ export function valueWords(value: unknown): string {
 }
 
 function itemWords(item: unknown): string {
+  if (isObject(item) && typeof item["number"] === "string") return `${item["number"]} ${String(item["name"] ?? "")}`.trim();
   return typeof item === "object" && item !== null ? JSON.stringify(item, null, 2) : String(item);
 }
 

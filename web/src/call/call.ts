@@ -21,6 +21,7 @@ import {
 import { type Ending, endingOf } from "./ending";
 import { LevelMeter } from "./levels";
 import { CAPTURE } from "./microphone";
+import { apologiseFor } from "./sorry";
 import type { Line, Speaker } from "./transcript";
 
 setLogLevel("warn");
@@ -48,8 +49,8 @@ export interface CallListener {
 const ANSWER_WITHIN_MS = 20_000;
 /** The client library alone would try for over a minute. */
 const RECONNECT_WITHIN_MS = 30_000;
-/** A restarted persona is back in a few seconds; after this the call is over. */
-const RETURN_WITHIN_MS = 20_000;
+/** A restarted persona is back in a few seconds. The platform gives up after a minute, and says so; we wait for that. */
+const RETURN_WITHIN_MS = 90_000;
 /** "true" as soon as a persona's conversation is to be recorded, before LiveKit says so of the room. */
 const RECORDED = "parley.recorded";
 
@@ -156,6 +157,7 @@ export class Call {
     this.room.registerTextStreamHandler("lk.transcription", (reader, sender) => {
       void this.read(reader, sender.identity === this.room.localParticipant.identity ? "you" : "persona");
     });
+    apologiseFor(this.room, () => void this.hangUp("given_up"));
     this.room
       .on(RoomEvent.ParticipantConnected, () => this.look())
       .on(RoomEvent.ParticipantDisconnected, (left) => this.partWith(left))

@@ -2,7 +2,8 @@
 
 import { DisconnectReason } from "livekit-client";
 
-export type Ending = "left" | "over" | "removed" | "elsewhere" | "lost";
+/** Given up: nobody was left to go on with it, and the page has said so. */
+export type Ending = "left" | "over" | "removed" | "elsewhere" | "lost" | "given_up";
 
 export function endingOf(reason: DisconnectReason | undefined): Ending {
   switch (reason) {

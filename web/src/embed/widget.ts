@@ -38,6 +38,7 @@ const ENDINGS: Partial<Record<Events["ended"]["reason"], string>> = {
   unanswered: "Nobody answered. Please try again in a moment.",
   lost: "The connection was lost.",
   removed: "The call was ended.",
+  given_up: "Something went wrong on our side. Please try again later.",
 };
 const LEVEL = "--level";
 

@@ -17,6 +17,7 @@ import {
 } from "livekit-client";
 import { type Ending, endingOf } from "../call/ending";
 import { CAPTURE } from "../call/microphone";
+import { apologiseFor } from "../call/sorry";
 
 setLogLevel("silent"); // what goes wrong is told to people by the page
 
@@ -184,6 +185,10 @@ export class Media {
     ] as const) {
       this.room.on(event, changed);
     }
+    apologiseFor(this.room, () => {
+      this.finish("given_up");
+      void this.room.disconnect();
+    });
     this.room
       .on(RoomEvent.TrackSubscribed, (track) => {
         this.play(track);

@@ -20,6 +20,8 @@ export function outcomeOf(why: Ending | "denied"): Outcome {
       return { title: "You were not let in", words: "The host did not admit you to this meeting.", again: false };
     case "elsewhere":
       return { title: "You joined elsewhere", words: "This meeting goes on in another tab or on another device.", again: true };
+    case "given_up":
+      return { title: "The meeting could not go on", words: "Something failed on our side. Please try again later.", again: true };
     case "lost":
       return { title: "The connection was lost", words: "It did not come back. Check your network and join again.", again: true };
   }

@@ -149,6 +149,13 @@ export function problemOfEnding(ending: CallEnding, persona: string): Problem | 
         "The call was open, but nobody joined it.",
         "Try again. If it happens again, the service has no worker running.",
       );
+    case "given_up":
+      return problem(
+        "given_up",
+        `${persona} cannot go on`,
+        "Something failed on our side, and nobody could take over.",
+        "Call again in a moment.",
+      );
     case "lost":
       return problem(
         "connection_lost",
