@@ -6,6 +6,9 @@ from pydantic import AwareDatetime, Field
 
 from agents.choices import Fallbacks, Message, ModelChoice, Powers, ProviderKey, TurnTaking
 
+TRACE = r"^([0-9a-f]{32})?$"
+"""The id of a trace, or none."""
+
 
 class DispatchMetadata(Message):
     """What a LiveKit dispatch carries. Clients can read it: a ticket and a name, nothing else."""
@@ -92,3 +95,4 @@ class PersonaJob(Message):
     fallback_number: str | None = Field(None, description="Where the phone is sent when nothing answers any more.")
     only_apologises: bool = Field(False, description="Nothing helps any more: says so, without any model, and ends.")
     started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
+    trace: str = Field("", pattern=TRACE, description="Of this call, across all processes; empty: none is made.")

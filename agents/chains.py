@@ -12,6 +12,7 @@ from agents.attempts import is_its_fault, reason_of, was_silent
 from agents.breaker import Breaker
 from agents.contract import ProviderChanged
 from agents.noted import FaultSeen
+from agents.tally import count_attempt
 from agents.timing import moment
 
 Service = Literal["llm", "stt", "tts"]
@@ -64,6 +65,7 @@ class Chain(Generic[M]):
 
     def _answered(self, member: Member[M]) -> None:
         """It did its work."""
+        count_attempt(self.service, "answered")
         member.breaker.answered()
         if member is self.serving:
             return
@@ -76,6 +78,7 @@ class Chain(Generic[M]):
     def _failed(self, member: Member[M], error: BaseException, *, is_last: bool) -> None:
         """It did not. Of the last of all, whoever asked tells."""
         reason = reason_of(error)
+        count_attempt(self.service, "silent" if was_silent(error) else "failed")
         if is_its_fault(error):
             member.breaker.failed(reason, silent=was_silent(error))
         log.warning("model failed", service=self.service, model=member.name, reason=reason)

@@ -16,8 +16,9 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from agents.attendance import BotJob, Word
 from agents.audience import PersonaStated
-from agents.calling import PersonaJob
+from agents.calling import TRACE, PersonaJob
 from agents.choices import Message
+from agents.figures import Figures
 from agents.noted import FaultSeen, ToolUsed
 from agents.noted import Report as Report
 
@@ -248,6 +249,7 @@ class Submission(Message):
     sequence: int = Field(ge=0, lt=2**31, description="1, 2, 3 … within a job; 0 for reports that are not kept.")
     capability: str = Field(repr=False)
     report: dict[str, Any]
+    trace: str = Field("", pattern=TRACE, description="Of the call, as its job has it.")
 
 
 class Heartbeat(Message):
@@ -258,6 +260,7 @@ class Heartbeat(Message):
     capacity: int | None = Field(
         None, ge=0, le=10_000, description="Calls this worker takes at once from now on; None: what its hello said."
     )
+    figures: Figures | None = None
 
 
 class TransferAsked(Message):

@@ -2,6 +2,7 @@
 
 job → main   {"claim": job id} · {"report": submission} · {"transfer": TransferAsked without its job id}
              {"beat": true}
+             each with {"attempts": …} where models were asked: see `tally.py`
 main → job   {"job": PersonaJob} · {"refused": why} · {"command": Command} · {"transferred": Transferred}
              {"kept": sequence}, or {"not_kept": sequence} where the disk took nothing: it is held in memory
 """
@@ -21,6 +22,7 @@ from typing import Any
 
 import structlog
 
+from agents import metrics
 from agents.calling import PersonaJob
 from agents.contract import Command, Submission, TransferAsked, Transferred
 from agents.spool import Spool
@@ -123,6 +125,7 @@ class JobDesk:
         try:
             while text := await self._read(reader, line):
                 message = json.loads(text)
+                metrics.show_attempts(message.get("attempts", ()))
                 if "beat" in message:
                     line.beats = True
                 elif "claim" in message:

@@ -11,6 +11,7 @@ import structlog
 from agents.audience import PersonaStated
 from agents.calling import PersonaJob
 from agents.contract import Command, LineInterim, Report, Submission, Transferred
+from agents.tally import take_attempts
 
 LINE = 2**20
 QUEUE = 2000
@@ -100,6 +101,7 @@ class Reporter:
             sequence=0 if interim else self._next,
             capability=self.job.capability,
             report=report.model_dump(mode="json"),
+            trace="" if interim else self.job.trace,
         )
         if interim and self._queue.qsize() > QUEUE // 2:
             return
@@ -146,6 +148,8 @@ class Reporter:
     async def _send(self) -> None:
         while True:
             message = await self._queue.get()
+            if attempts := take_attempts():
+                message = message | {"attempts": attempts}
             self._writer.write(json.dumps(message).encode() + b"\n")
             await self._writer.drain()
 

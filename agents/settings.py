@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.choices import Effort, Provider
@@ -41,6 +41,8 @@ class _OutsideSettings(BaseSettings):
         Path("/var/lib/parley/spool"), description="Reports that are not acknowledged yet; each process has its own."
     )
     ready_file: Path | None = Field(None, description="Written once the process can take work.")
+    metrics_host: str = Field("127.0.0.1", description="Address that `metrics_port` is opened at.")
+    metrics_port: int | None = Field(None, description="Port of `/metrics` for Prometheus, without a key.")
     log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
 
     @model_validator(mode="after")
@@ -91,6 +93,18 @@ class WorkerSettings(_OutsideSettings):
     azure_region: str = Field("", description="Region of the key of `azure`: `westeurope`.")
     knowledge_socket: Path = Field(Path("/run/parley/knowledge.sock"), description="The host's knowledge process.")
     max_calls: int = Field(8, ge=1, description="Calls this worker takes at once.")
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices("parley_otel_exporter_otlp_endpoint", "otel_exporter_otlp_endpoint"),
+        description="As the control plane knows it; unset: no traces.",
+    )
+    otel_traces_sampler_arg: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        validation_alias=AliasChoices("parley_otel_traces_sampler_arg", "otel_traces_sampler_arg"),
+        description="As the control plane knows it.",
+    )
     idle_processes: int = Field(1, ge=0, description="Job processes kept warm.")
     drain_timeout: int = Field(600, ge=0, description="Seconds running calls get after SIGTERM.")
 

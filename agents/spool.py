@@ -28,6 +28,8 @@ FAREWELL = 2.0
 LAST = "call.ended.v1"
 """After this report a job has nothing more to say."""
 
+PARKED = "parked.jsonl"
+"""Where refused reports are put aside."""
 HELD = 10_000
 """Reports that are held in memory alone at most, while the disk takes none."""
 
@@ -90,6 +92,8 @@ class Spool:
         self._jobs: dict[Key, _Job] = {}
         self._lock = threading.Lock()
         """Of what is in memory; never held while the disk works, but for the removal of a file."""
+        self._parked = 0, 0
+        """Bytes of what was put aside, as they were counted, and reports."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in sorted(folder.glob("*.spool")):
             self._adopt(path)
@@ -148,9 +152,9 @@ class Spool:
         if submission is None:
             return
         try:
-            with (self._folder / "parked.jsonl").open("a") as file:
+            with (self._folder / PARKED).open("a") as file:
                 file.write(json.dumps({"reason": reason, "report": submission.model_dump(mode="json")}) + "\n")
-            os.chmod(self._folder / "parked.jsonl", 0o600)
+            os.chmod(self._folder / PARKED, 0o600)
         except OSError as error:
             log.error("report not parked", session=session_id, reason=error.strerror)
             return
@@ -176,6 +180,23 @@ class Spool:
             jobs = [self._jobs[key] for key in sorted(self._jobs)]
             found = [job.waiting[sequence] for job in jobs for sequence in sorted(job.waiting)]
         yield from found
+
+    def count(self) -> int:
+        """How many reports are not acknowledged."""
+        with self._lock:
+            return sum(len(job.waiting) for job in self._jobs.values())
+
+    def count_parked(self) -> int:
+        """How many reports were put aside, from the first start in this folder on; it reads the disk."""
+        path = self._folder / PARKED
+        try:
+            size = path.stat().st_size
+            if size != self._parked[0]:
+                with path.open("rb") as file:
+                    self._parked = size, sum(1 for _ in file)
+        except OSError:
+            return 0
+        return self._parked[1]
 
     async def wait_until_acknowledged(self) -> None:
         """What was said last should be on record before we go; what is not is sent by the next start."""

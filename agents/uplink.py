@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from agents import metrics
 from agents.attendance import BotJob
 from agents.calling import PersonaJob
 from agents.choices import Message
@@ -30,6 +31,7 @@ from agents.contract import (
     Verdict,
     Welcome,
 )
+from agents.figures import Figures
 from agents.spool import Spool
 
 HEARTBEAT = 3.0
@@ -64,12 +66,13 @@ class Uplink:
         on_transferred: Callable[[Transferred], None] = lambda _: None,
         bots: int = 0,
         on_attend: Callable[[BotJob], None] = lambda _: None,
+        figures: Callable[[], Figures | None] = lambda: None,
     ) -> None:
         self._url = url.replace("http", "ws", 1).rstrip("/") + "/uplink"
         self._token, self._spool, self._calls, self._on_command = token, spool, calls, on_command
         self._worker_id, self._capacity, self._on_connected = worker_id, capacity, on_connected
         self._on_transferred = on_transferred
-        self._bots, self._on_attend = bots, on_attend
+        self._bots, self._on_attend, self._figures = bots, on_attend, figures
         self._socket: ClientConnection | None = None
         self._attempt = 0
         self._exchanges: dict[str, asyncio.Future[PersonaJob]] = {}
@@ -96,6 +99,7 @@ class Uplink:
                 log.warning("uplink interrupted", reason=str(error) or type(error).__name__)
             finally:
                 self._socket = None
+                metrics.UPLINK.set(0)
             await asyncio.sleep(RETRIES[min(self._attempt, len(RETRIES) - 1)])
             self._attempt += 1
 
@@ -124,7 +128,7 @@ class Uplink:
         await self._send(self._heartbeat())
 
     def _heartbeat(self) -> Heartbeat:
-        return Heartbeat(calls=self._calls(), capacity=self._capacity)
+        return Heartbeat(calls=self._calls(), capacity=self._capacity, figures=self._figures())
 
     async def _converse(self, socket: ClientConnection) -> None:
         hello = Hello(worker_id=self._worker_id, capacity=self._capacity, calls=self._calls(), bots=self._bots)
@@ -134,6 +138,7 @@ class Uplink:
             raise WebSocketException("expected a welcome")
         self._socket, self._attempt = socket, 0
         self._for_later.clear()
+        metrics.UPLINK.set(1)
         log.info("uplink stands")
         self._on_connected()
         heart, resending = asyncio.create_task(self._beat()), asyncio.create_task(self._resend())

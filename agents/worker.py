@@ -7,21 +7,25 @@ import secrets
 import signal
 import socket
 import time
+from typing import Any
 
 import structlog
 from livekit.agents import AgentServer, JobRequest
 from pydantic import ValidationError
 
+from agents import metrics
 from agents.calling import DispatchMetadata, PersonaJob
 from agents.contract import AGENT_NAME, CallEnded, Command, EndReason, Exchange, Submission
 from agents.desk import JobDesk
 from agents.job import entrypoint, prewarm
+from agents.pulse import Pulse
 from agents.reporter import BEAT
 from agents.settings import WorkerSettings, read_settings
 from agents.spool import Spool
 from agents.timing import moment
+from agents.tracing import CallTraces
 from agents.uplink import ExchangeRefused, Uplink
-from guard import logs
+from guard import exposition, logs, traces
 
 STARTED_WITHIN = 10.0
 """Seconds from accepting a job to its "started" report. A crash in an entrypoint ends with exit code 0 and dead air,
@@ -59,6 +63,7 @@ class Worker:
             on_command=lambda command: self.desk.command(command),
             on_connected=self._tell_ready,
             on_transferred=lambda answer: self.desk.transferred(answer),
+            figures=lambda: self.pulse.figures(),
         )
         self.desk = JobDesk(
             self.spool,
@@ -67,8 +72,20 @@ class Worker:
             ask=self.uplink.ask,
             on_report=self._on_report,
         )
+        self.pulse = Pulse(
+            self.spool,
+            settings.spool_dir,
+            kind="worker",
+            places=settings.max_calls,
+            taken=lambda: len(self._calls),
+            draining=lambda: self._draining,
+            knowledge=settings.knowledge_socket,
+        )
+        self.traces = CallTraces()
         self._calls: dict[str, asyncio.Task[PersonaJob]] = {}
         self._started: dict[str, asyncio.Event] = {}
+        self._accepted: dict[str, float] = {}
+        """When calls that have not begun were accepted, on the monotonic clock."""
         self._given_up: dict[str, EndReason] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -107,6 +124,7 @@ class Worker:
         uplink = asyncio.create_task(self._connect_when(registered))
         stopping = asyncio.create_task(stop.wait())
         watching = asyncio.create_task(self._watch_signs_of_life())
+        looking = asyncio.create_task(self.pulse.run())
         try:
             await asyncio.wait([server, uplink, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not stop.is_set():
@@ -115,9 +133,10 @@ class Worker:
             await self.spool.wait_until_acknowledged()
         finally:
             await self._server.aclose()
-            for task in (server, uplink, stopping, watching, *self._watches):
+            ending = (server, uplink, stopping, watching, looking, *self._watches)
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(server, uplink, stopping, watching, *self._watches, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
             await self.desk.close()
             self.spool.close()
 
@@ -167,20 +186,29 @@ class Worker:
             metadata = DispatchMetadata.model_validate_json(request.job.metadata)
         except ValidationError:
             log.warning("dispatch without a ticket", job=request.id)
+            metrics.OFFERS.labels("no_ticket").inc()
             await request.reject()
             return
         if self._draining or len(self._calls) >= self.settings.max_calls:
+            metrics.OFFERS.labels("full").inc()
             await request.reject(terminate=False)
             return
         exchange = Exchange(
             ticket=metadata.ticket, job_id=request.id, room_name=request.room.name, room_sid=request.room.sid
         )
-        self._calls[request.id] = asyncio.create_task(self.uplink.exchange(exchange))
-        self._started[request.id] = asyncio.Event()
+        metrics.OFFERS.labels("accepted").inc()
+        self.traces.offered(request.id)
+        self._calls[request.id] = asyncio.create_task(self._exchange(exchange))
+        self._started[request.id], self._accepted[request.id] = asyncio.Event(), time.monotonic()
         watch = asyncio.create_task(self._watch_start(request.id))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
         await request.accept(name=metadata.name, identity=metadata.identity)
+
+    async def _exchange(self, asked: Exchange) -> PersonaJob:
+        job = await self.uplink.exchange(asked)
+        self.traces.opened(asked.job_id, job)
+        return job
 
     async def _fetch(self, job_id: str) -> PersonaJob:
         exchange = self._calls.get(job_id)
@@ -232,7 +260,9 @@ class Worker:
             sequence=sequence + LATE_SEQUENCES,
             capability=job.capability,
             report=report.model_dump(mode="json"),
+            trace=job.trace,
         )
+        metrics.show_report(submission.report)
         await asyncio.to_thread(self.spool.keep, submission)
         await self.uplink.submit(submission)
 
@@ -240,11 +270,22 @@ class Worker:
         started = self._started.get(job_id)
         if started is not None:
             started.set()
+        if submission.sequence:
+            self._note(job_id, submission.report)
         if submission.report.get("type") == "call.ended.v1":
             self._over(job_id)
 
+    def _note(self, job_id: str, report: dict[str, Any]) -> None:
+        """Have a report counted, and in the call's trace."""
+        metrics.show_report(report)
+        self.traces.reported(job_id, report)
+        if report.get("type") == "call.started.v1" and (accepted := self._accepted.pop(job_id, None)) is not None:
+            metrics.BEGIN.observe(time.monotonic() - accepted)
+
     def _over(self, job_id: str) -> None:
         self._calls.pop(job_id, None)
+        self._accepted.pop(job_id, None)
+        self.traces.over(job_id)
         self._started.pop(job_id, None)
         self._given_up.pop(job_id, None)
 
@@ -281,4 +322,13 @@ def main() -> None:
     """Run a worker until SIGTERM."""
     settings = read_settings(WorkerSettings, "worker")
     logs.configure(settings.log_format)
-    asyncio.run(Worker(settings).run())
+    traces.configure(
+        settings.otel_exporter_otlp_endpoint, service="parley-worker", ratio=settings.otel_traces_sampler_arg
+    )
+    asyncio.run(_run(settings))
+    traces.close()
+
+
+async def _run(settings: WorkerSettings) -> None:
+    async with exposition.listening(settings.metrics_host, settings.metrics_port):
+        await Worker(settings).run()

@@ -26,7 +26,7 @@ from control_plane.media.server import LiveKitMedia
 from control_plane.settings import MigrationSettings, Settings
 from control_plane.stopping import Stopping
 from control_plane.supervisor import loops
-from guard import logs
+from guard import exposition, logs, traces
 from guard.settings import wrong_settings
 from sip.dialer import LiveKitDialer
 
@@ -56,6 +56,9 @@ def serve() -> None:
     """HTTP, sockets and the uplink, until SIGTERM."""
     settings = Settings()
     logs.configure(settings.log_format)
+    traces.configure(
+        settings.otel_exporter_otlp_endpoint, service="parley-serve", ratio=settings.otel_traces_sampler_arg
+    )
     app = create_app(settings)
     # A full collection of what stays for ever, all models and routes, would stop every request for 0.2 s.
     gc.collect()
@@ -73,6 +76,7 @@ def serve() -> None:
     server = Server(config, app.state.stopping, notice=settings.stop_notice)
     with suppress(KeyboardInterrupt):  # the SIGINT that it was stopped by
         server.run()
+    traces.close()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 
@@ -100,7 +104,8 @@ async def _jobs(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, work.cancel)
     try:
-        await work
+        async with exposition.listening(settings.metrics_host, settings.metrics_port):
+            await work
     except asyncio.CancelledError:
         return
     finally:

@@ -21,6 +21,7 @@ from control_plane.dialects.videosdk.session_routes import router as video_sessi
 from control_plane.dialects.videosdk.stream_routes import router as video_streams
 from control_plane.embeds.routes import router as embed_keys
 from control_plane.embeds.routes import visitor_router as embeds
+from control_plane.health.routes import figures
 from control_plane.health.routes import router as health
 from control_plane.knowledge_bases.routes import router as knowledge_bases
 from control_plane.livekit_hooks.routes import router as livekit_hooks
@@ -85,6 +86,6 @@ MEETING_BAAS = (bot_documents, bots, calendars, calendar_events, calendar_notice
 
 def install(app: FastAPI) -> None:
     """Add every route, flat: the framework looks through a nest of routers twice for each request."""
-    others = (peoples_meetings, meeting_entrance, recording_links, health, livekit_hooks, monitor, uplink)
+    others = (peoples_meetings, meeting_entrance, recording_links, health, figures, livekit_hooks, monitor, uplink)
     for router in (*PRIMARY, *VIDEOSDK, *MEETING_BAAS, *others):
         app.router.routes.extend(router.routes)

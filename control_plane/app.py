@@ -34,13 +34,14 @@ from control_plane.gate.middleware import Gate
 from control_plane.gate.operator import OperatorKey
 from control_plane.gate.turns import Turns
 from control_plane.gate.window import RateLimiter
+from control_plane.health.pulses import Pulse
 from control_plane.knowledge_bases.uploads import UploadRunner
 from control_plane.media.recorder import LiveKitRecorder, Recorder, target_of
 from control_plane.media.server import LiveKitMedia, MediaServer
 from control_plane.meetings.announcing import MEETINGS
 from control_plane.meetings.hosting import CHAT, Host
 from control_plane.meetings.passes import Passes
-from control_plane.middleware import Frontier
+from control_plane.middleware import Frontier, Stopwatch
 from control_plane.monitor.hub import MonitorHub
 from control_plane.monitor.routes import keep_open, watch_keys
 from control_plane.recordings.finishing import Finisher
@@ -66,6 +67,7 @@ from control_plane.uplink.bots import BotDispatcher
 from control_plane.uplink.hub import UplinkHub
 from control_plane.uplink.service import UplinkService
 from control_plane.wire import SOCKETS
+from guard import exposition
 from guard.outbound import Outbound
 from knowledge.capability import derive_key
 from knowledge.embedders import build_embedders
@@ -101,6 +103,7 @@ def create_app(
     app.add_middleware(LastOrders)
     app.add_middleware(Cors)
     app.add_middleware(Gate)
+    app.add_middleware(Stopwatch)
     faults.install(app)
     api.install(app)
     app.mount(SOCKETS, serve_sockets)
@@ -244,10 +247,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.uploads.run,
         state.bots.run,
         state.sockets.keep_present,
+        Pulse(state.database, clock, "serve", lambda: {"uplinks": len(state.hub.worker_ids())}).run,
     )
     tasks = [asyncio.create_task(_for_ever(work), name=work.__name__) for work in works]
     try:
-        async with state.outbound, calendar_outbound:
+        listening = exposition.listening(settings.metrics_host, settings.metrics_port)
+        async with state.outbound, calendar_outbound, listening:
             yield
     finally:
         for task in tasks:

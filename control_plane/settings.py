@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.choices import Effort, VoiceProvider
@@ -153,6 +153,24 @@ class Settings(MigrationSettings):
     )
     web_dir: str | None = Field(None, description="Folder of the built pages; the checkout's `web/dist` if unset.")
     ready_file: str | None = Field(None, description="Written by `jobs` once it works.")
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices("parley_otel_exporter_otlp_endpoint", "otel_exporter_otlp_endpoint"),
+        description="Collector of traces, by OTLP over HTTP: `http://collector:4318`; needs `parley[traces]`. Unset: "
+        "none are made. Without its prefix it is heard as well, and so are OpenTelemetry's own `OTEL_EXPORTER_OTLP_…` "
+        "for headers, time limits and certificates.",
+    )
+    otel_traces_sampler_arg: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        validation_alias=AliasChoices("parley_otel_traces_sampler_arg", "otel_traces_sampler_arg"),
+        description="Which part of all calls is traced, by every process the same ones.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address that `metrics_port` is opened at.")
+    metrics_port: int | None = Field(
+        None, description="Port of `/metrics` for Prometheus, without a key; `serve` has it at its own port, with one."
+    )
     log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
 
     @property

@@ -11,6 +11,7 @@ from control_plane.dialects.videosdk.models import VideoRoom, VideoTranscription
 from control_plane.embeds.models import EmbedKey
 from control_plane.events.models import Event, EventCursor
 from control_plane.gate.models import AuditEntry, IdempotentRequest
+from control_plane.health.models import ProcessPulse
 from control_plane.jobs.models import Job
 from control_plane.livekit_hooks.models import LivekitHook
 from control_plane.meetings.models import Attendee, EndUser, Meeting, Membership, Scenario
@@ -83,6 +84,7 @@ PLATFORM_TABLES: tuple[type[SQLModel], ...] = (
     LivekitHook,
     Member,
     MonitorTicket,
+    ProcessPulse,
     Project,
     SigningKey,
     SupportKey,

@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
+from prometheus_client.metrics import MetricWrapperBase
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from agents import metrics as of_hosts
 from agents.settings import BotHostSettings, WorkerSettings
+from control_plane import metrics as of_control_plane
 from control_plane.dialects.videosdk.webhooks import names_of
 from control_plane.events.facts import DOCUMENTED_WEBHOOKS, MONITOR, WEBHOOKS, Fact
 from control_plane.settings import Settings
@@ -77,9 +81,39 @@ def events() -> str:
     return "\n".join(lines) + "\n"
 
 
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+FIGURES: dict[str, ModuleType] = {
+    "Control plane: `parley serve`, `parley jobs`": of_control_plane,
+    "Workers and bot hosts: `parley worker`, `python -m agents bots`": of_hosts,
+}
+
+
+def figures_of(module: ModuleType) -> list[MetricWrapperBase]:
+    """What a module has for Prometheus, in its order."""
+    return [each for each in vars(module).values() if isinstance(each, MetricWrapperBase)]
+
+
+def shown_name(figure: MetricWrapperBase) -> str:
+    """Its name as Prometheus has it."""
+    return figure._name + "_total" * (figure._type == "counter")
+
+
+def figures() -> str:
+    """The page on figures, with its tables as the code has them; the rest of it is written by hand."""
+    page = (REFERENCE.parent / "metrics.md").read_text()
+    before, _, rest = page.partition(BEGIN)
+    lines = [BEGIN]
+    for title, module in FIGURES.items():
+        lines += ["", f"### {title}", "", "| figure | kind | labels | what |", "|---|---|---|---|"]
+        for figure in figures_of(module):
+            labels = ", ".join(f"`{label}`" for label in figure._labelnames)
+            lines.append(f"| `{shown_name(figure)}` | {figure._type} | {labels} | {figure._documentation} |")
+    return before + "\n".join(lines) + "\n\n" + END + rest.partition(END)[2]
+
+
 def main() -> None:
     """Write the pages, or compare them."""
-    pages = {"settings.md": settings(), "events.md": events()}
+    pages = {"settings.md": settings(), "events.md": events(), "../metrics.md": figures()}
     if "--check" in sys.argv:
         behind = [name for name, text in pages.items() if (REFERENCE / name).read_text() != text]
         if behind:

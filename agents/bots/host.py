@@ -14,10 +14,11 @@ from agents.bots.hearing import Ears
 from agents.bots.recognition import Recogniser
 from agents.bots.reporting import BotReporter
 from agents.contract import Command
+from agents.pulse import Pulse
 from agents.settings import BotHostSettings, read_settings
 from agents.spool import Spool
 from agents.uplink import Uplink
-from guard import logs
+from guard import exposition, logs
 from guard.outbound import Outbound
 
 log = structlog.get_logger()
@@ -40,6 +41,16 @@ class BotHost:
             on_connected=self._tell_ready,
             bots=settings.max_bots,
             on_attend=self._attend,
+            figures=lambda: self.pulse.figures(),
+        )
+        self._is_leaving = False
+        self.pulse = Pulse(
+            self.spool,
+            settings.spool_dir,
+            kind="bots",
+            places=settings.max_bots,
+            taken=lambda: len(self._bots),
+            draining=lambda: self._is_leaving,
         )
         self._bots: dict[str, Bot] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,20 +69,23 @@ class BotHost:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         uplink = asyncio.create_task(self.uplink.run())
         stopping = asyncio.create_task(be_stopped())
+        looking = asyncio.create_task(self.pulse.run())
         try:
             async with self._recogniser, self._outbound:
                 await asyncio.wait((uplink, stopping), return_when=asyncio.FIRST_COMPLETED)
                 if not stop.is_set():
                     await uplink
+                self._is_leaving = True
                 log.info("leaving all meetings", bots=len(self._bots))
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
                 await self.spool.wait_until_acknowledged()
         finally:
-            for task in (uplink, stopping, *self._tasks):
+            ending = (uplink, stopping, looking, *self._tasks)
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(uplink, stopping, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
             self.spool.close()
 
     def _tell_ready(self) -> None:
@@ -106,4 +120,9 @@ def main() -> None:
     """Run a bot host until SIGTERM."""
     settings = read_settings(BotHostSettings, "bot host")
     logs.configure(settings.log_format)
-    asyncio.run(BotHost(settings).run())
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: BotHostSettings) -> None:
+    async with exposition.listening(settings.metrics_host, settings.metrics_port):
+        await BotHost(settings).run()

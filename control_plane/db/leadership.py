@@ -8,6 +8,7 @@ import psycopg
 import structlog
 from sqlalchemy import text
 
+from control_plane import metrics
 from control_plane.db.connections import NETWORK, TimedConnection
 
 RETRY = 1.0
@@ -80,11 +81,14 @@ async def share(url: str, lock: Lock) -> None:
 
 async def _serve_term(connection: TimedConnection, lock: Lock, work: Callable[[], Awaitable[None]]) -> None:
     term = asyncio.ensure_future(work())
+    leads = metrics.LEADER.labels(lock.name.lower())
+    leads.set(1)
     try:
         while not term.done():
             await asyncio.wait([term], timeout=RETRY)
             await holds(connection, lock)
         await term
     finally:
+        leads.set(0)
         term.cancel()
         await asyncio.gather(term, return_exceptions=True)

@@ -10,6 +10,7 @@ import asyncio
 import psycopg
 import structlog
 
+from control_plane import metrics
 from control_plane.db.connections import TimedConnection
 from control_plane.db.leadership import LEADING, Lock, connect, holds
 from control_plane.events.wake import RETRY, STAMPED, WRITTEN, Listener
@@ -48,9 +49,14 @@ class Sequencer:
         async with await connect(self._url, options=f"-c parley.project=all {LEADING}") as connection:
             while not await holds(connection, Lock.SEQUENCER):  # noqa: ASYNC110 - the lock is in the database
                 await asyncio.sleep(RETRY)
-            while True:
-                if await self.stamp(connection) < BATCH:
-                    await self._listener.wait()
+            leads = metrics.LEADER.labels(Lock.SEQUENCER.name.lower())
+            leads.set(1)
+            try:
+                while True:
+                    if await self.stamp(connection) < BATCH:
+                        await self._listener.wait()
+            finally:
+                leads.set(0)
 
     async def stamp(self, connection: TimedConnection) -> int:
         """Stamp one batch and wake the readers; how many rows it was."""

@@ -1,4 +1,4 @@
-"""`/health/live` and `/health/ready`."""
+"""`/health/live`, `/health/ready` and `/metrics`."""
 
 import asyncio
 from typing import Any
@@ -6,11 +6,14 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from control_plane.db.database import Database
-from control_plane.errors import Unavailable
+from control_plane.errors import Unauthorized, Unavailable
+from control_plane.gate.operator import OperatorKey
 from control_plane.gate.window import RateLimiter
 from control_plane.stopping import Stopping
+from guard import exposition
 
 router = APIRouter(prefix="/health", tags=["Health"])
+figures = APIRouter()
 
 
 @router.get("/live")
@@ -49,3 +52,17 @@ async def _find_revision(database: Database) -> str | Unavailable:
         return await database.find_revision()
     except Unavailable as error:
         return error
+
+
+@figures.get("/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """The figures of this process for Prometheus, to the operator's key: `Authorization: Bearer ak_…` or `X-API-Key`.
+
+    `metrics_port` has them without a key.
+    """
+    operator: OperatorKey = request.app.state.operator
+    headers = request.headers
+    shown = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+    if not operator.opens(shown.encode("latin-1")):
+        raise Unauthorized("This needs the operator's key (ak_…)")
+    return Response(exposition.text(), media_type=exposition.CONTENT_TYPE)

@@ -9,6 +9,7 @@ from sqlmodel import col, delete, func, select, update
 
 from agents.attendance import HOST_PREFIX
 from agents.contract import EndReason
+from control_plane import metrics
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
@@ -151,6 +152,7 @@ async def end_session(
     if session.status != SessionStatus.ACTIVE:
         return
     session.status, session.outcome, session.end_reason, session.ended_at = SessionStatus.COMPLETED, outcome, reason, at
+    metrics.SESSIONS_ENDED.labels(outcome, reason).inc()
     session.duration = duration if duration is not None else max(0, round((at - session.started_at).total_seconds()))
     await db.exec(
         update(SessionJob)

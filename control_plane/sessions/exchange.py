@@ -22,6 +22,7 @@ from control_plane.sessions.ending import lock_session
 from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine
 from control_plane.sessions.repository import SessionRepository
 from control_plane.sessions.slots import StandingSigner, Ticket, persona_identity
+from guard import traces
 from knowledge import capability
 
 OPEN_TRIES = 3
@@ -84,6 +85,10 @@ class TicketExchange:
             wind_up_at=lost.wind_up_at if lost else None,
         )
         self.db.add(job)
+        trace = traces.trace_of(_seed_of(slot, session))
+        # Where no token began it, the call begins here.
+        is_first = slot.nonce is None and job.epoch == 1
+        traces.record("dispatch", trace, slot.dispatched_at.timestamp(), now.timestamp(), root=is_first)
         slot.session_id = session.id
         await self.db.flush()
         return await self._resume(self._job(job, session, persona, slot), session)
@@ -250,7 +255,13 @@ class TicketExchange:
             recorded=persona.record and session.giving_up is None,
             notice=fill(persona.record_notice, slot.variables) if persona.record else "",
             started_at=session.started_at,
+            trace=traces.trace_of(_seed_of(slot, session)),
         )
+
+
+def _seed_of(slot: Slot, session: Session) -> str:
+    """What the trace of a call is derived from: what its token knew, where there was one."""
+    return slot.nonce or f"session {session.id}"
 
 
 def _further(fallbacks: dict[str, Any]) -> Fallbacks:

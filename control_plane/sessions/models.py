@@ -69,6 +69,8 @@ class Worker(SQLModel, table=True):
     capacity: int = Field(description="Calls it takes at once.")
     connected: bool = True
     seen_at: datetime = moment()
+    figures: dict[str, Any] = json_object()
+    """What it told of itself last: `agents.figures`. For the operator to see; nothing rests on it."""
 
 
 class Session(SQLModel, table=True):

@@ -1,11 +1,12 @@
 """What workers report becomes rows and facts. The key (session, epoch, sequence) makes every repeat harmless."""
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import SQLModel, select
+from sqlmodel import SQLModel, col, func, select
 
 from agents.audience import PersonaStated
 from agents.contract import (
@@ -25,6 +26,7 @@ from agents.contract import (
     timestamp_ms,
 )
 from agents.noted import FaultSeen, ToolUsed
+from control_plane import metrics
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database, Db
 from control_plane.events.facts import Fact
@@ -104,7 +106,23 @@ class ReportDesk:
 
     async def _begun(self, db: Db, session: Session, submission: Submission) -> None:
         job = await self._job(db, session, submission)
-        job.started_at = job.started_at or self.clock.now()
+        if job.started_at is None:
+            job.started_at = self.clock.now()
+            if job.epoch > 1:
+                await self._measure_return(db, job, at=job.started_at)
+
+    async def _measure_return(self, db: Db, job: SessionJob, *, at: datetime) -> None:
+        """How long a conversation was without the persona that this job brings back, if it does."""
+        lost = await db.exec(
+            select(func.max(SessionJob.lost_at)).where(
+                SessionJob.session_id == job.session_id,
+                SessionJob.persona_id == job.persona_id,
+                col(SessionJob.epoch) < job.epoch,
+            )
+        )
+        lost_at = lost.one()
+        if lost_at is not None:
+            metrics.RESPAWN.observe((at - lost_at).total_seconds())
 
     async def _line(self, db: Db, session: Session, submission: Submission, report: LineSpoken) -> None:
         values = {

@@ -10,6 +10,7 @@ from sqlmodel import col, delete, select
 
 from agents.attendance import HOST_PREFIX
 from agents.contract import EndReason
+from control_plane import metrics
 from control_plane.clock import SKEW, Clock, Stillness
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
@@ -172,6 +173,7 @@ async def fail_job(db: Db, clock: Clock, job_id: int, session_id: int, project_i
     if job.started_at is not None and await _speaks_on(db, session, job):
         return
     reason: EndReason = "worker_lost" if job.started_at is not None else "not_started"
+    metrics.LEASES_EXPIRED.inc()
     log.warning("call failed", session=session_id, reason=reason, worker=job.worker_id)
     await end_job(db, EventLog(db, clock), running, outcome="failed", reason=reason, at=now)
 

@@ -24,9 +24,10 @@ from sqlmodel import col, func, select
 from agents.attendance import HOST_PREFIX
 from agents.calling import DispatchMetadata
 from agents.contract import AGENT_NAME
+from control_plane import metrics
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
-from control_plane.errors import Conflict, NotFound
+from control_plane.errors import Conflict, NotFound, PlatformError
 from control_plane.media.server import MediaServer
 from control_plane.meetings.holding import find_unattended, take_place
 from control_plane.personas.serving import find_serving
@@ -69,7 +70,12 @@ async def redispatch(
         room_name, dispatches = renewed
         log.warning("dispatching again", **{"pii.room": room_name})
         for dispatch in dispatches:
-            await media.dispatch(room_name, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
+            try:
+                await media.dispatch(room_name, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
+            except PlatformError:
+                metrics.DISPATCHES.labels("failed").inc()
+                raise
+            metrics.DISPATCHES.labels("again").inc()
     return len(slots)
 
 

@@ -11,6 +11,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.gate.idempotency import KEPT
 from control_plane.gate.models import IdempotentRequest
+from control_plane.health.models import ProcessPulse
 from control_plane.jobs.models import Job, JobState
 from control_plane.livekit_hooks.models import LivekitHook
 from control_plane.monitor.models import MonitorTicket
@@ -28,6 +29,7 @@ _KEPT: Final[tuple[tuple[Any, timedelta, Any], ...]] = (
     (Job.run_at, 7 * _DAY, col(Job.state) == JobState.FAILED),
     (MonitorTicket.expires_at, timedelta(0), True),
     (Worker.seen_at, _DAY, True),
+    (ProcessPulse.seen_at, _DAY, True),
     (CalendarEvent.ends_at, 365 * _DAY, True),
 )
 """The moment a row is dated by, how long it is kept from then on, and which rows of its table are meant."""

@@ -39,6 +39,7 @@ from control_plane.events.following import LogFollower
 from control_plane.events.live import LiveBus
 from control_plane.events.sequencer import Sequencer
 from control_plane.events.wake import WRITTEN, Listener, Notifier
+from control_plane.health.pulses import Pulse
 from control_plane.jobs.queue import Handler, JobRunner
 from control_plane.knowledge_bases.indexing import INDEX_BASE, BaseIndexer
 from control_plane.media.recorder import Recorder
@@ -286,4 +287,5 @@ async def run(
             tasks.create_task(follower.run(url))
         tasks.create_task(place_calls())
         tasks.create_task(read_calendars())
+        tasks.create_task(Pulse(database, clock, "jobs", watches=True).run())
         ready()

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from agents.calling import DispatchMetadata
 from agents.contract import AGENT_NAME
+from control_plane import metrics
 from control_plane.accounts.room_names import retired
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
@@ -20,6 +21,7 @@ from control_plane.plans.catalogue import limit_of
 from control_plane.sessions.slots import Ticket, TicketSigner, dispatch_of, new_nonce
 from control_plane.tokens.schemas import TokenAnswer, TokenRequest
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
+from guard import traces
 
 _ADMIT = """
     select status, culprit, personas, names, nonces, room_live from admit(
@@ -64,6 +66,10 @@ class TokenService:
         if "+" in name.short and not await (await self.transaction.begin()).scalar(_OPEN, {"room": name.full}):
             room_name(body.room, self.caller.slug, fresh=True)
         nonce = new_nonce()
+        with traces.span("token", traces.trace_of(nonce), root=True):
+            return await self._issue(body, name, nonce, called)
+
+    async def _issue(self, body: TokenRequest, name: RoomName, nonce: str, called: str | None) -> TokenAnswer:
         ticket_hash = fingerprint(self.tickets.secret(nonce))
         admitted = await self._admit(body, name, nonce, ticket_hash)
         dispatches = tuple(
@@ -73,6 +79,7 @@ class TokenService:
         )
         if admitted.room_live and dispatches:
             await self._dispatch(name, dispatches, ticket_hash)
+        metrics.DISPATCHES.labels("to_room" if admitted.room_live else "with_token").inc(len(dispatches))
         token = self.signer.sign(
             Pass(
                 identity=body.identity,
@@ -106,6 +113,8 @@ class TokenService:
             "key": self.caller.key_id,
         }
         row = await self.transaction.one(_ADMIT, values)
+        if row.status != "admitted":
+            metrics.TOKEN_REFUSALS.labels(row.status).inc()
         match row.status:
             case "admitted":
                 return row
@@ -134,6 +143,7 @@ class TokenService:
             for dispatch in dispatches:
                 await self.media.dispatch(name.full, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
         except PlatformError:
+            metrics.DISPATCHES.labels("failed").inc(len(dispatches))
             db = await self.transaction.begin()
             await db.execute(_RELEASE, {"project": self.caller.project_id, "ticket_hash": ticket_hash})
             await db.commit()

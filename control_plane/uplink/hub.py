@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from agents.contract import AnyToWorker
+from control_plane import metrics
 
 QUEUE = 1000
 """Messages that may wait for one worker; one that reads no more is disconnected."""
@@ -42,12 +43,14 @@ class UplinkHub:
         if older is not None:
             older.overflown.set()
         self._links[link.worker_id] = link
+        metrics.UPLINKS.set(len(self._links))
 
     def remove(self, link: WorkerLink) -> bool:
         """A link has closed; whether it was the worker's current one."""
         if self._links.get(link.worker_id) is not link:
             return False
         del self._links[link.worker_id]
+        metrics.UPLINKS.set(len(self._links))
         return True
 
     def find(self, worker_id: str) -> WorkerLink | None:

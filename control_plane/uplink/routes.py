@@ -103,7 +103,7 @@ async def _receive(
     socket: WebSocket, service: UplinkService, link: WorkerLink, hello: Hello, reports: asyncio.Queue[Submission]
 ) -> None:
     capacity = hello.capacity
-    await _renew(service, link, capacity, hello.calls)
+    await _renew(service, link, capacity, Heartbeat(calls=hello.calls))
     under_way: set[asyncio.Task[None]] = set()
     try:
         while True:
@@ -126,7 +126,7 @@ async def _receive(
                         reports.put_nowait(message)
                 case Heartbeat():
                     capacity = capacity if message.capacity is None else message.capacity
-                    await _renew(service, link, capacity, message.calls)
+                    await _renew(service, link, capacity, message)
                 case Exchange() | TransferAsked():
                     task = asyncio.create_task(_answer(service, link, message))
                     under_way.add(task)
@@ -139,9 +139,9 @@ async def _receive(
         await asyncio.gather(*under_way, return_exceptions=True)
 
 
-async def _renew(service: UplinkService, link: WorkerLink, capacity: int, calls: list[str]) -> None:
+async def _renew(service: UplinkService, link: WorkerLink, capacity: int, beat: Heartbeat) -> None:
     try:
-        for command in await service.renew(link.worker_id, capacity, calls):
+        for command in await service.renew(link.worker_id, capacity, beat.calls, beat.figures):
             link.send(command)
     except Unavailable:
         log.warning("leases not renewed", worker=link.worker_id)

@@ -1,7 +1,8 @@
 """What a worker says over its uplink, and what it is answered."""
 
+import time
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from sqlalchemy.dialects.postgresql import insert
@@ -9,6 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
 from agents.contract import Command, Exchange, Exchanged, Submission, TransferAsked, Transferred, Verdict
+from agents.figures import Figures
+from control_plane import metrics
 from control_plane.bots.life import joined, left, told, waits
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
@@ -29,6 +32,10 @@ from control_plane.telephony.answering import join_call, persona_speaks, phone_a
 from control_plane.telephony.policy import canonical
 from control_plane.telephony.switchboard import Switchboard, problem_of
 from control_plane.uplink.hub import UplinkHub
+from guard import traces
+
+LONGEST_TYPE: Final = 40
+"""Characters of a report's type in its span."""
 
 log = structlog.get_logger()
 
@@ -60,6 +67,7 @@ class UplinkService:
 
     async def exchange(self, request: Exchange, worker_id: str) -> Exchanged | None:
         """The job behind a ticket, or why there is none; None while the database is away (the worker asks again)."""
+        began = time.time()
         try:
             async with self.database.platform() as db:
                 exchange = TicketExchange(
@@ -74,10 +82,14 @@ class UplinkService:
                     job = await record_session(db, self.clock, job)
         except (NotFound, Conflict, Forbidden) as error:
             log.info("ticket refused", job=request.job_id, reason=error.message)
+            metrics.EXCHANGES.labels("refused").inc()
             await self._turn_away(request, error.message)
             return Exchanged(job_id=request.job_id, refused=error.message)
         except (Unavailable, IntegrityError):  # the worker asks again
+            metrics.EXCHANGES.labels("unanswered").inc()
             return None
+        metrics.EXCHANGES.labels("opened").inc()
+        traces.record("exchange", job.trace, began, time.time(), {"parley.session": job.session_id})
         return Exchanged(job_id=request.job_id, job=job)
 
     async def _answer(self, db: Db, ticket: Ticket, request: Exchange) -> Slot | None:
@@ -100,18 +112,22 @@ class UplinkService:
         """Take a report. None where nothing is to be answered: interim ones, and those the worker must repeat."""
         refused = None
         try:
-            await self.desk.submit(submission)
+            told = str(submission.report.get("type"))[:LONGEST_TYPE]
+            with traces.span("report", submission.trace, {"type": told, "sequence": submission.sequence}):
+                await self.desk.submit(submission)
             await self._tell_call(submission.session_id, submission.report)
         except ReportRefused as error:
             log.warning("report refused", session=submission.session_id, reason=str(error))
             refused = str(error)
         except Unavailable:
+            metrics.REPORTS.labels("unanswered").inc()
             return None
         except (InvalidRequest, IntegrityError):  # what no column can hold, or contradicts what is there
             log.exception("report cannot be kept", session=submission.session_id)
             refused = "the report cannot be kept"
         if not submission.sequence:
             return None
+        metrics.REPORTS.labels("refused" if refused else "kept").inc()
         return Verdict(
             session_id=submission.session_id, epoch=submission.epoch, sequence=submission.sequence, refused=refused
         )
@@ -173,13 +189,17 @@ class UplinkService:
             persona = await find_begun(db, session, asked.epoch) if session is not None else None
             return frozenset(canonical(each.number) for each in numbers_of(persona)) if persona else frozenset()
 
-    async def renew(self, worker_id: str, capacity: int, calls: list[str]) -> list[Command]:
+    async def renew(
+        self, worker_id: str, capacity: int, calls: list[str], figures: Figures | None = None
+    ) -> list[Command]:
         """A worker lives, and so do its calls; commands for those that should have ended, or are to wind up.
 
         A heartbeat repeats the commands of the one before: none is lost with a connection.
         """
         async with self.database.platform() as db:
-            seen = {"capacity": capacity, "connected": True, "seen_at": self.clock.now()}
+            seen: dict[str, Any] = {"capacity": capacity, "connected": True, "seen_at": self.clock.now()}
+            if figures is not None:
+                seen["figures"] = figures.model_dump(mode="json")
             upsert = insert(Worker).values(id=worker_id, **seen)
             await db.exec(upsert.on_conflict_do_update(index_elements=["id"], set_=seen))
             if not calls:

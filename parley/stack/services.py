@@ -36,6 +36,10 @@ PASSED_ON = (
     "PARLEY_KNOWLEDGE_EMBEDDER",
     "PARLEY_KNOWLEDGE_FORMER_EMBEDDER",
 )
+_OF_TRACES = ("PARLEY_OTEL_EXPORTER_OTLP_ENDPOINT", "PARLEY_OTEL_TRACES_SAMPLER_ARG")
+"""Passed on to the control plane and to workers, which make the spans."""
+METRICS_PORTS = {"jobs": 0, "worker": 1, "bots": 2}
+"""Where figures are, counted from `PARLEY_METRICS_PORT`; the control plane has them at its own port."""
 _OF_BOTS = ("PARLEY_WORDS_MODEL", "PARLEY_MAX_BOTS", "PARLEY_OUTBOUND_ALLOW")
 """Passed on to the bot host alone."""
 _OF_WORKERS = ("PARLEY_PROVIDER_KEYS", "PARLEY_PROVIDER_URLS", "PARLEY_AZURE_REGION", "PARLEY_OUTBOUND_ALLOW")
@@ -175,6 +179,7 @@ class Services:
                     "PARLEY_PUBLIC_URL": self.api_url,
                     "PARLEY_ADMIN_KEY": self.secrets.admin_key,
                     "PARLEY_STOP_NOTICE": "0",  # nobody stands in front of it
+                    **self._traces(),
                 },
             ),
             ready=answers,
@@ -193,7 +198,7 @@ class Services:
             environment=self._environment(
                 self._control_plane(),
                 self._models(),
-                {"PARLEY_PUBLIC_URL": self.api_url, "PARLEY_READY_FILE": str(ready_file)},
+                {"PARLEY_PUBLIC_URL": self.api_url, "PARLEY_READY_FILE": str(ready_file), **self._metrics("jobs")},
             ),
             ready=ready_file_exists(ready_file),
             prepare=lambda: ready_file.unlink(missing_ok=True),
@@ -242,6 +247,8 @@ class Services:
                     "PARLEY_MAX_CALLS": self.parent.get("PARLEY_MAX_CALLS") or _DEFAULT_CALLS,
                     "PARLEY_DRAIN_TIMEOUT": "4",
                     **{name: self.parent[name] for name in _OF_WORKERS if self.parent.get(name)},
+                    **self._traces(),
+                    **self._metrics("worker"),
                     "PARLEY_READY_FILE": str(ready_file),
                 },
             ),
@@ -269,6 +276,7 @@ class Services:
                     "PARLEY_SPOOL_DIR": str(self.directory.bots_spool),
                     "PARLEY_OUTBOUND_ALLOW": _LOOPBACK,
                     **{name: self.parent[name] for name in _OF_BOTS if self.parent.get(name)},
+                    **self._metrics("bots"),
                     "PARLEY_READY_FILE": str(ready_file),
                 },
             ),
@@ -337,6 +345,13 @@ class Services:
             "PARLEY_RECORDINGS_URL": self.directory.recordings.as_uri(),
             **{name: self.parent[name] for name in _STORE_SETTINGS if name in self.parent},
         }
+
+    def _traces(self) -> dict[str, str]:
+        return {name: self.parent[name] for name in _OF_TRACES if self.parent.get(name)}
+
+    def _metrics(self, process: str) -> dict[str, str]:
+        first = self.parent.get("PARLEY_METRICS_PORT", "")
+        return {"PARLEY_METRICS_PORT": str(int(first) + METRICS_PORTS[process])} if first.isdecimal() else {}
 
     def _environment(self, *parts: Mapping[str, str]) -> dict[str, str]:
         environment = {

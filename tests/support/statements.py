@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-BACKGROUND = ("last_used_at", "listen ", "pg_notify", "key_id = any(", "advisory_lock_shared")
+BACKGROUND = ("last_used_at", "listen ", "pg_notify", "key_id = any(", "advisory_lock_shared", "process_pulse")
 """What the process does by itself; besides, it follows the log of all projects."""
 
 

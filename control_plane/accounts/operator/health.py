@@ -1,82 +1,177 @@
-"""Whether every part of the installation works, as one process sees it."""
+"""Whether every part of the installation works: what its processes tell of themselves, and what answers.
 
-from sqlalchemy import text
+All parts are asked at once, and none is waited for longer than `WITHIN`.
+"""
 
-from control_plane.accounts.operator.schemas import (
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from control_plane.accounts.operator.health_schemas import (
     DatabaseHealth,
+    EgressHealth,
     HealthParts,
     HealthRead,
+    HostsHealth,
     JobsHealth,
+    LivekitHealth,
     Part,
+    ProcessesHealth,
     RedisHealth,
+    SipHealth,
     WorkersHealth,
 )
+from control_plane.accounts.operator.hosts import of_bot_hosts, of_knowledge, of_workers, sort
 from control_plane.clock import Clock
 from control_plane.db.database import Database
-from control_plane.errors import PlatformError, Unavailable
+from control_plane.errors import PlatformError
 from control_plane.gate.window import RateLimiter
-from control_plane.jobs.queue import tally
+from control_plane.health.backlog import Backlog, look
+from control_plane.health.roll import Sign, call_roll
+from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
+from sip.dialer import Dialer, SipAwayError, SipRefusedError
 
-BEHIND = 60.0
+T = TypeVar("T")
+
+WITHIN: Final = 2.0
+"""Seconds that any part has to answer."""
+BEHIND: Final = 60.0
 """Seconds for which no job that is due waits where somebody works them off."""
-_WORKERS = text("select count(*) as connected, coalesce(sum(capacity), 0) as capacity from worker where connected")
+EVENTS_BEHIND: Final = 10.0
+"""Seconds within which events have their numbers where somebody gives them."""
+WEBHOOKS_BEHIND: Final = 60.0
+UNKNOWN: Final = "The database cannot say"
+LATE: Final = "It does not answer in time"
+
+log = structlog.get_logger()
 
 
 async def examine(
-    database: Database, media: MediaServer, limiter: RateLimiter, clock: Clock, *, workers_here: int, version: str
+    database: Database,
+    media: MediaServer,
+    dialer: Dialer,
+    recorder: Recorder,
+    limiter: RateLimiter,
+    clock: Clock,
+    *,
+    workers_here: int,
+    version: str,
 ) -> HealthRead:
-    """Ask every part; each answers or is given up within seconds."""
-    stored, workers, jobs = await _examine_database(database, clock, workers_here)
-    shared = await limiter.probe()
-    parts = HealthParts(
-        database=stored,
-        redis=RedisHealth(
-            status="ok" if shared else "unavailable",
-            reason=None if shared else "Rate windows are per process",
-            shared=shared,
-        ),
-        livekit=await _examine_media(media),
-        workers=workers,
-        jobs=jobs,
+    """Ask every part at once."""
+    asked = await asyncio.gather(
+        _within(_ask_database(database, clock)),
+        _within(limiter.probe()),
+        _within(media.list_rooms()),
+        _within(recorder.list_running()),
+        _within(dialer.list_ids()),
     )
-    good = all(part.status == "ok" for part in (parts.database, parts.redis, parts.livekit, parts.workers, parts.jobs))
+    known, shared, rooms, egresses, ids = asked
+    parts = HealthParts(
+        **_of_database(known, workers_here=workers_here),
+        redis=_of_redis(shared),
+        livekit=_answers(LivekitHealth, "rooms", rooms),
+        egress=_answers(EgressHealth, "running", egresses),
+        sip=_answers(SipHealth, "trunks_and_rules", ids),
+    )
+    good = all(part.status in ("ok", "absent") for _, part in parts)
     return HealthRead(status="ok" if good else "degraded", version=version, parts=parts)
 
 
-async def _examine_database(
-    database: Database, clock: Clock, workers_here: int
-) -> tuple[DatabaseHealth, WorkersHealth, JobsHealth]:
+async def _within(asked: Awaitable[T]) -> T | str:
+    """What was answered, or why nothing was. What is late is left to its own limit: to cancel it may take as long."""
+    task = asyncio.ensure_future(asked)
+    await asyncio.wait([task], timeout=WITHIN)
+    if not task.done():
+        task.add_done_callback(lambda late: late.cancelled() or late.exception())
+        task.cancel()
+        return LATE
     try:
-        revision = await database.find_revision()
-        async with database.platform() as db:
-            row = (await db.execute(_WORKERS)).one()
-            work = await tally(db, clock.now())
-    except Unavailable as error:
-        unknown = WorkersHealth(status="unavailable", reason="The database cannot say", here=workers_here)
-        nobody_knows = JobsHealth(status="unavailable", reason="The database cannot say")
-        return DatabaseHealth(status="unavailable", reason=error.message), unknown, nobody_knows
-    workers = WorkersHealth(
-        status="ok" if row.connected else "unavailable",
-        reason=None if row.connected else "No worker is connected: nobody would answer a call",
-        connected=row.connected,
-        capacity=row.capacity,
-        here=workers_here,
-    )
-    late = work.behind > BEHIND
-    jobs = JobsHealth(
-        status="unavailable" if late else "ok",
-        reason="Nobody works off what is due" if late else None,
-        due=work.due,
-        behind_seconds=round(work.behind, 1),
-        failed=work.failed,
-    )
-    return DatabaseHealth(status="ok", revision=revision), workers, jobs
-
-
-async def _examine_media(media: MediaServer) -> Part:
-    try:
-        await media.list_rooms()
+        return task.result()
     except PlatformError as error:
-        return Part(status="unavailable", reason=error.message)
-    return Part(status="ok")
+        return error.message
+    except (SipAwayError, SipRefusedError) as error:
+        return str(error)
+    except Exception:  # one part that cannot be asked must not hide the others
+        log.exception("part not examined")
+        return "It cannot be asked; see the log"
+
+
+Known = tuple[str, list[Sign], Backlog]
+
+
+async def _ask_database(database: Database, clock: Clock) -> Known:
+    revision = await database.find_revision()
+    async with database.platform() as db:
+        return revision, await call_roll(db, clock.now()), await look(db, clock.now())
+
+
+def _of_database(known: Known | str, *, workers_here: int) -> dict[str, Any]:
+    if isinstance(known, str):
+        return {
+            "database": DatabaseHealth(status="unavailable", reason=known),
+            "control_planes": ProcessesHealth(status="unavailable", reason=UNKNOWN),
+            "jobs": JobsHealth(status="unavailable", reason=UNKNOWN),
+            "workers": WorkersHealth(status="unavailable", reason=UNKNOWN, here=workers_here),
+            "bot_hosts": HostsHealth(status="unavailable", reason=UNKNOWN),
+            "knowledge": Part(status="unavailable", reason=UNKNOWN),
+        }
+    revision, signs, backlog = known
+    workers, bot_hosts = sort(signs)
+    return {
+        "database": DatabaseHealth(status="ok", revision=revision),
+        "control_planes": ProcessesHealth(**_processes(signs, "serve"), status="ok"),
+        "jobs": _of_jobs(_processes(signs, "jobs"), backlog),
+        "workers": of_workers(workers, here=workers_here),
+        "bot_hosts": of_bot_hosts(bot_hosts),
+        "knowledge": of_knowledge(workers),
+    }
+
+
+def _processes(signs: Sequence[Sign], kind: str) -> dict[str, Any]:
+    mine = [sign for sign in signs if sign.kind == kind]
+    return {"running": sum(sign.lives for sign in mine), "silent": [sign.id for sign in mine if not sign.lives]}
+
+
+def _of_jobs(processes: dict[str, Any], found: Backlog) -> JobsHealth:
+    health = JobsHealth(
+        **processes,
+        status="ok",
+        due=found.jobs.due,
+        behind_seconds=round(found.jobs.behind, 1),
+        failed=found.jobs.failed,
+        leaders=found.leaders,
+        event_lag_seconds=round(found.event_lag, 1),
+        webhooks_waiting=found.webhooks,
+        webhooks_behind_seconds=round(found.webhook_age, 1),
+    )
+    missing = [name for name, led in found.leaders.items() if not led]
+    if found.jobs.behind > BEHIND:
+        health.status, health.reason = "unavailable", "Nobody works off what is due"
+    elif not health.running:
+        health.status, health.reason = "unavailable", "No jobs process runs"
+    elif missing:
+        health.status, health.reason = "degraded", f"Nobody does: {', '.join(missing)}"
+    elif found.event_lag > EVENTS_BEHIND:
+        health.status, health.reason = "degraded", "Events wait for their numbers: nobody is told of them"
+    elif found.webhook_age > WEBHOOKS_BEHIND:
+        health.status, health.reason = "degraded", "Webhooks are behind"
+    return health
+
+
+def _of_redis(shared: bool | str) -> RedisHealth:
+    if shared is True:
+        return RedisHealth(status="ok", shared=True)
+    return RedisHealth(status="unavailable", reason="Rate windows are per process", shared=False)
+
+
+P = TypeVar("P", LivekitHealth, EgressHealth, SipHealth)
+
+
+def _answers(part: type[P], counted: str, answer: Any) -> P:
+    """A part that answered with what it has, or why it did not."""
+    if isinstance(answer, str):
+        return part(status="unavailable", reason=answer)
+    return part.model_validate({"status": "ok", counted: len(answer)})

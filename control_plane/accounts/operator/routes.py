@@ -9,6 +9,7 @@ from control_plane.accounts.activity.schemas import ActivityAnswer
 from control_plane.accounts.audit import read_trail
 from control_plane.accounts.console.resetting import ResetSigner
 from control_plane.accounts.operator.health import examine
+from control_plane.accounts.operator.health_schemas import HealthRead
 from control_plane.accounts.operator.schemas import (
     AccountAnswer,
     AccountCreate,
@@ -16,7 +17,6 @@ from control_plane.accounts.operator.schemas import (
     AccountMade,
     AccountUpdate,
     GivenAnswer,
-    HealthRead,
     LedgerEntryCreate,
     OperatorAuditList,
     PasswordLinkCreate,
@@ -104,7 +104,7 @@ async def read_health(request: Request) -> Any:
     """Tell how every part of the installation is."""
     state = request.app.state
     here = len(state.hub.worker_ids())
-    parts = state.database, state.media, state.limiter, state.clock
+    parts = state.database, state.media, state.dialer, state.recorder, state.limiter, state.clock
     return await examine(*parts, workers_here=here, version=request.app.version)
 
 

@@ -142,59 +142,6 @@ class OperatorAuditList(Paged):
     entries: list[OperatorAuditRead]
 
 
-class Part(BaseModel):
-    """Whether one part of the installation works."""
-
-    status: Literal["ok", "unavailable"]
-    reason: str | None = None
-
-
-class DatabaseHealth(Part):
-    """PostgreSQL."""
-
-    revision: str | None = None
-
-
-class RedisHealth(Part):
-    """Redis; without it each process keeps rate windows of its own."""
-
-    shared: bool
-
-
-class WorkersHealth(Part):
-    """Workers, wherever they are connected."""
-
-    connected: int = 0
-    capacity: int = Field(0, description="Calls that the connected ones take at once.")
-    here: int = Field(0, description="Those connected to the process that answers.")
-
-
-class JobsHealth(Part):
-    """What the jobs process is to do; `unavailable` where something that is due has waited for a minute."""
-
-    due: int = 0
-    behind_seconds: float = Field(0, description="For which the oldest that is due has waited.")
-    failed: int = Field(0, description="Given up within the last week.")
-
-
-class HealthParts(BaseModel):
-    """Every part."""
-
-    database: DatabaseHealth
-    redis: RedisHealth
-    livekit: Part
-    workers: WorkersHealth
-    jobs: JobsHealth
-
-
-class HealthRead(BaseModel):
-    """`GET /admin/health`: `degraded` where a part is not ok."""
-
-    status: Literal["ok", "degraded"]
-    version: str
-    parts: HealthParts
-
-
 class GivenAnswer(BaseModel):
     """`POST /admin/accounts/{id}/transactions`, 201."""
 

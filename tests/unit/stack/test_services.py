@@ -37,6 +37,14 @@ def test_no_child_sees_the_rest_of_our_environment(services: Services) -> None:
         assert child.environment["HOME"] == "/home/someone"
 
 
+def test_each_process_shows_its_figures_at_a_port_of_its_own(services: Services) -> None:
+    asked = replace(services, parent={**services.parent, "PARLEY_METRICS_PORT": "9464"})
+    children = asked.jobs(), asked.worker(), asked.bots()
+    assert [child.environment["PARLEY_METRICS_PORT"] for child in children] == ["9464", "9465", "9466"]
+    assert "PARLEY_METRICS_PORT" not in asked.control_plane().environment
+    assert not any("PARLEY_METRICS_PORT" in child.environment for child in (services.jobs(), services.worker()))
+
+
 def test_a_worker_gets_neither_the_database_nor_the_key_of_stored_secrets(services: Services) -> None:
     environment = services.worker().environment
     assert not {"PARLEY_DATABASE_URL", "PARLEY_SECRET_KEY", "PARLEY_KNOWLEDGE_DATABASE_URL"} & set(environment)
