@@ -1,6 +1,6 @@
 """Conversations that nobody ends any more: their room is gone, their worker is lost, their job never began."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -16,7 +16,7 @@ from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
 from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomStatus
-from control_plane.rooms.repository import RoomRepository
+from control_plane.rooms.repository import PEOPLE, RoomRepository
 from control_plane.sessions.ending import (
     end_failed,
     end_job,
@@ -126,13 +126,15 @@ class LeaseWatch:
 
     async def sweep(self) -> int:
         """Fail jobs whose lease has run out or that never began, and forget expired slots; how many jobs that were."""
-        dead = await self._look()
-        for job_id, session_id, project_id, lease_until in dead[:AT_ONCE]:
+        dead = (await self._look())[:AT_ONCE]
+        failed = 0
+        for job, waits in dead:
             async with self.database.platform() as db:
-                await fail_job(db, self.clock, job_id, session_id, project_id, lease_until)
-        return len(dead[:AT_ONCE])
+                failed += await fail_job(db, self.clock, job, waits_for_report=waits)
+        return failed
 
-    async def _look(self) -> list[tuple[int, int, int, datetime]]:
+    async def _look(self) -> list[tuple[SessionJob, bool]]:
+        """Jobs that nobody answers for; and of each whether what its worker has to say may still come."""
         now = self.clock.now()
         async with self.database.platform() as db:
             # Whoever takes a slot looks at its time; here they only make room, and none goes that a clock misjudges.
@@ -157,25 +159,48 @@ class LeaseWatch:
             unstarted = self._accepted.of(job.id) if job.started_at is None else 0.0
             given = self.lease if connected else min(LOST_WITHIN, self.lease)
             if unrenewed >= given.total_seconds() or unstarted >= START_WITHIN.total_seconds():
-                dead.append((job.id, job.session_id, job.project_id, job.lease_until))
+                dead.append((job, bool(connected) and unrenewed < BACK_WITHIN.total_seconds()))
         return dead
 
 
-async def fail_job(db: Db, clock: Clock, job_id: int, session_id: int, project_id: int, lease_until: datetime) -> None:
-    """End a job that nobody answers for, unless its lease is another by now; with the last one its session has
-    failed."""
-    running = await lock_running(db, job_id, session_id, project_id=project_id)
+async def fail_job(db: Db, clock: Clock, seen: SessionJob, *, waits_for_report: bool) -> bool:
+    """End a job that nobody answers for, as it was `seen`, unless its lease is another by now; with the last one its
+    session has failed. Whether it was ended."""
+    running = await lock_running(db, seen.id, seen.session_id, project_id=seen.project_id)
     if running is None:
-        return
+        return False
     session, job, now = running.session, running.job, clock.now()
-    if job.started_at is not None and job.lease_until != lease_until:
-        return  # it was heard of since it was looked at
+    if job.started_at is not None and job.lease_until != seen.lease_until:
+        return False  # it was heard of since it was looked at
     if job.started_at is not None and await _speaks_on(db, session, job):
-        return
+        return False
+    if job.started_at is not None and waits_for_report and await _all_have_left(db, session):
+        return False
     reason: EndReason = "worker_lost" if job.started_at is not None else "not_started"
     metrics.LEASES_EXPIRED.inc()
-    log.warning("call failed", session=session_id, reason=reason, worker=job.worker_id)
+    log.warning("call failed", session=session.id, reason=reason, worker=job.worker_id)
     await end_job(db, EventLog(db, clock), running, outcome="failed", reason=reason, at=now)
+    return True
+
+
+async def _all_have_left(db: Db, session: Session) -> bool:
+    """Whether a call is over as LiveKit tells it: people were there, and nobody is.
+
+    So it is where its caller hung up while no control plane was there to hear so from its worker, which keeps that
+    report, and has no reason to renew the lease of what is over. Nobody waits for anything meanwhile.
+    """
+    stays = (
+        select(Participant.left_at)
+        .join(Room, col(Room.id) == Participant.room_id)
+        .where(
+            Room.project_id == session.project_id,
+            Room.full_name == session.room_name,
+            col(Participant.kind).in_(PEOPLE),
+            Participant.joined_at >= session.started_at - BACK_WITHIN,
+        )
+    )
+    left = (await db.exec(stays)).all()
+    return bool(left) and all(at is not None for at in left)
 
 
 async def _speaks_on(db: Db, session: Session, job: SessionJob) -> bool:

@@ -14,6 +14,7 @@ from agents.calling import PersonaJob
 from control_plane.clock import Clock
 from control_plane.events.log import EventLog
 from control_plane.events.models import Event
+from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.ending import end_session, lock_session
 from control_plane.sessions.models import Session, SessionJob, Slot, Worker
 from tests.support.database import somebody_waits
@@ -38,6 +39,15 @@ async def facts(platform: Platform) -> list[str]:
 async def connected(platform: Platform) -> bool:
     async with platform.database.platform() as db:
         return (await db.exec(select(Worker.connected))).one()
+
+
+async def come_and_go(platform: Platform, tenant: Tenant) -> None:
+    """The caller of that session has been in its room, as LiveKit tells it."""
+    room = Room(project_id=tenant.project.id, name="r", full_name="proj_r", sid="RM_1", origin="token")
+    await platform.add(room)
+    now = datetime.now(UTC)
+    about = {"project_id": tenant.project.id, "room_id": room.id, "sid": "PA_1", "identity": "caller"}
+    await platform.add(Participant(**about, kind="standard", joined_at=now, left_at=now))
 
 
 async def test_a_wrong_worker_token_opens_nothing(platform: Platform) -> None:
@@ -190,3 +200,26 @@ async def test_a_session_that_ends_while_another_of_its_agents_comes_is_no_deadl
             await end_session(db, EventLog(db, Clock()), session, outcome="ok", reason="api", at=now)
         assert (await coming)["refused"] == "this ticket opens nothing"
         assert (await facts(platform)).count("session.ended") == 1
+
+
+async def test_a_call_that_ended_while_nobody_heard_its_worker_has_not_failed(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    leases, clock = lease_watch(platform)
+    async with worker(platform) as fake:
+        job = await open_call(platform, tenant, fake)
+        await come_and_go(platform, tenant)
+        assert await watch_for(leases, clock, 40) == 0, "what it has to say comes with a control plane"
+        verdict = await fake.report(job, 2, type="call.ended.v1", reason="caller_left", duration_ms=1000)
+        assert verdict["refused"] is None
+    session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
+    assert (session["outcome"], session["end_reason"]) == ("ok", "caller_left")
+
+
+async def test_a_call_that_all_have_left_fails_where_nothing_is_heard_of_it_for_a_minute(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    leases, clock = lease_watch(platform)
+    async with worker(platform) as fake:
+        await open_call(platform, tenant, fake)
+        await come_and_go(platform, tenant)
+        assert await watch_for(leases, clock, 59) == 0
+        assert await watch_for(leases, clock, 2) == 1
