@@ -27,9 +27,12 @@ from agents.tracing import CallTraces
 from agents.uplink import ExchangeRefused, Uplink
 from guard import exposition, logs, traces
 
+CLAIMED_WITHIN = 30.0
+"""Seconds from accepting a job until a process has it. Where many come at once, as when another worker has died, each
+waits for a process to be started after the one before: to give one up and begin anew would make all of them later."""
 STARTED_WITHIN = 10.0
-"""Seconds from accepting a job to its "started" report. A crash in an entrypoint ends with exit code 0 and dead air,
-so silence is the only sign of it."""
+"""Seconds from then to its "started" report. A crash in an entrypoint ends with exit code 0 and dead air, so silence is
+the only sign of it."""
 
 
 SILENCE = 5.0
@@ -83,6 +86,7 @@ class Worker:
         )
         self.traces = CallTraces()
         self._calls: dict[str, asyncio.Task[PersonaJob]] = {}
+        self._claimed: dict[str, asyncio.Event] = {}
         self._started: dict[str, asyncio.Event] = {}
         self._accepted: dict[str, float] = {}
         """When calls that have not begun were accepted, on the monotonic clock."""
@@ -199,7 +203,8 @@ class Worker:
         metrics.OFFERS.labels("accepted").inc()
         self.traces.offered(request.id)
         self._calls[request.id] = asyncio.create_task(self._exchange(exchange))
-        self._started[request.id], self._accepted[request.id] = asyncio.Event(), time.monotonic()
+        self._claimed[request.id], self._started[request.id] = asyncio.Event(), asyncio.Event()
+        self._accepted[request.id] = time.monotonic()
         watch = asyncio.create_task(self._watch_start(request.id))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
@@ -214,13 +219,16 @@ class Worker:
         exchange = self._calls.get(job_id)
         if exchange is None:
             raise ExchangeRefused("this job is over")
+        self._claimed[job_id].set()
         return await asyncio.shield(exchange)
 
     async def _watch_start(self, job_id: str) -> None:
-        exchange = self._calls[job_id]
+        exchange, claimed, started = self._calls[job_id], self._claimed[job_id], self._started[job_id]
         try:
+            async with asyncio.timeout(CLAIMED_WITHIN):
+                await claimed.wait()
             async with asyncio.timeout(STARTED_WITHIN):
-                await self._started[job_id].wait()
+                await started.wait()
         except TimeoutError:
             if self._give_up(job_id, "not_started"):
                 return
@@ -286,6 +294,7 @@ class Worker:
         self._calls.pop(job_id, None)
         self._accepted.pop(job_id, None)
         self.traces.over(job_id)
+        self._claimed.pop(job_id, None)
         self._started.pop(job_id, None)
         self._given_up.pop(job_id, None)
 

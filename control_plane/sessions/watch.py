@@ -29,8 +29,9 @@ from control_plane.sessions.ending import (
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot, Worker
 from control_plane.sessions.slots import persona_identity
 
-START_WITHIN = timedelta(seconds=10)
-"""A job that has not said "started" this long after its ticket was exchanged has failed; workers say so sooner."""
+START_WITHIN = timedelta(seconds=45)
+"""A job that has not said "started" this long after its ticket was exchanged has failed. Workers say so sooner, after
+as long as they give a process to be started and to start; of one that is gone the lease runs out."""
 
 BACK_WITHIN = timedelta(seconds=60)
 """In which a persona that was lost is in its conversation again, or that has failed: a worker starts in this time."""

@@ -1,0 +1,75 @@
+"""How long a worker waits for the process of a call to be started, and for what it then says."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agents.settings import WorkerSettings
+from agents.uplink import ExchangeRefused
+from agents.worker import CLAIMED_WITHIN, STARTED_WITHIN, Worker
+from tests.support.virtual import run_virtually
+
+STARTED = SimpleNamespace(report={"type": "call.started.v1"})
+
+
+class Request:
+    """A job that LiveKit offers."""
+
+    id = "AJ_1"
+    job = SimpleNamespace(metadata=json.dumps({"ticket": "tk_x.1", "identity": "agent-1", "name": "Ada"}))
+    room = SimpleNamespace(name="proj_r", sid="RM_1")
+
+    async def accept(self, **_: Any) -> None: ...
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> WorkerSettings:
+    given = {"worker_token": "x" * 32, "livekit_api_key": "key", "livekit_api_secret": "s" * 32}
+    return WorkerSettings.model_validate(given | {"spool_dir": tmp_path, "environment": "development"})
+
+
+def follow(settings: WorkerSettings, claims_at: float | None, starts_at: float | None, until: float) -> bool:
+    """Whether a job is still waited for, when so many seconds have passed since it was accepted."""
+
+    async def run() -> bool:
+        worker = Worker(settings)
+        await worker._on_request(Request())  # type: ignore[arg-type]
+        loop = asyncio.get_running_loop()
+        tasks: list[asyncio.Task[Any]] = []
+
+        def later(at: float | None, do: Callable[[], Any]) -> None:
+            if at is not None:
+                loop.call_at(at, do)
+
+        later(claims_at, lambda: tasks.append(asyncio.create_task(worker._fetch("AJ_1"))))
+        later(starts_at, lambda: worker._on_report("AJ_1", STARTED))  # type: ignore[arg-type]
+        await asyncio.sleep(until)
+        is_there = "AJ_1" in worker._calls
+        if not is_there:
+            with pytest.raises(ExchangeRefused):
+                await worker._fetch("AJ_1")
+        for task in (*tasks, *worker._watches, *worker._calls.values()):
+            task.cancel()
+        return is_there
+
+    return run_virtually(run())
+
+
+def test_a_job_whose_process_is_started_late_is_waited_for(settings: WorkerSettings) -> None:
+    late = CLAIMED_WITHIN - 1
+    assert follow(settings, late, late + STARTED_WITHIN - 1, until=200)
+
+
+def test_a_job_that_no_process_takes_is_given_up(settings: WorkerSettings) -> None:
+    assert follow(settings, None, None, until=CLAIMED_WITHIN - 1)
+    assert not follow(settings, None, None, until=CLAIMED_WITHIN + 1)
+
+
+def test_a_process_that_has_its_job_and_says_nothing_is_given_up(settings: WorkerSettings) -> None:
+    assert follow(settings, 1, None, until=STARTED_WITHIN)
+    assert not follow(settings, 1, None, until=STARTED_WITHIN + 2)
