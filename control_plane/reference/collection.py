@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, Final
 
-from control_plane.reference.document import CREDENTIALS, EMBED_KEY, KEY, OPERATOR, TOKEN, operations
+from control_plane.reference.document import CREDENTIALS, EMBED_KEY, KEY, OPERATOR, SESSION, TOKEN, operations
 
 Json = dict[str, Any]
 
@@ -16,7 +16,8 @@ EXPECTED_OF: Final = dict.fromkeys(("dial", "list_raw_calendars", "create_calend
 RANKS: Final = {"get": 1, "post": 2, "put": 3, "patch": 3, "delete": 4}
 """Order within a folder: what makes a thing, what reads, changes and removes it."""
 OTHERS: Final = {TOKEN: "token", OPERATOR: "adminKey", EMBED_KEY: "embedKey"}
-"""Variables with what else opens operations, by its scheme. A customer who runs the collection may have none of it."""
+"""Variables with what else opens operations, by its scheme. A customer who runs the collection may have none of it, nor a
+browser's session, nor the secret of a link."""
 POINTER: Final = "$response.body#/"
 
 
@@ -97,7 +98,7 @@ def _url(path: str, parameters: list[Json]) -> Json:
                 "key": parameter["name"],
                 "value": str(parameter.get("example", parameter["schema"].get("default", ""))),
                 "description": parameter.get("description", ""),
-                "disabled": True,
+                "disabled": not parameter["required"],
             }
             for parameter in query
         ]
@@ -122,7 +123,7 @@ def _body(content: Json) -> Json:
 
 def _script(operation: Json) -> list[str]:
     allowed = {*EXPECTED, *EXPECTED_OF.get(operation["operationId"], ())}
-    if _scheme(operation) in OTHERS:
+    if _scheme(operation) in (*OTHERS, SESSION, None):
         allowed |= {"401", "403"}
     expected = [int(status) for status in operation["responses"] if status.startswith("2") or status in allowed]
     lines = [

@@ -210,7 +210,7 @@ def _schemes(scope: str, path: str) -> tuple[str, ...]:
 def _errors(operation: Json, path: str, method: str, schemas: Json) -> set[int]:
     statuses = set(ALWAYS)
     body = operation.get("requestBody")
-    if "{" in path or any(name.endswith(("_id", "_ids", "Id")) for name in _named(operation, schemas)):
+    if "{" in path or any(name.endswith(("_id", "_ids", "_uuid", "Id")) for name in _named(operation, schemas)):
         statuses.add(404)
     if method != "get" or operation.get("x-conflicts"):
         statuses.add(409)
@@ -237,7 +237,7 @@ def _properties(body: Json | None, schemas: Json) -> Json:
 def _exemplify(operation: Json, texts: Json, own: Json) -> None:
     for parameter in operation.get("parameters", ()):
         called = parameter.get("x-called", parameter["name"])
-        if parameter["in"] == "path" and called in texts["parameters"]:
+        if (parameter["in"] == "path" or parameter["required"]) and called in texts["parameters"]:
             parameter["example"] = texts["parameters"][called]
     for content in operation.get("requestBody", {}).get("content", {}).values():
         if "body" in own:
