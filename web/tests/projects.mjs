@@ -17,6 +17,9 @@ await visit(wish, async ({ page, show, told }) => {
   };
   await logIn(page, wish.url, wish.email, wish.password, "/console/agents");
   told.first = await page.locator("main").innerText();
+  told.talks = [await talk()];
+  await page.goto(`${wish.url}/console/agents`);
+  await ready(page);
   await open();
   await show("projects");
   await choice.selectOption({ label: "Second" });
@@ -27,4 +30,13 @@ await visit(wish, async ({ page, show, told }) => {
   told.second = await page.locator("main").innerText();
   await open();
   told.chosen = await choice.evaluate((each) => each.selectedOptions[0].textContent);
+  told.talks.push(await talk());
+  await show("talk");
+
+  /** Whom the page of calls calls for somebody who has logged in: it asks for no key. */
+  async function talk() {
+    await page.goto(`${wish.url}/talk`);
+    await page.locator("html[data-phase=idle], html[data-phase=key]").waitFor();
+    return page.locator("main").innerText();
+  }
 });

@@ -30,5 +30,7 @@ async def test_a_tab_works_in_the_project_that_was_chosen(
     assert ("Robin" in told["first"], "Mira" in told["first"]) == (True, False)
     assert ("Robin" in told["second"], "Mira" in told["second"]) == (False, True)
     assert told["chosen"] == "Second"
+    assert ["Robin" in told["talks"][0], "Mira" in told["talks"][1]] == [True, True]
+    assert not any("API key" in words for words in told["talks"]), "who has logged in is asked for a key"
     for what in ("wider", "foreign", "violations", "faults"):
         assert told[what] == [], what

@@ -61,7 +61,12 @@ export class Unreachable extends Error {
 const ANSWER_WITHIN_MS = 15_000;
 
 export class Platform {
-  constructor(private readonly key: string) {}
+  private readonly headers: Readonly<Record<string, string>>;
+
+  /** With a key, or with what else requests must bring: nothing but the session's cookie, or its project beside it. */
+  constructor(by: string | Readonly<Record<string, string>>) {
+    this.headers = typeof by === "string" ? { "X-API-Key": by } : by;
+  }
 
   async personas(): Promise<Persona[]> {
     const answer = (await this.ask("GET", "/api/v1/agents")) as { agents: Record<string, unknown>[] };
@@ -134,7 +139,7 @@ export class Platform {
   }
 
   private ask(method: string, path: string, body?: unknown): Promise<unknown> {
-    return send(method, path, { "X-API-Key": this.key }, body);
+    return send(method, path, this.headers, body);
   }
 }
 
@@ -142,7 +147,7 @@ export class Platform {
 export async function send(
   method: string,
   path: string,
-  headers: Record<string, string>,
+  headers: Readonly<Record<string, string>>,
   body?: unknown,
   signal?: AbortSignal,
   within = ANSWER_WITHIN_MS,
@@ -160,11 +165,21 @@ export async function send(
     signal?.throwIfAborted();
     throw new Unreachable(`no answer from ${path}`, { cause });
   }
-  const answer: unknown = await response.json().catch(() => null);
+  const answer = await answerOf(response);
   signal?.throwIfAborted();
   if (!response.ok) throw refusal(response, answer);
   if (answer === null) throw new Unreachable(`${path} did not answer in JSON`);
   return answer;
+}
+
+/** What an answer says: nothing, where its body is empty; null, where it broke off or is no JSON. */
+async function answerOf(response: Response): Promise<unknown> {
+  try {
+    const text = await response.text();
+    return text === "" && response.ok ? {} : (JSON.parse(text) as unknown);
+  } catch {
+    return null;
+  }
 }
 
 /** The error of an answer that was no success. */

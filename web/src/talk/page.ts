@@ -4,8 +4,11 @@ import type { Call, CallEnding, CallListener } from "../call/call";
 import { MicrophoneError, microphonePermission, openMicrophone } from "../call/microphone";
 import { durationInWords, Transcript } from "../call/transcript";
 import { element, setText } from "../dom/element";
+import { ownAccount } from "../platform/account";
 import { ApiError, type Persona, Platform } from "../platform/api";
+import { credentials } from "../platform/client";
 import { forgetKey, keepKey, keptKey, takeKeyFromAddress } from "../platform/credentials";
+import { settle } from "../platform/settling";
 import type { Wishes } from "./address";
 import { Controls } from "./controls";
 import { Embedding } from "./embedding";
@@ -20,6 +23,15 @@ const HEARD = 0.05;
 const ESCAPE_TWICE_WITHIN_MS = 3_000;
 
 const loadCall = (): Promise<typeof import("../call/call")> => import("../call/call");
+
+/** The platform as the session of this browser opens it; null where nobody has logged in. Another page's frame has none. */
+async function platformOfSession(): Promise<Platform | null> {
+  if (window !== window.parent) return null;
+  const account = await ownAccount();
+  if (account === null) return null;
+  await settle(account);
+  return new Platform(credentials());
+}
 
 export class TalkPage {
   private state: TalkState = { phase: "loading" };
@@ -74,19 +86,19 @@ export class TalkPage {
     return this.persona?.name ?? "The persona";
   }
 
-  /** Finds out whom this key can call. */
+  /** Finds out whom this key can call, or without one whoever has logged in to this browser. */
   private async open(key: string | null): Promise<void> {
-    if (key === null) {
-      this.show({ phase: "key", problem: null, checking: false });
-      return;
-    }
     this.show(this.state.phase === "key" ? { ...this.state, checking: true } : { phase: "loading" });
-    const platform = new Platform(key);
     try {
+      const platform = key === null ? await platformOfSession() : new Platform(key);
+      if (platform === null) {
+        this.show({ phase: "key", problem: null, checking: false });
+        return;
+      }
       const personas = await platform.personas();
       this.persona = choose(personas, this.wishes.agent);
       this.platform = platform;
-      keepKey(key);
+      if (key !== null) keepKey(key);
       await this.watchPermission();
       this.show({ phase: "idle", permission: this.permission });
     } catch (error) {
