@@ -48,6 +48,8 @@ async def test_an_agent_is_made_changed_published_compared_and_rolled_back(
     assert problems["parameters"].startswith("This is no JSON")
     assert problems["focused"] == "set-language"
     assert (seen["stayed"], seen["still_at"].startswith("/console/agents/")) == ("5", True)
+    assert "cannot be told" in seen["bases_untold"]
+    assert "There is no knowledge base" not in seen["bases_untold"]
     assert seen["published_tags"] == ["In service", "Version 1 takes calls"]
     assert seen["changed_tags"] == ["In service", "Version 1 takes calls", "Changes not published"]
     assert seen["differs"] == ["Instructions", "Longest call"]

@@ -55,6 +55,7 @@ async def test_a_base_is_filled_tried_evaluated_and_mended(
     after = await in_browser("knowledge.mjs", tmp_path / "after.json", *options, "--mend", str(seen["id"]))
 
     assert after["asked"] == ["Do you repair electric bicycles?", "Is there a sauna?"]
+    assert "Do you repair electric bicycles" in after["offered"], "its documents are not offered"
     assert after["places"] == ["First"]
     assert (after["wider"], after["faults"]) == ([], [])
     assert (await tenant.http.get("/knowledge-bases")).json()["knowledge_bases"] == []

@@ -86,6 +86,17 @@ async function build({ page, show, told }) {
   await dialog.waitFor({ state: "hidden" });
   told.published_tags = await tags();
 
+  // Where the knowledge bases cannot be told, the page does not say that there are none, and keeps those that were chosen.
+  const bases = "**/api/v1/knowledge-bases*";
+  await page.route(bases, (route) => route.fulfill({ status: 503, json: { error: "The database is away", code: "UNAVAILABLE" } }));
+  await page.reload();
+  await ready(page);
+  await page.locator(".agent-bases .section__empty").waitFor();
+  told.bases_untold = await page.locator(".agent-bases").innerText();
+  await page.unroute(bases);
+  await page.reload();
+  await ready(page);
+
   await page.getByLabel("Instructions").fill((await page.getByLabel("Instructions").inputValue()).replace("One or two short sentences", "One short sentence"));
   await page.getByLabel("Longest call (s)").fill("600");
   await page.keyboard.press("Control+s");

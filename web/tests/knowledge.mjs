@@ -183,6 +183,8 @@ async function mend({ page, show, told }) {
   await dialog.getByRole("button", { name: "Add" }).click();
   await page.getByText("Added. Ask it under Try out").waitFor();
   await page.getByRole("button", { name: "Keep as golden question: Do you repair electric bicycles?" }).click();
+  await dialog.locator("#golden-documents option").first().waitFor({ state: "attached" });
+  told.offered = await dialog.locator("#golden-documents option").evaluateAll((options) => options.map(({ value }) => value));
   await dialog.getByLabel("Document that answers it").fill("Do you repair electric bicycles");
   await dialog.getByRole("button", { name: "Keep" }).click();
   await page.getByRole("cell", { name: "Do you repair electric bicycles?", exact: true }).waitFor();

@@ -81,7 +81,9 @@ class AgentPage implements View {
     signal.addEventListener("abort", () => this.try_.close());
     const offered = bases(signal).then(
       (all) => this.offer(all),
-      () => this.offer([]),
+      (error: unknown) => {
+        if (!signal.aborted) this.editor.bases.withhold(wordsFor(error));
+      },
     );
     const found = await agent(this.id, signal);
     this.editor.show(found);

@@ -20,6 +20,7 @@ export class BasesPart implements Part {
   private readonly problem = element("p", { class: "field__problem", hidden: true, role: "alert" });
   private chosen: number[] = [];
   private offered: readonly Choice[] | null = null;
+  private trouble = "";
 
   constructor() {
     this.root = element("fieldset", { class: "agent-fieldset" }, element("legend", { class: "visually-hidden" }, "Knowledge bases"), this.list, this.problem);
@@ -28,6 +29,12 @@ export class BasesPart implements Part {
   offer(choices: readonly Choice[]): void {
     this.offered = choices;
     this.draw();
+  }
+
+  /** Why the project's cannot be told; those that were chosen stay. */
+  withhold(trouble: string): void {
+    this.trouble = `Which knowledge bases there are cannot be told. ${trouble}`;
+    this.offer([]);
   }
 
   show(value: unknown): void {
@@ -52,7 +59,7 @@ export class BasesPart implements Part {
     if (this.offered === null) return;
     const lost = this.chosen.filter((id) => this.offered?.some((base) => base.id === id) !== true);
     const all = [...this.offered, ...lost.map((id) => ({ id, name: `Knowledge base ${id}`, hint: "" }))];
-    if (all.length === 0) {
+    if (all.length === 0 && this.trouble === "") {
       this.list.replaceChildren(
         element(
           "p",
@@ -78,6 +85,7 @@ export class BasesPart implements Part {
           element("a", { class: "agent-base__link", href: `/console/knowledge/${id}`, "aria-label": `Open ${name}` }, "Open"),
         );
       }),
+      ...(this.trouble === "" ? [] : [element("p", { class: "section__empty", role: "alert" }, this.trouble)]),
     );
   }
 }

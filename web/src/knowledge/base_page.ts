@@ -31,7 +31,6 @@ class BasePage implements View {
   private readonly settings: SettingsView;
   private readonly tabs: PageTabs;
   private shown: Base | null = null;
-  private names: readonly string[] = [];
   private signal: AbortSignal | null = null;
 
   constructor(private readonly place: Place) {
@@ -40,10 +39,6 @@ class BasePage implements View {
       id: this.id,
       base: () => this.shown,
       reread: () => this.reread(),
-      documentNames: () => this.names,
-      namesFound: (names) => {
-        this.names = names;
-      },
       openTab: (id) => this.tabs.open(id),
     };
     this.documents = new DocumentsView(context, (after) => this.show(after));

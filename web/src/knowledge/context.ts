@@ -8,9 +8,6 @@ export interface BaseContext {
   readonly base: () => Base | null;
   /** Reads the base anew, after a change. */
   readonly reread: () => Promise<void>;
-  /** Names of its documents, as far as they are known. */
-  readonly documentNames: () => readonly string[];
-  readonly namesFound: (names: readonly string[]) => void;
   /** Opens a tab, by its id. */
   readonly openTab: (id: string) => void;
 }

@@ -7,7 +7,6 @@ import { LongList } from "../console/long_list";
 import { tag, timeTag } from "../console/section";
 import { bytes, count, counted } from "../console/words";
 import { element, setText } from "../dom/element";
-import type { Listed } from "../platform/client";
 import { type Base, chunks, deleteChunk, type Document, documents, ingestText } from "../platform/knowledge";
 import type { PageTab } from "../console/tabs";
 import type { BaseContext } from "./context";
@@ -22,7 +21,6 @@ export class DocumentsView implements PageTab {
 
   private readonly list: LongList<Document>;
   private readonly said = element("p", { class: "section__hint", role: "status" });
-  private readonly names = new Set<string>();
   private signal: AbortSignal | null = null;
 
   constructor(
@@ -36,7 +34,7 @@ export class DocumentsView implements PageTab {
     this.list = new LongList<Document>({
       label: "Documents",
       columns: ["Name", "Passages", "Length", "Added", "State"],
-      fetch: (page, perPage, signal) => this.bring(page, perPage, signal),
+      fetch: (page, perPage, signal) => documents(context.id, page, perPage, signal),
       cells: (row) => [
         row.name || "Text without a name",
         row.isReady ? count(row.passages) : "–",
@@ -69,13 +67,6 @@ export class DocumentsView implements PageTab {
     if (this.signal !== null) await this.list.refresh();
   }
 
-  private async bring(page: number, perPage: number, signal: AbortSignal): Promise<Listed<Document>> {
-    const found = await documents(this.context.id, page, perPage, signal);
-    for (const { name } of found.rows) this.names.add(name);
-    this.context.namesFound([...this.names]);
-    return found;
-  }
-
   private async open(document: Document): Promise<void> {
     if (!document.isReady) {
       setText(this.said, `${document.name || "A text"} waits to be ingested, and can be deleted then.`);
@@ -90,11 +81,7 @@ export class DocumentsView implements PageTab {
       isDangerous: true,
       submit: () => this.remove(document, progress),
     });
-    if (isDone) {
-      this.names.delete(document.name);
-      this.context.namesFound([...this.names]);
-      setText(this.said, `${document.name} is deleted`);
-    }
+    if (isDone) setText(this.said, `${document.name} is deleted`);
     if (isDone || progress.textContent !== "") await Promise.all([this.refresh(), this.context.reread()]);
   }
 

@@ -2,18 +2,23 @@
 
 import { openDialog } from "../console/dialog";
 import { area, field } from "../console/fields";
+import { wordsFor } from "../console/problem";
 import { element } from "../dom/element";
-import { type Golden, goldenQuestions, setGoldenQuestions } from "../platform/knowledge";
+import { documents, type Golden, goldenQuestions, setGoldenQuestions } from "../platform/knowledge";
+
+/** Of the documents, that are offered: the newest. Any other one's name can be typed. */
+const OFFERED = 100;
 
 /** Asks for a golden question and keeps it; `replaces` is the one it takes the place of. Whether it was kept. */
-export function editGolden(base: number, given: Golden, documents: readonly string[], replaces: Golden | null = null): Promise<boolean> {
+export function editGolden(base: number, given: Golden, replaces: Golden | null = null): Promise<boolean> {
   const question = area({ id: "golden-question", label: "Question", rows: 2, hint: "As a caller would ask it.", attributes: { required: true, maxlength: "2000" } });
   const source = field({ id: "golden-source", label: "Document that answers it", attributes: { required: true, maxlength: "200", list: "golden-documents", autocomplete: "off" } });
   const contains = field({ id: "golden-contains", label: "Words of the answer", hint: "Where the document alone says too little. Empty: any of its passages counts.", attributes: { maxlength: "2000" } });
   question.input.value = given.question;
   source.input.value = given.source;
   contains.input.value = given.contains;
-  const listed = element("datalist", { id: "golden-documents" }, ...documents.map((name) => element("option", { value: name })));
+  const listed = element("datalist", { id: "golden-documents" });
+  void offer(base, listed).catch((error: unknown) => source.refuse(`Its documents cannot be offered: ${wordsFor(error)}`));
   return openDialog({
     title: replaces === null ? "New golden question" : "Golden question",
     body: [question.root, source.root, contains.root, listed],
@@ -26,6 +31,11 @@ export function editGolden(base: number, given: Golden, documents: readonly stri
       await setGoldenQuestions(base, place < 0 ? [...all, kept] : all.with(place, kept));
     },
   });
+}
+
+async function offer(base: number, listed: HTMLElement): Promise<void> {
+  const { rows } = await documents(base, 1, OFFERED);
+  listed.replaceChildren(...rows.filter(({ name }) => name !== "").map(({ name }) => element("option", { value: name })));
 }
 
 /** Takes one of the golden questions away. */

@@ -112,7 +112,7 @@ export class GoldenView implements PageTab {
   }
 
   private async edit(golden: Golden, replaces: Golden | null = null): Promise<void> {
-    if (await editGolden(this.context.id, golden, this.context.documentNames(), replaces)) await this.refresh();
+    if (await editGolden(this.context.id, golden, replaces)) await this.refresh();
   }
 
   private async remove(golden: Golden): Promise<void> {

@@ -109,6 +109,6 @@ export class SearchView implements PageTab {
 
   private async keep(question: string, passage: Found): Promise<void> {
     const words = passage.content.trim().split(/\s+/).slice(0, 6).join(" ");
-    if (await editGolden(this.context.id, { question, source: passage.source, contains: words }, this.context.documentNames())) this.context.openTab("golden");
+    if (await editGolden(this.context.id, { question, source: passage.source, contains: words })) this.context.openTab("golden");
   }
 }

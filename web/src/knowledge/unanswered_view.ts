@@ -62,6 +62,6 @@ export class UnansweredView implements PageTab {
   }
 
   private async keep(row: Unanswered): Promise<void> {
-    if (await editGolden(this.context.id, { question: row.question, source: "", contains: "" }, this.context.documentNames())) this.context.openTab("golden");
+    if (await editGolden(this.context.id, { question: row.question, source: "", contains: "" })) this.context.openTab("golden");
   }
 }
