@@ -10,7 +10,7 @@ import pytest
 from parley.demo.caller import MICROPHONE_RATE, Caller
 from parley.demo.voice import Voice
 from tests.e2e.conftest import RunningPlatform
-from tests.support.meetings import a_bot
+from tests.support.meetings import Bot, a_bot
 
 pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(300)]
 
@@ -34,7 +34,7 @@ async def test_a_bot_is_sent_followed_sent_away_and_its_words_play(
         entry = (await ada.join(made, "Ada"))["livekit"]
         voice = Voice(MICROPHONE_RATE)
         async with Caller(entry["url"], entry["token"], voice) as caller:
-            speaking = asyncio.create_task(talk(caller))
+            speaking = asyncio.create_task(talk(caller, ada))
             node = await asyncio.create_subprocess_exec(
                 shutil.which("node") or "node",
                 "web/tests/bots.mjs",
@@ -53,13 +53,15 @@ async def test_a_bot_is_sent_followed_sent_away_and_its_words_play(
     assert told["statuses"] == ["In the meeting", "Completed"]
     assert told["speaker"] == "Ada"
     assert "restaurant" in told["text"].lower()
+    assert "Ada The menu is on the wall" in told["chat"]
     assert told["length"] > told["word"]["start"] > 0
     assert told["wider"] == []
     assert told["faults"] == []
 
 
-async def talk(caller: Caller) -> None:
-    """Say something again and again."""
+async def talk(caller: Caller, ada: Bot) -> None:
+    """Say something and write something again and again."""
     while True:
         await caller.say("When does the restaurant open tomorrow?")
+        await ada.say("chat:message", {"text": "The menu is on the wall"})
         await asyncio.sleep(1.5)

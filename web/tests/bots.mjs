@@ -76,6 +76,7 @@ try {
   await page.waitForFunction((start) => Math.abs(document.querySelector("audio.bot__media").currentTime - start) < 3, told.word.start);
   told.length = await media.evaluate((element) => element.duration);
   told.text = await page.locator(".bot__transcript").innerText();
+  told.chat = await page.locator(".bot__lines li").allInnerTexts();
   await show("bots-completed");
 
   // By the keyboard: the first passage plays from its start.

@@ -17,6 +17,7 @@ export class BotView {
   private readonly problem = new Problem();
   private readonly stage = element("div", { class: "bot__stage" });
   private readonly transcript = element("ol", { class: "bot__transcript" });
+  private readonly chat = element("section", { class: "bot__chat", "aria-label": "Chat", hidden: true });
   private media: HTMLMediaElement | null = null;
   private words: { node: HTMLElement; start: number; end: number }[] = [];
   private shown = "";
@@ -31,6 +32,7 @@ export class BotView {
       this.problem.root,
       this.stage,
       this.transcript,
+      this.chat,
     );
     this.transcript.addEventListener("click", ({ target }) => {
       const place = target instanceof HTMLElement ? target.closest<HTMLElement>("[data-start]") : null;
@@ -63,10 +65,11 @@ export class BotView {
     this.facts.textContent = `${STATES[data.state]}${length} · ${data.meetingUrl}`;
     if (data.problem !== null) this.problem.tell(data.problem);
     if (data.media !== "" && this.media === null && OVER.includes(data.state)) this.showMedia(data);
-    const now = JSON.stringify(data.passages);
+    const now = JSON.stringify([data.passages, data.chat]);
     if (now !== this.shown) {
       this.shown = now;
       this.showWords(data);
+      this.showChat(data);
     }
   }
 
@@ -83,6 +86,12 @@ export class BotView {
     if (passages.length > 0) return;
     const words = OVER.includes(state) ? "Nothing was written down." : "What is said appears here a moment after each sentence.";
     this.transcript.replaceChildren(element("li", { class: "section__empty" }, oneLine ? `${words} A telephone line has one voice for all.` : words));
+  }
+
+  private showChat({ chat }: BotData): void {
+    this.chat.hidden = chat.length === 0;
+    const lines = chat.map(({ name, text }) => element("li", {}, element("strong", {}, name), " ", text));
+    this.chat.replaceChildren(element("h3", {}, "Written in the chat"), element("ol", { class: "bot__lines" }, ...lines));
   }
 
   private passage({ speaker, words }: Passage): HTMLElement {

@@ -16,7 +16,7 @@ export class ListView {
   private readonly list: Records<Bot> = new Records({
     label: "Bots",
     columns: ["Bot", "Status", "Meeting", "Sent", "Length", ""],
-    read: bots,
+    read: (signal) => this.read(signal),
     cells: (bot) => [
       element("a", { href: `/console/bots/${bot.uuid}` }, bot.name),
       tag(STATES[bot.state], tone(bot)),
@@ -28,14 +28,35 @@ export class ListView {
     empty: () => "No bots yet. Send one to a meeting, or let a calendar send them.",
   });
 
+  private readonly more = element("button", { class: "button button--small", type: "button", hidden: true }, "Earlier bots");
+  /** Pages of bots that are shown. */
+  private pages = 1;
+
   constructor() {
-    this.root = sectionRoot("bots", "Your bots", this.list.root);
+    this.more.addEventListener("click", () => {
+      this.pages += 1;
+      void this.list.refresh();
+    });
+    this.root = sectionRoot("bots", "Your bots", this.list.root, element("div", {}, this.more));
   }
 
   /** Shows them, and follows them while the page is looked at. */
   async start(signal: AbortSignal): Promise<void> {
     await this.list.start(signal);
     every(EVERY_MS, signal, () => this.list.refresh());
+  }
+
+  private async read(signal: AbortSignal): Promise<Bot[]> {
+    const found: Bot[] = [];
+    let cursor: string | null = null;
+    for (let page = 0; page < this.pages; page += 1) {
+      const some = await bots(cursor, signal);
+      found.push(...some.rows);
+      cursor = some.next;
+      if (cursor === null) break;
+    }
+    this.more.hidden = cursor === null;
+    return found;
   }
 }
 

@@ -1,7 +1,7 @@
-/** Bots and calendars, as their pages use the API. */
+/** Bots, as their pages use the API. */
 
 import { send } from "./api";
-import { credentials, type Json } from "./client";
+import { credentials, type Json, query } from "./client";
 
 export type BotState = "scheduled" | "joining" | "waiting" | "attending" | "ending" | "completed" | "failed" | "cancelled";
 
@@ -47,28 +47,13 @@ export interface BotWish {
   transcribe: boolean;
 }
 
-export interface Calendar {
-  uuid: string;
-  name: string;
-  email: string;
-}
-
-export interface CalendarEvent {
-  uuid: string;
-  name: string;
-  startTime: string;
-  meetingUrl: string;
-  isRecurring: boolean;
-  hasBot: boolean;
-}
-
 /** States that nothing leaves. */
 export const OVER: readonly BotState[] = ["completed", "failed", "cancelled"];
 
-/** The newest bots. */
-export async function bots(signal?: AbortSignal): Promise<Bot[]> {
-  const answer = (await call("GET", "/bots/bots_with_metadata?limit=50", undefined, signal)) as { bots: Json[] };
-  return answer.bots.map((row) => ({
+/** Bots, the newest first, fifty at a time; `next` leads on. */
+export async function bots(cursor: string | null, signal?: AbortSignal): Promise<{ rows: Bot[]; next: string | null }> {
+  const answer = (await call("GET", `/bots/bots_with_metadata${query({ limit: 50, cursor })}`, undefined, signal)) as { bots: Json[]; next_cursor: string | null };
+  const rows = answer.bots.map((row) => ({
     uuid: String(row["uuid"]),
     name: String(row["bot_name"]),
     meetingUrl: String(row["meeting_url"]),
@@ -76,6 +61,7 @@ export async function bots(signal?: AbortSignal): Promise<Bot[]> {
     createdAt: String(row["created_at"]),
     seconds: typeof row["duration"] === "number" ? row["duration"] : null,
   }));
+  return { rows, next: answer.next_cursor };
 }
 
 /** Sends a bot; its UUID. */
@@ -112,37 +98,9 @@ export async function botData(uuid: string, signal?: AbortSignal): Promise<BotDa
   };
 }
 
-export async function calendars(signal?: AbortSignal): Promise<Calendar[]> {
-  const rows = (await call("GET", "/calendars/", undefined, signal)) as Json[];
-  return rows.map((row) => ({ uuid: String(row["uuid"]), name: String(row["name"]), email: String(row["email"]) }));
-}
-
-/** Events of a calendar that are still to come, the next first. */
-export async function calendarEvents(calendar: string, signal?: AbortSignal): Promise<CalendarEvent[]> {
-  const answer = (await call("GET", `/calendar_events/?calendar_id=${encodeURIComponent(calendar)}&status=upcoming`, undefined, signal)) as {
-    data: Json[];
-  };
-  return answer.data.map((row) => ({
-    uuid: String(row["uuid"]),
-    name: String(row["name"]),
-    startTime: String(row["start_time"]),
-    meetingUrl: String(row["meeting_url"]),
-    isRecurring: row["is_recurring"] === true,
-    hasBot: row["bot_param"] !== null && row["bot_param"] !== undefined,
-  }));
-}
-
-/** A bot comes to an event. */
-export async function scheduleBot(event: string, name: string): Promise<void> {
-  await call("POST", `/calendar_events/${event}/bot`, { bot_name: name, speech_to_text: { provider: "Default" }, extra: {} });
-}
-
-export async function unscheduleBot(event: string): Promise<void> {
-  await call("DELETE", `/calendar_events/${event}/bot`);
-}
-
-function call(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
-  return send(method, path, credentials("x-meeting-baas-api-key"), body, signal);
+/** One request of the surface of bots and calendars; `within` milliseconds, where an answer may take longer than usual. */
+export function call(method: string, path: string, body?: unknown, signal?: AbortSignal, within?: number): Promise<unknown> {
+  return send(method, path, credentials("x-meeting-baas-api-key"), body, signal, within);
 }
 
 function passage(row: Json): Passage {
