@@ -23,7 +23,7 @@ import structlog
 
 from agents.contract import Submission
 
-FAREWELL = 2.0
+FAREWELL = 5.0
 """Seconds for the last acknowledgements before a process goes."""
 LAST = "call.ended.v1"
 """After this report a job has nothing more to say."""
@@ -199,9 +199,10 @@ class Spool:
         return self._parked[1]
 
     async def wait_until_acknowledged(self) -> None:
-        """What was said last should be on record before we go; what is not is sent by the next start."""
+        """What was said last should be on record before we go, and who goes on with a call needs it; what is not is sent by
+        the next start."""
         deadline = time.monotonic() + FAREWELL
-        while next(self.waiting(), None) and time.monotonic() < deadline:  # noqa: ASYNC110 - for two seconds
+        while next(self.waiting(), None) and time.monotonic() < deadline:  # noqa: ASYNC110 - for seconds
             await asyncio.sleep(0.02)
 
     def next_sequence(self, session_id: int, epoch: int) -> int:

@@ -258,7 +258,7 @@ class Services:
             after=("livekit",),
             outlived_by=("control_plane", "jobs", "knowledge", "models"),
             start_within=3 * _STARTS_WITHIN,  # ready when the models and then the control plane are, and itself
-            stop_within=10.0,  # the drain, and two seconds each to hand calls on, to bury them and to report
+            stop_within=13.0,  # the drain, and two seconds each to hand calls on and to bury them, and five to report
         )
 
     def bots(self) -> Child:
