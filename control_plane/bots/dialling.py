@@ -17,7 +17,7 @@ from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.gate import demand_right_to_call
 from control_plane.telephony.models import Call
 from control_plane.telephony.numbers import find_number, host_of
-from control_plane.telephony.placing import ATTENDED
+from control_plane.telephony.queueing import ATTENDED
 from control_plane.telephony.settling import tell_begin
 from control_plane.telephony.trunks import trunks_of
 

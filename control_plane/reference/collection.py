@@ -16,8 +16,8 @@ EXPECTED_OF: Final = dict.fromkeys(("dial", "list_raw_calendars", "create_calend
 RANKS: Final = {"get": 1, "post": 2, "put": 3, "patch": 3, "delete": 4}
 """Order within a folder: what makes a thing, what reads, changes and removes it."""
 OTHERS: Final = {TOKEN: "token", OPERATOR: "adminKey", EMBED_KEY: "embedKey"}
-"""Variables with what else opens operations, by its scheme. A customer who runs the collection may have none of it, nor a
-browser's session, nor the secret of a link."""
+"""Variables with what else opens operations, by its scheme. A customer who runs the collection may have none of it, nor
+a browser's session, nor the secret of a link."""
 POINTER: Final = "$response.body#/"
 
 

@@ -92,6 +92,8 @@ class Participant(SQLModel, table=True):
     """Whether others hear that they came, went, and what they publish: not of a supervisor, nor of who is hidden."""
     joined_at: datetime = moment()
     left_at: datetime | None = moment(nullable=True)
+    removed_at: datetime | None = moment(nullable=True)
+    """When it was decided to remove them, should nobody hear that it was done."""
 
 
 class Supervision(SQLModel, table=True):

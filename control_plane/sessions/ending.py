@@ -31,6 +31,8 @@ PERSONA_LOST: Final = "parley_persona_lost"
 """PostgreSQL channel: somebody is without their persona."""
 DUE: Final = timedelta(hours=1)
 """How long ago the dispatch of a lost persona is said to be, so that the next one is due, by anybody's clock."""
+BACK_WITHIN: Final = timedelta(seconds=60)
+"""In which a persona that was lost is in its conversation again, or that has failed: a worker starts in this time."""
 MOST_LOST: Final = 3
 """Jobs of a persona that one conversation may lose before it has failed."""
 MOST_SCRIBES: Final = 20
@@ -99,7 +101,7 @@ async def end_job(db: Db, log: EventLog, running: Running, *, outcome: str, reas
         if await _count_lost(db, job) < (MOST_SCRIBES if is_scribe else MOST_LOST):
             job.lost_at = at
             mine = (col(Slot.session_id) == session.id, col(Slot.persona_ids).contains([job.persona_id]))
-            await db.exec(update(Slot).where(*mine).values(dispatched_at=at - DUE))
+            await db.exec(update(Slot).where(*mine).values(dispatched_at=at - DUE, promised_until=at + BACK_WITHIN))
             await db.execute(text(f"select pg_notify('{PERSONA_LOST}', '')"))
         elif running.alone and is_scribe:
             await end_session(db, log, session, outcome=outcome, reason=reason, at=at)

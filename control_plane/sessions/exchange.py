@@ -89,7 +89,7 @@ class TicketExchange:
         # Where no token began it, the call begins here.
         is_first = slot.nonce is None and job.epoch == 1
         traces.record("dispatch", trace, slot.dispatched_at.timestamp(), now.timestamp(), root=is_first)
-        slot.session_id = session.id
+        slot.session_id, slot.promised_until = session.id, None
         await self.db.flush()
         return await self._resume(self._job(job, session, persona, slot), session)
 

@@ -41,6 +41,7 @@ class Slot(SQLModel, table=True):
         Index("slot_by_account", "account_id"),
         Index("slot_by_room", "room_name"),
         Index("slot_waiting", "expires_at", postgresql_where=text("session_id is null")),
+        Index("slot_promised", "promised_until", postgresql_where=text("promised_until is not null")),
         Index("slot_of_embed", "embed_key_id", postgresql_where=text("embed_key_id is not null")),
     )
 
@@ -60,6 +61,9 @@ class Slot(SQLModel, table=True):
     session_id: int | None = Field(default=None, sa_type=BigInteger, index=True)
     dispatched_at: datetime = moment()
     expires_at: datetime = moment()
+    promised_until: datetime | None = moment(nullable=True)
+    """Until when a place is kept for a persona that is to come into its session: for a phone that is being called, or
+    in the stead of one that was lost."""
 
 
 class Worker(SQLModel, table=True):

@@ -1,7 +1,8 @@
 """Places of standing tickets: made when their persona comes, and the same one whenever it asks again."""
 
-from typing import Any
+from typing import Any, Final
 
+from sqlalchemy import text
 from sqlmodel import select
 
 from control_plane.accounts.limits import is_full
@@ -12,6 +13,15 @@ from control_plane.errors import Conflict
 from control_plane.metering.budget import find_used_up
 from control_plane.sessions.models import Slot
 
+_LOCK: Final = text("select lock_places(:now)")
+_TAKE_OFFERED: Final = text("select take_offered_place(:now)")
+
+
+async def lock_places(db: Db, clock: Clock) -> int:
+    """How many places workers have that nobody was promised. Nobody else gives one away until the commit: whoever asks
+    waits for nothing after this."""
+    return int(await db.scalar(_LOCK, {"now": clock.now()}) or 0)
+
 
 async def find_place(db: Db, ticket_hash: bytes) -> Slot | None:
     """The place that was made for this call or meeting; None where its persona has not come yet."""
@@ -19,7 +29,8 @@ async def find_place(db: Db, ticket_hash: bytes) -> Slot | None:
 
 
 async def demand_place(db: Db, clock: Clock, project: Project, persona_id: int) -> None:
-    """Raise `Conflict` where the plan holds no more sessions, or a budget is used up.
+    """Raise `Conflict` where the plan holds no more sessions, a budget is used up, or the place that a worker offers
+    was promised to somebody else.
 
     Where the plan has a limit, the account is locked until the commit.
     """
@@ -28,6 +39,8 @@ async def demand_place(db: Db, clock: Clock, project: Project, persona_id: int) 
         raise Conflict("all sessions of the plan are in use")
     if await find_used_up(db, project.id, [persona_id], at=now) is not None:
         raise Conflict("this month's budget is used up")
+    if not await db.scalar(_TAKE_OFFERED, {"now": now}):
+        raise Conflict("no worker has a place that is nobody else's")
 
 
 async def make_place(

@@ -18,6 +18,7 @@ from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.repository import PEOPLE, RoomRepository
 from control_plane.sessions.ending import (
+    BACK_WITHIN,
     end_failed,
     end_job,
     end_session,
@@ -33,8 +34,6 @@ START_WITHIN = timedelta(seconds=45)
 """A job that has not said "started" this long after its ticket was exchanged has failed. Workers say so sooner, after
 as long as they give a process to be started and to start; of one that is gone the lease runs out."""
 
-BACK_WITHIN = timedelta(seconds=60)
-"""In which a persona that was lost is in its conversation again, or that has failed: a worker starts in this time."""
 TOLD_WITHIN = timedelta(minutes=5)
 """In which people are told, or handed on, whose conversation was given up; it has failed then in any case."""
 LOST_WITHIN = timedelta(seconds=1)

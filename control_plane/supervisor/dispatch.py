@@ -17,11 +17,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import and_, exists, not_, or_
+from sqlalchemy import and_, exists, not_, or_, text
 from sqlalchemy.orm import aliased
 from sqlmodel import col, func, select
 
-from agents.attendance import HOST_PREFIX
 from agents.calling import DispatchMetadata
 from agents.contract import AGENT_NAME
 from control_plane import metrics
@@ -33,7 +32,7 @@ from control_plane.meetings.holding import find_unattended, take_place
 from control_plane.personas.serving import find_serving
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.repository import PEOPLE
-from control_plane.sessions.models import SessionJob, Slot, Worker
+from control_plane.sessions.models import SessionJob, Slot
 from control_plane.sessions.slots import StandingSigner, dispatch_of
 
 PATIENCE: Final = timedelta(seconds=3)
@@ -42,6 +41,8 @@ ALIVE: Final = timedelta(seconds=8)
 """A worker that was heard of this recently can take a job."""
 AT_ONCE: Final = 20
 """Slots, and meetings without one, that are looked at together."""
+
+_WORKER_PLACES: Final = text("select worker_places(:since)")
 
 log = structlog.get_logger()
 
@@ -80,15 +81,8 @@ async def redispatch(
 
 
 async def free_places(db: Db, clock: Clock) -> int:
-    """Calls that the workers which live could take now."""
-    capacity = select(func.coalesce(func.sum(Worker.capacity), 0)).where(
-        col(Worker.connected).is_(True), col(Worker.seen_at) > clock.now() - ALIVE
-    )
-    taken = select(func.count()).where(
-        col(SessionJob.ended_at).is_(None), not_(col(SessionJob.identity).startswith(HOST_PREFIX))
-    )
-    places = (await db.exec(capacity)).one()
-    return int(places) - (await db.exec(taken)).one() if places else 0
+    """Calls that the workers which live could take now: those who wait are whom places are promised to."""
+    return int(await db.scalar(_WORKER_PLACES, {"since": clock.now() - ALIVE}) or 0)
 
 
 def _waiting(clock: Clock) -> Any:

@@ -31,6 +31,12 @@ class SipTrunk(SQLModel, table=True):
         1.0, sa_column_kwargs={"server_default": "1"}, description="What the carrier takes."
     )
     last_placed_at: datetime | None = moment(nullable=True)
+    turn: int = Field(
+        default=0,
+        sa_type=BigInteger,
+        sa_column_kwargs={"server_default": "0"},
+        description="Counts the calls that were taken from the queue; whose last is the longest ago is next.",
+    )
     synced_at: datetime | None = moment(nullable=True)
     """When LiveKit was last told; null: it has another version, or none."""
     deleted_at: datetime | None = moment(nullable=True)

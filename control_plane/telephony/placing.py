@@ -28,6 +28,7 @@ from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.gate import refusal_now
 from control_plane.telephony.models import Call, SipTrunk
 from control_plane.telephony.numbers import find_number
+from control_plane.telephony.queueing import ATTENDED, HELD_BACK, RINGING, SLOW, WATCHED, CallQueue
 from control_plane.telephony.settling import (
     CALLED_INTO,
     GRACE,
@@ -38,29 +39,22 @@ from control_plane.telephony.settling import (
     ring,
     settle,
     settle_answered,
-    tell_status,
 )
 from guard.outbound import Outbound
 from sip.dialer import Dialer, OutgoingCall, SipAwayError, SipRefusedError
 from sip.outcomes import Outcome
 
-RINGING: Final = 45.0
-"""Seconds a phone may ring."""
-ATTENDED: Final = "attended_by"
-"""In the details of a call into a meeting: the bot that sits in its room. `press` beside it: keys for the meeting."""
 ROOM_EMPTY_TIMEOUT: Final = 60
-WATCHED: Final = timedelta(seconds=RINGING + 15)
-"""How long the process that places a call answers for it, from each try on."""
 AT_ONCE: Final = 500
 """Calls one process watches while they ring."""
 LOOK_EVERY: Final = 0.25
 """Seconds between looks at whether it rings: LiveKit has no hook for it."""
 BREATH: Final = 0.05
 """Seconds between passes of which the last found nothing that it could take."""
-SLOW, HELD_BACK, LOOK_SOON = 2.0, timedelta(seconds=2), 0.03
-"""A trunk that takes so many calls a second or fewer has its next call counted from when the carrier heard of the last:
-an INVITE goes out as soon as its phone is in the room, which takes now 0.1 s, now 0.5 s. So long the next call waits
-for that to be seen, at looks so many seconds apart."""
+FOR_PLACES: Final = 0.25
+"""The same of a pass that left calls waiting because no worker has a place for them."""
+LOOK_SOON: Final = 0.03
+"""Seconds between looks at whether the phone of such a call is in its room."""
 LEADS: Final = 50
 """Calls of which the quickest says how soon an INVITE may go out."""
 PAUSES: Final = (0.05, 0.5, 2.0)
@@ -68,21 +62,7 @@ PAUSES: Final = (0.05, 0.5, 2.0)
 AWAY_TRIES, AWAY_PAUSE = 5, 2.0
 """Without a SIP service nothing is sent, and it is tried again this often, after this many seconds each."""
 
-# The trunk's row is the pace: whoever holds its lock decides, and looks again once its second has passed.
-_DUE = text("""
-    select trunk.id from sip_trunk trunk
-    where trunk.deleted_at is null
-        and exists (select from call where call.trunk_id = trunk.id and call.status = 'queued')
-        and (trunk.last_placed_at is null
-            or trunk.last_placed_at + make_interval(secs => 1 / trunk.calls_per_second) <= :now)
-    order by trunk.last_placed_at nulls first limit 50 for update skip locked
-""")
 _SENT = text("update sip_trunk set last_placed_at = :sent where id = :trunk and last_placed_at = :held")
-_NEXT = text("""
-    select min(coalesce(trunk.last_placed_at + make_interval(secs => 1 / trunk.calls_per_second), :now))
-    from sip_trunk trunk where trunk.deleted_at is null
-        and exists (select from call where call.trunk_id = trunk.id and call.status = 'queued')
-""")
 
 T = TypeVar("T")
 Prepared = tuple[OutgoingCall, DispatchMetadata | None, SipTrunk, datetime]
@@ -100,6 +80,7 @@ class CallPlacer:
         self.database, self.clock, self.media, self.dialer, self.outbound = database, clock, media, dialer, outbound
         self._watched: set[asyncio.Task[None]] = set()
         self._leads: deque[float] = deque(maxlen=LEADS)
+        self.queue = CallQueue(database, clock)
 
     async def run(self, url: str) -> None:
         """Work until cancelled; calls that ring are then finished by whoever comes after."""
@@ -111,7 +92,8 @@ class CallPlacer:
                         claimed = await self.claim()
                         for call_id in claimed:
                             self._begin(call_id)
-                        pause = max(0.0 if claimed else BREATH, await self._until_next())
+                        pause = FOR_PLACES if self.queue.wants_place else 0.0 if claimed else BREATH
+                        pause = max(pause, await self.queue.until_next())
                         if len(self._watched) >= AT_ONCE:
                             await asyncio.wait(self._watched, return_when=asyncio.FIRST_COMPLETED)
                     except PlatformError as error:
@@ -123,27 +105,8 @@ class CallPlacer:
             await asyncio.gather(*self._watched, return_exceptions=True)
 
     async def claim(self) -> list[int]:
-        """One call of every trunk whose time has come, marked as placed: from now on nobody sends it again."""
-        if len(self._watched) >= AT_ONCE:
-            return []
-        now = self.clock.now()
-        claimed = []
-        async with self.database.platform() as db:
-            due = (await db.execute(_DUE, {"now": now})).scalars().all()
-            for trunk_id in due:
-                query = select(Call).where(Call.trunk_id == trunk_id, Call.status == "queued")
-                later = col(Call.details)[CALLED_INTO].astext.is_(None)  # a caller waits for whom they are handed to
-                query = query.order_by(later, col(Call.id))
-                call = (await db.exec(query.limit(1).with_for_update(skip_locked=True))).first()
-                trunk = await db.get(SipTrunk, trunk_id)
-                if call is None or trunk is None:
-                    continue
-                call.placed_at = now
-                trunk.last_placed_at = now + (HELD_BACK if trunk.calls_per_second <= SLOW else timedelta())
-                call.status, call.watched_until = "dialing", now + WATCHED
-                tell_status(db, self.clock, call)
-                claimed.append(call.id)
-        return claimed
+        """Calls whose time has come, marked as placed: from now on nobody sends them again."""
+        return await self.queue.take() if len(self._watched) < AT_ONCE else []
 
     async def place(self, call_id: int) -> None:
         """Bring the persona and the phone into the room, and write down what became of it."""
@@ -234,12 +197,6 @@ class CallPlacer:
             await self.place(call_id)
         except Exception:  # its watch runs out, and the sweep settles it
             log.exception("a call was not seen to its outcome", call=call_id)
-
-    async def _until_next(self) -> float:
-        now = self.clock.now()
-        async with self.database.platform() as db:
-            due: datetime | None = await db.scalar(_NEXT, {"now": now})
-        return 1.0 if due is None else min(1.0, max(0.0, (due - now).total_seconds()))
 
     async def _prepare(self, call_id: int) -> Prepared | None:
         """None where the call has ended meanwhile."""

@@ -14,7 +14,7 @@ from control_plane.events.log import EventLog
 from control_plane.sessions.ending import end_session, lock_session
 from control_plane.sessions.models import Session, SessionJob
 from control_plane.telephony.models import Call, SipTrunk
-from control_plane.telephony.placing import WATCHED
+from control_plane.telephony.queueing import WATCHED
 from control_plane.telephony.settling import (
     BEFORE_ANSWER,
     CALLED_INTO,

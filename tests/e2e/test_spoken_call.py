@@ -166,6 +166,18 @@ async def test_a_control_plane_killed_in_mid_call_loses_and_doubles_no_line(runn
     assert times == sorted(times)
 
 
-async def test_a_call_made_while_the_worker_is_away_gets_its_persona(running: RunningPlatform) -> None:
-    os.kill(running.ready["pids"]["worker"], signal.SIGKILL)
-    assert wrong(await call(running, load_questions(1))) == []
+async def test_a_caller_who_comes_while_the_worker_is_away_gets_their_persona(running: RunningPlatform) -> None:
+    ready, voice, question = Ready.read(running.ready_file), Voice(MICROPHONE_RATE), load_questions(1)[0]
+    await voice.warm()
+    try:
+        await voice.phrase(question.ask)
+        async with Platform(ready) as platform:
+            room = f"away-{secrets.token_hex(4)}"
+            token = await platform.token(identity="caller", room=room, agent_id=ready.agent_id)
+            os.kill(running.ready["pids"]["worker"], signal.SIGKILL)
+            async with Caller(token.wsUrl, token.token, voice) as caller:
+                await caller.hear_greeting(timeout=60)
+                answer = await caller.ask(question.ask)
+                assert question.is_answered_by(await voice.recognise(answer.samples))
+    finally:
+        voice.close()

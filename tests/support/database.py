@@ -55,7 +55,7 @@ def migrate(owner_url: str) -> None:
         check=True,
         cwd=CHECKOUT,
         env={"PARLEY_DATABASE_URL": owner_url, "PATH": "/usr/bin:/bin"},
-        timeout=60,
+        timeout=300,
     )
 
 
