@@ -13,6 +13,7 @@ from agents.contract import EndReason
 from control_plane import metrics
 from control_plane.clock import SKEW, Clock, Stillness
 from control_plane.db.database import Database, Db
+from control_plane.db.leadership import IS_SHARED, Lock
 from control_plane.events.log import EventLog
 from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomStatus
@@ -116,7 +117,8 @@ class LeaseWatch:
     A lease has run out once this process, by its own monotonic clock, has seen it stay as it is for as long as it was
     given. So neither a wall clock that is set nor one of another host that differs ends a call. Only one of the
     processes watches at a time; who takes over begins to count anew, and so does who could not look for a while: the
-    database was away for those who renew as well.
+    database was away for those who renew as well. Nor is any time counted in which no control plane was there to hear
+    of workers: what they have to say they say when one is back.
     """
 
     def __init__(self, database: Database, clock: Clock, *, lease: timedelta) -> None:
@@ -148,7 +150,8 @@ class LeaseWatch:
                 )
             )
             running = (await db.exec(query)).all()
-        if self.clock.monotonic() - self._looked > BLIND.total_seconds():
+            is_heard = await db.scalar(IS_SHARED, {"lock": Lock.HEARING})
+        if self.clock.monotonic() - self._looked > BLIND.total_seconds() or not is_heard:
             self._renewed, self._accepted = Stillness[int](self.clock), Stillness[int](self.clock)
         self._looked = self.clock.monotonic()
         self._renewed.look()

@@ -77,6 +77,22 @@ async def test_who_could_not_look_for_a_while_misses_nobody_at_once(platform: Pl
         assert await watch_for(leases, clock, 14) == 0
 
 
+async def test_nobody_is_missed_while_no_control_plane_is_there_to_hear_of_them(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    leases, clock = lease_watch(platform)
+    async with worker(platform) as fake:
+        job = await open_call(tenant, fake)
+        assert await watch_for(leases, clock, 2) == 0
+        hearing = next(task for task in asyncio.all_tasks() if task.get_name() == "hear_workers")
+        hearing.cancel()  # as with its process
+        await asyncio.gather(hearing, return_exceptions=True)
+        assert await watch_for(leases, clock, 120) == 0
+        # Its caller has hung up meanwhile, which is told once somebody listens.
+        assert (await fake.report(job, 2, type="call.ended.v1", reason="caller_left", duration_ms=1))["refused"] is None
+    session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
+    assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "ok", "caller_left")
+
+
 @JUMPS
 async def test_the_process_that_hears_of_workers_may_tell_another_time(platform: Platform, minutes: int) -> None:
     tenant = await platform.tenant()
