@@ -199,7 +199,7 @@ class Spool:
         return self._parked[1]
 
     async def wait_until_acknowledged(self) -> None:
-        """What was said last should be on record before we go, and who goes on with a call needs it; what is not is sent by
+        """What was said last should be on record before we go: who goes on with a call needs it. What is not is sent by
         the next start."""
         deadline = time.monotonic() + FAREWELL
         while next(self.waiting(), None) and time.monotonic() < deadline:  # noqa: ASYNC110 - for seconds

@@ -16,6 +16,7 @@ from control_plane.meetings.announcing import MEETINGS, announcement
 from control_plane.meetings.life import end_meeting
 from control_plane.meetings.models import Attendee, Meeting
 from control_plane.meetings.waiting import decide, switch
+from control_plane.rooms.endings import note_removal
 from control_plane.sessions.repository import SessionRepository
 
 CHAT: Final = "chat"
@@ -118,6 +119,8 @@ class Host:
         return [("participant:admitted" if admit else "participant:removed", {"participantId": whom})]
 
     async def _remove(self, meeting: Meeting, whom: str) -> None:
+        async with self.database.platform() as db:
+            await note_removal(db, meeting.room_name, whom)
         try:
             await self.media.remove_participant(meeting.room_name, whom)
         except NotFound:

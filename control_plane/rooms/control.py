@@ -7,6 +7,7 @@ from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound
 from control_plane.media.server import LiveParticipant, MediaServer
 from control_plane.rooms.control_schemas import DataSend, ParticipantUpdate, TrackMute
+from control_plane.rooms.endings import note_removal
 from control_plane.rooms.models import Room
 from control_plane.rooms.repository import VISIBLE_KINDS, RoomRepository
 from control_plane.rooms.service import get_open_room
@@ -62,6 +63,8 @@ class CallControl:
         """Remove somebody from the room."""
         room = await self._open(given)
         await self._find(room, identity)
+        await note_removal(self.db, room.full_name, identity)
+        await self.db.commit()
         await self.media.remove_participant(room.full_name, identity)
 
     async def _open(self, given: str) -> Room:

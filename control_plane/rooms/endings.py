@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from sqlmodel import col, func, select, update
+
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
@@ -25,10 +27,19 @@ def leaving_of(cause: str | None, *, with_room: bool) -> Leaving:
     return "room_closed" if with_room or cause in _WITH_ROOM else "left"
 
 
+async def note_removal(db: Db, full_name: str, identity: str) -> None:
+    """Somebody is about to be removed from a room, though LiveKit's word of it may be lost."""
+    rooms = select(Room.id).where(Room.full_name == full_name, Room.status == RoomStatus.OPEN)
+    who = col(Participant.room_id).in_(rooms), col(Participant.identity) == identity
+    await db.exec(update(Participant).where(*who, col(Participant.left_at).is_(None)).values(removed_at=func.now()))
+
+
 async def end_stay(
     db: Db, log: EventLog, room: Room, stay: Participant, *, cause: str | None, with_room: bool, at: datetime
 ) -> None:
     """Somebody who was there has left, and what they published is gone. The stay must be locked, and not over."""
+    if cause is None and stay.removed_at is not None:
+        cause = "participant_removed"
     for track in stay.tracks:
         end_track(log, room, stay, track)
     stay.left_at = max(at, stay.joined_at)

@@ -70,6 +70,16 @@ class RoomRepository:
         )
         return (await self.db.exec(query.limit(1))).first() is not None
 
+    async def was_given_up(self, full_name: str, request_key: str) -> bool:
+        """Whether a request has wanted this room and heard nothing of it."""
+        query = select(Room.id).where(
+            Room.project_id == self.project_id,
+            Room.full_name == full_name,
+            Room.status == RoomStatus.CLOSED,
+            Room.request_key == request_key,
+        )
+        return (await self.db.exec(query.limit(1))).first() is not None
+
     async def list_live(self) -> list[tuple[Room, int]]:
         """Open rooms, newest first, with the number of those present."""
         present = (

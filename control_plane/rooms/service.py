@@ -41,9 +41,10 @@ class RoomService:
         """
         name = await resolve(self.db, self.caller.slug, body.name, field="name", fresh=True)
         begun = await self.rooms.find_open(name.full)
+        is_told = begun is not None and await self._was_made_by(begun, request_key)
         if begun is None:
             begun = await self._begin(name, body, request_key)
-        elif request_key is None or begun.request_key != request_key:
+        elif not is_told and (request_key is None or begun.request_key != request_key):
             raise Conflict(f"The room {name.short!r} is open already")
         await self.db.commit()
         try:
@@ -59,13 +60,22 @@ class RoomService:
         room = await self.rooms.find_open(name.full, lock=True) or begun
         room.sid, room.request_key = room.sid or live.sid, None
         room.created_at = datetime.fromtimestamp(live.created_at, UTC)
-        self.log.append(
-            Fact.ROOM_CREATED,
-            project_id=self.caller.project_id,
-            room_name=name.full,
-            created_at=iso(room.created_at),
-        )
+        room.origin, room.metadata_ = RoomOrigin.API, body.metadata
+        if not is_told:
+            self.log.append(
+                Fact.ROOM_CREATED,
+                project_id=self.caller.project_id,
+                room_name=name.full,
+                created_at=iso(room.created_at),
+            )
         return room
+
+    async def _was_made_by(self, room: Room, request_key: str | None) -> bool:
+        """Whether an open room is what an earlier try of this request has made: LiveKit's answer was lost, the row was
+        given up, and then LiveKit told of the room."""
+        if request_key is None or room.origin != RoomOrigin.TOKEN:
+            return False
+        return await self.rooms.was_given_up(room.full_name, request_key)
 
     async def _begin(self, name: RoomName, body: RoomCreate, request_key: str | None) -> Room:
         """Write down that a room is wanted, within the plan's number of rooms."""

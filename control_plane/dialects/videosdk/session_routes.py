@@ -17,6 +17,7 @@ from control_plane.dialects.videosdk.room_routes import Rooms
 from control_plane.dialects.videosdk.sessions import Narrow, VideoSessions
 from control_plane.dialects.videosdk.shapes import GivenName, Pages
 from control_plane.errors import Conflict, InvalidRequest, NotFound
+from control_plane.rooms.endings import note_removal
 from control_plane.wire import Sent
 
 router = signed()
@@ -123,6 +124,7 @@ async def remove_video_participant(
             raise Conflict("This session is over")
     else:
         raise InvalidRequest.field("roomId", "is required where there is no sessionId")
+    await note_removal(rooms.db, room.full_name, body.participantId)
     await rooms.db.commit()
     await request.app.state.media.remove_participant(room.full_name, body.participantId)
     return {"message": "Participant removed successfully"}

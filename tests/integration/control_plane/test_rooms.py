@@ -198,6 +198,37 @@ async def test_a_repeat_opens_a_new_room_where_the_dead_one_was_given_up_meanwhi
     assert (await repeat(tenant)).status_code == 201
 
 
+async def test_a_removal_that_nobody_tells_of_is_told_as_one(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    assert (await tenant.http.post("/rooms", json={"name": "r"})).status_code == 201
+    platform.media.people["proj_r"] = [ADA, replace(ADA, sid="PA_2", identity="bob", tracks=[])]
+    await reconcile(platform)
+    assert (await tenant.http.post("/rooms/r/kick/ada")).status_code == 200
+    platform.media.people["proj_r"] = []  # and bob has left by himself; no hook tells of either
+    await reconcile(platform)
+    async with platform.database.platform() as db:
+        left = (await db.exec(select(Event.data).where(Event.type == "participant.left"))).all()
+    assert {event["identity"]: event["reason"] for event in left} == {"ada": "removed", "bob": "left"}
+
+
+async def test_a_repeat_finds_the_room_that_was_made_though_the_answer_was_lost(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    platform.media.fail_next = Unavailable("LiveKit cannot be reached; try again")
+    assert (await repeat(tenant)).status_code == 503
+    platform.media.rooms["proj_r"] = LiveRoom("proj_r", "RM_1", 1_700_000_000, 600, 0)  # it was made after all
+    await reconcile(platform)
+    assert (await tenant.http.post("/rooms", json={"name": "r"})).status_code == 409
+    found = await repeat(tenant)
+    assert found.status_code == 201, found.text
+    assert (found.json()["room"]["name"], found.json()["room"]["emptyTimeout"]) == ("r", 600)
+    again = await repeat(tenant)
+    assert (again.status_code, again.json()) == (201, found.json())
+    assert await told(platform) == ["room.created"]
+    async with platform.database.platform() as db:
+        rooms = (await db.exec(select(Room).order_by(col(Room.id)))).all()
+    assert [(room.status, room.origin) for room in rooms] == [("closed", "api"), ("open", "api")]
+
+
 async def test_another_request_does_not_take_over_the_room_of_one_that_died(platform: Platform) -> None:
     tenant = await platform.tenant()
     await die_between_row_and_answer(platform, tenant)
