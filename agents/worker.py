@@ -318,7 +318,9 @@ class Worker:
             return
         reason = self._given_up.get(job_id, "worker_lost")
         self._over(job_id)
-        if exchange.done() and not exchange.cancelled() and exchange.exception() is None:
+        if not exchange.done():
+            exchange.cancel()  # else it would be asked for until it is answered, and then nobody would come
+        elif not exchange.cancelled() and exchange.exception() is None:
             log.warning("job process died in a call", job=job_id)
             await self._fail(exchange.result(), reason)
 
