@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx2
 from livekit import rtc
 
-from agents.words import BRIDGE
+from agents.words import ENGLISH
 from tests.chaos.models import ANSWER
 
 PATIENCE: Final = 8.0
@@ -180,7 +180,7 @@ class TextCaller:
             heard = ANSWER.search(text)
         heard = heard or ANSWER.search(text)
         if heard is None:
-            if BRIDGE in text:
+            if ENGLISH.bridge in text:
                 self._is_back.set()
             return
         to = heard[2].strip()
