@@ -1,6 +1,7 @@
 """Which routes are served where."""
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from control_plane.accounts.activity.routes import router as activity
 from control_plane.accounts.console.routes import open_router as way_in
@@ -89,3 +90,5 @@ def install(app: FastAPI) -> None:
     others = (peoples_meetings, meeting_entrance, recording_links, health, figures, livekit_hooks, monitor, uplink)
     for router in (*PRIMARY, *VIDEOSDK, *MEETING_BAAS, *others):
         app.router.routes.extend(router.routes)
+    plain = (route for route in app.router.routes if isinstance(route, APIRoute) and not route.param_convertors)
+    app.state.plain_paths = frozenset(route.path for route in plain)

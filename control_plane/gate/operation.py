@@ -27,6 +27,8 @@ CONFLICTS: Final = {"x-conflicts": True}
 """`openapi_extra` of a GET that may answer 409."""
 USED_UP: Final = {"x-used-up": True}
 """`openapi_extra` of an operation that may answer 410."""
+MAY_LACK: Final = {"x-may-lack": True}
+"""`openapi_extra` of an operation that may answer 404 for what its body names by something else than an id."""
 AUDITED: Final = {"x-audited": True}
 """`openapi_extra` of an operation that writes its audit entry itself."""
 KEPT_ERRORS: Final = (403, 404, 409)

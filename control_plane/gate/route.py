@@ -6,6 +6,8 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope
 
 from control_plane.db.database import Database, Db
 from control_plane.gate.models import AuditEntry
@@ -27,6 +29,13 @@ class Route(APIRoute):
         self.openapi_extra = {**(self.openapi_extra or {}), **({"x-scope": self.scope} if self.scope else {})}
         if self.methods and "GET" in self.methods:
             self.methods.add("HEAD")
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As the framework does; but what is a word of the API in one path is nothing's id in another."""
+        match, child = super().matches(scope)
+        if match is not Match.NONE and self.param_convertors and scope["path"] in scope["app"].state.plain_paths:
+            return Match.NONE, {}
+        return match, child
 
     @property
     def scope(self) -> str:

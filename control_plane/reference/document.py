@@ -45,7 +45,7 @@ CREDENTIALS: Final = {
 """Where each is sent, under which name, and what it is."""
 ALWAYS: Final = {400, 401, 403, 429, 500, 503}
 """What any operation with a key may answer."""
-INTERNAL: Final = ("x-reads", "x-audited", "x-conflicts", "x-used-up")
+INTERNAL: Final = ("x-reads", "x-audited", "x-conflicts", "x-used-up", "x-may-lack")
 FRAMEWORK_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 
 IDEMPOTENCY_KEY: Final[Json] = {
@@ -214,6 +214,8 @@ def _errors(operation: Json, path: str, method: str, schemas: Json) -> set[int]:
         statuses.add(404)
     if method != "get" or operation.get("x-conflicts"):
         statuses.add(409)
+    if operation.get("x-may-lack"):
+        statuses.add(404)
     if operation.get("x-used-up"):
         statuses |= {404, 410}
     if body is not None:

@@ -26,7 +26,7 @@ from control_plane.accounts.operator.schemas import (
 )
 from control_plane.accounts.operator.service import OperatorService
 from control_plane.auth.deps import DbDep, SettingsDep
-from control_plane.gate.operation import USED_UP, primary
+from control_plane.gate.operation import MAY_LACK, USED_UP, primary
 from control_plane.gate.operator import OperatorOperation
 from control_plane.gate.route import audit_entry
 from control_plane.plans.catalogue import plans
@@ -69,7 +69,7 @@ async def give_credit(account_id: RowId, body: LedgerEntryCreate, operator: Oper
     return {"transaction": await operator.give(account_id, body)}
 
 
-@router.post("/password-links", status_code=201, response_model=PasswordLinkMade)
+@router.post("/password-links", status_code=201, response_model=PasswordLinkMade, openapi_extra=MAY_LACK)
 async def make_password_link(body: PasswordLinkCreate, operator: Operator, settings: SettingsDep) -> Any:
     """Make a link with which somebody who forgot their password sets another: good for an hour, and once."""
     signer = ResetSigner(settings.secret_key)

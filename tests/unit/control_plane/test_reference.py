@@ -7,6 +7,8 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from fastapi import FastAPI
+from starlette.routing import Match
 
 from control_plane.api import MEETING_BAAS, VIDEOSDK
 from control_plane.app import create_app
@@ -25,7 +27,7 @@ BESIDES = {"MethodNotAllowed"}
 
 
 @pytest.fixture(scope="module")
-def document() -> Json:
+def app() -> FastAPI:
     settings = Settings(
         environment="development",
         database_url="postgresql://nobody@127.0.0.1:1/none",
@@ -34,7 +36,12 @@ def document() -> Json:
         secret_key=base64.b64encode(bytes(32)).decode(),
         worker_token="a worker's token",
     )
-    return describe(create_app(settings))
+    return create_app(settings)
+
+
+@pytest.fixture(scope="module")
+def document(app: FastAPI) -> Json:
+    return describe(app)
 
 
 def keyed(document: Json) -> Iterator[tuple[str, str, Json]]:
@@ -205,3 +212,14 @@ def test_the_collection_makes_before_it_reads_and_removes_last(document: Json) -
     assert methods[0] == "POST"
     assert methods[-1] == "DELETE"
     assert any("agent_id" in line for line in folders["Agents"][0]["event"][0]["script"]["exec"])
+
+
+def test_a_word_of_the_api_is_not_taken_for_an_id(app: FastAPI, document: Json) -> None:
+    """DELETE /bots/webhooks is not the deletion of a bot that is called webhooks."""
+    plain = {path: set(methods) for path, methods in document["paths"].items() if "{" not in path}
+    assert "/bots/webhooks" in plain
+    for path, methods in plain.items():
+        for method in ("get", "post", "put", "patch", "delete"):
+            scope = {"type": "http", "app": app, "path": path, "method": method.upper(), "headers": []}
+            taken = any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+            assert taken == (method in methods), f"{method} {path}"
