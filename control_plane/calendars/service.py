@@ -20,6 +20,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing_uuid
 from control_plane.errors import Conflict, InvalidRequest, Unavailable
+from control_plane.gate.idempotency import Attempt
 from control_plane.gate.transaction import Transaction
 from control_plane.secrets.box import SecretBox
 
@@ -70,7 +71,9 @@ class CalendarService:
         box: SecretBox,
         providers: Providers,
         sync: CalendarSync,
+        attempt: Attempt,
     ) -> None:
+        self.attempt = attempt
         self.transaction, self.caller, self.clock, self.box = transaction, caller, clock, box
         self.providers, self.sync, self.bots = providers, sync, sync.bots
 
@@ -80,6 +83,8 @@ class CalendarService:
 
     async def create(self, platform: str, credentials: Credentials, wanted: str | None, key: str) -> Calendar:
         """Connect a calendar and read it. `Conflict` where the project has it already."""
+        if self.attempt.made:  # an earlier try of this request, which died while it was read
+            return await self._sync_first(await self.get(UUID(self.attempt.made)))
         met = await self._meet(platform, credentials)
         chosen = met.choose(wanted)
         if chosen is None:
@@ -101,6 +106,7 @@ class CalendarService:
         self._take_access(calendar, met)
         db.add(calendar)
         await db.flush()
+        await self.attempt.note(db, f"{uuid}")
         return await self._sync_first(calendar)
 
     async def all(self) -> list[Calendar]:

@@ -5,7 +5,7 @@ tenant door names its project in its first statement; the platform door connects
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from time import monotonic
@@ -49,7 +49,11 @@ _NAME_PROJECT = "select set_config('parley.project', %s, true)"
 
 
 class Db(AsyncSession):
-    """One transaction. Whoever writes events calls `announce`; the commit then wakes the readers of the log."""
+    """One transaction. Whoever writes events calls `announce`; the commit then wakes the readers of the log.
+
+    What others are to be told of it is left to `afterwards`: a request that commits by itself before it is answered has
+    no answer to repeat where its process dies in between.
+    """
 
     # Statements in SQL are executed; SQLModel's own `exec`, for its selects, warns of the name.
     execute = SQLAlchemySession.execute
@@ -59,12 +63,22 @@ class Db(AsyncSession):
         """This transaction has something to tell."""
         self.announced = True
 
+    def afterwards(self, work: Callable[[], Awaitable[Any]]) -> None:
+        """Have something done once this transaction is committed; not where it is undone, or the process ends."""
+        self.info.setdefault("afterwards", []).append(work)
+
+    async def rollback(self) -> None:
+        self.info.pop("afterwards", None)
+        await super().rollback()
+
     async def commit(self) -> None:
         await super().commit()
         if self.announced:
             self.announced = False
             for listener in self.info.get("listeners", ()):
                 listener()
+        for work in self.info.pop("afterwards", ()):
+            await work()
 
 
 class Database:

@@ -4,6 +4,9 @@ The row belongs to the API key that called: answers hold secrets, and another ke
 is written in the request's own transaction, so it is kept exactly when the request's rows are. A request that commits
 before it asks LiveKit shows its row early, with no answer yet; the lease says how long it may still be running.
 
+What it has made by then it notes in the same transaction (`Attempt`): whoever goes on in its place finds that, and does
+not make it once more.
+
 A repeat that comes meanwhile looks, gives its connection back and looks again: whoever holds the row's advisory lock is
 running, and nobody waits for it inside the database.
 """
@@ -97,6 +100,23 @@ def request_name(caller: Caller, key: str) -> str:
     return f"{caller.key_id}\n{key}"
 
 
+class Attempt:
+    """A try of a request, for those who commit before they can answer. Without a key there are no repeats."""
+
+    def __init__(self, replay: "Replay | None" = None) -> None:
+        self._replay = replay
+
+    @property
+    def made(self) -> str | None:
+        """What an earlier try of the same request has noted; its answer never came to be."""
+        return self._replay.made if self._replay else None
+
+    async def note(self, db: Db, made: str) -> None:
+        """Note what this transaction makes, before it is committed."""
+        if self._replay is not None:
+            await self._replay.note(db, made)
+
+
 class Replay:
     """One request under a key."""
 
@@ -113,6 +133,8 @@ class Replay:
     ) -> None:
         self.database, self.clock, self.box, self.waiters = database, clock, box, waiters
         self.caller, self.name, self.hashed = caller, request_name(caller, key), hashed
+        self.made: str | None = None
+        """What an earlier try has made, which died before it had an answer."""
 
     async def begin(self, transaction: Transaction) -> Answer | None:
         """The earlier answer, or None where this request is the first. Raises `Conflict`, `StillRunning`."""
@@ -130,6 +152,11 @@ class Replay:
                 await transaction.leave()
         raise StillRunning
 
+    async def note(self, db: Db, made: str) -> None:
+        """Keep what the request has made, in the transaction that makes it."""
+        self.made = made
+        await db.execute(update(IdempotentRequest).where(*self._own()).values(made=made))
+
     async def finish(self, db: Db, answer: Answer) -> None:
         """Keep the answer, in the transaction of what it tells about."""
         await db.execute(
@@ -145,11 +172,15 @@ class Replay:
             await self.finish(db, answer)
 
     async def release(self) -> None:
-        """Forget a request that came to nothing, so that it may be tried again."""
+        """Forget a request that came to nothing, so that it may be tried again; one that has made something goes on."""
         async with self.database.tenant(self.caller.project_id) as db:
             row = await self._find(db)
-            if row is not None and row.status is None:
+            if row is None or row.status is not None:
+                return
+            if row.made is None:
                 await db.delete(row)
+            else:
+                row.lease_until = self.clock.now()
 
     async def _look(self, db: Db) -> tuple[bool, Answer | None]:
         """Whether this request is the first, or goes on in the place of one that died; the answer if there is one."""
@@ -160,7 +191,10 @@ class Replay:
             raise Conflict("This Idempotency-Key was used for another request")
         if row is not None and row.status is not None and row.sealed_body is not None:
             return False, Answer(row.status, self.box.open(row.sealed_body, row=self._sealed_as()).encode())
-        return row is not None and await self._run(db, _TAKE_OVER), None
+        if row is None or not await self._run(db, _TAKE_OVER):
+            return False, None
+        self.made = row.made
+        return True, None
 
     async def _run(self, db: Db, statement: TextClause) -> bool:
         """Whether the row is this request's from now on."""

@@ -20,6 +20,7 @@ class IdempotentRequest(SQLModel, table=True):
     request_hash: bytes = Field(sa_type=LargeBinary, description="Of method, path, query and body.")
     status: int | None = Field(default=None, description="None while the first request runs.")
     sealed_body: bytes | None = Field(default=None, sa_type=LargeBinary)
+    made: str | None = Field(default=None, description="What it has committed before it had an answer: see `Attempt`.")
     lease_until: datetime = moment()
     created_at: datetime = created_now()
 

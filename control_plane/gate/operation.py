@@ -1,16 +1,16 @@
 """What an operation for projects has around it: a caller, a scope, replay, audit."""
 
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy import insert
 
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Database
 from control_plane.errors import InvalidRequest, PlatformError
-from control_plane.gate.idempotency import Answer, Replay, check_key, request_hash
+from control_plane.gate.idempotency import Answer, Attempt, Replay, check_key, request_hash
 from control_plane.gate.models import AuditEntry
 from control_plane.gate.route import Door, Handler, Route, audit_values
 from control_plane.gate.transaction import Transaction
@@ -85,6 +85,7 @@ class Operation(Route):
             return await handle(request)
         caller = _caller(request)
         replay = await _replay(request, caller, given) if given else None
+        request.state.attempt = Attempt(replay)
         if replay is not None:
             earlier = await replay.begin(transaction)
             if earlier is not None:
@@ -110,6 +111,14 @@ class Operation(Route):
 
     def _is(self, mark: str) -> bool:
         return bool((self.openapi_extra or {}).get(mark))
+
+
+async def find_attempt(request: Request) -> Attempt:
+    """Which try of a request this is."""
+    return getattr(request.state, "attempt", None) or Attempt()
+
+
+AttemptDep = Annotated[Attempt, Depends(find_attempt)]
 
 
 def primary(prefix: str = "", *, route_class: type[Route] = Operation, **options: Any) -> APIRouter:

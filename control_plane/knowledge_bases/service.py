@@ -250,9 +250,11 @@ class KnowledgeBaseService:
         kept = await keep_upload(self.db, base, project_id=self.caller.project_id, name=name, data=data, file=file)
         if not kept:
             raise Unavailable(f"{MAX_WAITING} documents of this project wait to be ingested; try again", retry_after=30)
-        await self.db.commit()
-        self.uploads.wake.set()
+        self.db.afterwards(self._wake)
         return Ingested(chunks_created=planned, source_file=source, later=True)
+
+    async def _wake(self) -> None:
+        self.uploads.wake.set()
 
     async def _refuse_chunk(self, chunk_id: int) -> NoReturn:
         await refuse_missing(self.db, "knowledge_chunk", chunk_id, "chunk")

@@ -8,7 +8,7 @@ from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
 from control_plane.errors import Conflict, Forbidden, NotFound, Unavailable
 from control_plane.gate.bodies import described, optional
-from control_plane.gate.operation import CONFLICTS, primary
+from control_plane.gate.operation import CONFLICTS, AttemptDep, primary
 from control_plane.plans.quota import QuotaDep
 from control_plane.recordings.files import MEDIA_TYPES, file_response
 from control_plane.recordings.models import Recording
@@ -43,11 +43,11 @@ FILE: dict[int | str, dict[str, Any]] = {
 
 
 async def find_recordings(
-    request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep
+    request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep, attempt: AttemptDep
 ) -> RecordingService:
     """The recordings of this request's caller."""
     state = request.app.state
-    return RecordingService(db, caller, quota, clock, state.recorder, state.taker)
+    return RecordingService(db, caller, quota, clock, state.recorder, state.taker, attempt)
 
 
 Recordings = Annotated[RecordingService, Depends(find_recordings)]

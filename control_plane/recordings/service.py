@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_excerpt, refuse_missing
 from control_plane.errors import Conflict, NotFound, Unavailable
+from control_plane.gate.idempotency import Attempt
 from control_plane.media.recorder import Recorder
 from control_plane.plans.quota import Quota
 from control_plane.recordings.models import FILES, Recording, RecordingKind, RecordingOrigin, RecordingStatus
@@ -31,9 +33,16 @@ class RecordingService:
     """What a caller does with recordings."""
 
     def __init__(
-        self, db: Db, caller: Caller, quota: Quota, clock: Clock, recorder: Recorder, taker: RecordingTaker
+        self,
+        db: Db,
+        caller: Caller,
+        quota: Quota,
+        clock: Clock,
+        recorder: Recorder,
+        taker: RecordingTaker,
+        attempt: Attempt,
     ) -> None:
-        self.db, self.caller, self.quota, self.clock = db, caller, quota, clock
+        self.db, self.caller, self.quota, self.clock, self.attempt = db, caller, quota, clock, attempt
         self.recorder, self.taker = recorder, taker
         self.rooms = RoomRepository(db, caller.project_id)
 
@@ -43,6 +52,12 @@ class RecordingService:
         Raises `NotFound` for an unknown room, `Conflict` for a closed one and one that is being recorded just so, and
         `Unavailable` without an egress service.
         """
+        if self.attempt.made:
+            begun = await self.get(int(self.attempt.made))
+            if begun.ordered_at is not None:
+                return begun
+            if begun.ended_at is None:
+                return await self._order(begun)
         room = await get_open_room(self.rooms, self.caller, given)
         await self.quota.take("recordings")
         running = select(Recording.id).where(
@@ -68,6 +83,11 @@ class RecordingService:
         recording.details = {"room_id": room.id}
         await tie_to_session(self.db, recording)
         self.db.add(recording)
+        await self.db.flush()
+        await self.attempt.note(self.db, f"{recording.id}")
+        return await self._order(recording)
+
+    async def _order(self, recording: Recording) -> Recording:
         await self.db.commit()
         return await self.taker.order(recording.id)
 
@@ -92,13 +112,16 @@ class RecordingService:
         for recording in running:
             ask_stop(self.db, self.clock, recording)
         stopping = [recording.egress_id for recording in running if recording.egress_id is not None]
-        await self.db.commit()  # who asks the recorder from now on ends what this request does not
-        asked = await asyncio.gather(*map(self.recorder.stop, stopping), return_exceptions=True)
+        # Who asks the recorder from then on ends what this request does not.
+        self.db.afterwards(partial(self._stop, stopping))
+        return stopping
+
+    async def _stop(self, egress_ids: list[str]) -> None:
+        asked = await asyncio.gather(*map(self.recorder.stop, egress_ids), return_exceptions=True)
         for problem in filter(None, asked):
             if not isinstance(problem, Unavailable):
                 raise problem
             log.warning("a recording is stopped later", reason=problem.message)
-        return stopping
 
     async def page(
         self,

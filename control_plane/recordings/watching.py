@@ -20,6 +20,7 @@ from control_plane.sessions.models import Session
 
 LOST_AFTER = timedelta(seconds=20)
 """How long after it was asked a recorder may not know a recording; an order that crosses the look is younger."""
+LOST, NOT_BEGUN = "the recorder was lost", "the server stopped before a recorder was asked"
 ASK_AGAIN = timedelta(seconds=8)
 """How long an asked stop may take before it is asked again."""
 AT_ONCE = 500
@@ -93,13 +94,17 @@ class RecordingWatch:
                 log.warning("recording not compared", recording=row.id, reason=error.message)
 
     async def _compare(self, row: Recording, egress: Egress | None, seen_at: datetime, *, too_long: bool) -> None:
-        if row.ended_at is not None or row.ordered_at is None:
+        if row.ended_at is not None:
+            return
+        if row.ordered_at is None:  # what began without an agent is ordered by whoever wrote it down, or by nobody
+            if row.origin == RecordingOrigin.API and row.started_at < seen_at - LOST_AFTER:
+                await self._lost(row.id, NOT_BEGUN)
             return
         if egress is None and row.egress_id is not None:
             egress = await self.recorder.find(row.egress_id)
         if egress is None:
             if row.ordered_at < seen_at - LOST_AFTER:
-                await self._lost(row.id)
+                await self._lost(row.id, LOST)
             return
         async with self.database.platform() as db:
             recording = await lock_recording(db, row.id)
@@ -128,11 +133,13 @@ class RecordingWatch:
         since = row.heard_at or row.ordered_at  # by our clock: a recorder's may be another
         return since is not None and since < seen_at - self.longest
 
-    async def _lost(self, recording_id: int) -> None:
+    async def _lost(self, recording_id: int, reason: str) -> None:
         async with self.database.platform() as db:
             recording = await lock_recording(db, recording_id)
-            if recording is not None and recording.ended_at is None:
-                fail(db, self.clock, recording, "the recorder was lost")
+            if recording is None or recording.ended_at is not None:
+                return
+            if reason == LOST or recording.ordered_at is None:
+                fail(db, self.clock, recording, reason)
 
     async def _claim(self, egress: Egress) -> None:
         """A recording whose row does not know it: its answer was lost, or came after its end."""

@@ -1,5 +1,6 @@
 """Sessions as a customer handles them: opening, reading, adding lines, ending."""
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
@@ -115,8 +116,7 @@ class SessionService:
             at=self.clock.now(),
             duration=body.duration,
         )
-        await self.db.commit()
-        await self.live.publish(END_CALLS, {"session_id": session.id})
+        self.db.afterwards(partial(self.live.publish, END_CALLS, {"session_id": session.id}))
         return session
 
     async def _active(self, name: RoomName) -> Session:

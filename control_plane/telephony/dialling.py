@@ -13,6 +13,7 @@ from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest
+from control_plane.gate.idempotency import Attempt
 from control_plane.ids import fingerprint
 from control_plane.metering.budget import find_used_up
 from control_plane.names import RoomName, room_name
@@ -64,8 +65,11 @@ class Placed:
 class DialService:
     """Places calls of one caller."""
 
-    def __init__(self, db: Db, database: Database, caller: Caller, quota: Quota, clock: Clock) -> None:
+    def __init__(
+        self, db: Db, database: Database, caller: Caller, quota: Quota, clock: Clock, attempt: Attempt
+    ) -> None:
         self.db, self.database, self.caller, self.quota, self.clock = db, database, caller, quota, clock
+        self.attempt = attempt
 
     async def dial(self, body: Dial) -> Placed:
         """Call somebody; returns before there is an answer, `status` is `queued` where the trunk's pace delays it.
@@ -74,6 +78,8 @@ class DialService:
         for a missing trunk or a foreign caller id, `Forbidden` for what the project's policy does not allow and for a
         used up budget, `QuotaExceeded`, `Conflict` where a session is active in the room.
         """
+        if self.attempt.made:  # an earlier try of this request, which has died: nobody is called twice
+            return await self._go_on(int(self.attempt.made))
         call_id: int = await self.db.scalar(_NEXT_ID)
         name = await self._room(body, call_id)
         persona = await self._persona(body.agent_config_id)
@@ -88,8 +94,17 @@ class DialService:
         await self.quota.take("sessions")
         call = await self._write(call_id, body, name, persona, trunk)
         await self.db.execute(text(f"select pg_notify('{PLACED}', '')"))
+        await self.attempt.note(self.db, f"{call.id}")
         await self.db.commit()
         status, participant_sid = await self._wait_for_phone(call.id)
+        return Placed(call, name, trunk, status, participant_sid)
+
+    async def _go_on(self, call_id: int) -> Placed:
+        """What is to be said of a call that was placed."""
+        query = select(Call, SipTrunk).join(SipTrunk, col(SipTrunk.id) == Call.trunk_id).where(Call.id == call_id)
+        call, trunk = (await self.db.exec(query)).one()
+        status, participant_sid = await self._wait_for_phone(call.id)
+        name = RoomName(call.room_name.removeprefix(f"{self.caller.slug}_"), call.room_name)
         return Placed(call, name, trunk, status, participant_sid)
 
     async def _write(self, call_id: int, body: Dial, name: RoomName, persona: Persona, trunk: SipTrunk) -> Call:

@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request, Response
 from control_plane.accounts.routes import Account
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
-from control_plane.gate.operation import primary
+from control_plane.gate.operation import AttemptDep, primary
 from control_plane.plans.quota import QuotaDep
 from control_plane.telephony.dialling import DialService
 from control_plane.telephony.gate import PolicyService
@@ -85,10 +85,10 @@ async def find_calls(request: Request, db: DbDep, caller: CallerDep, clock: Cloc
 
 
 async def find_dialling(
-    request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep
+    request: Request, db: DbDep, caller: CallerDep, quota: QuotaDep, clock: ClockDep, attempt: AttemptDep
 ) -> DialService:
     """What places calls of this request's caller."""
-    return DialService(db, request.app.state.database, caller, quota, clock)
+    return DialService(db, request.app.state.database, caller, quota, clock, attempt)
 
 
 async def find_policies(request: Request, db: DbDep, account: Account, clock: ClockDep) -> PolicyService:

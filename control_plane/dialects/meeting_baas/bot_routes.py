@@ -1,6 +1,7 @@
 """`/bots`."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -88,8 +89,7 @@ async def send_bot(
         if await find_used_up(db, caller.project_id, [], at=now) is not None:
             raise Forbidden("This month's budget is used up", details={"rule": "budget"})
         await quota.take("sessions")
-    await db.commit()
-    await state.live.publish(BOTS, {})
+    db.afterwards(partial(state.live.publish, BOTS, {}))
     return {"bot_id": str(bot.uuid)}
 
 

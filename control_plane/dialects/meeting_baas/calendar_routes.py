@@ -32,7 +32,7 @@ from control_plane.dialects.meeting_baas.calendar_shapes import (
 )
 from control_plane.dialects.meeting_baas.checking import check_ask
 from control_plane.dialects.meeting_baas.shapes import recogniser_of
-from control_plane.gate.operation import READS
+from control_plane.gate.operation import READS, AttemptDep
 from control_plane.wire import Clean, Since
 
 router = baas("/calendars")
@@ -42,11 +42,11 @@ Email = Annotated[str, StringConstraints(min_length=1, max_length=320), Clean]
 Every = Annotated[bool | None, Query(description="Whether the whole series is meant.")]
 
 
-async def find_calendars(request: Request, caller: CallerDep, clock: ClockDep) -> CalendarService:
+async def find_calendars(request: Request, caller: CallerDep, clock: ClockDep, attempt: AttemptDep) -> CalendarService:
     """The calendars of this request's caller."""
     state = request.app.state
     return CalendarService(
-        request.state.transaction, caller, clock, state.secrets, state.calendar_providers, state.calendars
+        request.state.transaction, caller, clock, state.secrets, state.calendar_providers, state.calendars, attempt
     )
 
 
