@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api fix unit integration e2e chaos bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
+.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api fix unit integration e2e chaos crash-points bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -58,6 +58,9 @@ e2e: ## Tests with the whole platform: spoken calls, a browser
 
 chaos: setup-test ## Calls on real servers of which everything is killed, frozen and cut by a seed (SEED=1, MINUTES=30, ARGS="--calls 18 --voices 2")
 	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30) $(ARGS)
+
+crash-points: setup-test ## Kill the platform at each of its crash points and look at what is left (ARGS="--only dial --list")
+	$(BIN)/python -m tests.crash $(ARGS)
 
 test-sentence-transformers: setup-test ## Install the optional embedder (5 GB, apart) and compare its vectors
 	@$(PYTHON) tools/setup.py --sentence-transformers

@@ -48,14 +48,14 @@ def postgres() -> Iterator[tuple[EmbeddedPostgres, Secrets]]:
             yield server, secrets
 
 
-def migrate(owner_url: str) -> None:
-    """Bring a database to the newest revision, as an operator would."""
+def migrate(owner_url: str, *, within: float = 60) -> None:
+    """Bring a database to the newest revision, as an operator would, in so many seconds."""
     subprocess.run(
         [sys.executable, "-m", "control_plane", "migrate"],
         check=True,
         cwd=CHECKOUT,
         env={"PARLEY_DATABASE_URL": owner_url, "PATH": "/usr/bin:/bin"},
-        timeout=300,
+        timeout=within,
     )
 
 
