@@ -54,8 +54,10 @@ class RecordingService:
         """
         if self.attempt.made:
             begun = await self.get(int(self.attempt.made))
-            if begun.ordered_at is not None:
+            if begun.egress_id is not None:
                 return begun
+            if begun.ended_at is None and begun.ordered_at is not None:
+                raise Unavailable("Whether the recording has begun is being found out; try again", retry_after=5)
             if begun.ended_at is None:
                 return await self._order(begun)
         room = await get_open_room(self.rooms, self.caller, given)

@@ -65,6 +65,25 @@ async def test_a_recording_that_was_written_down_is_begun_by_the_next_try(
     assert len((await tenant.http.get("/recordings")).json()["recordings"]) == 1
 
 
+async def test_a_recording_whose_recorder_was_asked_is_found_and_not_begun_again(
+    platform: Platform, tenant: Tenant, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise Unavailable("The database cannot do this now; try again")
+
+    path = "/rooms/r/recordings/start"
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordingTaker, "_begun", away)
+        assert (await tenant.http.post(path, headers=KEY)).status_code == 503
+    assert (await tenant.http.post(path, headers=KEY)).status_code == 503
+    await watch(platform).compare()
+
+    again = await tenant.http.post(path, headers=KEY)
+
+    assert (again.status_code, again.json()["recording"]["egress_id"]) == (201, "EG_1")
+    assert [name for name, _ in platform.recorder.calls] == ["start"]
+
+
 async def test_a_recording_that_nobody_ordered_is_an_error_and_holds_no_place(
     platform: Platform, tenant: Tenant, room: str
 ) -> None:
