@@ -48,7 +48,7 @@ def postgres() -> Iterator[tuple[EmbeddedPostgres, Secrets]]:
             yield server, secrets
 
 
-def migrate(owner_url: str, *, within: float = 60) -> None:
+def migrate(owner_url: str, *, within: float = 300) -> None:
     """Bring a database to the newest revision, as an operator would, in so many seconds."""
     subprocess.run(
         [sys.executable, "-m", "control_plane", "migrate"],
