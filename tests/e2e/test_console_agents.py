@@ -52,11 +52,15 @@ async def test_an_agent_is_made_changed_published_compared_and_rolled_back(
     assert "There is no knowledge base" not in seen["bases_untold"]
     assert seen["published_tags"] == ["In service", "Version 1 takes calls"]
     assert seen["changed_tags"] == ["In service", "Version 1 takes calls", "Changes not published"]
-    assert seen["differs"] == ["Instructions", "Longest call"]
-    assert (seen["removed"], seen["added"]) == ("or two |sentences", "sentence")
-    assert "Instructions, Longest call" in seen["announced"]
+    assert "possible number" in problems["fallback"]
+    assert problems["numbers"].startswith("Line 2: must be a possible number")
+    assert seen["differs"] == ["Instructions", "Longest call", "Numbers it may transfer to"]
+    assert seen["removed"].startswith("or two |sentences")
+    assert seen["added"].startswith("sentence")
+    assert "Instructions, Longest call, Numbers it may transfer to" in seen["announced"]
     assert seen["rolled_back_tags"] == ["In service", "Version 1 takes calls"]
     assert seen["rolled_back"] == "900"
+    assert (seen["numbers"], seen["fallback"]) == ("+17755550123 Sales\n+17755550188", "+17755550199")
     assert seen["left"] == ["Ada"]
     assert seen["wider"] == []
     assert seen["faults"] == []

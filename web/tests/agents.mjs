@@ -47,10 +47,14 @@ async function build({ page, show, told }) {
   await tool.getByLabel("Name").fill("find order");
   await tool.getByLabel("When to use it").fill("Where an order is.");
   await tool.getByLabel("Parameters").fill('{"type": "object", ');
+  await page.getByLabel("Fallback number").fill("775 123");
+  await page.getByLabel("Numbers it may transfer to").fill("+17755550123 Sales\n+12 Nobody");
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await page.locator("#set-language[aria-invalid=true]").waitFor();
   told.problems = {
     language: await page.locator("#set-language-problem").textContent(),
+    fallback: await page.locator("#set-fallback_number-problem").textContent(),
+    numbers: await page.locator("#set-transfer_numbers-problem").textContent(),
     longest: await page.locator("#set-max_call_duration-problem").textContent(),
     parameters: await tool.locator(".field__problem").last().textContent(),
     tool: await tool.locator(".field").filter({ hasText: "Letters, digits" }).locator(".field__problem").textContent(),
@@ -71,6 +75,8 @@ async function build({ page, show, told }) {
 
   await page.getByLabel("Longest call (s)").fill("900");
   await page.getByLabel("Language").fill("en-GB");
+  await page.getByLabel("Fallback number").fill("+17755550199");
+  await page.getByLabel("Numbers it may transfer to").fill("+1 (775) 555-0123 Sales\n\n+17755550188");
   await tool.getByLabel("Name").fill("find_order");
   await tool.getByLabel("Parameters").fill('{"type": "object", "properties": {"number": {"type": "string"}}, "required": ["number"]}');
   await page.getByRole("switch", { name: "End the call" }).check();
@@ -99,6 +105,7 @@ async function build({ page, show, told }) {
 
   await page.getByLabel("Instructions").fill((await page.getByLabel("Instructions").inputValue()).replace("One or two short sentences", "One short sentence"));
   await page.getByLabel("Longest call (s)").fill("600");
+  await page.getByLabel("Numbers it may transfer to").fill("+17755550123 Sales");
   await page.keyboard.press("Control+s");
   await page.getByText("Saved", { exact: true }).waitFor();
   told.changed_tags = await tags();
@@ -123,6 +130,9 @@ async function build({ page, show, told }) {
   told.rolled_back_tags = await tags();
   await tab("Settings");
   told.rolled_back = await page.getByLabel("Longest call (s)").inputValue();
+  told.numbers = await page.getByLabel("Numbers it may transfer to").inputValue();
+  told.fallback = await page.getByLabel("Fallback number").inputValue();
+  await show("agent-numbers");
   await tab("Try");
   await show("agent-try");
   await page.goto(`${wish.url}/console/agents`);
