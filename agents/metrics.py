@@ -4,8 +4,9 @@ A worker's main process counts for its calls: what they report passes through it
 them are ours; which models are left alone, by name, is in the platform's `/admin/health`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import product
 from typing import Any, Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -57,6 +58,17 @@ PARTS: Final = {
     "playout_ms": "playout",
     "other_ms": "other",
 }
+
+
+def _begin(figure: Counter, *values: Sequence[str]) -> None:
+    """Count from 0: the first of a series that was not there is no increase to Prometheus."""
+    for labels in values:
+        figure.labels(*labels)
+
+
+_begin(OFFERS, ["accepted"], ["full"], ["no_ticket"])
+_begin(ENDED, ["worker_lost"], ["not_started"], ["model_failed"])
+_begin(ATTEMPTS, *product(SERVICES, OUTCOMES))
 
 
 def show_attempts(attempts: Iterable[Any]) -> None:

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import time
 from typing import Any
 
@@ -333,9 +334,12 @@ def main() -> None:
     """Run a worker until SIGTERM."""
     settings = read_settings(WorkerSettings, "worker")
     logs.configure(settings.log_format)
-    traces.configure(
-        settings.otel_exporter_otlp_endpoint, service="parley-worker", ratio=settings.otel_traces_sampler_arg
-    )
+    try:
+        traces.configure(
+            settings.otel_exporter_otlp_endpoint, service="parley-worker", ratio=settings.otel_traces_sampler_arg
+        )
+    except traces.TracesMissingError as error:
+        sys.exit(f"parley worker cannot start: {error}")
     asyncio.run(_run(settings))
     traces.close()
 

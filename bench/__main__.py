@@ -16,6 +16,7 @@ from bench import (
     kills,
     knowledge,
     meetings,
+    metrics,
     monitors,
     pages,
     phone,
@@ -38,6 +39,7 @@ MEASURES = {
     "bots": bots.main,
     "pages": pages.main,
     "kills": kills.main,
+    "metrics": metrics.main,
 }
 
 

@@ -130,6 +130,8 @@ def main() -> None:
         {"serve": serve, "jobs": jobs, "migrate": migrate}[process]()
     except ValidationError as error:
         sys.exit(f"parley {process} cannot start: {wrong_settings(error)} (see docs/reference/settings.md)")
+    except traces.TracesMissingError as error:
+        sys.exit(f"parley {process} cannot start: {error}")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,18 @@ JOBS_DUE: Final = Gauge("parley_jobs_due", "Jobs that are due or at work.")
 JOB_AGE: Final = Gauge("parley_job_due_seconds", "For which the oldest job that is due has waited.")
 JOBS_FAILED: Final = Gauge("parley_jobs_failed", "Jobs given up within the last week.")
 
+
+def _begin(figure: Counter, *values: str) -> None:
+    """Count from 0: the first of a series that was not there is no increase to Prometheus."""
+    for value in values:
+        figure.labels(value)
+
+
+_begin(TOKEN_REFUSALS, "no_worker", "over_budget", "unknown_agent")
+_begin(DISPATCHES, "with_token", "to_room", "again", "failed")
+_begin(EXCHANGES, "opened", "refused", "unanswered")
+_begin(REPORTS, "kept", "refused", "unanswered")
+
 _observers: dict[tuple[str, str, int], Any] = {}
 
 

@@ -17,9 +17,11 @@ from control_plane.sessions.slots import StandingSigner
 from control_plane.sessions.watch import BACK_WITHIN, give_up, room_gone
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
+from guard import exposition
 from tests.support.calls import later
 from tests.support.partings import work_off
 from tests.support.platform import SECRET_KEY, Platform, Tenant
+from tests.support.scraping import read, value
 from tests.support.uplink import FakeWorker, lease_watch, ticket_of, watch_for, worker
 from tests.support.webhooks import until
 
@@ -106,6 +108,22 @@ async def test_however_often_a_persona_is_dispatched_one_comes(platform: Platfor
         for number, ticket in enumerate((again["ticket"], late["ticket"], first), 3):
             assert "already" in (await fake.exchange(ticket, job_id=f"AJ_{number}"))["refused"]
         assert await dispatch_again(platform) == []
+
+
+async def test_how_long_a_caller_was_without_their_persona_is_measured(platform: Platform) -> None:
+    tenant = await platform.tenant()
+
+    def measured() -> float:
+        return value(read(exposition.text().decode()), "parley_respawn_seconds_count")
+
+    before = measured()
+    async with worker(platform) as fake:
+        await lose(fake, await begin(platform, tenant, fake), 2)
+        (again,) = await dispatch_again(platform)
+        job = PersonaJob.model_validate((await fake.exchange(again["ticket"], job_id="AJ_2"))["job"])
+        for sequence in (1, 1):  # repeated, as any report may be
+            await fake.report(job, sequence, type="call.started.v1")
+    assert measured() - before == 1
 
 
 async def test_a_worker_that_dies_is_replaced_by_another(platform: Platform) -> None:
