@@ -33,6 +33,7 @@ async def test_a_supervisor_helps_with_a_call(running: RunningPlatform, tmp_path
             command += ["--screenshots", shots]
         told = await supervised(caller, command, result)
     assert told["before"] == "You are not connected to this call."
+    assert told["words_in_sight"] > 250, "the transcript lies below the fold"
     assert told["listening"] == "Your microphone is off."
     assert told["ring"] in ("speaking", "listening", "thinking")
     assert "forty" not in told["without_hint"]

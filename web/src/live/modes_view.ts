@@ -99,11 +99,11 @@ export class ModesView {
       this.sent,
       element("div", { class: "modes__foot" }, this.microphone, this.mute, this.back, this.leave),
     );
-    this.update({ mode: null, isBusy: false, hasPersona: false, holder: null });
+    this.update({ mode: null, isBusy: false, isOver: false, hasPersona: false, holder: null });
   }
 
-  /** `holder`: somebody else who has the call in hand. */
-  update(state: { mode: Mode | null; isBusy: boolean; hasPersona: boolean; holder: string | null }): void {
+  /** `isOver`: there is no such call; `holder`: somebody else who has it in hand. */
+  update(state: { mode: Mode | null; isBusy: boolean; isOver: boolean; hasPersona: boolean; holder: string | null }): void {
     const drawn = JSON.stringify(state);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
@@ -115,7 +115,7 @@ export class ModesView {
     for (const [mode, card] of this.cards) {
       card.setAttribute("aria-pressed", String(mode === state.mode));
       const isTaken = state.holder !== null && mode !== "listen";
-      card.disabled = state.isBusy || isTaken || (!state.hasPersona && (mode === "whisper" || mode === "takeover"));
+      card.disabled = state.isBusy || state.isOver || isTaken || (!state.hasPersona && (mode === "whisper" || mode === "takeover"));
       card.title = isTaken ? `${state.holder ?? ""} supervises this call already` : "";
     }
     this.send.disabled = !state.hasPersona || state.holder !== null;

@@ -57,6 +57,10 @@ class LivePage implements View {
   private listsAt = 0;
   private listsTimer: ReturnType<typeof setTimeout> | undefined;
   private fetched: number | null = null;
+  /** Whether it was asked which rooms are open. */
+  private hasLooked = false;
+  /** What stands where nothing was said yet. */
+  private explained = "";
 
   constructor(place: Place, account: Account) {
     this.chosen = place.params["room"] ?? null;
@@ -127,7 +131,6 @@ class LivePage implements View {
       this.calls.apply(message);
       if (message.id !== null && message.type.startsWith("session.")) this.listSoon();
     }
-    if (this.chosen !== null && !this.room.feed.isEmpty) this.room.feed.explain(null);
     this.isDirty = true;
     this.draw();
   }
@@ -143,6 +146,7 @@ class LivePage implements View {
     }
     if (this.chosen === null) this.explain();
     else {
+      this.explainRoom();
       this.room.update(chosen, this.chosen, this.calls.of(this.fullName()));
       this.drawSeat();
     }
@@ -192,6 +196,7 @@ class LivePage implements View {
     try {
       const [rooms, sessions] = await Promise.all([openRooms(this.signal), activeSessions(this.signal)]);
       this.board.reconcile(rooms, sessions, asked);
+      this.hasLooked = true;
       this.isDirty = true;
       this.drawnAt = 0;
       const wasKnown = this.known !== "";
@@ -217,7 +222,6 @@ class LivePage implements View {
       throw error;
     }
     this.board.addEarlier(session, lines);
-    if (!this.room.feed.isEmpty) this.room.feed.explain(null);
     const last = lines.at(-1);
     const state = this.calls.of(session.fullRoomName);
     if (last !== undefined && state.lastLine === "") state.lastLine = last.text;
@@ -227,7 +231,22 @@ class LivePage implements View {
 
   private showRoom(): void {
     this.room.feed.show(this.board.entries, this.fullName());
-    this.room.feed.explain(element("p", {}, "What is said appears here as it is spoken."));
+    this.explainRoom();
+  }
+
+  /** Whether there is no call in the chosen room. */
+  private get isOver(): boolean {
+    return this.hasLooked && this.open() === null;
+  }
+
+  private explainRoom(): void {
+    if (!this.room.feed.isEmpty) return this.room.feed.explain(null);
+    const now = this.isOver ? "over" : "running";
+    if (this.explained === now) return;
+    this.explained = now;
+    if (!this.isOver) return this.room.feed.explain(element("p", {}, "What is said appears here as it is spoken."));
+    const past = linkButton("What was said", `/console/sessions?search=${encodeURIComponent(this.chosen ?? "")}`);
+    this.room.feed.explain(emptyState("voices", "No such call runs", "It is over, or has not begun. Once it runs it is shown here by itself.", past));
   }
 
   private explain(): void {
@@ -244,6 +263,7 @@ class LivePage implements View {
     this.modes.update({
       mode: this.seat.mode,
       isBusy: this.seat.isBusy,
+      isOver: this.isOver,
       hasPersona: this.open()?.session != null,
       holder: holder === undefined ? null : holder[1].name || "A supervisor",
     });

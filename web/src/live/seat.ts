@@ -105,7 +105,10 @@ export class Seat {
         // A change under way closes the place of the mode before.
         if (this.isBusy || this.mode === "listen" || this.mode === null) return;
         this.listener.problem("Your microphone left the call; the persona has it again.");
-        void this.stepBack().finally(() => this.listener.changed());
+        const listens = (): void => {
+          this.mode = "listen"; // LiveKit itself tells a server that is away
+        };
+        void this.stepBack().catch(listens).finally(() => this.listener.changed());
       },
     });
     this.sound = sound;
