@@ -29,6 +29,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=3.0, help="how long faults come")
     parser.add_argument("--calls", type=int, default=4, help="callers who write, up to 18")
     parser.add_argument("--voices", type=int, default=1, help="callers who speak, up to 2")
+    parser.add_argument("--planes", type=int, default=1, help="control planes, one address before them")
     parser.add_argument("--workers", type=int, default=2, help="workers that take their calls")
     parser.add_argument("--every", type=float, default=EVERY, help="seconds from one fault to the next, in the mean")
     parser.add_argument("--only", action="append", default=[], help="faults that may come: `kill worker`, `kill`, …")
@@ -51,7 +52,7 @@ def main() -> None:
     if asked.plan:
         return
     folder = asked.data or Path(tempfile.mkdtemp(prefix="parley-chaos-"))
-    cast = Cast(texts=asked.calls, voices=asked.voices, workers=asked.workers, seed=asked.seed)
+    cast = Cast(texts=asked.calls, voices=asked.voices, planes=asked.planes, workers=asked.workers, seed=asked.seed)
 
     def announce(sentence: str) -> None:
         console.log(sentence, markup=False, highlight=False)

@@ -50,6 +50,7 @@ class Cast:
 
     texts: int
     voices: int
+    planes: int
     workers: int
     seed: int
 
@@ -74,16 +75,20 @@ async def play(
         outside = {"models": script.port, "receiver": int(receiver.url.rsplit(":", 1)[1])}
         places = cast.texts + cast.voices + 2
         stack = ChaosStack(
-            folder, first_port=first_port, outside=outside, workers=cast.workers, places=places, announce=announce
+            folder,
+            first_port=first_port,
+            outside=outside,
+            planes=cast.planes,
+            workers=cast.workers,
+            places=places,
+            announce=announce,
         )
         trouble = Trouble(stack, announce)
         open_things.callback(trouble.unmount)
         notes = [f"worker's disk: {why}" for why in {trouble.mount(name) for name in workers(cast)} if why]
         announce("starting the stack")
         await open_things.enter_async_context(stack)
-        http = await open_things.enter_async_context(
-            httpx2.AsyncClient(base_url=f"{stack.stack.services.api_url}/api/v1", timeout=15)
-        )
+        http = await open_things.enter_async_context(httpx2.AsyncClient(base_url=stack.front_url, timeout=15))
         key = stack.stack.services.secrets.api_key
         books = Books(stack, key)
         await books.open()

@@ -26,6 +26,7 @@ LINKS: Final[Mapping[str, str]] = {
     "cache": "redis",
     "uplink": "control_plane",
     "hooks": "control_plane",
+    "front": "control_plane",
     "signal": "livekit",
     "visitors": "livekit",
     "models": "models",
@@ -36,6 +37,7 @@ LINKS: Final[Mapping[str, str]] = {
 database, cache  control plane and jobs to PostgreSQL and to Redis
 uplink           workers to the control plane
 hooks            livekit-server to the control plane
+front            callers to the control plane
 signal           workers, control plane and jobs to livekit-server
 visitors         callers to livekit-server: their signalling, as media goes by UDP
 models           workers to the models
@@ -44,6 +46,25 @@ receiver         webhooks to their receiver
 OUTSIDE: Final = ("models", "receiver")
 """Parts that are no process of the stack."""
 CLAIM: Final = re.compile(r"^\{.*\"job claimed\".*\}$", re.MULTILINE)
+
+
+class SharedLink(FaultyLink):
+    """A link with several servers behind it, of which each connection gets the next."""
+
+    def __init__(self, target: int) -> None:
+        self.targets: list[int] = [target]
+        self._next = 0
+        super().__init__(target)
+
+    @property
+    def target(self) -> int:
+        """Whose turn it is."""
+        self._next += 1
+        return self.targets[self._next % len(self.targets)]
+
+    @target.setter
+    def target(self, port: int) -> None:
+        self.targets = [port]
 
 
 class ChaosStack:
@@ -55,12 +76,13 @@ class ChaosStack:
         *,
         first_port: int,
         outside: Mapping[str, int],
+        planes: int,
         workers: int,
         places: int,
         announce: Callable[[str], None],
     ) -> None:
         ports = {name: first_port + place for place, name in enumerate(LINKS)}
-        self.links = {name: FaultyLink(outside.get(name, 0)) for name in LINKS}
+        self.links: dict[str, FaultyLink] = {name: SharedLink(outside.get(name, 0)) for name in LINKS}
         for name, link in self.links.items():
             link.port = ports[name]
         parent = {
@@ -76,7 +98,8 @@ class ChaosStack:
             "PARLEY_MAX_CALLS": str(places),
         }
         options = StackOptions(folder, port=first_port + len(LINKS), without=WITHOUT, parent=parent)
-        self.stack = _Linked(options, announce, ports=ports, links=self.links, workers=workers)
+        counts = {"planes": planes, "workers": workers}
+        self.stack = _Linked(options, announce, ports=ports, links=self.links, **counts)
         self.folder, self._cleanup = folder, AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -120,9 +143,18 @@ class ChaosStack:
             return cluster(self.stack.directory.postgres)
         return [pid, *(each.pid for each in session_members(pid) if each.pid != pid)]
 
+    @property
+    def front_url(self) -> str:
+        """Where callers reach the control planes."""
+        return f"http://127.0.0.1:{self.links['front'].port}/api/v1"
+
+    def named(self, part: str) -> list[str]:
+        """The processes that are there of a part of which there are several: `worker`, `worker-2`."""
+        return [name for name in self.stack.pids if name == part or name.startswith(f"{part}-")]
+
     def workers(self) -> list[str]:
         """The names of the workers."""
-        return [name for name in self.stack.pids if name.startswith("worker")]
+        return self.named("worker")
 
     def personas(self) -> list[tuple[int, int]]:
         """Session and process of each persona that lives, the eldest session first."""
@@ -150,10 +182,11 @@ class _Linked(Stack):
         *,
         ports: Mapping[str, int],
         links: Mapping[str, FaultyLink],
+        planes: int,
         workers: int,
     ) -> None:
         super().__init__(options, announce)
-        self._link_ports, self._links, self._workers = ports, links, workers
+        self._link_ports, self._links, self._planes, self._workers = ports, links, planes, workers
 
     def _parts(self) -> list[Child | Step]:
         parts = {part.name: part for part in super()._parts()}
@@ -173,6 +206,13 @@ class _Linked(Stack):
         hooks = f"http://127.0.0.1:{ports['hooks']}/livekit/webhook"
         made.append(livekit_child(self.directory.run / "livekit", services.ports, services.secrets, webhook_url=hooks))
         parts.update({child.name: child for child in made})
+        for number in range(2, self._planes + 1):
+            port = services.ports["control_plane"] + number - 1
+            another = replace(inside, ports={**inside.ports, "control_plane": port}).control_plane()
+            parts[f"control_plane-{number}"] = replace(another, name=f"control_plane-{number}")
+            for link in self._links.values():
+                if isinstance(link, SharedLink) and services.ports["control_plane"] in link.targets:
+                    link.targets.append(port)
         for number in range(2, self._workers + 1):
             parts[f"worker-{number}"] = self._another(outside.worker(), number)
         return list(parts.values())

@@ -101,10 +101,7 @@ class Trouble:
 
     async def _process(self, fault: Fault, done: Done) -> None:
         part = fault.part
-        if part == "worker":
-            there = self.stack.workers()
-            if not there:
-                raise LookupError("no worker is there")
+        if there := self.stack.named(part):
             part = there[fault.choice % len(there)]
         if part == "persona":
             session, pid = self._persona(fault)
