@@ -22,7 +22,7 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("fault", ["kill control_plane", "kill worker", "kill livekit", "freeze postgres"])
 def test_calls_go_on_and_nothing_is_lost_or_left_over_whatever_dies(tmp_path: Path, fault: str) -> None:
     out = tmp_path / "found.json"
-    options = ["--minutes", "0.6", "--calls", "2", "--voices", "0", "--workers", "1", "--every", "15", "--only", fault]
+    options = ["--minutes", "0.25", "--calls", "2", "--voices", "0", "--workers", "1", "--every", "60", "--only", fault]
     done = run(tmp_path, "--seed", "1", "--out", str(out), *options)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(out.read_text())
