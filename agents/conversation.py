@@ -36,10 +36,9 @@ from agents.usage import UsageMeter
 from agents.words import words_of
 from knowledge.client import KnowledgeClient
 
-GOODBYE_WITHIN = 8.0
-"""Seconds a goodbye may take before the call ends anyway."""
-FINISH_WITHIN = 6.0
-"""Seconds what is being said may go on before the goodbye of a call that is to wind up; the platform waits for 20."""
+GOODBYE_WITHIN, FINISH_WITHIN = 8.0, 6.0
+"""Seconds a goodbye may take before the call ends anyway, and what is being said before the goodbye of a call that is to
+wind up; the platform waits for 20."""
 WARNED_BEFORE, WARNED_OF = 60.0, 120.0
 """Seconds before the longest duration at which its end is told, in calls that may be at least as long as the other."""
 BEEP = 1.5

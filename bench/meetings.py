@@ -154,7 +154,9 @@ async def coming(served: Served, people: int) -> dict[str, float]:
 
         first.on("participant:joined", hear)
         sockets = [socketio.AsyncClient(reconnection=False) for _ in range(people)]
-        await asyncio.gather(*(each.connect(served.origin, transports=["websocket"], wait_timeout=30) for each in sockets))
+        await asyncio.gather(
+            *(each.connect(served.origin, transports=["websocket"], wait_timeout=30) for each in sockets)
+        )
         began = time.perf_counter()
         for number, each in enumerate(sockets):
             await each.emit("join-meeting", {"meetingId": code, "name": f"p{number}"})
