@@ -48,15 +48,17 @@ class RecordingWatch:
         """One pass over recordings that run here or there. Raises `Unavailable` where LiveKit is away."""
         seen_at = self.clock.now()
         running = {egress.id: egress for egress in await self.recorder.list_running()}
-        known: set[str | None] = set()
-        last = 0
-        while rows := await self._after(last):
-            known |= {row.egress_id for row in rows}
-            last = rows[-1].id
-            await self._compare_all(rows, running, seen_at)
-        for egress in running.values():
+        ours = col(Recording.egress_id).in_(running.keys())
+        async with self.database.platform() as db:
+            query = select(Recording.egress_id).where(Recording.status == RecordingStatus.RECORDING, ours)
+            known = set((await db.exec(query)).all())
+        for egress in running.values():  # first: a row whose recorder's answer was lost is not lost with it
             if egress.id not in known:
                 await self._claim(egress)
+        last = 0
+        while rows := await self._after(last):
+            last = rows[-1].id
+            await self._compare_all(rows, running, seen_at)
         await self._tell(running)
 
     async def _tell(self, running: Mapping[str, Egress]) -> None:

@@ -76,7 +76,7 @@ async def test_a_recording_whose_recorder_was_asked_is_found_and_not_begun_again
         patch.setattr(RecordingTaker, "_begun", away)
         assert (await tenant.http.post(path, headers=KEY)).status_code == 503
     assert (await tenant.http.post(path, headers=KEY)).status_code == 503
-    await watch(platform).compare()
+    await watch(platform, TurnedClock(seconds=30)).compare()
 
     again = await tenant.http.post(path, headers=KEY)
 
