@@ -40,10 +40,10 @@ _DUE = text(f"""
             (select max(any_of.turn) from sip_trunk any_of where any_of.project_id = trunk.project_id) as turn
         from sip_trunk trunk where {_IS_DUE}
     )
-    select trunk.id from sip_trunk trunk join due on due.id = trunk.id where {_IS_DUE}
+    select trunk.id, (select max(turn) from sip_trunk) as last_turn
+    from sip_trunk trunk join due on due.id = trunk.id where {_IS_DUE}
     order by due.place, due.turn, trunk.id limit 50 for update of trunk skip locked
 """)  # noqa: S608
-_LAST_TURN = text("select coalesce(max(turn), 0) from sip_trunk")
 _NEXT = text("""
     select min(coalesce(trunk.last_placed_at + make_interval(secs => 1 / trunk.calls_per_second), :now))
     from sip_trunk trunk where trunk.deleted_at is null
@@ -66,14 +66,13 @@ class CallQueue:
         """
         self.wants_place = False
         now = self.clock.now()
-        claimed = []
+        claimed: list[int] = []
         async with self.database.platform() as db:
             if not await db.scalar(_ANY_DUE, {"now": now}):
                 return []
             # First of all locks, and the last that is waited for: so turns are in order whoever takes them.
             free = await lock_places(db, self.clock)
-            turn = int(await db.scalar(_LAST_TURN) or 0)
-            for trunk_id in (await db.execute(_DUE, {"now": now})).scalars().all():
+            for trunk_id, last_turn in (await db.execute(_DUE, {"now": now})).all():
                 trunk = await db.get(SipTrunk, trunk_id)
                 call, held = await self._next_of(db, trunk_id, with_place=free > 0)
                 if call is None or trunk is None:
@@ -82,8 +81,7 @@ class CallQueue:
                     held.promised_until = now + WATCHED
                     free -= 1
                 call.placed_at = now
-                turn += 1
-                trunk.turn = turn
+                trunk.turn = last_turn + len(claimed) + 1
                 trunk.last_placed_at = now + (HELD_BACK if trunk.calls_per_second <= SLOW else timedelta())
                 call.status, call.watched_until = "dialing", now + WATCHED
                 tell_status(db, self.clock, call)
