@@ -1,13 +1,13 @@
 /** The dialog that rings a number. */
 
+import { offeredAgents } from "../console/agents";
 import { openDialog } from "../console/dialog";
 import { field, select } from "../console/fields";
-import { agentChoices, agentNames } from "../platform/agents";
 import { dial, plainNumber } from "../platform/phone";
 
-/** Asks whom to call; `began` hears which session it is. */
+/** Asks whom to call; `began` hears which session it is. Throws where nobody could talk, or that cannot be told. */
 export async function openDial(began: (sessionId: number) => void): Promise<void> {
-  const agents = agentChoices(await agentNames().catch(() => []));
+  const agents = await offeredAgents(null);
   const number = field({
     id: "dial-number",
     label: "Number",
@@ -22,7 +22,7 @@ export async function openDial(began: (sessionId: number) => void): Promise<void
     body: [number.root, agent.root],
     act: "Call",
     submit: async () => {
-      session = await dial(plainNumber(number.input.value), Number(agent.input.value) || null);
+      session = await dial(plainNumber(number.input.value), Number(agent.input.value));
     },
   });
   if (isDone) began(session);

@@ -119,9 +119,8 @@ export function calls(status: string, page: number, perPage: number, signal: Abo
 }
 
 /** Rings a number; the session in which its conversation will be. */
-export async function dial(phoneNumber: string, agentId: number | null): Promise<number> {
-  const body = { phone_number: phoneNumber, ...(agentId === null ? {} : { agent_config_id: agentId }) };
-  const { call } = (await ask("POST", "/sip/dial", body)) as { call: Json };
+export async function dial(phoneNumber: string, agentId: number): Promise<number> {
+  const { call } = (await ask("POST", "/sip/dial", { phone_number: phoneNumber, agent_config_id: agentId })) as { call: Json };
   return Number(call["session_id"]);
 }
 
