@@ -4,6 +4,7 @@ Two clocks of one host differ, and any may be set while we run. What is written 
 long something lasts that a process watches is counted by its own monotonic clock.
 """
 
+import asyncio
 import time
 from collections.abc import Hashable
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,10 @@ class Clock:
     def monotonic(self) -> float:
         """Seconds since some moment; only differences mean anything, and only in this process."""
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for so long."""
+        await asyncio.sleep(seconds)
 
 
 class Stillness(Generic[K]):

@@ -134,10 +134,9 @@ class CallPlacer:
         if trunk.calls_per_second > SLOW:
             return
         try:
-            while (  # noqa: ASYNC110 - LiveKit knows, and has no hook that is quick enough
-                self.clock.now() < placed_at + HELD_BACK and not await self._is_there(call)
-            ):
-                await asyncio.sleep(LOOK_SOON)
+            # LiveKit knows, and has no hook that is quick enough.
+            while self.clock.now() < placed_at + HELD_BACK and not await self._is_there(call):
+                await self.clock.sleep(LOOK_SOON)
         finally:
             await self._count_from(trunk.id, placed_at)
 
@@ -184,7 +183,7 @@ class CallPlacer:
             try:
                 return await work()
             except Unavailable:
-                await asyncio.sleep(pause)
+                await self.clock.sleep(pause)
         return await work()
 
     def _begin(self, call_id: int) -> None:
@@ -282,7 +281,7 @@ class CallPlacer:
                 return Outcome("failed", None, str(error))
             except SipAwayError as error:
                 log.warning("a call waits for a SIP service", reason=str(error))
-                await asyncio.sleep(AWAY_PAUSE)
+                await self.clock.sleep(AWAY_PAUSE)
         return Outcome("failed", None, "no SIP service is connected")
 
     async def _watch_on(self, call_id: int) -> bool:
@@ -301,7 +300,7 @@ class CallPlacer:
     async def _look(self, call_id: int, call: OutgoingCall) -> None:
         """Until it rings; then there is nothing to look for. One that was hung up on its way into the room is ended."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await self.clock.sleep(LOOK_EVERY)
             try:
                 person = await self.media.find_participant(call.room, call.identity)
                 status = person.attributes.get("sip.callStatus")
