@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api fix unit integration e2e chaos crash-points bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
+.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api fix unit integration e2e chaos crash-points chaos-seeds bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -85,6 +85,9 @@ bench-recordings: ## Measure the egress service and downloads: delay, recordings
 
 bench-knowledge: ## Measure the knowledge bases: quality (DATA=folder of SQuAD 2), search at scale, ingest
 	$(BIN)/python -m bench knowledge $(if $(DATA),--data $(DATA)) $(ARGS)
+
+chaos-seeds: setup-test ## Play games of faults in stepped time (SEEDS=50; ARGS="--seed 7 --until 900" plays one again)
+	$(BIN)/python -m tests.chaos.simulation --seeds $(or $(SEEDS),50) $(ARGS)
 
 migrate: ## Write a migration from the models: make migrate m="rooms: remember who closed them"
 	@$(BIN)/python tools/migration.py "$(m)"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -35,8 +36,8 @@ class Clone:
     superuser: str = field(repr=False)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[tuple[EmbeddedPostgres, Secrets]]:
+@contextmanager
+def serving() -> Iterator[tuple[EmbeddedPostgres, Secrets]]:
     """A server with a migrated database to clone."""
     with tempfile.TemporaryDirectory(prefix="parley-test-") as folder:
         server = EmbeddedPostgres(Path(folder) / "pg", settings=FAST)
@@ -46,6 +47,13 @@ def postgres() -> Iterator[tuple[EmbeddedPostgres, Secrets]]:
             owner = database_urls(int(server.url().rsplit(":", 1)[1].split("/")[0]), secrets).owner
             migrate(owner)
             yield server, secrets
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[tuple[EmbeddedPostgres, Secrets]]:
+    """The server of this test session."""
+    with serving() as running:
+        yield running
 
 
 def migrate(owner_url: str, *, within: float = 300) -> None:
@@ -59,10 +67,9 @@ def migrate(owner_url: str, *, within: float = 300) -> None:
     )
 
 
-@pytest.fixture
-def clone(postgres: tuple[EmbeddedPostgres, Secrets]) -> Iterator[Clone]:
-    """A migrated, empty database of this test alone."""
-    server, secrets = postgres
+@contextmanager
+def cloned(server: EmbeddedPostgres, secrets: Secrets) -> Iterator[Clone]:
+    """A migrated, empty database for the time of the block."""
     port = int(server.url().rsplit(":", 1)[1].split("/")[0])
     urls = database_urls(port, secrets)
     name = f"test_{next(_numbers)}"
@@ -75,6 +82,13 @@ def clone(postgres: tuple[EmbeddedPostgres, Secrets]) -> Iterator[Clone]:
     yield Clone(name, named(urls.owner), named(urls.app), named(urls.knowledge), server.url(database=name))
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def clone(postgres: tuple[EmbeddedPostgres, Secrets]) -> Iterator[Clone]:
+    """A migrated, empty database of this test alone."""
+    with cloned(*postgres) as made:
+        yield made
 
 
 @pytest.fixture
