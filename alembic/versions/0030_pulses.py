@@ -5,8 +5,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from alembic import op
 
-revision = "0032"
-down_revision = "0031"
+revision = "0030"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
 
