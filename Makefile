@@ -30,7 +30,7 @@ doctor: ## Tell what is missing or wrong on this machine
 test: setup-test ## Set up and run every check and test that needs no account; of those of the whole platform one of each kind
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory unit
-	$(PYTEST) tests/integration -m "not slow" -n 2 --dist loadfile
+	$(PYTEST) tests/integration -m "not slow" -n 2 --dist loadfile --durations 40
 	$(PYTEST) tests/e2e -m smoke
 
 check: ## Lint, formatting, types, import contracts

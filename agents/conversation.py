@@ -37,8 +37,8 @@ from agents.words import words_of
 from knowledge.client import KnowledgeClient
 
 GOODBYE_WITHIN, FINISH_WITHIN = 8.0, 6.0
-"""Seconds a goodbye may take before the call ends anyway, and what is being said before the goodbye of a call that is to
-wind up; the platform waits for 20."""
+"""Seconds for a goodbye until the call ends anyway, and for what is being said before that of a call that winds up; the
+platform waits for 20."""
 WARNED_BEFORE, WARNED_OF = 60.0, 120.0
 """Seconds before the longest duration at which its end is told, in calls that may be at least as long as the other."""
 BEEP = 1.5
