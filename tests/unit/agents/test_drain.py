@@ -77,7 +77,7 @@ class FakeDesk:
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
     given = {"worker_token": "t", "livekit_api_key": "k", "livekit_api_secret": "s" * 32, "spool_dir": tmp_path}
-    made = Worker(WorkerSettings.model_validate(given | {"drain_timeout": 0}))
+    made = Worker(WorkerSettings.model_validate(given | {"environment": "development", "drain_timeout": 0}))
     monkeypatch.setattr("agents.worker.LEAVE_WITHIN", 0.2)
     return made
 
