@@ -105,7 +105,7 @@ async def update_recording(recording_id: RowId, body: RecordingChange, recording
     return {"recording": show(await recordings.consent(recording_id, body.consent))}
 
 
-@router.get("/recordings/{recording_id}/download", response_class=Response, responses=FILE)
+@router.get("/recordings/{recording_id}/download", response_class=Response, responses=FILE, openapi_extra=CONFLICTS)
 async def download_recording(recording_id: RowId, request: Request, recordings: Recordings) -> Any:
     """Download the file of a recording, or a part of it."""
     recording = await recordings.get_file(recording_id)
