@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 from livekit import api
 
 from control_plane.auth.callers import Caller
-from control_plane.bots.riding import BotGreeter
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Unavailable
 from control_plane.events.live import LiveBus
 from control_plane.gate.transaction import Transaction
 from control_plane.livekit_hooks.service import take
-from control_plane.meetings.hosting import Host
 from control_plane.plans.quota import Quota
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.capability import ReportSigner
@@ -267,11 +265,6 @@ class Serve(Process):
             derive_key(WORKER_TOKEN),
             Switchboard(self.database, self.clock, self.dialer),
             SecretBox(SECRET_KEY),
-            BotGreeter(
-                Host(self.database, self.clock, self.media),
-                self.live,
-                slot_lifetime=simulation.settings.slot_lifetime,
-            ),
             lease=simulation.settings.lease,
         )
 

@@ -376,6 +376,7 @@ async def test_callers_see_the_published_name_of_an_agent(platform: Platform) ->
         job = await begin(tenant, fake, job_id="AJ_1", room="r")
     detail = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
     assert (job.persona_name, detail["agent_name"]) == ("Receptionist", "Receptionist")
+    await platform.add_worker()
     token = (await tenant.http.post("/token", json={"identity": "u", "room": "other"})).json()["token"]
     dispatched = jwt.decode(token, options={"verify_signature": False})["roomConfig"]["agents"][0]
     assert json.loads(dispatched["metadata"])["name"] == "Receptionist"

@@ -221,7 +221,7 @@ async def test_two_keys_in_one_request_open_nothing(platform: Platform) -> None:
     keys = [("X-API-Key", first.key), ("X-API-Key", second.key)]
     async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1") as client:
         check(await client.get("/agents", headers=keys), 401)
-        check(await client.get("/agents", headers=[keys[0], keys[0]]), 401)
+        assert (await client.get("/agents", headers=[keys[0], keys[0]])).status_code == 200, "that is one key"
 
 
 async def test_two_idempotency_keys_are_refused_and_nothing_is_done(platform: Platform) -> None:

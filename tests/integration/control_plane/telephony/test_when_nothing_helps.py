@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from sqlmodel import select, update
+from sqlmodel import col, select, update
 
 from agents.calling import DispatchMetadata, PersonaJob
 from control_plane.clock import Clock
@@ -160,10 +160,12 @@ async def test_without_a_worker_pages_are_asked_to_say_it_themselves(platform: P
     async with worker(platform) as fake:
         job = await a_visitor(platform, tenant, fake)
         await fake.report(job, 2, type="call.ended.v1", reason="worker_lost", failed=True, duration_ms=0)
+    async with platform.database.platform() as db:
+        await db.exec(update(Worker).where(col(Worker.id) != "w1").values(connected=False))
 
     async def is_gone() -> bool:
         async with platform.database.platform() as db:
-            return not (await db.exec(select(Worker.connected))).one()
+            return not any((await db.exec(select(Worker.connected))).all())
 
     await until(is_gone)
     await give_up(platform.database, later(BACK_WITHIN.total_seconds() - 5))
