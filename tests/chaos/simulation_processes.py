@@ -19,6 +19,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Unavailable
 from control_plane.events.live import LiveBus
+from control_plane.gate.idempotency import Attempt
 from control_plane.gate.transaction import Transaction
 from control_plane.livekit_hooks.service import take
 from control_plane.plans.quota import Quota
@@ -299,9 +300,8 @@ class Serve(Process):
         """`POST /sip/dial`; the id of the call."""
         async with self.database.tenant(self.caller.project_id) as db:
             quota = Quota(db, self.caller, self.clock.now(), "")
-            placed = await DialService(db, self.database, self.caller, quota, self.clock).dial(
-                Dial(phone_number=number)
-            )
+            service = DialService(db, self.database, self.caller, quota, self.clock, Attempt())
+            placed = await service.dial(Dial(phone_number=number))
         return placed.call.id
 
     async def end(self, room: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.simulation import play, quiet
 from tests.support.database import Clone
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -15,6 +15,7 @@ SAMPLE, PLAYED = 24, ("dial", "transcript")
 """So many kills; playing all scenarios takes as long as `make crash-points`."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(580)
 def test_a_sample_of_the_crash_points_leaves_nothing_wrong(postgres: tuple[EmbeddedPostgres, Secrets]) -> None:
     server, secrets = postgres
