@@ -25,6 +25,7 @@ from agents.reporter import Reporter
 from agents.transcript import Transcript
 from agents.turns import build_session
 from agents.voices import Voices
+from tests.support.jobs import persona_job
 from tests.support.scripted import Person, Room, ScriptedVAD, Told
 from tests.support.virtual import BEGIN
 
@@ -35,19 +36,12 @@ LIMITS = {"llm": Limits(3.0, 3.0, 10.0), "tts": Limits(2.0, 2.0, 10.0), "stt": L
 def virtual_job(**fields: Any) -> PersonaJob:
     """A conversation that begins with the virtual clock."""
     told: dict[str, Any] = {
-        "session_id": 1,
-        "epoch": 1,
-        "project_id": 1,
-        "persona_id": 1,
-        "persona_name": "Robin",
         "room_name": "r",
-        "identity": "agent-1",
-        "capability": "c",
         "instructions": "You are kind.",
         "started_at": datetime.fromtimestamp(BEGIN, UTC),
         "turn_taking": {"detection": "vad", "vad_min_silence": 0.1},
     }
-    return PersonaJob.model_validate(told | fields)
+    return persona_job(**told | fields)
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """What real calls of the offline models count as: the plugins of the workers, over HTTP and the realtime socket."""
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,12 @@ from livekit import rtc
 from livekit.agents import llm, stt
 from livekit.agents.utils import http_context
 
-from agents.calling import PersonaJob
 from agents.choices import ModelChoice
 from agents.models import Models, build_client
 from agents.settings import WorkerSettings
 from agents.usage import UsageMeter
 from guard.outbound import Outbound
+from tests.support.jobs import persona_job
 
 RATE = 24_000
 FRAME = RATE // 50
@@ -38,19 +37,7 @@ async def test_every_call_of_a_model_is_counted_in_its_unit(models_url: str, tmp
             "tts_voice": "rms",
         }
     )
-    job = PersonaJob(
-        session_id=1,
-        epoch=1,
-        project_id=1,
-        persona_id=1,
-        persona_name="Robin",
-        room_name="r",
-        identity="agent-1",
-        capability="c",
-        instructions="",
-        llm=ModelChoice(),
-        started_at=datetime.now(UTC),
-    )
+    job = persona_job(room_name="r", llm=ModelChoice())
     client = build_client(settings)
     async with http_context.open():
         models = Models(settings, job, client, Outbound())

@@ -18,24 +18,13 @@ from agents.reporter import Reporter
 from agents.spool import Spool
 from agents.tally import take_attempts
 from guard import exposition
+from tests.support.jobs import persona_job
 from tests.support.scraping import Labels, read, value
 
 pytestmark = pytest.mark.anyio
 
 NOW = datetime.now(UTC)
-JOB = PersonaJob(
-    session_id=1,
-    epoch=1,
-    project_id=1,
-    persona_id=1,
-    persona_name="Robin",
-    room_name="proj_r",
-    identity="agent-1",
-    capability="c",
-    instructions="",
-    started_at=NOW,
-    trace="0" * 31 + "1",
-)
+JOB = persona_job(started_at=NOW, trace="0" * 31 + "1")
 Found = dict[str, dict[Labels, float]]
 
 

@@ -15,24 +15,14 @@ from agents.contract import LineSpoken, Submission, TransferAsked
 from agents.desk import JobDesk
 from agents.reporter import Reporter
 from agents.spool import Spool
+from tests.support.jobs import persona_job
 
 pytestmark = pytest.mark.anyio
 
 NOW = datetime.now(UTC)
 
 
-JOB = PersonaJob(
-    session_id=1,
-    epoch=1,
-    project_id=1,
-    persona_id=1,
-    persona_name="Robin",
-    room_name="proj_r",
-    identity="agent-1",
-    capability="c",
-    instructions="",
-    started_at=NOW,
-)
+JOB = persona_job(started_at=NOW)
 
 
 @pytest.fixture

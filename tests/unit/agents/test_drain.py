@@ -13,6 +13,7 @@ from agents.calling import DispatchMetadata, PersonaJob
 from agents.contract import CallEnded, Command, EndReason, Heartbeat, Submission
 from agents.settings import WorkerSettings
 from agents.worker import Worker
+from tests.support.jobs import persona_job
 
 pytestmark = pytest.mark.anyio
 
@@ -20,18 +21,7 @@ NOW = datetime.now(UTC)
 
 
 def job_of(session_id: int) -> PersonaJob:
-    return PersonaJob(
-        session_id=session_id,
-        epoch=1,
-        project_id=1,
-        persona_id=1,
-        persona_name="Robin",
-        room_name="proj_r",
-        identity="agent-1",
-        capability="c",
-        instructions="",
-        started_at=NOW,
-    )
+    return persona_job(session_id=session_id, started_at=NOW)
 
 
 def ended(session_id: int, reason: EndReason, *, failed: bool = False) -> Submission:

@@ -1,7 +1,5 @@
 """What a call tells besides words: tools with what came of them, faults, words with their times."""
 
-from datetime import UTC, datetime
-
 import pytest
 from livekit.agents import APIConnectionError, APIStatusError, APITimeoutError
 from livekit.agents.llm import FunctionCall, FunctionCallOutput
@@ -10,26 +8,15 @@ from livekit.agents.types import TimedString
 from livekit.agents.voice.events import ErrorEvent, FunctionToolsExecutedEvent
 from livekit.rtc import EventEmitter
 
-from agents.calling import PersonaJob
 from agents.contract import REPORT, Report
 from agents.happenings import MOST_FAULTS, Happenings, reason_of
 from agents.noted import LONGEST_NOTE, FaultSeen, ToolUsed
 from agents.persona import Persona
 from agents.timing import PARTS
 from agents.transcript import words_from
+from tests.support.jobs import persona_job
 
-JOB = PersonaJob(
-    session_id=1,
-    epoch=1,
-    project_id=1,
-    persona_id=1,
-    persona_name="Robin",
-    room_name="proj_r",
-    identity="agent-1",
-    capability="c",
-    instructions="",
-    started_at=datetime.now(UTC),
-)
+JOB = persona_job()
 
 
 class Told:

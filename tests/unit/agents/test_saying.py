@@ -1,7 +1,6 @@
 """What the persona is saying is shown while it says it; what nobody heard of it is taken away again."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -9,25 +8,14 @@ from livekit.agents import ModelSettings
 from livekit.agents.llm import ChatMessage
 from livekit.rtc import EventEmitter
 
-from agents.calling import PersonaJob
 from agents.contract import LineInterim, LineSpoken, Report
 from agents.persona import Persona
 from agents.transcript import Transcript
+from tests.support.jobs import persona_job
 
 pytestmark = pytest.mark.anyio
 
-JOB = PersonaJob(
-    session_id=1,
-    epoch=1,
-    project_id=1,
-    persona_id=1,
-    persona_name="Robin",
-    room_name="proj_r",
-    identity="agent-1",
-    capability="c",
-    instructions="",
-    started_at=datetime.now(UTC),
-)
+JOB = persona_job()
 
 
 class Call:

@@ -1,29 +1,17 @@
 """A persona that a supervisor whispers to, and one that is silent while somebody else has the call."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from livekit.agents import Agent, ModelSettings, StopResponse, llm
 
-from agents.contract import PersonaJob
 from agents.persona import HINTS, Persona
 from parley.offline.answering import HINT as OFFLINE_HINT
+from tests.support.jobs import persona_job
 
 pytestmark = pytest.mark.anyio
 
-JOB = PersonaJob(
-    session_id=1,
-    epoch=1,
-    project_id=1,
-    persona_id=1,
-    persona_name="Robin",
-    room_name="proj_r",
-    identity="agent-1",
-    capability="c",
-    instructions="You sell bicycles.",
-    started_at=datetime.now(UTC),
-)
+JOB = persona_job(instructions="You sell bicycles.")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ reported turn by turn."""
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,21 +31,11 @@ from agents.desk import JobDesk
 from agents.reporter import Reporter
 from agents.spool import Spool
 from agents.words import ENGLISH, GERMAN
+from tests.support.jobs import persona_job
 
 pytestmark = pytest.mark.anyio
 
-JOB = PersonaJob(
-    session_id=1,
-    epoch=1,
-    project_id=1,
-    persona_id=1,
-    persona_name="Robin",
-    room_name="proj_r",
-    identity="agent-1",
-    capability="c",
-    instructions="",
-    started_at=datetime.now(UTC),
-)
+JOB = persona_job()
 SETTINGS = SimpleNamespace(
     livekit_url="ws://127.0.0.1:1", tts_model="m", tts_voice="v", models_url=None, spool_dir=Path("/dev/null")
 )
