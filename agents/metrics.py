@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from agents.timing import PARTS
+
 SERVICES: Final = ("llm", "stt", "tts")
 OUTCOMES: Final = ("answered", "failed", "silent")
 
@@ -48,17 +50,6 @@ PARKED: Final = Gauge("parley_spool_parked", "Reports that it refused: they are 
 DISK: Final = Gauge("parley_spool_disk_free_bytes", "Free on the disk of the spool.")
 KNOWLEDGE: Final = Gauge("parley_knowledge_up", "1 while the knowledge process of this host answers.")
 
-PARTS: Final = {
-    "recognition_ms": "recognition",
-    "endpointing_ms": "endpointing",
-    "retrieval_ms": "retrieval",
-    "model_ms": "model",
-    "tools_ms": "tools",
-    "speech_ms": "speech",
-    "playout_ms": "playout",
-    "other_ms": "other",
-}
-
 
 def _begin(figure: Counter, *values: Sequence[str]) -> None:
     """Count from 0: the first of a series that was not there is no increase to Prometheus."""
@@ -82,9 +73,9 @@ def show_report(report: dict[str, Any]) -> None:
     """What a report of a call says."""
     match report:
         case {"type": "turn.measured.v1", "speech_ended_at": str(ended), "audio_started_at": str(began)}:
-            for name, part in PARTS.items():
-                if (milliseconds := report.get(name)) is not None:
-                    TURNS.labels(part).observe(milliseconds / 1000)
+            for part in PARTS:
+                if (milliseconds := report.get(part)) is not None:
+                    TURNS.labels(part.removesuffix("_ms")).observe(milliseconds / 1000)
             gap = datetime.fromisoformat(began) - datetime.fromisoformat(ended)
             TURNS.labels("all").observe(max(0.0, gap.total_seconds()))
         case {"type": "call.ended.v1", "reason": str(reason)}:

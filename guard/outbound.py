@@ -28,6 +28,7 @@ from guard.addresses import Network, closed_host
 
 HTTP: Final = ("http", "https")
 RTMP: Final = ("rtmp", "rtmps")
+SOCKET: Final = ("ws", "wss")
 LONGEST_URL: Final = 2048
 READ_LIMIT: Final = 64 * 1024
 """Bytes of an answer's body that are read; the connection is dropped at the first byte beyond."""
@@ -113,7 +114,7 @@ def read_url(text: str, schemes: tuple[str, ...] = HTTP) -> URL:
         raise BadAddress("must not contain spaces, control characters or backslashes")
     try:
         url = URL(text)
-        port = url.port if schemes == HTTP else url.explicit_port
+        port = url.explicit_port
     except ValueError as error:
         raise BadAddress("is not a URL") from error
     if url.scheme not in schemes:
@@ -127,7 +128,7 @@ def read_url(text: str, schemes: tuple[str, ...] = HTTP) -> URL:
         _read_host(host)
     elif not _is_ipv6(host):
         raise BadAddress("does not name a host")
-    if port == 0 or (port is None and schemes == HTTP):
+    if port == 0:
         raise BadAddress("has a port that cannot be connected to")
     return url
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import aiohttp
 import structlog
 
-from guard.outbound import BadAddress, Outbound, read_url
+from guard.outbound import SOCKET, BadAddress, Outbound, read_url
 
 BACK_OFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses between attempts to connect; the last one is repeated."""
@@ -51,7 +51,7 @@ class Socket:
         attempt = 0
         while True:
             try:
-                read_url(self._url.replace("ws", "http", 1))
+                read_url(self._url, SOCKET)
                 async with self._outbound.http.ws_connect(
                     self._url,
                     heartbeat=ALIVE,

@@ -19,7 +19,7 @@ from sqlmodel import col, delete, select
 
 from agents.contract import AGENT_NAME, NOTICE
 from control_plane.clock import Clock
-from control_plane.db.database import Database
+from control_plane.db.database import Database, Db
 from control_plane.errors import PlatformError
 from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
@@ -127,17 +127,13 @@ class Parting:
             active = select(Session.id).where(Session.id == session.id, Session.status == SessionStatus.ACTIVE)
             if (await db.exec(active)).first() is None:
                 return "over"
-            job = select(SessionJob.id).where(SessionJob.session_id == session.id, col(SessionJob.ended_at).is_(None))
-            return "nobody" if (await db.exec(job.limit(1))).first() is None else "somebody"
+            return "somebody" if await _is_somebody_there(db, session) else "nobody"
 
     async def _notify(self, left: _Left) -> None:
         """Have pages say it themselves. From here on no ticket opens the session: of two apologies one is enough."""
         async with self.database.platform() as db:
             session = await lock_session(db, left.session.id, project_id=left.session.project_id)
-            running = select(SessionJob.id).where(
-                SessionJob.session_id == left.session.id, col(SessionJob.ended_at).is_(None)
-            )
-            if session is None or (await db.exec(running.limit(1))).first() is not None:
+            if session is None or await _is_somebody_there(db, session):
                 return
             await db.exec(delete(Slot).where(col(Slot.session_id) == session.id))
         language = left.persona.language if left.persona else "en"
@@ -152,3 +148,9 @@ class Parting:
             session = await lock_session(db, left.session.id, project_id=left.session.project_id)
             if session is not None:
                 await end_failed(db, EventLog(db, self.clock), session, at=self.clock.now())
+
+
+async def _is_somebody_there(db: Db, session: Session) -> bool:
+    """Whether a job of a session runs, to apologise."""
+    job = select(SessionJob.id).where(SessionJob.session_id == session.id, col(SessionJob.ended_at).is_(None))
+    return (await db.exec(job.limit(1))).first() is not None

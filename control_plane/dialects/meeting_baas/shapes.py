@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from control_plane.bots.asking import OTHERS, BotAsk, Recogniser, View, patience
 from control_plane.wire import Clean, Exactly, Storable
-from guard.outbound import BadAddress, read_url
+from guard.outbound import SOCKET, BadAddress, read_url
 
 LAST_MOMENT: Final = 253_402_300_799
 """The last second that a calendar of four digits has."""
@@ -17,7 +17,7 @@ LONGEST_WAIT: Final = 1800
 
 def _callable(url: str) -> str:
     try:
-        read_url(url.replace("ws", "http", 1))
+        read_url(url, SOCKET)
     except BadAddress as error:
         raise ValueError(error.reason) from error
     return url
