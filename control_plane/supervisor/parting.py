@@ -9,7 +9,6 @@ It is a job of the queue: whoever dies in the middle, the next one begins where 
 apologies one is heard, as the exchange refuses a second; a page plays its own once.
 """
 
-import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any, Final
@@ -111,15 +110,14 @@ class Parting:
         except PlatformError as error:
             log.warning("nobody was asked to apologise", session=left.session.id, reason=error.message)
             return False
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        while (waited := loop.time() - began) < APOLOGISED_WITHIN:
+        began = self.clock.monotonic()
+        while (waited := self.clock.monotonic() - began) < APOLOGISED_WITHIN:
             state = await self._state_of(left.session)
             if state == "over":
                 return True
             if state == "nobody" and waited >= self.begin_within:
                 return False
-            await asyncio.sleep(LOOK_EVERY)
+            await self.clock.sleep(LOOK_EVERY)
         return True  # somebody speaks, and does not come to an end
 
     async def _state_of(self, session: Session) -> str:

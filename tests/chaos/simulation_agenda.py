@@ -178,6 +178,7 @@ class Agenda:
     def _pass(self, to: float) -> None:
         if to > self.now:
             self.clock.step(seconds=to - self.now)
+            self.clock.passed = to  # a step is of whole microseconds: what is due then would not be due yet, for ever
 
     def _begin(self, key: int, label: str, work: Work) -> bool:
         """Do a step; whether others may go on by it, or it has not ended."""

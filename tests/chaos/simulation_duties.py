@@ -12,16 +12,18 @@ from control_plane.events.sequencer import Sequencer
 from control_plane.jobs.queue import AT_ONCE, JobRunner
 from control_plane.rooms.retiring import SHUT
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, still_to_close
+from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, GIVE_UP, still_to_close
 from control_plane.sessions.slots import StandingSigner
 from control_plane.sessions.watch import LeaseWatch, give_up
 from control_plane.sessions.winding import cut_off
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.forgetting import forget
 from control_plane.supervisor.loops import PATIENCE
+from control_plane.supervisor.parting import Parting
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.placing import CallPlacer
-from control_plane.telephony.sweeping import give_up_unattended, hang_up_leftovers, sweep_calls
+from control_plane.telephony.sweeping import cut_longest, give_up_unattended, hang_up_leftovers, sweep_calls
+from control_plane.telephony.switchboard import Switchboard
 from control_plane.webhooks.deliverer import Deliverer
 from control_plane.webhooks.planner import Planner
 from guard.outbound import Answer, NotAnswered
@@ -81,15 +83,14 @@ class Jobs(Process):
         self.outbound: Any = Seam(self, simulation.receivers)
         self.placer = CallPlacer(database, clock, self.media, self.dialer, self.outbound)
         self.bots = BotWatch(database, clock, self.box, longest=settings.recordings_longest)
-        self.runner = JobRunner(
-            database, clock, {CLOSE_ROOM: self._close_room, SHUT: self._close_room, ANALYSE: self._analyse}
-        )
+        held, tickets = settings.slot_lifetime, StandingSigner(SECRET_KEY, "slot")
+        parting = Parting(database, clock, self.media, Switchboard(database, clock, self.dialer), tickets)
+        work = {CLOSE_ROOM: self._close_room, SHUT: self._close_room, ANALYSE: self._analyse, GIVE_UP: parting.handle}
+        self.runner = JobRunner(database, clock, work)
         self.analyst = Analyst(database, clock, None, None)  # type: ignore[arg-type]
         self.planner = Planner(database, clock, self.box)
         self.deliverer: Deliverer | None = None
         self._at: set[str] = set()
-        held = settings.slot_lifetime
-        tickets = StandingSigner(SECRET_KEY, "slot")
         self.duties: list[tuple[float, Lock | None, str, Work]] = [
             (1.0, Lock.BRING_BACK, "misses jobs", self._find_lost),
             (
@@ -102,6 +103,7 @@ class Jobs(Process):
             (10.0, Lock.SWEEP, "sweeps bots", self.bots.sweep),
             (3.0, Lock.SWEEP, "sweeps calls", partial(sweep_calls, database, clock)),
             (3.0, Lock.SWEEP, "hangs up", partial(hang_up_leftovers, database, clock, self.dialer)),
+            (3.0, Lock.SWEEP, "cuts the longest", partial(cut_longest, database, clock, self.dialer)),
             (3.0, Lock.SWEEP, "gives up calls", partial(give_up_unattended, database, clock, self.dialer)),
             (4.0, Lock.RECONCILE, "reconciles", self.reconciler.reconcile),
             (60.0, None, "forgets", partial(forget, database, clock)),

@@ -152,6 +152,9 @@ class Persona:
             self.later(1.0, self._enter)
             return
         self.ready = True
+        if self.job.only_apologises:
+            self._apologise()
+            return
         if not self.to_end:
             self._look()
         if not self.started:
@@ -179,6 +182,14 @@ class Persona:
         if self.seat is not None:
             self.worker.simulation.world.publish(self.seat)
         self._line("agent", f"{self.job_id} greets")
+
+    def _apologise(self) -> None:
+        """`Apology.run`."""
+        if not self.started:
+            self.started = True
+            self.report({"type": "call.started.v1"})
+            self.later(3.0, lambda: self._line("agent", f"{self.job_id} apologises"))
+            self.later(3.0, lambda: self.end("worker_lost", failed=True))
 
     def _line(self, speaker: str, text: str) -> None:
         if not self.ended and self.job is not None:
