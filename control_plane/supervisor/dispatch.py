@@ -9,7 +9,9 @@ in the place of a worker that dies. So a slot is dispatched again, when a worker
 
 A meeting has a slot only once its ticket was exchanged: people whose persona or scribe never came are given one here.
 
-However often a slot is dispatched, one persona comes: the exchange refuses tickets of one that is there.
+However often a slot is dispatched, one persona comes: the exchange refuses tickets of one that is there. What a lost
+one left in the room is put out first: LiveKit (1.13) ends the job that it knows under the identity of a participant
+that goes, and that of the next persona is the same.
 """
 
 from contextlib import suppress
@@ -33,7 +35,7 @@ from control_plane.personas.serving import find_serving
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.repository import PEOPLE
 from control_plane.sessions.models import SessionJob, Slot
-from control_plane.sessions.slots import StandingSigner, dispatch_of
+from control_plane.sessions.slots import StandingSigner, dispatch_of, persona_identity
 
 PATIENCE: Final = timedelta(seconds=3)
 """How long a person waits, and how long after a dispatch, before it is made again."""
@@ -68,16 +70,24 @@ async def redispatch(
             renewed = await _renew(db, slot_id, clock, tickets, slot_lifetime=slot_lifetime)
         if renewed is None:
             continue
-        room_name, dispatches = renewed
+        room_name, dispatches, lost = renewed
         log.warning("dispatching again", **{"pii.room": room_name})
         for dispatch in dispatches:
             try:
+                if dispatch.identity in lost:
+                    await see_out(media, room_name, dispatch.identity)
                 await media.dispatch(room_name, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
             except PlatformError:
                 metrics.DISPATCHES.labels("failed").inc()
                 raise
             metrics.DISPATCHES.labels("again").inc()
     return len(slots)
+
+
+async def see_out(media: MediaServer, room_name: str, identity: str) -> None:
+    """Put out what a lost persona left in its room. Raises `Unavailable` where LiveKit is away."""
+    with suppress(NotFound):  # it has gone already
+        await media.remove_participant(room_name, identity)
 
 
 async def free_places(db: Db, clock: Clock) -> int:
@@ -129,17 +139,19 @@ def _is_last_and_lost(job: Any, later: Any) -> tuple[Any, ...]:
 
 async def _renew(
     db: Db, slot_id: int, clock: Clock, tickets: StandingSigner, *, slot_lifetime: timedelta
-) -> tuple[str, list[DispatchMetadata]] | None:
-    """What is dispatched again for a slot; None where somebody came meanwhile."""
+) -> tuple[str, list[DispatchMetadata], set[str]] | None:
+    """What is dispatched again for a slot, and the identities of personas that were lost; None where somebody came
+    meanwhile."""
     slot = (await db.exec(select(Slot).where(Slot.id == slot_id).with_for_update())).one_or_none()
     if slot is None:
         return None
-    wanted = slot.persona_ids
+    wanted, lost_ones = slot.persona_ids, set[int]()
     if slot.session_id is not None:
         job, later = aliased(SessionJob), aliased(SessionJob)
         had = (await db.exec(select(job.persona_id).where(col(job.session_id) == slot.session_id))).all()
         lost = select(job.persona_id).where(col(job.session_id) == slot.session_id, *_is_last_and_lost(job, later))
-        missed = {*(await db.exec(lost)).all(), *(each for each in wanted if each not in had)}
+        lost_ones = set((await db.exec(lost)).all())
+        missed = {*lost_ones, *(each for each in wanted if each not in had)}
         wanted = [each for each in wanted if each in missed]
     if not wanted:
         return None
@@ -148,8 +160,9 @@ async def _renew(
     servings = [
         await find_serving(db, persona_id, project_id=slot.project_id, draft=slot.draft) for persona_id in wanted
     ]
-    return slot.room_name, [
+    dispatches = [
         dispatch_of(tickets.sign(slot.id, serving.persona.id), serving.persona.name)
         for serving in servings
         if serving is not None
     ]
+    return slot.room_name, dispatches, {persona_identity(persona_id) for persona_id in lost_ones}

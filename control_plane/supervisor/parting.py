@@ -27,7 +27,7 @@ from control_plane.sessions.begun import find_begun
 from control_plane.sessions.ending import end_failed, lock_session
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
 from control_plane.sessions.slots import StandingSigner, dispatch_of
-from control_plane.supervisor.dispatch import free_places
+from control_plane.supervisor.dispatch import free_places, see_out
 from control_plane.telephony.models import Call
 from control_plane.telephony.switchboard import Switchboard
 
@@ -106,6 +106,7 @@ class Parting:
         dispatch = dispatch_of(self.tickets.sign(slot.id, left.persona.id), left.persona.name)
         try:
             room = left.session.room_name
+            await see_out(self.media, room, dispatch.identity)
             await self.media.dispatch(room, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
         except PlatformError as error:
             log.warning("nobody was asked to apologise", session=left.session.id, reason=error.message)

@@ -67,6 +67,21 @@ async def detail(tenant: Tenant, job: PersonaJob) -> dict[str, Any]:
     return session
 
 
+async def test_what_a_lost_persona_left_in_the_room_is_put_out_before_the_next_one_is_asked_for(
+    platform: Platform,
+) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = await begin(platform, tenant, fake)
+        await lose(fake, job, 2)
+        (again,) = await dispatch_again(platform)
+        left = ("remove_participant", "proj_r", job.identity)
+        assert [call for call in platform.media.calls if call[0] in ("remove_participant", "dispatch")][-2:] == [
+            left,
+            ("dispatch", "proj_r", json.dumps(again, separators=(",", ":"))),
+        ]
+
+
 async def test_another_persona_goes_on_with_what_was_said(platform: Platform) -> None:
     tenant = await platform.tenant()
     async with worker(platform) as fake:
