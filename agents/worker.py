@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -50,6 +51,20 @@ LEAVE_WITHIN = 2.0
 log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class Taken:
+    """A job that was accepted: what is known of it until it is over."""
+
+    exchange: asyncio.Task[PersonaJob]
+    claimed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Its process is there."""
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    """It has reported something."""
+    waits_since: float | None = field(default_factory=time.monotonic)
+    """When it was accepted, on the monotonic clock; None once its call has begun."""
+    given_up: EndReason | None = None
+
+
 class Worker:
     """One AgentServer and everything around it."""
 
@@ -86,12 +101,7 @@ class Worker:
             knowledge=settings.knowledge_socket,
         )
         self.traces = CallTraces()
-        self._calls: dict[str, asyncio.Task[PersonaJob]] = {}
-        self._claimed: dict[str, asyncio.Event] = {}
-        self._started: dict[str, asyncio.Event] = {}
-        self._accepted: dict[str, float] = {}
-        """When calls that have not begun were accepted, on the monotonic clock."""
-        self._given_up: dict[str, EndReason] = {}
+        self._calls: dict[str, Taken] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._draining = False
         self._server = self._build_server()
@@ -203,10 +213,8 @@ class Worker:
         )
         metrics.OFFERS.labels("accepted").inc()
         self.traces.offered(request.id)
-        self._calls[request.id] = asyncio.create_task(self._exchange(exchange))
-        self._claimed[request.id], self._started[request.id] = asyncio.Event(), asyncio.Event()
-        self._accepted[request.id] = time.monotonic()
-        watch = asyncio.create_task(self._watch_start(request.id))
+        taken = self._calls[request.id] = Taken(asyncio.create_task(self._exchange(exchange)))
+        watch = asyncio.create_task(self._watch_start(request.id, taken))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
         await request.accept(name=metadata.name, identity=metadata.identity)
@@ -217,33 +225,40 @@ class Worker:
         return job
 
     async def _fetch(self, job_id: str) -> PersonaJob:
-        exchange = self._calls.get(job_id)
-        if exchange is None:
+        taken = self._calls.get(job_id)
+        if taken is None:
             raise ExchangeRefused("this job is over")
-        self._claimed[job_id].set()
-        return await asyncio.shield(exchange)
+        taken.claimed.set()
+        return await asyncio.shield(taken.exchange)
 
-    async def _watch_start(self, job_id: str) -> None:
-        exchange, claimed, started = self._calls[job_id], self._claimed[job_id], self._started[job_id]
+    async def _watch_start(self, job_id: str, taken: Taken) -> None:
         try:
             async with asyncio.timeout(CLAIMED_WITHIN):
-                await claimed.wait()
+                await taken.claimed.wait()
             async with asyncio.timeout(STARTED_WITHIN):
-                await started.wait()
+                await taken.started.wait()
         except TimeoutError:
-            if self._give_up(job_id, "not_started"):
+            if job_id not in self._calls or self._give_up(job_id, "not_started"):
                 return
-            if not exchange.done():
-                exchange.cancel()
-            elif not exchange.cancelled() and exchange.exception() is None:
-                await self._fail(exchange.result(), "not_started")
+            await self._settle(taken.exchange, "not_started")
             self._over(job_id)  # and a process that claims it later is refused
+
+    async def _settle(self, exchange: asyncio.Task[PersonaJob], reason: EndReason) -> bool:
+        """Say for a job that says nothing itself that it is over; whether it was one: else nobody asks for it on."""
+        if not exchange.done():
+            exchange.cancel()  # else it would be asked for until it is answered, and then nobody would come
+            return False
+        if exchange.cancelled() or exchange.exception() is not None:
+            return False
+        await self._fail(exchange.result(), reason)
+        return True
 
     def _give_up(self, job_id: str, reason: EndReason) -> bool:
         """Kill the process of a job, which may be slow and not dead: another persona comes in its place, and of two
         the later one would stay. Whether there was one; the rest follows from its end."""
         log.warning("job given up", job=job_id, reason=reason)
-        self._given_up[job_id] = reason
+        if taken := self._calls.get(job_id):
+            taken.given_up = reason
         return self.desk.kill(job_id)
 
     async def _watch_signs_of_life(self) -> None:
@@ -254,7 +269,7 @@ class Worker:
             if looked_at - before > 2 * BEAT:
                 self.desk.forgive()
             for job_id in self.desk.silent(SILENCE):
-                if job_id in self._calls and job_id not in self._given_up:
+                if (taken := self._calls.get(job_id)) is not None and taken.given_up is None:
                     self._give_up(job_id, "worker_lost")
 
     async def _fail(self, job: PersonaJob, reason: EndReason) -> None:
@@ -276,9 +291,8 @@ class Worker:
         await self.uplink.submit(submission)
 
     def _on_report(self, job_id: str, submission: Submission) -> None:
-        started = self._started.get(job_id)
-        if started is not None:
-            started.set()
+        if taken := self._calls.get(job_id):
+            taken.started.set()
         if submission.sequence:
             self._note(job_id, submission.report)
         if submission.report.get("type") == "call.ended.v1":
@@ -288,16 +302,14 @@ class Worker:
         """Have a report counted, and in the call's trace."""
         metrics.show_report(report)
         self.traces.reported(job_id, report)
-        if report.get("type") == "call.started.v1" and (accepted := self._accepted.pop(job_id, None)) is not None:
-            metrics.BEGIN.observe(time.monotonic() - accepted)
+        taken = self._calls.get(job_id)
+        if taken is not None and taken.waits_since is not None and report.get("type") == "call.started.v1":
+            metrics.BEGIN.observe(time.monotonic() - taken.waits_since)
+            taken.waits_since = None
 
     def _over(self, job_id: str) -> None:
         self._calls.pop(job_id, None)
-        self._accepted.pop(job_id, None)
         self.traces.over(job_id)
-        self._claimed.pop(job_id, None)
-        self._started.pop(job_id, None)
-        self._given_up.pop(job_id, None)
 
     def _watch_processes(self) -> None:
         # The framework tells nobody when a job process dies; LiveKit itself notices after 21 s.
@@ -305,25 +317,21 @@ class Worker:
 
     def _on_process_closed(self, process: object) -> None:
         running = getattr(process, "running_job", None)
-        exchange = self._calls.get(running.job.id) if running is not None else None
-        if running is None or exchange is None:
+        taken = self._calls.get(running.job.id) if running is not None else None
+        if running is None or taken is None:
             return
-        watch = asyncio.create_task(self._bury(running.job.id, exchange))
+        watch = asyncio.create_task(self._bury(running.job.id, taken))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
 
-    async def _bury(self, job_id: str, exchange: asyncio.Task[PersonaJob]) -> None:
+    async def _bury(self, job_id: str, taken: Taken) -> None:
         """The process of a job is no more: unless that has ended, say so, after all that it said itself."""
         await self.desk.wait_for_end(job_id, within=LAST_WORDS)
         if job_id not in self._calls:
             return
-        reason = self._given_up.get(job_id, "worker_lost")
         self._over(job_id)
-        if not exchange.done():
-            exchange.cancel()  # else it would be asked for until it is answered, and then nobody would come
-        elif not exchange.cancelled() and exchange.exception() is None:
+        if await self._settle(taken.exchange, taken.given_up or "worker_lost"):
             log.warning("job process died in a call", job=job_id)
-            await self._fail(exchange.result(), reason)
 
 
 LATE_SEQUENCES = 1_000_000

@@ -12,7 +12,7 @@ import pytest
 from agents.calling import DispatchMetadata, PersonaJob
 from agents.contract import CallEnded, Command, EndReason, Heartbeat, Submission
 from agents.settings import WorkerSettings
-from agents.worker import Worker
+from agents.worker import Taken, Worker
 from tests.support.jobs import persona_job
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +79,7 @@ def fill(worker: Worker, calls: int, leave: Callable[[str], bool]) -> tuple[Fake
         return job_of(session_id)
 
     for number in range(1, calls + 1):
-        worker._calls[str(number)] = asyncio.create_task(exchange(number))
+        worker._calls[str(number)] = Taken(asyncio.create_task(exchange(number)))
     server, desk = FakeServer(worker), FakeDesk(worker, leave)
     made: Any = worker
     made._server, made.desk = server, desk

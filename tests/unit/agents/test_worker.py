@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from agents.contract import Exchange
 from agents.settings import WorkerSettings
-from agents.worker import Worker
+from agents.worker import Taken, Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ async def test_a_ticket_is_not_asked_for_any_more_when_its_process_is_gone(tmp_p
     )
     worker = Worker(settings)
     asking = asyncio.create_task(worker.uplink.exchange(Exchange(ticket="tk_1.1", job_id="AJ_1", room_name="proj_r")))
-    worker._calls["AJ_1"] = asking
+    worker._calls["AJ_1"] = Taken(asking)
     await asyncio.sleep(0)  # the control plane is away: nobody answers
     worker._on_process_closed(SimpleNamespace(running_job=SimpleNamespace(job=SimpleNamespace(id="AJ_1"))))
     async with asyncio.timeout(20):

@@ -14,7 +14,7 @@ from agents.uplink import ExchangeRefused
 from agents.worker import CLAIMED_WITHIN, STARTED_WITHIN, Worker
 from tests.support.virtual import run_virtually
 
-STARTED = SimpleNamespace(report={"type": "call.started.v1"})
+STARTED = SimpleNamespace(sequence=1, report={"type": "call.started.v1"})
 
 
 class Request:
@@ -53,7 +53,7 @@ def follow(settings: WorkerSettings, claims_at: float | None, starts_at: float |
         if not is_there:
             with pytest.raises(ExchangeRefused):
                 await worker._fetch("AJ_1")
-        for task in (*tasks, *worker._watches, *worker._calls.values()):
+        for task in (*tasks, *worker._watches, *(taken.exchange for taken in worker._calls.values())):
             task.cancel()
         return is_there
 
