@@ -109,8 +109,8 @@ class Workers:
         """Until two workers are there, of which ours is started if need be."""
         if self.second is None or self.second.poll() is not None:
             self.second = self._start(Path(f"/proc/{self._own()}/environ").read_bytes().decode())
-        headers = {"X-Admin-Key": self.ready.admin_key or ""}
-        async with httpx2.AsyncClient(base_url=self.ready.api_url, headers=headers, timeout=15) as http:
+        headers, url = {"X-API-Key": self.ready.admin_key or ""}, f"{self.ready.api_url}/api/v1"
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=15) as http:
             async with asyncio.timeout(WITHIN):
                 while (await http.get("/admin/health")).json()["parts"]["workers"]["here"] < 2:
                     await asyncio.sleep(0.2)
@@ -249,9 +249,10 @@ def _count_doubles(ready: Ready, room: str, found: Found) -> None:
     found.twice += len(sessions) - 1 + len(keys) - len(set(keys))
 
 
-async def measure(ready: Ready, processes: int, workers: int, planes: int) -> tuple[dict[str, Found], Kept]:
+async def measure(
+    ready: Ready, found: dict[str, Found], kept: Kept, *, processes: int, workers: int, planes: int
+) -> None:
     """Kill processes of personas, then workers beside another one, then control planes."""
-    found, kept = {"process": Found(), "worker": Found()}, Kept()
     voice, questions = Voice(MICROPHONE_RATE), load_questions(A_CALL)
     await voice.warm()
     try:
@@ -277,7 +278,6 @@ async def measure(ready: Ready, processes: int, workers: int, planes: int) -> tu
                 progress.update(shown, completed=processes + workers + kept.kills)
     finally:
         voice.close()
-    return found, kept
 
 
 def main() -> None:
@@ -289,8 +289,16 @@ def main() -> None:
     parser.add_argument("--ready", default="", help="measure a running platform (default: start one)")
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
-    with a_platform(arguments.ready) as ready:
-        found, kept = asyncio.run(measure(ready, arguments.processes, arguments.workers, arguments.planes))
+    found, kept = {"process": Found(), "worker": Found()}, Kept()
+    kills = {"processes": arguments.processes, "workers": arguments.workers, "planes": arguments.planes}
+    try:
+        with a_platform(arguments.ready) as ready:
+            asyncio.run(measure(ready, found, kept, **kills))
+    finally:
+        _report(found, kept, load)  # of what there was until then, too
+
+
+def _report(found: dict[str, Found], kept: Kept, load: float) -> None:
     table = Table(title=f"Killed in mid-call, heard again, in seconds; load at the start: {load:.2f}")
     for heading in ("killed", "n", "p50", "p95", "most", "should be", "lost", "twice"):
         table.add_column(heading)

@@ -156,6 +156,8 @@ class Report:
         reached = {point[:-1] for points in self.points.values() for point in points}
         known = all_names()
         say(f"\n{len(known)} awaits have names, of which {len(reached.intersection(known))} are reached")
+        if self.asked.list:
+            say("not reached:\n" + "\n".join(f"  {point}" for point in sorted(set(known) - reached)))
         say(f"{'scenario':16}{'points':>8}{'killed':>8}{'missed':>8}{'violations':>12}")
         for name, points in self.points.items():
             counted = (self.killed[name], self.missed[name], self.violations[name])
