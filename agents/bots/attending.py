@@ -17,6 +17,7 @@ from agents.bots.hearing import Ears
 from agents.bots.microphones import Follower, Microphones
 from agents.bots.presence import Presence
 from agents.bots.recognition import Recogniser
+from agents.bots.silence import Silence
 from agents.bots.streaming import Streaming
 from agents.bots.writing import Writing
 from agents.contract import BotLeft, BotWaits, CallEnded, CallStarted, EndReason, Report
@@ -128,6 +129,9 @@ class Bot:
             presence = Presence(room, job.line, job.patience, self.end)
             leaving.callback(presence.close)
             presence.begin()
+            silence = Silence(room)
+            leaving.push_async_callback(silence.close)
+            silence.begin()
             await asyncio.shield(self._over)
 
     async def _write_what_is_left(self, within: float) -> None:

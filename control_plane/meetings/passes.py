@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlmodel import select
 
+from agents.attendance import HOST_PREFIX
 from agents.calling import DispatchMetadata
 from control_plane.db.database import Db
 from control_plane.meetings.models import Meeting
@@ -15,6 +16,8 @@ from control_plane.tokens.signer import Grants, Pass, TokenSigner
 
 LIFETIME: Final = timedelta(hours=24)
 """How long a token of a meeting opens it."""
+OF_NOBODY: Final = "unknown"
+"""The source of the track on which a bot says nothing (`agents.bots.silence`)."""
 NOTHING: Final = Grants(can_publish=False, can_subscribe=False, can_publish_data=False, can_publish_sources=())
 
 
@@ -42,7 +45,7 @@ class Passes:
                 identity=identity,
                 room=meeting.room_name,
                 ttl=LIFETIME,
-                grants=grants_of(meeting.controls),
+                grants=grants_of(meeting.controls, is_bot=identity.startswith(HOST_PREFIX)),
                 name=name,
                 dispatches=dispatches,
                 max_participants=meeting.controls["max_participants"] or 0,
@@ -54,13 +57,14 @@ class Passes:
         return self.signer.sign(Pass(identity=identity, room=room, ttl=LIFETIME, grants=NOTHING, name=name))
 
 
-def grants_of(controls: dict[str, Any]) -> Grants:
-    """What somebody in the meeting may do, for LiveKit to enforce."""
+def grants_of(controls: dict[str, Any], *, is_bot: bool = False) -> Grants:
+    """What somebody in the meeting may do, for LiveKit to enforce; a bot may be silent there as well."""
     allowed = {
         "microphone": controls["enable_audio"],
         "camera": controls["enable_video"],
         "screen_share": controls["enable_screen_sharing"],
         "screen_share_audio": controls["enable_screen_sharing"],
+        OF_NOBODY: is_bot,
     }
     sources = tuple(source for source, may in allowed.items() if may)
     return Grants(can_publish=bool(sources), can_publish_data=controls["enable_chat"], can_publish_sources=sources)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 import yaml
@@ -27,6 +27,17 @@ from tests.support.studio import KEY, SECRET, wait_for_http
 
 WITHIN = 30.0
 """Seconds for anything to happen, on a machine that may stall."""
+
+
+class Rooms(Protocol):
+    """A livekit-server to which bots are sent."""
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+
+    def token(self, room: str, identity: str) -> str:
+        """A token for somebody who joins a room."""
 
 
 class Media:
@@ -192,7 +203,7 @@ class Plane:
 class Host:
     """The process."""
 
-    def __init__(self, media: Media, plane: Plane, folder: Path, settings: dict[str, str]) -> None:
+    def __init__(self, media: Rooms, plane: Plane, folder: Path, settings: dict[str, str]) -> None:
         self._folder, self.spool = folder, folder / "bots"
         self._environment = {
             "PATH": os.environ["PATH"],
@@ -232,7 +243,7 @@ class Host:
 
 
 @asynccontextmanager
-async def bot_host(media: Media, folder: Path, **settings: str) -> AsyncIterator[tuple[Host, Plane]]:
+async def bot_host(media: Rooms, folder: Path, **settings: str) -> AsyncIterator[tuple[Host, Plane]]:
     """A host that is connected, and what it is connected to."""
     plane = Plane()
     await plane.open()
@@ -250,7 +261,7 @@ async def bot_host(media: Media, folder: Path, **settings: str) -> AsyncIterator
 _SESSIONS = iter(range(1, 10_000))
 
 
-def bot_job(media: Media, room: str, *, patience: dict[str, float] | None = None, **asked: Any) -> BotJob:
+def bot_job(media: Rooms, room: str, *, patience: dict[str, float] | None = None, **asked: Any) -> BotJob:
     """A bot for a room."""
     identity = f"bot-{uuid.uuid4()}"
     return BotJob.model_validate(

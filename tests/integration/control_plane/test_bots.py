@@ -18,6 +18,7 @@ from tests.support.bothost import (
     data_of,
     expire,
     in_state,
+    job_grants,
     job_room,
     meet_waiting,
     read,
@@ -43,6 +44,7 @@ async def test_a_bot_attends_a_meeting_and_brings_back_words_and_a_file(
         bot_id = await send(http, meeting["url"], **asked)
         job = await host.attend()
         assert (job.bot_id, job.identity, job.waits, job.transcribe) == (bot_id, f"bot-{bot_id}", False, True)
+        assert "unknown" in job_grants(job.token)["canPublishSources"], "it may publish its silence"
         await host.starts(job)
         await receiver.wait_for(2)
 
