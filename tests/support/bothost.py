@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,8 @@ from sqlmodel import col, select, update
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents.attendance import BotJob
-from control_plane.bots.models import Bot
-from control_plane.sessions.models import SessionJob
+from control_plane.bots.models import OVER, Bot
+from control_plane.sessions.models import Session, SessionJob, Slot
 from control_plane.telephony.models import SipTrunk
 from tests.support.platform import WORKER_TOKEN, Platform, Tenant
 from tests.support.receiver import Receiver
@@ -144,9 +145,9 @@ async def data_of(http: httpx2.AsyncClient, bot_id: str) -> dict[str, Any]:
     return data
 
 
-def codes(receiver: Receiver) -> list[str]:
-    """What was told, in the order it came: statuses by their code, the last by its event."""
-    events = [each.event for each in receiver.at("/")]
+def codes(receiver: Receiver, path: str = "/") -> list[str]:
+    """What was told there, in the order it came: statuses by their code, the last by its event."""
+    events = [each.event for each in receiver.at(path)]
     return [event["data"].get("status", {}).get("code") or event["event"] for event in events]
 
 
@@ -201,3 +202,13 @@ async def add_trunk(platform: Platform, tenant: Tenant) -> None:
         calls_per_second=100,
     )
     await platform.add(trunk)
+
+
+async def left_over(platform: Platform) -> Counter[str]:
+    """What runs, holds a place or is paid for."""
+    async with platform.database.platform() as db:
+        sessions = (await db.exec(select(Session.id).where(col(Session.ended_at).is_(None)))).all()
+        jobs = (await db.exec(select(SessionJob.id).where(col(SessionJob.ended_at).is_(None)))).all()
+        slots = (await db.exec(select(Slot.id))).all()
+        bots = (await db.exec(select(Bot.id).where(col(Bot.state).not_in(OVER)))).all()
+    return +Counter(sessions=len(sessions), jobs=len(jobs), slots=len(slots), bots=len(bots))

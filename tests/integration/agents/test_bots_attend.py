@@ -104,6 +104,16 @@ async def test_a_bot_has_just_so_much_patience(
         assert (ended["reason"], ended["failed"]) == (reason, False)
 
 
+async def test_two_bots_keep_each_other_no_company(media: Media, tmp_path: Path) -> None:
+    room = uuid.uuid4().hex
+    jobs = [bot_job(media, room, patience={"nobody": 3}) for _ in range(2)]
+    async with bot_host(media, tmp_path) as (_, plane):
+        for job in jobs:
+            await plane.attend(job)
+        for job in jobs:
+            assert (await plane.reported(job, "call.ended"))["reason"] == "nobody_came"
+
+
 async def test_a_meeting_without_a_sound_is_left(media: Media, tmp_path: Path) -> None:
     room = uuid.uuid4().hex
     job = bot_job(media, room, patience={"silence": 1})

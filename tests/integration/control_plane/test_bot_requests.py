@@ -8,8 +8,10 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from sqlmodel import col, update
 
 from control_plane.bots.watching import BotWatch
+from control_plane.meetings.models import Meeting
 from tests.support.bothost import (
     baas,
     bot_host,
@@ -159,12 +161,16 @@ async def test_addresses_that_lead_nowhere(platform: Platform, tenant: Tenant, r
     meeting = await meet_people(tenant)
     url = str(tenant.http.base_url).replace("/api/v1/", "/api/meetings")
     await tenant.http.delete(f"{url}/{meeting['meetingId']}")
+    locked = await meet_people(tenant)
+    async with platform.database.platform() as db:
+        await db.exec(update(Meeting).where(col(Meeting.code) == locked["meetingId"]).values(locked=True))
     wrong = {
         "https://example.com/meeting": "InvalidMeetingUrl",
         "not an address": "InvalidMeetingUrl",
         f"{platform.settings.public_url}/join/": "InvalidMeetingUrl",
         f"{platform.settings.public_url}/join/nobody-knows": "CannotJoinMeeting",
         meeting["url"]: "CannotJoinMeeting",
+        locked["url"]: "CannotJoinMeeting",
         "https://meet.google.com/abc-defg-hij": "CannotJoinMeeting",
     }
     async with baas(platform, tenant) as http, platform.jobs(), bot_host(platform):

@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import select
 
 from agents.attendance import BotJob
-from control_plane.bots.models import OVER, Bot
+from control_plane.bots.models import Bot
 from control_plane.errors import Unavailable
-from control_plane.sessions.models import Session, SessionJob, Slot
-from tests.support.bothost import FakeHost, baas, bot_host, codes, read, send
+from tests.support.bothost import FakeHost, baas, bot_host, codes, left_over, read, send
 from tests.support.meetings import meet_people
 from tests.support.platform import Platform, Tenant
 from tests.support.receiver import Receiver
@@ -22,16 +21,6 @@ from tests.support.webhooks import until
 pytestmark = pytest.mark.anyio
 
 MANY = 50
-
-
-async def left_over(platform: Platform) -> Counter[str]:
-    """What runs, holds a place or is paid for."""
-    async with platform.database.platform() as db:
-        sessions = (await db.exec(select(Session.id).where(col(Session.ended_at).is_(None)))).all()
-        jobs = (await db.exec(select(SessionJob.id).where(col(SessionJob.ended_at).is_(None)))).all()
-        slots = (await db.exec(select(Slot.id))).all()
-        bots = (await db.exec(select(Bot.id).where(col(Bot.state).not_in(OVER)))).all()
-    return +Counter(sessions=len(sessions), jobs=len(jobs), slots=len(slots), bots=len(bots))
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,7 @@ async def test_a_provider_that_is_busy_is_left_alone_for_as_long_as_it_asks(
     calendar = await connect(http)
     for status, body in (
         (429, None),
+        (500, None),
         (503, None),
         (403, {"error": {"code": 403, "errors": [{"reason": "rateLimitExceeded"}]}}),
     ):
@@ -104,7 +105,7 @@ async def test_a_provider_that_is_busy_is_left_alone_for_as_long_as_it_asks(
         kept = await row(platform)
         assert kept.next_sync_at is not None
         assert kept.next_sync_at - platform.app.state.clock.now() > timedelta(seconds=100)
-    assert kept.failures == 3
+    assert kept.failures == 4
     assert await read_now(platform) is None
     assert await status_of(http, calendar) == ("active", None)
     assert (await row(platform)).failures == 0

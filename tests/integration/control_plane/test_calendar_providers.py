@@ -1,6 +1,6 @@
 """Calendars of Microsoft, of a CalDAV server, and of feeds."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from aiohttp import web
 from tests.support.calendars import (
     MicrosoftServer,
     at,
+    bots_of,
     connect,
     events_of,
     radicale,
@@ -60,6 +61,26 @@ async def test_a_calendar_of_microsoft_is_read_and_followed(
     microsoft.access += 1  # the access token is refused from now on
     assert await read_now(platform) is None
     assert microsoft.asked[-2].body["refresh_token"] == "refresh-2", "the token that the last refresh gave"
+
+
+async def test_what_graph_refuses_is_shown_and_tried_again(
+    platform: Platform, http: httpx2.AsyncClient, microsoft: MicrosoftServer
+) -> None:
+    microsoft.put("one", at(1))
+    calendar = await connect(http, "Microsoft")
+    for status, code in ((403, "ErrorAccessDenied"), (429, "ApplicationThrottled"), (500, "ErrorInternalServerError")):
+        microsoft.fail("/calendarView", status, {"error": {"code": code}}, Retry_After="60")
+        problem = await read_now(platform)
+        assert problem is not None
+        assert str(status) in problem
+        assert await status_of(http, calendar) == ("failing", problem)
+        assert len(await events_of(http, calendar)) == 1, "what was read stays"
+    assert await read_now(platform) is None
+    assert await status_of(http, calendar) == ("active", None)
+    microsoft.refresh_token = None
+    microsoft.access += 1
+    assert await read_now(platform) is not None
+    assert (await status_of(http, calendar))[0] == "revoked"
 
 
 async def test_a_link_to_another_server_is_not_followed(
@@ -160,3 +181,38 @@ async def test_a_feed_is_read_whole_and_only_when_it_changed(platform: Platform,
         feed["etag"] = "another"
         assert await read_now(platform) == "what is at this address is no calendar"
         assert len(await events_of(http, calendar)) == 1
+
+
+async def test_a_recurrence_of_a_hundred_years_has_bots_as_far_as_calendars_are_read_and_at_the_right_hour(
+    platform: Platform, http: httpx2.AsyncClient
+) -> None:
+    """In 300 days the clocks of Berlin change at least once."""
+    berlin = ZoneInfo("Europe/Berlin")
+    first = at(-30).astimezone(berlin)
+    weekly = vevent(
+        "standup",
+        f"DTSTART;TZID=Europe/Berlin:{first:%Y%m%d}T090000",
+        "DURATION:PT30M",
+        f"RRULE:FREQ=WEEKLY;UNTIL={first.year + 100}0101T000000Z",
+        "LOCATION:https://meet.google.com/abc-defg-hij",
+    )
+    feed = {"text": vcalendar(weekly)}
+
+    async def serve(_request: web.Request) -> web.StreamResponse:
+        return web.Response(text=feed["text"], content_type="text/calendar")
+
+    async with serving(serve) as url:
+        calendar = await connect(http, "ICS", url=url)
+        assert (await http.post("/calendars/resync_all", params={"days": 300})).json()["errors"] == []
+        events = await events_of(http, calendar)
+        assert 300 // 7 <= len(events) <= 300 // 7 + 2
+        begins = [datetime.fromisoformat(event["start_time"]) for event in events]
+        assert {each.astimezone(berlin).strftime("%H:%M") for each in begins} == {"09:00"}
+        assert len({each.hour for each in begins}) == 2, "summer and winter"
+        path = f"/calendar_events/{events[0]['uuid']}/bot"
+        sent = await http.post(path, params={"all_occurrences": "true"}, json={"bot_name": "Notes"})
+        assert len(sent.json()) == len(events)
+        assert sorted(bot.due_at for bot in await bots_of(platform)) == sorted(begins)
+        feed["text"] = vcalendar()
+        assert await read_now(platform) is None
+        assert {bot.state for bot in await bots_of(platform)} == {"cancelled"}

@@ -3,16 +3,18 @@
 import asyncio
 import json
 import shutil
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from tests.support.bothost import bot_host, in_state
-from tests.support.calendars import CLIENT, GoogleServer, at
+from tests.support.calendars import CLIENT, GoogleServer, MicrosoftServer, at
 from tests.support.database import CHECKOUT
 from tests.support.meetings import meet_people
 from tests.support.platform import Platform, Tenant
@@ -110,6 +112,8 @@ async def test_a_bot_joins_leaves_and_is_deleted(platform: Platform, tenant: Ten
         (passage,) = data["bot_data"]["transcripts"]
         assert [word["text"] for word in passage["words"]] == ["Hello", "there"]
         assert data["mp4"].startswith(platform.settings.public_url)
+        again = {"bot_uuid": bot_id, "speech_to_text": {"provider": "Default"}}
+        await client.call("retranscribeBot", again)
         assert await client.call("deleteBotData", {"uuid": bot_id}) == {"ok": True, "status": "deleted"}
         assert await client.call("getScreenshots", {"uuid": bot_id}) == []
         assert await client.status("leaveMeeting", {"uuid": str(uuid4())}) == 404
@@ -149,3 +153,76 @@ async def test_calendars_are_connected_and_their_events_have_bots(
         assert "calendar.sync_events" in await client.call("getCalendarWebhookDocumentation")
         await client.call("deleteCalendar", calendar)
         assert await client.status("getCalendar", calendar) == 404
+
+
+async def test_planned_bots_are_listed_page_by_page_and_called_off(platform: Platform, tenant: Tenant) -> None:
+    async with official(platform, tenant) as client:
+        begins = int(time.time()) + 3600
+        made = []
+        for number in range(5):
+            asked = {"meeting_url": f"tel:+1800555010{number}", "bot_name": f"Sales {number}", "reserved": True}
+            more = {"start_time": begins + number, "extra": {"customer": str(number % 2), "n": number}}
+            made.append((await client.call("joinMeeting", asked | more))["bot_id"])
+        first = await client.call("listBots", {"limit": 3, "bot_name": "sales"})
+        rest = await client.call("listBots", {"limit": 3, "bot_name": "sales", "cursor": first["next_cursor"]})
+        assert [bot["uuid"] for bot in first["bots"] + rest["bots"]] == made[::-1]
+        assert rest["next_cursor"] is None
+        chosen = await client.call("listBots", {"filter_by_extra": "customer:1", "sort_by_extra": "n:asc"})
+        assert [bot["uuid"] for bot in chosen["bots"]] == [made[1], made[3]]
+        for bot_id in made:
+            assert await client.call("leaveMeeting", {"uuid": bot_id}) == {"ok": True}
+        data = await client.call("getMeetingData", {"bot_id": made[0]})
+        assert (data["mp4"], data["bot_data"]["transcripts"]) == ("", [])
+        assert await client.status("retranscribeBot", {"bot_uuid": made[0]}) == 409
+        assert await client.status("getMeetingData", {"bot_id": str(uuid4())}) == 404
+
+
+async def test_the_webhooks_are_described_and_zoom_accounts_are_not_connected(
+    platform: Platform, tenant: Tenant
+) -> None:
+    async with official(platform, tenant) as client:
+        every = await client.call("getWebhookDocumentation")
+        of_bots = await client.call("getBotWebhookDocumentation")
+        of_calendars = await client.call("getCalendarWebhookDocumentation")
+        assert every == of_bots | of_calendars
+        assert {"bot.status_change", "complete", "failed"} <= of_bots.keys()
+        assert await client.call("listZoomOauthConnections") == []
+        asked = dict.fromkeys(("authorization_code", "redirect_uri", "zoom_client_id", "zoom_client_secret"), "x")
+        assert await client.status("createZoomOauthConnection", asked) == 409
+        for method in ("getZoomOauthConnection", "deleteZoomOauthConnection"):
+            assert await client.status(method, {"uuid": str(uuid4())}) == 404
+
+
+async def test_a_calendar_of_microsoft_sends_bots_too(
+    platform: Platform, tenant: Tenant, microsoft: MicrosoftServer
+) -> None:
+    for number in range(101):
+        link = "https://teams.microsoft.com/l/meetup-join/19%3ameeting_x"
+        microsoft.put(f"one-{number:03}", at(1, minutes=number), onlineMeeting={"joinUrl": link})
+    oauth = {"platform": "Microsoft", **CLIENT}
+    async with official(platform, tenant) as client:
+        [first, *_] = (await client.call("listRawCalendars", oauth))["calendars"]
+        made = await client.call("createCalendar", oauth | {"raw_calendar_id": first["id"]})
+        asked = {"calendar_id": made["calendar"]["uuid"], "start_date_gte": "2020-01-01T00:00:00Z"}
+        page = await client.call("listCalendarEvents", asked)
+        rest = await client.call("listCalendarEvents", asked | {"cursor": page["next"]})
+        assert [len(page["data"]), len(rest["data"]), rest["next"]] == [100, 1, None]
+        event = {"uuid": page["data"][0]["uuid"]}
+        [scheduled] = await client.call("scheduleCalendarRecordEvent", event | {"body": {"bot_name": "Notes"}})
+        assert scheduled["bot_param"]["bot_name"] == "Notes"
+        [listed] = (await client.call("listBots"))["bots"]
+        assert listed["meeting_url"] == scheduled["meeting_url"]
+        [gone] = await client.call("unscheduleCalendarRecordEvent", event)
+        assert gone["bot_param"] is None
+        assert await client.status("patchBot", event | {"body": {"bot_name": "Other"}}) == 409
+        assert await client.status("createCalendar", oauth | {"raw_calendar_id": first["id"]}) == 409
+        microsoft.refresh_token = None
+        assert await client.status("listRawCalendars", oauth) == 400
+
+
+async def test_no_method_of_the_client_is_left_out_here(platform: Platform, tenant: Tenant) -> None:
+    async with official(platform, tenant) as client:
+        methods = set(await client.call("methods")) - {"getApiKey", "getBaseUrl"}
+    walked = Path(__file__).read_text()
+    assert len(methods) == 26
+    assert [name for name in sorted(methods) if f'"{name}"' not in walked] == []
