@@ -5,10 +5,12 @@ from typing import Any, Final
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import select
 
+from agents.attendance import HOST_PREFIX
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.meetings.life import is_over, somebody_came, tell_attendee
 from control_plane.meetings.models import Attendee, AttendeeState, Meeting
+from control_plane.meetings.passes import OF_NOBODY
 from control_plane.meetings.waiting import came, came_back
 from control_plane.rooms.retiring import shut
 
@@ -33,8 +35,11 @@ async def person_came(db: Db, clock: Clock, room_name: str, identity: str, key: 
 async def track_published(db: Db, clock: Clock, room_name: str, identity: str, track: dict[str, Any]) -> None:
     """Somebody shows or says something. Whoever gives a picture out for a microphone is sent away, for good.
 
-    LiveKit admits tracks by the source they name alone, so that a meeting without pictures would have them.
+    LiveKit admits tracks by the source they name alone, so that a meeting without pictures would have them. Bots have a
+    sound that comes from nothing: their silence.
     """
+    if (track["type"], track["source"]) == ("audio", OF_NOBODY) and identity.startswith(HOST_PREFIX):
+        return
     if track["source"] in SOURCES.get(track["type"], (track["source"],)):
         return
     meeting = (await db.exec(select(Meeting).where(Meeting.room_name == room_name))).one_or_none()

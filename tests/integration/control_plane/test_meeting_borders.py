@@ -54,7 +54,7 @@ async def waits(tenant: Tenant, made: dict[str, Any], identity: str) -> bool:
 async def publishes(platform: Platform, room: str, identity: str, kind: Any, source: Any) -> None:
     """A hook of LiveKit: somebody's track is there."""
     hook = api.WebhookEvent(
-        id=f"EV_{kind}_{source}",
+        id=f"EV_{identity}_{kind}_{source}",
         event="track_published",
         room=api.Room(name=room, sid="RM_1"),
         participant=api.ParticipantInfo(sid="PA_1", identity=identity),
@@ -111,6 +111,19 @@ async def test_whoever_gives_a_picture_out_for_a_microphone_is_sent_away_for_goo
         await bot.socket.emit("join-meeting", shown)
         assert (await bot.until("join-error"))["code"] == "REMOVED"
     assert platform.media.calls.count(("remove_participant", room, guest)) == 1
+
+
+async def test_only_a_bot_may_say_nothing_from_nowhere(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    made = await make_meeting(tenant)
+    room, guest = made["meeting"]["room_name"], claims(made)["sub"]
+    async with platform.jobs():
+        await publishes(platform, room, "bot-silent", api.TrackType.AUDIO, api.TrackSource.UNKNOWN)
+        await publishes(platform, room, "bot-shows", api.TrackType.VIDEO, api.TrackSource.UNKNOWN)
+        await eventually(lambda: ("remove_participant", room, "bot-shows") in platform.media.calls)
+        await publishes(platform, room, guest, api.TrackType.AUDIO, api.TrackSource.UNKNOWN)
+        await eventually(lambda: ("remove_participant", room, guest) in platform.media.calls)
+    assert ("remove_participant", room, "bot-silent") not in platform.media.calls
 
 
 async def test_people_whose_notetaker_is_lost_are_written_down_by_another(platform: Platform) -> None:
