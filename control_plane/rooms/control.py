@@ -93,7 +93,8 @@ def _choose(person: LiveParticipant, track_sid: str | None) -> str:
         if track_sid not in [track["sid"] for track in tracks]:
             raise NotFound(f"{person.identity!r} has no track {track_sid!r}")
         return track_sid
-    audio = next((str(track["sid"]) for track in tracks if track["type"] == "audio"), None)
-    if audio is None:
+    audio = [track for track in tracks if track["type"] == "audio"]
+    if not audio:
         raise Conflict(f"{person.identity!r} publishes no audio track")
-    return audio
+    # What comes from nowhere is the silence of a bot, which may speak on another.
+    return str(min(audio, key=lambda track: track["source"] == "unknown")["sid"])

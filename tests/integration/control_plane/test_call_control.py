@@ -176,6 +176,15 @@ async def test_mute_finds_the_first_audio_track(platform: Platform) -> None:
     assert platform.media.calls == [mute, unmute]
 
 
+async def test_mute_finds_the_voice_of_a_bot_and_not_its_silence(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    await a_room(platform, tenant)
+    silence = MICROPHONE | {"sid": "TR_silence", "source": "unknown"}
+    platform.media.people["proj_r"].append(person("bot-1", tracks=(silence, MICROPHONE)))
+    answer = await tenant.http.post("/rooms/r/participants/bot-1/mute", json={"muted": True})
+    assert answer.json()["track_sid"] == "TR_mic"
+
+
 @pytest.mark.parametrize(
     ("identity", "body", "status"),
     [
