@@ -1,10 +1,11 @@
-"""How stays and rooms end, whoever ends them: the row, and the fact told once."""
+"""How rooms begin, and how stays and rooms end, whoever sees it first: the row, and the fact told once."""
 
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from sqlmodel import col, func, select, update
 
+from control_plane.clock import iso
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
@@ -57,11 +58,25 @@ async def end_stay(
         )
 
 
+def begin_room(log: EventLog, room: Room, *, sid: str, created_at: datetime) -> None:
+    """LiveKit has a room that was wanted: told by whoever is the first to know. It must be locked."""
+    room.sid, room.created_at = sid, created_at
+    tell_created(log, room)
+
+
+def tell_created(log: EventLog, room: Room) -> None:
+    """Record that LiveKit has a room."""
+    created_at = iso(room.created_at)
+    log.append(Fact.ROOM_CREATED, project_id=room.project_id, room_name=room.full_name, created_at=created_at)
+
+
 async def end_room(db: Db, log: EventLog, room: Room, *, at: datetime) -> None:
-    """A room has ended. It must be locked, and open. Who is in it by our rows is another question."""
+    """A room has ended. It must be locked, and open. Who is in it by our rows is another question. Of one that LiveKit
+    never had nothing was told, and nothing is."""
     await Supervisions(db, room.project_id).end_all(room.id, at=at)
     room.status, room.closed_at = RoomStatus.CLOSED, at
-    log.append(Fact.ROOM_FINISHED, project_id=room.project_id, room_name=room.full_name)
+    if room.sid is not None:
+        log.append(Fact.ROOM_FINISHED, project_id=room.project_id, room_name=room.full_name)
 
 
 def end_track(log: EventLog, room: Room, stay: Participant, track: dict[str, Any]) -> None:

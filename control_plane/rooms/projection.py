@@ -17,7 +17,7 @@ from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.names import RoomName
-from control_plane.rooms.endings import end_room, end_stay, end_track, tell_track
+from control_plane.rooms.endings import begin_room, end_room, end_stay, end_track, tell_created, tell_track
 from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.supervisions import SUPERVISOR
@@ -136,7 +136,7 @@ class RoomProjection:
         rooms = RoomRepository(self.db, project_id)
         standing = await rooms.find_open(name.full, lock=True)
         if standing is not None and standing.sid is None:  # made by POST /rooms or for a call
-            standing.sid, standing.created_at = live.sid, created_at
+            begin_room(self.log, standing, sid=live.sid, created_at=created_at)
             return standing
         if standing is not None and standing.sid == live.sid:  # its maker wrote that while we waited for the row
             return standing
@@ -155,10 +155,9 @@ class RoomProjection:
             **ended,
         )
         if room is not None:
-            told: dict[str, Any] = {"project_id": project_id, "room_name": name.full}
-            self.log.append(Fact.ROOM_CREATED, created_at=iso(created_at), **told)
+            tell_created(self.log, room)
             if is_past:
-                self.log.append(Fact.ROOM_FINISHED, **told)
+                self.log.append(Fact.ROOM_FINISHED, project_id=project_id, room_name=name.full)
         return room
 
     async def _project_of(self, full_name: str) -> tuple[int, str] | None:

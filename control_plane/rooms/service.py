@@ -4,15 +4,14 @@ from datetime import UTC, datetime
 
 from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
-from control_plane.clock import Clock, iso
+from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound
-from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
 from control_plane.names import RoomName
 from control_plane.plans.quota import Quota
-from control_plane.rooms.endings import end_room, end_stay
+from control_plane.rooms.endings import begin_room, end_room, end_stay
 from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus, Supervision
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.schemas import RoomCreate
@@ -41,10 +40,9 @@ class RoomService:
         """
         name = await resolve(self.db, self.caller.slug, body.name, field="name", fresh=True)
         begun = await self.rooms.find_open(name.full)
-        is_told = begun is not None and await self._was_made_by(begun, request_key)
         if begun is None:
             begun = await self._begin(name, body, request_key)
-        elif not is_told and (request_key is None or begun.request_key != request_key):
+        elif not await self._is_wanted_by(begun, request_key):
             raise Conflict(f"The room {name.short!r} is open already")
         await self.db.commit()
         try:
@@ -58,24 +56,20 @@ class RoomService:
             await self._give_up(name)
             raise
         room = await self.rooms.find_open(name.full, lock=True) or begun
-        room.sid, room.request_key = room.sid or live.sid, None
-        room.created_at = datetime.fromtimestamp(live.created_at, UTC)
+        room.created_at, room.request_key = datetime.fromtimestamp(live.created_at, UTC), None
         room.origin, room.metadata_ = RoomOrigin.API, body.metadata
-        if not is_told:
-            self.log.append(
-                Fact.ROOM_CREATED,
-                project_id=self.caller.project_id,
-                room_name=name.full,
-                created_at=iso(room.created_at),
-            )
+        if room.sid is None:
+            begin_room(self.log, room, sid=live.sid, created_at=room.created_at)
         return room
 
-    async def _was_made_by(self, room: Room, request_key: str | None) -> bool:
-        """Whether an open room is what an earlier try of this request has made: LiveKit's answer was lost, the row was
-        given up, and then LiveKit told of the room."""
-        if request_key is None or room.origin != RoomOrigin.TOKEN:
+    async def _is_wanted_by(self, room: Room, request_key: str | None) -> bool:
+        """Whether an open room is what an earlier try of this request has left, or has made: LiveKit's answer was lost,
+        the row was given up, and then LiveKit told of the room."""
+        if request_key is None:
             return False
-        return await self.rooms.was_given_up(room.full_name, request_key)
+        if room.request_key == request_key:
+            return True
+        return room.origin == RoomOrigin.TOKEN and await self.rooms.was_given_up(room.full_name, request_key)
 
     async def _begin(self, name: RoomName, body: RoomCreate, request_key: str | None) -> Room:
         """Write down that a room is wanted, within the plan's number of rooms."""
