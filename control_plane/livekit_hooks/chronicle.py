@@ -20,6 +20,7 @@ from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.projection import RoomProjection
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.retiring import is_retired, shut
+from control_plane.rooms.supervisions import Supervisions
 from control_plane.sessions.models import Session, SessionStatus
 from control_plane.sessions.watch import room_gone
 from control_plane.telephony.answering import phone_rings
@@ -165,6 +166,7 @@ class Chronicle:
     async def _has_come(self, room: Room, person: LiveParticipant) -> None:
         if await is_retired(self.db, room.full_name):  # by a token that is older
             await shut(self.db, room.full_name, person.sid, at=self.clock.now())
+        await Supervisions(self.db, room.project_id).came(room, person, at=self.clock.now())
         if person.kind == "sip":
             await phone_rings(self.db, self.clock, room.full_name, person.attributes.get("sip.trunkID", ""))
         elif person.kind == "standard":

@@ -2,9 +2,11 @@
 
 import structlog
 from fastapi import APIRouter, Request, Response
+from livekit import api
 from starlette.background import BackgroundTask
 from starlette.datastructures import State
 
+from agents.audience import SUPERVISOR_PREFIX
 from control_plane.bots.life import heard
 from control_plane.clock import Clock
 from control_plane.db.database import Database
@@ -12,6 +14,7 @@ from control_plane.errors import PlatformError, Unauthorized
 from control_plane.livekit_hooks.service import take
 from control_plane.recordings.hooks import RECORDED
 from control_plane.recordings.models import Recording, RecordingOrigin
+from control_plane.supervision.seating import Seating
 
 router = APIRouter()
 log = structlog.get_logger()
@@ -33,12 +36,16 @@ async def receive(request: Request) -> Response:
         recording = await take(db, clock, event)
         if recording is not None and recording.heard_at is not None and recording.origin == RecordingOrigin.BOT:
             await heard(db, clock, request.app.state.secrets, recording)
-    follow_up = None if recording is None else BackgroundTask(_follow_up, request.app.state, recording)
-    return Response(status_code=200, background=follow_up)
+    return Response(status_code=200, background=BackgroundTask(_follow_up, request.app.state, event, recording))
 
 
-async def _follow_up(state: State, recording: Recording) -> None:
-    """What need not wait for the watch: the persona that waits for its recording, and the file that is there."""
+async def _follow_up(state: State, event: api.WebhookEvent, recording: Recording | None) -> None:
+    """What need not wait for jobs and the watch: a supervisor whose token is old, the persona that waits for its
+    recording, and the file that is there."""
+    if event.event == "participant_joined" and event.participant.identity.startswith(SUPERVISOR_PREFIX):
+        await _seat(state, event)
+    if recording is None:
+        return
     try:
         if recording.heard_at is not None and recording.origin == RecordingOrigin.AGENT:
             told = {"session_id": recording.session_id, "on": recording.ended_at is None}
@@ -47,3 +54,12 @@ async def _follow_up(state: State, recording: Recording) -> None:
             await state.finisher.finish(recording.id)
     except PlatformError as error:
         log.warning("a recording is finished later", recording=recording.id, reason=error.message)
+
+
+async def _seat(state: State, event: api.WebhookEvent) -> None:
+    person = event.participant
+    try:
+        who = {"room_name": event.room.name, "identity": person.identity, "sid": person.sid}
+        await Seating(state.database, state.media).handle(who)
+    except PlatformError as error:
+        log.warning("a supervisor is seated later", reason=error.message)

@@ -1,15 +1,18 @@
 """Who supervises a room: questions, and what becomes of it when somebody leaves."""
 
+import re
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from sqlmodel import col, select, update
 
-from agents.audience import voice_of
+from agents.audience import SUPERVISING, SUPERVISOR_PREFIX, VOICE_SUFFIX, Mode, place_of, voice_of
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.gate.models import AuditEntry
+from control_plane.jobs.queue import enqueue
+from control_plane.media.server import LiveParticipant
 from control_plane.rooms.models import Participant, Room, Supervision
 
 COME_WITHIN: Final = timedelta(seconds=60)
@@ -20,6 +23,12 @@ SUPERVISOR: Final = "supervisor"
 """Their kind among participants; they are nobody in the room."""
 LEFT: Final = "supervisor left"
 """The action of the audit entry of somebody who gave a call back by leaving."""
+TURNED_AWAY: Final = "supervisor turned away"
+"""The action of the audit entry of somebody who came with a token of what they do no more."""
+SEAT: Final = "supervision.seat"
+"""Job: see that a supervisor who came may do what they may now. Payload: room_name, identity, sid."""
+
+_IDENTITY: Final = re.compile(f"{SUPERVISOR_PREFIX}([1-9][0-9]{{0,17}})({VOICE_SUFFIX})?")
 
 
 class Supervisions:
@@ -48,6 +57,43 @@ class Supervisions:
             col(Participant.left_at).is_(None),
         )
         return (await self.db.exec(query)).first() is not None
+
+    async def attributes_of(self, room_id: int, identity: str) -> dict[str, str] | None:
+        """What the rows let somebody be in the call's room who has the name of a supervisor; None: they are not to be
+        there, whatever their token says."""
+        found = _IDENTITY.fullmatch(identity)
+        for each in await self.running(room_id) if found else []:
+            if identity == each.identity:
+                return {}
+            if identity == voice_of(each.identity) and place_of(cast("Mode", each.mode)) == "call":
+                return {SUPERVISING: each.mode}
+        return None
+
+    async def came(self, room: Room, person: LiveParticipant, *, at: datetime) -> None:
+        """Somebody is in a room. A supervisor whose token is older than what they do now is put right, or away.
+
+        LiveKit's tokens are good until they expire, and whoever is in a room is given new ones by LiveKit itself.
+        """
+        if not person.identity.startswith(SUPERVISOR_PREFIX):
+            return
+        attributes = await self.attributes_of(room.id, person.identity)
+        if attributes is not None and attributes.items() <= person.attributes.items():
+            return
+        if attributes is None:
+            await self._note_turned_away(room, person.identity, at=at)
+        who = {"room_name": room.full_name, "identity": person.identity, "sid": person.sid}
+        await enqueue(self.db, SEAT, person.sid, run_at=at, **who)
+
+    async def _note_turned_away(self, room: Room, identity: str, *, at: datetime) -> None:
+        found = _IDENTITY.fullmatch(identity)
+        query = select(Supervision.key_id).where(
+            Supervision.project_id == self.project_id, Supervision.id == (int(found[1]) if found else 0)
+        )
+        key_id = (await self.db.exec(query)).one_or_none() or ""
+        target = {"room_name": room.name, "supervisor": identity}
+        self.db.add(
+            AuditEntry(project_id=room.project_id, key_id=key_id, action=TURNED_AWAY, target=target, status=403, at=at)
+        )
 
     async def end_all(self, room_id: int, *, at: datetime) -> None:
         """The room is gone, and nobody supervises it any more."""

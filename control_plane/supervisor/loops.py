@@ -58,6 +58,7 @@ from control_plane.recordings.storage import build_store
 from control_plane.recordings.taking import RecordingTaker
 from control_plane.recordings.watching import RecordingWatch
 from control_plane.rooms.retiring import SHUT
+from control_plane.rooms.supervisions import SEAT
 from control_plane.secrets.box import SecretBox
 from control_plane.secrets.keys import find_rsa_key
 from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, GIVE_UP, PERSONA_LOST, still_to_close
@@ -65,6 +66,7 @@ from control_plane.sessions.slots import StandingSigner
 from control_plane.sessions.watch import LeaseWatch, give_up
 from control_plane.sessions.winding import cut_off, wind_up
 from control_plane.settings import Settings
+from control_plane.supervision.seating import Seating
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.forgetting import forget
 from control_plane.supervisor.parting import Parting
@@ -249,6 +251,7 @@ async def run(
         WARN_MEETING: warn_late_meeting,
         CLOSE_ROOM: close_room,
         SHUT: shut_room,
+        SEAT: Seating(database, media).handle,
         CLOSE_LATE: close_late_room,
         WIND_UP: end_politely,
     }

@@ -27,6 +27,8 @@ class Somebody:
         on("participant_attributes_changed", lambda changed, p: self._note("attributes", p.identity, dict(changed)))
         on("track_published", lambda publication, p: self._note("track", p.identity, publication.name))
         on("sip_dtmf_received", lambda digit: self._note("digit", digit.participant.identity, digit.digit))
+        on("disconnected", lambda reason: self._note("disconnected", "", reason))
+        on("token_refreshed", lambda: self._note("token", "", self.room._token))
         on("track_subscribed", self._hear)
         on("track_unsubscribed", self._hear_no_more)
 

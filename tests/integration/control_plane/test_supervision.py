@@ -9,12 +9,16 @@ import pytest
 from livekit import api
 from sqlmodel import col, select
 
-from agents.audience import REACHES
+from agents.audience import REACHES, SUPERVISING
 from agents.calling import PersonaJob
 from control_plane.clock import Clock
 from control_plane.errors import Unavailable
 from control_plane.events.models import Event
+from control_plane.jobs.models import Job, JobState
 from control_plane.livekit_hooks.service import take
+from control_plane.media.server import participant_of
+from control_plane.rooms.supervisions import SEAT
+from control_plane.supervision.seating import Seating
 from tests.integration.control_plane.test_monitor import hear, monitor, subscribe
 from tests.support.clocks import TurnedClock
 from tests.support.platform import Platform, Tenant
@@ -233,6 +237,60 @@ async def test_supervisors_are_nobody_in_the_room_and_their_leaving_gives_the_ca
     assert not [event for event in events if "supervisor" in str(event.data.get("identity"))]
     trail = (await tenant.http.get("/audit")).json()["entries"]
     assert [entry["action"] for entry in trail[:2]] == ["supervisor left"] * 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "attributes", "done"),
+    [
+        ("takeover", {SUPERVISING: "takeover"}, []),
+        ("barge", {SUPERVISING: "takeover"}, ["update_participant"]),
+        ("return", {SUPERVISING: "takeover"}, ["remove_participant"]),
+        ("whisper", {SUPERVISING: "barge"}, ["remove_participant"]),
+    ],
+)
+async def test_who_comes_with_an_older_token_may_do_what_they_may_now(
+    platform: Platform, mode: str, attributes: dict[str, str], done: list[str]
+) -> None:
+    """Where the request that heard of it died before it could do anything."""
+    tenant = await platform.tenant()
+    async with worker(platform) as at:
+        await a_call(platform, tenant, at)
+        await supervise(tenant, "barge")
+        voice = (await supervise(tenant, mode))["supervisor"] + "-voice"
+    joined = hook("participant_joined", 1, voice, sid="PA_voice")
+    joined.participant.attributes.update(attributes)
+    platform.media.people["proj_r"] = [participant_of(joined.participant)]
+    platform.media.calls.clear()
+    async with platform.database.platform() as db:
+        await take(db, Clock(), joined)
+    async with platform.jobs(), asyncio.timeout(20):
+        while await seats(platform):
+            await asyncio.sleep(0.05)
+    assert [call[0] for call in platform.media.calls if call[0].endswith("_participant")] == done
+    trail = (await tenant.http.get("/audit")).json()["entries"]
+    turned_away = [entry["target"] for entry in trail if entry["action"] == "supervisor turned away"]
+    assert turned_away == [{"room_name": "r", "supervisor": voice}] * done.count("remove_participant")
+
+
+async def test_who_came_after_somebody_with_an_older_token_is_left_alone(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as at:
+        await a_call(platform, tenant, at)
+        voice = (await supervise(tenant, "listen"))["supervisor"] + "-voice"
+        platform.media.people["proj_r"] = [participant_of(hook("participant_joined", 1, voice, sid="PA_2").participant)]
+        platform.media.calls.clear()
+        who = {"room_name": "proj_r", "identity": voice}
+        await Seating(platform.database, platform.media).handle({**who, "sid": "PA_1"})
+        assert platform.media.calls == []
+        await Seating(platform.database, platform.media).handle({**who, "sid": "PA_2"})
+        assert platform.media.calls == [("remove_participant", "proj_r", voice)]
+
+
+async def seats(platform: Platform) -> int:
+    """Supervisors who are still to be looked at."""
+    waiting = select(Job.id).where(Job.kind == SEAT, col(Job.state) != JobState.DONE)
+    async with platform.database.platform() as db:
+        return len((await db.exec(waiting)).all())
 
 
 async def test_the_monitor_shows_what_a_persona_is_doing_its_turns_and_its_tools(platform: Platform) -> None:

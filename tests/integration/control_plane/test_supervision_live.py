@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from livekit import api, rtc
 
-from agents.audience import PARTIES, Mode, Party, hears
+from agents.audience import PARTIES, SUPERVISING, Mode, Party, hears
 from agents.calling import PersonaJob
 from agents.contract import Command
 from agents.supervision import Supervision
@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 HERTZ: dict[Party, float] = {"caller": 440, "persona": 880, "supervisor": 1320}
 PATIENCE = 25
+GONE = rtc.DisconnectReason.PARTICIPANT_REMOVED
 
 
 @pytest.fixture
@@ -242,9 +243,47 @@ async def test_a_supervisor_who_leaves_in_a_takeover_gives_the_call_back(platfor
             while (await supervisors(stage))[0]["mode"] != "listen":
                 await asyncio.sleep(0.1)
         await stage.ear.room.disconnect()
-        async with asyncio.timeout(PATIENCE):
-            while await supervisors(stage):
-                await asyncio.sleep(0.1)
+        await until_nobody_supervises(stage)
+
+
+async def test_a_token_that_is_older_than_what_a_supervisor_does_gives_no_more_than_that(
+    platform: Platform, livekit: str
+) -> None:
+    async with a_call(platform, livekit) as stage:
+        await stage.supervise("takeover")
+        await stage.until_heard("caller", "supervisor")
+        assert stage.voice is not None
+        taken = stage.answer["voice"]["token"]
+        renewed = await stage.voice.until("token", "")  # LiveKit's own, good for longer than ours
+        voice = stage.answer["voice"]["identity"]
+
+        await stage.supervise("barge")
+        async with somebody(livekit, taken) as back:  # as a browser does whose connection was lost
+            await back.speak(HERTZ["supervisor"])
+            await stage.until_heard("caller", "supervisor")
+            await stage.until_heard("caller", "persona")
+            assert stage.caller.room.remote_participants[voice].attributes == {SUPERVISING: "barge"}
+
+            await stage.supervise("return")
+            assert await back.until("disconnected", "") == GONE
+        for token in (taken, renewed):
+            async with somebody(livekit, token) as back:
+                assert await back.until("disconnected", "") == GONE
+        await stage.until_heard("caller", "persona")
+        assert (stage.ears.taken, voice in stage.caller.room.remote_participants) == (False, False)
+        assert [each["mode"] for each in await supervisors(stage)] == ["listen"]
+
+        assert stage.ear is not None
+        await stage.ear.room.disconnect()
+        await until_nobody_supervises(stage)
+        async with somebody(livekit, stage.answer["token"]) as back:
+            assert await back.until("disconnected", "") == GONE
+        trail = (await stage.tenant.http.get("/audit")).json()["entries"]
+        assert [entry["target"]["supervisor"] for entry in trail if entry["action"] == "supervisor turned away"] == [
+            stage.answer["supervisor"],
+            voice,
+            voice,
+        ]
 
 
 async def supervisors(stage: Stage) -> list[dict[str, Any]]:
@@ -252,6 +291,12 @@ async def supervisors(stage: Stage) -> list[dict[str, Any]]:
     assert {each["identity"] for each in room["participants"]} == {"caller", stage.job.identity}
     found: list[dict[str, Any]] = room["supervisors"]
     return found
+
+
+async def until_nobody_supervises(stage: Stage) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while await supervisors(stage):
+            await asyncio.sleep(0.1)
 
 
 async def test_supervisors_take_no_place_and_hold_no_room_open(platform: Platform, livekit: str) -> None:
