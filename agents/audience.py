@@ -43,6 +43,9 @@ VOICE_SUFFIX: Final = "-voice"
 """How the identity ends under which a supervisor speaks; they listen under the same without it."""
 SUPERVISING: Final = "parley.supervising"
 """Attribute of who speaks in the call: `barge` or `takeover`. Tokens alone set it."""
+SUPERVISING_SINCE: Final = "parley.supervising.since"
+"""Attribute beside it: when the mode was asked for, in milliseconds; of one supervisor it only goes up, so that a token
+of what they gave back is known by it."""
 
 
 def hears(mode: Mode, listener: Party, speaker: Party) -> bool:

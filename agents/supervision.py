@@ -16,7 +16,7 @@ from livekit.agents import AgentSession
 from livekit.agents.inference import VAD
 from livekit.agents.voice import events
 
-from agents.audience import SUPERVISING, PersonaStated, is_voice, may_speak
+from agents.audience import SUPERVISING, SUPERVISING_SINCE, PersonaStated, is_voice, may_speak
 from agents.calling import PersonaJob
 from agents.contract import Command
 from agents.models import TRIES, Models
@@ -54,12 +54,17 @@ class Supervision:
         self.models, self.reporter, self.settings, self._on_taken = models, reporter, settings, on_taken
         self.taken = False
         """Whether a supervisor has the call."""
+        self._since: dict[str, str] = {}
+        self._taken_back: dict[str, str] = {}
+        """By voice, the latest change that was seen, and the one that ended. An older token brings older ones until the
+        platform has heard of it."""
         self._voices: VAD | None = None
         self._following: dict[str, asyncio.Task[None]] = {}
         self._aside: asyncio.Task[None] | None = None
         self._leave_aside = asyncio.Event()
-        for event in ("participant_connected", "participant_disconnected", "participant_attributes_changed"):
+        for event in ("participant_connected", "participant_attributes_changed"):
             room.on(event, self.look)
+        room.on("participant_disconnected", self._on_left)
         room.on("local_track_published", lambda *_: self.enforce())
         room.on("track_subscribed", self._on_track)
         room.on("track_unsubscribed", self._on_track_gone)
@@ -101,10 +106,23 @@ class Supervision:
         """See whether a supervisor has the call."""
         self._take(
             taken=any(
-                _supervises(each) and each.attributes.get(SUPERVISING) == "takeover"
+                _supervises(each) and not self._is_over(each) and each.attributes.get(SUPERVISING) == "takeover"
                 for each in self.room.remote_participants.values()
             )
         )
+
+    def _on_left(self, who: rtc.RemoteParticipant) -> None:
+        since = who.attributes.get(SUPERVISING_SINCE)
+        if since is not None and who.disconnect_reason == rtc.DisconnectReason.PARTICIPANT_REMOVED:
+            self._taken_back[who.identity] = since
+        self.look()
+
+    def _is_over(self, who: rtc.RemoteParticipant) -> bool:
+        since = who.attributes.get(SUPERVISING_SINCE)
+        if since is None:
+            return False
+        latest = self._since[who.identity] = max(since, self._since.get(who.identity, ""))
+        return since < latest or since <= self._taken_back.get(who.identity, "")
 
     def _take(self, *, taken: bool) -> None:
         if taken == self.taken:

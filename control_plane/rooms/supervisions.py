@@ -6,7 +6,15 @@ from typing import Final, cast
 
 from sqlmodel import col, select, update
 
-from agents.audience import SUPERVISING, SUPERVISOR_PREFIX, VOICE_SUFFIX, Mode, place_of, voice_of
+from agents.audience import (
+    SUPERVISING,
+    SUPERVISING_SINCE,
+    SUPERVISOR_PREFIX,
+    VOICE_SUFFIX,
+    Mode,
+    place_of,
+    voice_of,
+)
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
@@ -58,7 +66,7 @@ class Supervisions:
         )
         return (await self.db.exec(query)).first() is not None
 
-    async def attributes_of(self, room_id: int, identity: str) -> dict[str, str] | None:
+    async def find_attributes(self, room_id: int, identity: str) -> dict[str, str] | None:
         """What the rows let somebody be in the call's room who has the name of a supervisor; None: they are not to be
         there, whatever their token says."""
         found = _IDENTITY.fullmatch(identity)
@@ -66,7 +74,7 @@ class Supervisions:
             if identity == each.identity:
                 return {}
             if identity == voice_of(each.identity) and place_of(cast("Mode", each.mode)) == "call":
-                return {SUPERVISING: each.mode}
+                return attributes_of(each)
         return None
 
     async def came(self, room: Room, person: LiveParticipant, *, at: datetime) -> None:
@@ -76,7 +84,7 @@ class Supervisions:
         """
         if not person.identity.startswith(SUPERVISOR_PREFIX):
             return
-        attributes = await self.attributes_of(room.id, person.identity)
+        attributes = await self.find_attributes(room.id, person.identity)
         if attributes is not None and attributes.items() <= person.attributes.items():
             return
         if attributes is None:
@@ -128,6 +136,12 @@ class Supervisions:
                     project_id=room.project_id, key_id=each.key_id, action=LEFT, target=target, status=200, at=at
                 )
             )
+
+
+def attributes_of(supervision: Supervision) -> dict[str, str]:
+    """What whoever speaks in the call as this supervisor has about them."""
+    since = int(supervision.changed_at.timestamp() * 1_000)
+    return {SUPERVISING: supervision.mode, SUPERVISING_SINCE: str(since)}
 
 
 def tell(log: EventLog, room: Room, supervision: Supervision, *, mode: str, session_id: int | None = None) -> None:

@@ -39,4 +39,6 @@ class Seating:
         async with self.database.platform() as db:
             query = select(Room).where(Room.full_name == room_name, Room.status == RoomStatus.OPEN)
             room = (await db.exec(query)).one_or_none()
-            return None if room is None else await Supervisions(db, room.project_id).attributes_of(room.id, identity)
+            if room is None:  # no call's: where a persona alone is spoken to
+                return {}
+            return await Supervisions(db, room.project_id).find_attributes(room.id, identity)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy.exc import IntegrityError
 
-from agents.audience import MODES, SUPERVISING, Mode, may_speak, place_of, voice_of
+from agents.audience import MODES, Mode, may_speak, place_of, voice_of
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
@@ -23,7 +23,7 @@ from control_plane.media.server import MediaServer, ParticipantChange
 from control_plane.rooms.models import Room, Supervision
 from control_plane.rooms.repository import RoomRepository
 from control_plane.rooms.service import get_open_room
-from control_plane.rooms.supervisions import Supervisions, tell
+from control_plane.rooms.supervisions import Supervisions, attributes_of, tell
 from control_plane.sessions.models import Session
 from control_plane.sessions.repository import SessionRepository
 from control_plane.supervision.schemas import Supervise, Supervised, Voice, shown_audience
@@ -35,6 +35,8 @@ ASIDE: Final = "aside."
 """Of the rooms where a persona alone is spoken to. Rooms of projects have an underscore behind their slug."""
 LISTENS_WITHIN, SPEAKS_WITHIN = timedelta(minutes=10), timedelta(minutes=2)
 """How long a token opens the room."""
+LATER: Final = timedelta(milliseconds=1)
+"""Between one mode and the next, however clocks are set."""
 MOST: Final = 20
 """Supervisors of one room."""
 
@@ -99,7 +101,8 @@ class Supervisor:
         mode: Mode = "listen" if body.mode == "return" else body.mode
         mine = mine or await self._begin(room, running, body)
         before = mine.mode
-        mine.mode, mine.changed_at, mine.name = mode, self.clock.now(), body.name or mine.name
+        mine.mode, mine.name = mode, body.name or mine.name
+        mine.changed_at = max(self.clock.now(), mine.changed_at + LATER)
         tell(self.log, room, mine, mode=mode, session_id=session.id if session else None)
         self._audit(room, mine, body)
         try:
@@ -170,7 +173,7 @@ class Supervisor:
                     await self.media.remove_participant(room.full_name, identity)
         else:
             with suppress(NotFound):  # not there yet: the token says the same
-                change = ParticipantChange(attributes={SUPERVISING: mode})
+                change = ParticipantChange(attributes=attributes_of(mine))
                 await self.media.update_participant(room.full_name, identity, change)
         if not may_speak(mode, "supervisor"):
             return None
@@ -178,7 +181,7 @@ class Supervisor:
             token = self._sign(identity="persona", room=aside, grants=_HEARS)
             await self.live.command(WHISPER, {"session_id": session.id, "text": "", "token": token})
         where = aside if place == "aside" else room.full_name
-        attributes = {SUPERVISING: mode} if place == "call" else {}
+        attributes = attributes_of(mine) if place == "call" else {}
         token = self._sign(identity=identity, room=where, grants=_SPEAKS, name=mine.name, attributes=attributes)
         return Voice(identity=identity, room=where, token=token)
 

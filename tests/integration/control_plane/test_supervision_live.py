@@ -258,11 +258,13 @@ async def test_a_token_that_is_older_than_what_a_supervisor_does_gives_no_more_t
         voice = stage.answer["voice"]["identity"]
 
         await stage.supervise("barge")
+        await stage.until_heard("caller", "persona")
+        interrupted = stage.ears.session.interrupted  # type: ignore[attr-defined]
         async with somebody(livekit, taken) as back:  # as a browser does whose connection was lost
             await back.speak(HERTZ["supervisor"])
             await stage.until_heard("caller", "supervisor")
             await stage.until_heard("caller", "persona")
-            assert stage.caller.room.remote_participants[voice].attributes == {SUPERVISING: "barge"}
+            assert stage.caller.room.remote_participants[voice].attributes[SUPERVISING] == "barge"
 
             await stage.supervise("return")
             assert await back.until("disconnected", "") == GONE
@@ -270,10 +272,12 @@ async def test_a_token_that_is_older_than_what_a_supervisor_does_gives_no_more_t
             async with somebody(livekit, token) as back:
                 assert await back.until("disconnected", "") == GONE
         await stage.until_heard("caller", "persona")
-        assert (stage.ears.taken, voice in stage.caller.room.remote_participants) == (False, False)
+        assert stage.ears.session.interrupted == interrupted  # type: ignore[attr-defined]
+        assert stage.ears.taken is False
         assert [each["mode"] for each in await supervisors(stage)] == ["listen"]
 
         assert stage.ear is not None
+        await asyncio.sleep(2)  # until it is no reconnect any more
         await stage.ear.room.disconnect()
         await until_nobody_supervises(stage)
         async with somebody(livekit, stage.answer["token"]) as back:
