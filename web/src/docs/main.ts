@@ -1,8 +1,10 @@
-/** The reference of the API, drawn by Swagger UI from this server's /openapi.json; a key typed here is used to try it. */
+/** The reference of the API, drawn by Swagger UI from this server's /openapi.json; a key typed here, or a session, is used to try it. */
 
 import SwaggerUI from "swagger-ui-dist/swagger-ui-es-bundle.js";
 import { element, setText } from "../dom/element";
+import { credentials } from "../platform/client";
 import { forgetKey, keepKey, keptKey, takeKeyFromAddress } from "../platform/credentials";
+import { platformOfSession } from "../platform/settling";
 import { noLinksInButtons, putRight } from "./reach";
 
 const root = document.querySelector<HTMLElement>("#page");
@@ -41,8 +43,9 @@ root.append(
 );
 
 input.value = takeKeyFromAddress() ?? keptKey() ?? "";
+let isLoggedIn = false;
 const sayWhatKeyDoes = () =>
-  setText(hint, input.value === "" ? "Enter one to try requests here." : "Sent with every request you try.");
+  setText(hint, input.value !== "" ? "Sent with every request you try." : isLoggedIn ? "You are logged in: none is needed here." : "Enter one to try requests here.");
 input.addEventListener("input", () => {
   const key = input.value.trim();
   if (key === "") forgetKey();
@@ -50,6 +53,13 @@ input.addEventListener("input", () => {
   sayWhatKeyDoes();
 });
 sayWhatKeyDoes();
+// Where nobody can be asked, a key helps as before.
+void platformOfSession()
+  .then((platform) => {
+    isLoggedIn = platform !== null;
+    sayWhatKeyDoes();
+  })
+  .catch(() => undefined);
 
 document.documentElement.dataset["phase"] = "loading";
 putRight(reference);
@@ -71,9 +81,9 @@ SwaggerUI({
   requestInterceptor: (request) => {
     const key = input.value.trim();
     const ours = new URL(request.url, location.href);
-    if (key !== "" && ours.origin === location.origin && ours.pathname.startsWith("/api/")) {
-      request.headers["X-API-Key"] ??= key;
-    }
+    if (ours.origin !== location.origin || !ours.pathname.startsWith("/api/")) return request;
+    if (key !== "") request.headers["X-API-Key"] ??= key;
+    else Object.assign(request.headers, credentials());
     return request;
   },
 });

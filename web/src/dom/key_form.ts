@@ -1,4 +1,4 @@
-/** Asks for the API key of a page. */
+/** Asks for the API key of a page, and shows the way in for who has an account. */
 
 import { element, setText } from "./element";
 
@@ -8,7 +8,8 @@ export class KeyForm {
   private readonly input: HTMLInputElement;
   private readonly submit: HTMLButtonElement;
 
-  constructor(enterKey: (key: string) => void) {
+  /** `login`: the page to which whoever logs in comes back; null where the form does not offer it. */
+  constructor(enterKey: (key: string) => void, login: string | null = null) {
     this.input = element("input", {
       class: "field__input",
       id: "key",
@@ -37,6 +38,7 @@ export class KeyForm {
         ),
       ),
       this.submit,
+      login === null ? null : wayIn(login),
     );
     this.root.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -56,4 +58,9 @@ export class KeyForm {
   focus(): void {
     this.input.focus();
   }
+}
+
+function wayIn(back: string): HTMLElement {
+  const login = element("a", { href: `/login?${new URLSearchParams({ next: back })}` }, "Log in");
+  return element("p", { class: "field__hint" }, login, ", and no key is needed.");
 }

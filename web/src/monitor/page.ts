@@ -1,4 +1,4 @@
-/** The monitor page: a key opens it, a socket keeps it live, and every view draws what the board says. */
+/** The monitor page: a session or a key opens it, a socket keeps it live, and every view draws what the board says. */
 
 import { element, setText } from "../dom/element";
 import { icon } from "../dom/icons";
@@ -6,6 +6,7 @@ import { KeyForm } from "../dom/key_form";
 import { ApiError, Platform } from "../platform/api";
 import { forgetKey, keepKey, keptKey, takeKeyFromAddress } from "../platform/credentials";
 import { type Connection, MonitorSocket } from "../platform/monitor";
+import { platformOfSession } from "../platform/settling";
 import { Board, type Room } from "./board";
 import { FeedView } from "./feed_view";
 import { factsOf, RoomsView } from "./rooms_view";
@@ -16,6 +17,10 @@ const LISTS_APART_MS = 10_000;
 const LISTS_ANYWAY_MS = 60_000;
 /** Calls whose words from before the page are fetched at its opening; of others, when their room is chosen. */
 const EARLIER_AT_ONCE = 8;
+/** Until a server is asked again who is here that could not tell. */
+const WHO_AGAIN_MS = 3_000;
+
+const WRONG_KEY = "The server does not know it, or it was revoked. Keys begin with “pk_”.";
 
 type Phase = "key" | Connection;
 
@@ -37,6 +42,9 @@ export class MonitorPage {
   private listsTimer: ReturnType<typeof setTimeout> | undefined;
   private listsAt = 0;
   private listsKnown = false;
+  /** Goes up with each beginning: what an earlier one waited for comes too late. */
+  private attempt = 0;
+  private whoTimer: ReturnType<typeof setTimeout> | undefined;
 
   private readonly state = element("p", { class: "state", role: "status" });
   private readonly talk = element("a", { class: "button button--quiet", target: "_blank", rel: "noopener" });
@@ -44,7 +52,7 @@ export class MonitorPage {
   private readonly feed = new FeedView();
   private readonly title = element("h1", { class: "scene__title" });
   private readonly facts = element("p", { class: "scene__facts" });
-  private readonly form = new KeyForm((key) => void this.enter(key));
+  private readonly form = new KeyForm((key) => void this.enterBy(key), "/monitor");
   private readonly problem = element("div", { class: "door__problem", role: "alert" });
   private readonly door: HTMLElement;
   private readonly main: HTMLElement;
@@ -57,7 +65,7 @@ export class MonitorPage {
       { class: "door" },
       element(
         "section",
-        { class: "door__panel panel", "aria-label": "Your key" },
+        { class: "door__panel panel", "aria-label": "Who you are" },
         element("header", { class: "door__head" }, element("h1", {}, "Monitor"), element("p", {}, "Rooms, calls and what is said, as it happens.")),
         this.problem,
         this.form.root,
@@ -80,27 +88,58 @@ export class MonitorPage {
     root.append(element("header", { class: "masthead" }, mark, "Parley", name, this.state, this.talk), this.door, this.main);
     addEventListener("hashchange", () => {
       const key = takeKeyFromAddress();
-      if (key !== null) void this.enter(key);
+      if (key !== null) void this.enterBy(key);
     });
     setInterval(() => this.tick(), 1_000);
   }
 
+  /** By the key of the tab, else by the session of the browser; else a key is asked for. */
   async start(): Promise<void> {
-    const key = takeKeyFromAddress() ?? keptKey();
-    if (key === null) {
-      this.ask(null);
+    const [given, kept] = [takeKeyFromAddress(), keptKey()];
+    this.show("connecting");
+    this.choose(null);
+    if (given !== null) await this.enterBy(given);
+    else if (kept !== null) await this.enter(new Platform(kept), kept, (why) => this.enterBySession(why));
+    else {
+      this.main.hidden = true; // until it is known whether there is a session
+      await this.enterBySession(null);
+    }
+  }
+
+  private async enterBy(key: string): Promise<void> {
+    this.form.update({ checking: true, refused: false });
+    await this.enter(new Platform(key), key);
+  }
+
+  /** `why` the tab's key was refused, which would have come first. */
+  private async enterBySession(why: string | null): Promise<void> {
+    this.leave();
+    const { attempt } = this;
+    let platform: Platform | null;
+    try {
+      platform = await platformOfSession();
+    } catch (error) {
+      if (attempt !== this.attempt) return;
+      console.warn(error);
+      this.show("reconnecting"); // a server that is away comes back
+      this.whoTimer = setTimeout(() => void this.enterBySession(why), WHO_AGAIN_MS);
+      return;
+    }
+    if (attempt !== this.attempt) return; // a key came in the meantime
+    if (platform === null) {
+      this.ask(why === null ? null : refusal("This key does not open the door", why));
       return;
     }
     this.show("connecting");
-    this.choose(null);
-    await this.enter(key);
+    await this.enter(platform, null);
   }
 
-  /** Begins anew with a key. Only one that is refused is asked for again: a server that is away comes back. */
-  private async enter(key: string): Promise<void> {
+  /**
+   * Begins anew. Only whoever is refused is asked again who they are: a server that is away comes back.
+   * `otherwise`: what is done instead of asking where the server does not know the key.
+   */
+  private async enter(platform: Platform, key: string | null, otherwise?: (why: string) => Promise<void>): Promise<void> {
     this.leave();
-    this.form.update({ checking: true, refused: false });
-    const platform = new Platform(key);
     this.platform = platform;
     try {
       const personas = await platform.personas();
@@ -109,12 +148,14 @@ export class MonitorPage {
     } catch (error) {
       if (this.platform !== platform) return;
       if (error instanceof ApiError && error.status === 401) {
-        this.ask("The server does not know it, or it was revoked. Keys begin with “pk_”.");
+        forgetKey();
+        if (otherwise === undefined) this.refuse(key, WRONG_KEY);
+        else await otherwise(WRONG_KEY);
         return;
       }
       this.personaNames = new Map(); // the lists of sessions bring names, too
     }
-    keepKey(key);
+    if (key !== null) keepKey(key);
     this.board = this.newBoard();
     this.choose(null);
     this.talk.href = talkAddress(key);
@@ -125,28 +166,35 @@ export class MonitorPage {
         if (message.type !== "transcript.new") this.listSoon();
         if (message.type === "transcript.new" || this.feed.isEmpty) this.explain();
       },
-      refused: (why) => this.ask(why),
+      refused: (why) => this.refuse(key, why),
     });
     this.socket.open();
+  }
+
+  /** Asks who is here, and says `why` the key is not good; of a session, which has none, that it is over. */
+  private refuse(key: string | null, why: string): void {
+    forgetKey();
+    this.ask(key === null ? refusal("You are logged out", "Log in again, or enter a key.") : refusal("This key does not open the door", why));
   }
 
   private leave(): void {
     this.socket?.close();
     this.socket = null;
     this.platform = null;
+    this.attempt += 1;
+    clearTimeout(this.whoTimer);
     clearTimeout(this.listsTimer);
     this.fetched.clear();
     this.listsKnown = false;
     this.listsAt = 0;
   }
 
-  /** Asks for a key; `why` the last one was refused. */
-  private ask(why: string | null): void {
+  /** Asks who is here; `problem`: why the last answer was not good. */
+  private ask(problem: HTMLElement | null): void {
     this.leave();
-    if (why !== null) forgetKey();
-    this.problem.replaceChildren(...(why === null ? [] : [refusal(why)]));
+    this.problem.replaceChildren(...(problem === null ? [] : [problem]));
     this.show("key");
-    this.form.update({ checking: false, refused: why !== null });
+    this.form.update({ checking: false, refused: problem !== null });
     this.form.focus();
   }
 
@@ -267,17 +315,17 @@ export class MonitorPage {
   }
 }
 
-function refusal(why: string): HTMLElement {
+function refusal(title: string, why: string): HTMLElement {
   return element(
     "div",
     { class: "notice notice--danger" },
     icon("key", 20),
-    element("p", { class: "notice__title" }, "This key does not open the door"),
+    element("p", { class: "notice__title" }, title),
     element("p", {}, why),
   );
 }
 
-/** The key goes along in the fragment, which browsers never send. */
-function talkAddress(key: string): string {
-  return `/talk#${new URLSearchParams({ key })}`;
+/** A key goes along in the fragment, which browsers never send; a session is there already. */
+function talkAddress(key: string | null): string {
+  return key === null ? "/talk" : `/talk#${new URLSearchParams({ key })}`;
 }

@@ -1,7 +1,8 @@
 /** Which of the account's projects this tab works in. A key has one; a session begins in the account's first. */
 
-import type { Account } from "./account";
-import { isByKey, workIn } from "./client";
+import { type Account, ownAccount } from "./account";
+import { Platform } from "./api";
+import { credentials, isByKey, workIn } from "./client";
 import { projects } from "./projects";
 
 const STORED_AS = "parley.project";
@@ -17,6 +18,14 @@ export async function settle(account: Account): Promise<Account> {
   }
   workIn(project.id);
   return { ...account, projectId: project.id, projectSlug: project.slug };
+}
+
+/** The platform as the session of this browser opens it, in the project of this tab; null where nobody has logged in. */
+export async function platformOfSession(): Promise<Platform | null> {
+  const account = await ownAccount();
+  if (account === null) return null;
+  await settle(account);
+  return new Platform(credentials());
 }
 
 /** Has this tab work in another project, from its next page on. */

@@ -4,11 +4,9 @@ import type { Call, CallEnding, CallListener } from "../call/call";
 import { MicrophoneError, microphonePermission, openMicrophone } from "../call/microphone";
 import { durationInWords, Transcript } from "../call/transcript";
 import { element, setText } from "../dom/element";
-import { ownAccount } from "../platform/account";
 import { ApiError, type Persona, Platform } from "../platform/api";
-import { credentials } from "../platform/client";
 import { forgetKey, keepKey, keptKey, takeKeyFromAddress } from "../platform/credentials";
-import { settle } from "../platform/settling";
+import { platformOfSession } from "../platform/settling";
 import type { Wishes } from "./address";
 import { Controls } from "./controls";
 import { Embedding } from "./embedding";
@@ -24,14 +22,8 @@ const ESCAPE_TWICE_WITHIN_MS = 3_000;
 
 const loadCall = (): Promise<typeof import("../call/call")> => import("../call/call");
 
-/** The platform as the session of this browser opens it; null where nobody has logged in. Another page's frame has none. */
-async function platformOfSession(): Promise<Platform | null> {
-  if (window !== window.parent) return null;
-  const account = await ownAccount();
-  if (account === null) return null;
-  await settle(account);
-  return new Platform(credentials());
-}
+/** Another page's frame has no session. */
+const isFramed = (): boolean => window !== window.parent;
 
 export class TalkPage {
   private state: TalkState = { phase: "loading" };
@@ -58,6 +50,7 @@ export class TalkPage {
   ) {
     this.embedding = new Embedding(wishes.embedded ? wishes.parentOrigin : null);
     this.panel = new Panel({
+      login: isFramed() ? null : location.pathname + location.search,
       enterKey: (key) => void this.open(key),
       copyTranscript: () => navigator.clipboard.writeText(this.transcript.toText(this.personaName)),
       allowSound: () => void this.call?.allowSound(),
@@ -90,7 +83,7 @@ export class TalkPage {
   private async open(key: string | null): Promise<void> {
     this.show(this.state.phase === "key" ? { ...this.state, checking: true } : { phase: "loading" });
     try {
-      const platform = key === null ? await platformOfSession() : new Platform(key);
+      const platform = key !== null ? new Platform(key) : isFramed() ? null : await platformOfSession();
       if (platform === null) {
         this.show({ phase: "key", problem: null, checking: false });
         return;

@@ -8,6 +8,8 @@ import type { TalkState } from "./state";
 import { TranscriptView } from "./transcript_view";
 
 export interface PanelActions {
+  /** Where whoever logs in comes back to; null where they cannot. */
+  login: string | null;
   enterKey(key: string): void;
   copyTranscript(): Promise<void>;
   allowSound(): void;
@@ -36,7 +38,7 @@ export class Panel {
   constructor(private readonly actions: PanelActions) {
     this.copy = element("button", { class: "button button--quiet", type: "button", hidden: true });
     this.copy.addEventListener("click", () => void this.copyWords());
-    this.form = new KeyForm((key) => actions.enterKey(key));
+    this.form = new KeyForm((key) => actions.enterKey(key), actions.login);
     this.root = element(
       "section",
       { class: "side panel", "aria-label": "Conversation" },
