@@ -69,6 +69,11 @@ async def test_an_agent_is_made_changed_published_compared_and_rolled_back(
     assert agent["knowledge_base_ids"] == [base_id]
     assert agent["fallbacks"]["llm"] == [{"provider": "openai", "model": "small-model"}]
     assert [tool["name"] for tool in agent["tools"]] == ["end_call", "find_order"]
+    assert (agent["fallback_number"], agent["transfer_numbers"]) == (
+        "+17755550199",
+        [{"number": "+17755550123", "name": "Sales"}, {"number": "+17755550188", "name": ""}],
+    )
+    assert (agent["voicemail"]["detect"], agent["voicemail"]["message"]) == (True, "Ada of {{company}} called.")
     assert agent["budget"] == {"limit_usd": 25.0, "soft_at": 0.8}
     versions = (await tenant.http.get(f"/agents/{agent['id']}/versions")).json()["versions"]
     assert [(version["version"], version["note"]) for version in versions] == [(2, "Briefer"), (1, "The first one")]

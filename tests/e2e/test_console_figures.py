@@ -38,26 +38,34 @@ def held(day: int) -> tuple[int, int]:
 async def fill(platform: Platform, tenant: Tenant, now: datetime) -> None:
     """A month of conversations, what they cost, and a long trail."""
     agents = [await tenant.make_agent(name=name) for name in ("Reception", "Sales")]
-    rows: list[Any] = []
+    sessions: list[Session] = []
     for day in reversed(range(DAYS)):
         many, failed = held(day)
         for number in reversed(range(many)):
             at = now - timedelta(days=day, minutes=30 + number)
             is_failed = number < failed
-            session = Session(
-                project_id=tenant.project.id,
-                room_name=f"proj_call-{day}-{number}",
-                persona_id=agents[number % 2],
-                agent_name=("Reception", "Sales")[number % 2],
-                status="completed",
-                outcome="failed" if is_failed else "ok",
-                end_reason=("model_failed", "worker_lost")[day % 2] if is_failed else "caller_left",
-                duration=60 * (number + 1),
-                started_at=at,
-                ended_at=at + timedelta(minutes=number + 1),
+            sessions.append(
+                Session(
+                    project_id=tenant.project.id,
+                    room_name=f"proj_call-{day}-{number}",
+                    persona_id=agents[number % 2],
+                    agent_name=("Reception", "Sales")[number % 2],
+                    status="completed",
+                    outcome="failed" if is_failed else "ok",
+                    end_reason=("model_failed", "worker_lost")[day % 2] if is_failed else "caller_left",
+                    duration=60 * (number + 1),
+                    started_at=at,
+                    ended_at=at + timedelta(minutes=number + 1),
+                )
             )
-            await platform.add(session)
-            rows += [answer(session, at, sequence, 600 + (day * 97 + sequence * 211) % 900) for sequence in range(4)]
+    await platform.add(*sessions)
+    rows: list[Any] = [
+        answer(
+            session, session.started_at, sequence, 600 + ((now - session.started_at).days * 97 + sequence * 211) % 900
+        )
+        for session in sessions
+        for sequence in range(4)
+    ]
     rows += [trace(tenant, now, "DELETE /agents/{agent_id}", {"agent_id": str(number)}) for number in range(3)]
     rows += [trace(tenant, now, "POST /rooms", {}) for _ in range(60)]
     await platform.add(*rows)

@@ -4,6 +4,7 @@ from sqlmodel import col, select
 
 from control_plane.clock import Clock
 from control_plane.jobs.models import Job
+from control_plane.media.server import MediaServer
 from control_plane.sessions.ending import GIVE_UP
 from control_plane.sessions.slots import StandingSigner
 from control_plane.supervisor.parting import Parting
@@ -11,10 +12,11 @@ from control_plane.telephony.switchboard import Switchboard
 from tests.support.platform import SECRET_KEY, Platform
 
 
-async def work_off(platform: Platform) -> int:
-    """Do what waits in the queue for those who were given up, also what was done before; how many they are."""
+async def work_off(platform: Platform, media: MediaServer | None = None) -> int:
+    """Do what waits in the queue for those who were given up, also what was done before; how many they are. `media`:
+    where they are, if not in the platform's own."""
     switchboard, tickets = Switchboard(platform.database, Clock(), platform.dialer), StandingSigner(SECRET_KEY, "slot")
-    parting = Parting(platform.database, Clock(), platform.media, switchboard, tickets, begin_within=1.0)
+    parting = Parting(platform.database, Clock(), media or platform.media, switchboard, tickets, begin_within=1.0)
     async with platform.database.platform() as db:
         payloads = (await db.exec(select(Job.payload).where(Job.kind == GIVE_UP).order_by(col(Job.id)))).all()
     for payload in payloads:

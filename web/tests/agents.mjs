@@ -79,6 +79,9 @@ async function build({ page, show, told }) {
   await page.getByLabel("Numbers it may transfer to").fill("+1 (775) 555-0123 Sales\n\n+17755550188");
   await tool.getByLabel("Name").fill("find_order");
   await tool.getByLabel("Parameters").fill('{"type": "object", "properties": {"number": {"type": "string"}}, "required": ["number"]}');
+  const telephone = page.getByRole("region", { name: "Telephone" });
+  await telephone.getByLabel("Message on the machine").fill("Ada of {{company}} called.");
+  await telephone.getByRole("switch", { name: "Listen for answering machines" }).check();
   await page.getByRole("switch", { name: "End the call" }).check();
   await page.getByRole("button", { name: "Add a fallback for answers" }).click();
   await page.getByRole("group", { name: "Fallbacks for answers" }).getByLabel("Model").fill("small-model");

@@ -30,6 +30,7 @@ await visit(wish, async ({ page, show, told }) => {
     await show(name.replaceAll(/[^a-z0-9]+/gi, "-").replace(/^-/, ""));
   };
 
+  const settled = settling(page);
   await page.goto(`${wish.url}/console/sessions#key=${wish.key}`);
   await ready(page);
   if (Number(wish.width) < 960) {
@@ -44,11 +45,35 @@ await visit(wish, async ({ page, show, told }) => {
     await page.locator("h1, main").first().waitFor({ state: "attached" });
     if (path.startsWith("/console")) await ready(page);
     else await page.waitForFunction((coming) => document.readyState === "complete" && !coming.includes(document.documentElement.dataset.phase), COMING);
-    await page.waitForLoadState("networkidle");
+    await settled();
     if (path === "/docs") await openOperation(page);
     await judge(path);
   }
 });
+
+/** What waits until a page has the answers to all that it asked for, and has drawn them. */
+function settling(page) {
+  const asked = new Set();
+  let answered = () => {};
+  page.on("request", (request) => asked.add(request));
+  for (const event of ["requestfinished", "requestfailed"]) {
+    page.on(event, (request) => {
+      asked.delete(request);
+      if (asked.size === 0) answered();
+    });
+  }
+  return async () => {
+    do {
+      if (asked.size > 0) {
+        await new Promise((resolve, reject) => {
+          answered = resolve;
+          setTimeout(() => reject(new Error(`no answer: ${[...asked].map((each) => each.url())}`)), 30_000).unref();
+        });
+      }
+      await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+    } while (asked.size > 0);
+  };
+}
 
 /** Of the reference: one operation with its parameters and answers, as whoever reads it has it before them. */
 async function openOperation(page) {

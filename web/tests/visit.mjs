@@ -28,9 +28,10 @@ export function wishes(needed = [], optional = []) {
 /**
  * Opens a browser, does the task and leaves with what it told as JSON; with 0 when it came to its end.
  * `microphone`: a WAV file that the browser hears again and again, untreated; without one it has no devices.
+ * `instead`: as for `launch`.
  */
-export async function visit(wish, task, { microphone = false } = {}) {
-  const browser = await launch({ microphone, loop: true });
+export async function visit(wish, task, { microphone = false, instead = {} } = {}) {
+  const browser = await launch({ microphone, loop: true, instead });
   const told = { wider: [], foreign: [], violations: [], faults: [] };
   let hasFailed = false;
   try {

@@ -72,7 +72,7 @@ async def test_every_page_is_for_everybody_and_of_this_server_alone(
         ),
     }
     pages = [*pages_of_the_console(shown), *TABS, "/console/nothing-here", *DOCUMENTS]
-    asked = ("--url", platform.url, "--key", tenant.key, "--pages", json.dumps(pages), "--screenshots", str(tmp_path))
+    asked = ("--url", platform.url, "--key", tenant.key, "--pages", json.dumps(pages))
     told = await in_browser("axe.mjs", tmp_path / "result.json", *asked, *look, within=240)
 
     assert set(told["looked"]) >= {"the palette", *pages}

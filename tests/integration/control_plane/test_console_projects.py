@@ -24,6 +24,8 @@ async def test_a_tab_works_in_the_project_that_was_chosen(
     second = {"X-Project": str(made.id)}
     assert (await grace.post("/agents", json={"name": "Robin"})).status_code == 201
     assert (await grace.post("/agents", json={"name": "Mira"}, headers=second)).status_code == 201
+    for room, headers in (("lobby", {}), ("workshop", second)):
+        assert (await grace.post("/sessions", json={"room_name": room}, headers=headers)).status_code == 201
     who = ("--url", platform.url, "--email", EMAIL, "--password", PASSWORD)
     told = await in_browser("projects.mjs", tmp_path / "result.json", *who, *PHONE, "--screenshots", str(tmp_path))
 
@@ -32,5 +34,8 @@ async def test_a_tab_works_in_the_project_that_was_chosen(
     assert told["chosen"] == "Second"
     assert ["Robin" in told["talks"][0], "Mira" in told["talks"][1]] == [True, True]
     assert not any("API key" in words for words in told["talks"]), "who has logged in is asked for a key"
+    shown = [("lobby" in words, "workshop" in words) for words in told["monitors"]]
+    assert shown == [(True, False), (False, True), (False, True), (False, True)]
+    assert "API key" in told["door"]
     for what in ("wider", "foreign", "violations", "faults"):
         assert told[what] == [], what
