@@ -2,14 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
 
 from agents.choices import Effort, Provider
 from guard.addresses import Network, parse_networks
-from guard.settings import demand_own_secrets, wrong_settings
+from guard.settings import ProcessSettings, wrong_settings
 
 
 def _networks(value: str) -> str:
@@ -17,16 +16,9 @@ def _networks(value: str) -> str:
     return value
 
 
-class _OutsideSettings(BaseSettings):
+class _OutsideSettings(ProcessSettings):
     """What every process of this plane needs to know."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="PARLEY_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
-    )
-
-    environment: Literal["development", "production"] = Field(
-        "production", description="A well-known secret starts only in development."
-    )
     control_plane_url: str = Field("http://127.0.0.1:8000", description="Where the uplink is opened.")
     worker_token: SecretStr = Field(description="Opens it.")
     livekit_url: str = Field("ws://127.0.0.1:7880", description="Where jobs and media come from.")
@@ -43,12 +35,6 @@ class _OutsideSettings(BaseSettings):
     ready_file: Path | None = Field(None, description="Written once the process can take work.")
     metrics_host: str = Field("127.0.0.1", description="Address that `metrics_port` is opened at.")
     metrics_port: int | None = Field(None, description="Port of `/metrics` for Prometheus, without a key.")
-    log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
-
-    @model_validator(mode="after")
-    def _own_secrets_outside_development(self) -> Self:
-        demand_own_secrets(self)
-        return self
 
     @property
     def outbound_networks(self) -> tuple[Network, ...]:

@@ -106,7 +106,7 @@ class Reader:
     def __init__(self, settings: Settings) -> None:
         self.settings, self.clock = settings, Clock()
         self.database = Database(settings.sqlalchemy_url, pool=4)
-        self.box = SecretBox(settings.secret_key.get_secret_value())
+        self.box = SecretBox(settings.secret_keys)
         self.outbound = open_outbound(settings.webhook_networks)
         providers = Providers(self.outbound, self.clock, settings)
         channels = Channels("secret", settings.public_url, wanted=False)

@@ -1,4 +1,4 @@
-"""`python -m control_plane serve|jobs|migrate`: one process each."""
+"""`python -m control_plane serve|jobs|migrate|rotate-secrets`: one process each."""
 
 import argparse
 import asyncio
@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 import uvloop
@@ -23,9 +24,13 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.media.recorder import LiveKitRecorder, target_of
 from control_plane.media.server import LiveKitMedia
-from control_plane.settings import MigrationSettings, Settings
+from control_plane.recordings.storage import build_store
+from control_plane.secrets.box import SecretBox
+from control_plane.secrets.rotating import Rotated
+from control_plane.settings import MigrationSettings, SecretsSettings, Settings
 from control_plane.stopping import Stopping
 from control_plane.supervisor import loops
+from control_plane.supervisor.rotating import rotate
 from guard import exposition, logs, traces
 from guard.settings import wrong_settings
 from sip.dialer import LiveKitDialer
@@ -121,13 +126,37 @@ def migrate(revision: str = "head") -> None:
     command.upgrade(Config(CHECKOUT / "alembic.ini"), revision)
 
 
+def rotate_secrets() -> None:
+    """Seal with the first of the secret keys whatever is sealed with a former one, and tell how much that was."""
+    settings = SecretsSettings()
+    logs.configure(settings.log_format)
+    done = asyncio.run(_rotate(settings))
+    for what, rotated in done.items():
+        sys.stdout.write(
+            f"{what:<32} {rotated.done:>8} anew {rotated.unreadable:>6} unreadable {rotated.left:>6} left\n"
+        )
+    if any(rotated.unreadable or rotated.left for rotated in done.values()):
+        sys.exit("parley rotate-secrets: keep the former keys, and run it again")
+
+
+async def _rotate(settings: SecretsSettings) -> dict[str, Rotated]:
+    database = Database(settings.sqlalchemy_url, pool=2)
+    try:
+        return await rotate(database, SecretBox(settings.secret_keys), build_store(settings))
+    finally:
+        await database.close()
+
+
+PROCESSES: Final = {"serve": serve, "jobs": jobs, "migrate": migrate, "rotate-secrets": rotate_secrets}
+
+
 def main() -> None:
     """Choose the process."""
     parser = argparse.ArgumentParser(prog="python -m control_plane", description=__doc__)
-    parser.add_argument("process", choices=["serve", "jobs", "migrate"])
+    parser.add_argument("process", choices=[*PROCESSES])
     process = parser.parse_args().process
     try:
-        {"serve": serve, "jobs": jobs, "migrate": migrate}[process]()
+        PROCESSES[process]()
     except ValidationError as error:
         sys.exit(f"parley {process} cannot start: {wrong_settings(error)} (see docs/reference/settings.md)")
     except traces.TracesMissingError as error:

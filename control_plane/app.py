@@ -122,7 +122,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     settings: Settings = state.settings
     clock: Clock = state.clock
-    secret_key = settings.secret_key.get_secret_value()
+    secret_keys = settings.secret_keys
     key, secret = settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()
     url = settings.database_url.get_secret_value()
     state.database = Database(settings.sqlalchemy_url, pool=settings.database_pool)
@@ -140,23 +140,23 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     livekit_recorder = LiveKitRecorder(settings.livekit_url, key, secret, target, timeout=settings.media_timeout)
     state.recorder = state.recorder or livekit_recorder
     state.recordings = build_store(settings)
-    state.secrets = SecretBox(secret_key)
+    state.secrets = SecretBox(secret_keys)
     state.taker = RecordingTaker(state.database, clock, state.recorder, state.secrets)
     state.finisher = Finisher(state.database, clock, state.recordings)
-    state.links = LinkSigner(secret_key)
+    state.links = LinkSigner(secret_keys)
     state.token_signer = TokenSigner(key, secret)
-    state.tickets = TicketSigner(secret_key)
+    state.tickets = TicketSigner(secret_keys)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
-    state.standing = StandingSigner(secret_key, "meeting")
+    state.standing = StandingSigner(secret_keys, "meeting")
     state.passes = Passes(state.token_signer, state.standing, settings.livekit_public_url)
     host = Host(state.database, clock, state.media)
     state.sockets = MeetingSockets(state.database, clock, state.live, state.passes, TokenReader(key, secret), host)
     state.switchboard = Switchboard(state.database, clock, state.dialer)
-    state.trunks = TrunkSync(state.dialer, state.secrets, StandingSigner(secret_key, "number"), clock)
+    state.trunks = TrunkSync(state.dialer, state.secrets, StandingSigner(secret_keys, "number"), clock)
     state.outbound = Outbound(settings.webhook_networks)
     calendar_outbound = open_outbound(settings.webhook_networks)
     state.calendar_providers = Providers(calendar_outbound, clock, settings)
-    state.channels = Channels(secret_key, settings.public_url, wanted=settings.calendar_push)
+    state.channels = Channels(secret_keys, settings.public_url, wanted=settings.calendar_push)
     state.calendars = CalendarSync(state.database, clock, state.secrets, state.calendar_providers, state.channels)
     state.embedders = build_embedders(
         settings.knowledge_embedder,
@@ -171,9 +171,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         clock,
         state.hub,
         state.live,
-        ReportSigner(secret_key),
-        StandingSigner(secret_key, "number"),
-        StandingSigner(secret_key, "slot"),
+        ReportSigner(secret_keys),
+        StandingSigner(secret_keys, "number"),
+        StandingSigner(secret_keys, "slot"),
         state.standing,
         derive_key(settings.worker_token.get_secret_value()),
         state.switchboard,
@@ -184,7 +184,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.database,
         clock,
         state.secrets,
-        ReportSigner(secret_key),
+        ReportSigner(secret_keys),
         Entrance(state.passes, settings.public_url),
         lease=settings.lease,
         longest=settings.recordings_longest,

@@ -3,14 +3,13 @@
 import base64
 import re
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr
 
 from agents.choices import Effort, VoiceProvider
 from guard.addresses import Network, parse_networks
-from guard.settings import demand_own_secrets
+from guard.settings import FromEnvironment, ProcessSettings
 
 OPERATOR_KEY = range(32, 201)
 """How many characters the operator's key may have."""
@@ -20,6 +19,9 @@ def _thirty_two_bytes(value: SecretStr) -> SecretStr:
     if len(base64.b64decode(value.get_secret_value(), validate=True)) != 32:
         raise ValueError("must be 32 random bytes in base64: openssl rand -base64 32")
     return value
+
+
+Key = Annotated[SecretStr, AfterValidator(_thirty_two_bytes)]
 
 
 def _operator_key(value: SecretStr | None) -> SecretStr | None:
@@ -40,12 +42,8 @@ def _networks(value: str) -> str:
     return value
 
 
-class MigrationSettings(BaseSettings):
+class MigrationSettings(FromEnvironment):
     """What `parley migrate` needs to know."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="PARLEY_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
-    )
 
     database_url: SecretStr = Field(description="`postgresql://user:password@host:port/database`.")
 
@@ -55,12 +53,40 @@ class MigrationSettings(BaseSettings):
         return self.database_url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
 
 
-class Settings(MigrationSettings):
+class SecretsSettings(MigrationSettings, ProcessSettings):
+    """What `parley rotate-secrets` needs to know."""
+
+    secret_key: Key = Field(description="Encrypts secrets at rest, and signs: `openssl rand -base64 32`.")
+    former_secret_keys: list[Key] = Field(
+        default_factory=list,
+        description='Keys that still open and verify what they sealed and signed, as JSON: `["…"]`; see '
+        "[security](../security.md).",
+    )
+    recordings_url: Annotated[str, AfterValidator(_store)] = Field(
+        "file:///var/lib/parley/recordings",
+        description="Where recordings are kept, for us and for recorders: `file:///folder`, `s3://bucket/prefix`, "
+        "`gs://…` or `az://…`; the query holds what is no secret, such as `?region=…&endpoint=…`.",
+    )
+    recordings_credentials: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='Its secrets, as JSON: `{"access_key_id": "…", "secret_access_key": "…"}`.',
+    )
+    recordings_sealed: bool = Field(False, description="Encrypt the files of recordings as soon as they are complete.")
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """All keys of secrets; the first seals and signs."""
+        return tuple(key.get_secret_value() for key in (self.secret_key, *self.former_secret_keys))
+
+    @property
+    def recordings_options(self) -> dict[str, str]:
+        """`recordings_credentials`, read."""
+        return {name: secret.get_secret_value() for name, secret in self.recordings_credentials.items()}
+
+
+class Settings(SecretsSettings):
     """What `parley serve` and `parley jobs` need to know."""
 
-    environment: Literal["development", "production"] = Field(
-        "production", description="A well-known secret starts only in development."
-    )
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8000, description="Port that `serve` listens on.")
     public_url: str = Field("http://127.0.0.1:8000", description="Where customers reach this control plane.")
@@ -70,9 +96,6 @@ class Settings(MigrationSettings):
     livekit_public_url: str = Field("ws://127.0.0.1:7880", description="Where callers reach LiveKit: `wsUrl`.")
     livekit_api_key: str = Field(description="Key of LiveKit's configuration.")
     livekit_api_secret: SecretStr = Field(description="Its secret, at least 32 characters.")
-    secret_key: Annotated[SecretStr, AfterValidator(_thirty_two_bytes)] = Field(
-        description="Encrypts secrets at rest: `openssl rand -base64 32`."
-    )
     worker_token: SecretStr = Field(description="Opens the uplink to workers.")
     admin_key: Annotated[SecretStr | None, AfterValidator(_operator_key)] = Field(
         None, description="The operator's key `ak_…`, which opens `/api/v1/admin`; unset, nobody can."
@@ -94,16 +117,6 @@ class Settings(MigrationSettings):
         None, description="The same of Runpod: its endpoint of the OpenAI protocol; unset: Runpod is refused."
     )
     knowledge_former_embedder: str | None = Field(None, description="Embedder of bases until they are reindexed.")
-    recordings_url: Annotated[str, AfterValidator(_store)] = Field(
-        "file:///var/lib/parley/recordings",
-        description="Where recordings are kept, for us and for recorders: `file:///folder`, `s3://bucket/prefix`, "
-        "`gs://…` or `az://…`; the query holds what is no secret, such as `?region=…&endpoint=…`.",
-    )
-    recordings_credentials: dict[str, SecretStr] = Field(
-        default_factory=dict,
-        description='Its secrets, as JSON: `{"access_key_id": "…", "secret_access_key": "…"}`.',
-    )
-    recordings_sealed: bool = Field(False, description="Encrypt the files of recordings as soon as they are complete.")
     recordings_longest: timedelta = Field(timedelta(hours=4), description="After this a recording is stopped.")
     llm_model: str = Field("gpt-4o-mini", description="What answers where an agent names none, as workers know it.")
     seeing_models: list[str] = Field(
@@ -171,19 +184,8 @@ class Settings(MigrationSettings):
     metrics_port: int | None = Field(
         None, description="Port of `/metrics` for Prometheus, without a key; `serve` has it at its own port, with one."
     )
-    log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
-
-    @property
-    def recordings_options(self) -> dict[str, str]:
-        """`recordings_credentials`, read."""
-        return {name: secret.get_secret_value() for name, secret in self.recordings_credentials.items()}
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:
         """`webhook_allow`, read."""
         return parse_networks(self.webhook_allow)
-
-    @model_validator(mode="after")
-    def _own_secrets_outside_development(self) -> Self:
-        demand_own_secrets(self)
-        return self

@@ -6,7 +6,9 @@ What a person said or who they are goes only under keys that begin with `pii.`; 
 import logging
 import re
 import sys
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import quote
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -15,30 +17,70 @@ SECRET_WORDS = ("secret", "password", "token", "api_key", "authorization", "capa
 """A field whose name contains one of these is written as `***`."""
 
 
-SECRET_TEXT = re.compile(r"\b(pk|sk|ak|tk|mt|whsec)_[A-Za-z0-9_+/=-]{12,}|(?<=[?&]ticket=)[^&\s\"]+")
-"""Credentials of ours, wherever in a text they stand: other libraries log addresses and exceptions whole."""
+SECRET_TEXT = re.compile(
+    r"""
+    \b(?:pk|sk|ak|ek|tk|mt|cs|adm|sup|rst|rpl|whsec)_[A-Za-z0-9_+/=-]{12,}  # credentials of ours
+    | \b(?:num|mtg|slt)-[0-9]+-[0-9a-f]{64}\b  # tickets that stand
+    | \b[0-9]+\.(?:[0-9]+\.)?[0-9a-f]{40,64}\b  # capabilities of calls, links to recordings
+    | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]*  # tokens: JWT
+    | (?<=://)[^/\s:@"']*:[^/\s@"']+(?=@)  # user and password of an address
+    | (?<=rtmp://)[^\s"']+ | (?<=rtmps://)[^\s"']+  # livestreams, whose path is their key
+    | (?:(?<=[Bb]earer\s)|(?<=[Bb]asic\s))[A-Za-z0-9._~+/=-]{8,}
+    """,
+    re.VERBOSE,
+)
+"""Credentials of ours and those that can be told by their form, wherever in a text they stand: other libraries log
+addresses and exceptions whole."""
+SECRET_QUERY = re.compile(
+    r"([?&#](?:ticket|token|api_?key|key|signature|sig|access_token|refresh_token|password|secret)=)[^&\s\"']+"
+)
+"""The same in an address after its `?`."""
 
 
 _CONCEALED: set[str] = set()
 SHORTEST_CONCEALED = 8
 """Characters; what is shorter stands in too many words."""
+DEEPEST = 8
+"""Levels of a value that are written as they are; what is deeper is written as one text."""
 
 
 def conceal(*secrets: str) -> None:
     """Never write these in this process, wherever they stand: for credentials of others, which have no form."""
-    _CONCEALED.update(secret for secret in secrets if len(secret) >= SHORTEST_CONCEALED)
+    known = {secret for secret in secrets if len(secret) >= SHORTEST_CONCEALED}
+    _CONCEALED.update(known, (quote(secret, safe="") for secret in known))
+
+
+def without_secrets(text: str) -> str:
+    """A text in which `***` stands for each credential."""
+    text = SECRET_QUERY.sub(r"\1***", SECRET_TEXT.sub("***", text))
+    for secret in _CONCEALED:
+        if secret in text:
+            text = text.replace(secret, "***")
+    return text
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace fields that are secrets by their names, and credentials in any text."""
+    """Replace fields that are secrets by their names, and credentials in any text, however deep they stand."""
     for key in event:
-        if any(word in key for word in SECRET_WORDS):
-            event[key] = "***"
-        elif isinstance(event[key], str):
-            event[key] = SECRET_TEXT.sub("***", event[key])
-            for secret in _CONCEALED:
-                event[key] = event[key].replace(secret, "***")
+        if not key.startswith("_"):  # structlog's own
+            event[key] = _hidden(key, event[key], DEEPEST)
     return event
+
+
+def _hidden(name: str, value: object, deepest: int) -> Any:
+    if any(word in name.lower() for word in SECRET_WORDS):
+        return "***"
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping) and deepest:
+        return {without_secrets(str(key)): _hidden(str(key), each, deepest - 1) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset) and deepest:
+        return [_hidden("", each, deepest - 1) for each in value]
+    if isinstance(value, bytes | bytearray):
+        return without_secrets(bytes(value).decode("utf-8", "replace"))
+    return without_secrets(str(value) if isinstance(value, BaseException) else repr(value))
 
 
 def configure(style: Literal["json", "console"] = "json") -> None:

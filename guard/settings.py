@@ -6,10 +6,13 @@ Secrets that everybody knows, or that anybody could guess: no process starts wit
 import base64
 import binascii
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from guard import logs
 
 WELL_KNOWN: Final = frozenset(
     [
@@ -49,6 +52,33 @@ OUR_OWN: Final = ("worker_token", "livekit_api_secret")
 """Settings that hold one."""
 
 
+class FromEnvironment(BaseSettings):
+    """Settings that are read once, from `PARLEY_…` variables, and say what is wrong without what they hold."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PARLEY_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+
+class ProcessSettings(FromEnvironment):
+    """Settings of a process that runs: outside development no secret of theirs is a well-known one, and none of them is
+    ever written to this process's log."""
+
+    environment: Literal["development", "production"] = Field(
+        "production", description="A well-known secret starts only in development."
+    )
+    log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
+
+    @model_validator(mode="after")
+    def _own_secrets_outside_development(self) -> Self:
+        demand_own_secrets(self)
+        return self
+
+    def model_post_init(self, _context: Any) -> None:
+        """Hide every secret among the settings from the log."""
+        logs.conceal(*(text for _, value in self for text in secrets_in(value) if not _is_known(text)))
+
+
 def demand_own_secrets(settings: BaseModel) -> None:
     """Check every secret among the settings, and the passwords within addresses. Raises `ValueError`, which names the
     variables and never what they hold. With `environment="development"` everything is taken."""
@@ -69,13 +99,17 @@ def wrong_settings(error: ValidationError) -> str:
 
 
 def _is_poor(name: str, value: object) -> bool:
-    return any(_is_known(text) or (name in OUR_OWN and len(text) < SHORTEST) for text in _secrets(value))
+    return any(_is_known(text) or (name in OUR_OWN and len(text) < SHORTEST) for text in secrets_in(value))
 
 
-def _secrets(value: object) -> Iterator[str]:
+def secrets_in(value: object) -> Iterator[str]:
+    """The secrets within a setting: of an address, its password."""
     if isinstance(value, dict):
         for each in value.values():
-            yield from _secrets(each)
+            yield from secrets_in(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from secrets_in(each)
     elif isinstance(value, SecretStr):
         text = value.get_secret_value()
         if "://" not in text:

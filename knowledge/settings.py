@@ -1,27 +1,19 @@
 """What the knowledge process needs to know: one frozen object, read once from `PARLEY_…` variables."""
 
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from guard.settings import demand_own_secrets
+from guard.settings import ProcessSettings
 
 SOCKET_PATH_LIMIT: Final = 107
 """Bytes that the operating system allows in a unix socket's path."""
 
 
-class KnowledgeSettings(BaseSettings):
+class KnowledgeSettings(ProcessSettings):
     """Settings of `python -m knowledge serve`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="PARLEY_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
-    )
-
-    environment: Literal["development", "production"] = Field(
-        "production", description="A well-known secret starts only in development."
-    )
     knowledge_database_url: SecretStr = Field(description="`postgresql://parley_knowledge:…@host:port/database`.")
     knowledge_socket: Path = Field(description="Unix socket that this host's workers ask at.")
     knowledge_pool: int = Field(4, ge=1, le=64, description="Connections to PostgreSQL at most.")
@@ -33,11 +25,9 @@ class KnowledgeSettings(BaseSettings):
     )
     models_url: str | None = Field(None, description="OpenAI-compatible server, for an embedder openai:MODEL.")
     models_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
-    log_format: Literal["json", "console"] = Field("json", description="How log lines are written.")
 
     @model_validator(mode="after")
-    def _can_start(self) -> Self:
-        demand_own_secrets(self)
+    def _socket_can_be_opened(self) -> Self:
         if len(bytes(self.knowledge_socket)) > SOCKET_PATH_LIMIT:
             raise ValueError(
                 f"PARLEY_KNOWLEDGE_SOCKET is longer than {SOCKET_PATH_LIMIT} bytes: choose a shorter folder"

@@ -131,6 +131,12 @@ def serve() -> None:
     _become("control_plane", "serve")
 
 
+@app.command("rotate-secrets")
+def rotate_secrets() -> None:
+    """Seal everything with the first secret key that a former one sealed. Settings by environment."""
+    _become("control_plane", "rotate-secrets")
+
+
 @app.command()
 def jobs() -> None:
     """Run one process of background work: events in order, supervision of calls, jobs. Settings by environment."""

@@ -227,7 +227,7 @@ async def _key(db: Db, settings: Settings, wanted: SeedSettings, project: Projec
     if found is not None:
         return found
     row = seal_key(
-        SecretBox(settings.secret_key.get_secret_value()),
+        SecretBox(settings.secret_keys),
         project_id=project.id,
         label="Demo",
         key=key,

@@ -15,6 +15,7 @@ import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
+from guard.logs import hide_secrets
 from pocket.bridge.health import serve as serve_sip_health
 from pocket.bridge.service import Service as SipService
 from pocket.bridge.settings import Settings as SipSettings
@@ -90,6 +91,7 @@ def configure_logs() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper("iso"),
             ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),  # they hold passwords and tokens
+            hide_secrets,
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from control_plane.accounts.limits import lock_account
 from control_plane.accounts.models import Project
 from control_plane.accounts.schemas import KeyMade, KeyRead
+from control_plane.auth.callers import KEY
 from control_plane.auth.models import ApiKey
 from control_plane.db.database import Db
 from control_plane.errors import Conflict
@@ -72,7 +73,7 @@ async def make_key(
 ) -> KeyMade:
     """Write a new key, and tell both of its secrets. Raises `Conflict` where its account has enough."""
     await take_place(db, project.account_id, now)
-    key, secret = random_secret("pk_"), random_secret("sk_")
+    key, secret = random_secret(KEY), random_secret("sk_")
     row = seal_key(
         box, project_id=project.id, label=label, key=key, secret=secret, scopes=list(scopes), expires_at=expires_at
     )

@@ -10,12 +10,14 @@ from fastapi import Depends, Request
 from sqlalchemy import TextClause, text
 
 from control_plane.auth.scopes import granting
-from control_plane.auth.sessions import PREFIX
+from control_plane.auth.sessions import COOKIE, PREFIX
 from control_plane.db.database import Db
 from control_plane.errors import Forbidden, InvalidRequest, Unauthorized
-from control_plane.ids import fingerprint
+from control_plane.ids import fingerprint, is_mistyped
 from control_plane.wire import MAX_ID
 
+KEY = "pk_"
+"""What API keys begin with."""
 PROJECT_HEADER = "x-project"
 """Names the project of its account in which a browser's session asks; without it, the first."""
 KEY_LENGTH = 200
@@ -110,14 +112,14 @@ def key_hash(key: str | None) -> bytes:
     """What a key is looked up by. Raises `Unauthorized` for what cannot be one."""
     if not key:
         raise Unauthorized("Missing X-API-Key header")
-    if len(key) > KEY_LENGTH:
+    if len(key) > KEY_LENGTH or is_mistyped(key, KEY):
         raise Unauthorized(NO_KEY)
     return fingerprint(key)
 
 
 def read_session(token: str, project_id: int | None = None) -> Credential:
     """The session of a cookie's token. Raises `Unauthorized` for what cannot be one."""
-    if len(token) > KEY_LENGTH:
+    if len(token) > KEY_LENGTH or is_mistyped(token, COOKIE):
         raise Unauthorized(SESSION_ENDED)
     return Credential(fingerprint(token), is_session=True, project_id=project_id)
 

@@ -20,6 +20,8 @@ MOST: Final = 20
 """Sessions of one account; the oldest ends when there is another."""
 PREFIX: Final = "ses_"
 """Of the public names of sessions, where keys have `key_`."""
+COOKIE: Final = "cs_"
+"""Of what stands in cookies."""
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
 
@@ -68,7 +70,7 @@ def origin_of(url: str) -> str:
 
 async def begin_session(db: Db, account_id: int, *, now: datetime) -> tuple[str, str, list[str]]:
     """A new session: its token, its public name, and those of sessions that ended to make room for it."""
-    token, session_id = random_secret("cs_"), random_id(PREFIX)
+    token, session_id = random_secret(COOKIE), random_id(PREFIX)
     db.add(
         ConsoleSession(
             account_id=account_id,

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from control_plane.auth.callers import Caller
 from control_plane.calendars.models import Calendar, CalendarEvent, CalendarSeries
-from control_plane.calendars.sending import BotPlanner
+from control_plane.calendars.sending import BotPlanner, Keys
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing_uuid
@@ -94,7 +94,6 @@ class EventService:
         """Have a bot go to an event, or to every occurrence of its series that is still to come."""
         event, calendar = await self._locked(uuid)
         self._check(event)
-        params = params | {"sealed": self.bots.seal(keys)}
         events = await self._occurrences(event) if every else [event]
         if every and event.series_id:
             series = await self._series(event)
@@ -102,10 +101,10 @@ class EventService:
                 series = CalendarSeries(
                     project_id=event.project_id, calendar_id=event.calendar_id, series_id=event.series_id
                 )
-            series.bot = params
+            series.bot = self.bots.sealed(series, params, keys)
             self.db.add(series)
         for each in events:
-            await self.bots.plan(self.db, each, params)
+            await self.bots.plan(self.db, each, params, keys)
         return events, calendar
 
     async def patch(
@@ -121,10 +120,10 @@ class EventService:
             raise Conflict("No bot is scheduled for this event")
         series = await self._series(event) if every else None
         if series is not None:
-            series.bot = self._changed(series.bot, changes, recogniser)
+            series.bot = self.bots.sealed(series, *self._changed(series, changes, recogniser))
             self.db.add(series)
         for each in events:
-            await self.bots.plan(self.db, each, self._changed(each.bot or {}, changes, recogniser))
+            await self.bots.plan(self.db, each, *self._changed(each, changes, recogniser))
         return events, calendar
 
     async def unschedule(self, uuid: UUID, *, every: bool) -> tuple[Sequence[CalendarEvent], Calendar]:
@@ -153,11 +152,11 @@ class EventService:
         await self.db.refresh(event)
         return event, calendar
 
-    def _changed(self, params: dict[str, Any], changes: dict[str, Any], recogniser: str | None) -> dict[str, Any]:
-        if recogniser is None:
-            return params | changes
-        keys = self.bots.open(params) | {"recogniser": recogniser}
-        return params | changes | {"sealed": self.bots.seal(keys)}
+    def _changed(
+        self, holder: CalendarEvent | CalendarSeries, changes: dict[str, Any], recogniser: str | None
+    ) -> tuple[dict[str, Any], Keys]:
+        keys = self.bots.open(holder) | ({} if recogniser is None else {"recogniser": recogniser})
+        return (holder.bot or {}) | changes, keys
 
     def _check(self, event: CalendarEvent) -> None:
         if event.deleted:

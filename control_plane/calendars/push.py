@@ -4,8 +4,6 @@ A notice says only that something changed. The calendar is then read like any th
 came twice or was made up does no harm.
 """
 
-import hashlib
-import hmac
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,6 +16,8 @@ from sqlmodel import col, select
 from control_plane.calendars.models import Calendar
 from control_plane.calendars.remote import CalendarError, Provider, Renewed, Watched
 from control_plane.db.database import Db
+from control_plane.secrets.box import SecretKeys
+from control_plane.secrets.macs import Macs
 
 RENEWED: Final = timedelta(hours=12)
 """A channel is renewed this long before it ends."""
@@ -39,13 +39,13 @@ class Channel:
 class Channels:
     """Opens channels where the installation can be reached, and knows who speaks through them."""
 
-    def __init__(self, secret_key: str, public_url: str, *, wanted: bool) -> None:
-        self._key = hmac.digest(secret_key.encode(), b"parley calendar channel v1", hashlib.sha256)
+    def __init__(self, secret_keys: SecretKeys, public_url: str, *, wanted: bool) -> None:
+        self._macs = Macs(secret_keys, "parley calendar channel v1")
         self._public_url, self.wanted = public_url.rstrip("/"), wanted
 
     def secret(self, uuid: UUID) -> str:
         """What a provider says with each notice about a calendar."""
-        return hmac.digest(self._key, uuid.bytes, hashlib.sha256).hex()
+        return self._macs.sign(uuid.bytes)
 
     def is_due(self, calendar: Calendar, now: datetime) -> bool:
         """Whether a calendar needs a channel, or a new one."""
@@ -86,7 +86,7 @@ class Channels:
         """Take a notice: its calendar is read by whoever reads calendars. Whether it was a provider's."""
         query = select(Calendar.id, Calendar.uuid).where(Calendar.channel_id == channel_id)
         found = (await db.exec(query)).one_or_none()
-        if found is None or not hmac.compare_digest(self.secret(found[1]).encode(), secret.encode("utf-8", "replace")):
+        if found is None or not self._macs.verify(found[1].bytes, secret):
             return False
         due = update(Calendar).where(col(Calendar.id) == found[0], col(Calendar.next_sync_at).is_not(None))
         await db.execute(due.values(next_sync_at=now, quiet=0))

@@ -13,15 +13,19 @@ from control_plane.bots.addresses import Unreachable, read_address
 from control_plane.bots.asking import BotAsk, Order, patience
 from control_plane.bots.models import OVER, Bot, BotState
 from control_plane.bots.sending import BotSender, dismiss
-from control_plane.calendars.models import CalendarEvent
+from control_plane.calendars.models import CalendarEvent, CalendarSeries
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict
 from control_plane.secrets.box import SecretBox
 
-SEALED_AS: Final = "calendar_bot"
+FORMERLY: Final = "calendar_bot"
+"""What the keys of all bots were sealed for when they were not yet sealed for their events."""
 NEAR: Final = timedelta(minutes=1)
 """A bot that waits for its meeting to begin goes on waiting where the meeting begins this soon."""
+
+Keys = dict[str, str]
+"""`key`: the API key that scheduled a bot; `recogniser`: its recogniser's."""
 
 log = structlog.get_logger()
 
@@ -35,22 +39,28 @@ class BotPlanner:
     def __init__(self, clock: Clock, box: SecretBox, public_url: str) -> None:
         self._clock, self._box, self._public_url = clock, box, public_url
 
-    def seal(self, keys: dict[str, str]) -> str:
-        """The API key that scheduled a bot and its recogniser's, as they stand among the bot's parameters."""
-        return base64.b64encode(self._box.seal(json.dumps(keys), row=SEALED_AS)).decode()
+    def sealed(self, holder: CalendarEvent | CalendarSeries, params: dict[str, Any], keys: Keys) -> dict[str, Any]:
+        """A bot's parameters for one event or series, among them the API key that scheduled it and its recogniser's,
+        which open there alone."""
+        return params | {"sealed": base64.b64encode(self._box.seal(json.dumps(keys), row=sealed_for(holder))).decode()}
 
-    def open(self, params: dict[str, Any]) -> dict[str, str]:
-        """The same, unsealed."""
-        opened: dict[str, str] = json.loads(self._box.open(base64.b64decode(params["sealed"]), row=SEALED_AS))
-        return opened
+    def open(self, holder: CalendarEvent | CalendarSeries) -> Keys:
+        """The keys of the bot of an event or series."""
+        sealed = base64.b64decode((holder.bot or {})["sealed"])
+        try:
+            opened = self._box.open(sealed, row=sealed_for(holder))
+        except ValueError:
+            opened = self._box.open(sealed, row=FORMERLY)
+        keys: Keys = json.loads(opened)
+        return keys
 
-    async def plan(self, db: Db, event: CalendarEvent, params: dict[str, Any]) -> None:
+    async def plan(self, db: Db, event: CalendarEvent, params: dict[str, Any], keys: Keys) -> None:
         """Have a bot go to an event. One that is there already stays; one that was planned goes as is asked now.
 
         Raises `Conflict` where the same key sends a bot to that meeting at that time already.
         """
         live = await self._live(db, event)
-        event.bot = params
+        event.bot = self.sealed(event, params, keys)
         db.add(event)
         if live is not None and live.state != BotState.SCHEDULED:
             return
@@ -58,7 +68,7 @@ class BotPlanner:
             dismiss(live, self._clock)
             await db.flush()
         if event.meeting_url and event.ends_at > self._clock.now():
-            await self._send(db, event, params)
+            await self._send(db, event, params, keys)
 
     async def follow(self, db: Db, event: CalendarEvent) -> None:
         """An event that has a bot may have another time or place: its bot goes there.
@@ -80,12 +90,12 @@ class BotPlanner:
             dismiss(live, self._clock)
             await db.flush()
         if goes_on and (live is not None or event.starts_at > now):
-            await self.plan_quietly(db, event, event.bot)
+            await self.plan_quietly(db, event, event.bot, self.open(event))
 
-    async def plan_quietly(self, db: Db, event: CalendarEvent, params: dict[str, Any]) -> None:
+    async def plan_quietly(self, db: Db, event: CalendarEvent, params: dict[str, Any], keys: Keys) -> None:
         """The same as `plan` where nobody could be told of a conflict: then the event has no bot."""
         try:
-            await self.plan(db, event, params)
+            await self.plan(db, event, params, keys)
         except Conflict:
             log.info("no bot for this event: one goes there already", calendar_event=str(event.uuid))
             event.bot = None
@@ -104,8 +114,7 @@ class BotPlanner:
         )
         return (await db.exec(query.order_by(col(Bot.id).desc()).limit(1).with_for_update())).one_or_none()
 
-    async def _send(self, db: Db, event: CalendarEvent, params: dict[str, Any]) -> None:
-        keys = self.open(params)
+    async def _send(self, db: Db, event: CalendarEvent, params: dict[str, Any], keys: Keys) -> None:
         slug = (await db.exec(select(Project.slug).where(Project.id == event.project_id))).one()
         sender = BotSender(db, self._clock, self._box, event.project_id, slug, self._public_url)
         await sender.send(
@@ -130,6 +139,13 @@ class BotPlanner:
             return extra
         reached = read_address(event.meeting_url, extra, self._public_url)
         return extra | {"dial_in": event.dial_in} if isinstance(reached, Unreachable) else extra
+
+
+def sealed_for(holder: CalendarEvent | CalendarSeries) -> str:
+    """The row that the keys of an event's or a series' bots are sealed for."""
+    if isinstance(holder, CalendarEvent):
+        return f"calendar_event:{holder.uuid}"
+    return f"calendar_series:{holder.calendar_id}:{holder.series_id}"
 
 
 def ask_of(params: dict[str, Any]) -> BotAsk:

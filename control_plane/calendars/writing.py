@@ -162,7 +162,7 @@ async def _send(
         )
         for event in (await db.exec(fresh)).all():
             if _is_new(known.get(event.remote_id)) and event.meeting_url:
-                await bots.plan_quietly(db, event, one.bot)
+                await bots.plan_quietly(db, event, one.bot, bots.open(one))
 
 
 def _is_new(row: Row[Any] | None) -> bool:

@@ -18,6 +18,7 @@ from control_plane.errors import Forbidden, Unauthorized
 from control_plane.gate.operation import SAFE
 from control_plane.gate.route import Door, Route
 from control_plane.gate.turns import Turns
+from control_plane.ids import is_mistyped
 
 PREFIX: Final = "ek_"
 HEADER: Final = "x-embed-key"
@@ -67,7 +68,7 @@ async def find_visit(database: Database, headers: Headers) -> Visit:
         raise Unauthorized("Missing X-Embed-Key header")
     key = keys[0]
     could_be_one = key.startswith(PREFIX) and key.isascii() and key.isprintable() and len(key) <= KEY_LENGTH
-    if len(keys) > 1 or not could_be_one:
+    if len(keys) > 1 or not could_be_one or is_mistyped(key, PREFIX):
         raise Unauthorized("Unknown embed key")
     async with database.platform() as db:
         row: Any = (await db.execute(_FIND, {"wanted": key})).one_or_none()

@@ -5,9 +5,9 @@ from typing import Any, Final, Self
 
 import jwt
 
-from control_plane.auth.callers import KEY_LENGTH, Caller
+from control_plane.auth.callers import KEY, KEY_LENGTH, Caller
 from control_plane.errors import Unauthorized
-from control_plane.ids import fingerprint
+from control_plane.ids import fingerprint, is_mistyped
 from control_plane.secrets.box import SecretBox
 
 LONGEST: Final = 4096
@@ -48,6 +48,8 @@ class SignedToken:
         key = said.get("apikey")
         if not isinstance(key, str) or not 0 < len(key) <= KEY_LENGTH or not key.isascii():
             raise Unauthorized("Token names no apikey")
+        if is_mistyped(key, KEY):
+            raise Unauthorized(INVALID)
         return cls(text, fingerprint(key))
 
     def verify(self, box: SecretBox, caller: Caller) -> Claims:

@@ -15,7 +15,7 @@ from obstore.store import LocalStore, from_url
 from control_plane.errors import NotFound, Unavailable
 from control_plane.media.recorder import folder_of
 from control_plane.recordings.sealing import FRAME, HEAD, FileSeal, frame_place, plain_size
-from control_plane.settings import Settings
+from control_plane.settings import SecretsSettings
 
 T = TypeVar("T")
 
@@ -76,12 +76,25 @@ class ObjectStore:
         sealed, size = key + SEALED, await self._stored_size(key)
         if size is None:
             return sealed if await self._stored_size(sealed) is not None else key
-        pieces = self._seal.seal(self.read(key, 0, size), size)
+        await self._write_sealed(key, sealed, size)
+        await self.remove(key)
+        return sealed
+
+    async def seal_again(self, key: str) -> bool:
+        """Have a sealed file sealed with the first key; whether that had to be done. `NotFound` where there is none,
+        `SealBroken` where no key opens it."""
+        head, size = await self._range(key, 0, HEAD), await self.size(key) or 0
+        frame, is_last = await self._range(key, frame_place(0), frame_place(1)), size <= FRAME
+        if self._seal.is_first(head, frame, name=_name(key), is_last=is_last):
+            return False
+        await self._write_sealed(key, key, size)  # the store has the whole of it before it takes the former's place
+        return True
+
+    async def _write_sealed(self, key: str, sealed: str, size: int) -> None:
+        pieces = self._seal.seal(self.read(key, 0, size), size, name=_name(sealed))
         await self._ask(obstore.put_async(self._store, sealed, pieces), within=SEAL_WITHIN)
         if await self.size(sealed) != size:
             raise Unavailable("The store of recordings did not keep what was written")
-        await self.remove(key)
-        return sealed
 
     async def _open(self, key: str, begin: int, end: int) -> AsyncIterator[bytes]:
         head = await self._range(key, 0, HEAD)
@@ -92,7 +105,7 @@ class ObjectStore:
             sealed = await self._range(key, frame_place(first), frame_place(numbers.stop))
             for number in numbers:
                 frame = sealed[frame_place(number) - frame_place(first) : frame_place(number + 1) - frame_place(first)]
-                opened = self._seal.open(head, number, frame, is_last=number == last)
+                opened = self._seal.open(head, number, frame, name=_name(key), is_last=number == last)
                 yield opened[max(0, begin - number * FRAME) : end - number * FRAME]
 
     async def _range(self, key: str, start: int, stop: int) -> bytes:
@@ -141,9 +154,14 @@ class ObjectStore:
             raise Unavailable("The store of recordings keeps what was removed")
 
 
-def build_store(settings: Settings) -> ObjectStore:
+def _name(key: str) -> str:
+    """What a sealed file is sealed for: its key without what says that it is sealed."""
+    return key.removesuffix(SEALED)
+
+
+def build_store(settings: SecretsSettings) -> ObjectStore:
     """The store of these settings. Raises `ValueError` where it is none."""
-    seal = FileSeal(settings.secret_key.get_secret_value())
+    seal = FileSeal(settings.secret_keys)
     return ObjectStore(settings.recordings_url, settings.recordings_options, seal, seals=settings.recordings_sealed)
 
 

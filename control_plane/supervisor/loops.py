@@ -142,10 +142,10 @@ async def run(
             await leases.sweep()
             await give_up(database, clock)
 
-    box = SecretBox(settings.secret_key.get_secret_value())
+    box = SecretBox(settings.secret_keys)
 
     async def deliver_webhooks() -> None:
-        links = LinkSigner(settings.secret_key.get_secret_value())
+        links = LinkSigner(settings.secret_keys)
         key = await find_rsa_key(database, box, SIGNING_KEY)
         letters = RoomLetters(key, Places(settings.public_url, links, clock))
         async with Outbound(settings.webhook_networks) as outbound:
@@ -160,13 +160,12 @@ async def run(
     async def read_calendars() -> None:
         async with open_outbound(settings.webhook_networks) as outbound:
             providers = Providers(outbound, clock, settings)
-            secret_key = settings.secret_key.get_secret_value()
-            channels = Channels(secret_key, settings.public_url, wanted=settings.calendar_push)
+            channels = Channels(settings.secret_keys, settings.public_url, wanted=settings.calendar_push)
             await CalendarSync(database, clock, box, providers, channels).run()
 
     reconciler = Reconciler(database, media, clock)
-    trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_key.get_secret_value(), "number"), clock)
-    tickets = StandingSigner(settings.secret_key.get_secret_value(), "slot")
+    trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_keys, "number"), clock)
+    tickets = StandingSigner(settings.secret_keys, "slot")
     bots = BotWatch(database, clock, box, longest=settings.recordings_longest)
     supervise = partial(
         every,
@@ -221,7 +220,7 @@ async def run(
 
     passes = Passes(
         TokenSigner(settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()),
-        StandingSigner(settings.secret_key.get_secret_value(), "meeting"),
+        StandingSigner(settings.secret_keys, "meeting"),
         settings.livekit_public_url,
     )
     usher = Usher(database, media, passes)

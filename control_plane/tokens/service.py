@@ -18,7 +18,7 @@ from control_plane.ids import fingerprint
 from control_plane.media.server import MediaServer
 from control_plane.names import RoomName, foreign_prefix, foreign_room, room_name
 from control_plane.plans.catalogue import limit_of
-from control_plane.sessions.slots import Ticket, TicketSigner, dispatch_of, new_nonce
+from control_plane.sessions.slots import Ticket, TicketSigner, dispatch_of
 from control_plane.tokens.schemas import TokenAnswer, TokenRequest
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 from guard import traces
@@ -65,7 +65,7 @@ class TokenService:
         name = room_name(body.room, self.caller.slug)
         if "+" in name.short and not await (await self.transaction.begin()).scalar(_OPEN, {"room": name.full}):
             room_name(body.room, self.caller.slug, fresh=True)
-        nonce = new_nonce()
+        nonce = self.tickets.new_nonce()
         with traces.span("token", traces.trace_of(nonce), root=True):
             return await self._issue(body, name, nonce, called)
 

@@ -3,12 +3,9 @@
 No row is kept. The signature covers the hash of the password that is forgotten: with another password it is no more.
 """
 
-import hashlib
-import hmac
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from pydantic import SecretStr
 from sqlmodel import select
 
 from control_plane.accounts.models import Account
@@ -16,6 +13,8 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import NotFound, Unauthorized
 from control_plane.ids import read_number
+from control_plane.secrets.box import SecretKeys
+from control_plane.secrets.macs import Macs
 
 LIFETIME: Final = timedelta(hours=1)
 PREFIX: Final = "rst_"
@@ -25,13 +24,13 @@ SPENT: Final = "This link was used, is older than an hour, or is no link of this
 class ResetSigner:
     """Signs and reads their tokens: `rst_<account>-<seconds>-<mac>`."""
 
-    def __init__(self, secret_key: SecretStr) -> None:
-        self._key = hmac.digest(secret_key.get_secret_value().encode(), b"parley password reset v1", hashlib.sha256)
+    def __init__(self, secret_keys: SecretKeys) -> None:
+        self._macs = Macs(secret_keys, "parley password reset v1")
 
     def sign(self, account: Account, until: datetime) -> str:
         """The token that changes an account's password until then."""
         seconds = int(until.timestamp())
-        return f"{PREFIX}{account.id}-{seconds}-{self._mac(account, seconds)}"
+        return f"{PREFIX}{account.id}-{seconds}-{self._macs.sign(_said(account, seconds))}"
 
     async def find(self, db: Db, clock: Clock, token: str) -> Account:
         """The account whose password a token changes. Raises `Unauthorized`, whatever is wrong with it."""
@@ -41,14 +40,14 @@ class ResetSigner:
         if not token.startswith(PREFIX) or account_id is None or seconds is None:
             raise Unauthorized(SPENT)
         account = (await db.exec(select(Account).where(Account.id == account_id))).one_or_none()
-        signed = account is not None and hmac.compare_digest(self._mac(account, seconds).encode(), mac.encode())
+        signed = account is not None and self._macs.verify(_said(account, seconds), mac)
         if account is None or not signed or clock.now().timestamp() >= seconds:
             raise Unauthorized(SPENT)
         return account
 
-    def _mac(self, account: Account, seconds: int) -> str:
-        covered = f"{account.id} {seconds} {account.password_hash}"
-        return hmac.new(self._key, covered.encode(), hashlib.sha256).hexdigest()
+
+def _said(account: Account, seconds: int) -> bytes:
+    return f"{account.id} {seconds} {account.password_hash}".encode()
 
 
 async def make_link(

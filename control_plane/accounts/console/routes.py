@@ -69,7 +69,7 @@ async def reset_password(
     body: PasswordReset, request: Request, response: Response, console: ConsoleDep, settings: SettingsDep
 ) -> Any:
     """Set another password with a link of the operator's, once; all sessions end, and you are logged in."""
-    account, token = await console.reset_password(body, ResetSigner(settings.secret_key), address_of(request))
+    account, token = await console.reset_password(body, ResetSigner(settings.secret_keys), address_of(request))
     request.app.state.cookie.set(response, token)
     return {"account": account}
 

@@ -72,7 +72,7 @@ async def give_credit(account_id: RowId, body: LedgerEntryCreate, operator: Oper
 @router.post("/password-links", status_code=201, response_model=PasswordLinkMade, openapi_extra=MAY_LACK)
 async def make_password_link(body: PasswordLinkCreate, operator: Operator, settings: SettingsDep) -> Any:
     """Make a link with which somebody who forgot their password sets another: good for an hour, and once."""
-    signer = ResetSigner(settings.secret_key)
+    signer = ResetSigner(settings.secret_keys)
     url, expires_at = await operator.make_password_link(body.email, signer, public_url=settings.public_url)
     return PasswordLinkMade(url=url, expires_at=expires_at)
 

@@ -230,7 +230,7 @@ async def test_a_link_for_a_forgotten_password_is_good_for_an_hour(
     clock = Clock()
     async with platform.database.platform() as db:
         account = (await db.exec(select(Account).where(Account.email == EMAIL))).one()
-    signer = ResetSigner(platform.settings.secret_key)
+    signer = ResetSigner(platform.settings.secret_keys)
     body = {"token": signer.sign(account, clock.now() - timedelta(seconds=1)), "new_password": "another horse"}
     async with browser(platform) as elsewhere:
         assert (await elsewhere.post("/auth/reset", json=body)).status_code == 401

@@ -1,10 +1,13 @@
 """The store of recordings: a folder or a bucket, plain or encrypted."""
 
+import hashlib
+import hmac
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from control_plane.errors import Unavailable
 from control_plane.recordings.sealing import FRAME, FileSeal, SealBroken
@@ -14,6 +17,7 @@ from tests.support.platform import SECRET_KEY, free_port
 
 pytestmark = pytest.mark.anyio
 
+FORMER = "Zm9ybWVy"
 SIZES = [1, 100, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME, 40 * FRAME + 7]
 
 
@@ -69,6 +73,39 @@ async def test_what_is_encrypted_is_not_on_the_disk_and_does_not_open_changed(tm
         file.write_bytes(changed)
         with pytest.raises((SealBroken, Unavailable)):
             await read(files, key, 0, await files.size(key) or 0)
+
+
+async def test_a_sealed_file_opens_under_no_other_name(tmp_path: Path) -> None:
+    files = store(folder(tmp_path), seals=True)
+    keys = []
+    for name in ("1/ada.ogg", "2/grace.ogg"):
+        await files.write(name, name.encode() * 10_000)
+        keys.append(await files.seal(name))
+    one, other = (tmp_path / "recordings" / key for key in keys)
+    one_bytes, other_bytes = one.read_bytes(), other.read_bytes()
+    one.write_bytes(other_bytes)
+    other.write_bytes(one_bytes)
+    for key in keys:
+        with pytest.raises(SealBroken):
+            await read(files, key, 0, 10)
+
+
+async def test_a_file_of_the_former_form_or_key_is_read_and_sealed_anew(tmp_path: Path) -> None:
+    content, name = random.Random(2).randbytes(3 * FRAME + 9), "1/2026-03/abc.ogg.sealed"
+    cipher = AESGCM(hmac.digest(FORMER.encode(), b"parley recordings at rest v1", hashlib.sha256))
+    frames = [content[place : place + FRAME] for place in range(0, len(content), FRAME)]
+    salt = bytes(8)
+    sealed = b"".join(
+        cipher.encrypt(salt + number.to_bytes(4, "big"), frame, b"last" if frame is frames[-1] else b"more")
+        for number, frame in enumerate(frames)
+    )
+    (tmp_path / "recordings" / name).parent.mkdir(parents=True)
+    (tmp_path / "recordings" / name).write_bytes(b"PRS1" + salt + sealed)
+    both = ObjectStore(folder(tmp_path), {}, FileSeal((SECRET_KEY, FORMER)), seals=True)
+    assert await read(both, name, 0, len(content)) == content
+    assert await both.seal_again(name)
+    assert not await both.seal_again(name)
+    assert await read(store(folder(tmp_path), seals=True), name, 5, len(content)) == content[5:]
 
 
 async def test_sealing_again_after_a_crash_finds_what_was_done(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 
 from agents.settings import BotHostSettings, WorkerSettings
 from control_plane.settings import Settings
+from guard import logs
 from guard.settings import WELL_KNOWN, wrong_settings
 from knowledge.settings import KnowledgeSettings
 
@@ -77,6 +78,28 @@ def test_a_key_of_zeros_encrypts_nothing() -> None:
     zeros = base64.b64encode(bytes(32)).decode()
     with pytest.raises(ValidationError, match="PARLEY_SECRET_KEY"):
         Settings.model_validate(GIVEN[Settings] | {"secret_key": zeros})
+
+
+def test_a_former_key_is_as_good_as_the_first() -> None:
+    other = base64.b64encode(bytes(range(1, 33))).decode()
+    settings = Settings.model_validate(GIVEN[Settings] | {"former_secret_keys": [other]})
+    assert settings.secret_keys == (OWN, other)
+    for wrong in ("short", base64.b64encode(bytes(32)).decode()):
+        with pytest.raises(ValidationError, match=r"former_secret_keys|PARLEY_FORMER_SECRET_KEYS"):
+            Settings.model_validate(GIVEN[Settings] | {"former_secret_keys": [wrong]})
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+def test_no_secret_of_a_process_comes_into_its_log(kind: type[BaseSettings], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_CONCEALED", set())
+    mine = "A-Secret-Of-My-Own/+1"
+    names = [name for name in GIVEN[kind] if (kind, name) in SECRETS]
+    for name in names:
+        quoted = mine.replace("/", "%2F").replace("+", "%2B")
+        kind.model_validate(with_secret(kind, name, quoted if "://" in str(GIVEN[kind][name]) else mine))
+        written = logs.hide_secrets(None, "info", {"event": f"it is {mine}", "address": [f"?k={quoted}"]})
+        assert written == {"event": "it is ***", "address": ["?k=***"]}, name
+        logs._CONCEALED.clear()
 
 
 @pytest.mark.parametrize("name", ["worker_token", "livekit_api_secret"])
