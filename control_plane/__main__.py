@@ -16,6 +16,7 @@ import uvicorn
 import uvloop
 from alembic.config import Config
 from pydantic import ValidationError
+from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
 from alembic import command
@@ -57,6 +58,21 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def config_of(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How the control plane is served."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        forwarded_allow_ips=[each.strip() for each in settings.trusted_proxies.split(",") if each.strip()],
+        timeout_graceful_shutdown=GRACE,
+        ws="websockets-sansio",
+        ws_max_size=2**20,
+    )
+
+
 def serve() -> None:
     """HTTP, sockets and the uplink, until SIGTERM."""
     settings = Settings()
@@ -68,17 +84,7 @@ def serve() -> None:
     # A full collection of what stays for ever, all models and routes, would stop every request for 0.2 s.
     gc.collect()
     gc.freeze()
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE,
-        ws="websockets-sansio",
-        ws_max_size=2**20,
-    )
-    server = Server(config, app.state.stopping, notice=settings.stop_notice)
+    server = Server(config_of(app, settings), app.state.stopping, notice=settings.stop_notice)
     with suppress(KeyboardInterrupt):  # the SIGINT that it was stopped by
         server.run()
     traces.close()

@@ -41,7 +41,7 @@ from control_plane.media.server import LiveKitMedia, MediaServer
 from control_plane.meetings.announcing import MEETINGS
 from control_plane.meetings.hosting import CHAT, Host
 from control_plane.meetings.passes import Passes
-from control_plane.middleware import Frontier, Stopwatch
+from control_plane.middleware import Frontier, Stopwatch, what_browsers_are_told
 from control_plane.monitor.hub import MonitorHub
 from control_plane.monitor.routes import keep_open, watch_keys
 from control_plane.recordings.finishing import Finisher
@@ -103,11 +103,11 @@ def create_app(
     app.add_middleware(LastOrders)
     app.add_middleware(Cors)
     app.add_middleware(Gate)
-    app.add_middleware(Stopwatch)
+    app.add_middleware(Stopwatch, told=what_browsers_are_told(settings.public_url))
     faults.install(app)
     api.install(app)
     app.mount(SOCKETS, serve_sockets)
-    pages.install(app, settings.web_dir)
+    pages.install(app, settings)
     reference.install(app, settings.public_url)
     return app
 

@@ -5,7 +5,9 @@ Plain ASGI.
 
 import re
 import secrets
+from collections.abc import Sequence
 from time import perf_counter
+from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,16 +21,54 @@ JSON_LIMIT = 1024 * 1024
 UPLOAD_LIMIT = 10 * 1024 * 1024 + 64 * 1024
 """Ten megabytes of file and the form around it."""
 
+OWN: Final = ("autoplay", "camera", "clipboard-write", "display-capture", "fullscreen", "microphone")
+OWN_TOO: Final = ("picture-in-picture", "screen-wake-lock", "speaker-selection")
+NOBODYS: Final = (
+    "accelerometer",
+    "geolocation",
+    "gyroscope",
+    "hid",
+    "magnetometer",
+    "midi",
+    "payment",
+    "serial",
+    "usb",
+)
+PERMISSIONS: Final = ", ".join(
+    [*(f"{name}=(self)" for name in (*OWN, *OWN_TOO)), *(f"{name}=()" for name in NOBODYS)]
+).encode()
+"""What our own pages may use, and what no page may."""
+
 CHARSET = re.compile(rb"""(?i);\s*charset\s*=\s*["']?([^"';\s]*)""")
 
 log = structlog.get_logger()
 
 
-class Stopwatch:
-    """The outermost layer: how long requests take, by their route."""
+def what_browsers_are_told(public_url: str) -> list[tuple[bytes, bytes]]:
+    """Headers of every answer that does not say otherwise itself: as of an API, whose answers are no pages, are kept by
+    nobody, and are read by no other site but where CORS opens them."""
+    told = [
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (
+            b"content-security-policy",
+            b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"cross-origin-opener-policy", b"same-origin"),
+        (b"permissions-policy", PERMISSIONS),
+        (b"cache-control", b"no-store"),
+    ]
+    if public_url.startswith("https://"):
+        told.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
+    return told
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+
+class Stopwatch:
+    """The outermost layer: how long requests take, by their route, and what every answer tells browsers."""
+
+    def __init__(self, app: ASGIApp, *, told: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        self.app, self.told = app, told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,6 +80,8 @@ class Stopwatch:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                said = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(each for each in self.told if each[0] not in said)]
             await send(message)
 
         try:

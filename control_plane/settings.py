@@ -90,6 +90,11 @@ class Settings(SecretsSettings):
     host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
     port: int = Field(8000, description="Port that `serve` listens on.")
     public_url: str = Field("http://127.0.0.1:8000", description="Where customers reach this control plane.")
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        "127.0.0.1/32",
+        description="Networks, comma-separated, of proxies in front of `serve`, whose `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are believed. Visitors behind any other proxy share one limit.",
+    )
     database_pool: int = Field(16, ge=2, description="Connections a process keeps at most.")
     redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379"), description="Rate windows and interim lines.")
     livekit_url: str = Field("ws://127.0.0.1:7880", description="Where we reach LiveKit.")

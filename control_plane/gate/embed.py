@@ -4,6 +4,7 @@ The key is no secret. What keeps it to its purpose is what it opens (the operati
 else of the API), the origin that browsers say truthfully of a page, and the limits of whoever made it.
 """
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -14,7 +15,7 @@ from starlette.datastructures import Headers
 
 from control_plane.auth.callers import KEY_LENGTH, Caller
 from control_plane.db.database import Database
-from control_plane.errors import Forbidden, Unauthorized
+from control_plane.errors import Forbidden, Unauthorized, Unavailable
 from control_plane.gate.operation import SAFE
 from control_plane.gate.route import Door, Route
 from control_plane.gate.turns import Turns
@@ -22,6 +23,7 @@ from control_plane.ids import is_mistyped
 
 PREFIX: Final = "ek_"
 HEADER: Final = "x-embed-key"
+LONGEST_ORIGIN: Final = 300
 SCOPE: Final = "embed"
 """Of what embed keys open; no API key has it."""
 
@@ -35,6 +37,13 @@ _FIND = text("""
     where key.key = :wanted
 """)
 _NAMED = text("select exists (select from embed_key where origins @> array[cast(:origin as text)])")
+
+_ORIGINS = text("select origins from embed_key where key = :key and is_active")
+_FRAMES = text("""
+    select exists (select from embed_key where is_active and origins @> array[cast(:origin as text)])
+        or exists (select from project where allowed_origins ? :origin)
+""")
+ORIGIN: Final = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,22 @@ async def is_named(database: Database, origin: str) -> bool:
         return False
     async with database.platform() as db:
         return bool(await db.scalar(_NAMED, {"origin": origin}))
+
+
+async def find_framing(database: Database, key: str, origin: str) -> tuple[str, ...]:
+    """Whose pages may show ours in a frame: those of an embed key's origins, or of the one that says it is, where an
+    embed key or a project names it. Nobody's where the database is away."""
+    could_be_one = key.startswith(PREFIX) and key.isascii() and key.isprintable() and len(key) <= KEY_LENGTH
+    try:
+        async with database.platform() as db:
+            if could_be_one and not is_mistyped(key, PREFIX):
+                origins = await db.scalar(_ORIGINS, {"key": key}) or ()
+                return tuple(each for each in origins if ORIGIN.fullmatch(each))
+            if ORIGIN.fullmatch(origin) and len(origin) <= LONGEST_ORIGIN:
+                return (origin,) if await db.scalar(_FRAMES, {"origin": origin}) else ()
+    except Unavailable:
+        return ()
+    return ()
 
 
 class EmbedOperation(Route):

@@ -138,9 +138,9 @@ class RateLimiter:
                 return Taken(bool(taken), limit, max(0, limit - used), opens / 1e6, bool(changed), name)
         return self._take_alone(window, limit, seconds)
 
-    async def demand(self, window: str, limit: int) -> None:
-        """The same of a minute's window, where nothing is done in case it does not fit. Raises `RateLimited`."""
-        taken = await self.take(window, limit)
+    async def demand(self, window: str, limit: int, *, seconds: float = MINUTE) -> None:
+        """The same where nothing is done in case it does not fit. Raises `RateLimited`."""
+        taken = await self.take(window, limit, seconds=seconds)
         if not taken.admitted:
             raise RateLimited(limit=limit, retry_after=taken.retry_after)
 

@@ -19,6 +19,11 @@ MEDIA_TYPES: Final = {
     "wav": "audio/wav",
     "webm": "video/webm",
 }
+PLAYED: Final = {
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Content-Security-Policy": "default-src 'none'; media-src 'self'; frame-ancestors 'none'",
+}
+"""A link to a file may be played in any page, and opened by itself."""
 _UNIT: Final = re.compile(r"bytes=", re.I)
 _RANGE: Final = re.compile(r"bytes=\s*(\d{0,99})-(\d{0,99})\s*", re.I)
 
@@ -63,7 +68,7 @@ async def file_response(request: Request, store: RecordingStore, recording: Reco
     """
     size, key = recording.size_bytes or 0, recording.storage_key or ""
     tag = f'"{recording.id}-{size}"'  # what is complete never changes
-    headers = {"Accept-Ranges": "bytes", "ETag": tag, "Cache-Control": "private, no-cache"}
+    headers = PLAYED | {"Accept-Ranges": "bytes", "ETag": tag, "Cache-Control": "private, no-cache"}
     known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
     if known & {tag, "*"}:
         return Response(status_code=304, headers=headers)

@@ -115,6 +115,7 @@ async function frameOn(page, address) {
   await new Promise((ready) => site.listen(0, "localhost", ready));
   const origin = `http://localhost:${site.address().port}`;
   const inside = new URL(address);
+  await allow(inside, origin);
   inside.searchParams.set("embed", "");
   inside.searchParams.set("origin", origin);
   if (wish.dark) inside.searchParams.set("theme", "dark");
@@ -127,4 +128,14 @@ async function frameOn(page, address) {
   });
   await page.goto(origin);
   return (await page.waitForSelector("iframe")).contentFrame();
+}
+
+/** Only a site that the project names may show the page in a frame. */
+async function allow(address, origin) {
+  const headers = { "X-API-Key": new URLSearchParams(address.hash.slice(1)).get("key"), "Content-Type": "application/json" };
+  const projects = `${address.origin}/api/v1/projects`;
+  const listed = await (await fetch(projects, { headers })).json();
+  const body = JSON.stringify({ allowed_origins: [origin] });
+  const changed = await fetch(`${projects}/${listed.projects[0].id}`, { method: "PATCH", headers, body });
+  if (!changed.ok) throw new Error(`the project does not take the site's origin: ${await changed.text()}`);
 }

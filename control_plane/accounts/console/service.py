@@ -30,6 +30,8 @@ WRONG: Final = "E-mail address or password is wrong"
 OF_ADDRESS: Final = 30
 OF_EMAIL: Final = 10
 """Tries a minute."""
+OF_SIGN_UPS: Final = 20
+"""An hour, of an address: a sign-up has to say that an e-mail address is taken."""
 
 
 class Console:
@@ -50,6 +52,7 @@ class Console:
     async def sign_up(self, body: SignUp, address: str) -> tuple[Opened, str]:
         """A new account and the token of its first session; `Conflict` where the e-mail address has one."""
         await self._count_address(address)
+        await self.limiter.demand(f"sign-up:address:{address}", OF_SIGN_UPS, seconds=3600)
         hashed = await self.desk.hash(body.password)
         opened = await open_account(
             self.db, self.clock, self.box, email=body.email, name=body.name, plan=FREE, password_hash=hashed

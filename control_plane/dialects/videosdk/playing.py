@@ -15,7 +15,9 @@ from control_plane.recordings.models import Recording, RecordingKind
 from control_plane.recordings.pieces import piece_key, read_list
 
 TYPES: Final = {"ts": "video/mp2t", "m4s": "video/iso.segment", "mp4": "video/mp4"}
-OPEN: Final = {"Access-Control-Allow-Origin": "*"}
+OPEN: Final = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+FORMULA: Final = ("=", "+", "-", "@")
+"""What a spreadsheet calculates begins with one of these."""
 """Players in pages of any origin may read what they have the address of."""
 
 
@@ -68,7 +70,7 @@ def write_lines(lines: list[dict[str, Any]], ending: str) -> str:
         case "json":
             return json.dumps({"segments": lines}, ensure_ascii=False)
         case "tsv":
-            rows = [f"{each['start'] * 1000:.0f}\t{each['end'] * 1000:.0f}\t{_flat(each)}" for each in lines]
+            rows = [f"{each['start'] * 1000:.0f}\t{each['end'] * 1000:.0f}\t{_cell(_flat(each))}" for each in lines]
             return "\n".join(["start\tend\ttext", *rows, ""])
         case "srt":
             parts = [
@@ -85,6 +87,11 @@ def write_lines(lines: list[dict[str, Any]], ending: str) -> str:
 def _flat(line: dict[str, Any]) -> str:
     said = " ".join(str(line["text"]).split())
     return f"{line['speaker']}: {said}" if line["speaker"] else said
+
+
+def _cell(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in FORMULA else text
 
 
 def _clock(seconds: float, point: str) -> str:
