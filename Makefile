@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api fix unit integration e2e chaos crash-points chaos-seeds bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
+.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api check-security licences sbom fix unit integration e2e chaos crash-points chaos-seeds bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,14 +33,26 @@ test: setup-test ## Set up and run every check and test that needs no account; o
 	$(PYTEST) tests/integration -m "not slow" -n 2 --dist loadfile --durations 40
 	$(PYTEST) tests/e2e -m smoke
 
-check: ## Lint, formatting, types, import contracts
+check: ## Lint, formatting, types, import contracts, rules of security, licences
 	$(BIN)/ruff check $(wildcard $(CODE))
 	$(BIN)/ruff format --check $(wildcard $(CODE))
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r agents control_plane guard knowledge parley pocket sip
+	$(BIN)/python tools/rules.py
+	$(BIN)/python tools/licences.py --check
 
 check-api: setup-test ## Search for answers that the API does not describe (READY=, ARGS=)
 	$(BIN)/python tools/check_api.py $(if $(READY),--ready $(READY)) $(ARGS)
+
+check-security: setup-test ## Try everything that is promised of security, in full: a line each, what was tried and what was found (ARGS="--only secrets")
+	$(BIN)/python tools/check_security.py $(ARGS)
+
+licences: setup-test ## Check the licences of what is installed and write docs/licences.md
+	$(BIN)/python tools/licences.py
+
+sbom: setup-test ## Write what Parley is made of: sbom.json, CycloneDX (FILE=)
+	$(BIN)/python tools/sbom.py $(FILE)
 
 fix: ## Mend what the linter and the formatter can
 	$(BIN)/ruff check --fix $(wildcard $(CODE))

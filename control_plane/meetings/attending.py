@@ -5,6 +5,7 @@ Whoever attends by a socket is present for as long as some process says so (`see
 
 from dataclasses import dataclass
 from datetime import datetime
+from hmac import compare_digest
 from typing import Final
 
 from sqlmodel import col, select, update
@@ -54,7 +55,7 @@ async def attend(
     The meeting is locked until the commit, so that no more come than it holds.
     """
     meeting = await _find_open(db, code)
-    is_admin = admin_token is not None and fingerprint(admin_token) == meeting.admin_hash
+    is_admin = admin_token is not None and compare_digest(fingerprint(admin_token), meeting.admin_hash)
     if (wants_admin or admin_token is not None) and not is_admin:
         raise CannotJoin("INVALID_ADMIN_TOKEN", "This is not the token of the meeting's hosts")
     waits = meeting.has_waiting_room and not is_admin
