@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 from agents.settings import BotHostSettings, WorkerSettings
 from control_plane.settings import MigrationSettings, Settings
 from knowledge.settings import KnowledgeSettings
+from tests.support.tried import tried
 
 CHECKOUT = Path(__file__).parents[2]
 READS: dict[str, type[BaseSettings]] = {
@@ -67,6 +68,7 @@ def test_every_variable_stands_in_the_example_or_has_a_default() -> None:
 @pytest.mark.parametrize("name", services())
 def test_a_container_may_do_little(name: str) -> None:
     service = services()[name]
+    tried("containers: services × hardening", 4)
     assert service["cap_drop"] == ["ALL"]
     assert "privileged" not in service
     if "build" not in service:

@@ -33,7 +33,7 @@ def tool(name: str) -> ModuleType:
     return module
 
 
-rules, licences, sbom = tool("rules"), tool("licences"), tool("sbom")
+rules, licences, sbom, table = tool("rules"), tool("licences"), tool("sbom"), tool("check_security")
 
 
 def refused(sample: str, rule: Any) -> bool:
@@ -151,3 +151,55 @@ def test_every_module_is_pinned_by_its_hash(lock: Path) -> None:
     tried("supply: modules pinned", len(modules), len(loose))
     assert loose == []
     assert not [place for place, each in modules.items() if "resolved" in each or each.get("link")]
+
+
+def test_a_line_of_the_table_is_held_where_enough_was_tried_and_nothing_went_wrong() -> None:
+    notes = [
+        {"line": "a", "tried": 6, "violations": 0},
+        {"line": "a", "tried": 4, "violations": 0},
+        {"line": "b", "tried": 9, "violations": 0},
+        {"line": "c", "tried": 50, "violations": 1},
+        {"line": "e", "tried": 1, "violations": 0},
+    ]
+    lines = table.collect(notes, {"a": 10, "b": 10, "c": 10, "d": 1})
+    assert [(line.what, line.tried, line.verdict) for line in lines] == [
+        ("a", 10, ""),
+        ("b", 9, "too few"),
+        ("c", 50, "violated"),
+        ("d", 0, "not tried"),
+        ("e", 1, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "floor", "status", "shown"),
+    [
+        ("tried('x: all', 5, 1)", 5, 1, "violated"),
+        ("tried('x: all', 5); assert False", 5, 1, "held"),
+        ("assert FULL and tried('x: all', 5) is None", 5, 0, "held"),
+    ],
+)
+def test_the_table_ends_with_what_its_tests_found(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    body: str,
+    floor: int,
+    status: int,
+    shown: str,
+) -> None:
+    test = CHECKOUT / "tests" / "unit" / "test_compose.py"
+    sample = tmp_path / "test_sample.py"
+    sample.write_text(f"from tests.support.tried import FULL, tried\ndef test_it(): {body}\n")
+    floors = tmp_path / "floors.toml"
+    floors.write_text(f'[floors]\n"x: all" = {floor}\n"y: other" = 1\n')
+    assert test in table.files_of("containers")
+    monkeypatch.setattr(table, "FLOORS", floors)
+    monkeypatch.setattr(table, "files_of", lambda only: [sample])
+    monkeypatch.setattr(table, "TREE", tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
+    monkeypatch.setattr(sys, "argv", ["check_security.py", "--only", "x:", "--processes", "0"])
+    assert table.main() == status
+    told = capsys.readouterr().out
+    assert shown in told
+    assert "y: other" not in told

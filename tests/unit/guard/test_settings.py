@@ -12,6 +12,7 @@ from control_plane.settings import Settings
 from guard import logs
 from guard.settings import WELL_KNOWN, wrong_settings
 from knowledge.settings import KnowledgeSettings
+from tests.support.tried import tried
 
 OWN = base64.b64encode(bytes(range(32))).decode()
 GIVEN: dict[type[BaseSettings], dict[str, Any]] = {
@@ -72,6 +73,7 @@ def test_a_well_known_one_does_not_start_outside_development(kind: type[BaseSett
         assert f"PARLEY_{name.upper()}" in told
         assert len(secret) < 9 or secret not in told
         kind.model_validate(given | {"environment": "development"})
+        tried("default secrets: settings × values", 1)
 
 
 def test_a_key_of_zeros_encrypts_nothing() -> None:
