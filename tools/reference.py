@@ -37,7 +37,8 @@ def settings() -> str:
         lines += ["", f"## {title}", "", "| variable | default | what |", "|---|---|---|"]
         prefix = process.model_config.get("env_prefix", "")
         for name, info in process.model_fields.items():
-            lines.append(f"| `{(prefix + name).upper()}` | {_default(info.default)} | {info.description or ''} |")
+            default = _default(info.get_default(call_default_factory=True))
+            lines.append(f"| `{(prefix + name).upper()}` | {default} | {info.description or ''} |")
     return "\n".join(lines) + "\n"
 
 

@@ -55,7 +55,7 @@ async def attend(
     The meeting is locked until the commit, so that no more come than it holds.
     """
     meeting = await _find_open(db, code)
-    is_admin = admin_token is not None and compare_digest(fingerprint(admin_token), meeting.admin_hash)
+    is_admin = admin_token is not None and compare_digest(fingerprint(admin_token), meeting.admin_hash or b"")
     if (wants_admin or admin_token is not None) and not is_admin:
         raise CannotJoin("INVALID_ADMIN_TOKEN", "This is not the token of the meeting's hosts")
     waits = meeting.has_waiting_room and not is_admin

@@ -319,7 +319,7 @@ class Platform:
         )
         url = f"http://127.0.0.1:{port}"
         try:
-            async with asyncio.timeout(30), httpx2.AsyncClient() as client:
+            async with asyncio.timeout(60), httpx2.AsyncClient() as client:
                 while not await _answers(client, f"{url}/health/live"):
                     await asyncio.sleep(0.05)
             yield url
