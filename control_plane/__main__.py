@@ -23,6 +23,7 @@ from alembic import command
 from control_plane.app import create_app
 from control_plane.clock import Clock
 from control_plane.db.database import Database
+from control_plane.errors import PlatformError
 from control_plane.media.recorder import LiveKitRecorder, target_of
 from control_plane.media.server import LiveKitMedia
 from control_plane.recordings.storage import build_store
@@ -136,7 +137,10 @@ def rotate_secrets() -> None:
     """Seal with the first of the secret keys whatever is sealed with a former one, and tell how much that was."""
     settings = SecretsSettings()
     logs.configure(settings.log_format)
-    done = asyncio.run(_rotate(settings))
+    try:
+        done = asyncio.run(_rotate(settings))
+    except PlatformError as error:  # what was done is done
+        sys.exit(f"parley rotate-secrets: {error.message}; run it again")
     for what, rotated in done.items():
         sys.stdout.write(
             f"{what:<32} {rotated.done:>8} anew {rotated.unreadable:>6} unreadable {rotated.left:>6} left\n"

@@ -22,7 +22,7 @@ UPLOAD_LIMIT = 10 * 1024 * 1024 + 64 * 1024
 """Ten megabytes of file and the form around it."""
 
 OWN: Final = ("autoplay", "camera", "clipboard-write", "display-capture", "fullscreen", "microphone")
-OWN_TOO: Final = ("picture-in-picture", "screen-wake-lock", "speaker-selection")
+OWN_TOO: Final = ("picture-in-picture", "screen-wake-lock")
 NOBODYS: Final = (
     "accelerometer",
     "geolocation",

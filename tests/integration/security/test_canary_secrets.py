@@ -1,23 +1,27 @@
 """Secrets of every kind, looked for in every place where somebody might read: none is found."""
 
+import asyncio
 import base64
 import io
 import json
 import logging
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
 import pytest
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 
+from control_plane.__main__ import rotate_secrets
 from control_plane.calendars.models import CalendarEvent
+from control_plane.recordings.models import Recording
 from control_plane.recordings.storage import build_store
 from control_plane.secrets.box import SecretBox
 from control_plane.secrets.keys import find_rsa_key
 from control_plane.secrets.rotating import SEALED, seal_again
-from control_plane.supervisor.rotating import rotate
+from control_plane.telephony.models import SipTrunk
 from tests.support.calendars import GoogleServer, bots_of
 from tests.support.canaries import Canaries, command_lines, dump, dump_redis, found_in, seed, spellings
 from tests.support.database import Clone
@@ -151,13 +155,38 @@ async def test_everything_is_sealed_with_another_key_and_opens_without_the_forme
     tried("secrets: columns rotated", len(SEALED), 0)
 
 
-async def test_trunks_and_files_are_renewed_with_the_key(
-    platform: Platform, tenant: Tenant, google: GoogleServer
+async def test_the_command_tells_what_it_sealed_and_has_trunks_told_anew(
+    platform: Platform,
+    tenant: Tenant,
+    google: GoogleServer,
+    clone: Clone,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     await seed(platform, tenant, google)
-    done = await rotate(platform.database, SecretBox((OTHER, SECRET_KEY)), build_store(platform.settings))
-    assert done["calendar_event.bot"].done == 2
-    assert not any(rotated.left or rotated.unreadable for rotated in done.values())
+    store = build_store(platform.settings.model_copy(update={"recordings_sealed": True}))
+    await store.write("1/a.ogg", b"sound")
+    recording = {"storage_key": await store.seal("1/a.ogg"), "status": "completed"}
+    async with platform.database.platform() as db:
+        first = (await db.exec(select(Recording.id))).first()
+        await db.execute(update(Recording).where(col(Recording.id) == first).values(**recording))
+        await db.execute(update(SipTrunk).values(dispatch_rule_id="SDR_1", synced_at=datetime.now(UTC)))
+    given = {"ENVIRONMENT": "development", "DATABASE_URL": clone.app, "SECRET_KEY": OTHER}
+    given |= {"FORMER_SECRET_KEYS": json.dumps([SECRET_KEY]), "RECORDINGS_URL": platform.settings.recordings_url}
+    for name, value in given.items():
+        monkeypatch.setenv(f"PARLEY_{name}", value)
+
+    await asyncio.to_thread(rotate_secrets)
+
+    told = dict(line.rsplit("anew", 1)[0].strip().rsplit(None, 1) for line in capsys.readouterr().out.splitlines())
+    assert (told["calendar_event.bot"], told["files of recordings"], told["trunks"]) == ("2", "1", "1")
+    async with platform.database.platform() as db:
+        assert (await db.exec(select(SipTrunk.synced_at))).all() == [None]
+    monkeypatch.delenv("PARLEY_FORMER_SECRET_KEYS")
+    await asyncio.to_thread(rotate_secrets)  # with the new key alone it finds nothing to do, and nothing unreadable
+    again = capsys.readouterr().out.splitlines()
+    assert all(line.split()[-6:-5] == ["0"] for line in again if "trunks" not in line and "channels" not in line)
 
 
 async def test_the_keys_of_an_events_bot_do_not_open_at_another(
