@@ -16,7 +16,8 @@ from control_plane.gate.transaction import Transaction
 from control_plane.gate.window import HOUR, RateLimiter, Taken, whence
 from control_plane.ids import random_id
 from control_plane.personas.repository import PersonaRepository
-from control_plane.tokens.schemas import GrantsRequest, TokenRequest
+from control_plane.tokens.identities import VISITOR
+from control_plane.tokens.schemas import Entry, GrantsRequest
 from control_plane.tokens.service import TokenService
 
 JOIN_WITHIN: Final = timedelta(minutes=2)
@@ -93,10 +94,10 @@ class Doorkeeper:
         if taken is not None and taken >= visit.calls_at_once:
             raise _too_many("at_once", visit.calls_at_once, FREE_AGAIN)
         agent = await _agent(db, visit)
-        room, identity = random_id("embed-"), random_id("visitor-")
+        room, identity = random_id("embed-"), random_id(VISITOR)
         by_voice = body.mode == "voice"
         issued = await self.tokens.issue(
-            TokenRequest(
+            Entry(
                 identity=identity,
                 room=room,
                 name="Visitor",

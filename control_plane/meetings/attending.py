@@ -6,7 +6,6 @@ Whoever attends by a socket is present for as long as some process says so (`see
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
-from typing import Final
 
 from sqlmodel import col, select, update
 
@@ -21,10 +20,8 @@ from control_plane.meetings.waiting import arrived, lock_attendee, waits_in
 from control_plane.recordings.models import Recording, RecordingStatus
 from control_plane.rooms.models import Participant, Room
 from control_plane.rooms.repository import VISIBLE_KINDS
+from control_plane.tokens.identities import BY_SOCKET
 from control_plane.tokens.reader import Shown
-
-BY_SOCKET: Final = "p_"
-"""How identities of those begin who come by a socket, which tells when they come and go; LiveKit does of the others."""
 
 
 class CannotJoin(Exception):

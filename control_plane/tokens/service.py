@@ -19,7 +19,7 @@ from control_plane.media.server import MediaServer
 from control_plane.names import RoomName, foreign_prefix, foreign_room, room_name
 from control_plane.plans.catalogue import limit_of
 from control_plane.sessions.slots import Ticket, TicketSigner, dispatch_of
-from control_plane.tokens.schemas import TokenAnswer, TokenRequest
+from control_plane.tokens.schemas import Entry, TokenAnswer
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 from guard import traces
 
@@ -53,7 +53,7 @@ class TokenService:
         self.signer, self.tickets, self.media = signer, tickets, media
         self.ws_url, self.slot_lifetime, self.upgrade_url = ws_url, slot_lifetime, upgrade_url
 
-    async def issue(self, body: TokenRequest, *, called: str | None = None) -> TokenAnswer:
+    async def issue(self, body: Entry, *, called: str | None = None) -> TokenAnswer:
         """A token, and a slot for the agents that come with it; `called` is their name where it is not the published
         one.
 
@@ -69,7 +69,7 @@ class TokenService:
         with traces.span("token", traces.trace_of(nonce), root=True):
             return await self._issue(body, name, nonce, called)
 
-    async def _issue(self, body: TokenRequest, name: RoomName, nonce: str, called: str | None) -> TokenAnswer:
+    async def _issue(self, body: Entry, name: RoomName, nonce: str, called: str | None) -> TokenAnswer:
         ticket_hash = fingerprint(self.tickets.secret(nonce))
         admitted = await self._admit(body, name, nonce, ticket_hash)
         dispatches = tuple(
@@ -94,7 +94,7 @@ class TokenService:
         )
         return TokenAnswer(token=token, room=name.full, wsUrl=self.ws_url, agents_dispatched=admitted.personas)
 
-    async def _admit(self, body: TokenRequest, name: RoomName, nonce: str, ticket_hash: bytes) -> Any:
+    async def _admit(self, body: Entry, name: RoomName, nonce: str, ticket_hash: bytes) -> Any:
         now = self.clock.now()
         limit = limit_of(self.caller.plan, "sessions")
         values = {
@@ -150,7 +150,7 @@ class TokenService:
             raise
 
 
-def _grants(body: TokenRequest) -> Grants:
+def _grants(body: Entry) -> Grants:
     wanted = body.grants
     return Grants(
         can_publish=wanted.canPublish,

@@ -10,7 +10,8 @@ from control_plane.auth.callers import Caller
 from control_plane.gate.transaction import Transaction
 from control_plane.ids import random_id
 from control_plane.personas.service import PersonaService
-from control_plane.tokens.schemas import GrantsRequest, TokenRequest
+from control_plane.tokens.identities import TESTER
+from control_plane.tokens.schemas import Entry, GrantsRequest
 from control_plane.tokens.service import TokenService
 from control_plane.trials.schemas import Trial, TrialAnswer
 
@@ -40,9 +41,9 @@ class Trials:
         """
         self.caller.demand("tokens", write=True)
         draft = await self.personas.draft(persona_id, body.settings)
-        identity, by_voice = random_id("tester-"), body.mode == "voice"
+        identity, by_voice = random_id(TESTER), body.mode == "voice"
         issued = await self.tokens.issue(
-            TokenRequest(
+            Entry(
                 identity=identity,
                 room=random_id("try-"),
                 agent_config_id=persona_id,

@@ -94,6 +94,11 @@ class Bot:
                 self.arrived.clear()
                 await self.arrived.wait()
 
+    async def until_any(self) -> None:
+        """Anything has been heard."""
+        async with asyncio.timeout(30):
+            await self.arrived.wait()
+
     async def say(self, event: str, data: Any = None) -> Any:
         return await self.socket.call(event, data, timeout=30)
 

@@ -74,6 +74,27 @@ def test_livekit_is_imported_only_behind_its_seams() -> None:
             assert place.startswith(allowed), place
 
 
+PASSES = {
+    "bots/entering.py": 1,
+    "meetings/passes.py": 2,
+    "supervision/service.py": 1,
+    "telephony/routes.py": 1,
+    "tokens/service.py": 1,
+}
+"""Who says what a token says, and how often: tests/integration/security/test_grants.py tries each of them."""
+
+
+def test_tokens_are_made_in_known_places_only() -> None:
+    made = dict[str, int]()
+    for path in (CHECKOUT / "control_plane").rglob("*.py"):
+        calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+        names = [getattr(call.func, "id", getattr(call.func, "attr", "")) for call in calls]
+        if count := names.count("Pass"):
+            made[str(path.relative_to(CHECKOUT / "control_plane"))] = count
+        assert not {"AccessToken", "with_grants"} & set(names), path
+    assert made == PASSES
+
+
 def test_routes_speak_http_and_no_sql() -> None:
     routes = [path for path in (CHECKOUT / "control_plane").rglob("*.py") if "\nrouter = " in path.read_text()]
     assert len(routes) > 10

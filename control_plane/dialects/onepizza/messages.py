@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from control_plane.clock import iso_ms
 from control_plane.events.facts import Fact
 from control_plane.events.models import Event
-from control_plane.meetings.attending import BY_SOCKET, Person, is_machine
+from control_plane.meetings.attending import Person, is_machine
 from control_plane.meetings.models import Attendee, Meeting
+from control_plane.tokens.identities import BY_SOCKET
 from control_plane.wire import Clean
 
 Emission = tuple[str, dict[str, Any]]
