@@ -1,0 +1,437 @@
+"""Everything a tenant may own, a row in each table, with words in it that nobody else may ever read."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import SQLModel
+
+from control_plane.ids import fingerprint
+from control_plane.meetings.schemas import Controls
+from control_plane.secrets.box import SecretBox
+from control_plane.tables import TENANT_TABLES
+from control_plane.telephony.trunks import sealed_for
+from control_plane.webhooks.service import sealed_as
+from knowledge.tables import metadata as knowledge_metadata
+from tests.support.platform import SECRET_KEY, Tenant
+
+NOW: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
+LATER: Final = datetime.now(UTC) + timedelta(days=30)
+"""Of what would be over otherwise."""
+HALL, GUEST = "hall", "guest-1"
+SHARE: Final = "rpl_of-{slug}-0123456789abcdef0123456789abcdef"
+EMBED: Final = "ek_of-{slug}-0123456789abcdef0123456789"
+BOX: Final = SecretBox(SECRET_KEY)
+OTHER_NAMES: Final = {
+    "trunk_id": "sip_trunk",
+    "endpoint_id": "webhook_endpoint",
+    "delivery_id": "webhook_delivery",
+    "agent_config_id": "persona",
+    "base_id": "knowledge_base",
+    "document_id": "knowledge_document",
+    "chunk_id": "knowledge_chunk",
+}
+"""Columns that point at tables of another name."""
+UNTOUCHED: Final = (
+    "account_id",
+    "redelivery_of",
+    "request_key",
+    "disabled_reason",
+    "error",
+    "writing_error",
+    "deleted_at",
+)
+"""Left empty where they may be."""
+
+Filling = Mapping[str, Any]
+Filler = Callable[["Estate", int], Filling]
+
+
+def _plain(**values: Any) -> Filler:
+    return lambda _estate, _id: values
+
+
+FILLINGS: Final[dict[str, Filler]] = {
+    "analysis": _plain(status="ready", figures={}, findings={}, finished_at=NOW),
+    "attendee": _plain(identity=GUEST, state="waiting", seen_at=LATER, since=NOW),
+    "audit_entry": _plain(status=200),
+    "bot": lambda e, _: {
+        "extra": {},
+        "asked": {"canary": e.canary("bot", "asked")},
+        "state": "scheduled",
+        "told": "",
+        "chat": [],
+        "room_name": f"{e.slug}_bot-1",
+        "meeting_room": f"{e.slug}_{HALL}",
+        "meeting_url": f"https://meet.example.org/{e.canary('bot', 'meeting_url')}",
+        "error_message": None,
+        "webhook_url": None,
+        "due_at": LATER,
+    },
+    "budget_notice": _plain(month=date(2026, 1, 1), threshold_usd=1, fact="budget.reached"),
+    "calendar": _plain(platform="ICS", status="active", status_reason=None, next_sync_at=LATER, sync_token=None),
+    "calendar_event": lambda e, _: {
+        "starts_at": LATER,
+        "ends_at": LATER + timedelta(hours=1),
+        "attendees": [],
+        "raw": {"canary": e.canary("calendar_event", "raw")},
+        "bot": None,
+        "dial_in": None,
+        "series_id": "series-1",
+    },
+    "calendar_series": _plain(series_id="series-1", bot={}),
+    "call": _plain(
+        room_name="{slug}_hall",
+        phone_number="+17751234567",
+        caller_id="+18001234567",
+        direction="outbound",
+        status="answered",
+        identity="sip_+17751234567",
+    ),
+    "dial_policy": _plain(countries=None, quiet_hours=None, limits={}, do_not_call=[]),
+    "egress": _plain(id="EG_of{slug}", room_name="{slug}_hall"),
+    "embed_key": lambda e, _: {
+        "key": EMBED.format(slug=e.slug),
+        "mode": "both",
+        "theme": "auto",
+        "accent": None,
+        "origins": [f"https://{e.slug}.example.org"],
+        "longest_call": 600,
+        "calls_at_once": 10,
+        "visitor_calls_per_hour": 10,
+        "address_calls_per_hour": 60,
+    },
+    "end_user": lambda e, _: {"email": f"{e.canary('end_user', 'email')}@example.org".lower()},
+    "event": lambda e, i: {
+        "seq": e.number,
+        "type": "room.created",
+        "room_name": f"{e.slug}_{HALL}",
+        "data": {"name": e.canary("event", "data")},
+    },
+    "idempotent_request": _plain(status=None, sealed_body=None, lease_until=NOW),
+    "meeting": lambda e, _: {
+        "code": f"code-of-{e.slug}",
+        "room_name": f"{e.slug}_{HALL}",
+        "variables": {"canary": e.canary("meeting", "variables")},
+        "controls": Controls(enable_waiting_room=True, enable_chat=True).model_dump(),
+        "status": "active",
+        "meeting_type": "end-user",
+        "language": "en",
+        "voice_provider": "default",
+        "voice_provider_used": "default",
+        "started_at": NOW,
+    },
+    "membership": _plain(),
+    "participant": _plain(identity=GUEST, kind="standard", tracks=[], past_tracks=[], left_at=None),
+    "persona": lambda e, _: {
+        "agent_type": "general",
+        "language": "en",
+        "llm_provider": "openai",
+        "stt_provider": "openai",
+        "tts_provider": "openai",
+        "fallbacks": {},
+        "knowledge_base_ids": [e.ids["knowledge_base"]],
+        "tools": [],
+        "turn_taking": {},
+        "voicemail": {},
+        "transfer_numbers": [],
+        "fallback_number": None,
+        "budget": None,
+        "published_version": None,
+    },
+    "persona_version": _plain(version=1, settings={}),
+    "provider_credential": _plain(provider="elevenlabs", region=None),
+    "recording": lambda e, _: {
+        "room_name": f"{e.slug}_{HALL}",
+        "origin": "api",
+        "kind": "room",
+        "details": {},
+        "sealed_urls": None,
+        "format": "mp4",
+        "channels": "mixed",
+        "status": "recording",
+        "egress_id": f"EG_of{e.slug}",
+        "storage_key": None,
+        "ended_at": None,
+    },
+    "replay_share": lambda e, _: {"hash": fingerprint(SHARE.format(slug=e.slug)), "expires_at": LATER},
+    "retired_room": lambda e, _: {"full_name": f"{e.slug}_old"},
+    "room": lambda e, _: {
+        "name": HALL,
+        "full_name": f"{e.slug}_{HALL}",
+        "status": "open",
+        "origin": "api",
+        "sid": f"RM_{e.slug}",
+    },
+    "scenario": lambda e, _: {
+        "objectives": [e.canary("scenario", "objectives")],
+        "criteria": [{"name": e.canary("scenario", "criteria"), "description": ""}],
+        "controls": {},
+    },
+    "session": lambda e, _: {
+        "room_name": f"{e.slug}_{HALL}",
+        "status": "active",
+        "outcome": None,
+        "end_reason": None,
+        "giving_up": None,
+        "session_type": "voice",
+        "details": {"canary": e.canary("session", "details")},
+        "persona_versions": {},
+        "ended_at": None,
+    },
+    "session_job": lambda e, _: {
+        "identity": f"agent-{e.ids['persona']}",
+        "livekit_job_id": f"AJ_{e.slug}",
+        "worker_id": "w-of-nobody",
+        "epoch": 1,
+        "lease_until": LATER,
+        "ended_at": None,
+        "lost_at": None,
+        "wind_up_at": None,
+    },
+    "session_trace": lambda e, _: {
+        "epoch": 1,
+        "sequence": 1,
+        "kind": "fault",
+        "content": {
+            "service": "llm",
+            "source": "main",
+            "reason": e.canary("session_trace", "content"),
+            "recovered": True,
+        },
+    },
+    "sip_config": lambda e, _: {"phone_number": f"+1800555{e.number:04}"},
+    "sip_trunk": lambda e, i: {
+        "phone_number": f"+1800555{e.number:04}",
+        "address": "sip.example.org:5060",
+        "transport": "udp",
+        "allowed_addresses": [],
+        "sealed_password": BOX.seal(e.canary("sip_trunk", "password"), row=sealed_for(i)),
+    },
+    "slot": lambda e, _: {
+        "account_id": 0,
+        "persona_ids": [e.ids["persona"]],
+        "room_name": f"{e.slug}_{HALL}",
+        "caller_identity": GUEST,
+        "draft": None,
+        "expires_at": LATER,
+    },
+    "supervision": _plain(mode="listen", ended_at=None),
+    "transcript_line": _plain(epoch=1, sequence=1, speaker="user", identity=GUEST, words=None, timestamp_ms=1),
+    "transfer": _plain(address="+17751234567", asked_by="persona", status="asked"),
+    "turn": _plain(epoch=1, sequence=1, parts={}, chunks=[]),
+    "usage_day": _plain(day=date(2026, 1, 5), service="llm"),
+    "usage_entry": _plain(service="llm"),
+    "video_room": lambda e, _: {
+        "room_id": f"{e.slug}-aaaa-bbbb",
+        "full_name": f"{e.slug}_{e.slug}-aaaa-bbbb",
+        "custom_room_id": f"standup-of-{e.slug}",
+        "geo_fence": None,
+        "webhook": None,
+        "auto_close": None,
+        "auto_start": None,
+        "multi_composition": None,
+    },
+    "video_transcription": _plain(status="completed", lines=[], room_name="{slug}_hall"),
+    "webhook_attempt": _plain(number=1, status=200, response_headers={}),
+    "webhook_delivery": lambda e, _: {
+        "body": json.dumps({"canary": e.canary("webhook_delivery", "body")}),
+        "event_type": "room.created",
+        "event_seq": e.number,
+        "room_name": f"{e.slug}_{HALL}",
+        "state": "failed",
+        "next_at": LATER,
+    },
+    "webhook_endpoint": lambda e, i: {
+        "url": f"https://hooks.example.org/{e.canary('webhook_endpoint', 'url')}",
+        "events": None,
+        "dialect": "",
+        "room_name": None,
+        "sealed_secret": BOX.seal(e.canary("webhook_endpoint", "secret"), row=sealed_as(i)),
+        "sealed_previous": None,
+        "previous_until": None,
+        "sealed_headers": None,
+        "failing_since": None,
+    },
+    "knowledge_base": _plain(
+        chunk_size=500, chunk_overlap=50, dimensions=4, indexing_status="ready", embedding_model="m", indexed_model="m"
+    ),
+    "knowledge_chunk": _plain(chunk_index=0),
+    "knowledge_document": _plain(),
+    "knowledge_golden": _plain(),
+    "knowledge_posting": _plain(frequency=1),
+    "knowledge_term": _plain(),
+    "knowledge_unanswered": _plain(),
+    "knowledge_upload": _plain(is_file=False, lease_until=LATER),
+    "knowledge_vector": _plain(model="m", embedding=[0.1, 0.2, 0.3, 0.4]),
+}
+"""What the rows of each table hold besides words that are its own; every table of a tenant has an entry."""
+
+
+def tables() -> list[sa.Table]:
+    """The tables of tenants, each after those it points at."""
+    own = {table.__tablename__ for table in TENANT_TABLES}
+    walled = [table for table in SQLModel.metadata.sorted_tables if table.name in own]
+    # Personas name knowledge bases in JSON, which no foreign key shows.
+    return [*knowledge_metadata.sorted_tables, *walled]
+
+
+@dataclass
+class Estate:
+    """What one tenant owns."""
+
+    tenant: Tenant
+    number: int
+    ids: dict[str, int] = field(default_factory=dict)
+    """Of the row in each table: its number."""
+    uuids: dict[str, UUID] = field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        return self.tenant.project.slug
+
+    def canary(self, table: str, column: str) -> str:
+        """Words that are this tenant's alone, and tell where they stood."""
+        return f"CANARY-{self.slug}-{table}-{column}"
+
+    @property
+    def mark(self) -> str:
+        """What all of them begin with."""
+        return f"canary-{self.slug}-"
+
+    def names(self) -> dict[str, str]:
+        """What is known by a name: kinds and names."""
+        return {
+            "room_name": f"{self.slug}_{HALL}",
+            "video_room": f"{self.slug}-aaaa-bbbb",
+            "video_full": f"{self.slug}_{self.slug}-aaaa-bbbb",
+            "custom_room": f"standup-of-{self.slug}",
+            "code": f"code-of-{self.slug}",
+            "identity": f"agent-{self.ids['persona']}",
+            "egress": f"EG_of{self.slug}",
+            "job": f"AJ_{self.slug}",
+            "share": SHARE.format(slug=self.slug),
+            "embed": EMBED.format(slug=self.slug),
+            "supervisor": f"supervisor-{self.ids['supervision']}",
+            "bot_room": f"{self.slug}_bot-1",
+        }
+
+    def foreign(self) -> dict[str, str]:
+        """Every id that somebody else may try: kinds and ids, as they are written in paths."""
+        numbers = {name: str(number) for name, number in self.ids.items()}
+        hexes = {f"{name} as an object": f"{int(number):024x}" for name, number in numbers.items()}
+        video = ("session", "recording", "room", "video_transcription", "participant")
+        kept = {f"{name} as an object": hexes[f"{name} as an object"] for name in video}
+        uuids = {f"{name} as uuid": str(value) for name, value in self.uuids.items()}
+        return numbers | kept | uuids | self.names() | {"project": str(self.tenant.project.id)}
+
+
+def furnish(url: str, tenant: Tenant, number: int) -> Estate:
+    """Put a row into each table, in place of what is there; `url` is the superuser's, who stands before no wall."""
+    estate = Estate(tenant, number)
+    for place, table in enumerate(tables()):
+        if "id" in table.columns and not isinstance(table.columns["id"].type, sa.String):
+            estate.ids[table.name] = 1_000_000 + place * 1000 + number
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("set parley.project = 'all'")
+        connection.exec_driver_sql("set session_replication_role = replica")  # rows go without those they belong to
+        for table in tables():
+            connection.execute(sa.delete(table).where(table.columns["project_id"] == tenant.project.id))
+        connection.exec_driver_sql("set session_replication_role = origin")
+        for table in tables():
+            assert table.name in FILLINGS, f"tests/support/estates.py does not know how to fill {table.name}"
+            connection.execute(sa.insert(table).values(**_row(estate, table)))
+    engine.dispose()
+    return estate
+
+
+def _row(estate: Estate, table: sa.Table) -> dict[str, Any]:
+    number = estate.ids.get(table.name, 0)
+    given = {name: _named(estate, value) for name, value in FILLINGS[table.name](estate, number).items()}
+    row: dict[str, Any] = {}
+    for column in table.columns:
+        name = column.name
+        if name in given:
+            row[name] = given[name]
+        elif name == "id":
+            row[name] = number
+        elif name == "uuid":
+            row[name] = estate.uuids[table.name] = uuid5(NAMESPACE_URL, f"{estate.slug}/{table.name}")
+        elif name == "project_id":
+            row[name] = estate.tenant.project.id
+        elif name in UNTOUCHED and column.nullable:
+            continue
+        elif (value := _value(estate, table, column)) is not None:
+            row[name] = value
+    return row
+
+
+def _named(estate: Estate, value: Any) -> Any:
+    return value.replace("{slug}", estate.slug) if isinstance(value, str) else value
+
+
+def _value(estate: Estate, table: sa.Table, column: sa.Column[Any]) -> Any:
+    target = OTHER_NAMES.get(column.name, column.name.removesuffix("_id"))
+    if column.name.endswith("_id") and isinstance(column.type, sa.BigInteger | sa.Integer):
+        return estate.ids.get(target)
+    canary = estate.canary(table.name, column.name)
+    kind = column.type.impl if isinstance(column.type, sa.TypeDecorator) else column.type
+    has_default = column.default is not None or column.server_default is not None
+    match kind:
+        case JSONB():
+            is_list = column.server_default is not None and "[]" in str(getattr(column.server_default, "arg", ""))
+            return [canary] if is_list else {"canary": canary}
+        case ARRAY():
+            return [canary]
+        case sa.String():
+            return canary
+        case sa.LargeBinary():
+            return fingerprint(canary)
+        case sa.Uuid():
+            return None
+        case sa.Boolean():
+            return None if has_default else True
+        case sa.DateTime():
+            return None if has_default or column.nullable else NOW
+    return None if has_default or column.nullable else 1
+
+
+def state_of(connection: psycopg.Connection[Any], estate: Estate) -> dict[str, str]:
+    """What each table holds of a tenant, as a hash: two are alike where nothing has changed."""
+    parts = [
+        f"select '{table.name}', md5(coalesce(string_agg(t::text, '|' order by t::text), ''))"
+        f" from {table.name} as t where project_id = %(project)s"
+        for table in tables()
+    ]
+    rows = connection.execute(" union all ".join(parts), {"project": estate.tenant.project.id})
+    return dict(rows.fetchall())
+
+
+OWN: Final = ("project_id", "id", "account_id")
+
+
+def pointing_at(connection: psycopg.Connection[Any], owner: Estate, whose: int) -> list[str]:
+    """Where rows of the project `whose` point at rows of another's: nothing may."""
+    wrong: list[str] = []
+    known = {*map(str, owner.ids.values()), *map(str, owner.uuids.values())}
+    for table in tables():
+        columns = [
+            column.name
+            for column in table.columns
+            if isinstance(column.type, sa.BigInteger | sa.Uuid)
+            and column.name not in ("project_id", "id", "account_id")
+        ]
+        for name in columns:
+            found = connection.execute(
+                f"select {name}::text from {table.name} where project_id = %s and {name} is not null",
+                (whose,),
+            ).fetchall()
+            wrong += [f"{table.name}.{name} = {value}" for (value,) in found if value in known]
+    return wrong
