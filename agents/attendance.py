@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from agents.choices import Message, ModelChoice
+from agents.choices import Message, ModelChoice, Redaction
 
 HOST_PREFIX = "bot-"
 """How the identities of bots begin in a room, and those of nobody else."""
@@ -56,4 +56,6 @@ class BotJob(Message):
     stt: ModelChoice = ModelChoice()
     patience: Patience = Patience()
     streaming: Streaming = Streaming()
+    redaction: Redaction | None = Field(None, description="As a call's.")
+    keeps_words: bool = Field(True, description="As a call's.")
     started_at: AwareDatetime = Field(description="The session's start: zero of all its times.")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from agents.choices import Fallbacks, Message, ModelChoice, Powers, ProviderKey, TurnTaking
+from agents.choices import Fallbacks, Message, ModelChoice, Powers, ProviderKey, Redaction, TurnTaking
 
 TRACE = r"^([0-9a-f]{32})?$"
 """The id of a trace, or none."""
@@ -94,5 +94,7 @@ class PersonaJob(Message):
     resumed: Resumed | None = Field(None, description="Of a conversation that has begun before this job.")
     fallback_number: str | None = Field(None, description="Where the phone is sent when nothing answers any more.")
     only_apologises: bool = Field(False, description="Nothing helps any more: says so, without any model, and ends.")
+    redaction: Redaction | None = Field(None, description="Whether personal data is taken out of reports.")
+    keeps_words: bool = Field(True, description="Whether what is said is kept; else it is shown, and nowhere on disk.")
     started_at: AwareDatetime = Field(description="The session's start: zero of every `timestamp_ms`.")
     trace: str = Field("", pattern=TRACE, description="Of this call, across all processes; empty: none is made.")

@@ -42,6 +42,12 @@ class ProviderKey(Message):
     region: str = ""
 
 
+class Redaction(Message):
+    """Personal data is taken out of all that leaves the job, but for what the model and people in the room are told."""
+
+    names: list[str] = Field(default_factory=list, repr=False, description="Of the project's list.")
+
+
 class Powers(Message):
     """What a persona does besides, in one conversation. A worker that cannot leaves it out."""
 

@@ -210,6 +210,8 @@ AnyReport = Annotated[
 REPORT: TypeAdapter[AnyReport] = TypeAdapter(AnyReport)
 
 
+GONE = "there is no such session"
+"""A refusal of what is told of a conversation that is kept no longer: a worker keeps it no longer either."""
 NOT_OF_THIS_VERSION = "not a report of this version"
 """How a refusal begins of a report that the control plane cannot read. A worker that can keeps it for a later plane."""
 

@@ -21,7 +21,7 @@ from agents.reporter import JobRefused, Reporter
 from agents.scribe import Scribe
 from agents.searching import MOST_READ
 from agents.settings import WorkerSettings
-from guard import logs
+from guard import logs, redaction
 from guard.outbound import Outbound
 from knowledge.client import KnowledgeClient
 
@@ -50,6 +50,7 @@ def prewarm(process: JobProcess) -> None:
     http_context._create_ssl_context()
     settings = process.userdata["settings"] = WorkerSettings()
     logs.configure(settings.log_format)
+    redaction.configure(settings.redactor)
     logs.conceal(*(key.get_secret_value() for key in settings.provider_keys.values()))
     for provider in settings.provider_keys:
         try:

@@ -10,7 +10,8 @@ import structlog
 
 from agents.audience import PersonaStated
 from agents.calling import PersonaJob
-from agents.contract import Command, LineInterim, Report, Submission, Transferred
+from agents.contract import Command, Report, Submission, Transferred
+from agents.redacting import Redacting
 from agents.tally import take_attempts
 
 LINE = 2**20
@@ -37,6 +38,7 @@ class Reporter:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._job: PersonaJob | None = None
+        self._redacting: Redacting | None = None
         self._next, self._kept = 1, 0
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE)
         self._on_command: Callable[[Command], None] | None = None
@@ -94,7 +96,11 @@ class Reporter:
 
     def report(self, report: Report | PersonaStated) -> None:
         """Queue a report; never waits. Interim lines have no sequence and may be dropped."""
-        interim = isinstance(report, LineInterim | PersonaStated)
+        if self._redacting is None:
+            self._redacting = Redacting(self.job.redaction, keeps_words=self.job.keeps_words)
+        interim = isinstance(report, PersonaStated) or not self._redacting.has_to_be_kept(report)
+        if isinstance(report, Report):
+            report = self._redacting.clear(report)
         submission = Submission(
             session_id=self.job.session_id,
             epoch=self.job.epoch,

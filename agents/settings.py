@@ -32,6 +32,7 @@ class _OutsideSettings(ProcessSettings):
     spool_dir: Path = Field(
         Path("/var/lib/parley/spool"), description="Reports that are not acknowledged yet; each process has its own."
     )
+    redactor: str = Field("", description="As the control plane knows it.")
     ready_file: Path | None = Field(None, description="Written once the process can take work.")
     metrics_host: str = Field("127.0.0.1", description="Address that `metrics_port` is opened at.")
     metrics_port: int | None = Field(None, description="Port of `/metrics` for Prometheus, without a key.")

@@ -33,7 +33,7 @@ from control_plane.settings import MigrationSettings, SecretsSettings, Settings
 from control_plane.stopping import Stopping
 from control_plane.supervisor import loops
 from control_plane.supervisor.rotating import rotate
-from guard import exposition, logs, traces
+from guard import exposition, logs, redaction, traces
 from guard.settings import wrong_settings
 from sip.dialer import LiveKitDialer
 
@@ -78,6 +78,7 @@ def serve() -> None:
     """HTTP, sockets and the uplink, until SIGTERM."""
     settings = Settings()
     logs.configure(settings.log_format)
+    redaction.configure(settings.redactor)
     traces.configure(
         settings.otel_exporter_otlp_endpoint, service="parley-serve", ratio=settings.otel_traces_sampler_arg
     )
@@ -97,6 +98,7 @@ def jobs() -> None:
     """Sequencer, job table, sweeps and reconciler, until SIGTERM."""
     settings = Settings()
     logs.configure(settings.log_format)
+    redaction.configure(settings.redactor)
     uvloop.run(_jobs(settings))
 
 

@@ -170,6 +170,11 @@ class Settings(SecretsSettings):
         False, description="Have Google and Microsoft tell of changes at `public_url`, which they must reach by HTTPS."
     )
     web_dir: str | None = Field(None, description="Folder of the built pages; the checkout's `web/dist` if unset.")
+    redactor: str = Field(
+        "",
+        description="`module:factory` of what finds personal data in place of `guard.redaction`: the factory takes the "
+        "names of a project's list and returns a function from a text to its spans. Workers and bot hosts need it too.",
+    )
     ready_file: str | None = Field(None, description="Written by `jobs` once it works.")
     otel_exporter_otlp_endpoint: str | None = Field(
         None,

@@ -7,11 +7,13 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from guard import redaction
 
 SECRET_WORDS = ("secret", "password", "token", "api_key", "authorization", "capability", "ticket")
 """A field whose name contains one of these is written as `***`."""
@@ -36,6 +38,10 @@ SECRET_QUERY = re.compile(
 )
 """The same in an address after its `?`."""
 
+
+PERSONAL: Final = "pii."
+"""How keys begin under which something personal may stand: numbers and addresses are taken out of that, whoever wants
+them elsewhere."""
 
 _CONCEALED: set[str] = set()
 SHORTEST_CONCEALED = 8
@@ -62,8 +68,12 @@ def without_secrets(text: str) -> str:
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace fields that are secrets by their names, and credentials in any text, however deep they stand."""
     for key in event:
-        if not key.startswith("_"):  # structlog's own
-            event[key] = _hidden(key, event[key], DEEPEST)
+        if key.startswith("_"):  # structlog's own
+            continue
+        value = event[key]
+        if key.startswith(PERSONAL) and isinstance(value, str):
+            value = redaction.build().redact(value)
+        event[key] = _hidden(key, value, DEEPEST)
     return event
 
 

@@ -18,7 +18,7 @@ from agents.pulse import Pulse
 from agents.settings import BotHostSettings, read_settings
 from agents.spool import Spool
 from agents.uplink import Uplink
-from guard import exposition, logs
+from guard import exposition, logs, redaction
 from guard.outbound import Outbound
 
 log = structlog.get_logger()
@@ -120,6 +120,7 @@ def main() -> None:
     """Run a bot host until SIGTERM."""
     settings = read_settings(BotHostSettings, "bot host")
     logs.configure(settings.log_format)
+    redaction.configure(settings.redactor)
     asyncio.run(_run(settings))
 
 

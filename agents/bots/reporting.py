@@ -8,6 +8,7 @@ import structlog
 
 from agents.attendance import BotJob
 from agents.contract import Report, Submission
+from agents.redacting import Redacting
 from agents.spool import Spool
 
 FLUSH: Final = 5.0
@@ -23,6 +24,7 @@ class BotReporter:
     def __init__(self, job: BotJob, spool: Spool, submit: Callable[[Submission], Awaitable[None]]) -> None:
         self._job, self._spool, self._submit = job, spool, submit
         self._next = spool.next_sequence(job.session_id, job.epoch)
+        self._redacting = Redacting(job.redaction, keeps_words=job.keeps_words)
         self._queue: asyncio.Queue[Submission] = asyncio.Queue(QUEUE)
         self._sending: asyncio.Task[None] | None = None
 
@@ -43,19 +45,21 @@ class BotReporter:
 
     def report(self, report: Report) -> None:
         """Queue a report; never waits. Raises `asyncio.QueueFull` where the disk has not answered for very long."""
+        kept = self._redacting.has_to_be_kept(report)
         submission = Submission(
             session_id=self._job.session_id,
             epoch=self._job.epoch,
-            sequence=self._next,
+            sequence=self._next if kept else 0,
             capability=self._job.capability,
-            report=report.model_dump(mode="json"),
+            report=self._redacting.clear(report).model_dump(mode="json"),
         )
         self._queue.put_nowait(submission)
-        self._next += 1
+        self._next += kept
 
     async def _send(self) -> None:
         while True:
             submission = await self._queue.get()
-            await asyncio.to_thread(self._spool.keep, submission)
+            if submission.sequence:
+                await asyncio.to_thread(self._spool.keep, submission)
             self._queue.task_done()
             await self._submit(submission)

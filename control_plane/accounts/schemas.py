@@ -76,6 +76,8 @@ Origin = Annotated[
 Origins = Annotated[list[Origin], Field(max_length=100), AfterValidator(once)]
 Scope = Annotated[str, AfterValidator(_known_scope), Field(json_schema_extra={"enum": list(SCOPES)})]
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(once)]
+RedactName = Annotated[str, StringConstraints(min_length=2, max_length=100, strip_whitespace=True), Clean]
+RedactNames = Annotated[list[RedactName], Field(max_length=1000), AfterValidator(once)]
 Row = ConfigDict(from_attributes=True)
 
 
@@ -108,10 +110,11 @@ class ProjectUpdate(Change):
 
     name: Label = ""
     retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION)] | None = Field(
-        None, description="Days after which sessions are to be deleted; null: never. Kept, and not acted on yet."
+        None, description="Days after which sessions are deleted, with all that belongs to them; null: never."
     )
     store_transcripts: bool = Field(True, description="Whether what is said is kept, where the agent keeps it too.")
-    redact: bool = Field(False, description="Take personal data out of what is stored. Kept, and not acted on yet.")
+    redact: bool = Field(False, description="Take personal data out of what is kept, shown and told of conversations.")
+    redact_names: RedactNames = Field(default_factory=list, description="Names that are personal data as well.")
     allowed_origins: Origins = Field(default_factory=list, description="Pages that may call the API; `*`: any.")
     budget: Budget | None = Field(None, description="What the project may cost in a month; null: no limit.")
 
@@ -128,6 +131,7 @@ class ProjectRead(BaseModel):
     retention_days: int | None
     store_transcripts: bool
     redact: bool
+    redact_names: list[str]
     allowed_origins: list[str]
     budget: Budget | None
     created_at: Instant

@@ -5,6 +5,7 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
+from control_plane.accounts.redacting import redactor_of
 from control_plane.analysis.arithmetic import USER, Spoken, count
 from control_plane.analysis.models import Analysis, AnalysisStatus
 from control_plane.analysis.reading import AWAY, Conversation, Reading, UnusableAnswer, read
@@ -67,7 +68,8 @@ class Analyst:
             analysis.status = AnalysisStatus.FAILED if problem else AnalysisStatus.READY
             analysis.error, analysis.finished_at = problem, now
             if reading is not None:
-                analysis.findings = reading.findings.model_dump()
+                redactor, findings = await redactor_of(db, session.project_id), reading.findings.model_dump()
+                analysis.findings = redactor.redact_all(findings) if redactor is not None else findings
                 analysis.model, analysis.extractive = reading.model, reading.extractive
                 await self._charge(db, session, reading)
             if problem is None:
@@ -128,6 +130,8 @@ async def _conversation(db: Db, session: Session, lines: list[TranscriptLine]) -
         for line in lines
     ]
     query = select(Scenario).join(Meeting, col(Meeting.scenario_id) == Scenario.id)
+    if (redactor := await redactor_of(db, session.project_id)) is not None:  # what was kept before it was wanted, too
+        said = [(number, redactor.redact(speaker), redactor.redact(text)) for number, speaker, text in said]
     scenario = (await db.exec(query.where(Meeting.session_id == session.id))).first()
     if scenario is None:
         return Conversation(said)

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from agents.attendance import BotJob, Patience, Streaming
 from control_plane.accounts.limits import is_full
 from control_plane.accounts.models import Project
+from control_plane.accounts.redacting import redaction_of
 from control_plane.bots.asking import BotAsk
 from control_plane.bots.entering import Entrance
 from control_plane.bots.life import ended
@@ -127,7 +128,9 @@ class BotClaimer:
             lease_until=now + self.lease,
         )
         db.add(job)
-        return self._job(bot, session, job, token, waits=waits, line=line)
+        redaction = await redaction_of(db, bot.project_id)
+        described = self._job(bot, session, job, token, waits=waits, line=line)
+        return described.model_copy(update={"redaction": redaction})
 
     async def _session(self, db: Db, bot: Bot) -> Session | None:
         """The bot's session, locked: the one it has had before, unless that has ended; or a new one with a place of the
@@ -181,5 +184,6 @@ class BotClaimer:
                 input=ask.streaming_input or "",
                 sample_rate=24_000 if ask.streaming_audio_frequency == "24khz" else 16_000,
             ),
+            keeps_words=session.store_transcripts,
             started_at=session.started_at,
         )

@@ -15,6 +15,7 @@ import openai
 import structlog
 from sqlmodel import col, delete, select, update
 
+from control_plane.accounts.redacting import redactor_of
 from control_plane.analysis.reading import build_client
 from control_plane.analysis.writing_down import PIECE, cut
 from control_plane.bots.asking import BotAsk
@@ -164,6 +165,8 @@ class BotWriter:
             session = await db.get(Session, bot.session_id)
             if session is None or locked is None or locked.writing_since is None:
                 raise NotWritten("nobody wants it any more")
+            redactor = await redactor_of(db, bot.project_id)
+            before: dict[str, str] = {}
             zero = max(0.0, (recording.started_at - session.started_at).total_seconds())
             mine = col(TranscriptLine.session_id) == session.id
             known = (await db.exec(select(TranscriptLine).where(mine, TranscriptLine.epoch != ASIDE))).all()
@@ -172,6 +175,13 @@ class BotWriter:
             await db.exec(delete(TranscriptLine).where(mine, aside, col(TranscriptLine.sequence) >= first_number))
             for number, passage in enumerate(passages_of(words, zero, known), first_number):
                 first, final = passage[0][1], passage[-1][1]
+                texts = [word.text for _, word in passage]
+                content = " ".join(texts)
+                if redactor is not None:
+                    told = before.get(passage[0][0], "")
+                    texts = redactor.redact_words(texts, before=told)
+                    content = redactor.redact(content, before=told)
+                    before[passage[0][0]] = content
                 line = TranscriptLine(
                     project_id=session.project_id,
                     session_id=session.id,
@@ -179,12 +189,13 @@ class BotWriter:
                     sequence=number,
                     speaker="user",
                     name=passage[0][0],
-                    content=" ".join(word.text for _, word in passage),
+                    content=content,
                     timestamp_ms=_ms(first.start + zero),
                     duration_ms=max(0, _ms(final.end - first.start)),
                     words=[
-                        {"text": word.text, "start_ms": _ms(word.start + zero), "end_ms": _ms(word.end + zero)}
-                        for _, word in passage
+                        {"text": text, "start_ms": _ms(word.start + zero), "end_ms": _ms(word.end + zero)}
+                        for text, (_, word) in zip(texts, passage, strict=True)
+                        if text
                     ],
                     created_at=self.clock.now(),
                 )

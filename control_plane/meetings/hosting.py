@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from sqlmodel import col, select, update
 
+from control_plane.accounts.models import Project
+from control_plane.accounts.redacting import redactor_of
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Forbidden, InvalidRequest, NotFound
@@ -17,6 +19,7 @@ from control_plane.meetings.life import end_meeting
 from control_plane.meetings.models import Attendee, Meeting
 from control_plane.meetings.waiting import decide, switch
 from control_plane.rooms.endings import note_removal
+from control_plane.sessions.models import Session
 from control_plane.sessions.repository import SessionRepository
 
 CHAT: Final = "chat"
@@ -71,16 +74,25 @@ class Host:
         if running and live is not None:
             await live.demand()
         async with self.database.platform() as db:
+            kept = await self._kept(db, meeting, running[0] if running else None, text)
+            redactor = await redactor_of(db, meeting.project_id)
             EventLog(db, self.clock).append(
                 Fact.MEETING_CHAT,
                 project_id=meeting.project_id,
                 room_name=meeting.room_name,
                 meeting_id=meeting.id,
                 identity=attendee.identity,
-                name=attendee.name,
-                text=text,
+                name=redactor.redact(attendee.name) if redactor else attendee.name,
+                text=redactor.redact(kept) if redactor else kept,
             )
         return running[0] if running else None
+
+    async def _kept(self, db: Db, meeting: Meeting, session_id: int | None, text: str) -> str:
+        """What the log is told of a line: nothing of its words where none are kept, though people were told them."""
+        query = select(Project.store_transcripts).where(Project.id == meeting.project_id)
+        session = await db.get(Session, session_id) if session_id is not None else None
+        is_kept = (await db.exec(query)).one() and (session is None or session.store_transcripts)
+        return text if is_kept else ""
 
     async def set_hand(self, attendee: Attendee, *, raised: bool) -> None:
         """A hand goes up or down."""

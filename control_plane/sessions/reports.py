@@ -10,8 +10,10 @@ from sqlmodel import SQLModel, col, func, select
 
 from agents.audience import PersonaStated
 from agents.contract import (
+    GONE,
     NOT_OF_THIS_VERSION,
     REPORT,
+    AnyReport,
     BotLeft,
     BotWaits,
     CallEnded,
@@ -26,7 +28,9 @@ from agents.contract import (
     timestamp_ms,
 )
 from agents.noted import FaultSeen, ToolUsed
+from agents.redacting import redacted, without_words
 from control_plane import metrics
+from control_plane.accounts.redacting import Redactions, redactor_of
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database, Db
 from control_plane.events.facts import Fact
@@ -38,10 +42,14 @@ from control_plane.personas.models import Persona
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import announce, end_job, find_running, lock_session, told_all
 from control_plane.sessions.models import Session, SessionJob, SessionTrace, TranscriptLine, Turn
+from control_plane.sessions.repository import last_words
+from guard.redaction import TAIL
 from knowledge.unanswered import keep_unanswered
 
 LIVE_LINES = "lines"
 """Channel of lines that are not kept."""
+MOST_SPEAKERS = 1000
+"""Whose last words are remembered in one process."""
 LIVE_STATES = "states"
 """Channel of what personas are doing: `project_id`, `room_name`, `session_id`, `state`."""
 
@@ -55,6 +63,9 @@ class ReportDesk:
 
     def __init__(self, database: Database, clock: Clock, signer: ReportSigner, live: LiveBus) -> None:
         self.database, self.clock, self.signer, self.live = database, clock, signer, live
+        self.redactions = Redactions(database)
+        self._said: dict[tuple[int, str, str], str] = {}
+        """What was said last, redacted, for lines that are only shown: those of a worker come to one process."""
 
     async def submit(self, submission: Submission) -> None:
         """Apply a report. Raises `ReportRefused` for a bad one and `Unavailable` while the database is away."""
@@ -66,6 +77,10 @@ class ReportDesk:
         except ValidationError as error:
             raise ReportRefused(f"{NOT_OF_THIS_VERSION}: {error.error_count()} problems") from error
         if isinstance(report, LineInterim):
+            redactor = await self.redactions.find(project_id)
+            if redactor is not None:
+                before = self._said.get((submission.session_id, report.speaker, report.identity), "")
+                report = redacted(report, redactor, before=before)
             await self._tell(project_id, submission.session_id, report, report.room_name, is_final=False)
             return
         if isinstance(report, PersonaStated):
@@ -75,7 +90,8 @@ class ReportDesk:
         async with self.database.platform() as db:
             session = await lock_session(db, submission.session_id, project_id=project_id)
             if session is None:
-                raise ReportRefused("there is no such session")
+                raise ReportRefused(GONE)
+            report = await self._cleared(db, session, report)
             match report:
                 case CallReady() | BotWaits():
                     await self._begun(db, session, submission)
@@ -103,6 +119,25 @@ class ReportDesk:
 
         if unkept is not None:
             await self._tell(project_id, session.id, unkept, session.room_name, is_final=True)
+
+    async def _cleared(self, db: Db, session: Session, report: AnyReport) -> AnyReport:
+        """A report as it may be kept: its worker has done the same, unless it is of an older version."""
+        if not session.store_transcripts:
+            report = without_words(report)
+        if not isinstance(report, LineSpoken | TurnMeasured | ToolUsed | FaultSeen):
+            return report
+        redactor = await redactor_of(db, session.project_id)
+        if redactor is None:
+            return report
+        before = ""
+        if isinstance(report, LineSpoken):
+            before = await last_words(db, session, report.speaker, report.identity)
+        report = redacted(report, redactor, before=before)
+        if isinstance(report, LineSpoken):
+            if len(self._said) >= MOST_SPEAKERS:
+                self._said.clear()
+            self._said[session.id, report.speaker, report.identity] = report.text[-TAIL:]
+        return report
 
     async def _begun(self, db: Db, session: Session, submission: Submission) -> None:
         job = await self._job(db, session, submission)

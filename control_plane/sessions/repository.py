@@ -158,6 +158,18 @@ class SessionRepository:
         return list((await self.db.exec(query)).all())
 
 
+async def last_words(db: Db, session: Session, speaker: str, identity: str) -> str:
+    """What somebody said last, as it is kept; empty where that is nothing."""
+    mine = (
+        TranscriptLine.project_id == session.project_id,
+        TranscriptLine.session_id == session.id,
+        TranscriptLine.speaker == speaker,
+        TranscriptLine.identity == identity,
+    )
+    query = select(TranscriptLine.content).where(*mine).order_by(col(TranscriptLine.id).desc()).limit(1)
+    return (await db.exec(query)).first() or ""
+
+
 def _matches(search: str) -> Iterator[Any]:
     short_name = func.substr(Session.room_name, func.strpos(Session.room_name, "_") + 1)  # slugs have no underscore
     for shown in (short_name, col(Session.caller_identity), col(Session.agent_name)):

@@ -7,6 +7,7 @@ from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
+from control_plane.accounts.redacting import redactor_of
 from control_plane.accounts.room_names import resolve
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
@@ -21,7 +22,7 @@ from control_plane.personas.repository import PersonaRepository
 from control_plane.sessions.ending import announce, end_session
 from control_plane.sessions.models import OWN_EPOCH, Session, TranscriptLine
 from control_plane.sessions.reports import LIVE_LINES
-from control_plane.sessions.repository import SessionRepository
+from control_plane.sessions.repository import SessionRepository, last_words
 from control_plane.sessions.schemas import LineCreate, SessionCreate, SessionEnd
 
 END_CALLS = "end_calls"
@@ -41,13 +42,14 @@ class SessionService:
         personas = PersonaRepository(self.db, project_id=self.caller.project_id)
         persona = (await personas.serving(body.agent_config_id)).persona if body.agent_config_id else None
         now = self.clock.now()
+        redactor = await redactor_of(self.db, self.caller.project_id)
         session = await self.sessions.begin(
             name.full,
             persona,
             at=now,
             session_type=body.session_type,
             caller_identity=body.caller_identity,
-            details=body.metadata,
+            details=redactor.redact_all(body.metadata) if redactor else body.metadata,
         )
         if session is None:
             raise Conflict(f"A session is active in the room {name.short!r}")
@@ -74,6 +76,10 @@ class SessionService:
         name = await resolve(self.db, self.caller.slug, room, field="roomName")
         session = await self._active(name)
         now = self.clock.now()
+        content, redactor = body.content, await redactor_of(self.db, session.project_id)
+        if redactor is not None:
+            before = await last_words(self.db, session, body.speaker, "")
+            content = redactor.redact(content, before=before, interim=not body.is_final)
         since_start = round((now - session.started_at).total_seconds() * 1000)
         line = TranscriptLine(
             project_id=session.project_id,
@@ -81,7 +87,7 @@ class SessionService:
             epoch=OWN_EPOCH,
             sequence=body.sequence or await self.sessions.last_sequence(session.id, OWN_EPOCH) + 1,
             speaker=body.speaker,
-            content=body.content,
+            content=content,
             timestamp_ms=since_start if body.timestamp_ms is None else body.timestamp_ms,
             created_at=now,
         )
@@ -106,7 +112,9 @@ class SessionService:
         """End the room's active session; a persona of ours says no more."""
         name = await resolve(self.db, self.caller.slug, room, field="roomName")
         session = await self._active(name)
-        session.summary = body.summary or session.summary
+        if body.summary and session.store_transcripts:
+            redactor = await redactor_of(self.db, session.project_id)
+            session.summary = redactor.redact(body.summary) if redactor else body.summary
         await end_session(
             self.db,
             self.log,

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
+from control_plane.accounts.redacting import redactor_of
 from control_plane.analysis.reading import AWAY
 from control_plane.analysis.writing_down import cut, sum_up, write_down
 from control_plane.clock import Clock
@@ -102,6 +103,8 @@ class Transcriber:
         if place is not None:
             await self._go_on(recording.id, lines, place)
             return
+        async with self.database.platform() as db:
+            lines, _ = await _cleared(db, recording.project_id, lines, None)
         asked = Transcription.model_validate(recording.details["transcription"])
         summary = None
         if lines and asked.summary.enabled and self.reading is not None:
@@ -137,7 +140,7 @@ class Transcriber:
         async with self.database.platform() as db:
             done = await _find(db, recording_id, lock=True)
             if done is not None:
-                done.lines = lines
+                done.lines, _ = await _cleared(db, done.project_id, lines, None)
                 payload = {"recording_id": recording_id, "place": place}
                 await enqueue(db, TRANSCRIBE, f"{recording_id} {place}", run_at=self.clock.now(), **payload)
 
@@ -148,6 +151,7 @@ class Transcriber:
             done = await _find(db, recording.id, lock=True)
             if done is None or done.status != "pending":
                 return
+            lines, summary = await _cleared(db, done.project_id, lines, summary)
             done.lines, done.summary, done.error = lines, summary, problem
             done.status, done.finished_at = "failed" if problem else "completed", self.clock.now()
             EventLog(db, self.clock).append(
@@ -158,6 +162,20 @@ class Transcriber:
                 transcription_id=done.id,
                 status=done.status,
             )
+
+
+async def _cleared(
+    db: Db, project_id: int, lines: list[dict[str, Any]], summary: str | None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Lines and a summary without personal data, where the project wants it so."""
+    redactor = await redactor_of(db, project_id)
+    if redactor is None:
+        return lines, summary
+    cleared: list[dict[str, Any]] = []
+    for line in lines:
+        before = next((each["text"] for each in reversed(cleared) if each["speaker"] == line["speaker"]), "")
+        cleared.append(line | {"text": redactor.redact(line["text"], before=before)})
+    return cleared, redactor.redact(summary) if summary else summary
 
 
 def _next(pieces: Iterator[tuple[float, bytes]]) -> tuple[float, bytes] | None:

@@ -1,0 +1,47 @@
+"""Whether and how a project's personal data is taken out of what is kept, shown and told."""
+
+import time
+from typing import Final
+
+from sqlmodel import select
+
+from agents.choices import Redaction
+from control_plane.accounts.models import Project
+from control_plane.db.database import Database, Db
+from guard.redaction import Redactor, build
+
+KNOWN_FOR: Final = 3.0
+"""Seconds for which a project's wish is remembered, of lines that are only shown."""
+MOST_KNOWN: Final = 1000
+
+
+async def redaction_of(db: Db, project_id: int) -> Redaction | None:
+    """How a project wants it, as workers are told; None: not at all."""
+    row = (await db.exec(select(Project.redact, Project.redact_names).where(Project.id == project_id))).one_or_none()
+    return Redaction(names=row[1]) if row is not None and row[0] else None
+
+
+async def redactor_of(db: Db, project_id: int) -> Redactor | None:
+    """What takes the personal data out of a project's texts; None where it wants none taken out."""
+    wanted = await redaction_of(db, project_id)
+    return build(wanted.names) if wanted is not None else None
+
+
+class Redactions:
+    """The same for what goes by without a transaction, remembered for seconds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[int, tuple[float, Redactor | None]] = {}
+
+    async def find(self, project_id: int) -> Redactor | None:
+        """What takes the personal data out of a project's texts. Raises `Unavailable`."""
+        known = self._known.get(project_id)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        async with self._database.platform() as db:
+            redactor = await redactor_of(db, project_id)
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[project_id] = time.monotonic() + KNOWN_FOR, redactor
+        return redactor
