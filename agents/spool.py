@@ -21,7 +21,7 @@ from pathlib import Path
 
 import structlog
 
-from agents.contract import Submission
+from agents.contract import GONE, Submission
 
 FAREWELL = 5.0
 """Seconds for the last acknowledgements before a process goes."""
@@ -144,12 +144,15 @@ class Spool:
 
     def park(self, session_id: int, epoch: int, sequence: int, reason: str) -> None:
         """A report will never be accepted: put it aside for a person to look at. Where the disk takes nothing it waits
-        on, and is refused again until it does.
+        on, and is refused again until it does. What is kept nowhere any more is not put aside.
         """
         with self._lock:
             job = self._jobs.get((session_id, epoch))
             submission = job.waiting.get(sequence) if job else None
         if submission is None:
+            return
+        if reason == GONE:
+            self.acknowledge(session_id, epoch, sequence)
             return
         try:
             with (self._folder / PARKED).open("a") as file:

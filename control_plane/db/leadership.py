@@ -38,6 +38,7 @@ class Lock(IntEnum):
     WEBHOOKS = 7_270_004
     BRING_BACK = 7_270_005
     HEARING = 7_270_006
+    BOOKS = 7_270_007
 
 
 async def connect(url: str, *, options: str = "") -> TimedConnection:

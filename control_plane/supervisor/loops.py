@@ -71,6 +71,7 @@ from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.forgetting import forget
 from control_plane.supervisor.parting import Parting
 from control_plane.supervisor.reconciler import Reconciler
+from control_plane.supervisor.retaining import retain
 from control_plane.telephony.placing import CallPlacer
 from control_plane.telephony.sweeping import cut_longest, give_up_unattended, hang_up_leftovers, sweep_calls
 from control_plane.telephony.switchboard import Switchboard
@@ -82,6 +83,8 @@ from guard.outbound import Outbound
 from sip.dialer import Dialer, SipAwayError
 
 SWEEP_EVERY, RECONCILE_EVERY, FORGET_EVERY = 1.0, 4.0, 60.0
+RETAIN_EVERY = 600.0
+"""Seconds between looks for what projects keep no longer: they count in days."""
 BRING_BACK_EVERY = 0.5
 """Seconds between looks for people without their persona; who loses one says so besides."""
 PATIENCE = 10.0
@@ -282,6 +285,7 @@ async def run(
         tasks.create_task(
             every(FORGET_EVERY, partial(forget, database, clock), partial(Remover(database, clock, store).sweep))
         )
+        tasks.create_task(govern(url, Lock.BOOKS, partial(every, RETAIN_EVERY, partial(retain, database, clock))))
         tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep), partial(finisher.find_playable)))
         tasks.create_task(every(FORGET_EVERY, partial(watch.look_again), partial(bots.forget_keys)))
         tasks.create_task(starter.run(url))
