@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parley.commands import running
+from parley.commands.audit import verify_audit
 from parley.commands.call import call as place_call
 from parley.commands.keys import create_key, list_keys, revoke_key
 from parley.commands.passwords import make_link
@@ -46,6 +47,10 @@ keys = typer.Typer(
     help="API keys of your account: `create`, `list`, `revoke`.", no_args_is_help=True, rich_markup_mode="markdown"
 )
 app.add_typer(keys, name="keys")
+audit = typer.Typer(
+    help="The audit trail of your project: `verify`.", no_args_is_help=True, rich_markup_mode="markdown"
+)
+app.add_typer(audit, name="audit")
 
 DataOption = Annotated[
     Path | None,
@@ -275,6 +280,12 @@ def keys_revoke(
 ) -> None:
     """End a key at once, and whatever was opened with it."""
     running.run(revoke_key(find_platform(ready, url, key), console, key_id))
+
+
+@audit.command("verify")
+def audit_verify(ready: ReadyFileOption = None, url: UrlOption = None, key: KeyOption = None) -> None:
+    """Find out whether the audit trail of the key's project is as it was written. Status 1 where it is not."""
+    running.run(verify_audit(find_platform(ready, url, key), console))
 
 
 def _options(

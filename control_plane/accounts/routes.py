@@ -6,6 +6,7 @@ from fastapi import Depends, Query, Request
 
 from agents.choices import Provider
 from control_plane.accounts.audit import TrailFilter, read_trail
+from control_plane.accounts.chaining import verify_trail
 from control_plane.accounts.credentials import (
     CredentialAnswer,
     CredentialList,
@@ -15,6 +16,7 @@ from control_plane.accounts.credentials import (
 from control_plane.accounts.members import MemberService
 from control_plane.accounts.schemas import (
     AuditList,
+    AuditVerdict,
     KeyAnswer,
     KeyCreate,
     KeyList,
@@ -36,7 +38,7 @@ from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.gate.operation import primary
 from control_plane.plans.catalogue import plans
 from control_plane.plans.quota import QuotaDep
-from control_plane.wire import Done, Excerpt, RowId, Search, Since, Until
+from control_plane.wire import MAX_ID, Done, Excerpt, RowId, Search, Since, Until
 
 router = primary()
 
@@ -195,3 +197,14 @@ async def read_audit(
     narrow = TrailFilter(search, method, key_id, since, until)
     entries, total = await read_trail(db, excerpt, narrow, project_id=caller.project_id)
     return {"entries": entries, **excerpt.pages(total)}
+
+
+@router.get("/audit/verify", tags=["Audit"], response_model=AuditVerdict)
+async def verify_audit(
+    request: Request,
+    db: DbDep,
+    caller: CallerDep,
+    after: Annotated[int, Query(ge=0, le=MAX_ID, description="Where an answer that was not all said to go on.")] = 0,
+) -> Any:
+    """Find out whether the project's audit trail is as it was written: no entry changed, missing, added or moved."""
+    return await verify_trail(db, request.app.state.audit_key, caller.project_id, after=after)

@@ -278,3 +278,29 @@ class AuditList(Paged):
     """One page of the audit trail, newest first."""
 
     entries: list[AuditRead]
+
+
+class AuditHeadRead(BaseModel):
+    """How far the chain of a trail goes. Who notes it down can tell later that nothing before it was cut off."""
+
+    seq: int = Field(description="How many entries are linked.")
+    entry_id: int
+    mac: str = Field(description="The link of the last of them, in hexadecimal digits.")
+    at: Instant
+
+
+class AuditProblem(BaseModel):
+    """An entry that is not as it was written."""
+
+    entry_id: int | None
+    kind: Literal["changed", "missing", "unlinked", "moved", "cut"]
+
+
+class AuditVerdict(BaseModel):
+    """`GET /audit/verify`. What was written in the last seconds is not linked yet, and not looked at."""
+
+    intact: bool
+    entries: int = Field(description="Looked at.")
+    next_after: int | None = Field(description="Where to go on, as `after`; null: that was all.")
+    problems: list[AuditProblem] = Field(description="The first hundred.")
+    head: AuditHeadRead | None

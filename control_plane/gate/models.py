@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import busy_owner, created_now, id_column, json_object, moment
+from control_plane.db.rows import big, busy_owner, created_now, id_column, json_object, moment
 
 
 class IdempotentRequest(SQLModel, table=True):
@@ -37,4 +37,29 @@ class AuditEntry(SQLModel, table=True):
     action: str = Field(description="Method and path template, such as `POST /rooms`.")
     target: dict[str, Any] = json_object()
     status: int
+    at: datetime = moment()
+
+
+class AuditLink(SQLModel, table=True):
+    """An entry's place in the chain of its project: `accounts.chain`. Written once."""
+
+    __tablename__ = "audit_link"
+    __table_args__ = (UniqueConstraint("project_id", "seq"),)
+
+    entry_id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    project_id: int = big()
+    seq: int = big()
+    mac: bytes = Field(sa_type=LargeBinary)
+
+
+class AuditHead(SQLModel, table=True):
+    """How far the chain of a project goes."""
+
+    __tablename__ = "audit_head"
+
+    project_id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    entry_id: int = big()
+    seq: int = big()
+    mac: bytes = Field(sa_type=LargeBinary)
+    sealed: bytes = Field(sa_type=LargeBinary, description="Says so, under the chain's key.")
     at: datetime = moment()

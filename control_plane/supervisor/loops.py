@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 
+from control_plane.accounts.chain import audit_key
+from control_plane.accounts.chaining import link_entries, tell_heads
 from control_plane.analysis.making import Analyst
 from control_plane.analysis.reading import build_client
 from control_plane.bots.following import FOLLOWED as BOTS_FOLLOWED
@@ -83,6 +85,7 @@ from guard.outbound import Outbound
 from sip.dialer import Dialer, SipAwayError
 
 SWEEP_EVERY, RECONCILE_EVERY, FORGET_EVERY = 1.0, 4.0, 60.0
+LINK_EVERY, TELL_HEADS_EVERY = 1.0, 3600.0
 RETAIN_EVERY = 600.0
 """Seconds between looks for what projects keep no longer: they count in days."""
 BRING_BACK_EVERY = 0.5
@@ -189,6 +192,13 @@ async def run(
                     await attempt(duty)
                 await listener.wait(BRING_BACK_EVERY)
 
+    async def keep_books() -> None:
+        key = audit_key(settings.secret_key.get_secret_value())
+        async with asyncio.TaskGroup() as books:
+            books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, key)))
+            books.create_task(every(TELL_HEADS_EVERY, partial(tell_heads, database)))
+            books.create_task(every(RETAIN_EVERY, partial(retain, database, clock)))
+
     store = build_store(settings)
     finisher = Finisher(database, clock, store)
     watch = RecordingWatch(database, clock, recorder, finisher, longest=settings.recordings_longest)
@@ -285,7 +295,7 @@ async def run(
         tasks.create_task(
             every(FORGET_EVERY, partial(forget, database, clock), partial(Remover(database, clock, store).sweep))
         )
-        tasks.create_task(govern(url, Lock.BOOKS, partial(every, RETAIN_EVERY, partial(retain, database, clock))))
+        tasks.create_task(govern(url, Lock.BOOKS, keep_books))
         tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep), partial(finisher.find_playable)))
         tasks.create_task(every(FORGET_EVERY, partial(watch.look_again), partial(bots.forget_keys)))
         tasks.create_task(starter.run(url))

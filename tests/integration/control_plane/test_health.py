@@ -60,7 +60,15 @@ async def test_a_whole_installation_is_ok(platform: Platform, operator: httpx2.A
         parts = await parts_of(operator)
     assert parts["control_planes"] == {"status": "ok", "reason": None, "running": 1, "silent": []}
     assert parts["jobs"]["running"] == 1
-    assert set(parts["jobs"]["leaders"]) == {"sequencer", "sweep", "reconcile", "webhooks", "bring_back", "hearing", "books"}
+    assert set(parts["jobs"]["leaders"]) == {
+        "sequencer",
+        "sweep",
+        "reconcile",
+        "webhooks",
+        "bring_back",
+        "hearing",
+        "books",
+    }
     assert all(parts["jobs"]["leaders"].values())
     assert (parts["livekit"]["rooms"], parts["egress"]["running"], parts["sip"]["trunks_and_rules"]) == (0, 0, 0)
     assert (parts["bot_hosts"]["status"], parts["knowledge"]["status"]) == ("absent", "absent")
