@@ -9,6 +9,7 @@ export interface Project {
   retentionDays: number | null;
   storeTranscripts: boolean;
   redact: boolean;
+  redactNames: string[];
   allowedOrigins: string[];
 }
 
@@ -17,6 +18,7 @@ export interface ProjectChange {
   retention_days: number | null;
   store_transcripts: boolean;
   redact: boolean;
+  redact_names: string[];
   allowed_origins: string[];
 }
 
@@ -96,6 +98,7 @@ function readProject(row: Json): Project {
     retentionDays: numberOrNull(row["retention_days"]),
     storeTranscripts: row["store_transcripts"] === true,
     redact: row["redact"] === true,
+    redactNames: row["redact_names"] as string[],
     allowedOrigins: row["allowed_origins"] as string[],
   };
 }

@@ -49,7 +49,7 @@ export class ProjectView {
       id: "retention",
       label: "Keep conversations for days",
       type: "number",
-      hint: "Empty: for ever. Noted with the project; this version does not delete by it yet.",
+      hint: "After that they go, with all that belongs to them. Empty: for ever.",
       attributes: { min: "1", max: "3650", inputmode: "numeric", value: project.retentionDays === null ? "" : String(project.retentionDays) },
     });
     const store = toggle({
@@ -60,8 +60,8 @@ export class ProjectView {
     });
     const redact = toggle({
       id: "redact",
-      label: "Take personal data out of what is kept",
-      hint: "Noted with the project; this version does not act on it yet.",
+      label: "Take personal data out",
+      hint: "Telephone numbers, cards, IBANs and e-mail addresses that people say are kept, shown and told nowhere. Recordings are left as they are.",
       attributes: { checked: project.redact },
     });
     const origins = area({
@@ -72,9 +72,17 @@ export class ProjectView {
       attributes: { spellcheck: "false", autocapitalize: "none" },
     });
     origins.input.value = project.allowedOrigins.join("\n");
+    const names = area({
+      id: "redact-names",
+      label: "Names that are personal data as well",
+      rows: 3,
+      hint: "One a line. They are taken out where personal data is.",
+      attributes: { spellcheck: "false" },
+    });
+    names.input.value = project.redactNames.join("\n");
     const said = element("p", { class: "section__hint", role: "status" });
     const submit = element("button", { class: "button button--action", type: "submit" }, "Save project");
-    const form = element("form", { class: "stack-form" }, name.root, slug.root, days.root, store.root, redact.root, origins.root, submit, said);
+    const form = element("form", { class: "stack-form" }, name.root, slug.root, days.root, store.root, redact.root, names.root, origins.root, submit, said);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const change = {
@@ -82,6 +90,7 @@ export class ProjectView {
         retention_days: days.input.value === "" ? null : Number(days.input.value),
         store_transcripts: store.input.checked,
         redact: redact.input.checked,
+        redact_names: names.input.value.split("\n").map((line) => line.trim()).filter((line) => line !== ""),
         allowed_origins: origins.input.value.split(/\s+/).filter((line) => line !== ""),
       };
       submit.disabled = true;
@@ -92,6 +101,7 @@ export class ProjectView {
           (saved) => {
             this.all = this.all.map((each) => (each.id === saved.id ? saved : each));
             origins.input.value = saved.allowedOrigins.join("\n");
+            names.input.value = saved.redactNames.join("\n");
             setText(said, "Saved.");
           },
           (error: unknown) => this.problem.tell(wordsFor(error)),
