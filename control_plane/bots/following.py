@@ -31,7 +31,7 @@ class BotFollower:
                 await ended(db, self.clock, self.box, event.data["session_id"])
             case Fact.RECORDING_STOPPED if event.data.get("recording_id"):
                 await recorded(db, self.clock, self.box, event.data["recording_id"])
-            case Fact.MEETING_CHAT:
+            case Fact.MEETING_CHAT if event.data.get("text"):
                 await self._keep_line(db, event)
 
     async def _keep_line(self, db: Db, event: Event) -> None:

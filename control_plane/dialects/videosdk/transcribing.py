@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
+from control_plane.accounts.models import Project
 from control_plane.accounts.redacting import redactor_of
 from control_plane.analysis.reading import AWAY
 from control_plane.analysis.writing_down import cut, sum_up, write_down
@@ -37,6 +38,7 @@ TRANSCRIBE: Final = "video.transcribe"
 AT_ONCE: Final = 20.0
 """Seconds after which the rest is another job's."""
 NO_MODEL: Final = "nothing was kept of what was said, and this server has no model that writes recordings down"
+NOT_KEPT: Final = "this project keeps no transcripts"
 UNREADABLE: Final = "the recording cannot be read"
 
 log = structlog.get_logger()
@@ -87,6 +89,10 @@ class Transcriber:
             recording = await db.get(Recording, payload["recording_id"])
             done = await _find(db, payload["recording_id"])
             if recording is None or done is None or done.status != "pending":
+                return
+            keeps = select(Project.store_transcripts).where(Project.id == recording.project_id)
+            if not (await db.exec(keeps)).one():
+                await self._close(db, recording, done, [], None, NOT_KEPT)
                 return
             kept = await _kept_lines(db, recording) if not payload["place"] else []
         problem, lines, place = None, [*done.lines, *kept], None
@@ -149,19 +155,29 @@ class Transcriber:
     ) -> None:
         async with self.database.platform() as db:
             done = await _find(db, recording.id, lock=True)
-            if done is None or done.status != "pending":
-                return
-            lines, summary = await _cleared(db, done.project_id, lines, summary)
-            done.lines, done.summary, done.error = lines, summary, problem
-            done.status, done.finished_at = "failed" if problem else "completed", self.clock.now()
-            EventLog(db, self.clock).append(
-                Fact.TRANSCRIPTION_COMPLETED,
-                project_id=done.project_id,
-                room_name=done.room_name,
-                recording_id=recording.id,
-                transcription_id=done.id,
-                status=done.status,
-            )
+            if done is not None and done.status == "pending":
+                await self._close(db, recording, done, lines, summary, problem)
+
+    async def _close(
+        self,
+        db: Db,
+        recording: Recording,
+        done: VideoTranscription,
+        lines: list[dict[str, Any]],
+        summary: str | None,
+        problem: str | None,
+    ) -> None:
+        done.lines, done.summary = await _cleared(db, done.project_id, lines, summary)
+        done.error, done.status = problem, "failed" if problem else "completed"
+        done.finished_at = self.clock.now()
+        EventLog(db, self.clock).append(
+            Fact.TRANSCRIPTION_COMPLETED,
+            project_id=done.project_id,
+            room_name=done.room_name,
+            recording_id=recording.id,
+            transcription_id=done.id,
+            status=done.status,
+        )
 
 
 async def _cleared(

@@ -18,6 +18,8 @@ from agents.calling import PersonaJob
 from control_plane.analysis.making import Analyst
 from control_plane.clock import Clock
 from control_plane.events.facts import Fact
+from control_plane.meetings.hosting import Host
+from control_plane.meetings.models import Attendee, Meeting
 from control_plane.sessions.models import Session
 from tests.support.database import Clone
 from tests.support.platform import Platform, Tenant
@@ -174,6 +176,7 @@ async def test_no_line_of_a_worker_that_redacts_nothing_is_left_in_any_sink(
         feed = [(await tenant.http.get("/events", params={"limit": 100})).text]
         document = (await tenant.http.get(f"/sessions/{job.session_id}/transcript")).text
         await until(lambda: _all_shown(heard, count))
+        await until(lambda: _is_linked(tenant))
     logs = "".join(capfd.readouterr())
     sinks = {
         "rows": dump(clone),
@@ -194,6 +197,11 @@ async def test_no_line_of_a_worker_that_redacts_nothing_is_left_in_any_sink(
 
 async def _all_shown(heard: list[str], count: int) -> bool:
     return sum('"transcript.new"' in each for each in heard) >= count
+
+
+async def _is_linked(tenant: Tenant) -> bool:
+    """Whether the jobs process has linked the audit trail: it does so by itself."""
+    return (await tenant.http.get("/audit/verify")).json()["head"] is not None
 
 
 async def test_what_customers_hand_in_is_redacted_as_well(platform: Platform, tenant: Tenant, clone: Clone) -> None:
@@ -225,6 +233,22 @@ async def test_a_project_that_does_not_ask_keeps_what_was_said(tenant: Tenant) -
     made = await tenant.http.post("/sessions/r/transcript", json={"speaker": "user", "content": NUMBER})
 
     assert made.json()["transcript"]["content"] == NUMBER
+
+
+async def test_a_chat_is_kept_redacted_or_not_at_all(platform: Platform, tenant: Tenant, clone: Clone) -> None:
+    meeting = Meeting(project_id=tenant.project.id, code="m", room_name="proj_m", controls={"enable_chat": True})
+    await platform.add(meeting)
+    guest = Attendee(project_id=tenant.project.id, meeting_id=meeting.id, identity="g", name="Ada")
+    host = Host(platform.database, Clock(), platform.media)
+    await redacting(tenant)
+    await host.keep_chat(meeting, guest, f"call {NUMBER}")
+    await redacting(tenant, store_transcripts=False)
+    await host.keep_chat(meeting, guest, "flamingo")
+
+    rows = "".join(dump(clone))
+
+    assert "call [phone]" in rows
+    assert "flamingo" not in rows
 
 
 @pytest.mark.parametrize(

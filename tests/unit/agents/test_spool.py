@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.contract import Submission
+from agents.contract import GONE, Submission
 from agents.spool import LAST, Spool
 
 
@@ -69,6 +69,16 @@ def test_a_finished_and_acknowledged_call_leaves_no_file(open_spool: Callable[[P
     assert (tmp_path / "7-1.spool").exists()
     spool.acknowledge(7, 1, 1)
     assert list(tmp_path.glob("*.spool")) == []
+
+
+def test_a_report_of_a_conversation_that_is_kept_no_longer_is_put_aside_nowhere(
+    open_spool: Callable[[Path], Spool], tmp_path: Path
+) -> None:
+    spool = open_spool(tmp_path)
+    spool.keep(submission(1))
+    spool.park(7, 1, 1, GONE)
+    assert waiting(spool) == []
+    assert not (tmp_path / "parked.jsonl").exists()
 
 
 def test_a_refused_report_is_parked_with_its_reason(open_spool: Callable[[Path], Spool], tmp_path: Path) -> None:
