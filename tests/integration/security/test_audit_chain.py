@@ -1,17 +1,22 @@
 """Whoever changes the audit trail behind the platform's back is shown to have: the owner of the database as well."""
 
 import asyncio
+import io
 import json
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
+from pydantic import SecretStr
+from rich.console import Console
 
 from control_plane.accounts import chaining
 from control_plane.accounts.chain import audit_key
 from control_plane.accounts.chaining import link_entries
 from control_plane.clock import Clock
+from parley.client import Access
+from parley.commands.audit import verify_audit
 from tests.support.database import Clone
 from tests.support.platform import SECRET_KEY, Platform, Tenant
 from tests.support.tried import sample, tried
@@ -255,3 +260,17 @@ async def test_what_an_open_transaction_may_still_commit_is_waited_for(
     found = await verdict(tenant)
 
     assert (found["intact"], found["entries"]) == (True, 2)
+
+
+async def test_the_command_says_so_and_ends_with_a_status(platform: Platform, tenant: Tenant, clone: Clone) -> None:
+    await trail(platform, tenant, 3)
+    said = io.StringIO()
+    access = Access(api_url=platform.url, api_key=SecretStr(tenant.key))
+
+    assert await verify_audit(access, Console(file=said)) == 0
+    with psycopg.connect(clone.owner) as connection:
+        connection.execute("update audit_entry set key_id = 'another' where id = 2")
+    assert await verify_audit(access, Console(file=said)) == 1
+
+    assert "3 entries, all as they were written" in said.getvalue()
+    assert "entry 2: changed" in said.getvalue()
