@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -46,9 +46,10 @@ class Problem:
     kind: str
 
 
-def audit_key(secret_key: str) -> bytes:
-    """The chain's key, of `PARLEY_SECRET_KEY`."""
-    return hmac.digest(base64.b64decode(secret_key, validate=True), b"parley audit chain v1", "sha256")
+def audit_keys(secret_keys: Sequence[str]) -> tuple[bytes, ...]:
+    """The chain's keys, of `PARLEY_SECRET_KEY` and the former ones: the first links, each verifies."""
+    about = b"parley audit chain v1"
+    return tuple(hmac.digest(base64.b64decode(key, validate=True), about, "sha256") for key in secret_keys)
 
 
 def link(key: bytes, before: bytes, seq: int, entry: Entry) -> bytes:
@@ -63,7 +64,9 @@ def head(key: bytes, project_id: int, last: Link) -> bytes:
     return hmac.digest(key, f"head\x00{project_id}\x00{last.seq}\x00{last.entry_id}\x00".encode() + last.mac, "sha256")
 
 
-def compare(key: bytes, before: Link, rows: Iterable[tuple[Entry | None, Link | None]]) -> Iterator[Problem | Link]:
+def compare(
+    keys: Sequence[bytes], before: Link, rows: Iterable[tuple[Entry | None, Link | None]]
+) -> Iterator[Problem | Link]:
     """The problems of rows that follow `before`, in the order of `seq`, and each link that there is."""
     for entry, linked in rows:
         if linked is None:
@@ -73,7 +76,7 @@ def compare(key: bytes, before: Link, rows: Iterable[tuple[Entry | None, Link | 
             yield Problem(linked.entry_id, "moved")
         if entry is None:
             yield Problem(linked.entry_id, "missing")
-        elif not hmac.compare_digest(link(key, before.mac, linked.seq, entry), linked.mac):
+        elif not any(hmac.compare_digest(link(key, before.mac, linked.seq, entry), linked.mac) for key in keys):
             yield Problem(linked.entry_id, "changed")
         before = linked
         yield linked

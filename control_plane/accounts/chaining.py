@@ -84,7 +84,7 @@ async def tell_heads(database: Database) -> None:
         log.info("audit chain", project=each.project_id, seq=each.seq, entry=each.entry_id, mac=each.mac.hex())
 
 
-async def verify_trail(db: Db, key: bytes, project_id: int, *, after: int = 0) -> AuditVerdict:
+async def verify_trail(db: Db, keys: Sequence[bytes], project_id: int, *, after: int = 0) -> AuditVerdict:
     """Whether a project's entries from the link after `after` on are as they were written."""
     last = await _link_at(db, project_id, after)
     found = await db.get(AuditHead, project_id)
@@ -92,7 +92,7 @@ async def verify_trail(db: Db, key: bytes, project_id: int, *, after: int = 0) -
     before, looked = last or Link(0, after, FIRST), 0
     while looked < MOST:
         rows = (await db.execute(_LINKED, {"project": project_id, "after": before.seq, "most": BATCH})).all()
-        for each in compare(key, before, (_read(row) for row in rows)):
+        for each in compare(keys, before, (_read(row) for row in rows)):
             if isinstance(each, Link):
                 before, looked = each, looked + 1
             else:
@@ -101,7 +101,7 @@ async def verify_trail(db: Db, key: bytes, project_id: int, *, after: int = 0) -
             break
     more = found is not None and before.seq < found.seq and looked >= MOST
     if not more:
-        problems += _of_head(key, project_id, before, found)
+        problems += _of_head(keys, project_id, before, found)
         values = {"project": project_id, "last": before.entry_id, "most": MOST_PROBLEMS}
         problems += [Problem(row.id, "unlinked") for row in (await db.execute(_UNLINKED, values)).all()]
     return AuditVerdict(
@@ -113,11 +113,11 @@ async def verify_trail(db: Db, key: bytes, project_id: int, *, after: int = 0) -
     )
 
 
-def _of_head(key: bytes, project_id: int, last: Link, found: AuditHead | None) -> list[Problem]:
+def _of_head(keys: Sequence[bytes], project_id: int, last: Link, found: AuditHead | None) -> list[Problem]:
     if found is None:
         return [Problem(last.entry_id, "cut")] if last.seq else []
     claimed = Link(found.entry_id, found.seq, found.mac)
-    is_ours = head(key, project_id, claimed) == found.sealed
+    is_ours = any(head(key, project_id, claimed) == found.sealed for key in keys)
     return [] if is_ours and claimed == last else [Problem(found.entry_id, "cut")]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from control_plane.accounts.chain import audit_key
+from control_plane.accounts.chain import audit_keys
 from control_plane.accounts.chaining import link_entries, tell_heads
 from control_plane.analysis.making import Analyst
 from control_plane.analysis.reading import build_client
@@ -193,7 +193,7 @@ async def run(
                 await listener.wait(BRING_BACK_EVERY)
 
     async def keep_books() -> None:
-        key = audit_key(settings.secret_key.get_secret_value())
+        key = audit_keys(settings.secret_keys)[0]
         async with asyncio.TaskGroup() as books:
             books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, key)))
             books.create_task(every(TELL_HEADS_EVERY, partial(tell_heads, database)))
