@@ -11,7 +11,7 @@ from livekit import api as livekit
 from starlette.types import Receive, Scope, Send
 
 from control_plane import api, faults, pages
-from control_plane.accounts.chain import audit_keys
+from control_plane.accounts.chain import audit_macs
 from control_plane.auth.passwords import PasswordDesk
 from control_plane.auth.sessions import SessionCookie
 from control_plane.bots.claiming import BotClaimer
@@ -142,7 +142,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.recorder = state.recorder or livekit_recorder
     state.recordings = build_store(settings)
     state.secrets = SecretBox(secret_keys)
-    state.audit_keys = audit_keys(secret_keys)
+    state.audit_macs = audit_macs(secret_keys)
     state.taker = RecordingTaker(state.database, clock, state.recorder, state.secrets)
     state.finisher = Finisher(state.database, clock, state.recordings)
     state.links = LinkSigner(secret_keys)

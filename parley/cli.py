@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from parley.commands.audit import verify_audit
 from parley.commands.call import call as place_call
 from parley.commands.keys import create_key, list_keys, revoke_key
 from parley.commands.passwords import make_link
-from parley.commands.running import KeyOption, ReadyFileOption, UrlOption, console, errors, find_platform
+from parley.commands.running import KeyOption, ReadyFileOption, UrlOption, become, console, errors, find_platform
 from parley.commands.tail import tail as follow_monitor
 from parley.stack.directories import default_data_dir
 from parley.stack.doctor import Verdict, examine
@@ -133,31 +132,31 @@ def demo(
 @app.command()
 def serve() -> None:
     """Run one control plane: the API, monitor sockets, the workers' uplink. Settings by environment."""
-    _become("control_plane", "serve")
+    become("control_plane", "serve")
 
 
 @app.command("rotate-secrets")
 def rotate_secrets() -> None:
     """Seal everything with the first secret key that a former one sealed. Settings by environment."""
-    _become("control_plane", "rotate-secrets")
+    become("control_plane", "rotate-secrets")
 
 
 @app.command()
 def jobs() -> None:
     """Run one process of background work: events in order, supervision of calls, jobs. Settings by environment."""
-    _become("control_plane", "jobs")
+    become("control_plane", "jobs")
 
 
 @app.command()
 def worker() -> None:
     """Run one worker, which answers calls. Settings by environment."""
-    _become("agents")
+    become("agents")
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database in `PARLEY_DATABASE_URL` (as its owner) to this version."""
-    _become("control_plane", "migrate")
+    become("control_plane", "migrate")
 
 
 @app.command()
@@ -242,7 +241,7 @@ def talk(
     access = find_platform(ready, url, key)
     os.environ["PARLEY_API_KEY"] = access.api_key.get_secret_value()
     # A process of its own: the media library takes a second to load, which no other command needs.
-    _become("parley.commands.talk", access.api_url, *([] if agent is None else [str(agent)]))
+    become("parley.commands.talk", access.api_url, *([] if agent is None else [str(agent)]))
 
 
 @keys.command("create")
@@ -396,14 +395,3 @@ async def _scripted_caller(options: StackOptions) -> int:
             except TimeoutError:
                 process.kill()
                 await process.wait()
-
-
-def _become(module: str, *arguments: str) -> NoReturn:
-    """Turn this process into another command of Parley: its signals and its status are that command's own."""
-    try:
-        command = python(module, *arguments)
-    except StackError as error:
-        errors.print(Text(f"parley: {error}"), soft_wrap=True)
-        raise SystemExit(1) from None
-    sys.stdout.flush()
-    os.execv(command[0], command)  # noqa: S606 - a fixed list, no shell

@@ -4,14 +4,14 @@ Each entry of a project is linked to the one before by an HMAC under a key that 
 says how far the chain goes, so that a tail that is missing shows as well.
 """
 
-import base64
-import hashlib
-import hmac
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
+
+from control_plane.secrets.box import SecretKeys
+from control_plane.secrets.macs import Macs
 
 FIRST: Final = b"\x00" * 32
 """What the first entry is linked to."""
@@ -46,27 +46,24 @@ class Problem:
     kind: str
 
 
-def audit_keys(secret_keys: Sequence[str]) -> tuple[bytes, ...]:
-    """The chain's keys, of `PARLEY_SECRET_KEY` and the former ones: the first links, each verifies."""
-    about = b"parley audit chain v1"
-    return tuple(hmac.digest(base64.b64decode(key, validate=True), about, "sha256") for key in secret_keys)
+def audit_macs(secret_keys: SecretKeys) -> Macs:
+    """What links and verifies, of `PARLEY_SECRET_KEY` and the former ones."""
+    return Macs(secret_keys, "parley audit chain v1")
 
 
-def link(key: bytes, before: bytes, seq: int, entry: Entry) -> bytes:
-    """The link of an entry to the one before."""
+def of_link(before: bytes, seq: int, entry: Entry) -> bytes:
+    """What is signed of an entry and the one before."""
     row = [seq, entry.id, entry.project_id, entry.key_id, entry.action, entry.target, entry.status, _instant(entry.at)]
     text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hmac.digest(key, b"link\x00" + before + text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return b"link\x00" + before + text.encode("utf-8", "surrogatepass")
 
 
-def head(key: bytes, project_id: int, last: Link) -> bytes:
-    """What says that a project's chain goes so far."""
-    return hmac.digest(key, f"head\x00{project_id}\x00{last.seq}\x00{last.entry_id}\x00".encode() + last.mac, "sha256")
+def of_head(project_id: int, last: Link) -> bytes:
+    """What is signed to say that a project's chain goes so far."""
+    return f"head\x00{project_id}\x00{last.seq}\x00{last.entry_id}\x00".encode() + last.mac
 
 
-def compare(
-    keys: Sequence[bytes], before: Link, rows: Iterable[tuple[Entry | None, Link | None]]
-) -> Iterator[Problem | Link]:
+def compare(macs: Macs, before: Link, rows: Iterable[tuple[Entry | None, Link | None]]) -> Iterator[Problem | Link]:
     """The problems of rows that follow `before`, in the order of `seq`, and each link that there is."""
     for entry, linked in rows:
         if linked is None:
@@ -76,7 +73,7 @@ def compare(
             yield Problem(linked.entry_id, "moved")
         if entry is None:
             yield Problem(linked.entry_id, "missing")
-        elif not any(hmac.compare_digest(link(key, before.mac, linked.seq, entry), linked.mac) for key in keys):
+        elif not macs.verify(of_link(before.mac, linked.seq, entry), linked.mac.hex()):
             yield Problem(linked.entry_id, "changed")
         before = linked
         yield linked

@@ -8,11 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
-from control_plane.accounts.chain import FIRST, Entry, Link, Problem, compare, head, link
+from control_plane.accounts.chain import FIRST, Entry, Link, Problem, compare, of_head, of_link
 from control_plane.accounts.schemas import AuditHeadRead, AuditProblem, AuditVerdict
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.gate.models import AuditHead, AuditLink
+from control_plane.secrets.macs import Macs
 
 AT_ONCE: Final = 500
 """Entries that are linked in one transaction."""
@@ -45,13 +46,13 @@ _UNLINKED: Final = text("""
 log = structlog.get_logger()
 
 
-async def link_entries(database: Database, clock: Clock, key: bytes) -> None:
+async def link_entries(database: Database, clock: Clock, macs: Macs) -> None:
     """Link what was written since. Only whoever leads does; what dies in between is linked the next time."""
-    while await _link_batch(database, clock, key) == AT_ONCE:
+    while await _link_batch(database, clock, macs) == AT_ONCE:
         pass
 
 
-async def _link_batch(database: Database, clock: Clock, key: bytes) -> int:
+async def _link_batch(database: Database, clock: Clock, macs: Macs) -> int:
     async with database.platform() as db:
         entries: Sequence[Any] = (await db.execute(_NEXT, {"most": AT_ONCE})).all()
         if not entries:
@@ -61,7 +62,8 @@ async def _link_batch(database: Database, clock: Clock, key: bytes) -> int:
         links = []
         for entry in entries:
             before = heads.get(entry.project_id, Link(0, 0, FIRST))
-            linked = Link(entry.id, before.seq + 1, link(key, before.mac, before.seq + 1, entry))
+            mac = bytes.fromhex(macs.sign(of_link(before.mac, before.seq + 1, entry)))
+            linked = Link(entry.id, before.seq + 1, mac)
             heads[entry.project_id] = linked
             links.append(
                 {"project_id": entry.project_id, "entry_id": linked.entry_id, "seq": linked.seq, "mac": linked.mac}
@@ -70,7 +72,7 @@ async def _link_batch(database: Database, clock: Clock, key: bytes) -> int:
         for project_id in {entry.project_id for entry in entries}:
             last = heads[project_id]
             values = {"entry_id": last.entry_id, "seq": last.seq, "mac": last.mac, "at": clock.now()}
-            values["sealed"] = head(key, project_id, last)
+            values["proof"] = bytes.fromhex(macs.sign(of_head(project_id, last)))
             put = insert(AuditHead).values(project_id=project_id, **values)
             await db.execute(put.on_conflict_do_update(index_elements=["project_id"], set_=values))
     return len(entries)
@@ -84,7 +86,7 @@ async def tell_heads(database: Database) -> None:
         log.info("audit chain", project=each.project_id, seq=each.seq, entry=each.entry_id, mac=each.mac.hex())
 
 
-async def verify_trail(db: Db, keys: Sequence[bytes], project_id: int, *, after: int = 0) -> AuditVerdict:
+async def verify_trail(db: Db, macs: Macs, project_id: int, *, after: int = 0) -> AuditVerdict:
     """Whether a project's entries from the link after `after` on are as they were written."""
     last = await _link_at(db, project_id, after)
     found = await db.get(AuditHead, project_id)
@@ -92,7 +94,7 @@ async def verify_trail(db: Db, keys: Sequence[bytes], project_id: int, *, after:
     before, looked = last or Link(0, after, FIRST), 0
     while looked < MOST:
         rows = (await db.execute(_LINKED, {"project": project_id, "after": before.seq, "most": BATCH})).all()
-        for each in compare(keys, before, (_read(row) for row in rows)):
+        for each in compare(macs, before, (_read(row) for row in rows)):
             if isinstance(each, Link):
                 before, looked = each, looked + 1
             else:
@@ -101,7 +103,7 @@ async def verify_trail(db: Db, keys: Sequence[bytes], project_id: int, *, after:
             break
     more = found is not None and before.seq < found.seq and looked >= MOST
     if not more:
-        problems += _of_head(keys, project_id, before, found)
+        problems += _of_head(macs, project_id, before, found)
         values = {"project": project_id, "last": before.entry_id, "most": MOST_PROBLEMS}
         problems += [Problem(row.id, "unlinked") for row in (await db.execute(_UNLINKED, values)).all()]
     return AuditVerdict(
@@ -113,11 +115,11 @@ async def verify_trail(db: Db, keys: Sequence[bytes], project_id: int, *, after:
     )
 
 
-def _of_head(keys: Sequence[bytes], project_id: int, last: Link, found: AuditHead | None) -> list[Problem]:
+def _of_head(macs: Macs, project_id: int, last: Link, found: AuditHead | None) -> list[Problem]:
     if found is None:
         return [Problem(last.entry_id, "cut")] if last.seq else []
     claimed = Link(found.entry_id, found.seq, found.mac)
-    is_ours = any(head(key, project_id, claimed) == found.sealed for key in keys)
+    is_ours = macs.verify(of_head(project_id, claimed), found.proof.hex())
     return [] if is_ours and claimed == last else [Problem(found.entry_id, "cut")]
 
 

@@ -207,4 +207,4 @@ async def verify_audit(
     after: Annotated[int, Query(ge=0, le=MAX_ID, description="Where an answer that was not all said to go on.")] = 0,
 ) -> Any:
     """Find out whether the project's audit trail is as it was written: no entry changed, missing, added or moved."""
-    return await verify_trail(db, request.app.state.audit_keys, caller.project_id, after=after)
+    return await verify_trail(db, request.app.state.audit_macs, caller.project_id, after=after)

@@ -29,44 +29,49 @@ class Analyst:
     def __init__(self, database: Database, clock: Clock, client: openai.AsyncOpenAI, model: str | None) -> None:
         self.database, self.clock, self.client, self.model = database, clock, client, model
 
-    async def analyse(self, session_id: int) -> None:
-        """Count, have a model read, and tell. Raises `Unavailable` where the model is away, and another
-        `openai.OpenAIError` where it is to be asked again.
+    async def analyse(self, session_id: int, wish: str | None = None) -> None:
+        """Count, have a model read, and tell; once for a wish. Raises `Unavailable` where the model is away, and
+        another `openai.OpenAIError` where it is to be asked again.
         """
         async with self.database.platform() as db:
             session = await db.get(Session, session_id)
             if session is None:
                 return
+            before = await find_analysis(db, session.project_id, session_id)
+            if before is not None and wish is not None and before.wish == wish:
+                return  # whoever did it died before that was written down
             lines = await _lines(db, session)
             await _begin(db, session, lines)
             conversation = await _conversation(db, session, lines)
         if not lines:
-            await self._finish(session, None, "nothing is kept of what was said")
+            await self._finish(session, None, "nothing is kept of what was said", wish)
             return
         if self.model is None:
-            await self._finish(session, None, None)
+            await self._finish(session, None, None, wish)
             return
         try:
             reading = await read(self.client, self.model, conversation)
         except UnusableAnswer:
             log.warning("a model gave no usable analysis", session=session_id, model=self.model)
-            await self._finish(session, None, "the model gave no usable answer")
+            await self._finish(session, None, "the model gave no usable answer", wish)
         except openai.OpenAIError as error:
             await self._finish(session, None, f"the model does not answer: {type(error).__name__}")
             if isinstance(error, AWAY):
                 raise Unavailable("The model is away") from error
             raise
         else:
-            await self._finish(session, reading, None)
+            await self._finish(session, reading, None, wish)
 
-    async def _finish(self, session: Session, reading: Reading | None, problem: str | None) -> None:
+    async def _finish(
+        self, session: Session, reading: Reading | None, problem: str | None, wish: str | None = None
+    ) -> None:
         now = self.clock.now()
         async with self.database.platform() as db:
             analysis = await find_analysis(db, session.project_id, session.id, lock=True)
             if analysis is None:  # its session was forgotten meanwhile
                 return
             analysis.status = AnalysisStatus.FAILED if problem else AnalysisStatus.READY
-            analysis.error, analysis.finished_at = problem, now
+            analysis.error, analysis.finished_at, analysis.wish = problem, now, wish
             if reading is not None:
                 redactor, findings = await redactor_of(db, session.project_id), reading.findings.model_dump()
                 analysis.findings = redactor.redact_all(findings) if redactor is not None else findings

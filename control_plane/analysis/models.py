@@ -35,5 +35,6 @@ class Analysis(SQLModel, table=True):
     model: str | None = None
     extractive: bool = False
     error: str | None = None
+    wish: str | None = Field(default=None, description="Which wish was met last: a job that is repeated has the same.")
     created_at: datetime = created_now()
     finished_at: datetime | None = moment(nullable=True)

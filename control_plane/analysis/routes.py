@@ -8,9 +8,8 @@ from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.errors import Conflict
 from control_plane.gate.operation import primary
-from control_plane.jobs.queue import enqueue
 from control_plane.meetings.routes import Meetings
-from control_plane.sessions.ending import ANALYSE
+from control_plane.sessions.ending import wish_analysis
 from control_plane.sessions.models import SessionStatus
 from control_plane.sessions.routes import Sessions
 from control_plane.wire import RowId
@@ -31,7 +30,7 @@ async def repeat_analysis(session_id: RowId, db: DbDep, clock: ClockDep, session
     session = await sessions.get(session_id)
     if session.status == SessionStatus.ACTIVE:
         raise Conflict("The session is active; it is analysed when it has ended")
-    await enqueue(db, ANALYSE, f"{session_id}", run_at=clock.now(), session_id=session_id)
+    await wish_analysis(db, session_id, run_at=clock.now())
     return AnalysisAsked(session_id=session_id)
 
 

@@ -30,7 +30,7 @@ from control_plane.jobs.queue import enqueue
 from control_plane.recordings.models import Recording
 from control_plane.recordings.storage import RecordingStore
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.ending import ANALYSE, lock_session
+from control_plane.sessions.ending import lock_session, wish_analysis
 from control_plane.sessions.models import OWN_EPOCH, Session, TranscriptLine
 
 ASIDE: Final = -1
@@ -231,7 +231,7 @@ async def end_writing(db: Db, clock: Clock, box: SecretBox, bot: Bot, problem: s
         if session is not None:
             session.message_count = kept.rowcount
             # By a key of its own: the analysis of before may still be under way.
-            await enqueue(db, ANALYSE, f"{session.id} written", run_at=clock.now(), session_id=session.id)
+            await wish_analysis(db, session.id, run_at=clock.now(), key=" written")
     else:
         await db.exec(delete(TranscriptLine).where(mine, aside))
     bot.writing_since, bot.writing_error = None, problem

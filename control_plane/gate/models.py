@@ -61,5 +61,5 @@ class AuditHead(SQLModel, table=True):
     entry_id: int = big()
     seq: int = big()
     mac: bytes = Field(sa_type=LargeBinary)
-    sealed: bytes = Field(sa_type=LargeBinary, description="Says so, under the chain's key.")
+    proof: bytes = Field(sa_type=LargeBinary, description="Says so, under the chain's key.")
     at: datetime = moment()

@@ -1,5 +1,6 @@
 """How a conversation is announced and how it ends, whoever ends it."""
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -171,7 +172,7 @@ async def end_session(
     }
     log.append(Fact.SESSION_ENDED, project_id=session.project_id, room_name=session.room_name, **told)
     patience = BOT_WORDS if await is_writing(db, session.id, at=at) else LAST_WORDS
-    await enqueue(db, ANALYSE, f"{session.id}", run_at=at + patience, session_id=session.id)
+    await wish_analysis(db, session.id, run_at=at + patience)
     if outcome == "failed":
         log.append(Fact.SESSION_FAILED, project_id=session.project_id, room_name=session.room_name, **told)
     if not may_go_on(session, reason):
@@ -187,6 +188,12 @@ async def is_writing(db: Db, session_id: int, *, at: datetime) -> bool:
         col(SessionJob.lease_until) > at,
     )
     return (await db.exec(query.limit(1))).first() is not None
+
+
+async def wish_analysis(db: Db, session_id: int, *, run_at: datetime, key: str = "") -> None:
+    """Have a session analysed. `key` keeps a wish apart from one that may be under way."""
+    wish = secrets.token_hex(8)
+    await enqueue(db, ANALYSE, f"{session_id}{key}", run_at=run_at, session_id=session_id, wish=wish)
 
 
 async def told_all(db: Db, job: SessionJob, *, at: datetime) -> None:

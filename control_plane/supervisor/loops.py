@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from control_plane.accounts.chain import audit_keys
+from control_plane.accounts.chain import audit_macs
 from control_plane.accounts.chaining import link_entries, tell_heads
 from control_plane.analysis.making import Analyst
 from control_plane.analysis.reading import build_client
@@ -193,9 +193,9 @@ async def run(
                 await listener.wait(BRING_BACK_EVERY)
 
     async def keep_books() -> None:
-        key = audit_keys(settings.secret_keys)[0]
+        macs = audit_macs(settings.secret_keys)
         async with asyncio.TaskGroup() as books:
-            books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, key)))
+            books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, macs)))
             books.create_task(every(TELL_HEADS_EVERY, partial(tell_heads, database)))
             books.create_task(every(RETAIN_EVERY, partial(retain, database, clock)))
 
@@ -253,7 +253,7 @@ async def run(
         await usher.answer(payload["attendee_id"])
 
     async def analyse(payload: dict[str, Any]) -> None:
-        await analyst.analyse(payload["session_id"])
+        await analyst.analyse(payload["session_id"], payload.get("wish"))
 
     work: dict[str, Handler] = {
         ANSWER: answer_attendee,

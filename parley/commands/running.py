@@ -1,6 +1,7 @@
 """How a command runs: its options for finding the platform, its end by Ctrl-C, its errors in one line."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -13,6 +14,8 @@ from rich.text import Text
 
 from parley.client import Access, PlatformError, Ready
 from parley.stack.directories import default_data_dir
+from parley.stack.errors import StackError
+from parley.stack.services import python
 
 PLATFORM: Final = "Which platform"
 _PIPE_WIDTH: Final = 250
@@ -111,3 +114,14 @@ async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+
+
+def become(module: str, *arguments: str) -> NoReturn:
+    """Turn this process into another command of Parley: its signals and its status are that command's own."""
+    try:
+        command = python(module, *arguments)
+    except StackError as error:
+        errors.print(Text(f"parley: {error}"), soft_wrap=True)
+        raise SystemExit(1) from None
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606 - a fixed list, no shell

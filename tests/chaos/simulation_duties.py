@@ -216,4 +216,4 @@ class Jobs(Process):
             await self.media.close_room(payload["room_name"])
 
     async def _analyse(self, payload: dict[str, Any]) -> None:
-        await self.analyst.analyse(payload["session_id"])
+        await self.analyst.analyse(payload["session_id"], payload["wish"])

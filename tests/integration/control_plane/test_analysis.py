@@ -139,6 +139,17 @@ async def test_a_session_is_analysed_by_a_job_after_its_end(platform: Platform) 
     assert (await tenant.http.post(path)).status_code == 202
 
 
+async def test_a_job_that_is_repeated_asks_no_model_again_and_tells_nothing_twice(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    job = await ended(platform, tenant)
+    async with serving(good) as model, analyst(platform, model) as ours:
+        await ours.analyse(job.session_id, "a wish")
+        await ours.analyse(job.session_id, "a wish")  # whoever did it died before it was written that it is done
+        assert (len(model.asked), len(await facts(platform))) == (1, 1)
+        await ours.analyse(job.session_id, "another wish")
+        assert (len(model.asked), len(await facts(platform))) == (2, 2)
+
+
 async def test_a_meeting_is_judged_by_its_scenario_and_evidence_is_only_what_was_said(platform: Platform) -> None:
     tenant = await platform.tenant()
     scenario = {

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from control_plane.accounts import chaining
-from control_plane.accounts.chain import audit_keys
+from control_plane.accounts.chain import audit_macs
 from control_plane.accounts.chaining import link_entries
 from control_plane.clock import Clock
 from parley.client import Access
@@ -115,7 +115,7 @@ async def trail(platform: Platform, tenant: Tenant, count: int = 8) -> None:
 
 
 async def link(platform: Platform) -> None:
-    await link_entries(platform.database, Clock(), audit_keys([SECRET_KEY])[0])
+    await link_entries(platform.database, Clock(), audit_macs(SECRET_KEY))
 
 
 async def verdict(tenant: Tenant, query: str = "") -> dict[str, Any]:

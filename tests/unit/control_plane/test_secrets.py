@@ -56,7 +56,7 @@ def test_what_a_former_key_sealed_opens_and_is_sealed_with_the_first_from_then_o
         SecretBox(KEY).open(sealed, row="a")
 
 
-@pytest.mark.parametrize("key", [KEY, FORMER])
+@pytest.mark.parametrize("key", [KEY, FORMER], ids=["the first", "a former one"])
 def test_what_was_sealed_before_there_were_key_ids_opens(key: str) -> None:
     box, nonce = SecretBox((KEY, FORMER)), os.urandom(12)
     for begins in (nonce, box.head + nonce[5:]):  # by chance, as the sealed bytes of today
