@@ -68,7 +68,7 @@ await visit(wish, async ({ page, show, told }) => {
 
   async function rooms() {
     await page.locator("html[data-phase=live], html[data-phase=key]").waitFor();
-    await page.getByRole("option").nth(1).or(page.getByLabel("API key")).waitFor();
+    await page.getByRole("option").nth(1).or(page.getByLabel("API key")).filter({ visible: true }).first().waitFor();
     return page.locator("main:visible").innerText();
   }
 });
