@@ -54,10 +54,10 @@ async def test_an_agent_is_made_changed_published_compared_and_rolled_back(
     assert seen["changed_tags"] == ["In service", "Version 1 takes calls", "Changes not published"]
     assert "possible number" in problems["fallback"]
     assert problems["numbers"].startswith("Line 2: must be a possible number")
-    assert seen["differs"] == ["Instructions", "Longest call", "Numbers it may transfer to"]
+    assert seen["differs"] == ["Instructions", "Numbers it may transfer to", "Longest call"]
     assert seen["removed"].startswith("or two |sentences")
     assert seen["added"].startswith("sentence")
-    assert "Instructions, Longest call, Numbers it may transfer to" in seen["announced"]
+    assert "Instructions, Numbers it may transfer to, Longest call" in seen["announced"]
     assert seen["rolled_back_tags"] == ["In service", "Version 1 takes calls"]
     assert seen["rolled_back"] == "900"
     assert (seen["numbers"], seen["fallback"]) == ("+17755550123 Sales\n+17755550188", "+17755550199")

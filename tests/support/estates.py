@@ -34,6 +34,7 @@ OTHER_NAMES: Final = {
     "delivery_id": "webhook_delivery",
     "agent_config_id": "persona",
     "base_id": "knowledge_base",
+    "entry_id": "audit_entry",
     "document_id": "knowledge_document",
     "chunk_id": "knowledge_chunk",
 }
@@ -61,6 +62,8 @@ FILLINGS: Final[dict[str, Filler]] = {
     "analysis": _plain(status="ready", figures={}, findings={}, finished_at=NOW),
     "attendee": _plain(identity=GUEST, state="waiting", seen_at=LATER, since=NOW),
     "audit_entry": _plain(status=200),
+    "audit_head": _plain(seq=1),
+    "audit_link": _plain(seq=1),
     "bot": lambda e, _: {
         "extra": {},
         "asked": {"canary": e.canary("bot", "asked")},

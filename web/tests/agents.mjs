@@ -48,7 +48,7 @@ async function build({ page, show, told }) {
   await tool.getByLabel("When to use it").fill("Where an order is.");
   await tool.getByLabel("Parameters").fill('{"type": "object", ');
   await page.getByLabel("Fallback number").fill("775 123");
-  await page.getByLabel("Numbers it may transfer to").fill("+17755550123 Sales\n+12 Nobody");
+  await page.getByRole("textbox", { name: "Numbers it may transfer to" }).fill("+17755550123 Sales\n+12 Nobody");
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await page.locator("#set-language[aria-invalid=true]").waitFor();
   told.problems = {
@@ -76,7 +76,7 @@ async function build({ page, show, told }) {
   await page.getByLabel("Longest call (s)").fill("900");
   await page.getByLabel("Language").fill("en-GB");
   await page.getByLabel("Fallback number").fill("+17755550199");
-  await page.getByLabel("Numbers it may transfer to").fill("+1 (775) 555-0123 Sales\n\n+17755550188");
+  await page.getByRole("textbox", { name: "Numbers it may transfer to" }).fill("+1 (775) 555-0123 Sales\n\n+17755550188");
   await tool.getByLabel("Name").fill("find_order");
   await tool.getByLabel("Parameters").fill('{"type": "object", "properties": {"number": {"type": "string"}}, "required": ["number"]}');
   const telephone = page.getByRole("region", { name: "Telephone" });
@@ -108,7 +108,7 @@ async function build({ page, show, told }) {
 
   await page.getByLabel("Instructions").fill((await page.getByLabel("Instructions").inputValue()).replace("One or two short sentences", "One short sentence"));
   await page.getByLabel("Longest call (s)").fill("600");
-  await page.getByLabel("Numbers it may transfer to").fill("+17755550123 Sales");
+  await page.getByRole("textbox", { name: "Numbers it may transfer to" }).fill("+17755550123 Sales");
   await page.keyboard.press("Control+s");
   await page.getByText("Saved", { exact: true }).waitFor();
   told.changed_tags = await tags();
@@ -133,7 +133,7 @@ async function build({ page, show, told }) {
   told.rolled_back_tags = await tags();
   await tab("Settings");
   told.rolled_back = await page.getByLabel("Longest call (s)").inputValue();
-  told.numbers = await page.getByLabel("Numbers it may transfer to").inputValue();
+  told.numbers = await page.getByRole("textbox", { name: "Numbers it may transfer to" }).inputValue();
   told.fallback = await page.getByLabel("Fallback number").inputValue();
   await show("agent-numbers");
   await tab("Try");
