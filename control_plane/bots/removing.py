@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, func, or_, select, update
 
 from control_plane.analysis.models import Analysis
 from control_plane.bots.models import Bot
@@ -53,7 +53,10 @@ async def _remove_words(db: Db, bot: Bot) -> bool:
         col(Event.type) == Fact.TRANSCRIPT_LINE,
         col(Event.room_name) == bot.room_name,
     )
-    await db.exec(delete(Event).where(*lines))
+    # The newest event of all stays, without its words: the next one's number is counted from it.
+    newest = select(func.max(Event.seq)).scalar_subquery()
+    await db.exec(delete(Event).where(*lines, or_(col(Event.seq).is_(None), col(Event.seq) < newest)))
+    await db.exec(update(Event).where(*lines).values(data=col(Event.data).op("||")({"content": ""})))
     endpoints = select(WebhookEndpoint.id).where(WebhookEndpoint.project_id == bot.project_id)
     sent = (
         col(WebhookDelivery.endpoint_id).in_(endpoints),
