@@ -55,13 +55,15 @@ await visit(wish, async ({ page, show, told }) => {
 function settling(page) {
   const asked = new Set();
   let answered = () => {};
+  const end = (request) => {
+    asked.delete(request);
+    if (asked.size === 0) answered();
+  };
   page.on("request", (request) => asked.add(request));
-  for (const event of ["requestfinished", "requestfailed"]) {
-    page.on(event, (request) => {
-      asked.delete(request);
-      if (asked.size === 0) answered();
-    });
-  }
+  page.on("requestfinished", end);
+  page.on("requestfailed", end);
+  // A refusal whose body nobody reads is never finished.
+  page.on("response", (response) => response.status() >= 400 && end(response.request()));
   return async () => {
     do {
       if (asked.size > 0) {
