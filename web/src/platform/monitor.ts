@@ -37,7 +37,7 @@ const WRONG_KEY = 4001;
 const FALLEN_BEHIND = 4008;
 /** The server pings every 20 s; silence for longer than two of them is a dead line that nobody closed. */
 const SILENCE_MS = 45_000;
-const WAITS_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000] as const;
+const WAITS_MS = [500, 1_000, 2_000, 3_000, 5_000] as const;
 
 export class MonitorSocket {
   private socket: WebSocket | null = null;
