@@ -17,6 +17,8 @@ QUEUE_MS: Final = 100
 """With a queue the library sends silence of itself where nothing is put in."""
 WITHIN: Final = 10.0
 """Seconds to publish the track, or to take it back."""
+CLOSED_WITHIN: Final = 1.0
+"""Seconds for that when the bot leaves."""
 
 log = structlog.get_logger()
 
@@ -26,7 +28,7 @@ class Silence:
 
     def __init__(self, room: rtc.Room) -> None:
         self._room = room
-        self._is_recorded = False
+        self._is_recorded = self._is_over = False
         self._wanted = asyncio.Event()
         self._publishing: asyncio.Task[None] | None = None
 
@@ -38,9 +40,12 @@ class Silence:
         self._publishing = asyncio.create_task(self._publish())
 
     async def close(self) -> None:
-        """Leave nothing open."""
+        """Leave nothing open. What is being published is waited for: cut off, the library logs it as an error."""
         self._room.off("room_updated", self._updated)
+        self._is_over = True
+        self._wanted.set()
         if self._publishing is not None:
+            await asyncio.wait({self._publishing}, timeout=CLOSED_WITHIN)
             self._publishing.cancel()
             await asyncio.gather(self._publishing, return_exceptions=True)
 
@@ -52,8 +57,10 @@ class Silence:
     async def _publish(self) -> None:
         while True:
             await self._wanted.wait()
+            if self._is_over:
+                return
             async with _published(self._room):
-                while self._wanted.is_set():
+                while self._wanted.is_set() and not self._is_over:
                     self._wanted.clear()
                     with suppress(TimeoutError):
                         async with asyncio.timeout(HOLD):
