@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,7 +39,6 @@ class Reporter:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._job: PersonaJob | None = None
-        self._redacting: Redacting | None = None
         self._next, self._kept = 1, 0
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUE)
         self._on_command: Callable[[Command], None] | None = None
@@ -70,6 +70,10 @@ class Reporter:
         assert self._job is not None
         return self._job
 
+    @cached_property
+    def _redacting(self) -> Redacting:
+        return Redacting(self.job.redaction, keeps_words=self.job.keeps_words)
+
     def on_command(self, callback: Callable[[Command], None]) -> None:
         """Call this when the platform wants something done; also for what it has wanted already."""
         self._on_command = callback
@@ -96,8 +100,6 @@ class Reporter:
 
     def report(self, report: Report | PersonaStated) -> None:
         """Queue a report; never waits. Interim lines have no sequence and may be dropped."""
-        if self._redacting is None:
-            self._redacting = Redacting(self.job.redaction, keeps_words=self.job.keeps_words)
         interim = isinstance(report, PersonaStated) or not self._redacting.has_to_be_kept(report)
         if isinstance(report, Report):
             report = self._redacting.clear(report)

@@ -4,7 +4,6 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,24 +18,9 @@ from agents.settings import WorkerSettings
 from guard.addresses import parse_networks
 from guard.outbound import Outbound
 from tests.support.houses import Houses, open_houses
+from tests.support.jobs import persona_job as job
 
 pytestmark = pytest.mark.anyio
-
-
-def job(**fields: Any) -> PersonaJob:
-    told: dict[str, Any] = {
-        "session_id": 1,
-        "epoch": 1,
-        "project_id": 1,
-        "persona_id": 1,
-        "persona_name": "Robin",
-        "room_name": "r",
-        "identity": "agent-1",
-        "capability": "c",
-        "instructions": "",
-        "started_at": datetime.now(UTC),
-    }
-    return PersonaJob.model_validate(told | fields)
 
 
 @pytest.fixture

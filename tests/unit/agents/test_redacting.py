@@ -10,12 +10,12 @@ import pytest
 
 from agents.attendance import BotJob, Word
 from agents.bots.reporting import BotReporter
-from agents.calling import PersonaJob
 from agents.choices import Redaction
 from agents.contract import LineInterim, LineSpoken, Submission, TurnMeasured
 from agents.noted import Report, ToolUsed
 from agents.reporter import Reporter
 from agents.spool import Spool
+from tests.support.jobs import persona_job
 from tests.support.privates import NAMES, leaks, make_secrets, said_in_turn
 from tests.support.tried import sample, tried
 
@@ -28,12 +28,6 @@ NUMBER = "+1 415 555 2671"
 def a_bot(**more: Any) -> BotJob:
     given = {"job_id": "b", "session_id": 1, "epoch": 1, "project_id": 1, "capability": "c", "bot_id": "x"}
     return BotJob.model_validate(given | {"identity": "bot-x", "token": "t", "started_at": NOW} | more)
-
-
-def a_call(**more: Any) -> PersonaJob:
-    given = {"session_id": 1, "epoch": 1, "project_id": 1, "persona_id": 1, "persona_name": "P", "room_name": "r"}
-    told = {"identity": "agent-1", "capability": "c", "instructions": "", "started_at": NOW}
-    return PersonaJob.model_validate(given | told | more)
 
 
 def a_line(text: str, **more: Any) -> LineSpoken:
@@ -98,7 +92,7 @@ async def test_a_call_that_keeps_no_words_has_none_on_the_disk_and_shows_them_al
 
 async def test_a_call_tells_its_worker_nothing_personal() -> None:
     reporter = Reporter(asyncio.StreamReader(), None)  # type: ignore[arg-type]
-    reporter._job = a_call(redaction=Redaction(names=["Ada Lovelace"]))
+    reporter._job = persona_job(redaction=Redaction(names=["Ada Lovelace"]))
     arguments = json.dumps({"to": NUMBER, "who": "Ada Lovelace", "id": 4155552671})
     for report in (
         a_line(f"I am Ada Lovelace, {NUMBER}", name="Ada Lovelace"),
@@ -119,7 +113,7 @@ async def test_a_call_tells_its_worker_nothing_personal() -> None:
 
 async def test_without_redaction_everything_is_told_as_it_was_said() -> None:
     reporter = Reporter(asyncio.StreamReader(), None)  # type: ignore[arg-type]
-    reporter._job = a_call()
+    reporter._job = persona_job()
     reporter.report(a_line(NUMBER))
 
     assert reporter._queue.get_nowait()["report"]["report"]["text"] == NUMBER
