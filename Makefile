@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api check-security licences sbom fix unit integration e2e chaos crash-points chaos-seeds bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
+.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api check-deploy check-security licences sbom fix unit integration plans e2e chaos crash-points chaos-seeds bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -43,7 +43,7 @@ check: ## Lint, formatting, types, import contracts, rules of security, licences
 	$(BIN)/python tools/licences.py --check
 
 check-api: setup-test ## Search for answers that the API does not describe (READY=, ARGS=)
-	$(BIN)/python tools/check_api.py $(if $(READY),--ready $(READY)) $(ARGS)
+	$(BIN)/python -m tools.check_api $(if $(READY),--ready $(READY)) $(ARGS)
 
 check-security: setup-test ## Try everything that is promised of security, in full: a line each, what was tried and what was found (ARGS="--only secrets")
 	$(BIN)/python tools/check_security.py $(ARGS)
@@ -65,6 +65,11 @@ unit: ## Tests without a process, seconds
 integration: ## Tests with real PostgreSQL, Redis, livekit-server
 	$(PYTEST) tests/integration $(ARGS)
 
+plans: setup-test ## Explain every statement that the integration tests have the control plane send; none may read a whole table
+	rm -f .cache/plans.txt && mkdir -p .cache
+	PARLEY_PLANS=$(CURDIR)/.cache/plans.txt $(PYTEST) tests/integration -n 2 --dist loadfile $(ARGS)
+	cat .cache/plans.txt
+
 e2e: ## Tests with the whole platform: spoken calls, a browser
 	$(PYTEST) tests/e2e $(ARGS)
 
@@ -73,6 +78,10 @@ chaos: setup-test ## Calls on real servers of which everything is killed, frozen
 
 crash-points: setup-test ## Kill the platform at each of its crash points and look at what is left (ARGS="--only dial --list")
 	$(BIN)/python -m tests.crash $(ARGS)
+
+check-deploy: setup-test ## Build helm and read what is in deploy/ as it and Docker do: chart, compose file, LiveKit's configuration
+	@$(PYTHON) tools/setup.py --deploy
+	$(PYTEST) tests/unit/test_deploy.py tests/unit/test_compose.py tests/integration/stack/test_commands.py -rs $(ARGS)
 
 test-sentence-transformers: setup-test ## Install the optional embedder (5 GB, apart) and compare its vectors
 	@$(PYTHON) tools/setup.py --sentence-transformers

@@ -1,8 +1,9 @@
 """What a persona can do besides talking: end the call, transfer the phone, press keys. The model calls these."""
 
+import functools
 import re
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Protocol
 
 from livekit.agents import RunContext, llm
 from livekit.agents.llm import function_tool
@@ -10,6 +11,10 @@ from livekit.agents.llm import function_tool
 from agents.calling import Act, Listed
 from agents.contract import EndReason
 from agents.phone import KEYS
+from guard.plain import one_line
+
+MOST_ACTS: Final = 30
+"""Of one job, transfers that were refused and searches that found nothing included."""
 
 
 class Stage(Protocol):
@@ -67,7 +72,7 @@ def build_tools(acts: list[Act], stage: Stage) -> list[llm.Tool | llm.Toolset]:
         if problem is None:
             stage.end("transferred")
             return None
-        return f"The call could not be transferred: {problem}. It goes on."
+        return f"The call could not be transferred: {one_line(problem)}. It goes on."
 
     warm = any(act.warm for act in acts)
     numbers = [each for act in acts for each in act.numbers]
@@ -77,6 +82,27 @@ def build_tools(acts: list[Act], stage: Stage) -> list[llm.Tool | llm.Toolset]:
         "transfer_call": transfer_call,
     }
     return [function_tool(known[act.name], name=act.name, description=_described(act)) for act in acts]
+
+
+def bounded(tools: Sequence[llm.Tool | llm.Toolset], most: int = MOST_ACTS) -> list[llm.Tool | llm.Toolset]:
+    """The tools, which work so many times, all together: whoever talks a model into more gets no more."""
+    left = [most]
+
+    def counted(tool: llm.Tool | llm.Toolset) -> llm.Tool | llm.Toolset:
+        assert isinstance(tool, llm.FunctionTool), "one that is not counted"
+        work: Callable[..., Awaitable[Any]] = tool
+
+        @functools.wraps(work, updated=())
+        async def working(*args: Any, **options: Any) -> Any:
+            if left[0] <= 0:
+                raise llm.ToolError("No more can be done in this call. Say so.")
+            left[0] -= 1
+            return await work(*args, **options)
+
+        made: llm.Tool = type(tool)(working, tool.info)
+        return made
+
+    return [counted(tool) for tool in tools]
 
 
 def find_listed(asked: str, numbers: list[Listed]) -> str | None:

@@ -83,6 +83,7 @@ class PersonaJob(Message):
     phone: str | None = Field(
         None, description="Identity of the phone whose answer is waited for before a word is said."
     )
+    called: bool = Field(False, description="It is ours that was called: who asks not to be called again, is not.")
     acts: list[Act] = Field(default_factory=list)
     voicemail: Voicemail | None = Field(None, description="Whether to find out who answers before a word is said.")
     recorded: bool = Field(False, description="Whether a recording begins; the first word waits for it, within reason.")

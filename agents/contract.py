@@ -3,7 +3,7 @@
 Everything here travels as JSON over the uplink, one WebSocket per worker:
 
 worker → control plane   Hello · Exchange · Submission · Heartbeat · TransferAsked
-control plane → worker   Welcome · Exchanged · Verdict · Command · Transferred
+control plane → worker   Welcome · Exchanged · Verdict · Command · Transferred · Forget
 
 Receivers ignore unknown fields, so that a control plane one version ahead understands an older worker. A new
 meaning is a new `type` with a higher version suffix, never a changed field.
@@ -57,6 +57,12 @@ class PhoneAnswered(Report):
 
     type: Literal["phone.answered.v1"] = "phone.answered.v1"
     by: Literal["human", "machine", "screening", "unsure"]
+
+
+class OptedOut(Report):
+    """Whoever was called does not want to be called again: it holds from now on."""
+
+    type: Literal["opted.out.v1"] = "opted.out.v1"
 
 
 class BotWaits(Report):
@@ -194,6 +200,7 @@ AnyReport = Annotated[
     CallStarted
     | CallReady
     | PhoneAnswered
+    | OptedOut
     | BotWaits
     | LineSpoken
     | LineInterim
@@ -336,6 +343,13 @@ class Command(Message):
     token: str = Field("", repr=False)
 
 
+class Forget(Message):
+    """Reports of these sessions are nobody's any more: remove them from the disk, put aside or waiting."""
+
+    type: Literal["forget"] = "forget"
+    session_ids: list[int]
+
+
 class Transferred(Message):
     """The answer to a `TransferAsked`: no problem, where the phone calls the other, or the other is being called."""
 
@@ -353,7 +367,9 @@ class Attend(Message):
     job: BotJob
 
 
-AnyToWorker = Annotated[Welcome | Exchanged | Verdict | Command | Transferred | Attend, Field(discriminator="type")]
+AnyToWorker = Annotated[
+    Welcome | Exchanged | Verdict | Command | Transferred | Attend | Forget, Field(discriminator="type")
+]
 TO_WORKER: TypeAdapter[AnyToWorker] = TypeAdapter(AnyToWorker)
 
 

@@ -12,7 +12,7 @@ from livekit import rtc
 from livekit.agents import AgentSession
 from livekit.agents.voice import events, room_io
 
-from agents.acts import build_tools
+from agents.acts import bounded, build_tools
 from agents.answering import listen_to
 from agents.apologies import Apologies, say_sorry
 from agents.arrival import COME_WITHIN, wait_for_answer, wait_for_person
@@ -34,6 +34,7 @@ from agents.transcript import KEYS_ENTERED, Transcript
 from agents.turns import build_session, room_options
 from agents.usage import UsageMeter
 from agents.words import words_of
+from guard.plain import plain
 from knowledge.client import KnowledgeClient
 
 GOODBYE_WITHIN, FINISH_WITHIN = 8.0, 6.0
@@ -69,10 +70,10 @@ class Conversation:
     ) -> None:
         self.job, self.room, self.models, self.reporter, self.settings = job, room, models, reporter, settings
         self._sight = Sight(room) if job.powers.live_vision or job.powers.gpt_vision else None
-        tools = [*build_tools(job.acts, self), *models.tools]
+        tools = bounded([*build_tools(job.acts, self), *models.tools])
         self.sounds, self._words = Sounds.of_job(settings, job), words_of(job.language)
         self.persona = Persona(job, knowledge, tools, self._sight, models.pictures, self.sounds)
-        self.session = build_session(job, models)
+        self.session = build_session(job, models, shared=settings.is_dense)
         self._keypad: Keypad | None = None
         self._doing: set[asyncio.Task[None]] = set()
         self._handing_over: asyncio.Task[None] | None = None
@@ -81,13 +82,12 @@ class Conversation:
         self._wind_up_reason: EndReason = "budget"
         self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._failed = self._opened = False
-        self._began = time.time()
-        self._transcript = Transcript(job, self.session, self.persona, reporter)
+        self._transcript = Transcript(job, self.session, self.persona, reporter, lambda: self.wind_up("persona_ended"))
         self._happenings = Happenings(self.session, self.persona, reporter)
         self._supervision = Supervision(
             job, room, self.session, self.persona, models, reporter, settings=settings, on_taken=self._taken
         )
-        self._last_word = time.time()
+        self._began = self._last_word = time.time()
         self._apologies = Apologies(
             self.session, self.sounds, may_speak=self._may_speak, lost=self._lost, unheard=models.stt.unheard
         )
@@ -133,9 +133,8 @@ class Conversation:
         self._count_usage()
         duration = max(0, round((time.time() - self._began) * 1000))
         log.info("call ended", session=self.job.session_id, reason=reason)
-        self.reporter.report(
-            CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=duration)
-        )
+        last = CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=duration)
+        self.reporter.report(last)
 
     async def _close(self) -> None:
         await self._supervision.close()
@@ -172,7 +171,7 @@ class Conversation:
             case "whisper":
                 self._supervision.whisper(command)
             case "chat":
-                self._begin(self._answer_line(command.text, command.identity, command.name))
+                self._begin(self._answer_line(plain(command.text), command.identity, command.name))
 
     def press(self, digits: str) -> bool:
         """Press keys of the telephone; False where there is none."""
@@ -207,7 +206,7 @@ class Conversation:
     async def _hand_over(self, caller: str, to: str) -> None:
         with suppress(RuntimeError):  # the session is closing
             await self.session.say(self._words.one_moment)
-        handover = Handover(self.settings, self.room, self.session, caller, self.reporter)
+        handover = Handover(self.settings, self.room, self.session, caller, self.reporter, self._words)
         if await handover.run(to, self._transcript.about_caller()) is None:
             self.end("transferred")
         elif not self._ended.done():
@@ -310,7 +309,7 @@ class Conversation:
 
     async def _on_text(self, _session: AgentSession[None], event: room_io.TextInputEvent) -> None:
         """Answer a typed line as a spoken one: it interrupts, is in the transcript, and is answered as others are."""
-        text, who = event.text.strip()[:LONGEST_TYPED], event.participant
+        text, who = plain(event.text).strip()[:LONGEST_TYPED], event.participant
         if text and who is not None:
             await self._answer_line(text, who.identity, who.name or who.identity, in_chat=True)
 
@@ -376,9 +375,9 @@ class Conversation:
         return self._winding_up.is_set()
 
     async def _finish_speaking(self) -> None:
-        """Let both finish what they are saying, within reason."""
+        """Let both finish what they are saying, within reason; whoever wants no calls is not kept."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(FINISH_WITHIN):
+            async with asyncio.timeout(0 if self._transcript.wish else FINISH_WITHIN):
                 if (speech := self.session.current_speech) is not None:
                     await speech.wait_for_playout()
                 while self.session.user_state == "speaking":  # noqa: ASYNC110 - a state of the framework, for seconds
@@ -390,7 +389,8 @@ class Conversation:
         try:
             async with asyncio.timeout(GOODBYE_WITHIN):
                 await self.session.interrupt(force=True)
-                await self.session.say(self._words.goodbye_for(reason), allow_interruptions=False)
+                said = self._words.goodbye_for(self._transcript.wish or reason)
+                await self.session.say(said, allow_interruptions=False)
         except (TimeoutError, RuntimeError):
             log.warning("goodbye not heard", session=self.job.session_id)
         self.end(reason)

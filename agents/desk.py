@@ -4,7 +4,8 @@ job → main   {"claim": job id} · {"report": submission} · {"transfer": Trans
              {"beat": true}
              each with {"attempts": …} where models were asked: see `tally.py`
 main → job   {"job": PersonaJob} · {"refused": why} · {"command": Command} · {"transferred": Transferred}
-             {"kept": sequence}, or {"not_kept": sequence} where the disk took nothing: it is held in memory
+             {"kept": sequence}, or {"not_kept": sequence} where the disk took nothing: it is held in memory, while
+             that has room
 """
 
 import asyncio
@@ -136,8 +137,11 @@ class JobDesk:
                     await self._keep(job_id, Submission.model_validate(message["report"]), writer)
                 elif "transfer" in message:
                     await self._ask(TransferAsked.model_validate(message["transfer"] | {"job_id": job_id}))
-        except (ConnectionError, ValueError) as error:
+        except ConnectionError as error:
             log.warning("job connection failed", job=job_id, reason=type(error).__name__)
+        except ValueError as error:  # too long, or no message: nothing more of it can be read, and nobody would miss it
+            log.error("job not understood", job=job_id, reason=type(error).__name__)
+            self.kill(job_id)
         finally:
             self._lines.pop(job_id, None)
             line.ended.set()
@@ -152,7 +156,7 @@ class JobDesk:
     async def _claim(self, job_id: str, line: _Line) -> None:
         try:
             job = await self._fetch(job_id)
-        except (ExchangeRefused, KeyError) as error:
+        except ExchangeRefused as error:
             _send(line.writer, {"refused": str(error)})
             return
         log.info("job claimed", job=job_id, session=job.session_id, pid=line.pid)

@@ -6,7 +6,6 @@ Our SIP service never subscribes them, as the other phone is marked as apart; Li
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Protocol
@@ -18,8 +17,10 @@ from livekit.agents import Agent, AgentSession, StopResponse, llm
 
 from agents.arrival import hearing, wait_for_answer
 from agents.contract import APART
+from agents.deciding import decision_of
 from agents.phone import Keypad
 from agents.settings import WorkerSettings
+from agents.words import Words
 
 ANSWER_WITHIN: Final = 40.0
 """Seconds the other phone may take to answer, its way into the room included."""
@@ -27,13 +28,6 @@ DECIDED_WITHIN: Final = 45.0
 """Seconds to take the call or not, the telling included."""
 AGAIN_AFTER: Final = 0.2
 """Seconds after which the two are parted again, whatever a SIP service has done meanwhile."""
-ASK: Final = "Press one, or say yes, to take the call. Press two, or say no, to leave it."
-CONNECTED: Final = "You are connected."
-YES: Final = re.compile("yes|yeah|yep|yup|sure|okay|ok|certainly|absolutely|fine|one")
-NO: Final = re.compile("no|nope|not|cannot|busy|later|sorry|two")
-BESIDE_YES: Final = re.compile("please|put|them|him|her|it|through|go|ahead|i|will|do|take|press|thanks|thank|you")
-BESIDE_NO: Final = re.compile("please|i|am|now|right|can|take|it|the|call|them|press|okay|ok|thanks|thank|you")
-"""An answer is words of one of the first two and of what goes with it: "I am not sure", "okay, who is it" are none."""
 RATE: Final = 16_000
 NOTES: Final = (262, 330, 392, 330)
 """Hertz; half a second each."""
@@ -51,25 +45,12 @@ class Asker(Protocol):
         """Whoever was called in is not wanted any more."""
 
 
-def decision_of(words: str) -> bool | None:
-    """Whether somebody takes a call, where they said just that; None for anything else."""
-    plain = words.lower().replace("\u2019", "'").replace("no problem", "fine")
-    for short, long in (("'ll", " will"), ("'m", " am"), ("can't", "cannot")):
-        plain = plain.replace(short, long)
-    said = re.findall(r"[a-z]+", plain)
-    for deciding, beside, decision in ((YES, BESIDE_YES, True), (NO, BESIDE_NO, False)):
-        decides = [deciding.fullmatch(word) is not None for word in said]
-        if any(decides) and all(d or beside.fullmatch(word) for d, word in zip(decides, said, strict=True)):
-            return decision
-    return None
-
-
 class Briefing(Agent):
     """Tells somebody of the caller and hears their answer. No model speaks."""
 
-    def __init__(self, about: str, decided: asyncio.Future[bool]) -> None:
+    def __init__(self, about: str, words: Words, decided: asyncio.Future[bool]) -> None:
         super().__init__(instructions="You ask a colleague whether they take a call.")
-        self._asked, self._decided = f"{about} {ASK}", decided
+        self._asked, self._language, self._decided = f"{about} {words.take_call}", words.language, decided
 
     async def on_enter(self) -> None:
         """Tell and ask."""
@@ -77,7 +58,7 @@ class Briefing(Agent):
 
     async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
         """Decide, or tell again: a "hello?" has cut the telling off."""
-        decision = decision_of(new_message.text_content or "")
+        decision = decision_of(new_message.text_content or "", self._language)
         if decision is None:
             self.session.say(self._asked)
         elif not self._decided.done():
@@ -89,9 +70,16 @@ class Handover:
     """One try to hand a caller over. However it ends, nobody is left who is not wanted."""
 
     def __init__(
-        self, settings: WorkerSettings, room: rtc.Room, session: AgentSession[None], caller: str, asker: Asker
+        self,
+        settings: WorkerSettings,
+        room: rtc.Room,
+        session: AgentSession[None],
+        caller: str,
+        asker: Asker,
+        words: Words,
     ) -> None:
         self._settings, self._room, self._session, self._caller, self._asker = settings, room, session, caller, asker
+        self._words = words
 
     async def run(self, to: str, about: str) -> str | None:
         """Call a number and ask whoever answers; `about` is what they are told. None where the two are connected."""
@@ -119,7 +107,7 @@ class Handover:
                 await self._keep_apart(livekit, other, apart=False)
         if problem is None:
             with suppress(RuntimeError):  # they talk already
-                await self._session.say(CONNECTED, allow_interruptions=False)
+                await self._session.say(self._words.connected, allow_interruptions=False)
         return problem
 
     async def _ask(self, livekit: api.LiveKitAPI, other: str, about: str) -> str | None:
@@ -150,7 +138,7 @@ class Handover:
         self._room.on("participant_disconnected", left)
         persona = self._session.current_agent
         self._session.room_io.set_participant(other)
-        self._session.update_agent(Briefing(about, decided))
+        self._session.update_agent(Briefing(about, self._words, decided))
         try:
             async with asyncio.timeout(DECIDED_WITHIN):
                 return other in self._room.remote_participants and await decided

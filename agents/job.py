@@ -3,7 +3,12 @@
 import gc
 import importlib
 import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 import openai
 import structlog
@@ -24,6 +29,7 @@ from agents.settings import WorkerSettings
 from guard import logs, redaction
 from guard.outbound import Outbound
 from knowledge.client import KnowledgeClient
+from pocket.rooms.joining import unbroken
 
 CLAIM_WITHIN = 10.0
 """Seconds to get the job from the main process, which asks the control plane until it answers."""
@@ -39,11 +45,21 @@ LAZY = (
 )
 """Modules that are otherwise imported in the first second of a call, on its event loop."""
 
+NICE: Final = 5
+"""How far the processes of calls stand back (nice(2)) behind LiveKit, the database, the control plane and their own
+main process where they share a machine: they get a third of the share each. Those need little, and everybody waits for
+them; where many calls begin at once, two dozen of these would leave them nothing."""
+
 log = structlog.get_logger()
 
 
-def prewarm(process: JobProcess) -> None:
-    """Do before a call whatever would block its loop at first use: 1.5 s of imports, FFI and certificates."""
+def prewarm(process: JobProcess, *, jobs_socket: Path) -> None:
+    """Do before a call whatever would block its loop at first use: 1.5 s of imports, FFI and certificates. The main
+    process is reached at `jobs_socket`.
+    """
+    if os.getpriority(os.PRIO_PROCESS, 0) < NICE:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)  # of this thread, and of those that it starts
+    process.userdata["jobs_socket"] = jobs_socket
     for name in LAZY:
         importlib.import_module(name)
     _ = FfiClient.instance
@@ -66,25 +82,52 @@ def prewarm(process: JobProcess) -> None:
     gc.freeze()
 
 
+@asynccontextmanager
+async def share(process: JobProcess) -> AsyncIterator[None]:
+    """What all calls of a hall have in common, and a process of one call has for itself."""
+    async with _outbound(process.userdata["settings"]) as outbound:
+        process.userdata["outbound"] = outbound
+        yield
+
+
+def _outbound(settings: WorkerSettings) -> Outbound:
+    return Outbound(settings.outbound_networks, read_limit=MOST_READ)
+
+
+@asynccontextmanager
+async def _outbound_of(process: JobProcess) -> AsyncIterator[Outbound]:
+    shared: Outbound | None = process.userdata.get("outbound")
+    if shared is not None:
+        yield shared
+        return
+    async with _outbound(process.userdata["settings"]) as own:
+        yield own
+
+
 async def entrypoint(context: JobContext) -> None:
     """One call, from its ticket to its last report."""
     settings: WorkerSettings = context.proc.userdata["settings"]
     try:
-        reporter = await Reporter.claim(settings.jobs_socket, context.job.id, timeout=CLAIM_WITHIN)
+        reporter = await Reporter.claim(context.proc.userdata["jobs_socket"], context.job.id, timeout=CLAIM_WITHIN)
     except (JobRefused, TimeoutError, OSError) as error:
         log.warning("nothing to do", job=context.job.id, reason=str(error) or type(error).__name__)
         context.shutdown("refused")
         return
     job = reporter.job
-    logs.conceal(*(key.api_key for key in job.keys.values()))
+    reveal = logs.conceal(*(key.api_key for key in job.keys.values()))
+
+    async def forget() -> None:
+        reveal()
+
+    context.add_shutdown_callback(forget)
     knowledge = KnowledgeClient(settings.knowledge_socket) if job.knowledge_capability else None
     context.log_context_fields = {"session": job.session_id}
     try:
-        async with reporter, Outbound(settings.outbound_networks, read_limit=MOST_READ) as outbound:
+        async with reporter, _outbound_of(context.proc) as outbound:
             try:
                 if job.only_apologises:
                     apology = Apology(job, context.room, Sounds.of_job(settings, job), reporter)
-                    await context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+                    await unbroken(context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
                     await apology.run()
                     return
                 models = Models(settings, job, context.proc.userdata["client"], outbound)
@@ -95,7 +138,7 @@ async def entrypoint(context: JobContext) -> None:
                     work = Conversation(job, context.room, knowledge, models, reporter, settings)
                     hears = AutoSubscribe.SUBSCRIBE_ALL
                 try:
-                    await context.connect(auto_subscribe=hears)
+                    await unbroken(context.connect(auto_subscribe=hears))
                     await work.run()
                 finally:
                     await models.close()

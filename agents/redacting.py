@@ -81,7 +81,13 @@ def redacted(report: R, redactor: Redactor, *, before: str = "") -> R:
 
 def _words(words: list[Word], redactor: Redactor, before: str) -> list[Word]:
     told = redactor.redact_words([word.text for word in words], before=before)
-    return [word.model_copy(update={"text": text}) for word, text in zip(words, told, strict=True) if text]
+    kept: list[Word] = []
+    for word, text in zip(words, told, strict=True):
+        if text:
+            kept.append(word.model_copy(update={"text": text}))
+        elif kept:  # what stands for several words lasts as long as they
+            kept[-1] = kept[-1].model_copy(update={"end_ms": max(kept[-1].end_ms, word.end_ms)})
+    return kept
 
 
 def _note(text: str, redactor: Redactor) -> str:

@@ -56,8 +56,12 @@ class Reporter:
         async with asyncio.timeout(timeout):
             reader, writer = await asyncio.open_unix_connection(socket, limit=LINE)
             reporter = cls(reader, writer)
-            writer.write(json.dumps({"claim": job_id}).encode() + b"\n")
-            answer = json.loads(await reader.readline() or b'{"refused": "the worker is going"}')
+            try:
+                writer.write(json.dumps({"claim": job_id}).encode() + b"\n")
+                answer = json.loads(await reader.readline() or b'{"refused": "the worker is going"}')
+            except BaseException:
+                writer.close()
+                raise
         if "job" not in answer:
             writer.close()
             raise JobRefused(answer.get("refused", "refused"))
@@ -112,6 +116,9 @@ class Reporter:
             trace="" if interim else self.job.trace,
         )
         if interim and self._queue.qsize() > QUEUE // 2:
+            return
+        if self._queue.full():  # the main process has taken nothing for minutes
+            log.error("report dropped", session=self.job.session_id)
             return
         self._queue.put_nowait({"report": submission.model_dump(mode="json")})
         if not interim:

@@ -10,6 +10,7 @@ from livekit.agents import llm
 from livekit.agents.llm import function_tool
 
 from guard.outbound import Outbound, OutboundError
+from guard.plain import one_line, plain
 
 WITHIN: Final = 5.0
 """Seconds for one search."""
@@ -35,7 +36,7 @@ def build_search(outbound: Outbound, url: str, language: str) -> llm.Tool:
         Args:
             query: What to look for, as one types it into a search engine.
         """
-        asked = query.strip()[:LONGEST_QUERY]
+        asked = one_line(query)[:LONGEST_QUERY]
         if not asked:
             raise llm.ToolError("There is nothing to look for.")
         wanted = urlencode({"q": asked, "format": "json", "language": language})
@@ -73,9 +74,9 @@ def _line(result: dict[str, Any]) -> str:
     if not source or not (title or text):
         return ""
     said = " – ".join(filter(None, (title, text)))
-    return f"According to {source.removeprefix('www.')}: {said}"
+    return f"According to {plain(source).removeprefix('www.')}: {said}"
 
 
 def _short(given: object, most: int) -> str:
-    words = " ".join(given.split()) if isinstance(given, str) else ""
+    words = one_line(given) if isinstance(given, str) else ""
     return words if len(words) <= most else words[: most - 1].rsplit(" ", 1)[0] + "…"

@@ -30,7 +30,8 @@ class _OutsideSettings(ProcessSettings):
         "public internet.",
     )
     spool_dir: Path = Field(
-        Path("/var/lib/parley/spool"), description="Reports that are not acknowledged yet; each process has its own."
+        Path("/var/lib/parley/spool"),
+        description="Reports that are not acknowledged yet; processes that share it take a folder each.",
     )
     redactor: str = Field("", description="As the control plane knows it.")
     ready_file: Path | None = Field(None, description="Written once the process can take work.")
@@ -80,6 +81,12 @@ class WorkerSettings(_OutsideSettings):
     azure_region: str = Field("", description="Region of the key of `azure`: `westeurope`.")
     knowledge_socket: Path = Field(Path("/run/parley/knowledge.sock"), description="The host's knowledge process.")
     max_calls: int = Field(8, ge=1, description="Calls this worker takes at once.")
+    calls_per_process: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Calls that share a process; 1: each has its own. More take less memory: `docs/density.md`.",
+    )
     otel_exporter_otlp_endpoint: str | None = Field(
         None,
         validation_alias=AliasChoices("parley_otel_exporter_otlp_endpoint", "otel_exporter_otlp_endpoint"),
@@ -96,16 +103,16 @@ class WorkerSettings(_OutsideSettings):
     drain_timeout: int = Field(600, ge=0, description="Seconds running calls get after SIGTERM.")
 
     @property
-    def jobs_socket(self) -> Path:
-        """Where job processes reach the main process."""
-        return self.spool_dir / "jobs.sock"
+    def is_dense(self) -> bool:
+        """Whether calls share processes."""
+        return self.calls_per_process > 1
 
 
 class BotHostSettings(_OutsideSettings):
     """What `python -m agents bots` needs to know."""
 
     spool_dir: Path = Field(
-        Path("/var/lib/parley/bots"), description="Reports that are not acknowledged yet; each process has its own."
+        Path("/var/lib/parley/bots"), description="Reports that are not acknowledged yet; shared as those of workers."
     )
     words_model: str | None = Field(
         None, description="Speech recognition that tells words' times, unless a bot names one; unset: PARLEY_STT_MODEL."

@@ -2,7 +2,8 @@
 
 One append-only file of JSON lines per job, `<session>-<epoch>.spool`: reports as they come, each fsynced before the job
 is told it is kept. Acknowledgements are remembered in memory; the file goes when the job's last report is acknowledged.
-What a crash leaves is adopted by the next worker of the same folder. Refused reports are moved to `parked.jsonl`.
+What a crash leaves is adopted by the next process of the same folder, or of one beside it (`folders.py`). Refused
+reports are moved to `parked.jsonl`.
 The promise: reports survive processes, not the host's disk.
 
 A disk that takes nothing costs that promise and nothing else: reports are held in memory, sent from there, and written
@@ -14,7 +15,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,7 +119,8 @@ class Spool:
         with self._lock:
             if submission.sequence in job.waiting and submission.sequence not in job.unwritten:
                 return True
-            if sum(len(each.unwritten) for each in self._jobs.values()) < HELD:
+            has_room = sum(len(each.unwritten) for each in self._jobs.values()) < HELD
+            if has_room:
                 job.waiting[submission.sequence] = submission
                 job.unwritten.add(submission.sequence)
             job.finished = job.finished or submission.report.get("type") == LAST
@@ -131,6 +133,8 @@ class Spool:
             return False
         with self._lock:
             job.unwritten -= owed.keys()
+            if not has_room:  # there was none in memory; the disk has it
+                job.waiting[submission.sequence] = submission
         return True
 
     def acknowledge(self, session_id: int, epoch: int, sequence: int) -> None:
@@ -155,9 +159,7 @@ class Spool:
             self.acknowledge(session_id, epoch, sequence)
             return
         try:
-            with (self._folder / PARKED).open("a") as file:
-                file.write(json.dumps({"reason": reason, "report": submission.model_dump(mode="json")}) + "\n")
-            os.chmod(self._folder / PARKED, 0o600)
+            self._append_parked(json.dumps({"reason": reason, "report": submission.model_dump(mode="json")}) + "\n")
         except OSError as error:
             log.error("report not parked", session=session_id, reason=error.strerror)
             return
@@ -171,18 +173,44 @@ class Spool:
                 job.finished = True
                 self._forget_if_done((session_id, epoch), job)
 
+    def forget(self, session_ids: Iterable[int]) -> None:
+        """Nothing of these sessions is kept any more, neither what waits nor what was put aside."""
+        gone = set(session_ids)
+        with self._lock:
+            for key, job in [each for each in self._jobs.items() if each[0][0] in gone]:
+                job.waiting.clear()
+                job.unwritten.clear()
+                job.finished = True
+                self._forget_if_done(key, job)
+        parked = self._folder / PARKED
+        try:
+            kept = [line for line in parked.read_bytes().splitlines(keepends=True) if not _is_of(line, gone)]
+            spare = parked.with_suffix(".new")
+            spare.touch(mode=0o600)
+            spare.write_bytes(b"".join(kept))
+            spare.replace(parked)
+        except FileNotFoundError:
+            return
+        except OSError as error:  # it is told again when it comes back
+            log.error("parked reports not removed", reason=error.strerror)
+
     def find(self, session_id: int, epoch: int, sequence: int) -> Submission | None:
         """A report that is not acknowledged; None where there is none."""
         with self._lock:
             job = self._jobs.get((session_id, epoch))
             return job.waiting.get(sequence) if job else None
 
-    def waiting(self) -> Iterator[Submission]:
+    def is_waiting(self, session_id: int, epoch: int) -> bool:
+        """Whether a job has reports that are not acknowledged."""
+        with self._lock:
+            job = self._jobs.get((session_id, epoch))
+            return job is not None and bool(job.waiting)
+
+    def waiting(self) -> list[Submission]:
         """Everything not acknowledged, in order within each job."""
         with self._lock:
             jobs = [self._jobs[key] for key in sorted(self._jobs)]
-            found = [job.waiting[sequence] for job in jobs for sequence in sorted(job.waiting)]
-        yield from found
+            return [job.waiting[sequence] for job in jobs for sequence in sorted(job.waiting)]
 
     def count(self) -> int:
         """How many reports are not acknowledged."""
@@ -201,11 +229,35 @@ class Spool:
             return 0
         return self._parked[1]
 
+    def adopt(self, folder: Path) -> int:
+        """Take over what a process left in its folder that is no more; how many reports. What the disk refuses stays
+        there. Raises `OSError` where it cannot be read or removed: done again, nothing is kept twice.
+        """
+        count = 0
+        for path in sorted(folder.glob("*.spool")):
+            key, waiting = _left_in(path)
+            kept = [self.keep(waiting[sequence]) for sequence in sorted(waiting)]
+            count += len(kept)
+            if key is not None:
+                self.release(*key)
+            if all(kept):
+                path.unlink(missing_ok=True)
+        parked = folder / PARKED
+        if parked.exists():
+            self._append_parked(parked.read_text())
+            parked.unlink()
+        return count
+
+    def _append_parked(self, lines: str) -> None:
+        with (self._folder / PARKED).open("a") as file:
+            file.write(lines)
+        os.chmod(self._folder / PARKED, 0o600)
+
     async def wait_until_acknowledged(self) -> None:
         """What was said last should be on record before we go: who goes on with a call needs it. What is not is sent by
         the next start."""
         deadline = time.monotonic() + FAREWELL
-        while next(self.waiting(), None) and time.monotonic() < deadline:  # noqa: ASYNC110 - for seconds
+        while self.count() and time.monotonic() < deadline:  # noqa: ASYNC110 - for seconds
             await asyncio.sleep(0.02)
 
     def next_sequence(self, session_id: int, epoch: int) -> int:
@@ -231,15 +283,28 @@ class Spool:
         del self._jobs[key]
 
     def _adopt(self, path: Path) -> None:
-        session, _, epoch = path.stem.partition("-")
-        job = _Job(path, finished=True)
-        for line in path.read_bytes().splitlines():
-            try:
-                submission = Submission.model_validate_json(line)
-            except ValueError:  # the last line of a crash may be half written; it was never promised
-                continue
-            job.waiting[submission.sequence] = submission
-        if not session.isdigit() or not epoch.isdigit() or not job.waiting:
+        key, waiting = _left_in(path)
+        if key is None or not waiting:
             path.unlink()
             return
-        self._jobs[(int(session), int(epoch))] = job
+        self._jobs[key] = _Job(path, waiting, finished=True)
+
+
+def _left_in(path: Path) -> tuple[Key | None, dict[int, Submission]]:
+    """Whose file it is, and its reports by their sequence."""
+    found = {}
+    for line in path.read_bytes().splitlines():
+        try:
+            submission = Submission.model_validate_json(line)
+        except ValueError:  # the last line of a crash may be half written; it was never promised
+            continue
+        found[submission.sequence] = submission
+    session, _, epoch = path.stem.partition("-")
+    return ((int(session), int(epoch)) if session.isdigit() and epoch.isdigit() else None), found
+
+
+def _is_of(line: bytes, sessions: set[int]) -> bool:
+    try:
+        return json.loads(line)["report"]["session_id"] in sessions
+    except (ValueError, KeyError, TypeError):  # torn by a crash: nobody can tell whose it is
+        return True

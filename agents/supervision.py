@@ -25,6 +25,8 @@ from agents.persona import Persona
 from agents.reporter import Reporter
 from agents.settings import WorkerSettings
 from agents.timing import moment
+from guard.plain import one_line, plain
+from pocket.rooms.joining import connect
 
 NOBODY_FOR: Final = 60.0
 """Seconds that a persona listens aside where nobody speaks to it."""
@@ -166,7 +168,7 @@ class Supervision:
     def _said(self, who: rtc.RemoteParticipant, sentence: Sentence) -> None:
         """A supervisor spoke in the call: it is written down, and the persona knows of it."""
         name = who.name or "A colleague"
-        self.persona.learn(f'{name}, your colleague, joined the call and said: "{sentence.text}"')
+        self.persona.learn(f'{one_line(name)}, your colleague, joined the call and said: "{plain(sentence.text)}"')
         since = self.job.started_at
         self.reporter.report(line_of(sentence, who, speaker="supervisor", name=name, since=since))
 
@@ -184,8 +186,7 @@ class Supervision:
         aside.on("track_subscribed", self._on_whisperer)
         aside.on("track_unsubscribed", self._on_track_gone)
         try:
-            # Never given up half-way: the library ends the whole process then.
-            await aside.connect(self.settings.livekit_url, token, rtc.RoomOptions(connect_timeout=JOIN_WITHIN))
+            await connect(aside, self.settings.livekit_url, token, rtc.RoomOptions(connect_timeout=JOIN_WITHIN))
         except (rtc.ConnectError, RuntimeError) as error:
             log.warning("a whisper cannot be heard", session=self.job.session_id, reason=type(error).__name__)
             return

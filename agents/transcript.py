@@ -1,8 +1,8 @@
 """What is said in a call, line by line, as the framework tells of it."""
 
 import time
-from collections.abc import Sequence
-from typing import TypeGuard
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeGuard
 
 from livekit.agents import AgentSession, llm
 from livekit.agents.types import TimedString
@@ -11,10 +11,12 @@ from livekit.agents.voice import SpeechHandle, events
 
 from agents.attendance import Word
 from agents.calling import PersonaJob
-from agents.contract import LineInterim, LineSpoken, timestamp_ms
+from agents.contract import LineInterim, LineSpoken, OptedOut, timestamp_ms
+from agents.optout import wants_no_calls
 from agents.persona import Persona
 from agents.reporter import Reporter
 from agents.timing import moment
+from agents.words import words_of
 
 KEYS_ENTERED = "I pressed {keys} on my phone."
 """How keys of a telephone are told to the model, and written down."""
@@ -25,8 +27,19 @@ SHOWN_EVERY = 0.2
 class Transcript:
     """Reports lines; those that were recognised are also marked in the persona's turn."""
 
-    def __init__(self, job: PersonaJob, session: AgentSession[None], persona: Persona, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        job: PersonaJob,
+        session: AgentSession[None],
+        persona: Persona,
+        reporter: Reporter,
+        opted_out: Callable[[], None] = lambda: None,
+    ) -> None:
         self.job, self.session, self.persona, self.reporter = job, session, persona, reporter
+        self._opted_out = opted_out
+        self.wish: Literal["opted_out"] | None = None
+        """What whoever was called wants: no more calls."""
+        self._said_before = ""
         self.user_began: float | None = None
         """Since when somebody has been speaking, Unix seconds."""
         self.user_ended: float | None = None
@@ -65,6 +78,8 @@ class Transcript:
             )
             self.user_began = self.user_ended = None
             self.persona.words = []
+            if identity == self.job.phone:
+                self._heed(text, at)
         else:
             self.reporter.report(
                 LineInterim(
@@ -77,6 +92,14 @@ class Transcript:
                     timestamp_ms=began,
                 )
             )
+
+    def _heed(self, text: str, at: float) -> None:
+        """Whoever asks not to be called again, in one line or across two, is not."""
+        said, self._said_before = f"{self._said_before} {text}", text
+        if self.job.called and self.wish is None and (wants_no_calls(text) or wants_no_calls(said)):
+            self.wish = "opted_out"
+            self.reporter.report(OptedOut(at=moment(at)))
+            self._opted_out()
 
     def saying(self, text: str, *, is_whole: bool) -> None:
         """What the persona is about to say, as far as it is known. How much of it was heard, `added` tells."""
@@ -157,8 +180,11 @@ class Transcript:
         """What somebody is told of the caller before they take the call."""
         said = (item.text_content or "" for item in reversed(self.session.history.items) if _is_said(item))
         words = next((text for text in said if not text.startswith(KEYS_ENTERED.partition("{")[0])), None)
-        heard = f" Their last words were: {words}." if words else ""
-        return f"This is {self.job.persona_name}, with a caller for you.{heard}"
+        known = words_of(self.job.language)
+        told = [known.introduction.format(name=self.job.persona_name)]
+        if words:
+            told.append(known.last_words.format(words=words))
+        return " ".join(told)
 
     def _speaker(self) -> tuple[str, str]:
         """Identity and name of who is listened to."""

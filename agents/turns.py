@@ -1,5 +1,9 @@
 """The framework's session, with a persona's turn taking."""
 
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import cache
+from typing import Final
+
 from livekit.agents import AgentSession, TurnHandlingOptions, inference, vad
 from livekit.agents.voice import room_io
 from livekit.agents.voice.agent_session import SessionConnectOptions
@@ -11,6 +15,10 @@ from agents.models import Models
 
 DETECTOR_SILENCE = 0.25
 """Seconds of silence the turn detector needs to have heard."""
+EARS: Final = 2
+"""Threads that find speech in a process with many calls: each call needs one for a hundredth of its time."""
+HEARD: Final = 5.0
+"""Seconds of speech that are kept there, instead of a minute."""
 MOST_ERRORS = 1_000_000
 """In a row, after which the framework closes a session without a word: whoever runs the call decides that."""
 
@@ -29,10 +37,26 @@ def room_options(job: PersonaJob, on_text: TextInputCallback) -> room_io.RoomOpt
     )
 
 
-def build_session(job: PersonaJob, models: Models, *, voices: vad.VAD | None = None) -> AgentSession[None]:
+@cache
+def _ears() -> Executor:
+    """Threads in which speech is found for all calls of a process."""
+    return ThreadPoolExecutor(EARS, thread_name_prefix="vad")
+
+
+def find_speech(min_silence: float, *, shared: bool) -> vad.VAD:
+    """What finds speech; `shared`: in a process with other calls. What it has heard, nobody asks it for."""
+    if not shared:
+        return inference.VAD(min_silence_duration=min_silence)
+    return inference.VAD(min_silence_duration=min_silence, max_buffered_speech=HEARD, executor=_ears())
+
+
+def build_session(
+    job: PersonaJob, models: Models, *, voices: vad.VAD | None = None, shared: bool = False
+) -> AgentSession[None]:
     """The framework's session with this persona's turn taking. Everything local: no detector in a cloud.
 
-    `voices`: what finds speech, instead of the detector that comes with the framework.
+    `voices`: what finds speech, instead of the detector that comes with the framework; `shared`: its process has other
+    calls.
     """
     turns = job.turn_taking
     by_model = turns.detection == "model"
@@ -56,7 +80,7 @@ def build_session(job: PersonaJob, models: Models, *, voices: vad.VAD | None = N
         stt=models.stt,
         llm=models.llm,
         tts=models.tts,
-        vad=voices or inference.VAD(min_silence_duration=vad_silence),
+        vad=voices or find_speech(vad_silence, shared=shared),
         turn_handling=handling,
         conn_options=SessionConnectOptions(
             stt_conn_options=ONCE, llm_conn_options=ONCE, tts_conn_options=ONCE, max_unrecoverable_errors=MOST_ERRORS

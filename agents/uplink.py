@@ -23,6 +23,7 @@ from agents.contract import (
     Command,
     Exchange,
     Exchanged,
+    Forget,
     Heartbeat,
     Hello,
     Submission,
@@ -41,6 +42,13 @@ SILENCE = 10.0
 """A control plane that answers no ping for this long is taken for dead."""
 EXCHANGE_REPEAT = 1.0
 """Seconds after which an unanswered ticket is sent again."""
+BEGINNINGS = ("call.ready.v1", "call.started.v1")
+"""Reports that overtake those of other calls."""
+WINDOW = 100
+"""Reports on their way at a time. A control plane that is behind is not helped by more: they would wait there."""
+
+Key = tuple[int, int, int]
+"""Session, epoch and sequence of a report."""
 
 log = structlog.get_logger()
 
@@ -76,12 +84,18 @@ class Uplink:
         self._socket: ClientConnection | None = None
         self._attempt = 0
         self._exchanges: dict[str, asyncio.Future[PersonaJob]] = {}
-        self._for_later: set[tuple[int, int, int]] = set()
-        """Reports that the control plane of this connection is too old for; they are said again to the next."""
+        self._first: dict[Key, Submission] = {}
+        """Beginnings that are to be sent by this connection, before the others: people wait to be told so, and they are
+        the first reports of their jobs."""
+        self._rest: dict[Key, Submission] = {}
+        self._flying: set[Key] = set()
+        """Those that were sent and have no verdict."""
+        self._for_later: set[Key] = set()
+        """Those that the control plane of this connection is too old for; they are said again to the next."""
+        self._moved = asyncio.Event()
 
     async def run(self) -> None:
         """Be connected until cancelled."""
-        self._attempt = 0
         while True:
             try:
                 async with connect(
@@ -115,8 +129,12 @@ class Uplink:
             self._exchanges.pop(request.job_id, None)
 
     async def submit(self, submission: Submission) -> None:
-        """Send a report now, if connected; a kept one is sent again after a reconnect until there is a verdict."""
-        await self._send(submission)
+        """Send a report, if connected; a kept one is sent again until there is a verdict, also after a reconnect."""
+        if not submission.sequence:
+            await self._send(submission)
+        elif self._socket is not None:
+            self._queue_up(submission)
+            self._moved.set()
 
     async def ask(self, asked: TransferAsked) -> None:
         """Send a question, if connected; its answer goes to `on_transferred`, or never comes."""
@@ -133,38 +151,68 @@ class Uplink:
     async def _converse(self, socket: ClientConnection) -> None:
         hello = Hello(worker_id=self._worker_id, capacity=self._capacity, calls=self._calls(), bots=self._bots)
         await socket.send(hello.model_dump_json())
-        first = TO_WORKER.validate_json(await socket.recv())
+        async with asyncio.timeout(SILENCE):  # pings are answered by who may be stuck above them
+            first = TO_WORKER.validate_json(await socket.recv())
         if not isinstance(first, Welcome):
             raise WebSocketException("expected a welcome")
         self._socket, self._attempt = socket, 0
+        self._flying.clear()
         self._for_later.clear()
+        self._look()
         metrics.UPLINK.set(1)
         log.info("uplink stands")
         self._on_connected()
-        heart, resending = asyncio.create_task(self._beat()), asyncio.create_task(self._resend())
+        tasks = [asyncio.create_task(work) for work in (self._listen(socket), self._beat(), self._send_reports())]
         try:
-            async for text in socket:
-                self._hear(text)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            for task in (heart, resending):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(heart, resending, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _resend(self) -> None:
-        """What was not answered before the connection was lost; the heart beats and verdicts are read meanwhile."""
-        for submission in list(self._spool.waiting()):
-            await self._send(submission)
+    async def _listen(self, socket: ClientConnection) -> None:
+        async for text in socket:
+            self._hear(text)
+
+    async def _send_reports(self) -> None:
+        """First what had no answer when the connection was lost; the heart beats and verdicts are read meanwhile."""
+        while True:
+            while (queue := self._first or self._rest) and len(self._flying) < WINDOW:
+                key = next(iter(queue))
+                submission = queue.pop(key)
+                self._flying.add(key)
+                await self._send(submission)
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _look(self) -> None:
+        """Queue what waits in the spool and is not on its way: what was there before, what was adopted since."""
+        waiting = {_key(each): each for each in self._spool.waiting()}
+        self._flying &= waiting.keys()
+        self._first.clear()
+        self._rest.clear()
+        for submission in waiting.values():
+            self._queue_up(submission)
+        self._moved.set()
+
+    def _queue_up(self, submission: Submission) -> None:
+        key = _key(submission)
+        if key not in self._flying and key not in self._for_later:
+            (self._first if submission.report.get("type") in BEGINNINGS else self._rest)[key] = submission
 
     async def _beat(self) -> None:
-        waited: set[tuple[int, int, int]] = set()
+        waited: set[Key] = set()
         while True:
             await asyncio.sleep(HEARTBEAT)
             await self._send(self._heartbeat())
             # What got no verdict in a whole beat met a control plane that could not keep it: say it again.
-            waiting = {(each.session_id, each.epoch, each.sequence): each for each in self._spool.waiting()}
-            for key in sorted((waited & waiting.keys()) - self._for_later):
-                await self._send(waiting[key])
-            waited = set(waiting)
+            for key in sorted(waited & self._flying):
+                if (submission := self._spool.find(*key)) is not None:
+                    await self._send(submission)
+            self._look()
+            waited = set(self._flying)
 
     def _hear(self, text: str | bytes) -> None:
         try:
@@ -181,22 +229,32 @@ class Uplink:
                     future.set_result(answer.job)
                 else:
                     future.set_exception(ExchangeRefused(answer.refused or "refused"))
-            case Verdict(refused=None) as verdict:
-                self._spool.acknowledge(verdict.session_id, verdict.epoch, verdict.sequence)
-            case Verdict() as verdict if self._is_too_new(verdict):
-                log.warning("report waits for a later control plane", session=verdict.session_id)
-                self._for_later.add((verdict.session_id, verdict.epoch, verdict.sequence))
             case Verdict() as verdict:
-                log.warning("report parked", session=verdict.session_id, reason=verdict.refused)
-                self._spool.park(verdict.session_id, verdict.epoch, verdict.sequence, verdict.refused or "")
+                self._judge(verdict)
             case Command() as command:
                 self._on_command(command)
             case Transferred() as answer:
                 self._on_transferred(answer)
+            case Forget() as message:
+                self._spool.forget(message.session_ids)
+                self._look()
             case Attend() as attend:
                 self._on_attend(attend.job)
             case Welcome():
                 log.warning("second welcome ignored")
+
+    def _judge(self, verdict: Verdict) -> None:
+        key = verdict.session_id, verdict.epoch, verdict.sequence
+        self._flying.discard(key)
+        self._moved.set()
+        if verdict.refused is None:
+            self._spool.acknowledge(*key)
+        elif self._is_too_new(verdict):
+            log.warning("report waits for a later control plane", session=verdict.session_id)
+            self._for_later.add(key)
+        else:
+            log.warning("report parked", session=verdict.session_id, reason=verdict.refused)
+            self._spool.park(*key, verdict.refused)
 
     def _is_too_new(self, verdict: Verdict) -> bool:
         """Whether a report was refused by a control plane of an earlier version than ours: we can read it."""
@@ -216,3 +274,7 @@ class Uplink:
             await self._socket.send(message.model_dump_json())
         except (OSError, WebSocketException):
             return  # `run` notices and repeats what matters
+
+
+def _key(submission: Submission) -> Key:
+    return submission.session_id, submission.epoch, submission.sequence

@@ -1,7 +1,7 @@
 """What every persona says in its own name, whoever it is, in the languages that it may speak."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from agents.contract import EndReason
 
@@ -22,12 +22,18 @@ class Words:
     warning: str
     one_moment: str
     nobody_free: str
+    introduction: str
+    """To somebody who is to take a call: `{name}` is the persona's."""
+    last_words: str
+    """Of the caller, `{words}`."""
+    take_call: str
+    connected: str
     goodbye: str
     """For every reason without a goodbye of its own: what a platform can afford is no matter of the caller's."""
-    goodbyes: dict[EndReason, str]
+    goodbyes: dict[EndReason | Literal["opted_out"], str]
 
-    def goodbye_for(self, reason: EndReason) -> str:
-        """What is said before a call ends for this reason."""
+    def goodbye_for(self, reason: EndReason | Literal["opted_out"]) -> str:
+        """What is said before a call ends for this reason; `opted_out`: to whoever wants no more calls."""
         return self.goodbyes.get(reason, self.goodbye)
 
 
@@ -41,9 +47,14 @@ ENGLISH: Final = Words(
     warning="I am sorry, but our time is nearly up: we have one minute left.",
     one_moment="One moment please, I will see who can help you.",
     nobody_free="I am sorry, nobody is free to take your call at the moment.",
+    introduction="This is {name}, with a caller for you.",
+    last_words="Their last words were: {words}.",
+    take_call="Press one, or say yes, to take the call. Press two, or say no, to leave it.",
+    connected="You are connected.",
     goodbye="I am sorry, I have to end our call here. Thank you for calling, and goodbye.",
     goodbyes={
         "persona_ended": "Thank you for calling. Goodbye.",
+        "opted_out": "I am sorry to have bothered you. You will not be called again. Goodbye.",
         "max_duration": "We have reached the time limit of this call. Goodbye.",
         "silence": "I have not heard anything for a while, so I will hang up. Goodbye.",
     },
@@ -59,9 +70,15 @@ GERMAN: Final = Words(
     warning="Es tut mir leid, unsere Zeit ist fast um: Wir haben noch eine Minute.",
     one_moment="Einen Moment bitte, ich sehe nach, wer Ihnen helfen kann.",
     nobody_free="Es tut mir leid, im Moment kann niemand Ihren Anruf annehmen.",
+    introduction="Hier ist {name}, ich habe jemanden für Sie am Telefon.",
+    last_words="Zuletzt wurde gesagt: {words}.",
+    take_call="Drücken Sie die Eins oder sagen Sie Ja, um das Gespräch anzunehmen. Drücken Sie die Zwei oder sagen "
+    "Sie Nein, um es abzulehnen.",
+    connected="Sie sind verbunden.",
     goodbye="Es tut mir leid, ich muss unser Gespräch hier beenden. Vielen Dank für Ihren Anruf und auf Wiederhören.",
     goodbyes={
         "persona_ended": "Vielen Dank für Ihren Anruf. Auf Wiederhören.",
+        "opted_out": "Entschuldigen Sie die Störung. Sie werden nicht mehr angerufen. Auf Wiederhören.",
         "max_duration": "Wir haben die Höchstdauer dieses Gesprächs erreicht. Auf Wiederhören.",
         "silence": "Ich habe eine Weile nichts gehört und lege deshalb auf. Auf Wiederhören.",
     },
@@ -76,9 +93,14 @@ SPANISH: Final = Words(
     warning="Lo siento, se nos acaba el tiempo: nos queda un minuto.",
     one_moment="Un momento, por favor, voy a ver quién puede ayudarle.",
     nobody_free="Lo siento, en este momento nadie puede atender su llamada.",
+    introduction="Le habla {name}, tengo a alguien al teléfono para usted.",
+    last_words="Sus últimas palabras fueron: {words}.",
+    take_call="Pulse uno o diga sí para aceptar la llamada. Pulse dos o diga no para rechazarla.",
+    connected="Están conectados.",
     goodbye="Lo siento, tengo que terminar aquí nuestra llamada. Gracias por llamar y adiós.",
     goodbyes={
         "persona_ended": "Gracias por su llamada. Adiós.",
+        "opted_out": "Disculpe la molestia. No volveremos a llamarle. Adiós.",
         "max_duration": "Hemos llegado al límite de tiempo de esta llamada. Adiós.",
         "silence": "Hace un rato que no oigo nada, así que voy a colgar. Adiós.",
     },
@@ -93,9 +115,14 @@ FRENCH: Final = Words(
     warning="Notre temps est presque écoulé : il nous reste une minute.",
     one_moment="Un instant, s'il vous plaît, je regarde qui peut vous aider.",
     nobody_free="Je regrette, personne ne peut prendre votre appel pour le moment.",
+    introduction="Ici {name}, j'ai quelqu'un en ligne pour vous.",
+    last_words="Ses derniers mots étaient : {words}.",
+    take_call="Appuyez sur un ou dites oui pour prendre l'appel. Appuyez sur deux ou dites non pour le refuser.",
+    connected="Vous êtes en relation.",
     goodbye="Je regrette, je dois mettre fin à notre appel. Merci de votre appel et au revoir.",
     goodbyes={
         "persona_ended": "Merci de votre appel. Au revoir.",
+        "opted_out": "Excusez-moi de vous avoir dérangé. Nous ne vous appellerons plus. Au revoir.",
         "max_duration": "Nous avons atteint la durée maximale de cet appel. Au revoir.",
         "silence": "Je n'entends rien depuis un moment, je vais donc raccrocher. Au revoir.",
     },
@@ -110,9 +137,14 @@ ITALIAN: Final = Words(
     warning="Mi dispiace, il tempo sta per scadere: ci resta un minuto.",
     one_moment="Un momento, per favore, vedo chi può aiutarla.",
     nobody_free="Mi dispiace, al momento nessuno può rispondere alla sua chiamata.",
+    introduction="Sono {name}, ho una persona in linea per lei.",
+    last_words="Le sue ultime parole sono state: {words}.",
+    take_call="Prema uno o dica sì per accettare la chiamata. Prema due o dica no per rifiutarla.",
+    connected="Siete in linea.",
     goodbye="Mi dispiace, devo terminare qui la nostra chiamata. Grazie per aver chiamato e arrivederci.",
     goodbyes={
         "persona_ended": "Grazie per aver chiamato. Arrivederci.",
+        "opted_out": "Mi scusi per il disturbo. Non la chiameremo più. Arrivederci.",
         "max_duration": "Abbiamo raggiunto la durata massima di questa chiamata. Arrivederci.",
         "silence": "Non sento nulla da un po', quindi riaggancio. Arrivederci.",
     },
@@ -127,9 +159,14 @@ PORTUGUESE: Final = Words(
     warning="O nosso tempo está quase no fim: resta um minuto.",
     one_moment="Um momento, por favor, vou ver quem pode ajudar.",
     nobody_free="Desculpe, neste momento ninguém pode atender a sua chamada.",
+    introduction="Aqui é {name}, tenho uma pessoa em linha para si.",
+    last_words="As suas últimas palavras foram: {words}.",
+    take_call="Prima um ou diga sim para atender a chamada. Prima dois ou diga não para a recusar.",
+    connected="Estão ligados.",
     goodbye="Desculpe, tenho de terminar aqui a nossa chamada. Agradeço o contato e até logo.",
     goodbyes={
         "persona_ended": "Agradeço a sua chamada. Até logo.",
+        "opted_out": "Desculpe o incômodo. Não ligaremos mais. Até logo.",
         "max_duration": "Chegamos ao limite de tempo desta chamada. Até logo.",
         "silence": "Não ouço nada há algum tempo, por isso vou desligar. Até logo.",
     },
@@ -144,9 +181,14 @@ DUTCH: Final = Words(
     warning="Het spijt me, onze tijd is bijna om: we hebben nog één minuut.",
     one_moment="Een moment alstublieft, ik kijk wie u kan helpen.",
     nobody_free="Het spijt me, op dit moment kan niemand uw gesprek aannemen.",
+    introduction="U spreekt met {name}, ik heb iemand voor u aan de lijn.",
+    last_words="De laatste woorden waren: {words}.",
+    take_call="Druk op één of zeg ja om het gesprek aan te nemen. Druk op twee of zeg nee om het te weigeren.",
+    connected="U bent verbonden.",
     goodbye="Het spijt me, ik moet ons gesprek hier beëindigen. Bedankt voor uw gesprek en tot ziens.",
     goodbyes={
         "persona_ended": "Bedankt voor uw gesprek. Tot ziens.",
+        "opted_out": "Excuses voor het storen. U wordt niet meer gebeld. Tot ziens.",
         "max_duration": "We hebben de tijdslimiet van dit gesprek bereikt. Tot ziens.",
         "silence": "Ik hoor al een tijdje niets, dus ik hang op. Tot ziens.",
     },

@@ -1,6 +1,7 @@
 """The worker's main process: registers with LiveKit, accepts jobs, keeps the uplink and the spool."""
 
 import asyncio
+import importlib
 import math
 import os
 import secrets
@@ -8,7 +9,9 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -19,7 +22,8 @@ from agents import metrics
 from agents.calling import DispatchMetadata, PersonaJob
 from agents.contract import AGENT_NAME, CallEnded, Command, EndReason, Exchange, Submission
 from agents.desk import JobDesk
-from agents.job import entrypoint, prewarm
+from agents.folders import OwnFolder
+from agents.job import entrypoint, prewarm, share
 from agents.pulse import Pulse
 from agents.reporter import BEAT
 from agents.settings import WorkerSettings, read_settings
@@ -35,8 +39,6 @@ waits for a process to be started after the one before: to give one up and begin
 STARTED_WITHIN = 10.0
 """Seconds from then to its "started" report. A crash in an entrypoint ends with exit code 0 and dead air, so silence is
 the only sign of it."""
-
-
 SILENCE = 5.0
 """Seconds without a sign of life after which a job's process is stuck: its caller hears nothing any more."""
 LAST_WORDS = 2.0
@@ -47,6 +49,9 @@ APART = 0.2
 """Seconds from one call that is handed on to the next: whoever takes them starts a process for each."""
 LEAVE_WITHIN = 2.0
 """Seconds in which a process that is to hand its call on has said all and left the room; then it is killed."""
+
+LATE_SEQUENCES = 1_000_000
+"""What the main process says for a dead job comes after all that the job can have said."""
 
 log = structlog.get_logger()
 
@@ -71,14 +76,15 @@ class Worker:
     def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
         self.worker_id = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-        self.spool = Spool(settings.spool_dir)
+        self.folder = OwnFolder(settings.spool_dir)
+        self.spool = Spool(self.folder.path)
         self.uplink = Uplink(
             settings.control_plane_url,
             settings.worker_token.get_secret_value(),
             self.spool,
             worker_id=self.worker_id,
             capacity=settings.max_calls,
-            calls=lambda: list(self._calls),
+            calls=self._held,
             on_command=lambda command: self.desk.command(command),
             on_connected=self._tell_ready,
             on_transferred=lambda answer: self.desk.transferred(answer),
@@ -102,30 +108,52 @@ class Worker:
         )
         self.traces = CallTraces()
         self._calls: dict[str, Taken] = {}
+        self._untold: dict[str, tuple[int, int]] = {}
+        """Session and epoch of calls that are over."""
         self._watches: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._evict: Callable[[str], bool] | None = None
+        """Ends one call of a process that has others."""
         self._server = self._build_server()
 
     def _build_server(self) -> AgentServer:
         settings = self.settings
-        server = AgentServer(
-            ws_url=settings.livekit_url,
-            api_key=settings.livekit_api_key,
-            api_secret=settings.livekit_api_secret.get_secret_value(),
-            host="127.0.0.1",
-            port=0,
-            setup_fnc=prewarm,
-            num_idle_processes=settings.idle_processes,
-            initialize_process_timeout=60,
+        options: dict[str, Any] = {
+            "ws_url": settings.livekit_url,
+            "api_key": settings.livekit_api_key,
+            "api_secret": settings.livekit_api_secret.get_secret_value(),
+            "host": "127.0.0.1",
+            "port": 0,
+            "setup_fnc": partial(prewarm, jobs_socket=self.folder.jobs_socket),
+            "num_idle_processes": settings.idle_processes,
+            "initialize_process_timeout": 60,
             # Counting is exact; a measure of the machine's load is late and calls a busy machine full at random.
-            load_fnc=lambda: len(self._calls) / settings.max_calls,
+            "load_fnc": lambda: len(self._calls) / settings.max_calls,
             # And `_on_request` refuses: the framework takes one job that is starting for a full worker.
-            load_threshold=math.inf,
-            session_end_timeout=30,
-            drain_timeout=settings.drain_timeout,
-        )
+            "load_threshold": math.inf,
+            "session_end_timeout": 30,
+            "drain_timeout": settings.drain_timeout,
+        }
+        server = self._build_dense(options) if settings.is_dense else AgentServer(**options)
         server.rtc_session(entrypoint, agent_name=AGENT_NAME, on_request=self._on_request)
         return server
+
+    def _build_dense(self, options: dict[str, Any]) -> AgentServer:
+        """A server whose calls share processes; where LiveKit's libraries are not as we know them, they do not."""
+        settings = self.settings
+        try:
+            halls = importlib.import_module("agents.halls.server")
+        except ImportError as error:
+            log.error("no dense mode with these libraries: each call has a process of its own", reason=str(error))
+            return AgentServer(**options)
+        server = halls.HallServer(
+            plan=halls.Plan(settings.calls_per_process, settings.max_calls, share),
+            preload_modules=[entrypoint.__module__],
+            **options,
+        )
+        self._evict = server.evict
+        built: AgentServer = server
+        return built
 
     async def run(self) -> None:
         """Work until SIGTERM, then let the running calls finish, and hand on those that do not in time."""
@@ -134,26 +162,31 @@ class Worker:
         self._server.on("worker_started", self._watch_processes)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await self.desk.open(self.settings.jobs_socket)
+        if self.settings.ready_file:
+            self.settings.ready_file.unlink(missing_ok=True)  # of a process before us in the same pod
+        await self.desk.open(self.folder.jobs_socket)
         server = asyncio.create_task(self._server.run(devmode=False))
         uplink = asyncio.create_task(self._connect_when(registered))
         stopping = asyncio.create_task(stop.wait())
         watching = asyncio.create_task(self._watch_signs_of_life())
         looking = asyncio.create_task(self.pulse.run())
+        adopting = asyncio.create_task(self.folder.adopt(self.spool))
+        working = (server, uplink, watching, looking, adopting)
         try:
-            await asyncio.wait([server, uplink, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*working, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not stop.is_set():
-                await asyncio.gather(*(task for task in (server, uplink) if task.done()))
+                await asyncio.gather(*(task for task in working if task.done()))
             await self._drain()
             await self.spool.wait_until_acknowledged()
         finally:
             await self._server.aclose()
-            ending = (server, uplink, stopping, watching, looking, *self._watches)
+            ending = (*working, stopping, *self._watches)
             for task in ending:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
             await self.desk.close()
             self.spool.close()
+            self.folder.close()
 
     async def _drain(self) -> None:
         """Take nothing new, let the running calls finish, and hand on what is left at the end of the time."""
@@ -176,7 +209,7 @@ class Worker:
             await asyncio.sleep(min(APART, LEAVE_WITHIN / len(left)))
         if not await self._are_over(within=LEAVE_WITHIN):
             for job_id in list(self._calls):
-                if not self._give_up(job_id, "worker_lost"):
+                if not self._give_up(job_id, "worker_lost", alone=False):
                     self._over(job_id)  # nobody has claimed it: its process is refused
             await self._are_over(within=LAST_WORDS)
 
@@ -214,10 +247,13 @@ class Worker:
         metrics.OFFERS.labels("accepted").inc()
         self.traces.offered(request.id)
         taken = self._calls[request.id] = Taken(asyncio.create_task(self._exchange(exchange)))
-        watch = asyncio.create_task(self._watch_start(request.id, taken))
-        self._watches.add(watch)
-        watch.add_done_callback(self._watches.discard)
+        self._begin(self._watch_start(request.id, taken))
         await request.accept(name=metadata.name, identity=metadata.identity)
+
+    def _begin(self, watch: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(watch)
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
 
     async def _exchange(self, asked: Exchange) -> PersonaJob:
         job = await self.uplink.exchange(asked)
@@ -253,13 +289,14 @@ class Worker:
         await self._fail(exchange.result(), reason)
         return True
 
-    def _give_up(self, job_id: str, reason: EndReason) -> bool:
+    def _give_up(self, job_id: str, reason: EndReason, *, alone: bool = True) -> bool:
         """Kill the process of a job, which may be slow and not dead: another persona comes in its place, and of two
-        the later one would stay. Whether there was one; the rest follows from its end."""
+        the later one would stay. Whether there was one; the rest follows from its end. Others of its process go on, if
+        it is to be given up `alone`."""
         log.warning("job given up", job=job_id, reason=reason)
         if taken := self._calls.get(job_id):
             taken.given_up = reason
-        return self.desk.kill(job_id)
+        return self._evict(job_id) if self._evict is not None and alone else self.desk.kill(job_id)
 
     async def _watch_signs_of_life(self) -> None:
         looked_at = time.monotonic()
@@ -296,7 +333,14 @@ class Worker:
         if submission.sequence:
             self._note(job_id, submission.report)
         if submission.report.get("type") == "call.ended.v1":
+            self._untold[job_id] = submission.session_id, submission.epoch
             self._over(job_id)
+
+    def _held(self) -> list[str]:
+        """The calls that go on, and those of which not all is told: theirs is no lost worker, however long a control
+        plane takes to hear of their end."""
+        self._untold = {job_id: key for job_id, key in self._untold.items() if self.spool.is_waiting(*key)}
+        return [*self._calls, *self._untold]
 
     def _note(self, job_id: str, report: dict[str, Any]) -> None:
         """Have a report counted, and in the call's trace."""
@@ -308,7 +352,8 @@ class Worker:
             taken.waits_since = None
 
     def _over(self, job_id: str) -> None:
-        self._calls.pop(job_id, None)
+        if taken := self._calls.pop(job_id, None):
+            taken.exchange.cancel()  # one that was answered takes no notice
         self.traces.over(job_id)
 
     def _watch_processes(self) -> None:
@@ -320,9 +365,7 @@ class Worker:
         taken = self._calls.get(running.job.id) if running is not None else None
         if running is None or taken is None:
             return
-        watch = asyncio.create_task(self._bury(running.job.id, taken))
-        self._watches.add(watch)
-        watch.add_done_callback(self._watches.discard)
+        self._begin(self._bury(running.job.id, taken))
 
     async def _bury(self, job_id: str, taken: Taken) -> None:
         """The process of a job is no more: unless that has ended, say so, after all that it said itself."""
@@ -332,10 +375,6 @@ class Worker:
         self._over(job_id)
         if await self._settle(taken.exchange, taken.given_up or "worker_lost"):
             log.warning("job process died in a call", job=job_id)
-
-
-LATE_SEQUENCES = 1_000_000
-"""What the main process says for a dead job comes after all that the job can have said."""
 
 
 def main() -> None:

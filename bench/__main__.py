@@ -11,6 +11,8 @@ from bench import (
     bots,
     calendars,
     call,
+    capacity,
+    density,
     downloads,
     fanout,
     kills,
@@ -40,6 +42,8 @@ MEASURES = {
     "pages": pages.main,
     "kills": kills.main,
     "metrics": metrics.main,
+    "capacity": capacity.main,
+    "density": density.main,
 }
 
 

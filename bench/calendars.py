@@ -21,7 +21,7 @@ from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 
-from bench.platform import LOAD_CORE, RESULTS, SERVER_CORE, free_port, our_settings, start, stores, wait_for
+from bench.platform import LOAD_CORE, RESULTS, SERVER_CORE, our_settings, start, stores, wait_for
 from control_plane.calendars.calling import open_outbound
 from control_plane.calendars.models import Calendar, Platform
 from control_plane.calendars.providers import Credentials, Providers, seal_credentials
@@ -33,6 +33,7 @@ from control_plane.db.database import Database
 from control_plane.secrets.box import SecretBox
 from control_plane.settings import Settings
 from tests.support.calendars import Asked, GoogleServer
+from tests.support.ports import free_port
 
 EVENTS, CHANGED, READINGS, WARM = 1000, 10, 50, 10
 GROWTH_LIMIT: Final = 8.0

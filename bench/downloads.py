@@ -28,7 +28,6 @@ from bench.platform import (
     RESULTS,
     SECRET_KEY,
     SERVER_CORE,
-    free_port,
     our_settings,
     start,
     stores,
@@ -36,6 +35,7 @@ from bench.platform import (
 )
 from control_plane.recordings.sealing import FileSeal
 from control_plane.recordings.storage import SEALED, ObjectStore
+from tests.support.ports import free_port
 
 SIZE = 200_000_000
 RANGE = 1 << 20

@@ -33,7 +33,6 @@ from bench.platform import (
     SERVER_CORE,
     TICKS,
     cpu_seconds,
-    free_port,
     our_settings,
     start,
     stores,
@@ -42,6 +41,7 @@ from bench.platform import (
 from control_plane.events.live import PREFIX
 from control_plane.sessions.reports import LIVE_LINES
 from parley.stack.database import DatabaseUrls
+from tests.support.ports import free_port
 
 LINE = "The quick brown fox jumps over the lazy dog and is seen doing so."
 

@@ -24,12 +24,13 @@ from bench.first_call import percentile
 from bench.knowledge_load import embedding, ingest, searches, upload
 from bench.knowledge_quality import quality
 from bench.knowledge_search import at_scale
-from bench.platform import ALL_CORES, RESULTS, free_port, our_settings, start, stores, wait_for
+from bench.platform import ALL_CORES, RESULTS, our_settings, start, stores, wait_for
 from knowledge.search import RELEVANT
 from parley.stack.database import database_urls, prepare_database
 from parley.stack.postgres import EmbeddedPostgres
 from parley.stack.secrets import Secrets
 from tests.support.database import migrate
+from tests.support.ports import free_port
 
 PARTS: Final = ("quality", "search", "embedding", "api", "ingest", "upload")
 LEAST: Final = {"chunks of 500, both": 0.920}

@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.first_call import percentile
-from bench.platform import ALL_CORES, KEY, RESULTS, free_port, our_settings, start, stores, wait_for
+from bench.platform import ALL_CORES, KEY, RESULTS, our_settings, start, stores, wait_for
 from control_plane.dialects.onepizza.pace import A_SECOND
+from tests.support.ports import free_port
 
 CLIENTS: Final = 8
 LINES, CALL_SECONDS = 120, 600

@@ -29,13 +29,13 @@ from bench.platform import (
     RESULTS,
     SERVER_CORE,
     cpu_seconds,
-    free_port,
     our_settings,
     start,
     stores,
     wait_for,
 )
 from parley.stack.database import DatabaseUrls
+from tests.support.ports import free_port
 
 ROOMS = 32
 LUA = """

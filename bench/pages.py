@@ -24,7 +24,8 @@ from rich.table import Table
 
 from bench import talking
 from bench.first_call import percentile
-from bench.platform import ALL_CORES, KEY, RESULTS, free_port, our_settings, start, stores, wait_for
+from bench.platform import ALL_CORES, KEY, RESULTS, our_settings, start, stores, wait_for
+from tests.support.ports import free_port
 
 CHECKOUT: Final = Path(__file__).parent.parent
 ROWS: Final = 10_000

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import psycopg
 from parley.stack.database import DatabaseUrls, database_urls, prepare_database
 from parley.stack.postgres import EmbeddedPostgres
 from parley.stack.secrets import Secrets
+from tests.support.ports import free_port
 
 RESULTS = Path(__file__).parent / "results"
 SERVER_CORE, LOAD_CORE = "0", "1"
@@ -98,13 +98,6 @@ def fill(owner_url: str) -> None:
             (KEY,),
         )
         connection.execute("vacuum analyze")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def cpu_seconds(pid: int) -> float:

@@ -16,7 +16,8 @@ from livekit import api
 
 from bench.exchange import HOST
 from bench.fanout import cpu_seconds, resident_kib
-from bench.platform import ALL_CORES, free_port, start
+from bench.platform import ALL_CORES, start
+from tests.support.ports import free_port
 from tests.support.studio import ENDED, RATE, Recorder, Stage, Studio, a_recorder, a_studio, clicks, tone
 from tests.support.takes import heard, level, seconds, seen
 

@@ -35,7 +35,6 @@ from bench.platform import (
     SECRET_KEY,
     SERVER_CORE,
     cpu_seconds,
-    free_port,
     our_settings,
     start,
     stores,
@@ -53,6 +52,7 @@ from control_plane.webhooks.planner import render
 from control_plane.webhooks.signing import new_secret
 from control_plane.webhooks.targets import sealed_as
 from parley.stack.database import DatabaseUrls
+from tests.support.ports import free_port
 
 BUSY, APART = 4, 20
 """Endpoints."""

@@ -99,6 +99,8 @@ def jobs() -> None:
     settings = Settings()
     logs.configure(settings.log_format)
     redaction.configure(settings.redactor)
+    if settings.ready_file:
+        Path(settings.ready_file).unlink(missing_ok=True)  # of a process before us in the same pod
     uvloop.run(_jobs(settings))
 
 

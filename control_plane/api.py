@@ -33,6 +33,8 @@ from control_plane.monitor.feed import router as event_feed
 from control_plane.monitor.routes import router as monitor
 from control_plane.overview.routes import router as overview
 from control_plane.personas.routes import router as personas
+from control_plane.privacy.routes import public as export_links
+from control_plane.privacy.routes import router as privacy
 from control_plane.recordings.routes import public as recording_links
 from control_plane.recordings.routes import router as recordings
 from control_plane.replays.routes import open_router as shared_replays
@@ -75,6 +77,7 @@ PRIMARY = (
     shared_replays,
     embed_keys,
     embeds,
+    privacy,
 )
 """The primary surface, below `/api/v1`."""
 
@@ -87,8 +90,9 @@ MEETING_BAAS = (bot_documents, bots, calendars, calendar_events, calendar_notice
 
 def install(app: FastAPI) -> None:
     """Add every route, flat: the framework looks through a nest of routers twice for each request."""
-    others = (peoples_meetings, meeting_entrance, recording_links, health, figures, livekit_hooks, monitor, uplink)
-    for router in (*PRIMARY, *VIDEOSDK, *MEETING_BAAS, *others):
+    others = (peoples_meetings, meeting_entrance, health, figures, livekit_hooks, monitor, uplink)
+    linked = (recording_links, export_links)
+    for router in (*PRIMARY, *VIDEOSDK, *MEETING_BAAS, *linked, *others):
         app.router.routes.extend(router.routes)
     plain = (route for route in app.router.routes if isinstance(route, APIRoute) and not route.param_convertors)
     app.state.plain_paths = frozenset(route.path for route in plain)

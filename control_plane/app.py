@@ -45,6 +45,9 @@ from control_plane.meetings.passes import Passes
 from control_plane.middleware import Frontier, Stopwatch, what_browsers_are_told
 from control_plane.monitor.hub import MonitorHub
 from control_plane.monitor.routes import keep_open, watch_keys
+from control_plane.privacy.receipts import Receipts
+from control_plane.privacy.service import export_links
+from control_plane.privacy.workers import FORGET
 from control_plane.recordings.finishing import Finisher
 from control_plane.recordings.hooks import RECORDED
 from control_plane.recordings.links import LinkSigner
@@ -59,6 +62,7 @@ from control_plane.sessions.slots import StandingSigner, TicketSigner
 from control_plane.settings import Settings
 from control_plane.stopping import LastOrders, Stopping
 from control_plane.supervision.service import WHISPER
+from control_plane.telephony.carriers import TrunkRules
 from control_plane.telephony.service import HAND_OVER, PRESS_KEYS
 from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync
@@ -146,6 +150,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.taker = RecordingTaker(state.database, clock, state.recorder, state.secrets)
     state.finisher = Finisher(state.database, clock, state.recordings)
     state.links = LinkSigner(secret_keys)
+    state.export_links = export_links(secret_keys)
+    state.receipts = Receipts(secret_keys)
     state.token_signer = TokenSigner(key, secret)
     state.tickets = TicketSigner(secret_keys)
     state.hook_receiver = livekit.WebhookReceiver(livekit.TokenVerifier(key, secret))
@@ -187,7 +193,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         clock,
         state.secrets,
         ReportSigner(secret_keys),
-        Entrance(state.passes, settings.public_url),
+        Entrance(state.passes, settings.public_url, TrunkRules.of(settings)),
         lease=settings.lease,
         longest=settings.recordings_longest,
     )
@@ -220,6 +226,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 RECORDED: state.uplink.recorded,
                 CHAT: state.uplink.chat,
                 WHISPER: state.uplink.whisper,
+                FORGET: state.uplink.forget,
                 BOTS: state.bots.wake,
             }
         )

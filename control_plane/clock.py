@@ -13,6 +13,9 @@ from typing import Final, Generic, TypeVar, overload
 SKEW: Final = timedelta(minutes=15)
 """What clocks may differ by: only what is older than that by the wall clock alone is certainly old."""
 
+BLIND: Final = timedelta(seconds=4)
+"""Whoever looks each second and has not for this long does not know what happened meanwhile."""
+
 K = TypeVar("K", bound=Hashable)
 
 
@@ -30,6 +33,22 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         """Wait for so long."""
         await asyncio.sleep(seconds)
+
+
+class Sight:
+    """For how long this process has seen what goes on: nobody is given up for what could not be seen meanwhile."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since = self._last = clock.monotonic()
+
+    def look(self) -> float:
+        """This process has just looked; seconds for which it has, never blind in between."""
+        now = self._clock.monotonic()
+        if now - self._last > BLIND.total_seconds():
+            self._since = now
+        self._last = now
+        return now - self._since
 
 
 class Stillness(Generic[K]):

@@ -37,6 +37,23 @@ def _store(url: str) -> str:
     return url
 
 
+def read_carriers(value: str) -> dict[str, frozenset[str]]:
+    """Hosts with the slugs of the projects that may call by them, of `host,host=slug,…`. Raises `ValueError`."""
+    found: dict[str, set[str]] = {}
+    for each in filter(None, (part.strip().lower() for part in value.split(","))):
+        host, named, slug = each.partition("=")
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", host) or (named and not slug):
+            raise ValueError("must be hosts, each alone or with a project: sip.example.com, sip.example.org=slug")
+        projects = found.setdefault(host, set())
+        projects |= {slug} if slug else set()
+    return {host: frozenset(projects) for host, projects in found.items()}
+
+
+def _carriers(value: str) -> str:
+    read_carriers(value)
+    return value
+
+
 def _networks(value: str) -> str:
     parse_networks(value)
     return value
@@ -122,6 +139,9 @@ class Settings(SecretsSettings):
         None, description="The same of Runpod: its endpoint of the OpenAI protocol; unset: Runpod is refused."
     )
     knowledge_former_embedder: str | None = Field(None, description="Embedder of bases until they are reindexed.")
+    backups_kept: timedelta | None = Field(
+        None, description="How long backups are kept: receipts of erasures say until when they hold what was erased."
+    )
     recordings_longest: timedelta = Field(timedelta(hours=4), description="After this a recording is stopped.")
     llm_model: str = Field("gpt-4o-mini", description="What answers where an agent names none, as workers know it.")
     seeing_models: list[str] = Field(
@@ -149,6 +169,11 @@ class Settings(SecretsSettings):
     media_timeout: float = Field(5.0, description="Seconds a call to LiveKit may take.")
     webhook_allow: Annotated[str, AfterValidator(_networks)] = Field(
         "", description="Networks, comma-separated, that webhooks and trunks may reach besides the public internet."
+    )
+    trunks_without_password: Annotated[str, AfterValidator(_carriers)] = Field(
+        "",
+        description="Hosts, comma-separated, of carriers that know this machine by its address: trunks to them need no "
+        "password, outside development no others go without. `host=slug` keeps a host for that project.",
     )
     google_oauth_url: str = Field(
         "https://oauth2.googleapis.com", description="Where Google gives access tokens, at `/token` below it."
@@ -194,6 +219,11 @@ class Settings(SecretsSettings):
     metrics_port: int | None = Field(
         None, description="Port of `/metrics` for Prometheus, without a key; `serve` has it at its own port, with one."
     )
+
+    @property
+    def trusting_carriers(self) -> dict[str, frozenset[str]]:
+        """`trunks_without_password`, read."""
+        return read_carriers(self.trunks_without_password)
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:

@@ -18,12 +18,13 @@ from control_plane.meetings.models import Attendee, EndUser, Meeting, Membership
 from control_plane.metering.models import BudgetNotice, UsageDay, UsageEntry
 from control_plane.monitor.models import MonitorTicket
 from control_plane.personas.models import Persona, PersonaVersion
+from control_plane.privacy.models import PrivacyRequest
 from control_plane.recordings.models import Recording, ToldEgress
 from control_plane.replays.models import ReplayShare
 from control_plane.rooms.models import Participant, RetiredRoom, Room, Supervision
 from control_plane.secrets.models import SigningKey
 from control_plane.sessions.models import Session, SessionJob, SessionTrace, Slot, TranscriptLine, Turn, Worker
-from control_plane.telephony.models import Call, DialPolicy, SipConfig, SipTrunk, Transfer
+from control_plane.telephony.models import Call, Consent, DialDecision, DialPolicy, SipConfig, SipTrunk, Transfer
 from control_plane.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from knowledge.tables import metadata as knowledge_metadata
 
@@ -39,6 +40,8 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     CalendarEvent,
     CalendarSeries,
     Call,
+    Consent,
+    DialDecision,
     DialPolicy,
     EmbedKey,
     EndUser,
@@ -49,6 +52,7 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     Participant,
     Persona,
     PersonaVersion,
+    PrivacyRequest,
     ProviderCredential,
     Recording,
     ReplayShare,

@@ -37,6 +37,8 @@ SURFACES = (SURFACE + "/", "/api/meetings", *BAAS)
 MAX_ID = 2**53 - 1
 """The largest number that every reader of JSON keeps exact."""
 MAX_NUMBER = 2**63 - 1
+FURTHEST = 10_000
+"""Rows before the last page that can be asked for: those are read and thrown away. Cursors go on from there."""
 SIGNED = "/v2/"
 """Where requests carry a token signed with a key's secret."""
 SOCKETS = "/socket.io/"
@@ -110,12 +112,17 @@ class Paged(BaseModel):
 class Page:
     """Which part of a list is asked for; pages begin with 1."""
 
+    go_on = "narrow the list to what is wanted"
+    """What whoever wants to read further may do."""
+
     def __init__(
         self,
         page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
         per_page: Annotated[int, Query(ge=1, le=100)] = 25,
     ) -> None:
         self.page, self.per_page = page, per_page
+        if self.offset > FURTHEST:
+            raise InvalidRequest.field("page", f"begins more than {FURTHEST:,} rows into the list: {self.go_on}")
 
     @property
     def offset(self) -> int:
@@ -132,6 +139,8 @@ class Excerpt(Page):
 
     What comes meanwhile moves pages, and no excerpt. `total` counts the whole list in each case.
     """
+
+    go_on = "read on with before_id, the last id that was seen"
 
     def __init__(
         self,
@@ -150,6 +159,25 @@ class Excerpt(Page):
             raise InvalidRequest.field("after_id", "goes without before_id")
         if page > 1 and (before_id is not None or after_id is not None):
             raise InvalidRequest.field("page", "goes without before_id and after_id")
+
+
+class Onward(Page):
+    """Which part of a list, oldest first, is asked for: a page of it, or what comes after one of its rows."""
+
+    go_on = "read on with after_id, the last id that was seen"
+
+    def __init__(
+        self,
+        page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+        per_page: Annotated[int, Query(ge=1, le=100)] = 20,
+        after_id: Annotated[
+            int | None, Query(ge=1, le=MAX_ID, description="Those that follow: the last id that was seen.")
+        ] = None,
+    ) -> None:
+        super().__init__(page, per_page)
+        self.after_id = after_id
+        if page > 1 and after_id is not None:
+            raise InvalidRequest.field("page", "goes without after_id")
 
 
 def once(given: list[str]) -> list[str]:

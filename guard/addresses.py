@@ -60,6 +60,27 @@ _LOCAL_V6: Final = tuple(
 )
 
 
+WEB_PORTS: Final = (80, 443)
+_SYSTEM_PORTS: Final = 1024
+"""Below are those of a host's own services."""
+_ODD_PORTS: Final = frozenset(
+    (
+        *(1433, 1434, 1521, 3050, 3306, 5432, 5984, 6379, 6380, 7199, 7474, 7687, 8529, 9042, 9160, 9200),
+        *(9300, 11211, 26379, 27017, 27018, 27019, 28015),
+        *(1883, 4222, 4369, 5671, 5672, 8883, 9092, 15672, 25672, 61613, 61616),
+        *(2181, 2375, 2376, 2377, 2379, 2380, 6443, 7880, 8300, 8500, 10250, 10255, 10257, 10259),
+        *(1719, 1720, 1723, 2049, 3128, 3389, 3659, 4045, 4190, 5060, 5061, 5900, 6000, 6566, 10080),
+        *(6665, 6666, 6667, 6668, 6669, 6679, 6697),
+    )
+)
+"""Databases, brokers, what steers machines, and what browsers refuse besides: none is a page of a customer's."""
+
+
+def closed_port(port: int) -> bool:
+    """Whether nothing is sent to a port on a customer's behalf, unless the operator opened the network it is in."""
+    return port not in WEB_PORTS and (port < _SYSTEM_PORTS or port in _ODD_PORTS)
+
+
 def parse_networks(text: str) -> tuple[Network, ...]:
     """Comma-separated networks such as `127.0.0.0/8,::1/128`; raises `ValueError` for anything else."""
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
@@ -78,12 +99,16 @@ def closed_kind(address: Address, allow: Sequence[Network] = ()) -> str | None:
     return _first(address, _CLOSED_V6)
 
 
-def closed_host(host: str, allow: Sequence[Network] = ()) -> str | None:
-    """The same for an address as text, as the resolver and the socket write it; "unreadable" where it is none."""
+def closed_host(host: str, allow: Sequence[Network] = (), *, port: int | None = None) -> str | None:
+    """The same for an address as text, as the resolver and the socket write it, and for a port there; "unreadable"
+    where it is none."""
     try:
-        return closed_kind(ip_address(host), allow)
+        address = ip_address(host)
     except ValueError:
         return "unreadable"
+    if port is not None and closed_port(port) and not any(address in network for network in allow):
+        return closed_kind(address, allow) or f"port {port}"
+    return closed_kind(address, allow)
 
 
 def _first(address: Address, table: Sequence[tuple[Network, str]]) -> str | None:

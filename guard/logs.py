@@ -6,7 +6,8 @@ What a person said or who they are goes only under keys that begin with `pii.`; 
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -43,23 +44,37 @@ PERSONAL: Final = "pii."
 """How keys begin under which something personal may stand: numbers and addresses are taken out of that, whoever wants
 them elsewhere."""
 
-_CONCEALED: set[str] = set()
+_CONCEALED: Counter[str] = Counter()
+"""And how many want it so."""
 SHORTEST_CONCEALED = 8
 """Characters; what is shorter stands in too many words."""
 DEEPEST = 8
 """Levels of a value that are written as they are; what is deeper is written as one text."""
 
 
-def conceal(*secrets: str) -> None:
-    """Never write these in this process, wherever they stand: for credentials of others, which have no form."""
+def conceal(*secrets: str) -> Callable[[], None]:
+    """Never write these in this process, wherever they stand: for credentials of others, which have no form.
+
+    What it returns takes that back, for a process that outlives whom they belong to. Once is enough.
+    """
     known = {secret for secret in secrets if len(secret) >= SHORTEST_CONCEALED}
-    _CONCEALED.update(known, (quote(secret, safe="") for secret in known))
+    wanted = known | {quote(secret, safe="") for secret in known}
+    _CONCEALED.update(wanted)
+
+    def reveal() -> None:
+        _CONCEALED.subtract(wanted)
+        for secret in wanted:
+            if _CONCEALED[secret] <= 0:
+                del _CONCEALED[secret]
+        wanted.clear()
+
+    return reveal
 
 
 def without_secrets(text: str) -> str:
     """A text in which `***` stands for each credential."""
     text = SECRET_QUERY.sub(r"\1***", SECRET_TEXT.sub("***", text))
-    for secret in _CONCEALED:
+    for secret in list(_CONCEALED):  # which another thread may change
         if secret in text:
             text = text.replace(secret, "***")
     return text

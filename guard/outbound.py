@@ -24,11 +24,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from guard.addresses import Network, closed_host
+from guard.addresses import Network, closed_host, closed_port
 
 HTTP: Final = ("http", "https")
 RTMP: Final = ("rtmp", "rtmps")
 SOCKET: Final = ("ws", "wss")
+DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443, "rtmp": 1935, "rtmps": 443}
 LONGEST_URL: Final = 2048
 READ_LIMIT: Final = 64 * 1024
 """Bytes of an answer's body that are read; the connection is dropped at the first byte beyond."""
@@ -205,10 +206,14 @@ class Outbound:
         connection.
         """
         url = read_url(text, schemes)
-        for address in await self._look_up(url.raw_host or "", url.port or 0):
-            kind = closed_host(address, self._allow)
+        port = url.port or DEFAULT_PORTS[url.scheme]
+        found = await self._look_up(url.raw_host or "", port)
+        for address in found:
+            kind = closed_host(address, self._allow, port=port)
             if kind:
                 raise BadAddress(f"leads to an address that is not allowed ({kind})")
+        if not found and closed_port(port):
+            raise BadAddress(f"leads to an address that is not allowed (port {port})")
 
     async def find(self, host: str) -> list[str]:
         """The addresses of a host that may be connected to, for what is not HTTP: connect to these, never to the name.
@@ -262,7 +267,7 @@ class Outbound:
 
     def _make_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, proto, _, address = info
-        closed = closed_host(str(address[0]), self._allow)
+        closed = closed_host(str(address[0]), self._allow, port=int(address[1]))
         if closed:
             raise _ClosedNetwork(f"leads to an address that is not allowed ({closed})")
         return socket.socket(family, kind, proto)

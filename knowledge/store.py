@@ -228,14 +228,21 @@ class KnowledgeStore:
         return len(document.chunks)
 
     async def list_chunks(
-        self, base_id: int, *, project_id: int, offset: int = 0, limit: int = 20, is_active: bool | None = None
+        self,
+        base_id: int,
+        *,
+        project_id: int,
+        offset: int = 0,
+        limit: int = 20,
+        after_id: int | None = None,
+        is_active: bool | None = None,
     ) -> tuple[list[StoredChunk], int]:
-        """A page of a base's chunks in the order they came, and how many there are in all."""
+        """A part of a base's chunks in the order they came, and how many there are in all."""
         conditions = [knowledge_chunk.c.project_id == project_id, knowledge_chunk.c.base_id == base_id]
-        if is_active is not None:
-            conditions.append(knowledge_chunk.c.is_active == is_active)
+        conditions += [] if is_active is None else [knowledge_chunk.c.is_active == is_active]
         total = await self._db.scalar(select(func.count()).select_from(knowledge_chunk).where(*conditions))
-        query = _chunks().where(*conditions).order_by(knowledge_chunk.c.id).offset(offset).limit(limit)
+        later = [] if after_id is None else [knowledge_chunk.c.id > after_id]
+        query = _chunks().where(*conditions, *later).order_by(knowledge_chunk.c.id).offset(offset).limit(limit)
         return [_chunk(row) for row in await self._db.execute(query)], total or 0
 
     async def find_chunk(self, chunk_id: int, *, base_id: int, project_id: int) -> StoredChunk | None:
@@ -377,16 +384,9 @@ def _is_chunk(chunk_id: int, base_id: int, project_id: int) -> Any:
 
 def _chunks() -> Any:
     chunk, document = knowledge_chunk.c, knowledge_document.c
-    return select(
-        chunk.id,
-        chunk.content,
-        chunk.heading,
-        document.source,
-        chunk.chunk_index,
-        chunk.page,
-        chunk.row,
-        chunk.is_active,
-    ).join_from(knowledge_chunk, knowledge_document)
+    where = (chunk.chunk_index, chunk.page, chunk.row)
+    shown = select(chunk.id, chunk.content, chunk.heading, document.source, *where, chunk.is_active)
+    return shown.join_from(knowledge_chunk, knowledge_document)
 
 
 def _base(row: Row[Any]) -> KnowledgeBase:

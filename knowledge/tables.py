@@ -207,6 +207,7 @@ knowledge_upload = Table(
         name="knowledge_upload_base",
         ondelete="CASCADE",
     ),
+    Index("knowledge_upload_by_base", "project_id", "base_id"),
 )
 
 knowledge_unanswered = Table(

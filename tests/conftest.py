@@ -9,6 +9,7 @@ pytest.register_assert_rewrite("tests.support")
 pytest_plugins = [
     "tests.support.database",
     "tests.support.platform",
+    "tests.support.plans",
     "tests.support.receiver",
     "tests.support.calls",
     "tests.support.models",

@@ -1,9 +1,9 @@
 """`make check-security`: every promise of security is tried in full. A line each: what, how many were tried, how many
 went wrong, and how many there have to be at least.
 
-It runs all test files that note what they tried (tests/support/tried.py), with PARLEY_FULL=1, and bandit. What a line
-has to reach stands in tools/security_floors.toml. Status 0 only if no test failed, nothing went wrong, and every line
-reached its floor.
+It runs all test files that note what they tried (tests/support/tried.py), with PARLEY_FULL=1, schemathesis with two
+tenants (tools/check_api.py) and bandit. What a line has to reach stands in tools/security_floors.toml. Status 0 only if
+no test failed, nothing went wrong, and every line reached its floor.
 """
 
 import argparse
@@ -62,6 +62,8 @@ def main() -> int:
         noted = Path(folder) / "tried.jsonl"
         noted.touch()
         failed = run_tests(files_of(asked.only), noted, full=not asked.samples, processes=asked.processes)
+        if not asked.samples and "schemathesis".startswith(asked.only.partition(":")[0]):
+            failed |= run_search(noted)
         found = [json.loads(line) for line in noted.read_text().splitlines()]
     if not asked.only or "bandit".startswith(asked.only):
         found.append(run_bandit())
@@ -87,6 +89,14 @@ def run_tests(files: Sequence[Path], noted: Path, *, full: bool, processes: str)
     command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-n", processes, "--dist", "loadfile"]
     command += ["-o", f"timeout={PATIENCE}", *(str(path.relative_to(TREE)) for path in files)]
     return subprocess.run(command, cwd=TREE, env=environment, check=False).returncode != 0
+
+
+def run_search(noted: Path) -> bool:
+    """Search the API with one tenant's key and another's ids; whether something was found."""
+    command = [sys.executable, "-m", "tools.check_api", "--search-only"]
+    return (
+        subprocess.run(command, cwd=TREE, env={**os.environ, "PARLEY_TRIED": str(noted)}, check=False).returncode != 0
+    )
 
 
 def run_bandit() -> dict[str, object]:

@@ -140,10 +140,28 @@ class Setup:
         program = self.cache / f"livekit-server-{version}" / "livekit-server"
         if os.access(program, os.X_OK):
             return f"{version} is built"
-        go = need("go", ["version"], LEAST_GO, "It builds livekit-server")
         self._say(f"building {version}, some minutes ...")
+        self._build("livekit", {"github.com/livekit/livekit-server/cmd/server": program})
+        return f"{version} built"
+
+    def deploy_tools(self) -> str:
+        """Build helm and the reader of compose files, once for each version of them."""
+        module = (TREE / "tools" / "deploy" / "go.mod").read_text(encoding="utf-8")
+        folder = self.cache / "-".join(["deploy", *re.findall(r"(?:helm|compose-go)/v\d v([\d.]+)", module)])
+        programs = {
+            "helm.sh/helm/v3/cmd/helm": folder / "helm",
+            "github.com/compose-spec/compose-go/v2/cmd": folder / "compose-spec",
+        }
+        if all(os.access(program, os.X_OK) for program in programs.values()):
+            return "are built"
+        self._say("building helm, some minutes ...")
+        self._build("deploy", programs)
+        return "built"
+
+    def _build(self, module: str, programs: Mapping[str, Path]) -> None:
+        """Build programs of a module in `tools/` with its checksums."""
+        go = need("go", ["version"], LEAST_GO, "It builds livekit-server")
         with scratch_folder(self.cache) as scratch:
-            built = scratch / "livekit-server"
             environment = {
                 **os.environ,
                 "CGO_ENABLED": "0",
@@ -152,12 +170,12 @@ class Setup:
                 "GOMODCACHE": str(scratch / "modules"),
                 "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),  # so that it can be removed
             }
-            command = [go, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(built)]
-            command.append("github.com/livekit/livekit-server/cmd/server")
-            self._do(command, environment=environment, folder=TREE / "tools" / "livekit")
-            program.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(built, program)
-        return f"{version} built"
+            for package, program in programs.items():
+                built = scratch / program.name
+                command = [go, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(built), package]
+                self._do(command, environment=environment, folder=TREE / "tools" / module)
+                program.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(built, program)
 
     def web_pages(self) -> str:
         """Build the pages from `web/`."""
@@ -339,6 +357,7 @@ def main() -> int:
     parser.add_argument("--test", action="store_true", help="also what only the tests need")
     parser.add_argument("--sentence-transformers", action="store_true", help="only the optional embedder's packages")
     parser.add_argument("--voices", action="store_true", help="an installation with the providers of voices, apart")
+    parser.add_argument("--deploy", action="store_true", help="only helm and the reader of compose files")
     parser.add_argument("--lock", action="store_true", help="only resolve the dependencies anew")
     arguments = parser.parse_args()
     try:
@@ -352,6 +371,8 @@ def main() -> int:
                 work.lock()
             elif arguments.sentence_transformers:
                 print(f" {work.sentence_transformers()}")
+            elif arguments.deploy:
+                print(f" {work.deploy_tools()}")
             elif arguments.voices:
                 print(f" {work.voices()}")
             else:

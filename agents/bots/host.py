@@ -14,6 +14,7 @@ from agents.bots.hearing import Ears
 from agents.bots.recognition import Recogniser
 from agents.bots.reporting import BotReporter
 from agents.contract import Command
+from agents.folders import OwnFolder
 from agents.pulse import Pulse
 from agents.settings import BotHostSettings, read_settings
 from agents.spool import Spool
@@ -29,7 +30,8 @@ class BotHost:
 
     def __init__(self, settings: BotHostSettings) -> None:
         self.settings = settings
-        self.spool = Spool(settings.spool_dir)
+        self.folder = OwnFolder(settings.spool_dir)
+        self.spool = Spool(self.folder.path)
         self.uplink = Uplink(
             settings.control_plane_url,
             settings.worker_token.get_secret_value(),
@@ -67,14 +69,18 @@ class BotHost:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        if self.settings.ready_file:
+            self.settings.ready_file.unlink(missing_ok=True)  # of a process before us in the same pod
         uplink = asyncio.create_task(self.uplink.run())
         stopping = asyncio.create_task(be_stopped())
         looking = asyncio.create_task(self.pulse.run())
+        adopting = asyncio.create_task(self.folder.adopt(self.spool))
+        working = (uplink, looking, adopting)
         try:
             async with self._recogniser, self._outbound:
-                await asyncio.wait((uplink, stopping), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((*working, stopping), return_when=asyncio.FIRST_COMPLETED)
                 if not stop.is_set():
-                    await uplink
+                    await asyncio.gather(*(task for task in working if task.done()))
                 self._is_leaving = True
                 log.info("leaving all meetings", bots=len(self._bots))
                 for task in self._tasks:
@@ -82,11 +88,12 @@ class BotHost:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
                 await self.spool.wait_until_acknowledged()
         finally:
-            ending = (uplink, stopping, looking, *self._tasks)
+            ending = (*working, stopping, *self._tasks)
             for task in ending:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
             self.spool.close()
+            self.folder.close()
 
     def _tell_ready(self) -> None:
         if self.settings.ready_file:

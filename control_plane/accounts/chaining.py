@@ -26,7 +26,7 @@ MOST_PROBLEMS: Final = 100
 # so only entries are taken that are older than every transaction that runs: `age` counts transactions.
 _NEXT: Final = text("""
     select id, project_id, key_id, action, target, status, at from audit_entry
-    where id > coalesce((select max(entry_id) from audit_link), 0)
+    where id > (select coalesce(max(entry_id), 0) from audit_link)
         and age(xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid)
     order by id limit :most
 """)

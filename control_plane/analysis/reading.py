@@ -9,6 +9,8 @@ import openai
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from guard.plain import one_line, plain
+
 MOST_CHARACTERS: Final = 120_000
 """Of a conversation, put before a model; of a longer one its beginning and its end."""
 TRIES: Final = 3
@@ -107,7 +109,10 @@ async def read(client: openai.AsyncOpenAI, model: str, conversation: Conversatio
             "about": conversation.about,
             "objectives": list(conversation.objectives),
             "criteria": list(conversation.criteria),
-            "lines": [{"id": id, "speaker": who, "text": text} for id, who, text in _fitting(conversation.lines)],
+            "lines": [
+                {"id": id, "speaker": one_line(who), "text": plain(text)}
+                for id, who, text in _fitting(conversation.lines)
+            ],
         },
         ensure_ascii=False,
     )

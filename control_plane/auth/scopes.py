@@ -19,6 +19,7 @@ AREAS: Final = (
     "knowledge-bases",
     "meetings",
     "members",
+    "privacy",
     "projects",
     "recordings",
     "rooms",

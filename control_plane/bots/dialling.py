@@ -11,21 +11,21 @@ from control_plane.bots.addresses import Line
 from control_plane.bots.models import Bot
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.errors import Forbidden
 from control_plane.meetings.attending import CannotJoin
+from control_plane.telephony.carriers import TrunkRules
 from control_plane.telephony.dialling import PLACED
-from control_plane.telephony.gate import demand_right_to_call
+from control_plane.telephony.gate import Wish, judge_call
 from control_plane.telephony.models import Call
 from control_plane.telephony.numbers import find_number, host_of
 from control_plane.telephony.queueing import ATTENDED
-from control_plane.telephony.settling import tell_begin
+from control_plane.telephony.settling import LONGEST_HANDED_OVER, tell_begin
 from control_plane.telephony.trunks import trunks_of
 
 PAUSE: Final = "wwwwww"
 """Three seconds in which a meeting's bridge asks for its PIN."""
 
 
-async def dial(db: Db, clock: Clock, bot: Bot, line: Line) -> None:
+async def dial(db: Db, clock: Clock, bot: Bot, line: Line, rules: TrunkRules) -> None:
     """Have a locked bot's meeting called, unless its line is open already. Raises `CannotJoin`."""
     open_line = select(Call.id).where(Call.room_name == bot.room_name, col(Call.ended_at).is_(None))
     if (await db.exec(open_line)).first() is not None:
@@ -37,10 +37,24 @@ async def dial(db: Db, clock: Clock, bot: Bot, line: Line) -> None:
     now = clock.now()
     try:
         number = number_of(line, {each.address for each in trunks})
-        if number is not None:
-            await demand_right_to_call(db, bot.project_id, number, calling_from=trunk.phone_number, now=now)
-    except (Forbidden, ValueError) as error:
+    except ValueError as error:
         raise CannotJoin("NOT_ALLOWED", f"this meeting is not called: {error}") from error
+    own = {host_of(each.address) for each in trunks}
+    if number is None and (host := host_of_line(line)) in rules.trusting and host not in own:
+        raise CannotJoin("NOT_ALLOWED", "this meeting is not called: its server is a carrier of this machine's")
+    wish = Wish(
+        bot.project_id,
+        "bot",
+        number,
+        trunk.phone_number,
+        trunk.address,
+        longest=round(LONGEST_HANDED_OVER),
+        address=line.to,
+        key_id=bot.key_id,
+    )
+    allowed = await judge_call(db, wish, now=now)
+    if not allowed.allowed:
+        raise CannotJoin("NOT_ALLOWED", f"this meeting is not called: {allowed.steps[-1]['said']}")
     if await is_full(db, bot.project_id, "sip_calls", now):
         raise CannotJoin("LINES_BUSY", "all telephone calls of the plan are in use")
     call = Call(
@@ -54,9 +68,13 @@ async def dial(db: Db, clock: Clock, bot: Bot, line: Line) -> None:
         trunk_id=trunk.id,
         started_at=now,
         details={ATTENDED: str(bot.uuid), "press": keys_of(line.pin)},
+        longest_seconds=allowed.longest_seconds,
+        key_id=allowed.key_id,
+        destination=allowed.destination,
     )
     db.add(call)
     await db.flush()
+    allowed.call_id = call.id
     tell_begin(db, clock, call)
     await db.execute(text(f"select pg_notify('{PLACED}', '')"))
 
@@ -71,6 +89,11 @@ def number_of(line: Line, carriers: Collection[str]) -> str | None:
     if host and not is_carrier and not user.lower().startswith(("+", "%2b")):
         return None
     return find_number(line.to)
+
+
+def host_of_line(line: Line) -> str:
+    """The host of a line's SIP address; empty for a plain number."""
+    return host_of(line.to.partition(":")[2].rpartition("@")[2]) if "@" in line.to else ""
 
 
 def keys_of(pin: str) -> str:

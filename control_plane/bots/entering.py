@@ -15,6 +15,7 @@ from control_plane.meetings.models import Attendee, AttendeeState, Meeting
 from control_plane.meetings.passes import Passes
 from control_plane.meetings.waiting import room_of
 from control_plane.metering.budget import find_used_up
+from control_plane.telephony.carriers import TrunkRules
 from control_plane.tokens.signer import Pass
 
 LIFETIME: Final = timedelta(hours=24)
@@ -23,8 +24,8 @@ LIFETIME: Final = timedelta(hours=24)
 class Entrance:
     """Signs the tokens with which bots enter; where they wait, the meeting's own comes to them there."""
 
-    def __init__(self, passes: Passes, public_url: str) -> None:
-        self.passes, self.public_url = passes, public_url
+    def __init__(self, passes: Passes, public_url: str, rules: TrunkRules) -> None:
+        self.passes, self.public_url, self.rules = passes, public_url, rules
 
     async def enter(self, db: Db, clock: Clock, bot: Bot) -> tuple[str, bool, str]:
         """A locked bot's token, whether it opens a waiting room only, and the telephone line behind which the meeting
@@ -37,7 +38,7 @@ class Entrance:
                 return await self._enter_here(db, clock, bot, code)
             case Line() as line:
                 bot.meeting_room = bot.room_name
-                await dial(db, clock, bot, line)
+                await dial(db, clock, bot, line, self.rules)
                 return self._own_room(bot), False, line_identity(bot)
             case Unreachable(reason):
                 raise CannotJoin("UNREACHABLE", reason)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, exists, func
+from sqlalchemy import and_, exists, func, or_
 from sqlmodel import col, select
 
 from control_plane.bots.models import Bot
@@ -15,6 +15,8 @@ from control_plane.errors import InvalidRequest
 from control_plane.sessions.models import OWN_EPOCH, TranscriptLine
 
 CONDITIONS: Final = 20
+BEHIND: Final = "behind"
+"""What cursors begin with: those of former versions counted bots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +37,66 @@ class Narrow:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page begins: past so many of the bots that were there when the first page was read."""
+    """Where a page begins: behind a bot, among those that were there when the first page was read."""
 
     top: int
-    skip: int
+    last: int | None = None
+    """Its id; None before the first."""
 
     @classmethod
     def read(cls, cursor: str) -> "Place":
         """A cursor as it was given out. Raises `InvalidRequest`."""
         try:
-            top, skip = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-            if not (type(top) is int and type(skip) is int and 0 < top < 2**63 and 0 <= skip < 2**31):
+            kind, top, last = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+            if kind != BEHIND or not all(type(each) is int and 0 < each < 2**63 for each in (top, last)):
                 raise ValueError(cursor)
         except (ValueError, TypeError, RecursionError) as error:
             raise InvalidRequest.field("cursor", "is none that was given out here") from error
-        return cls(top, skip)
+        return cls(top, last)
 
     def __str__(self) -> str:
-        return base64.urlsafe_b64encode(json.dumps([self.top, self.skip]).encode()).decode()
+        return base64.urlsafe_b64encode(json.dumps([BEHIND, self.top, self.last]).encode()).decode()
 
 
 async def list_bots(
     db: Db, project_id: int, narrow: Narrow, limit: int, cursor: str | None
 ) -> tuple[list[Bot], str | None]:
     """A page of bots, the newest first unless sorted, and the cursor of the next one."""
-    place = Place.read(cursor) if cursor else Place(await _newest(db, project_id), 0)
+    place = Place.read(cursor) if cursor else Place(await _newest(db, project_id))
+    value, is_falling = _sorted_by(narrow.sort)
     query: Any = select(Bot).where(Bot.project_id == project_id, Bot.id <= place.top, *_conditions(narrow))
-    query = query.order_by(*_order(narrow.sort), col(Bot.id).desc()).offset(place.skip).limit(limit + 1)
-    found = list((await db.exec(query)).all())
-    following = str(Place(place.top, place.skip + limit)) if len(found) > limit else None
+    if value is None:
+        query = query.where(Bot.id < place.last) if place.last is not None else query
+    else:
+        if place.last is not None:
+            last = (await db.exec(select(value).where(Bot.project_id == project_id, Bot.id == place.last))).all()
+            if not last:
+                raise InvalidRequest.field("cursor", "is that of a bot which is gone: begin again")
+            query = query.where(_behind(place.last, last[0], value, is_falling=is_falling))
+        query = query.order_by((value.desc() if is_falling else value.asc()).nulls_last())
+    found = list((await db.exec(query.order_by(col(Bot.id).desc()).limit(limit + 1))).all())
+    following = str(Place(place.top, found[limit - 1].id)) if len(found) > limit else None
     return found[:limit], following
 
 
 async def _newest(db: Db, project_id: int) -> int:
     return (await db.exec(select(func.max(Bot.id)).where(Bot.project_id == project_id))).one() or 1
+
+
+def _sorted_by(given: str | None) -> tuple[Any, bool]:
+    """What bots are sorted by besides their age, and whether the greatest comes first."""
+    if not given:
+        return None, False
+    field, _, direction = given.rpartition(":") if given.endswith((":asc", ":desc")) else (given, "", "asc")
+    return col(Bot.extra)[field].astext, direction == "desc"
+
+
+def _behind(last: int, reached: str | None, value: Any, *, is_falling: bool) -> Any:
+    """Bots that come after one: by their value, those without one last, and among equals by their age."""
+    if reached is None:
+        return and_(value.is_(None), col(Bot.id) < last)
+    beyond = value < reached if is_falling else value > reached
+    return or_(beyond, and_(value == reached, col(Bot.id) < last), value.is_(None))
 
 
 async def speakers_by_session(db: Db, project_id: int, bots: list[Bot]) -> dict[int, list[str]]:
@@ -127,11 +155,3 @@ def _extra(given: str | None) -> list[Any]:
             raise InvalidRequest.field("filter_by_extra", "must be field:value,field:value with at most 20 conditions")
         conditions.append(col(Bot.extra)[field.strip()].astext == value.strip())
     return conditions
-
-
-def _order(given: str | None) -> list[Any]:
-    if not given:
-        return []
-    field, _, direction = given.rpartition(":") if given.endswith((":asc", ":desc")) else (given, "", "asc")
-    value = col(Bot.extra)[field].astext
-    return [value.desc().nulls_last() if direction == "desc" else value.asc().nulls_last()]

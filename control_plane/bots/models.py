@@ -48,6 +48,13 @@ class Bot(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("project_id", "id"),
         Index("bot_by_project", "project_id", "id"),
+        Index("bot_ending", "exited_at", postgresql_where=text("state = 'ending'")),
+        Index("bot_writing", "writing_since", postgresql_where=text("writing_since is not null")),
+        Index(
+            "bot_with_keys",
+            "ended_at",
+            postgresql_where=text("sealed_secrets is not null and state in ('completed', 'failed', 'cancelled')"),
+        ),
         Index("bot_wanted", "wanted_at", postgresql_where=text("wanted_at is not null")),
         Index(
             "bot_alive",

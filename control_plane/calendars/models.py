@@ -92,7 +92,7 @@ class CalendarEvent(SQLModel, table=True):
     dial_in: dict[str, Any] | None = json_value()
     """`{number, pin}` of the meeting's telephone entry."""
     starts_at: datetime = moment()
-    ends_at: datetime = moment()
+    ends_at: datetime = moment(index=True)
     is_organizer: bool = False
     is_recurring: bool = False
     organizer_email: str | None = None

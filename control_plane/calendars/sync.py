@@ -130,7 +130,11 @@ class CalendarSync:
         async def forget(_access: Access, _refresh_token: str | None) -> None:
             """The calendar is on its way out."""
 
-        credentials, access = open_credentials(self._box, calendar), open_access(self._box, calendar)
+        try:
+            credentials, access = open_credentials(self._box, calendar), open_access(self._box, calendar)
+        except ValueError:  # of a key that is lost: the calendar goes all the same, and its channel at its end
+            log.warning("channel not closed", calendar=calendar.id)
+            return
         provider = self._providers.build(calendar.platform, credentials, forget, access=access)
         await self._channels.close(provider, calendar)
 

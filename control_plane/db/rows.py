@@ -23,9 +23,9 @@ def big(*, nullable: bool = False, index: bool = False) -> Any:
     return Field(default=None if nullable else ..., sa_type=BigInteger, nullable=nullable, index=index)
 
 
-def moment(*, nullable: bool = False) -> Any:
+def moment(*, nullable: bool = False, index: bool = False) -> Any:
     """A point in time with its zone."""
-    return Field(default=None if nullable else ..., sa_type=DateTime(timezone=True), nullable=nullable)
+    return Field(default=None if nullable else ..., sa_type=DateTime(timezone=True), nullable=nullable, index=index)
 
 
 def created_now() -> Any:

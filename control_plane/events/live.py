@@ -12,9 +12,9 @@ import structlog
 from redis import asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from control_plane.errors import Unavailable
+from guard.outages import REDIS_AWAY
 
 PREFIX = "parley:live:"
 NOTHING = "nothing"
@@ -53,7 +53,7 @@ class LiveBus:
             return False
         try:
             return await self._send(channel, message, within=PUBLISH_WITHIN)
-        except (RedisError, OSError, TimeoutError):
+        except REDIS_AWAY:
             self._away_until = loop.time() + AWAY
             log.warning("live message dropped", channel=channel)
             return False
@@ -62,7 +62,7 @@ class LiveBus:
         """Send what somebody asked for and nothing repeats. Raises `Unavailable` where no process hears it."""
         try:
             heard = await self._send(channel, message, within=TIMEOUT)
-        except (RedisError, OSError, TimeoutError) as error:
+        except REDIS_AWAY as error:
             raise Unavailable("Commands cannot be passed on now; try again") from error
         if not heard:  # Redis has begun anew, and those who listen are coming back
             raise Unavailable("Commands cannot be passed on now; try again")
@@ -87,7 +87,7 @@ class LiveBus:
                         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5)
                         if message is not None:
                             await self._handle(handlers, message)
-            except RedisError:
+            except REDIS_AWAY:
                 log.warning("live channel interrupted")
                 await asyncio.sleep(RETRY)
             finally:

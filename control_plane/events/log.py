@@ -9,7 +9,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.events.facts import Fact
 from control_plane.events.models import Event
-from guard.redaction import build
+from guard.redaction import Redactor, build
 
 WORDS: Final = {Fact.TRANSCRIPT_LINE.value: ("content", "name"), Fact.MEETING_CHAT.value: ("text", "name")}
 """Facts that hold what people said, and where."""
@@ -41,11 +41,14 @@ class EventLog:
 
 def _redact(session: Session, _: UOWTransaction, __: Any) -> None:
     """The last wall before all readers of the log: those who append have done the same."""
+    wishes: dict[int, Redactor | None] = {}
     for each in session.new:
         if isinstance(each, Event) and each.type in WORDS:
-            names = session.execute(_WISH, {"id": each.project_id}).scalar_one_or_none()
-            if names is not None:
-                redactor = build(names)
+            if each.project_id not in wishes:
+                names = session.execute(_WISH, {"id": each.project_id}).scalar_one_or_none()
+                wishes[each.project_id] = build(names) if names is not None else None
+            redactor = wishes[each.project_id]
+            if redactor is not None:
                 fields = {key: redactor.redact(each.data.get(key) or "") for key in WORDS[each.type]}
                 each.data = each.data | fields
 

@@ -18,9 +18,10 @@ from typing import Any, Final
 
 import structlog
 from redis import asyncio as redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from control_plane.errors import RateLimited
+from guard.outages import REDIS_AWAY
 
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
@@ -150,7 +151,7 @@ class RateLimiter:
             try:
                 async with asyncio.timeout(WITHIN):
                     await self._redis.zrem(PREFIX + window, taken.name)
-            except (RedisError, OSError, TimeoutError):
+            except REDIS_AWAY:
                 self._go_alone("a request could not be given back to its window")
 
     async def probe(self) -> bool:
@@ -159,7 +160,7 @@ class RateLimiter:
             try:
                 async with asyncio.timeout(WITHIN):
                     await self._redis.ping()
-            except (RedisError, OSError, TimeoutError):
+            except REDIS_AWAY:
                 self._go_alone("rate windows are per process: Redis is away")
         return self.shared
 
@@ -171,7 +172,7 @@ class RateLimiter:
         try:
             async with asyncio.timeout(WITHIN):
                 await marks.execute()
-        except (RedisError, OSError, TimeoutError):
+        except REDIS_AWAY:
             self._go_alone("a changed key could not be told to other processes")
 
     async def close(self) -> None:
@@ -191,7 +192,7 @@ class RateLimiter:
                     if any(isinstance(answer, NoScriptError) for answer in answers):  # a new or flushed Redis
                         await self._redis.script_load(_TAKE)
                         answers = await self._execute(questions)
-            except (RedisError, OSError, TimeoutError):
+            except REDIS_AWAY:
                 answers = [None] * len(questions)
             if any(not isinstance(answer, list) for answer in answers):
                 self._go_alone("rate windows are per process: Redis is away")

@@ -24,6 +24,7 @@ class Job(SQLModel, table=True):
 
     __table_args__ = (
         Index("job_waiting", "run_at", postgresql_where=text("state in ('waiting', 'running')")),
+        Index("job_by_state", "state", "run_at"),
         Index(
             "one_open_job_per_key",
             "kind",

@@ -12,7 +12,7 @@ from control_plane.knowledge_bases import schemas
 from control_plane.knowledge_bases.searching import Searcher
 from control_plane.knowledge_bases.service import MAX_UPLOAD, KnowledgeBaseService
 from control_plane.plans.quota import QuotaDep
-from control_plane.wire import Done, Page, RowId
+from control_plane.wire import Done, Onward, Page, RowId
 
 router = primary(tags=["Knowledge bases"])
 
@@ -138,12 +138,10 @@ async def list_unanswered(base_id: RowId, bases: Bases, page: Annotated[Page, De
 async def list_chunks(
     base_id: RowId,
     bases: Bases,
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
-    per_page: Annotated[int, Query(ge=1, le=100)] = 20,
+    wanted: Annotated[Onward, Depends()],
     is_active: bool | None = None,
 ) -> Any:
     """List chunks in the order of their documents."""
-    wanted = Page(page, per_page)
     chunks, total = await bases.chunks(base_id, wanted, is_active=is_active)
     shown = [
         schemas.ChunkRead(

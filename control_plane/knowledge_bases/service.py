@@ -26,7 +26,7 @@ from control_plane.knowledge_bases.schemas import (
 from control_plane.knowledge_bases.searching import embedding
 from control_plane.knowledge_bases.uploads import MAX_WAITING, UploadRunner, keep_upload
 from control_plane.plans.quota import Quota
-from control_plane.wire import Page
+from control_plane.wire import Onward, Page
 from knowledge.documents import DocumentError
 from knowledge.embedders import Embedders, OtherModel, Vectors
 from knowledge.golden import DEFAULT_K, Evaluation
@@ -111,14 +111,15 @@ class KnowledgeBaseService:
         await self.get(base_id)
         return await read_documents(self.db, base_id, page, project_id=self.caller.project_id)
 
-    async def chunks(self, base_id: int, page: Page, *, is_active: bool | None) -> tuple[list[StoredChunk], int]:
-        """A page of a base's chunks, and how many there are."""
+    async def chunks(self, base_id: int, part: Onward, *, is_active: bool | None) -> tuple[list[StoredChunk], int]:
+        """A part of a base's chunks, and how many there are."""
         await self.get(base_id)
         return await self.store.list_chunks(
             base_id,
             project_id=self.caller.project_id,
-            offset=page.offset,
-            limit=page.per_page,
+            offset=part.offset,
+            limit=part.per_page,
+            after_id=part.after_id,
             is_active=is_active,
         )
 

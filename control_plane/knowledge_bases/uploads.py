@@ -27,7 +27,10 @@ from knowledge.embedders import Embedders, EmbeddingError
 from knowledge.ingest import cut_document, embed_document, require_model
 from knowledge.store import BaseMoved, BaseNotFound, KnowledgeBase, KnowledgeStore
 
-LEASE: Final = timedelta(seconds=120)
+LEASE: Final = timedelta(seconds=30)
+"""After which a document whose process has died is another's."""
+RENEW_EVERY: Final = 10.0
+"""Seconds between renewals, however long a document takes."""
 MAX_ATTEMPTS: Final = 5
 MAX_WAITING: Final = 20
 """Documents of a project that wait at once."""
@@ -104,7 +107,12 @@ class UploadRunner:
         try:
             if row.attempts > MAX_ATTEMPTS:
                 raise DocumentError("too_hard", "It was tried too often")
-            await self._ingest(row)
+            keeping = asyncio.create_task(self._keep(row))
+            try:
+                await self._ingest(row)
+            finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
         except DocumentError as error:
             log.warning("upload not ingested", base=row.base_id, reason=error.code)
             await self._give_up(row)
@@ -149,6 +157,18 @@ class UploadRunner:
             assert after is not None
             await keep_indexed(db, self._clock, after)
             await db.execute(_REMOVE, {"id": row.id, "attempts": row.attempts})
+
+    async def _keep(self, row: Any) -> None:
+        """Hold the lease while the document is read and embedded."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            try:
+                async with self._database.tenant(row.project_id) as db:
+                    await self._renew(db, row)
+            except Unavailable:
+                log.warning("lease not renewed", upload=row.id)
+            except LostLease:  # the next step finds it, and stops
+                return
 
     async def _renew(self, db: Db, row: Any) -> None:
         values = {"id": row.id, "attempts": row.attempts, "lease": self._clock.now() + LEASE}

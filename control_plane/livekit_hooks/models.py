@@ -13,7 +13,10 @@ class LivekitHook(SQLModel, table=True):
     """One hook of LiveKit."""
 
     __tablename__ = "livekit_hook"
-    __table_args__ = (Index("livekit_hook_early", "awaits", postgresql_where=text("awaits is not null")),)
+    __table_args__ = (
+        Index("livekit_hook_early", "awaits", postgresql_where=text("awaits is not null")),
+        Index("livekit_hook_by_age", "received_at"),
+    )
 
     id: str = Field(primary_key=True, description="LiveKit's event id.")
     received_at: datetime = moment()

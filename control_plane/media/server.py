@@ -189,8 +189,14 @@ def _error_of(error: api.TwirpError) -> PlatformError:
             return Conflict(f"LiveKit refused: {message}")
         case "invalid_argument" | "malformed" | "out_of_range":
             return InvalidRequest(f"LiveKit refused: {message}")
+        case "unavailable":
+            return RoomDeserted("LiveKit answered unavailable")
         case _:  # our own key is wrong, or LiveKit is in trouble: neither is the caller's fault
             return Unavailable(f"LiveKit answered {error.code}")
+
+
+class RoomDeserted(Unavailable):
+    """LiveKit answers, and none of its nodes does for the room."""
 
 
 class LiveKitMedia:
@@ -222,9 +228,17 @@ class LiveKitMedia:
 
     async def close_room(self, name: str) -> None:
         try:
-            await self._ask(self._api.room.delete_room(api.DeleteRoomRequest(room=name)))
+            await self._delete_room(name)
         except NotFound:
             return
+        except RoomDeserted:
+            # Its node is dead, and LiveKit would keep the room for a day: another takes it over where LiveKit takes
+            # the old one for dead as well, as it does when somebody comes back.
+            await self._ask(self._api.room.create_room(api.CreateRoomRequest(name=name)))
+            await self._delete_room(name)
+
+    async def _delete_room(self, name: str) -> None:
+        await self._ask(self._api.room.delete_room(api.DeleteRoomRequest(room=name)))
 
     async def list_rooms(self) -> list[LiveRoom]:
         response = await self._ask(self._api.room.list_rooms(api.ListRoomsRequest()))

@@ -6,10 +6,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, delete, select
 
 from control_plane.db.database import Db
-from control_plane.db.rows import read_page, refuse_missing
+from control_plane.db.rows import read_excerpt, refuse_missing
 from control_plane.errors import Conflict
 from control_plane.meetings.models import EndUser, Membership
-from control_plane.wire import MAX_ID, Page
+from control_plane.wire import MAX_ID, Excerpt
 
 
 class EndUsers:
@@ -39,12 +39,13 @@ class EndUsers:
         found = (await self.db.exec(query)).one_or_none()
         return found or await refuse_missing(self.db, "end_user", end_user_id, "end user")
 
-    async def page(self, page: Page, email: str | None) -> tuple[list[EndUser], int]:
+    async def page(self, excerpt: Excerpt, email: str | None) -> tuple[list[EndUser], int]:
         """End users, newest first, of one address or of any; and how many there are."""
         query = select(EndUser).where(EndUser.project_id == self.project_id)
         if email is not None:
             query = query.where(EndUser.email == email.lower())
-        return await read_page(self.db, query.order_by(col(EndUser.id).desc()), page)
+        rows, total = await read_excerpt(self.db, query, col(EndUser.id), excerpt)
+        return [row[0] for row in rows], total
 
     async def delete(self, end_user_id: int) -> None:
         """Forget an end user. Meetings stay, without them."""

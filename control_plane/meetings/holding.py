@@ -21,9 +21,10 @@ from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.repository import PEOPLE
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.exchange import fill
+from control_plane.sessions.filling import fill
 from control_plane.sessions.models import Slot
 from control_plane.sessions.places import demand_place, find_place, make_place
+from guard.plain import one_line
 
 
 async def take_place(db: Db, clock: Clock, meeting_id: int, persona_id: int, room_name: str, room_sid: str) -> Slot:
@@ -120,7 +121,7 @@ def brief(instructions: str, meeting: Meeting, scenario: Scenario) -> str:
     if scenario.objectives:
         listed = "\n".join(f"{number}. {each}" for number, each in enumerate(scenario.objectives, 1))
         parts.append(f"Reach these objectives, one after the other:\n{listed}")
-    parts.append(f"You speak with {meeting.name}, in the language {meeting.language} (BCP 47).")
+    parts.append(f"You speak with {one_line(meeting.name)}, in the language {meeting.language} (BCP 47).")
     return "\n\n".join(part for part in parts if part.strip())
 
 

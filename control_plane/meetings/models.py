@@ -88,6 +88,8 @@ class Meeting(SQLModel, table=True):
         UniqueConstraint("project_id", "id"),
         Index("meeting_by_project", "project_id", "id"),
         Index("meeting_by_room", "room_name"),
+        Index("meeting_by_session", "session_id", postgresql_where=text("session_id is not null")),
+        Index("meeting_going_on", "room_name", postgresql_where=text("status = 'active'")),
     )
 
     id: int = id_column()

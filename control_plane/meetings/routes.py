@@ -14,7 +14,7 @@ from control_plane.meetings.scenarios import ScenarioService, get_scenario
 from control_plane.meetings.service import Entry, MeetingService, meetings_of
 from control_plane.personas.routes import Personas
 from control_plane.rooms.routes import Identity
-from control_plane.wire import MAX_ID, Done, Page, RowId
+from control_plane.wire import MAX_ID, Done, Excerpt, RowId
 
 scenario_router = primary("/scenarios", tags=["Scenario meetings"])
 end_user_router = primary("/end-users", tags=["Scenario meetings"])
@@ -39,15 +39,15 @@ async def find_meetings(request: Request, db: DbDep, caller: CallerDep) -> Meeti
 Scenarios = Annotated[ScenarioService, Depends(find_scenarios)]
 People = Annotated[EndUsers, Depends(find_end_users)]
 Meetings = Annotated[MeetingService, Depends(find_meetings)]
-Paging = Annotated[Page, Depends()]
+Paging = Annotated[Excerpt, Depends()]
 Given = Annotated[int | None, Query(ge=1, le=MAX_ID)]
 
 
 @scenario_router.get("", response_model=schemas.ScenarioList)
-async def list_scenarios(scenarios: Scenarios, page: Paging) -> Any:
+async def list_scenarios(scenarios: Scenarios, excerpt: Paging) -> Any:
     """List scenarios, newest first."""
-    found, total = await scenarios.page(page)
-    return {"scenarios": found, **page.pages(total)}
+    found, total = await scenarios.page(excerpt)
+    return {"scenarios": found, **excerpt.pages(total)}
 
 
 @scenario_router.post("", status_code=201, response_model=schemas.ScenarioAnswer)
@@ -77,11 +77,11 @@ async def delete_scenario(scenario_id: RowId, scenarios: Scenarios) -> Any:
 
 @end_user_router.get("", response_model=schemas.EndUserList)
 async def list_end_users(
-    people: People, page: Paging, email: Annotated[str | None, Query(max_length=254, pattern="^[^\\u0000]*$")] = None
+    people: People, excerpt: Paging, email: Annotated[str | None, Query(max_length=254, pattern="^[^\\u0000]*$")] = None
 ) -> Any:
     """List end users, newest first."""
-    found, total = await people.page(page, email)
-    return {"end_users": found, **page.pages(total)}
+    found, total = await people.page(excerpt, email)
+    return {"end_users": found, **excerpt.pages(total)}
 
 
 @end_user_router.post("", status_code=201, response_model=schemas.EndUserAnswer)
@@ -106,14 +106,14 @@ async def delete_end_user(end_user_id: RowId, people: People) -> Any:
 @meeting_router.get("", response_model=schemas.MeetingList)
 async def list_meetings(
     meetings: Meetings,
-    page: Paging,
+    excerpt: Paging,
     status: MeetingStatus | None = None,
     scenario_id: Given = None,
     end_user_id: Given = None,
 ) -> Any:
     """List meetings, newest first."""
-    found, total = await meetings.page(page, status=status, scenario_id=scenario_id, end_user_id=end_user_id)
-    return {"meetings": found, **page.pages(total)}
+    found, total = await meetings.page(excerpt, status=status, scenario_id=scenario_id, end_user_id=end_user_id)
+    return {"meetings": found, **excerpt.pages(total)}
 
 
 def show_entry(entry: Entry) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from sqlmodel import col, select
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.db.rows import read_page, refuse_missing
+from control_plane.db.rows import read_excerpt, refuse_missing
 from control_plane.meetings.models import Scenario
 from control_plane.meetings.schemas import ScenarioCreate, ScenarioUpdate
 from control_plane.personas.service import PersonaService
-from control_plane.wire import Page
+from control_plane.wire import Excerpt
 
 
 async def get_scenario(db: Db, project_id: int, scenario_id: int, *, lock: bool = False) -> Scenario:
@@ -39,10 +39,11 @@ class ScenarioService:
         await self.db.refresh(scenario)
         return scenario
 
-    async def page(self, page: Page) -> tuple[list[Scenario], int]:
+    async def page(self, excerpt: Excerpt) -> tuple[list[Scenario], int]:
         """Scenarios, newest first, and how many there are."""
         own = (Scenario.project_id == self.caller.project_id, col(Scenario.deleted_at).is_(None))
-        return await read_page(self.db, select(Scenario).where(*own).order_by(col(Scenario.id).desc()), page)
+        rows, total = await read_excerpt(self.db, select(Scenario).where(*own), col(Scenario.id), excerpt)
+        return [row[0] for row in rows], total
 
     async def update(self, scenario_id: int, body: ScenarioUpdate) -> Scenario:
         """Change the fields that were sent; meetings that there are stay as they are."""

@@ -11,7 +11,7 @@ from control_plane.accounts.credentials import find_credentials
 from control_plane.auth.callers import Caller
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.db.rows import read_page, refuse_missing
+from control_plane.db.rows import read_excerpt, refuse_missing
 from control_plane.events.live import LiveBus
 from control_plane.ids import fingerprint, random_secret
 from control_plane.media.server import MediaServer
@@ -27,7 +27,7 @@ from control_plane.meetings.people import new_code
 from control_plane.meetings.schemas import LONGEST, Controls, DynamicMeetingCreate, MeetingCreate, MeetingSettings
 from control_plane.meetings.waiting import decide, list_waiting, room_of
 from control_plane.sessions.service import END_CALLS
-from control_plane.wire import Page
+from control_plane.wire import Excerpt
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +148,14 @@ class MeetingService:
         found: Meeting | None = (await self.db.exec(query)).one_or_none()
         return found or await refuse_missing(self.db, "meeting", meeting_id, "meeting")
 
-    async def page(self, page: Page, **only: Any) -> tuple[list[Meeting], int]:
+    async def page(self, excerpt: Excerpt, **only: Any) -> tuple[list[Meeting], int]:
         """Meetings, newest first, and how many there are; `only` narrows to values of fields, None does not."""
         query = self._own()
         for name, value in only.items():
             if value is not None:
                 query = query.where(getattr(Meeting, name) == value)
-        return await read_page(self.db, query.order_by(col(Meeting.id).desc()), page)
+        rows, total = await read_excerpt(self.db, query, col(Meeting.id), excerpt)
+        return [row[0] for row in rows], total
 
     async def end(self, meeting_id: int) -> Meeting:
         """End a meeting and send everybody away; one that is over stays as it is."""

@@ -18,4 +18,4 @@ class MonitorTicket(SQLModel, table=True):
     project_id: int | None = Field(
         default=None, sa_type=BigInteger, description="Null: of those before there were any."
     )
-    expires_at: datetime = moment()
+    expires_at: datetime = moment(index=True)

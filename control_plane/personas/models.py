@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import big, created_now, id_column, json_list, json_object, json_value, moment, owner
@@ -56,6 +56,7 @@ class PersonaVersion(SQLModel, table=True):
     __table_args__ = (
         ForeignKeyConstraint(["project_id", "persona_id"], ["persona.project_id", "persona.id"], ondelete="CASCADE"),
         UniqueConstraint("persona_id", "version"),
+        Index("persona_version_by_project", "project_id"),
     )
 
     id: int = id_column()

@@ -11,12 +11,14 @@ UNLIMITED = -1
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan: its name, requests per minute, and how many of each resource an account may have."""
+    """A plan: its name, requests per minute, how many of each resource an account may have, and the limits of calls out
+    of a project without a policy of its own."""
 
     name: str
     display: str
     requests: int
     limits: dict[str, int]
+    dialling: dict[str, int]
 
 
 @cache

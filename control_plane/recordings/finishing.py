@@ -14,6 +14,7 @@ from control_plane.errors import PlatformError, Unavailable
 from control_plane.jobs.queue import enqueue
 from control_plane.metering.ledger import record
 from control_plane.metering.models import UsageEntry
+from control_plane.recordings.beeping import Beeper, wants_beeps
 from control_plane.recordings.models import FILES, Recording, RecordingKind, RecordingStatus
 from control_plane.recordings.peaks import PEAKS
 from control_plane.recordings.settling import KEPT, NOT_THERE, fail, lock_recording, tell_end
@@ -36,8 +37,9 @@ log = structlog.get_logger()
 class Finisher:
     """Looks at files in the store, and says whether a recording is complete."""
 
-    def __init__(self, database: Database, clock: Clock, store: RecordingStore) -> None:
-        self.database, self.clock, self.store = database, clock, store
+    def __init__(self, database: Database, clock: Clock, store: RecordingStore, beeper: Beeper | None = None) -> None:
+        """Without a `beeper` it leaves what is to be redacted to the process that has one."""
+        self.database, self.clock, self.store, self.beeper = database, clock, store, beeper
 
     async def finish(self, recording_id: int) -> None:
         """Complete a recording whose file is in the store. One that ended a minute ago without is an error."""
@@ -49,6 +51,10 @@ class Finisher:
         async with self.database.platform() as db:
             recording = await lock_recording(db, recording_id)
             if recording is None or not self._is_awaited(recording):
+                return
+            if size and await wants_beeps(db, recording):
+                if self.beeper is not None:
+                    self.beeper.begin(recording_id, key, size)
                 return
             if size:
                 await self._complete(db, recording, key, size)

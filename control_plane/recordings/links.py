@@ -14,8 +14,8 @@ DIGITS: Final = 40
 class LinkSigner:
     """Signs project, recording, method and expiry together: none of them can be changed."""
 
-    def __init__(self, secret_keys: SecretKeys) -> None:
-        self._macs = Macs(secret_keys, "parley recording link v1")
+    def __init__(self, secret_keys: SecretKeys, *, use: str = "parley recording link v1") -> None:
+        self._macs = Macs(secret_keys, use)
 
     def sign(self, project_id: int, recording_id: int, *, expires_at: datetime) -> str:
         """What opens a recording for reading until then: `<project>.<seconds>.<mac>`."""

@@ -47,6 +47,7 @@ class Recording(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("project_id", "id"),
         Index("recording_by_project", "project_id", "id"),
+        Index("recording_over", "project_id", "ended_at", postgresql_where=text("deleted_at is null")),
         Index(
             "recording_at_work",
             "id",
@@ -103,7 +104,10 @@ class ToldEgress(SQLModel, table=True):
     """
 
     __tablename__ = "egress"
-    __table_args__ = (Index("egress_running", "id", postgresql_where=text("ended_at is null")),)
+    __table_args__ = (
+        Index("egress_running", "id", postgresql_where=text("ended_at is null")),
+        Index("egress_ended", "ended_at", postgresql_where=text("ended_at is not null")),
+    )
 
     id: str = Field(primary_key=True, description="LiveKit's id.")
     project_id: int = owner()

@@ -8,6 +8,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.gate.models import AuditEntry
+from control_plane.recordings.beeping import RAW
 from control_plane.recordings.finishing import is_missing
 from control_plane.recordings.models import FILES, Recording, RecordingKind, RecordingStatus
 from control_plane.recordings.peaks import peaks_key
@@ -43,6 +44,8 @@ class Remover:
                 key = await self.store.seal(key)  # as whoever finished it may have begun to
             is_to_come = not await self.store.size(key)
         gone = [key, peaks_key(key)] if key else []
+        if raw := recording.details.get(RAW):
+            gone.insert(0, raw)
         if key and recording.kind == RecordingKind.HLS:
             gone = [*await list_pieces(self.store, key), key]  # the list last: it names the others
         for key in gone:

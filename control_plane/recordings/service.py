@@ -17,6 +17,7 @@ from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.gate.idempotency import Attempt
 from control_plane.media.recorder import Recorder
 from control_plane.plans.quota import Quota
+from control_plane.recordings.beeping import demand_redactable
 from control_plane.recordings.models import FILES, Recording, RecordingKind, RecordingOrigin, RecordingStatus
 from control_plane.recordings.schemas import RecordingStart
 from control_plane.recordings.settling import lock_recording
@@ -49,8 +50,8 @@ class RecordingService:
     async def start(self, given: str, asked: RecordingStart) -> Recording:
         """Record an open room, within the plan's number of running recordings. It begins with the first sound.
 
-        Raises `NotFound` for an unknown room, `Conflict` for a closed one and one that is being recorded just so, and
-        `Unavailable` without an egress service.
+        Raises `NotFound` for an unknown room, `Conflict` for a closed one, one that is being recorded just so and one
+        that could not be redacted though its project wants it, and `Unavailable` without an egress service.
         """
         if self.attempt.made:
             begun = await self.get(int(self.attempt.made))
@@ -84,6 +85,7 @@ class RecordingService:
         )
         recording.details = {"room_id": room.id}
         await tie_to_session(self.db, recording)
+        await demand_redactable(self.db, recording)
         self.db.add(recording)
         await self.db.flush()
         await self.attempt.note(self.db, f"{recording.id}")

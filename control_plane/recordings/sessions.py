@@ -14,6 +14,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import PlatformError
 from control_plane.events.wake import Listener
+from control_plane.recordings.beeping import problem_of
 from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
 from control_plane.recordings.settling import fail
 from control_plane.recordings.taking import RecordingTaker, new_recording
@@ -47,8 +48,9 @@ async def record_session(db: Db, clock: Clock, job: PersonaJob) -> PersonaJob:
         full = await is_full(db, job.project_id, "recordings", now)
         db.add(recording)
         await db.flush()
-        if full:
-            fail(db, clock, recording, "all recordings of the plan were in use")
+        problem = "all recordings of the plan were in use" if full else await problem_of(db, recording)
+        if problem is not None:
+            fail(db, clock, recording, problem)
         else:
             await db.execute(text(f"select pg_notify('{WANTED}', '')"))
     return job.model_copy(update={"recorded": recording.ended_at is None})

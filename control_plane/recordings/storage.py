@@ -42,6 +42,9 @@ class RecordingStore(Protocol):
 
     async def write(self, key: str, content: bytes) -> None: ...
 
+    async def write_file(self, key: str, file: Path) -> None:
+        """Keep a file of ours, in pieces."""
+
     async def seal(self, key: str) -> str:
         """Have a file encrypted, where that is wanted; its key from then on. One that is sealed already is fine."""
 
@@ -144,6 +147,12 @@ class ObjectStore:
     async def write(self, key: str, content: bytes) -> None:
         try:
             await self._ask(obstore.put_async(self._store, key, content))
+        except FileNotFoundError as error:
+            raise Unavailable(GONE) from error
+
+    async def write_file(self, key: str, file: Path) -> None:
+        try:
+            await self._ask(obstore.put_async(self._store, key, file), within=SEAL_WITHIN)
         except FileNotFoundError as error:
             raise Unavailable(GONE) from error
 

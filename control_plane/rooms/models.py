@@ -75,6 +75,7 @@ class Participant(SQLModel, table=True):
             ondelete="CASCADE",
         ),
         UniqueConstraint("room_id", "sid"),
+        Index("participant_by_project", "project_id", "left_at"),
         Index("participant_present", "room_id", postgresql_where=text("left_at is null")),
     )
 
@@ -106,6 +107,7 @@ class Supervision(SQLModel, table=True):
             name="supervision_room",
             ondelete="CASCADE",
         ),
+        Index("supervision_by_project", "project_id", "ended_at"),
         Index("supervision_running", "room_id", postgresql_where=text("ended_at is null")),
         Index(
             "one_supervisor_speaks",

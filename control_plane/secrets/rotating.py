@@ -58,6 +58,7 @@ SEALED: Final = (
         member="sealed",
         formerly="calendar_bot",
     ),
+    Sealed("privacy_request", "sealed_person", "privacy_request:{id}"),
     Sealed("signing_key", "sealed", "signing_key:{name}", ("name",)),
 )
 """A test of the house finds a sealed column that is missing here."""

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlmodel import col, delete, func, select, update
@@ -11,10 +11,12 @@ from sqlmodel import col, delete, func, select, update
 from agents.attendance import HOST_PREFIX
 from agents.contract import EndReason
 from control_plane import metrics
-from control_plane.db.database import Db
+from control_plane.clock import Clock
+from control_plane.db.database import Database, Db
 from control_plane.events.facts import Fact
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue, hasten
+from control_plane.media.server import MediaServer
 from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
 from control_plane.rooms.repository import PEOPLE, RoomRepository
@@ -34,6 +36,8 @@ DUE: Final = timedelta(hours=1)
 """How long ago the dispatch of a lost persona is said to be, so that the next one is due, by anybody's clock."""
 BACK_WITHIN: Final = timedelta(seconds=60)
 """In which a persona that was lost is in its conversation again, or that has failed: a worker starts in this time."""
+NOTICED: Final = timedelta(seconds=2.5)
+"""How long nobody misses a persona: what a caller who spoke to one waits for a filler at the most."""
 MOST_LOST: Final = 3
 """Jobs of a persona that one conversation may lose before it has failed."""
 MOST_SCRIBES: Final = 20
@@ -90,6 +94,12 @@ async def find_running(db: Db, job_id: int, session: Session) -> Running | None:
     return Running(session, job, alone=len(running) == 1) if job else None
 
 
+async def has_running(db: Db, session_id: int) -> bool:
+    """Whether a job of a session has not ended."""
+    job = select(SessionJob.id).where(SessionJob.session_id == session_id, col(SessionJob.ended_at).is_(None))
+    return (await db.exec(job.limit(1))).first() is not None
+
+
 async def end_job(db: Db, log: EventLog, running: Running, *, outcome: str, reason: EndReason, at: datetime) -> None:
     """End a job; with the last one its session, unless another job of its persona is to come, or to apologise."""
     job, session = running.job, running.session
@@ -109,6 +119,8 @@ async def end_job(db: Db, log: EventLog, running: Running, *, outcome: str, reas
         elif running.alone:
             await give_up_on(db, session, reason, at=at)
     elif running.alone:
+        if reason == "worker_lost":
+            outcome, reason = await end_without(db, session, at)
         await end_session(db, log, session, outcome=outcome, reason=reason, at=at)
 
 
@@ -131,6 +143,30 @@ async def is_attended(db: Db, session: Session) -> bool:
     """Whether somebody is there who would miss a persona."""
     people = col(Participant.kind).in_(PEOPLE)
     return await RoomRepository(db, session.project_id).has_present(session.room_name, people)
+
+
+async def people_left(db: Db, session: Session) -> list[datetime | None]:
+    """When each of a session's people left, None for who is there."""
+    stays = (
+        select(Participant.left_at)
+        .join(Room, col(Room.id) == Participant.room_id)
+        .where(
+            Room.project_id == session.project_id,
+            Room.full_name == session.room_name,
+            col(Participant.kind).in_(PEOPLE),
+            Participant.joined_at >= session.started_at - BACK_WITHIN,
+        )
+    )
+    return list((await db.exec(stays)).all())
+
+
+async def end_without(db: Db, session: Session, lost_at: datetime) -> tuple[str, EndReason]:
+    """How a conversation has ended whose people left while it was without its persona: one who hangs up as it is handed
+    on has missed nothing."""
+    left = await people_left(db, session)
+    if left and all(at is not None and at - lost_at < NOTICED for at in left):
+        return "ok", "caller_left"
+    return "failed", "worker_lost"
 
 
 async def _count_lost(db: Db, job: SessionJob) -> int:
@@ -215,7 +251,15 @@ async def close_own_room(db: Db, project_id: int, full_name: str, *, at: datetim
         await enqueue(db, CLOSE_ROOM, f"{room.id}", run_at=at, room_name=room.full_name, room_id=room.id)
 
 
-async def still_to_close(db: Db, room_id: int, full_name: str, *, now: datetime) -> bool:
+async def close_room(database: Database, clock: Clock, media: MediaServer, payload: dict[str, Any]) -> None:
+    """Work off `CLOSE_ROOM`. Raises `Unavailable` where LiveKit is away."""
+    async with database.platform() as db:
+        wanted = await _still_to_close(db, payload["room_id"], payload["room_name"], now=clock.now())
+    if wanted:
+        await media.close_room(payload["room_name"])
+
+
+async def _still_to_close(db: Db, room_id: int, full_name: str, *, now: datetime) -> bool:
     """Whether a room that was to be closed is still the one: nobody has come back to its name since."""
     room = select(Room.id).where(Room.id == room_id, Room.status == RoomStatus.OPEN)
     active = select(Session.id).where(Session.room_name == full_name, Session.status == SessionStatus.ACTIVE)

@@ -1,6 +1,5 @@
 """A ticket becomes a job: the session opens, and the worker learns all it will need."""
 
-import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from control_plane.personas.serving import Serving, find_serving, find_version
 from control_plane.personas.tools import acts_of, numbers_of
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import lock_session
+from control_plane.sessions.filling import fill, read_variables, said_variables
 from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine
 from control_plane.sessions.repository import SessionRepository
 from control_plane.sessions.slots import StandingSigner, Ticket, persona_identity
@@ -28,8 +28,6 @@ from knowledge import capability
 
 OPEN_TRIES = 3
 """A session may end between the attempt to open one beside it and the look at it."""
-PLACE = re.compile(r"(\s*)\{\{\s*([\w.-]+)\s*\}\}")
-"""A variable, with the space before it."""
 REMEMBERED = 100
 """Lines of what was said that another job of a persona begins with."""
 KNOWLEDGE_GRACE = timedelta(hours=1)
@@ -225,9 +223,10 @@ class TicketExchange:
                 session_id=session.id,
                 expires_at=until,
             )
+        spoken = said_variables(slot)
         voicemail = None
         if persona.voicemail.get("detect"):
-            voicemail = Voicemail(message=fill(persona.voicemail.get("message", ""), slot.variables))
+            voicemail = Voicemail(message=fill(persona.voicemail.get("message", ""), spoken))
         return PersonaJob(
             session_id=session.id,
             epoch=job.epoch,
@@ -237,8 +236,8 @@ class TicketExchange:
             room_name=session.room_name,
             identity=job.identity,
             capability=self.signer.sign(job.project_id, session.id, job.epoch),
-            instructions=fill(persona.instructions, slot.variables),
-            greeting=fill(persona.greeting, slot.variables),
+            instructions=fill(persona.instructions, read_variables(slot)),
+            greeting=fill(persona.greeting, spoken),
             language=persona.language,
             llm=ModelChoice(provider=persona.llm_provider, model=persona.llm_model, temperature=persona.temperature),
             stt=ModelChoice(provider=persona.stt_provider, model=persona.stt_model),
@@ -255,7 +254,7 @@ class TicketExchange:
             only_apologises=session.giving_up is not None,
             voicemail=voicemail,
             recorded=persona.record and session.giving_up is None,
-            notice=fill(persona.record_notice, slot.variables) if persona.record else "",
+            notice=fill(persona.record_notice, spoken) if persona.record else "",
             keeps_words=session.store_transcripts,
             started_at=session.started_at,
             trace=traces.trace_of(_seed_of(slot, session)),
@@ -275,8 +274,3 @@ def _further(fallbacks: dict[str, Any]) -> Fallbacks:
             for kind, further in fallbacks.items()
         }
     )
-
-
-def fill(text: str, variables: dict[str, object]) -> str:
-    """Put variables in the place of `{{name}}`. One that is unknown leaves no trace: nobody should hear braces."""
-    return PLACE.sub(lambda found: f"{found[1]}{variables[found[2]]}" if found[2] in variables else "", text)

@@ -131,7 +131,9 @@ class SessionJob(SQLModel, table=True):
     __table_args__ = (
         _of_session(),
         UniqueConstraint("session_id", "epoch"),
-        Index("session_job_running", "lease_until", postgresql_where=text("ended_at is null")),
+        # None has `lease_until`: a heartbeat renews the leases of all calls of a worker, and would write all indexes.
+        Index("session_job_going_on", "id", postgresql_where=text("ended_at is null")),
+        Index("session_job_untold", "session_id", postgresql_where=text("told_at is null and identity like 'bot-%'")),
     )
 
     id: int = id_column()

@@ -1,5 +1,6 @@
 """What workers report becomes rows and facts. The key (session, epoch, sequence) makes every repeat harmless."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from agents.contract import (
     CallStarted,
     LineInterim,
     LineSpoken,
+    OptedOut,
     ProviderChanged,
     Submission,
     TurnMeasured,
@@ -30,20 +32,21 @@ from agents.contract import (
 from agents.noted import FaultSeen, ToolUsed
 from agents.redacting import redacted, without_words
 from control_plane import metrics
-from control_plane.accounts.redacting import Redactions, redactor_of
+from control_plane.accounts.models import Project
+from control_plane.accounts.redacting import Redactions
 from control_plane.clock import Clock, iso_ms
 from control_plane.db.database import Database, Db
 from control_plane.events.facts import Fact
 from control_plane.events.live import LiveBus
 from control_plane.events.log import EventLog
-from control_plane.metering.ledger import record
+from control_plane.metering.ledger import record_all
 from control_plane.metering.models import UsageEntry
 from control_plane.personas.models import Persona
 from control_plane.sessions.capability import ReportSigner
-from control_plane.sessions.ending import announce, end_job, find_running, lock_session, told_all
+from control_plane.sessions.ending import announce, end_job, find_running, told_all
 from control_plane.sessions.models import Session, SessionJob, SessionTrace, TranscriptLine, Turn
 from control_plane.sessions.repository import last_words
-from guard.redaction import TAIL
+from guard.redaction import TAIL, Redactor, build
 from knowledge.unanswered import keep_unanswered
 
 LIVE_LINES = "lines"
@@ -59,75 +62,102 @@ class ReportRefused(Exception):
 
 
 class ReportDesk:
-    """Takes reports. Each kept one is one transaction: rows and event together."""
+    """Takes reports. What is kept of those that come together is one transaction: rows and events."""
 
-    def __init__(self, database: Database, clock: Clock, signer: ReportSigner, live: LiveBus) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        signer: ReportSigner,
+        live: LiveBus,
+        opt_out: Callable[[Db, Clock, Session], Awaitable[None]],
+    ) -> None:
         self.database, self.clock, self.signer, self.live = database, clock, signer, live
+        self.opt_out = opt_out
+        """What is written where whoever is in a session does not want to be called again."""
         self.redactions = Redactions(database)
         self._said: dict[tuple[int, str, str], str] = {}
         """What was said last, redacted, for lines that are only shown: those of a worker come to one process."""
 
-    async def submit(self, submission: Submission) -> None:
-        """Apply a report. Raises `ReportRefused` for a bad one and `Unavailable` while the database is away."""
-        project_id = self.signer.project_of(submission.capability, submission.session_id, submission.epoch)
+    async def submit(self, first: Submission, *more: Submission) -> None:
+        """Apply a report, or several of one job in their order: all, or none.
+
+        Raises `ReportRefused` for a bad one and `Unavailable` while the database is away.
+        """
+        project_id = self.signer.project_of(first.capability, first.session_id, first.epoch)
         if project_id is None:
             raise ReportRefused("the capability does not fit the session")
-        try:
-            report = REPORT.validate_python(submission.report)
-        except ValidationError as error:
-            raise ReportRefused(f"{NOT_OF_THIS_VERSION}: {error.error_count()} problems") from error
-        if isinstance(report, LineInterim):
-            redactor = await self.redactions.find(project_id)
-            if redactor is not None:
-                before = self._said.get((submission.session_id, report.speaker, report.identity), "")
-                report = redacted(report, redactor, before=before)
-            await self._tell(project_id, submission.session_id, report, report.room_name, is_final=False)
+        kept: list[tuple[Submission, AnyReport]] = []
+        for submission in (first, *more):
+            try:
+                report = REPORT.validate_python(submission.report)
+            except ValidationError as error:
+                raise ReportRefused(f"{NOT_OF_THIS_VERSION}: {error.error_count()} problems") from error
+            if isinstance(report, LineInterim):
+                await self._show_line(project_id, first.session_id, report)
+            elif isinstance(report, PersonaStated):
+                await self._show_state(project_id, first.session_id, report)
+            else:
+                kept.append((submission, report))
+        if not kept:
             return
-        if isinstance(report, PersonaStated):
-            await self._show_state(project_id, submission.session_id, report)
-            return
-        unkept: LineSpoken | None = None
         async with self.database.platform() as db:
-            session = await lock_session(db, submission.session_id, project_id=project_id)
-            if session is None:
+            query = (
+                select(Session, Project.redact, Project.redact_names)
+                .join(Project, col(Project.id) == Session.project_id)
+                .where(Session.id == first.session_id, Session.project_id == project_id)
+                .with_for_update(of=Session)
+            )
+            row = (await db.exec(query)).one_or_none()
+            if row is None:
                 raise ReportRefused(GONE)
-            report = await self._cleared(db, session, report)
-            match report:
-                case CallReady() | BotWaits():
-                    await self._begun(db, session, submission)
-                case CallStarted():
-                    await self._begun(db, session, submission)
-                    announce(EventLog(db, self.clock), session, at=self.clock.now())
-                case LineSpoken() if session.store_transcripts:
-                    await self._line(db, session, submission, report)
-                case LineSpoken():
-                    unkept = report
-                case TurnMeasured():
-                    await self._turn(db, session, submission, report)
-                case UsageCounted():
-                    await self._usage(db, session, submission, report)
-                case ProviderChanged():
-                    await self._trace(db, session, submission, "fallback", report)
-                    if session.store_transcripts:
-                        await self._line(db, session, submission, _told(session, report))
-                case ToolUsed():
-                    await self._trace(db, session, submission, "tool", report)
-                case FaultSeen():
-                    await self._trace(db, session, submission, "fault", report)
-                case BotLeft() | CallEnded():
-                    await self._ended(db, session, submission, report)
+            session, redacts, names = row
+            redactor = build(names) if redacts else None
+            used = [(submission, report) for submission, report in kept if isinstance(report, UsageCounted)]
+            rest = [one for one in kept if not isinstance(one[1], UsageCounted)]
+            told = [await self._apply(db, session, redactor, *one) for one in rest]
+            unkept = [each for each in told if each is not None]
+            if used:  # last, as others of the project wait for what was consumed that day
+                await self._usage(db, session, used)
+        for line in unkept:
+            await self._tell(project_id, session.id, line, session.room_name, is_final=True)
 
-        if unkept is not None:
-            await self._tell(project_id, session.id, unkept, session.room_name, is_final=True)
+    async def _apply(
+        self, db: Db, session: Session, redactor: Redactor | None, submission: Submission, report: AnyReport
+    ) -> LineSpoken | None:
+        """Write what a report says; a line that is only to be shown is given back."""
+        report = await self._cleared(db, session, redactor, report)
+        match report:
+            case CallReady() | BotWaits():
+                await self._begun(db, session, submission)
+            case CallStarted():
+                await self._begun(db, session, submission)
+                announce(EventLog(db, self.clock), session, at=self.clock.now())
+            case LineSpoken() if session.store_transcripts:
+                await self._line(db, session, submission, report)
+            case LineSpoken():
+                return report
+            case TurnMeasured():
+                await self._turn(db, session, submission, report)
+            case ProviderChanged():
+                await self._trace(db, session, submission, "fallback", report)
+                if session.store_transcripts:
+                    await self._line(db, session, submission, _told(session, report))
+            case ToolUsed():
+                await self._trace(db, session, submission, "tool", report)
+            case FaultSeen():
+                await self._trace(db, session, submission, "fault", report)
+            case OptedOut():
+                await self.opt_out(db, self.clock, session)
+            case BotLeft() | CallEnded():
+                await self._ended(db, session, submission, report)
+        return None
 
-    async def _cleared(self, db: Db, session: Session, report: AnyReport) -> AnyReport:
+    async def _cleared(self, db: Db, session: Session, redactor: Redactor | None, report: AnyReport) -> AnyReport:
         """A report as it may be kept: its worker has done the same, unless it is of an older version."""
         if not session.store_transcripts:
             report = without_words(report)
-        if not isinstance(report, LineSpoken | TurnMeasured | ToolUsed | FaultSeen):
-            return report
-        redactor = await redactor_of(db, session.project_id)
-        if redactor is None:
+        if redactor is None or not isinstance(report, LineSpoken | TurnMeasured | ToolUsed | FaultSeen):
             return report
         before = ""
         if isinstance(report, LineSpoken):
@@ -244,16 +274,19 @@ class ReportDesk:
                 ms=round(report.ms),
             )
 
-    async def _usage(self, db: Db, session: Session, submission: Submission, report: UsageCounted) -> None:
-        job = await self._job(db, session, submission)
-        entry = UsageEntry(
-            project_id=session.project_id,
-            source=f"report:{session.id}:{submission.epoch}:{submission.sequence}",
-            session_id=session.id,
-            persona_id=job.persona_id or None,
-            **report.model_dump(exclude={"type"}),
-        )
-        await record(db, entry, clock=self.clock)
+    async def _usage(self, db: Db, session: Session, counted: Sequence[tuple[Submission, UsageCounted]]) -> None:
+        job = await self._job(db, session, counted[0][0])
+        entries = [
+            UsageEntry(
+                project_id=session.project_id,
+                source=f"report:{session.id}:{submission.epoch}:{submission.sequence}",
+                session_id=session.id,
+                persona_id=job.persona_id or None,
+                **report.model_dump(exclude={"type"}),
+            )
+            for submission, report in counted
+        ]
+        await record_all(db, entries, clock=self.clock)
 
     async def _ended(self, db: Db, session: Session, submission: Submission, report: BotLeft | CallEnded) -> None:
         job, now = await self._job(db, session, submission), self.clock.now()
@@ -290,7 +323,16 @@ class ReportDesk:
             "sequence": submission.sequence,
         }
         statement = insert(table).values(**key, **values).on_conflict_do_nothing().returning(text("id"))
-        return await db.scalar(statement) is not None
+        with db.no_autoflush:  # rows and facts of reports that come together are written together
+            return await db.scalar(statement) is not None
+
+    async def _show_line(self, project_id: int, session_id: int, report: LineInterim) -> None:
+        """Show what is being said to whoever watches."""
+        redactor = await self.redactions.find(project_id)
+        if redactor is not None:
+            before = self._said.get((session_id, report.speaker, report.identity), "")
+            report = redacted(report, redactor, before=before)
+        await self._tell(project_id, session_id, report, report.room_name, is_final=False)
 
     async def _show_state(self, project_id: int, session_id: int, report: PersonaStated) -> None:
         """Show what a persona is doing to whoever watches."""

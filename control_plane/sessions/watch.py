@@ -1,49 +1,51 @@
 """Conversations that nobody ends any more: their room is gone, their worker is lost, their job never began."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import and_, exists, not_, or_
+from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import col, delete, select
 
 from agents.attendance import HOST_PREFIX
 from agents.contract import EndReason
 from control_plane import metrics
-from control_plane.clock import SKEW, Clock, Stillness
+from control_plane.clock import SKEW, Clock, Sight, Stillness
 from control_plane.db.database import Database, Db
 from control_plane.db.leadership import IS_SHARED, Lock
 from control_plane.events.log import EventLog
 from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomStatus
-from control_plane.rooms.repository import PEOPLE, RoomRepository
+from control_plane.rooms.repository import RoomRepository
 from control_plane.sessions.ending import (
     BACK_WITHIN,
     end_failed,
     end_job,
     end_session,
+    end_without,
     give_up_on,
     is_attended,
     lock_running,
     lock_session,
+    people_left,
 )
 from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot, Worker
 from control_plane.sessions.slots import persona_identity
 
-START_WITHIN = timedelta(seconds=45)
+START_WITHIN = timedelta(seconds=120)
 """A job that has not said "started" this long after its ticket was exchanged has failed. Workers say so sooner, after
-as long as they give a process to be started and to start; of one that is gone the lease runs out."""
+as long as they give a process to be started and to start, and of one that is gone the lease runs out: one that its
+worker still holds has begun, and its report waits for a control plane or a database that is busy."""
 
 TOLD_WITHIN = timedelta(minutes=5)
 """In which people are told, or handed on, whose conversation was given up; it has failed then in any case."""
 LOST_WITHIN = timedelta(seconds=1)
 """How long the calls of a worker live after it was seen to close its uplink, which one that lives opens again within a
 tenth of that."""
-BLIND = timedelta(seconds=4)
-"""Whoever has not looked for this long does not know what was renewed meanwhile. Looks come each second."""
 AT_ONCE = 100
-"""Jobs that a pass fails."""
+"""Jobs that a pass fails, and conversations that it gives up."""
 
 log = structlog.get_logger()
 
@@ -63,18 +65,38 @@ async def room_gone(db: Db, clock: Clock, full_name: str, sid: str) -> None:
         reason: EndReason = "room_closed"
         if session.giving_up is not None:
             await end_failed(db, EventLog(db, clock), session, at=clock.now())
-        elif await _waits_for_another(db, session):
-            outcome, reason = "failed", "worker_lost"
+            return
+        if (lost_at := await _waits_since(db, session)) is not None:
+            outcome, reason = await end_without(db, session, lost_at)
         elif session.announced_at is None:
+            if await _is_held(db, session, at=clock.now()):
+                return
             outcome, reason = "abandoned", "not_started"
         await end_session(db, EventLog(db, clock), session, outcome=outcome, reason=reason, at=clock.now())
 
 
-async def _waits_for_another(db: Db, session: Session) -> bool:
-    """Whether the last that is known of a session is that its persona was lost."""
+async def _is_held(db: Db, session: Session, *, at: datetime) -> bool:
+    """Whether a worker that lives answers for a session: how it began, and that it is over, is being told, or its lease
+    runs out."""
+    query = (
+        select(SessionJob.id)
+        .join(Worker, col(Worker.id) == SessionJob.worker_id)
+        .where(
+            SessionJob.session_id == session.id,
+            col(SessionJob.ended_at).is_(None),
+            SessionJob.lease_until > at,
+            ~col(SessionJob.identity).startswith(HOST_PREFIX),
+            col(Worker.connected),
+        )
+    )
+    return (await db.exec(query.limit(1))).first() is not None
+
+
+async def _waits_since(db: Db, session: Session) -> datetime | None:
+    """When the persona of a session was lost, where that is the last that is known of it."""
     query = select(SessionJob).where(SessionJob.session_id == session.id).order_by(col(SessionJob.epoch).desc())
     last = (await db.exec(query.limit(1))).first()
-    return last is not None and last.lost_at is not None
+    return last.lost_at if last is not None else None
 
 
 async def give_up(database: Database, clock: Clock) -> None:
@@ -95,7 +117,7 @@ async def give_up(database: Database, clock: Clock) -> None:
         not_(running),
     )
     async with database.platform() as db:
-        sessions = (await db.exec(query.limit(100))).all()
+        sessions = (await db.exec(query.limit(AT_ONCE))).all()
     for session_id, project_id in sessions:
         async with database.platform() as db:
             session = await lock_session(db, session_id, project_id=project_id)
@@ -103,12 +125,25 @@ async def give_up(database: Database, clock: Clock) -> None:
                 continue
             if session.giving_up is not None:
                 await end_failed(db, EventLog(db, clock), session, at=now)
-            elif await _waits_for_another(db, session):
+            elif (lost_at := await _waits_since(db, session)) is not None:
                 log.warning("nobody came back", session=session_id)
                 if await is_attended(db, session):
                     await give_up_on(db, session, "worker_lost", at=now)
                 else:
-                    await end_session(db, EventLog(db, clock), session, outcome="failed", reason="worker_lost", at=now)
+                    outcome, reason = await end_without(db, session, lost_at)
+                    await end_session(db, EventLog(db, clock), session, outcome=outcome, reason=reason, at=now)
+
+
+class Seen(NamedTuple):
+    """A job as a look found it: no more of it, as all that run are looked at twice a second."""
+
+    id: int
+    session_id: int
+    project_id: int
+    lease_until: datetime
+    started_at: datetime | None
+    has_uplink: bool | None
+    """Of its worker, None of one that nobody knows."""
 
 
 class LeaseWatch:
@@ -124,60 +159,61 @@ class LeaseWatch:
     def __init__(self, database: Database, clock: Clock, *, lease: timedelta) -> None:
         self.database, self.clock, self.lease = database, clock, lease
         self._renewed, self._accepted = Stillness[int](clock), Stillness[int](clock)
-        self._looked = clock.monotonic()
+        self._sight = Sight(clock)
 
     async def sweep(self) -> int:
         """Fail jobs whose lease has run out or that never began, and forget expired slots; how many jobs that were."""
         dead = (await self._look())[:AT_ONCE]
         failed = 0
-        for job, waits in dead:
+        for job, overdue, waits in dead:
             async with self.database.platform() as db:
-                failed += await fail_job(db, self.clock, job, waits_for_report=waits)
+                failed += await fail_job(db, self.clock, job, overdue=overdue, waits_for_report=waits)
         return failed
 
-    async def _look(self) -> list[tuple[SessionJob, bool]]:
-        """Jobs that nobody answers for; and of each whether what its worker has to say may still come."""
+    async def _look(self) -> list[tuple[Seen, bool, bool]]:
+        """Jobs that nobody answers for; and of each whether it should long have begun, and whether what its worker has
+        to say may still come."""
         now = self.clock.now()
         async with self.database.platform() as db:
             # Whoever takes a slot looks at its time; here they only make room, and none goes that a clock misjudges.
             await db.exec(delete(Slot).where(col(Slot.session_id).is_(None), col(Slot.expires_at) < now - SKEW))
             query = (
-                select(SessionJob, Worker.connected)
+                select_columns(*(col(getattr(SessionJob, name)) for name in Seen._fields[:-1]), col(Worker.connected))
                 .outerjoin(Worker, col(Worker.id) == SessionJob.worker_id)
                 .where(
                     ~col(SessionJob.identity).startswith(HOST_PREFIX),  # bots are sent again: `bots.watching`
                     col(SessionJob.ended_at).is_(None),
                 )
             )
-            running = (await db.exec(query)).all()
+            running = (await db.execute(query)).all()
             is_heard = await db.scalar(IS_SHARED, {"lock": Lock.HEARING})
-        if self.clock.monotonic() - self._looked > BLIND.total_seconds() or not is_heard:
+        if not self._sight.look() or not is_heard:
             self._renewed, self._accepted = Stillness[int](self.clock), Stillness[int](self.clock)
-        self._looked = self.clock.monotonic()
         self._renewed.look()
         self._accepted.look()
         dead = []
-        for job, connected in running:
+        for job in map(Seen._make, running):
             unrenewed = self._renewed.of(job.id, job.lease_until)
             unstarted = self._accepted.of(job.id) if job.started_at is None else 0.0
-            given = self.lease if connected else min(LOST_WITHIN, self.lease)
-            if unrenewed >= given.total_seconds() or unstarted >= START_WITHIN.total_seconds():
-                dead.append((job, bool(connected) and unrenewed < BACK_WITHIN.total_seconds()))
+            given = self.lease if job.has_uplink else min(LOST_WITHIN, self.lease)
+            overdue = unstarted >= START_WITHIN.total_seconds()
+            if overdue or unrenewed >= given.total_seconds():
+                dead.append((job, overdue, bool(job.has_uplink) and unrenewed < BACK_WITHIN.total_seconds()))
         return dead
 
 
-async def fail_job(db: Db, clock: Clock, seen: SessionJob, *, waits_for_report: bool) -> bool:
-    """End a job that nobody answers for, as it was `seen`, unless its lease is another by now; with the last one its
-    session has failed. Whether it was ended."""
+async def fail_job(db: Db, clock: Clock, seen: Seen, *, overdue: bool, waits_for_report: bool) -> bool:
+    """End a job that nobody answers for, as it was `seen`, unless it has begun or its lease was renewed since, which
+    helps none that is `overdue`; with the last one its session has failed. Whether it was ended."""
     running = await lock_running(db, seen.id, seen.session_id, project_id=seen.project_id)
     if running is None:
         return False
     session, job, now = running.session, running.job, clock.now()
-    if job.started_at is not None and job.lease_until != seen.lease_until:
+    if job.started_at != seen.started_at or (job.lease_until != seen.lease_until and not overdue):
         return False  # it was heard of since it was looked at
-    if job.started_at is not None and await _speaks_on(db, session, job):
-        return False
-    if job.started_at is not None and waits_for_report and await _all_have_left(db, session):
+    if job.started_at is not None and (
+        await _speaks_on(db, session, job) or (waits_for_report and await _all_have_left(db, session))
+    ):
         return False
     reason: EndReason = "worker_lost" if job.started_at is not None else "not_started"
     metrics.LEASES_EXPIRED.inc()
@@ -192,17 +228,7 @@ async def _all_have_left(db: Db, session: Session) -> bool:
     So it is where its caller hung up while no control plane was there to hear so from its worker, which keeps that
     report, and has no reason to renew the lease of what is over. Nobody waits for anything meanwhile.
     """
-    stays = (
-        select(Participant.left_at)
-        .join(Room, col(Room.id) == Participant.room_id)
-        .where(
-            Room.project_id == session.project_id,
-            Room.full_name == session.room_name,
-            col(Participant.kind).in_(PEOPLE),
-            Participant.joined_at >= session.started_at - BACK_WITHIN,
-        )
-    )
-    left = (await db.exec(stays)).all()
+    left = await people_left(db, session)
     return bool(left) and all(at is not None for at in left)
 
 

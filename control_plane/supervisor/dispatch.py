@@ -29,7 +29,7 @@ from control_plane import metrics
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, NotFound, PlatformError
-from control_plane.media.server import MediaServer
+from control_plane.media.server import MediaServer, RoomDeserted
 from control_plane.meetings.holding import find_unattended, take_place
 from control_plane.personas.serving import find_serving
 from control_plane.rooms.models import Participant, Room, RoomStatus
@@ -77,6 +77,9 @@ async def redispatch(
                 if dispatch.identity in lost:
                     await see_out(media, room_name, dispatch.identity)
                 await media.dispatch(room_name, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
+            except RoomDeserted:  # its node is dead: the next look finds it where its people have come back
+                metrics.DISPATCHES.labels("failed").inc()
+                break
             except PlatformError:
                 metrics.DISPATCHES.labels("failed").inc()
                 raise

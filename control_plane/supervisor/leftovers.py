@@ -17,7 +17,7 @@ from control_plane.livekit_hooks.chronicle import Chronicle
 from control_plane.meetings import waiting
 from control_plane.meetings.models import Meeting, MeetingStatus
 from control_plane.rooms.models import Participant, Room, RoomStatus
-from control_plane.sessions.ending import end_session, lock_session
+from control_plane.sessions.ending import end_session, has_running, lock_session
 from control_plane.sessions.models import BOT, Session, SessionJob, SessionStatus, Slot, TranscriptLine
 from control_plane.telephony.models import Call
 from control_plane.telephony.settling import phone_left
@@ -158,8 +158,7 @@ class Leftovers:
             session = await lock_session(db, session_id, project_id=project_id)
             if session is None:
                 return
-            job = select(SessionJob.id).where(SessionJob.session_id == session_id, col(SessionJob.ended_at).is_(None))
-            if (await db.exec(job)).first() is not None:
+            if await has_running(db, session_id):
                 return
             log.warning("a conversation is ended that nothing goes on of", session=session_id)
             at, told = self.clock.now(), EventLog(db, self.clock)

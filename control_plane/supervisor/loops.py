@@ -1,7 +1,7 @@
 """What the jobs process does for ever: stamp events, work off jobs, sweep, reconcile."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -9,32 +9,25 @@ import structlog
 
 from control_plane.accounts.chain import audit_macs
 from control_plane.accounts.chaining import link_entries, tell_heads
-from control_plane.analysis.making import Analyst
 from control_plane.analysis.reading import build_client
 from control_plane.bots.following import FOLLOWED as BOTS_FOLLOWED
 from control_plane.bots.following import READER as BOTS_READER
 from control_plane.bots.following import BotFollower
-from control_plane.bots.life import STOP_RECORDING, WRITE_DOWN
-from control_plane.bots.recognisers import UPLOAD_WITHIN, Gladia
-from control_plane.bots.riding import GREET, BotGreeter
 from control_plane.bots.telling import DIALECT as BOT_DIALECT
 from control_plane.bots.watching import BotWatch
-from control_plane.bots.writing import BotWriter
 from control_plane.calendars.calling import open_outbound
 from control_plane.calendars.providers import Providers
 from control_plane.calendars.push import Channels
 from control_plane.calendars.sync import CalendarSync
-from control_plane.clock import Clock
+from control_plane.clock import Clock, Sight
 from control_plane.db.database import Database
 from control_plane.db.leadership import Lock, govern
 from control_plane.dialects.meeting_baas.webhooks import BotLetters
 from control_plane.dialects.videosdk.following import FOLLOWED as ROOMS_FOLLOWED
 from control_plane.dialects.videosdk.following import READER as ROOMS_READER
 from control_plane.dialects.videosdk.following import RoomFollower
-from control_plane.dialects.videosdk.life import CLOSE_LATE, close_late
 from control_plane.dialects.videosdk.places import Places
 from control_plane.dialects.videosdk.rooms import DIALECT
-from control_plane.dialects.videosdk.transcribing import TRANSCRIBE, Transcriber
 from control_plane.dialects.videosdk.webhooks import SIGNING_KEY, RoomLetters
 from control_plane.errors import PlatformError
 from control_plane.events.following import LogFollower
@@ -42,43 +35,33 @@ from control_plane.events.live import LiveBus
 from control_plane.events.sequencer import Sequencer
 from control_plane.events.wake import WRITTEN, Listener, Notifier
 from control_plane.health.pulses import Pulse
-from control_plane.jobs.queue import Handler, JobRunner
-from control_plane.knowledge_bases.indexing import INDEX_BASE, BaseIndexer
+from control_plane.jobs.queue import JobRunner
 from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
-from control_plane.meetings.hosting import Host
-from control_plane.meetings.life import ANSWER, END_MEETING, WARN_MEETING, end_meeting, warn_meeting
-from control_plane.meetings.passes import Passes
-from control_plane.meetings.waiting import Usher
-from control_plane.metering.budget import WIND_UP
+from control_plane.privacy.exporting import Exporter
+from control_plane.recordings.beeping import Beeper
 from control_plane.recordings.finishing import Finisher
 from control_plane.recordings.links import LinkSigner
-from control_plane.recordings.peaks import PEAKS, PeakMaker
 from control_plane.recordings.removing import Remover
 from control_plane.recordings.sessions import RecordingStarter
 from control_plane.recordings.storage import build_store
 from control_plane.recordings.taking import RecordingTaker
 from control_plane.recordings.watching import RecordingWatch
-from control_plane.rooms.retiring import SHUT
-from control_plane.rooms.supervisions import SEAT
 from control_plane.secrets.box import SecretBox
 from control_plane.secrets.keys import find_rsa_key
-from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, GIVE_UP, PERSONA_LOST, still_to_close
+from control_plane.sessions.ending import PERSONA_LOST
 from control_plane.sessions.slots import StandingSigner
 from control_plane.sessions.watch import LeaseWatch, give_up
-from control_plane.sessions.winding import cut_off, wind_up
+from control_plane.sessions.winding import cut_off
 from control_plane.settings import Settings
-from control_plane.supervision.seating import Seating
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.forgetting import forget
-from control_plane.supervisor.parting import Parting
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.supervisor.retaining import retain
+from control_plane.supervisor.work import Parts, Work
 from control_plane.telephony.placing import CallPlacer
 from control_plane.telephony.sweeping import cut_longest, give_up_unattended, hang_up_leftovers, sweep_calls
-from control_plane.telephony.switchboard import Switchboard
 from control_plane.telephony.sync import TrunkSync, repair_trunks
-from control_plane.tokens.signer import TokenSigner
 from control_plane.webhooks.deliverer import Deliverer
 from control_plane.webhooks.dialects import Dialect
 from guard.outbound import Outbound
@@ -126,53 +109,17 @@ async def run(
     ready: Callable[[], None],
 ) -> None:
     """Run everything until cancelled; `ready` is called once all of it has begun."""
-    url = settings.database_url.get_secret_value()
-
-    async def close_room(payload: dict[str, Any]) -> None:
-        async with database.platform() as db:
-            wanted = await still_to_close(db, payload["room_id"], payload["room_name"], now=clock.now())
-        if wanted:
-            await media.close_room(payload["room_name"])
-
-    async def shut_room(payload: dict[str, Any]) -> None:
-        await media.close_room(payload["room_name"])
-
-    async def end_politely(payload: dict[str, Any]) -> None:
-        await wind_up(database, clock, **payload)
-
-    began, leases = clock.monotonic(), LeaseWatch(database, clock, lease=settings.lease)
-
-    async def find_lost() -> None:
-        # After a restart of everything, workers get the time to say what they hold before they are missed.
-        if clock.monotonic() - began > PATIENCE:
-            await leases.sweep()
-            await give_up(database, clock)
-
-    box = SecretBox(settings.secret_keys)
-
-    async def deliver_webhooks() -> None:
-        links = LinkSigner(settings.secret_keys)
-        key = await find_rsa_key(database, box, SIGNING_KEY)
-        letters = RoomLetters(key, Places(settings.public_url, links, clock))
-        async with Outbound(settings.webhook_networks) as outbound:
-            told = BotLetters(links, settings.public_url, clock)
-            dialects: dict[str, Dialect] = {DIALECT: letters, BOT_DIALECT: told}
-            await Deliverer(database, clock, box, outbound, dialects=dialects).run(url)
-
-    async def place_calls() -> None:
-        async with Outbound(settings.webhook_networks) as outbound:
-            await CallPlacer(database, clock, media, dialer, outbound).run(url)
-
-    async def read_calendars() -> None:
-        async with open_outbound(settings.webhook_networks) as outbound:
-            providers = Providers(outbound, clock, settings)
-            channels = Channels(settings.secret_keys, settings.public_url, wanted=settings.calendar_push)
-            await CalendarSync(database, clock, box, providers, channels).run()
-
-    reconciler = Reconciler(database, media, clock)
-    trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_keys, "number"), clock)
-    tickets = StandingSigner(settings.secret_keys, "slot")
+    url, box = settings.database_url.get_secret_value(), SecretBox(settings.secret_keys)
+    store = build_store(settings)
+    client = build_client(settings.models_url, settings.models_api_key.get_secret_value())
+    live = LiveBus(settings.redis_url.get_secret_value())
+    parts = Parts(database, settings, clock, media, dialer, recorder, box, store, client, live)
+    remover, exporter = Remover(database, clock, store), Exporter(database, clock, box, store)
+    finisher = Finisher(database, clock, store, Beeper(database, clock, store))
+    watch = RecordingWatch(database, clock, recorder, finisher, longest=settings.recordings_longest)
     bots = BotWatch(database, clock, box, longest=settings.recordings_longest)
+    trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_keys, "number"), clock)
+    starter = RecordingStarter(database, RecordingTaker(database, clock, recorder, box))
     supervise = partial(
         every,
         SWEEP_EVERY,
@@ -180,103 +127,16 @@ async def run(
         partial(bots.sweep),
         partial(sweep_calls, database, clock),
         partial(hang_up_leftovers, database, clock, dialer),
-        partial(give_up_unattended, database, clock, dialer),
+        partial(give_up_unattended, database, clock, dialer, Sight(clock)),
         partial(cut_longest, database, clock, dialer),
     )
-
-    async def bring_back() -> None:
-        dispatch = partial(redispatch, database, media, clock, tickets, slot_lifetime=settings.slot_lifetime)
-        async with Listener(url, PERSONA_LOST).listening() as listener:
-            while True:
-                for duty in (partial(find_lost), dispatch):
-                    await attempt(duty)
-                await listener.wait(BRING_BACK_EVERY)
-
-    async def keep_books() -> None:
-        macs = audit_macs(settings.secret_keys)
-        async with asyncio.TaskGroup() as books:
-            books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, macs)))
-            books.create_task(every(TELL_HEADS_EVERY, partial(tell_heads, database)))
-            books.create_task(every(RETAIN_EVERY, partial(retain, database, clock)))
-
-    store = build_store(settings)
-    finisher = Finisher(database, clock, store)
-    watch = RecordingWatch(database, clock, recorder, finisher, longest=settings.recordings_longest)
     reconcile = partial(
         every,
         RECONCILE_EVERY,
-        partial(reconciler.reconcile),
+        partial(Reconciler(database, media, clock).reconcile),
         partial(repair_trunks, database, trunks),
         partial(watch.compare),
     )
-    starter = RecordingStarter(database, RecordingTaker(database, clock, recorder, box))
-    peaks = PeakMaker(database, store)
-
-    async def end_late_meeting(payload: dict[str, Any]) -> None:
-        async with database.platform() as db:
-            await end_meeting(db, clock, media, payload["meeting_id"], reason="max_duration")
-
-    async def warn_late_meeting(payload: dict[str, Any]) -> None:
-        async with database.platform() as db:
-            await warn_meeting(db, clock, media, payload["meeting_id"])
-
-    parting = Parting(database, clock, media, Switchboard(database, clock, dialer), tickets)
-    client = build_client(settings.models_url, settings.models_api_key.get_secret_value())
-    analyst = Analyst(database, clock, client, settings.analysis_model)
-
-    transcriber = Transcriber(
-        database, clock, store, client, hearing=settings.stt_model, reading=settings.analysis_model
-    )
-
-    async def close_late_room(payload: dict[str, Any]) -> None:
-        await close_late(database, clock, media, payload)
-
-    passes = Passes(
-        TokenSigner(settings.livekit_api_key, settings.livekit_api_secret.get_secret_value()),
-        StandingSigner(settings.secret_keys, "meeting"),
-        settings.livekit_public_url,
-    )
-    usher = Usher(database, media, passes)
-    live = LiveBus(settings.redis_url.get_secret_value())
-    greeter = BotGreeter(Host(database, clock, media), live, tickets, slot_lifetime=settings.slot_lifetime)
-
-    async def write_down(payload: dict[str, Any]) -> None:
-        async with Outbound(settings.webhook_networks, timeout=UPLOAD_WITHIN) as outbound:
-            gladia = Gladia(outbound, settings.gladia_url)
-            asked = {"model": settings.stt_model, "runpod_url": settings.runpod_url}
-            await BotWriter(database, clock, store, box, client, gladia, **asked).handle(payload)
-
-    async def stop_bots_recording(payload: dict[str, Any]) -> None:
-        await recorder.stop(payload["egress_id"])
-
-    async def answer_attendee(payload: dict[str, Any]) -> None:
-        await usher.answer(payload["attendee_id"])
-
-    async def analyse(payload: dict[str, Any]) -> None:
-        await analyst.analyse(payload["session_id"], payload.get("wish"))
-
-    work: dict[str, Handler] = {
-        ANSWER: answer_attendee,
-        GREET: greeter.handle,
-        STOP_RECORDING: stop_bots_recording,
-        END_MEETING: end_late_meeting,
-        WARN_MEETING: warn_late_meeting,
-        CLOSE_ROOM: close_room,
-        SHUT: shut_room,
-        SEAT: Seating(database, media).handle,
-        CLOSE_LATE: close_late_room,
-        WIND_UP: end_politely,
-    }
-    waiting: dict[str, Handler] = {GIVE_UP: parting.handle}
-    # Those wait for phones and workers, or take their time: nobody who is to be let in must wait for them.
-    slow: dict[str, Handler] = {
-        ANALYSE: analyse,
-        INDEX_BASE: BaseIndexer(database).handle,
-        PEAKS: peaks.handle,
-        TRANSCRIBE: transcriber.handle,
-        WRITE_DOWN: write_down,
-    }
-    runners = tuple(JobRunner(database, clock, each) for each in (work, waiting, slow))
     followers = (
         LogFollower(database, ROOMS_READER, ROOMS_FOLLOWED, RoomFollower(clock, box).take),
         LogFollower(database, BOTS_READER, BOTS_FOLLOWED, BotFollower(clock, box).take),
@@ -286,22 +146,88 @@ async def run(
     async with client, live, asyncio.TaskGroup() as tasks:
         tasks.create_task(notifier.run())
         tasks.create_task(Sequencer(url).run())
-        for runner in runners:
-            tasks.create_task(runner.run())
+        for handlers in Work(parts, remover, exporter).handlers():
+            tasks.create_task(JobRunner(database, clock, handlers).run())
         tasks.create_task(govern(url, Lock.SWEEP, supervise))
-        tasks.create_task(govern(url, Lock.BRING_BACK, bring_back))
-        tasks.create_task(govern(url, Lock.WEBHOOKS, deliver_webhooks))
+        tasks.create_task(govern(url, Lock.BRING_BACK, bringing_back(parts)))
+        tasks.create_task(govern(url, Lock.WEBHOOKS, partial(deliver_webhooks, parts)))
         tasks.create_task(govern(url, Lock.RECONCILE, reconcile))
         tasks.create_task(
-            every(FORGET_EVERY, partial(forget, database, clock), partial(Remover(database, clock, store).sweep))
+            every(FORGET_EVERY, partial(forget, database, clock), partial(remover.sweep), partial(exporter.sweep))
         )
-        tasks.create_task(govern(url, Lock.BOOKS, keep_books))
+        tasks.create_task(govern(url, Lock.BOOKS, partial(keep_books, parts)))
         tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep), partial(finisher.find_playable)))
         tasks.create_task(every(FORGET_EVERY, partial(watch.look_again), partial(bots.forget_keys)))
         tasks.create_task(starter.run(url))
         for follower in followers:
             tasks.create_task(follower.run(url))
-        tasks.create_task(place_calls())
-        tasks.create_task(read_calendars())
+        tasks.create_task(place_calls(parts))
+        tasks.create_task(read_calendars(parts))
         tasks.create_task(Pulse(database, clock, "jobs", watches=True).run())
         ready()
+
+
+def bringing_back(parts: Parts) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Misses personas and sends others, or gives up; what it returns does so for ever."""
+    database, settings, clock = parts.database, parts.settings, parts.clock
+    began, leases = clock.monotonic(), LeaseWatch(database, clock, lease=settings.lease)
+
+    # After a restart of everything, workers get the time to say what they hold before they are missed.
+    async def find_lost() -> None:
+        if clock.monotonic() - began > PATIENCE:
+            await leases.sweep()
+
+    async def give_up_lost() -> None:
+        if clock.monotonic() - began > PATIENCE:
+            await give_up(database, clock)
+
+    async def bring_back() -> None:
+        lifetime = settings.slot_lifetime
+        dispatch = partial(redispatch, database, parts.media, clock, parts.tickets, slot_lifetime=lifetime)
+        async with Listener(settings.database_url.get_secret_value(), PERSONA_LOST).listening() as listener:
+            while True:
+                for duty in (partial(find_lost), partial(give_up_lost), dispatch):
+                    await attempt(duty)
+                await listener.wait(BRING_BACK_EVERY)
+
+    return bring_back
+
+
+async def deliver_webhooks(parts: Parts) -> None:
+    """Tell customers' servers what happened, for ever."""
+    database, settings, clock = parts.database, parts.settings, parts.clock
+    links = LinkSigner(settings.secret_keys)
+    key = await find_rsa_key(database, parts.box, SIGNING_KEY)
+    letters = RoomLetters(key, Places(settings.public_url, links, clock))
+    async with Outbound(settings.webhook_networks) as outbound:
+        told = BotLetters(links, settings.public_url, clock)
+        dialects: dict[str, Dialect] = {DIALECT: letters, BOT_DIALECT: told}
+        deliverer = Deliverer(database, clock, parts.box, outbound, dialects=dialects)
+        await deliverer.run(settings.database_url.get_secret_value())
+
+
+async def place_calls(parts: Parts) -> None:
+    """Place the calls that wait for their turn, for ever."""
+    settings = parts.settings
+    async with Outbound(settings.webhook_networks) as outbound:
+        placer = CallPlacer(parts.database, parts.clock, parts.media, parts.dialer, outbound)
+        await placer.run(settings.database_url.get_secret_value())
+
+
+async def read_calendars(parts: Parts) -> None:
+    """Read what changed in calendars, for ever."""
+    settings, clock = parts.settings, parts.clock
+    async with open_outbound(settings.webhook_networks) as outbound:
+        providers = Providers(outbound, clock, settings)
+        channels = Channels(settings.secret_keys, settings.public_url, wanted=settings.calendar_push)
+        await CalendarSync(parts.database, clock, parts.box, providers, channels).run()
+
+
+async def keep_books(parts: Parts) -> None:
+    """Chain the audit log, and let go what projects keep no longer, for ever."""
+    database, clock = parts.database, parts.clock
+    macs = audit_macs(parts.settings.secret_keys)
+    async with asyncio.TaskGroup() as books:
+        books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, macs)))
+        books.create_task(every(TELL_HEADS_EVERY, partial(tell_heads, database)))
+        books.create_task(every(RETAIN_EVERY, partial(retain, database, clock)))

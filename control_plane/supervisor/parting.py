@@ -18,17 +18,17 @@ from sqlmodel import col, delete, select
 
 from agents.contract import AGENT_NAME, NOTICE
 from control_plane.clock import Clock
-from control_plane.db.database import Database, Db
+from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
 from control_plane.personas.models import Persona
 from control_plane.sessions.begun import find_begun
-from control_plane.sessions.ending import end_failed, lock_session
-from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
+from control_plane.sessions.ending import end_failed, has_running, lock_session
+from control_plane.sessions.models import Session, SessionStatus, Slot
 from control_plane.sessions.slots import StandingSigner, dispatch_of
 from control_plane.supervisor.dispatch import free_places, see_out
-from control_plane.telephony.models import Call
+from control_plane.telephony.models import Call, Transfer
 from control_plane.telephony.switchboard import Switchboard
 
 APOLOGY_WITHIN: Final = 8.0
@@ -93,9 +93,23 @@ class Parting:
         try:
             await self.switchboard.transfer(left.call, number, asked_by="platform")
         except PlatformError as error:
+            if await self._is_handed_on(left.call):
+                return True
             log.warning("not transferred to the fallback number", session=left.session.id, reason=error.message)
             return False
         return True
+
+    async def _is_handed_on(self, call: Call) -> bool:
+        """Whether another who works off the same has the phone transferred: theirs is waited for."""
+        mine = (Transfer.project_id == call.project_id, Transfer.call_id == call.id, Transfer.asked_by == "platform")
+        newest = select(Transfer.status).where(*mine).order_by(col(Transfer.id).desc()).limit(1)
+        began = self.clock.monotonic()
+        while True:
+            async with self.database.tenant(call.project_id) as db:
+                status = (await db.exec(newest)).first()
+            if status != "asked" or self.clock.monotonic() - began >= self.begin_within:
+                return status == "done"
+            await self.clock.sleep(LOOK_EVERY)
 
     async def _apologise(self, left: _Left) -> bool:
         """Have a worker apologise, where one has a place; whether it did."""
@@ -126,13 +140,13 @@ class Parting:
             active = select(Session.id).where(Session.id == session.id, Session.status == SessionStatus.ACTIVE)
             if (await db.exec(active)).first() is None:
                 return "over"
-            return "somebody" if await _is_somebody_there(db, session) else "nobody"
+            return "somebody" if await has_running(db, session.id) else "nobody"
 
     async def _notify(self, left: _Left) -> None:
         """Have pages say it themselves. From here on no ticket opens the session: of two apologies one is enough."""
         async with self.database.platform() as db:
             session = await lock_session(db, left.session.id, project_id=left.session.project_id)
-            if session is None or await _is_somebody_there(db, session):
+            if session is None or await has_running(db, session.id):
                 return
             await db.exec(delete(Slot).where(col(Slot.session_id) == session.id))
         language = left.persona.language if left.persona else "en"
@@ -147,9 +161,3 @@ class Parting:
             session = await lock_session(db, left.session.id, project_id=left.session.project_id)
             if session is not None:
                 await end_failed(db, EventLog(db, self.clock), session, at=self.clock.now())
-
-
-async def _is_somebody_there(db: Db, session: Session) -> bool:
-    """Whether a job of a session runs, to apologise."""
-    job = select(SessionJob.id).where(SessionJob.session_id == session.id, col(SessionJob.ended_at).is_(None))
-    return (await db.exec(job.limit(1))).first() is not None

@@ -37,6 +37,11 @@ _OLD: Final[dict[str, TextClause]] = {
         delete from call where id in (
             select id from call where project_id = :project and ended_at < :before order by id limit :most)
     """),
+    # Consents stay: who does not want to be called is not called however long ago that was said.
+    "dial_decision": text("""
+        delete from dial_decision where id in (
+            select id from dial_decision where project_id = :project and at < :before order by id limit :most)
+    """),
     "participant": text("""
         delete from participant where id in (
             select id from participant where project_id = :project and left_at < :before limit :most)

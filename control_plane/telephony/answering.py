@@ -16,7 +16,7 @@ from control_plane.ids import fingerprint
 from control_plane.sessions.models import Slot
 from control_plane.sessions.places import demand_place, find_place, make_place
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
-from control_plane.telephony.settling import lock_call, settle, tell_status
+from control_plane.telephony.settling import lock_call, settle, shorter, tell_status
 from sip.outcomes import ANSWERED, Outcome
 
 HOOKS_TRUSTED = timedelta(minutes=1)
@@ -162,9 +162,12 @@ async def join_call(db: Db, job: PersonaJob) -> PersonaJob:
     call = (await db.exec(select(Call).where(*open_call).with_for_update())).first()
     if call is None:
         return job
-    call.session_id, call.longest_seconds = job.session_id, round(job.max_call_duration)
-    if call.direction == "outbound":
-        return job
+    call.session_id = job.session_id
+    if call.direction == "outbound":  # the limits of its project may have left it less than its agent allows
+        call.longest_seconds = shorter(call.longest_seconds, job.max_call_duration)
+        longest = min(job.max_call_duration, call.longest_seconds)
+        return job.model_copy(update={"called": True, "max_call_duration": longest})
+    call.longest_seconds = round(job.max_call_duration)
     config = await db.get(SipConfig, call.details["config_id"])
     if config is None:
         return job.model_copy(update={"voicemail": None})

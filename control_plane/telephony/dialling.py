@@ -26,8 +26,8 @@ from control_plane.rooms.repository import RoomRepository
 from control_plane.sessions.models import Slot
 from control_plane.sessions.repository import SessionRepository
 from control_plane.sessions.slots import new_secret
-from control_plane.telephony.gate import demand_right_to_call
-from control_plane.telephony.models import Call, SipTrunk
+from control_plane.telephony.gate import Wish, demand_right_to_call
+from control_plane.telephony.models import Call, DialDecision, SipTrunk
 from control_plane.telephony.schemas import Dial
 from control_plane.telephony.settling import tell_begin
 from control_plane.telephony.trunks import trunks_of
@@ -84,15 +84,24 @@ class DialService:
         name = await self._room(body, call_id)
         persona = await self._persona(body.agent_config_id)
         trunk = await self._trunk(body.caller_id)
-        number, line, now = body.phone_number, trunk.phone_number, self.clock.now()
-        await demand_right_to_call(self.db, self.caller.project_id, number, calling_from=line, now=now)
+        wish = Wish(
+            self.caller.project_id,
+            "dial",
+            body.phone_number,
+            trunk.phone_number,
+            trunk.address,
+            longest=persona.max_call_duration,
+            key_id=self.caller.key_id,
+            call_id=call_id,
+        )
+        allowed = await demand_right_to_call(self.db, wish, now=self.clock.now())
         used_up = await find_used_up(self.db, self.caller.project_id, [persona.id], at=self.clock.now())
         if used_up is not None:
             raise Forbidden("This month's budget is used up", details={"rule": "budget"})
         await self._check_configurations()
         await self.quota.take("sip_calls")
         await self.quota.take("sessions")
-        call = await self._write(call_id, body, name, persona, trunk)
+        call = await self._write(call_id, body, name, persona, trunk, allowed)
         await self.db.execute(text(f"select pg_notify('{PLACED}', '')"))
         await self.attempt.note(self.db, f"{call.id}")
         await self.db.commit()
@@ -107,7 +116,9 @@ class DialService:
         name = RoomName(call.room_name.removeprefix(f"{self.caller.slug}_"), call.room_name)
         return Placed(call, name, trunk, status, participant_sid)
 
-    async def _write(self, call_id: int, body: Dial, name: RoomName, persona: Persona, trunk: SipTrunk) -> Call:
+    async def _write(
+        self, call_id: int, body: Dial, name: RoomName, persona: Persona, trunk: SipTrunk, allowed: DialDecision
+    ) -> Call:
         now, project = self.clock.now(), self.caller.project_id
         identity = f"sip_{body.phone_number}"
         rooms = RoomRepository(self.db, project)
@@ -129,6 +140,9 @@ class DialService:
             trunk_id=trunk.id,
             started_at=now,
             details={"persona_id": persona.id},
+            longest_seconds=allowed.longest_seconds,
+            key_id=allowed.key_id,
+            destination=allowed.destination,
         )
         slot = Slot(
             project_id=project,

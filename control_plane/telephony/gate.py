@@ -1,35 +1,39 @@
-"""The right-to-call gate: a project's policy, and what its calls out have used, asked under a lock."""
+"""The right-to-call gate: a project's policy, and what its calls out have used, asked under a lock. What it decides is
+kept, with why."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import select
+from sqlmodel import col, select
 
-from control_plane.accounts.service import AccountService
-from control_plane.clock import Clock
-from control_plane.db.database import Database, Db
+from control_plane.db.database import Db
 from control_plane.errors import Forbidden
-from control_plane.metering.prices import price_book
-from control_plane.telephony.models import DialPolicy
+from control_plane.metering.prices import PriceBook, price_book
+from control_plane.plans.catalogue import plans
+from control_plane.telephony.models import Call, Consent, DialDecision, DialPolicy
 from control_plane.telephony.policy import (
+    AFTERWARDS,
+    SHORTEST,
+    Asked,
+    Decision,
     Limits,
     Policy,
     QuietHours,
+    Spent,
     Used,
     canonical,
-    exhausted,
+    decide,
     home_countries,
-    judge,
     start_of_day,
 )
-from control_plane.telephony.schemas import DialPolicyRead, DialPolicySet
-from control_plane.telephony.trunks import trunks_of
+
+Kind = Literal["dial", "transfer", "warm", "bot", "placing"]
 
 _CALL: Final = "telephony"
 """The service whose prices are a call's."""
@@ -37,125 +41,155 @@ _CALL: Final = "telephony"
 ASKED_FOR: Final = timedelta(seconds=60)
 """How long a transfer may be under way; then it is over, whatever became of it."""
 
-# A call counts a minute as soon as there is one, and every minute that it has begun: as carriers bill it. How long two
-# talk whom a carrier has connected nobody tells us: a transfer counts what was left of its call.
-_USED = text("""
-    select coalesce(trunk.address, '') as address,
-        count(*) filter (where used.going_on) as concurrent,
-        count(*) filter (where used.at >= :day) as calls,
-        coalesce(sum(used.minutes) filter (where used.at >= :day), 0)::bigint as minutes
-    from (
-        select trunk_id, started_at as at, ended_at is null as going_on, greatest(
-            case when ended_at is null then 1 else 0 end,
-            ceil(extract(epoch from coalesce(ended_at, :now) - answered_at) / 60)
-        ) as minutes
-        from call where project_id = :project and direction = 'outbound' and (started_at >= :day or ended_at is null)
-        union all
-        select trunk_id, at, status = 'asked' and at > :recent,
-            case when status = 'refused' then 0 else ceil(longest_seconds / 60.0) end
-        from transfer where project_id = :project and at >= least(:day, :recent)
-    ) used left join sip_trunk trunk on trunk.id = used.trunk_id and trunk.project_id = :project
-    group by 1
-""")
+_LOCKED = text("select lock_dialling(:project, :key, :destination, :replaced, :now, :day, :recent)")
 
 log = structlog.get_logger()
 
 
-async def demand_right_to_call(
-    db: Db, project_id: int, number: str | None, *, calling_from: str, now: datetime, replacing: bool = False
-) -> None:
-    """Refuse what the project's policy forbids; `calling_from` is the number of the line that would be used. Without a
-    `number`, somebody at the project's own carrier is called: only the limits hold.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A call that somebody wants to be made, by a project's line."""
 
-    `replacing`: a call that goes on would give its place to this one, as in a transfer, so that there are no more at
-    once than before. Days are those of UTC. Where there is a policy it stays locked until the commit: what is
-    written in the same transaction is counted by whoever asks next, so that no number of calls at once passes a limit.
-    Raises `Forbidden` with `details.rule`.
+    project_id: int
+    kind: Kind
+    number: str | None
+    """In E.164 form; None: somebody at the project's own carrier, or in a meeting, for whom the limits alone hold."""
+    calling_from: str
+    """The number of the line."""
+    carrier: str
+    """The address of its trunk, by which it has a price; empty where it is not known."""
+    longest: int
+    """Seconds that it would last at most."""
+    address: str = ""
+    """Whom it reaches where that is no number."""
+    shortest: int = SHORTEST
+    afterwards: int = AFTERWARDS
+    key_id: str | None = None
+    call_id: int | None = None
+    replaced: int | None = None
+    """The id of a call that would give its place to this one, and is counted as if it had ended now."""
+
+    @property
+    def destination(self) -> str:
+        """Whom it reaches, in the one spelling by which calls to the same are counted."""
+        return canonical(self.number) if self.number else self.address
+
+
+async def demand_right_to_call(db: Db, wish: Wish, *, now: datetime) -> DialDecision:
+    """Let a call be made, for as long as the decision says, or refuse what the project's policy forbids.
+
+    The decision is written in this transaction, which holds the project's lock until its commit: what is written with
+    it is counted by whoever asks next, so that no number of calls at once passes a limit. A refusal is committed at
+    once, so that nothing may have been written before. Raises `Forbidden` with the decision in its details.
     """
-    query = select(DialPolicy).where(DialPolicy.project_id == project_id).with_for_update()
-    row = (await db.exec(query)).one_or_none()
-    policy = _read(row, lines=[calling_from])
-    used = Used() if policy.limits == Limits() else await _count_used(db, project_id, now)
-    if replacing:
-        used = dataclasses.replace(used, concurrent=max(0, used.concurrent - 1))
-    refusal = judge(policy, number, now=now, used=used) if number else exhausted(policy.limits, used)
-    if refusal is not None:
-        log.info("a call was not allowed", project=project_id, rule=refusal.rule)
-        raise Forbidden(refusal.message, details={"rule": refusal.rule})
+    row = await judge_call(db, wish, now=now)
+    if not row.allowed:
+        await db.flush()
+        await db.commit()
+        said = row.steps[-1]["said"]
+        raise Forbidden(said, details={"rule": row.rule, "decision_id": row.id, "steps": row.steps})
+    return row
 
 
-async def refusal_now(db: Db, project_id: int, number: str, *, calling_from: str, now: datetime) -> str | None:
-    """Why a number that was let through may not be called any more, for people; None where it may. The limits have
-    counted it already."""
-    row = await db.get(DialPolicy, project_id)
-    policy = dataclasses.replace(_read(row, lines=[calling_from]), limits=Limits())
-    refusal = judge(policy, number, now=now, used=Used())
-    if refusal is None:
+async def judge_call(db: Db, wish: Wish, *, now: datetime) -> DialDecision:
+    """The same for whoever tells of a refusal in another way: the decision, which may be one, is written with whatever
+    else this transaction writes. Days are those of UTC."""
+    day = start_of_day(now)
+    known = await db.scalar(
+        _LOCKED,
+        {
+            "project": wish.project_id,
+            "key": wish.key_id,
+            "destination": wish.destination,
+            "replaced": wish.replaced,
+            "now": now,
+            "day": day,
+            "recent": now - ASKED_FOR,
+        },
+    )
+    policy = policy_from(known["policy"], lines=[wish.calling_from], plan=known["plan"])
+    if known["listed"]:
+        policy = dataclasses.replace(policy, do_not_call=frozenset([wish.destination]))
+    book = price_book()
+    asked = Asked(
+        number=wish.number,
+        at=now,
+        longest=wish.longest,
+        shortest=wish.shortest,
+        afterwards=wish.afterwards,
+        usd_per_minute=_rate(book, wish.carrier, day),
+        consent=known["consent"],
+    )
+    return _keep(db, wish, decide(policy, asked, _used(known["used"], book, day)), now=now)
+
+
+async def judge_again(db: Db, call: Call, number: str, *, now: datetime) -> DialDecision | None:
+    """Why a call that was let through, and has waited since, may not be made any more; None where it may. The limits
+    have counted it already."""
+    row = await db.get(DialPolicy, call.project_id)
+    said = select(Consent.given).where(
+        Consent.project_id == call.project_id, Consent.number == canonical(number), Consent.kind == "calls"
+    )
+    consent = (await db.exec(said.order_by(col(Consent.id).desc()).limit(1))).first()
+    line = call.caller_id or ""
+    policy = policy_from(row.model_dump() if row else None, lines=[line], plan=None)
+    if row is not None:
+        policy = dataclasses.replace(policy, do_not_call=frozenset(row.do_not_call))
+    policy = dataclasses.replace(policy, limits=Limits())
+    decision = decide(policy, Asked(number, now, consent=consent), Used())
+    if decision.allowed:
         return None
-    log.info("a call is not allowed any more", project=project_id, rule=refusal.rule)
-    return refusal.message
+    wish = Wish(call.project_id, "placing", number, line, "", longest=0, key_id=call.key_id, call_id=call.id)
+    return _keep(db, wish, decision, now=now)
 
 
-class PolicyService:
-    """The dial policies of the projects of one account."""
-
-    def __init__(self, db: Db, database: Database, account: AccountService, clock: Clock) -> None:
-        self.db, self.database, self.account, self.clock = db, database, account, clock
-
-    async def get(self, project_id: int) -> DialPolicyRead:
-        """A project's policy as it applies. Raises `NotFound`, `Forbidden`."""
-        await self._check(project_id)
-        async with self.database.tenant(project_id) as db:
-            row = await db.get(DialPolicy, project_id)
-            return await self._show(db, project_id, row)
-
-    async def put(self, project_id: int, body: DialPolicySet) -> DialPolicyRead:
-        """Write a policy in place of the one there was. Raises `NotFound`, `Forbidden`."""
-        await self._check(project_id)
-        values: dict[str, Any] = body.model_dump() | {"updated_at": self.clock.now()}
-        values["do_not_call"] = sorted({canonical(number) for number in body.do_not_call})
-        statement = insert(DialPolicy).values(project_id=project_id, **values)
-        async with self.database.tenant(project_id) as db:
-            await db.execute(statement.on_conflict_do_update(index_elements=["project_id"], set_=values))
-            return await self._show(db, project_id, await db.get(DialPolicy, project_id))
-
-    async def _check(self, project_id: int) -> None:
-        """The account owns it. A key may be of another of its projects, whose rows it does not see: that needs a
-        transaction of its own, begun when the request's holds no connection."""
-        await self.account.project(project_id)
-        await self.db.commit()
-
-    async def _show(self, db: Db, project_id: int, row: DialPolicy | None) -> DialPolicyRead:
-        lines = [trunk.phone_number for trunk in (await db.exec(trunks_of(project_id))).all()]
-        kept = row or DialPolicy(project_id=project_id)
-        countries = kept.countries if kept.countries is not None else home_countries(lines)
-        return DialPolicyRead(
-            countries=sorted(countries),
-            quiet_hours=kept.quiet_hours,
-            limits=kept.limits,
-            do_not_call=kept.do_not_call,
-        )
-
-
-def _read(row: DialPolicy | None, *, lines: Iterable[str]) -> Policy:
+def policy_from(row: Mapping[str, Any] | None, *, lines: Iterable[str], plan: str | None) -> Policy:
+    """A project's policy as its row has it, but for its numbers; without a row, what its plan allows, to the countries
+    of its lines."""
     if row is None:
-        return Policy(home_countries(lines))
-    quiet = row.quiet_hours
+        return Policy(home_countries(lines), limits=Limits(**plans()[plan].dialling) if plan else Limits())
+    quiet = row["quiet_hours"]
     return Policy(
-        countries=home_countries(lines) if row.countries is None else frozenset(row.countries),
+        countries=home_countries(lines) if row["countries"] is None else frozenset(row["countries"]),
         quiet_hours=QuietHours(*(time.fromisoformat(quiet[end]) for end in ("start", "end"))) if quiet else None,
-        limits=Limits(**row.limits),
-        do_not_call=frozenset(row.do_not_call),
+        limits=Limits(**row["limits"]),
+        consent_required=row["consent_required"],
     )
 
 
-async def _count_used(db: Db, project_id: int, now: datetime) -> Used:
-    book, day = price_book(), start_of_day(now)
-    concurrent = calls = minutes = 0
-    usd = Decimal(0)
-    values = {"project": project_id, "now": now, "day": day, "recent": now - ASKED_FOR}
-    for row in (await db.execute(_USED, values)).all():
-        price = book.find(_CALL, book.provider(row.address), "outbound", on=day.date())
-        concurrent, calls, minutes = concurrent + row.concurrent, calls + row.calls, minutes + row.minutes
-        usd += row.minutes * (price.minutes if price is not None else 0)
-    return Used(concurrent, calls, minutes, usd)
+def _keep(db: Db, wish: Wish, decision: Decision, *, now: datetime) -> DialDecision:
+    row = DialDecision(
+        project_id=wish.project_id,
+        at=now,
+        kind=wish.kind,
+        destination=wish.destination,
+        key_id=wish.key_id,
+        call_id=wish.call_id,
+        allowed=decision.allowed,
+        rule=decision.rule,
+        steps=[dataclasses.asdict(step) for step in decision.steps],
+        longest_seconds=decision.longest,
+    )
+    db.add(row)
+    if not decision.allowed:
+        log.info("a call was not allowed", project=wish.project_id, kind=wish.kind, rule=decision.rule)
+    return row
+
+
+def _rate(book: PriceBook, carrier: str, day: datetime) -> Decimal | None:
+    price = book.find(_CALL, book.provider(carrier), "outbound", on=day.date())
+    return price.minutes if price is not None else None
+
+
+def _used(rows: list[dict[str, Any]], book: PriceBook, day: datetime) -> Used:
+    rates = [_rate(book, row["address"], day) for row in rows]
+
+    def spent(scope: str) -> Spent:
+        usd: Decimal | None = Decimal(0)
+        for row, rate in zip(rows, rates, strict=True):
+            if row[f"{scope}minutes"]:
+                usd = usd + row[f"{scope}minutes"] * rate if usd is not None and rate is not None else None
+        calls, minutes = (sum(row[f"{scope}{unit}"] for row in rows) for unit in ("calls", "minutes"))
+        return Spent(calls, minutes, usd)
+
+    return Used(sum(row["concurrent"] for row in rows), spent(""), spent("key_"), spent("destination_"))

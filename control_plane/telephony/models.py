@@ -80,6 +80,7 @@ class DialPolicy(SQLModel, table=True):
     quiet_hours: dict[str, str] | None = json_value()
     limits: dict[str, Any] = json_object()
     do_not_call: list[str] = json_list()
+    consent_required: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     updated_at: datetime = moment()
 
 
@@ -90,6 +91,7 @@ class Call(SQLModel, table=True):
         UniqueConstraint("project_id", "id"),
         Index("call_by_project", "project_id", "id"),
         Index("call_queued", "trunk_id", "id", postgresql_where=text("status = 'queued'")),
+        Index("call_by_room", "room_name"),
         Index("call_open", "room_name", postgresql_where=text("ended_at is null")),
         Index("call_out_by_day", "project_id", "started_at", postgresql_where=text("direction = 'outbound'")),
     )
@@ -115,6 +117,8 @@ class Call(SQLModel, table=True):
     answered_at: datetime | None = moment(nullable=True)
     ended_at: datetime | None = moment(nullable=True)
     longest_seconds: int | None = Field(default=None, description="From the answer on; None: not known.")
+    key_id: str | None = Field(default=None, description="Of the key that had it placed, or whose call it came of.")
+    destination: str | None = Field(default=None, description="Of a call out: whom it reaches, in the one spelling.")
 
 
 class Transfer(SQLModel, table=True):
@@ -138,4 +142,46 @@ class Transfer(SQLModel, table=True):
     status: str = "asked"
     sip_status: int | None = None
     longest_seconds: int = Field(description="What was left of its call. Nobody tells how long they talk: it counts.")
+    key_id: str | None = Field(default=None, description="As its call has it.")
+    at: datetime = moment()
+
+
+class DialDecision(SQLModel, table=True):
+    """Whether somebody might be called, and why: written in the transaction of what it allows, or by itself."""
+
+    __tablename__ = "dial_decision"
+    __table_args__ = (Index("dial_decision_by_project", "project_id", "id"),)
+
+    id: int = id_column()
+    project_id: int = owner()
+    at: datetime = moment()
+    kind: str = Field(description="`dial`, `transfer`, `warm`, `bot`; `placing`: of what had waited in the queue.")
+    destination: str = Field(description="The number in E.164 form, or an address that is none.")
+    key_id: str | None = None
+    call_id: int | None = big(nullable=True)
+    allowed: bool
+    rule: str | None = Field(default=None, description="The rule that was broken.")
+    steps: list[dict[str, Any]] = json_list()
+    """Each rule that was asked, in order: `rule`, `held`, `said`."""
+    longest_seconds: int = Field(description="How long it might last; 0 where it was not allowed.")
+
+
+class Consent(SQLModel, table=True):
+    """What somebody with a number has said about being called, or recorded. Rows are only added: the newest holds."""
+
+    __table_args__ = (
+        Index("consent_by_project", "project_id", "id"),
+        Index("consent_of_number", "project_id", "number", "kind", "id"),
+        UniqueConstraint("project_id", "session_id"),
+    )
+
+    id: int = id_column()
+    project_id: int = owner()
+    number: str = Field(description="In E.164 form, in its one spelling.")
+    kind: str = Field(description="`calls` or `recording`.")
+    given: bool = Field(description="False: withdrawn, or refused.")
+    evidence: str = Field(description="How that is known.")
+    session_id: int | None = Field(
+        default=None, sa_type=BigInteger, description="Of the conversation in which it was said, where it was."
+    )
     at: datetime = moment()

@@ -25,8 +25,8 @@ from control_plane.sessions.models import Session, Slot
 from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
 from control_plane.telephony.carriers import ClosedAddressError, find_carrier
 from control_plane.telephony.dialling import PLACED
-from control_plane.telephony.gate import refusal_now
-from control_plane.telephony.models import Call, SipTrunk
+from control_plane.telephony.gate import judge_again
+from control_plane.telephony.models import Call, DialDecision, SipTrunk
 from control_plane.telephony.numbers import find_number
 from control_plane.telephony.queueing import ATTENDED, HELD_BACK, RINGING, SLOW, WATCHED, CallQueue
 from control_plane.telephony.settling import (
@@ -39,6 +39,7 @@ from control_plane.telephony.settling import (
     ring,
     settle,
     settle_answered,
+    shorter,
 )
 from guard.outbound import Outbound
 from sip.dialer import Dialer, OutgoingCall, SipAwayError, SipRefusedError
@@ -205,9 +206,9 @@ class CallPlacer:
                 return None
             trunk = await db.get(SipTrunk, call.trunk_id)
             # It may have waited: a quiet hour has begun, or somebody is not to be called any more.
-            refusal = await _refused(db, call, now=self.clock.now())
-            if refusal is not None:
-                await settle(db, self.clock, call, Outcome("failed", None, refusal))
+            refused = await _judge_again(db, call, now=self.clock.now())
+            if refused is not None:
+                await settle(db, self.clock, call, Outcome("failed", None, refused.steps[-1]["said"]))
                 return None
             if CALLED_INTO in call.details:
                 return await self._prepare_second(db, call, trunk)
@@ -223,7 +224,7 @@ class CallPlacer:
             secret = new_secret()
             slot.ticket_hash, slot.dispatched_at = fingerprint(secret), self.clock.now()
             dispatch = dispatch_of(Ticket(secret, persona_id), serving.persona.name)
-            call.longest_seconds = serving.persona.max_call_duration
+            call.longest_seconds = shorter(call.longest_seconds, serving.persona.max_call_duration)
             outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=call.longest_seconds + GRACE)
         return outgoing, dispatch, trunk, call.placed_at or self.clock.now()
 
@@ -232,7 +233,7 @@ class CallPlacer:
         if trunk is None or trunk.outbound_trunk_id is None:
             await settle(db, self.clock, call, Outcome("failed", None, "its trunk is gone"))
             return None
-        outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER)
+        outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=_longest_of(call))
         user, at, host = call.phone_number.partition(":")[2].partition("@")
         if at:
             outgoing = replace(outgoing, number=user, host=host)
@@ -251,7 +252,7 @@ class CallPlacer:
         elif (await db.exec(waiting)).first() is None:
             await settle(db, self.clock, call, NOBODY_WAITS)
         else:
-            outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=LONGEST_HANDED_OVER)
+            outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=_longest_of(call))
             outgoing = replace(outgoing, attributes={APART: "yes"})  # until it has taken the call
             return outgoing, None, trunk, call.placed_at or self.clock.now()
         return None
@@ -317,14 +318,18 @@ class CallPlacer:
                 return
 
 
-async def _refused(db: Db, call: Call, *, now: datetime) -> str | None:
+def _longest_of(call: Call) -> float:
+    return (call.longest_seconds or LONGEST_HANDED_OVER) + GRACE
+
+
+async def _judge_again(db: Db, call: Call, *, now: datetime) -> DialDecision | None:
     try:
         number = find_number(call.phone_number)
     except ValueError:  # a room of a SIP server, which is no telephone
         number = None
     if number is None:
         return None
-    return await refusal_now(db, call.project_id, number, calling_from=call.caller_id or "", now=now)
+    return await judge_again(db, call, number, now=now)
 
 
 def _outgoing(call: Call, trunk_id: str, *, longest: float) -> OutgoingCall:

@@ -9,9 +9,12 @@ from control_plane.accounts.routes import Account
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
 from control_plane.gate.operation import AttemptDep, primary
+from control_plane.phones import PhoneNumber
 from control_plane.plans.quota import QuotaDep
+from control_plane.telephony.carriers import TrunkRules
+from control_plane.telephony.consents import ConsentService
 from control_plane.telephony.dialling import DialService
-from control_plane.telephony.gate import PolicyService
+from control_plane.telephony.policies import PolicyService
 from control_plane.telephony.schemas import (
     CallList,
     CallPlaced,
@@ -20,7 +23,11 @@ from control_plane.telephony.schemas import (
     ConfigCreate,
     ConfigList,
     ConfigUpdate,
+    ConsentAnswer,
+    ConsentCreate,
+    ConsentList,
     Dial,
+    DialDecisionList,
     Dialled,
     DialPolicyRead,
     DialPolicySet,
@@ -60,9 +67,11 @@ async def find_sync(request: Request) -> TrunkSync:
 SyncDep = Annotated[TrunkSync, Depends(find_sync)]
 
 
-async def find_trunks(db: DbDep, caller: CallerDep, sync: SyncDep) -> TrunkService:
+async def find_trunks(
+    request: Request, db: DbDep, caller: CallerDep, sync: SyncDep, settings: SettingsDep
+) -> TrunkService:
     """The trunks of this request's caller."""
-    return TrunkService(db, caller, sync)
+    return TrunkService(db, caller, sync, TrunkRules.of(settings), request.app.state.outbound)
 
 
 Trunks = Annotated[TrunkService, Depends(find_trunks)]
@@ -96,6 +105,12 @@ async def find_policies(request: Request, db: DbDep, account: Account, clock: Cl
     return PolicyService(db, request.app.state.database, account, clock)
 
 
+async def find_consents(db: DbDep, caller: CallerDep, clock: ClockDep) -> ConsentService:
+    """The consents of this request's caller."""
+    return ConsentService(db, caller, clock)
+
+
+Consents = Annotated[ConsentService, Depends(find_consents)]
 Tester = Annotated[TrunkTester, Depends(find_tester)]
 Configs = Annotated[ConfigService, Depends(find_configs)]
 Calls = Annotated[CallService, Depends(find_calls)]
@@ -236,6 +251,24 @@ async def transfer_call(call_id: RowId, body: Transfer, calls: Calls) -> Any:
     return Done(message="The call was transferred")
 
 
+@router.get("/consents", response_model=ConsentList)
+async def list_consents(
+    consents: Consents,
+    excerpt: Annotated[Excerpt, Depends()],
+    number: PhoneNumber | None = None,
+    kind: Literal["calls", "recording"] | None = None,
+) -> Any:
+    """List what people said about being called or recorded, newest first; the newest of a number holds."""
+    found, total = await consents.page(excerpt, number=number, kind=kind)
+    return {"consents": found, **excerpt.pages(total)}
+
+
+@router.post("/consents", status_code=201, response_model=ConsentAnswer)
+async def create_consent(body: ConsentCreate, consents: Consents) -> Any:
+    """Write down a consent, or that it is withdrawn: then nobody calls the number from now on."""
+    return {"consent": await consents.create(body)}
+
+
 @policy_router.get("/{project_id}/dial-policy", response_model=DialPolicyRead)
 async def read_dial_policy(project_id: RowId, policies: Policies) -> Any:
     """Read whom a project may call, and how much. Without a policy: its lines call their own country."""
@@ -246,3 +279,16 @@ async def read_dial_policy(project_id: RowId, policies: Policies) -> Any:
 async def set_dial_policy(project_id: RowId, body: DialPolicySet, policies: Policies) -> Any:
     """Say whom a project may call, and how much; the next call obeys."""
     return await policies.put(project_id, body)
+
+
+@policy_router.get("/{project_id}/dial-decisions", response_model=DialDecisionList)
+async def list_dial_decisions(
+    project_id: RowId,
+    policies: Policies,
+    excerpt: Annotated[Excerpt, Depends()],
+    allowed: bool | None = None,
+    destination: Annotated[Search | None, Query(description="A number in E.164 form, or an address.")] = None,
+) -> Any:
+    """List what the dial policy decided, newest first: each call that was asked for, allowed or not, and why."""
+    found, total = await policies.decisions(project_id, excerpt, allowed=allowed, destination=destination)
+    return {"decisions": found, **excerpt.pages(total)}

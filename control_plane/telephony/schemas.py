@@ -266,12 +266,21 @@ class QuietTimes(Exactly):
 
 
 class DialLimits(Exactly):
-    """How much may be used by calls out; null is no limit, 0 is nothing. Days are those of UTC."""
+    """How much may be used by calls out; null is no limit, 0 is nothing. Days are those of UTC. A call that goes on
+    counts all the minutes that it may still take."""
 
     concurrent: Amount | None = Field(None, description="Calls at once, those in the queue included.")
     calls_per_day: Amount | None = None
-    minutes_per_day: Amount | None = Field(None, description="Minutes begun, of the calls begun on the day.")
+    minutes_per_day: Amount | None = Field(
+        None, description="Minutes begun, of the calls begun on the day. A call is no longer than what is left."
+    )
     usd_per_day: Dollars | None = Field(None, description="Those minutes by the platform's `telephony` prices.")
+    key_calls_per_day: Amount | None = Field(None, description="The same of each key with which calls are asked for.")
+    key_minutes_per_day: Amount | None = None
+    key_usd_per_day: Dollars | None = None
+    destination_calls_per_day: Amount | None = Field(None, description="The same of each number that is called.")
+    destination_minutes_per_day: Amount | None = None
+    destination_usd_per_day: Dollars | None = None
 
 
 class DialPolicySet(Exactly):
@@ -283,6 +292,7 @@ class DialPolicySet(Exactly):
     quiet_hours: QuietTimes | None = None
     limits: DialLimits = Field(default_factory=DialLimits)
     do_not_call: Annotated[list[PhoneNumber], Field(max_length=10_000)] = Field(default_factory=list)
+    consent_required: bool = Field(False, description="Call only numbers with a consent to calls (`/sip/consents`).")
 
 
 class DialPolicyRead(BaseModel):
@@ -292,3 +302,74 @@ class DialPolicyRead(BaseModel):
     quiet_hours: QuietTimes | None
     limits: DialLimits
     do_not_call: list[str]
+    consent_required: bool
+
+
+class DialStep(BaseModel):
+    """One rule that was asked."""
+
+    rule: str
+    held: bool
+    said: str = Field(description="What was compared, in a sentence.")
+
+
+class DialDecided(BaseModel):
+    """A decision of the dial policy, and why."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    at: Instant
+    kind: Literal["dial", "transfer", "warm", "bot", "placing"] = Field(
+        description="What was asked for. `placing`: of a call that had waited in the queue."
+    )
+    destination: str
+    key_id: str | None
+    call_id: int | None
+    allowed: bool
+    rule: str | None = Field(description="The rule that was broken.")
+    steps: list[DialStep] = Field(description="In order, up to the rule that was broken.")
+    longest_seconds: int = Field(description="How long the call might last; 0 where it was not allowed.")
+
+
+class DialDecisionList(Paged):
+    """`GET /projects/{id}/dial-decisions`."""
+
+    decisions: list[DialDecided]
+
+
+class ConsentCreate(Exactly):
+    """`POST /sip/consents`: what somebody said about being called."""
+
+    number: PhoneNumber
+    kind: Literal["calls", "recording"] = "calls"
+    given: bool = Field(True, description="False: withdrawn, or refused. Of `calls`, nobody calls the number any more.")
+    evidence: Annotated[str, StringConstraints(min_length=1, max_length=1000, strip_whitespace=True), Clean] = Field(
+        description="How that is known: a form and its date, a letter, a call."
+    )
+
+
+class ConsentShown(BaseModel):
+    """One entry of the record; the newest of a number and a kind holds."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    number: str
+    kind: str
+    given: bool
+    evidence: str
+    session_id: int | None = Field(description="Of the conversation in which it was said.")
+    at: Instant
+
+
+class ConsentAnswer(BaseModel):
+    """One consent."""
+
+    consent: ConsentShown
+
+
+class ConsentList(Paged):
+    """`GET /sip/consents`."""
+
+    consents: list[ConsentShown]

@@ -19,7 +19,7 @@ from control_plane.personas.repository import PersonaRepository
 from control_plane.phones import is_possible
 from control_plane.plans.quota import Quota
 from control_plane.sessions.models import Session, SessionStatus
-from control_plane.telephony.gate import demand_right_to_call
+from control_plane.telephony.gate import Wish, demand_right_to_call
 from control_plane.telephony.models import Call, SipConfig, SipTrunk
 from control_plane.telephony.policy import canonical
 from control_plane.telephony.schemas import ConfigCreate, ConfigUpdate
@@ -29,6 +29,7 @@ from control_plane.telephony.settling import (
     BEFORE_ANSWER,
     CALLED_INTO,
     HUNG_UP,
+    LONGEST_HANDED_OVER,
     SPEAKING,
     lock_call,
     settle,
@@ -249,7 +250,19 @@ class CallService:
         if call.identity == f"sip_{to}":
             raise Conflict(f"{to} is the number of the phone in call {call_id}")
         line, now = call.caller_id or "", self.clock.now()
-        await demand_right_to_call(self.db, call.project_id, to, calling_from=line, now=now)
+        trunks = (await self.db.exec(trunks_of(call.project_id).where(SipTrunk.phone_number == line))).all()
+        # Judged again when the persona has them called, for which it is counted.
+        wish = Wish(
+            call.project_id,
+            "warm",
+            to,
+            line,
+            trunks[0].address if trunks else "",
+            longest=round(LONGEST_HANDED_OVER),
+            key_id=self.caller.key_id,
+            call_id=call.id,
+        )
+        await demand_right_to_call(self.db, wish, now=now)
         await lock_call(self.db, call_id)
         into = col(Call.details)[CALLED_INTO].astext.cast(BigInteger)
         others = select(Call.id).where(Call.project_id == call.project_id, into == call.id)

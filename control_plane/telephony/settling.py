@@ -26,8 +26,9 @@ ASKED_TO = "asked_to"
 """Beside it: the number."""
 LONGEST_HANDED_OVER = 4 * 3600.0
 """Seconds two people may talk whom a persona has brought together."""
-GRACE = 60
-"""Seconds beyond its longest duration, for a goodbye, after which a call is cut off."""
+GRACE = 50
+"""Seconds beyond its longest duration, for a goodbye, after which a call is cut off: before the minute is over with
+which it is counted for that (`policy.AFTERWARDS`)."""
 HUNG_UP = "hung_up"
 """In the details of a call that was ended by the API."""
 BEFORE_ANSWER = ("queued", "dialing", "ringing")
@@ -36,6 +37,11 @@ SPEAKING = ("active", "automation")
 NOBODY_WAITS = Outcome("no_answer", None, "nobody waits any more")
 
 log = structlog.get_logger()
+
+
+def shorter(known: int | None, longest: float) -> int:
+    """The longest duration of a call that may have one: another is never longer."""
+    return round(longest) if known is None else min(known, round(longest))
 
 
 async def lock_call(db: Db, call_id: int) -> Call | None:

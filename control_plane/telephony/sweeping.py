@@ -8,13 +8,13 @@ from sqlalchemy import BigInteger, and_, case, exists, func, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from control_plane.clock import Clock
+from control_plane.clock import Clock, Sight
 from control_plane.db.database import Database, Db
 from control_plane.events.log import EventLog
 from control_plane.sessions.ending import end_session, lock_session
 from control_plane.sessions.models import Session, SessionJob
 from control_plane.telephony.models import Call, SipTrunk
-from control_plane.telephony.queueing import WATCHED
+from control_plane.telephony.queueing import ATTENDED, WATCHED
 from control_plane.telephony.settling import (
     BEFORE_ANSWER,
     CALLED_INTO,
@@ -111,11 +111,16 @@ async def hang_up_leftovers(database: Database, clock: Clock, dialer: Dialer) ->
 async def cut_longest(database: Database, clock: Clock, dialer: Dialer) -> int:
     """End calls that have lasted too long, whatever their worker says. How many.
 
-    Two whom a persona has brought together have their own time, from when it left them.
+    Somebody who called us, and whom a persona has brought together with another, has a time of their own from when it
+    left them. A call of ours has the time that was counted for it.
     """
     now = clock.now()
     of_session = and_(col(Session.id) == Call.session_id, col(Session.project_id) == Call.project_id)
-    brought_together = and_(col(Session.end_reason) == "transferred", col(Session.ended_at).is_not(None))
+    brought_together = and_(
+        col(Call.direction) == "inbound",
+        col(Session.end_reason) == "transferred",
+        col(Session.ended_at).is_not(None),
+    )
     over_at = case(
         (brought_together, col(Session.ended_at) + timedelta(seconds=LONGEST_HANDED_OVER)),
         else_=col(Call.answered_at) + func.make_interval(0, 0, 0, 0, 0, 0, Call.longest_seconds),
@@ -139,7 +144,7 @@ async def cut_longest(database: Database, clock: Clock, dialer: Dialer) -> int:
                 continue
             call.reason = call.reason or "max_duration"
             session = call.session_id and await lock_session(db, call.session_id, project_id=call.project_id)
-            if session:
+            if session and ATTENDED not in call.details:  # a bot whose line is gone leaves by itself
                 await end_session(db, EventLog(db, clock), session, outcome="ok", reason="max_duration", at=now)
             room_name, identity = call.room_name, call.identity
         log.warning("a call is cut off: it has lasted too long", call=call_id)
@@ -147,10 +152,10 @@ async def cut_longest(database: Database, clock: Clock, dialer: Dialer) -> int:
     return len(late)
 
 
-async def give_up_unattended(database: Database, clock: Clock, dialer: Dialer) -> int:
+async def give_up_unattended(database: Database, clock: Clock, dialer: Dialer, sight: Sight) -> int:
     """Hang up phones for which no persona comes: who has answered us hears nobody, who calls us hears it ring.
 
-    How many.
+    How many. Where nobody was there to hear of workers, theirs come first when somebody is.
     """
     now = clock.now()
     job = select(SessionJob.id).where(SessionJob.session_id == Call.session_id)
@@ -164,6 +169,8 @@ async def give_up_unattended(database: Database, clock: Clock, dialer: Dialer) -
     async with database.platform() as db:
         query = select(Call.id).where(col(Call.ended_at).is_(None), or_(silent, rings))
         unattended = (await db.exec(query.limit(LEFT_OVER_AT_ONCE))).all()
+    if sight.look() < PERSONA_WITHIN.total_seconds():
+        return 0
     for call_id in unattended:
         async with database.platform() as db:
             call = await lock_call(db, call_id)

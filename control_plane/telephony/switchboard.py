@@ -19,7 +19,7 @@ from control_plane.gate.models import AuditEntry
 from control_plane.phones import is_possible
 from control_plane.telephony.answering import miss_call
 from control_plane.telephony.dialling import PLACED
-from control_plane.telephony.gate import ASKED_FOR, demand_right_to_call
+from control_plane.telephony.gate import ASKED_FOR, Wish, demand_right_to_call
 from control_plane.telephony.models import Call, SipTrunk, Transfer
 from control_plane.telephony.numbers import find_desk, find_number
 from control_plane.telephony.policy import canonical
@@ -93,8 +93,24 @@ class Switchboard:
         async with self.database.tenant(project_id) as db:
             trunks = (await db.exec(trunks_of(project_id))).all()
             target = _target_of(to, trunks)
-            is_ours = call.direction == "outbound"
-            await demand_right_to_call(db, project_id, target.number, calling_from=line, now=now, replacing=is_ours)
+            trunk = next((each for each in trunks if each.phone_number == line), None)
+            # It is answered and has its longest duration by now, so that this is what is left of it under the lock too.
+            left = _left_of(call, now)
+            wish = Wish(
+                project_id,
+                "transfer",
+                target.number,
+                line,
+                trunk.address if trunk else "",
+                longest=left,
+                address=target.address,
+                shortest=left,  # nobody can end it earlier
+                afterwards=0,
+                key_id=call.key_id,
+                call_id=call.id,
+                replaced=call.id if call.direction == "outbound" else None,
+            )
+            allowed = await demand_right_to_call(db, wish, now=now)
             known = await lock_call(db, call.id)
             if known is None or known.ended_at is not None:
                 raise Conflict("there is nobody on the line")
@@ -111,10 +127,11 @@ class Switchboard:
             row = Transfer(
                 project_id=project_id,
                 call_id=call.id,
-                trunk_id=next((trunk.id for trunk in trunks if trunk.phone_number == line), None),
+                trunk_id=trunk.id if trunk else None,
                 address=target.address,
                 asked_by=asked_by,
-                longest_seconds=_left_of(known, now),
+                longest_seconds=allowed.longest_seconds,
+                key_id=allowed.key_id,
                 at=now,
             )
             db.add(row)
@@ -165,7 +182,16 @@ class Switchboard:
             trunk = next((each for each in trunks if each.phone_number == call.caller_id), None)
             if trunk is None:
                 raise Conflict("the line of this call is gone")
-            await demand_right_to_call(db, project_id, to, calling_from=trunk.phone_number, now=now)
+            wish = Wish(
+                project_id,
+                "warm",
+                to,
+                trunk.phone_number,
+                trunk.address,
+                longest=round(LONGEST_HANDED_OVER),
+                key_id=call.key_id,
+            )
+            allowed = await demand_right_to_call(db, wish, now=now)
             if await is_full(db, project_id, "sip_calls", now):
                 raise Conflict("all lines are busy")
             row = Call(
@@ -178,13 +204,16 @@ class Switchboard:
                 trunk_id=trunk.id,
                 started_at=now,
                 details={CALLED_INTO: call.id},
-                longest_seconds=round(LONGEST_HANDED_OVER),
+                longest_seconds=allowed.longest_seconds,
+                key_id=allowed.key_id,
+                destination=allowed.destination,
             )
             db.add(row)
             caller = await lock_call(db, call.id)
             if caller is not None:
                 caller.details = {name: it for name, it in caller.details.items() if name not in (ASKED_AT, ASKED_TO)}
             await db.flush()
+            allowed.call_id = row.id
             tell_begin(db, self.clock, row)
             await db.execute(text(f"select pg_notify('{PLACED}', '')"))
         return identity

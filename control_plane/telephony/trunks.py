@@ -7,9 +7,11 @@ from sqlmodel.sql.expression import SelectOfScalar
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing
+from control_plane.telephony.carriers import TrunkRules
 from control_plane.telephony.models import SipTrunk
 from control_plane.telephony.schemas import TrunkCreate, TrunkUpdate
 from control_plane.telephony.sync import TrunkSync, sealed_for, tell_now
+from guard.outbound import Outbound
 from sip.dialer import SipAwayError
 
 log = structlog.get_logger()
@@ -18,8 +20,9 @@ log = structlog.get_logger()
 class TrunkService:
     """The trunks of one caller. The row is written first; what LiveKit did not take is repaired, or undone and told."""
 
-    def __init__(self, db: Db, caller: Caller, sync: TrunkSync) -> None:
+    def __init__(self, db: Db, caller: Caller, sync: TrunkSync, rules: TrunkRules, outbound: Outbound) -> None:
         self.db, self.caller, self.sync = db, caller, sync
+        self.rules, self.outbound = rules, outbound
 
     async def all(self) -> list[SipTrunk]:
         """All trunks, oldest first."""
@@ -35,9 +38,12 @@ class TrunkService:
         """A new trunk; one that cannot be made is taken out of LiveKit by the repair.
 
         Raises `Unavailable` without a SIP service, `Conflict` where its number is in use, `InvalidRequest` where
-        LiveKit refuses it.
+        LiveKit refuses it, and as `TrunkRules` does.
         """
-        trunk = SipTrunk(project_id=self.caller.project_id, **body.model_dump(exclude={"password"}))
+        await self._check(body.address, has_password=bool(body.password))
+        callers = await self.rules.callers_of(self.outbound, body.address, body.allowed_addresses)
+        given = body.model_dump(exclude={"password"}) | {"allowed_addresses": callers}
+        trunk = SipTrunk(project_id=self.caller.project_id, **given)
         self.db.add(trunk)
         await self.db.flush()
         self._seal(trunk, body.password)
@@ -53,9 +59,20 @@ class TrunkService:
 
     async def update(self, trunk_id: int, body: TrunkUpdate) -> SipTrunk:
         """Change a trunk. Raises as `create` does, and then nothing has changed; `NotFound`, `Forbidden`."""
+        changes = body.model_dump(exclude_unset=True, exclude={"password"})
+        known = await self.get(trunk_id)
+        address = changes.get("address", known.address)
+        has_password = bool(body.password) if "password" in body.model_fields_set else known.has_password
+        await self.db.commit()  # nothing is held while names are looked up
+        self.db.expire(known)
+        await self._check(address, has_password=has_password)
+        if "allowed_addresses" in changes:
+            changes["allowed_addresses"] = await self.rules.callers_of(
+                self.outbound, address, changes["allowed_addresses"]
+            )
         trunk = await self.get(trunk_id, lock=True)
-        before = trunk.model_dump(include=(body.model_fields_set - {"password"}) | {"sealed_password"})
-        trunk.sqlmodel_update(body.model_dump(exclude_unset=True, exclude={"password"}))
+        before = trunk.model_dump(include=changes.keys() | {"sealed_password"})
+        trunk.sqlmodel_update(changes)
         if "password" in body.model_fields_set:
             self._seal(trunk, body.password)
         trunk.synced_at = None
@@ -78,6 +95,9 @@ class TrunkService:
             await self.sync.forget(self.db, trunk)
         except SipAwayError:
             log.warning("a trunk is given up later", trunk=trunk.id)
+
+    async def _check(self, address: str, *, has_password: bool) -> None:
+        await self.rules.check_host(self.outbound, address, self.caller.slug, has_password=has_password)
 
     def _seal(self, trunk: SipTrunk, password: str | None) -> None:
         trunk.sealed_password = self.sync.box.seal(password, row=sealed_for(trunk.id)) if password else None

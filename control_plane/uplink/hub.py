@@ -19,16 +19,19 @@ class WorkerLink:
     def __init__(self, worker_id: str, *, bots: int = 0) -> None:
         self.worker_id, self.bots = worker_id, bots
         self.outbox: asyncio.Queue[AnyToWorker] = asyncio.Queue(QUEUE)
-        self.overflown = asyncio.Event()
+        self.over = asyncio.Event()
+        """Set where the worker reads no more, or has connected anew."""
         self.hung_up = False
         """Whether it was the worker that closed it: neither silence, which may be the network's, nor we."""
+        self.counted = False
+        """Whether its last heartbeat was written down: only then do its places count."""
 
     def send(self, message: AnyToWorker) -> None:
         """Queue a message; never waits."""
         try:
             self.outbox.put_nowait(message)
         except asyncio.QueueFull:
-            self.overflown.set()
+            self.over.set()
 
 
 class UplinkHub:
@@ -41,7 +44,7 @@ class UplinkHub:
         """A worker has connected; an older link of the same one is let go."""
         older = self._links.get(link.worker_id)
         if older is not None:
-            older.overflown.set()
+            older.over.set()
         self._links[link.worker_id] = link
         metrics.UPLINKS.set(len(self._links))
 
@@ -60,6 +63,10 @@ class UplinkHub:
     def hosts(self) -> list[WorkerLink]:
         """Those who take bots."""
         return [link for link in self._links.values() if link.bots]
+
+    def all(self) -> list[WorkerLink]:
+        """Every link."""
+        return list(self._links.values())
 
     def worker_ids(self) -> list[str]:
         """Who is connected here."""

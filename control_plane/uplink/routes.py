@@ -2,6 +2,8 @@
 
 import asyncio
 import hmac
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -19,12 +21,15 @@ from agents.contract import (
 )
 from control_plane.errors import Unavailable
 from control_plane.uplink.hub import WorkerLink
-from control_plane.uplink.service import UplinkService
+from control_plane.uplink.inbox import Inbox
+from control_plane.uplink.service import DESKS, UplinkService
 
 HELLO_WITHIN = 5.0
 SILENCE = 15.0
 """Seconds without a message (workers send a heartbeat every 3) after which the link is closed."""
-REFUSED, OUTDATED, OVERFLOWN = 4001, 4010, 4008
+AGAIN_AFTER = 1.0
+"""Seconds until reports are tried again that could not be taken."""
+REFUSED, OUTDATED, OVER = 4001, 4010, 4008
 OURS_TO_CLOSE = 1012
 """What a server that is stopped says to its connections, and tells us of them (RFC 6455: service restart)."""
 
@@ -65,13 +70,13 @@ async def uplink(socket: WebSocket) -> None:
 
 async def _serve(socket: WebSocket, service: UplinkService, link: WorkerLink, hello: Hello) -> None:
     link.send(Welcome())
-    # One queue each: an exchange is what a caller waits for, and does not stand behind reports.
-    reports: asyncio.Queue[Submission] = asyncio.Queue(200)
+    reports = Inbox()  # an exchange is what a caller waits for, and does not stand behind them
     running = [
         asyncio.create_task(_send(socket, link)),
-        asyncio.create_task(_report(service, link, reports)),
+        asyncio.create_task(_show(service, reports)),
+        *(asyncio.create_task(_report(service, link, reports)) for _ in range(DESKS)),
         asyncio.create_task(_receive(socket, service, link, hello, reports)),
-        asyncio.create_task(link.overflown.wait()),
+        asyncio.create_task(link.over.wait()),
     ]
     try:
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -82,7 +87,7 @@ async def _serve(socket: WebSocket, service: UplinkService, link: WorkerLink, he
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        await _close(socket, OVERFLOWN, "the link is over; connect again")
+        await _close(socket, OVER, "the link is over; connect again")
 
 
 async def _send(socket: WebSocket, link: WorkerLink) -> None:
@@ -91,21 +96,44 @@ async def _send(socket: WebSocket, link: WorkerLink) -> None:
         await socket.send_text(message.model_dump_json())
 
 
-async def _report(service: UplinkService, link: WorkerLink, reports: asyncio.Queue[Submission]) -> None:
+async def _report(service: UplinkService, link: WorkerLink, reports: Inbox) -> None:
     while True:
-        submission = await reports.get()
-        verdict = await service.submit(submission)
-        if verdict is not None:
-            link.send(verdict)
+        await reports.wait()
+        async with service.desks:  # meanwhile more may have come to be taken together
+            with reports.take() as submissions:
+                verdicts = await service.submit(*submissions) if submissions else []
+                for verdict in verdicts:
+                    link.send(verdict)
+                del submissions[: len(verdicts)]
+        if submissions:
+            await asyncio.sleep(AGAIN_AFTER)
 
 
-async def _receive(
-    socket: WebSocket, service: UplinkService, link: WorkerLink, hello: Hello, reports: asyncio.Queue[Submission]
-) -> None:
+async def _show(service: UplinkService, reports: Inbox) -> None:
+    while True:
+        await service.submit(await reports.shown.get())
+
+
+async def _receive(socket: WebSocket, service: UplinkService, link: WorkerLink, hello: Hello, reports: Inbox) -> None:
     capacity = hello.capacity
     await _renew(service, link, capacity, Heartbeat(calls=hello.calls))
     under_way: set[asyncio.Task[None]] = set()
+    asking: set[str] = set()
+    """Jobs whose ticket is being exchanged: workers ask again each second, and one answer is enough."""
+
+    def begin(work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    async def exchange(asked: Exchange) -> None:
+        try:
+            await _answer(service, link, asked)
+        finally:
+            asking.discard(asked.job_id)
+
     try:
+        begin(service.remind(link))
         while True:
             try:
                 async with asyncio.timeout(SILENCE):
@@ -122,15 +150,16 @@ async def _receive(
                 continue
             match message:
                 case Submission():
-                    if not reports.full():  # what has no place now is unanswered, hence sent again
-                        reports.put_nowait(message)
+                    reports.put(message)
                 case Heartbeat():
                     capacity = capacity if message.capacity is None else message.capacity
                     await _renew(service, link, capacity, message)
-                case Exchange() | TransferAsked():
-                    task = asyncio.create_task(_answer(service, link, message))
-                    under_way.add(task)
-                    task.add_done_callback(under_way.discard)
+                case Exchange():
+                    if message.job_id not in asking:
+                        asking.add(message.job_id)
+                        begin(exchange(message))
+                case TransferAsked():
+                    begin(_answer(service, link, message))
                 case Hello():
                     log.warning("second hello ignored", worker=link.worker_id)
     finally:
@@ -143,13 +172,17 @@ async def _renew(service: UplinkService, link: WorkerLink, capacity: int, beat: 
     try:
         for command in await service.renew(link.worker_id, capacity, beat.calls, beat.figures):
             link.send(command)
+        link.counted = True
     except Unavailable:
+        link.counted = False
         log.warning("leases not renewed", worker=link.worker_id)
 
 
 async def _answer(service: UplinkService, link: WorkerLink, asked: Exchange | TransferAsked) -> None:
     try:
         if isinstance(asked, Exchange):
+            if not link.counted:  # it would be refused for want of the very place it offers: it asks again
+                return
             answer = await service.exchange(asked, link.worker_id)
             if answer is not None:
                 link.send(answer)

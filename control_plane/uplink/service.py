@@ -1,6 +1,8 @@
 """What a worker says over its uplink, and what it is answered."""
 
+import asyncio
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -9,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
 
-from agents.contract import Command, Exchange, Exchanged, Submission, TransferAsked, Transferred, Verdict
+from agents.contract import Command, Exchange, Exchanged, Forget, Submission, TransferAsked, Transferred, Verdict
 from agents.figures import Figures
 from control_plane import metrics
 from control_plane.bots.life import joined, left, told, waits
@@ -19,6 +21,7 @@ from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound, 
 from control_plane.events.live import LiveBus
 from control_plane.meetings.holding import hold_meeting, take_place, voice_changed
 from control_plane.personas.tools import numbers_of
+from control_plane.privacy.workers import in_parts, note_told, recent
 from control_plane.recordings.sessions import note_first_word, record_session
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.begun import find_begun
@@ -29,11 +32,15 @@ from control_plane.sessions.reports import ReportDesk, ReportRefused
 from control_plane.sessions.slots import StandingSigner, Ticket
 from control_plane.sessions.watch import LOST_WITHIN
 from control_plane.telephony.answering import join_call, persona_speaks, phone_answered, take_call
+from control_plane.telephony.consents import opt_out
 from control_plane.telephony.policy import canonical
 from control_plane.telephony.switchboard import Switchboard, problem_of
-from control_plane.uplink.hub import UplinkHub
+from control_plane.uplink.hub import UplinkHub, WorkerLink
 from guard import traces
 
+DESKS: Final = 5
+"""Jobs whose reports are written at a time: half of the platform's connections as `database_pool` has them, so that
+tickets and heartbeats find one too."""
 LONGEST_TYPE: Final = 40
 """Characters of a report's type in its span."""
 
@@ -63,7 +70,8 @@ class UplinkService:
         self.database, self.clock, self.hub, self.signer = database, clock, hub, signer
         self.numbers, self.slots, self.meetings = numbers, slots, meetings
         self.knowledge_key, self.lease = knowledge_key, lease
-        self.desk = ReportDesk(database, clock, signer, live)
+        self.desks = asyncio.Semaphore(DESKS)
+        self.desk = ReportDesk(database, clock, signer, live, opt_out)
 
     async def exchange(self, request: Exchange, worker_id: str) -> Exchanged | None:
         """The job behind a ticket, or why there is none; None while the database is away (the worker asks again)."""
@@ -108,29 +116,38 @@ class UplinkService:
         if config_id is not None:
             await self.switchboard.turn_away(config_id, request.room_name, reason)
 
-    async def submit(self, submission: Submission) -> Verdict | None:
-        """Take a report. None where nothing is to be answered: interim ones, and those the worker must repeat."""
+    async def submit(self, *submissions: Submission) -> list[Verdict]:
+        """Take reports of one job, together if they can be: a control plane that is behind has the fewer transactions
+        the more it is behind. What is to be answered, in their order: nothing to interim ones, and nothing from the
+        first one on that can be taken later only, as the database is away."""
+        began = time.time()
         refused = None
         try:
-            told = str(submission.report.get("type"))[:LONGEST_TYPE]
-            with traces.span("report", submission.trace, {"type": told, "sequence": submission.sequence}):
-                await self.desk.submit(submission)
-            await self._tell_call(submission.session_id, submission.report)
-        except ReportRefused as error:
-            log.warning("report refused", session=submission.session_id, reason=str(error))
-            refused = str(error)
+            await self.desk.submit(*submissions)
+            for submission in submissions:
+                await self._tell_call(submission.session_id, submission.report)
         except Unavailable:
             metrics.REPORTS.labels("unanswered").inc()
-            return None
-        except (InvalidRequest, IntegrityError):  # what no column can hold, or contradicts what is there
-            log.exception("report cannot be kept", session=submission.session_id)
-            refused = "the report cannot be kept"
-        if not submission.sequence:
-            return None
-        metrics.REPORTS.labels("refused" if refused else "kept").inc()
-        return Verdict(
-            session_id=submission.session_id, epoch=submission.epoch, sequence=submission.sequence, refused=refused
-        )
+            return []
+        except (ReportRefused, InvalidRequest, IntegrityError) as error:
+            if len(submissions) > 1:
+                return await self._submit_each(submissions)
+            refused = _why(submissions[0], error)
+        kept = [submission for submission in submissions if submission.sequence]
+        for submission in submissions:
+            traces.record("report", submission.trace, began, time.time(), _described(submission))
+        metrics.REPORTS.labels("refused" if refused else "kept").inc(len(kept))
+        return [_verdict_on(submission, refused) for submission in kept]
+
+    async def _submit_each(self, submissions: Sequence[Submission]) -> list[Verdict]:
+        """The same one by one, where one of them cannot be kept."""
+        verdicts: list[Verdict] = []
+        for submission in submissions:
+            taken = await self.submit(submission)
+            verdicts += taken
+            if not taken:
+                break
+        return verdicts
 
     async def _tell_call(self, session_id: int, report: dict[str, Any]) -> None:
         """What a report that was taken says of a telephone call or a meeting."""
@@ -254,6 +271,24 @@ class UplinkService:
         """A supervisor whispers to the persona of a session: tell its job."""
         await self._command(message["session_id"], action="whisper", text=message["text"], token=message["token"])
 
+    async def forget(self, message: dict[str, Any]) -> None:
+        """Somebody was erased: tell every worker that is connected here."""
+        links = self.hub.all()
+        for link in links:
+            link.send(Forget(session_ids=message["sessions"]))
+        await note_told(self.database, message["requests"], [link.worker_id for link in links])
+
+    async def remind(self, link: WorkerLink) -> None:
+        """Tell a worker that comes back who was erased in the last days."""
+        try:
+            requests, sessions = await recent(self.database)
+            for part in in_parts(sessions):
+                link.send(Forget(session_ids=part))
+            if requests:
+                await note_told(self.database, requests, [link.worker_id])
+        except Exception:  # it is told when it connects again; its calls go on
+            log.exception("worker not told whom to forget", worker=link.worker_id)
+
     async def _command(self, session_id: int, **command: Any) -> None:
         """Tell the job of a session something, where its worker is connected here."""
         async with self.database.platform() as db:
@@ -271,3 +306,24 @@ class UplinkService:
                 link = self.hub.find(job.worker_id)
                 if link is not None:
                     link.send(Command(action="end", job_id=job.livekit_job_id))
+
+
+def _why(submission: Submission, error: Exception) -> str:
+    """Why a report is refused."""
+    if isinstance(error, ReportRefused):
+        log.warning("report refused", session=submission.session_id, reason=str(error))
+        return str(error)
+    # What no column can hold, or contradicts what is there.
+    log.error("report cannot be kept", session=submission.session_id, exc_info=error)
+    return "the report cannot be kept"
+
+
+def _verdict_on(submission: Submission, refused: str | None = None) -> Verdict:
+    return Verdict(
+        session_id=submission.session_id, epoch=submission.epoch, sequence=submission.sequence, refused=refused
+    )
+
+
+def _described(submission: Submission) -> dict[str, str | int]:
+    """A report's attributes in its span."""
+    return {"type": str(submission.report.get("type"))[:LONGEST_TYPE], "sequence": submission.sequence}

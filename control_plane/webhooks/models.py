@@ -27,7 +27,10 @@ class WebhookEndpoint(SQLModel, table=True):
     """A receiver of a project's events."""
 
     __tablename__ = "webhook_endpoint"
-    __table_args__ = (UniqueConstraint("project_id", "id"),)
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        Index("webhook_endpoint_active", "id", postgresql_where=text("is_active")),
+    )
 
     id: int = id_column()
     project_id: int = owner()
@@ -70,6 +73,12 @@ class WebhookDelivery(SQLModel, table=True):
         Index("webhook_delivery_first", "endpoint_id", "id", postgresql_where=text(FIRST)),
         Index("webhook_delivery_later", "endpoint_id", "next_at", postgresql_where=text(LATER)),
         Index("webhook_delivery_by_endpoint", "endpoint_id", "id"),
+        Index(
+            "webhook_delivery_of_bots",
+            "endpoint_id",
+            "room_name",
+            postgresql_where=text("event_type in ('complete', 'transcript.line')"),
+        ),
     )
 
     id: int = id_column()

@@ -21,6 +21,7 @@ from parley.offline.toolcalls import Call, Missing, choose
 from parley.offline.words import tokens
 
 KNOWLEDGE: Final = "Knowledge:"
+_MAY_KNOW: Final = ("system", "developer", "user")
 HINT: Final = "Hint:"
 """How a message begins whose paragraphs, but for the first, are what a supervisor knows: read before all passages."""
 _CHARACTERS_PER_TOKEN: Final = 4
@@ -56,7 +57,9 @@ def reply(request: ChatRequest, encode: Encode) -> Reply:
     """The model's next message."""
     messages = [(message.role, text_of(message)) for message in request.messages]
     system = [text for role, text in messages if role in ("system", "developer")]
-    passages = [passage for text in reversed(system) if text.startswith(KNOWLEDGE) for passage in _passages(text)]
+    known = [text for role, text in messages if role in _MAY_KNOW and text.startswith(KNOWLEDGE)]
+    passages = [passage for text in reversed(known) for passage in _passages(text)]
+    messages = [each for each in messages[:-1] if each[0] != "user" or each[1] not in known] + messages[-1:]
     hints = [hint for text in system if text.startswith(HINT) for hint in reversed(text.split("\n\n")[1:])]
     passages = [*hints, *passages]
     instructions = "\n".join(text for text in system if not text.startswith((KNOWLEDGE, HINT)))
@@ -140,7 +143,7 @@ def _tool(request: ChatRequest, question: str, instructions: str, encode: Encode
 
 
 def _passages(knowledge: str) -> list[str]:
-    """The passages of a `Knowledge:` message, best first, without their `[n] `."""
+    """The passages of a `Knowledge:` message, best first, without their `[n] ` and the mark of the end."""
     paragraphs = ("\n" + knowledge.removeprefix(KNOWLEDGE)).split("\n[")
     return [number_and_text.partition("] ")[2].strip() for number_and_text in paragraphs if "] " in number_and_text]
 

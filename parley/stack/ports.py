@@ -65,12 +65,13 @@ def is_free(port: int, *, transport: Transport = "tcp", host: str = "127.0.0.1")
 
 @dataclass
 class PortReservations:
-    """Ports held by this process until it closes them.
+    """Ports held by this process until it closes them; those of another `realm` are no matter of it.
 
     A port is chosen long before its server binds it. In between, an abstract Unix socket named after the port
     keeps other Parley platforms of this network namespace away from it; the kernel frees it with the process.
     """
 
+    realm: str = "port"
     _held: dict[int, socket.socket] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -82,7 +83,7 @@ class PortReservations:
     def take(self, first: int, *, transport: Transport = "tcp", host: str = "127.0.0.1") -> int:
         """Reserve the first free port from `first` upward."""
         for port in range(first, min(first + _ATTEMPTS, _HIGHEST_PORT + 1)):
-            if self._reserve(port, transport, host):
+            if self.reserve(port, transport=transport, host=host):
                 return port
         raise StackError(
             f"no free {transport} port from {first} upward",
@@ -96,12 +97,13 @@ class PortReservations:
             held.close()
         self._held.clear()
 
-    def _reserve(self, port: int, transport: Transport, host: str) -> bool:
+    def reserve(self, port: int, *, transport: Transport = "tcp", host: str = "127.0.0.1") -> bool:
+        """Reserve this port; False where somebody has it or has reserved it."""
         if port in self._held:
             return False
         mark = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            mark.bind(f"\0parley/port/{port}")
+            mark.bind(f"\0parley/{self.realm}/{port}")
         except OSError:
             mark.close()
             return False

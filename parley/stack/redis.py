@@ -1,4 +1,7 @@
-"""Redis as a child: rate windows and interim lines only, so nothing is written to disk."""
+"""Redis as a child. LiveKit keeps in it which rooms there are: one that ends badly must have them when it is back.
+
+They are worth nothing without the livekit-server that has them, so each start of the platform begins with none.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from parley.stack.errors import ProgramMissing
 from parley.stack.files import write_whole
 
 _MEMORY = "256mb"
+_KEPT = "appendonlydir"
 
 
 def redis_program() -> str:
@@ -24,8 +28,10 @@ def redis_program() -> str:
 
 
 def redis_child(directory: Path, *, port: int, password: str) -> Child:
-    """Return Redis as a child, its configuration (with the password) in a file only its owner reads."""
+    """Return Redis as a child, its configuration (with the password) in a file only its owner reads; what an earlier
+    platform left in it is gone."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.rmtree(directory / _KEPT, ignore_errors=True)
     configuration = directory / "redis.conf"
     lines = [
         "bind 127.0.0.1",
@@ -34,7 +40,9 @@ def redis_child(directory: Path, *, port: int, password: str) -> Child:
         "protected-mode yes",
         f'dir "{directory}"',
         'save ""',
-        "appendonly no",
+        "appendonly yes",
+        "appendfsync everysec",
+        f"appenddirname {_KEPT}",
         f"maxmemory {_MEMORY}",
         "maxmemory-policy volatile-ttl",
         "daemonize no",

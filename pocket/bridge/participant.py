@@ -39,6 +39,8 @@ class Participant:
         self._room = rtc.Room()
         self._microphone: Microphone | None = None
         self._listening = False
+        self._is_apart = False
+        """As was asked when it joined, until LiveKit tells of another wish: what it has said itself comes back late."""
         self._leaving = False
         self._lost: asyncio.TimerHandle | None = None
         self._room.on("disconnected", self._disconnected)
@@ -63,6 +65,7 @@ class Participant:
 
     async def join(self, url: str, token: str, attributes: Mapping[str, str]) -> None:
         """Enter the room and publish a silent track, named as the participant. Raises `OSError`."""
+        self._is_apart = bool(attributes.get(APART))
         try:
             async with asyncio.timeout(JOIN_WITHIN):
                 alone = rtc.RoomOptions(auto_subscribe=False, connect_timeout=JOIN_WITHIN)
@@ -142,9 +145,11 @@ class Participant:
 
     def _is_apart_from(self, participant: rtc.RemoteParticipant) -> bool:
         is_phone = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
-        return is_phone and bool(participant.attributes.get(APART) or self.attributes.get(APART))
+        return is_phone and (self._is_apart or bool(participant.attributes.get(APART)))
 
-    def _attributes_changed(self, changed: Mapping[str, str], _participant: rtc.Participant) -> None:
+    def _attributes_changed(self, changed: Mapping[str, str], participant: rtc.Participant) -> None:
+        if APART in changed and participant.identity == self._room.local_participant.identity:
+            self._is_apart = bool(changed[APART])
         if APART in changed and self._listening:
             self.listen()
 

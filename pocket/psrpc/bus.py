@@ -6,6 +6,7 @@ and after a loss of the connection everything is subscribed to again before the 
 
 import asyncio
 import contextlib
+import math
 import secrets
 from collections.abc import Callable
 from typing import Any, Final
@@ -114,20 +115,22 @@ class Bus:
                 del self._listeners[name]
                 await self._send("unsubscribe", name)
 
-    async def publish(self, channel: str, message: Message, *, within: float) -> bool:
+    async def publish(self, channel: str, message: Message, *, within: float, unheard: float = math.inf) -> bool:
         """Publish a message until somebody hears it, at least once and for `within` seconds; tell whether one did.
 
-        Nobody may hear it because Redis is away, or because listeners have not found back to it yet.
+        Nobody may hear it because Redis is away, or because listeners have not found back to it yet: that is waited
+        for `unheard` seconds after the first attempt, however long Redis took to answer that.
         """
         data = wire.wrap(message)
         loop = asyncio.get_running_loop()
-        end = loop.time() + within
+        end, found_out = loop.time() + within, 0.0
         while True:
             with contextlib.suppress(RedisError, OSError):
                 async with asyncio.timeout(min(WITHIN, max(ATTEMPT, end - loop.time()))):
                     if await self._redis.publish(channel, data) > 0:
                         return True
-            if loop.time() + UNHEARD > end:
+            found_out = found_out or loop.time()
+            if loop.time() + UNHEARD > min(end, found_out + unheard):
                 return False
             await asyncio.sleep(UNHEARD)
 

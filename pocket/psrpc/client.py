@@ -1,6 +1,7 @@
 """The side that calls methods."""
 
 import asyncio
+import math
 import time
 from typing import Final, cast
 
@@ -64,10 +65,9 @@ class Client:
         await self._listen(timeout)
         request, call = self._new_call(message, end - loop.time(), multi=False)
         try:
-            offered_by = min(end, loop.time() + OFFERS_WITHIN)
-            await self._publish(method, topic, request, offered_by)
+            await self._publish(method, topic, request, end, unheard=OFFERS_WITHIN)
             choice = ClaimResponse(request_id=request.request_id)
-            choice.server_id = await self._choose(call, offered_by, affinity=affinity)
+            choice.server_id = await self._choose(call, min(end, loop.time() + OFFERS_WITHIN), affinity=affinity)
             channel = wire.choice_channel(self._service, method, topic)
             await self._bus.publish(channel, choice, within=end - loop.time())
             async with asyncio.timeout_at(end):
@@ -130,10 +130,12 @@ class Client:
         call = self._calls[request.request_id] = _Call()
         return request, call
 
-    async def _publish(self, method: str, topic: str, request: Request, end: float) -> None:
+    async def _publish(
+        self, method: str, topic: str, request: Request, end: float, *, unheard: float = math.inf
+    ) -> None:
         channel = wire.request_channel(self._service, method, topic)
         within = end - asyncio.get_running_loop().time()
-        if not await self._bus.publish(channel, request, within=within):
+        if not await self._bus.publish(channel, request, within=within, unheard=unheard):
             raise RpcError("unavailable", "no response from servers")
 
     async def _choose(self, call: _Call, end: float, *, affinity: bool) -> str:

@@ -2,16 +2,26 @@
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from livekit import rtc
 
+UNBROKEN: Final = "unbroken"
+"""Name of a task that must not be cancelled."""
+
 
 async def connect(room: rtc.Room, url: str, token: str, options: rtc.RoomOptions) -> None:
-    """Connect a room, until its `connect_timeout` at most; who is cancelled meanwhile waits for the end of it.
+    """Connect a room, until its `connect_timeout` at most; who is cancelled meanwhile waits for the end of it."""
+    await unbroken(room.connect(url, token, options))
+
+
+async def unbroken(work: Coroutine[Any, Any, None]) -> None:
+    """Do something to its end; who is cancelled meanwhile waits for that.
 
     The library ends the whole process when a connection is given up half-way.
     """
-    connecting = asyncio.ensure_future(room.connect(url, token, options))
+    connecting = asyncio.create_task(work, name=UNBROKEN)
     try:
         await asyncio.shield(connecting)
     except asyncio.CancelledError:

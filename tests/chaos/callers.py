@@ -16,6 +16,7 @@ import httpx2
 from livekit import rtc
 
 from agents.words import ENGLISH
+from pocket.rooms.joining import connect
 from tests.chaos.models import ANSWER
 
 PATIENCE: Final = 8.0
@@ -70,8 +71,6 @@ class Call:
     told: list[Told] = field(default_factory=list)
     most_personas: int = 0
     """Seen in its room at one moment."""
-    waits: list[tuple[float, float]] = field(default_factory=list)
-    """From when to when its caller waited for an answer, however often they asked."""
 
     @property
     def answered(self) -> int:
@@ -82,8 +81,6 @@ class Call:
 class TextCaller:
     """Writes with the persona, by an embed key, call after call."""
 
-    voice = False
-
     def __init__(self, name: str, seed: int, http: httpx2.AsyncClient, key: str, livekit_url: str) -> None:
         self.name, self.http, self.key, self.livekit_url = name, http, key, livekit_url
         self.dice = random.Random(f"{seed} {name}")
@@ -92,6 +89,7 @@ class TextCaller:
         """When it was told that it cannot call now, and why."""
         self.hung_up = asyncio.Event()
         """Set from outside: it ends its call and calls no more."""
+        self._hearing: set[asyncio.Task[None]] = set()
         self._answered = asyncio.Event()
         self._asked = 0.0
         """Since when the line is being said that waits for its answer."""
@@ -136,9 +134,9 @@ class TextCaller:
     async def _call(self, call: Call, token: str) -> None:
         room = rtc.Room()
         self._watch(room, call)
-        async with asyncio.timeout(ENTERS_WITHIN):
-            await room.connect(self.livekit_url, token)
-        try:
+        try:  # who gives up entering may be in all the same, as that is not broken off half-way
+            async with asyncio.timeout(ENTERS_WITHIN):
+                await connect(room, self.livekit_url, token, rtc.RoomOptions(connect_timeout=ENTERS_WITHIN))
             await self._converse(room, call)
         finally:
             with suppress(Exception):
@@ -170,15 +168,15 @@ class TextCaller:
 
     def _read(self, call: Call, reader: rtc.TextStreamReader) -> None:
         task = asyncio.create_task(self._hear(call, reader))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._hearing.add(task)
+        task.add_done_callback(self._hearing.discard)
 
     async def _hear(self, call: Call, reader: rtc.TextStreamReader) -> None:
-        text, heard = "", None
+        text = ""
         with suppress(Exception):  # its persona died in the midst of it
             async for piece in reader:
                 text += piece
-            heard = ANSWER.search(text)
-        heard = heard or ANSWER.search(text)
+        heard = ANSWER.search(text)
         if heard is None:
             if ENGLISH.bridge in text:
                 self._is_back.set()
@@ -194,12 +192,10 @@ class TextCaller:
     async def _converse(self, room: rtc.Room, call: Call) -> None:
         await self._wait(COMES_WITHIN, self._listens)
         for number in range(1, self.dice.randint(*LINES) + 1):
-            began, tries = time.time(), 0
-            self._asked = began
+            tries, self._asked = 0, time.time()
             self._answered.clear()
             while not self._answered.is_set():
                 if self._is_over():
-                    call.waits.append((began, time.time()))
                     return self._hang_up(call)
                 tries += 1
                 self._is_back.clear()
@@ -207,7 +203,6 @@ class TextCaller:
                 await self._wait(PATIENCE, self._answered, self._is_back)
                 if self._is_back.is_set():
                     await self._wait(RESUMES_WITHIN, self._answered)
-            call.waits.append((began, time.time()))
             await self._pause(self.dice.uniform(*THINKS))
             if self._is_over():
                 return self._hang_up(call)

@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final
 
@@ -29,6 +30,9 @@ EXCUSED: Final = 2.5
 AFTERWARDS: Final = 60.0
 """Seconds that a fault may have its effect in, after its end: as long as somebody without a persona is waited with."""
 KILLS_PERSONAS: Final = ("worker", "persona")
+ENDS_PROCESSES: Final = ("kill", "stop", "freeze")
+ALONE: Final = 90.0
+"""Seconds after the end of a conversation in which its room is closed, whatever is in trouble."""
 CUTS_ROOMS: Final = ("livekit", "signal", "visitors", "redis")
 """Parts whose faults may end a room, or put a persona out of it. Redis is where livekit-server keeps its rooms."""
 MODELS: Final = ("models",)
@@ -60,17 +64,18 @@ class Faults:
     def __init__(self, done: Sequence[Done]) -> None:
         self.done = [each for each in done if not each.skipped]
 
-    def hit(self, parts: Iterable[str], since: float, until: float, *, after: float = AFTERWARDS) -> bool:
+    def hit(self, parts: Iterable[str], since: float, until: float) -> bool:
         """Whether one of these parts was in trouble between two moments, or so shortly before that it matters."""
         return any(
-            each.fault.part in parts and each.began <= until and (each.ended or until) + after >= since
+            each.fault.part in parts and each.began <= until and (each.ended or until) + AFTERWARDS >= since
             for each in self.done
         )
 
     def deaths(self) -> list[float]:
         """When a process of a persona, or its worker, was killed, stopped, or stood still until it was killed."""
-        dying = [each for each in self.done if each.fault.part in KILLS_PERSONAS]
-        return [each.began for each in dying]
+        return [
+            each.began for each in self.done if each.fault.part in KILLS_PERSONAS and each.fault.kind in ENDS_PROCESSES
+        ]
 
     def excuses(self, at: float) -> bool:
         """Whether what was said then may have died with who heard it."""
@@ -103,11 +108,12 @@ def judge_lines(call: Call, rows: Sequence[Row], faults: Faults) -> list[Violati
             wrong("lines in order", f"answer {after} stands behind answer {one}")
     for line in call.said:
         if line.answered_at and line.text not in users and not faults.excuses(line.at):
-            wrong("no line lost", f"“{line.text}” was answered and is not there")
+            wrong("no line lost", f"“{line.text}” was answered at {_moment(line.answered_at)} and is not there")
     there = {number for number, _ in numbers}
     for told in call.told:
         if told.whole and told.number not in there and not faults.excuses(told.at):
-            wrong("no line lost", f"answer {told.number} to “{told.to}” was given and is not there")
+            when = f"at {_moment(told.at)}, in a call that ended at {_moment(call.ended)} ({call.how})"
+            wrong("no line lost", f"answer {told.number} to “{told.to}” was given {when} and is not there")
     places = {row.content: place for place, row in reversed(list(enumerate(rows)))}
     for place, row in enumerate(rows):
         match = _answer(row)
@@ -116,13 +122,21 @@ def judge_lines(call: Call, rows: Sequence[Row], faults: Faults) -> list[Violati
     return found
 
 
+def _moment(at: float) -> str:
+    """As logs write it."""
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
 def _answer(row: Row) -> re.Match[str] | None:
     return ANSWER.search(row.content) if row.speaker == "agent" else None
 
 
-def judge_call(call: Call, faults: Faults) -> list[Violation]:
-    """Whether a caller saw what is never to be seen."""
+def judge_call(call: Call, faults: Faults, *, over: float | None = None) -> list[Violation]:
+    """Whether a caller saw what is never to be seen. `over`: when the last conversation of its room had ended."""
     found = []
+    if over is not None and call.ended - over > ALONE:
+        what = f"it was over at {_moment(over)}, and its caller stayed there for {call.ended - over:.0f} s"
+        found.append(Violation("nobody is left alone", what, call.name))
     if call.most_personas > 1:
         found.append(Violation("one persona", f"{call.most_personas} personas were in one room", call.name))
     cut = faults.hit(CUTS_ROOMS, call.began, call.ended)
@@ -148,7 +162,7 @@ def judge_session(session: dict[str, Any], call: Call | None, faults: Faults) ->
         return wrong("every session ends", f"it is {session['status']}, outcome {session['outcome']}")
     began, ended = session["started"], session["ended"]
     for lost in session["lost"]:
-        if not faults.hit((*KILLS_PERSONAS, *CUTS_ROOMS), lost - AFTERWARDS, lost, after=0.0):
+        if not faults.hit((*KILLS_PERSONAS, *CUTS_ROOMS), lost, lost):
             return wrong("calls survive", f"its persona was lost at {lost:.1f}, and nothing it needs was in trouble")
     ending = (session["outcome"], session["end_reason"])
     cut = faults.hit(CUTS_ROOMS, began, ended)
@@ -164,7 +178,7 @@ def judge_session(session: dict[str, Any], call: Call | None, faults: Faults) ->
             return []
         case ("failed", "model_failed") if faults.hit(MODELS, began, ended):
             return []
-        case ("abandoned" | "failed", "nobody_came" | "not_started" | "abandoned") if not answered or cut:
+        case ("abandoned" | "failed", "nobody_came" | "not_started") if not answered or cut:
             return []
     return wrong("an allowed ending", f"{ending[0]}/{ending[1]}")
 
@@ -206,9 +220,9 @@ def judge_webhooks(
     by_event = Counter(each["event_seq"] for each in deliveries)
     states = {each["event_seq"]: each["state"] for each in deliveries}
     found = [
-        Violation("every webhook arrives", f"{each['id']} came in {len(each_body)} versions")
-        for each, each_body in (({"id": key}, value) for key, value in bodies.items())
-        if len(each_body) > 1
+        Violation("every webhook arrives", f"{webhook_id} came in {len(versions)} versions")
+        for webhook_id, versions in bodies.items()
+        if len(versions) > 1
     ]
     for event in events:
         seq = event["seq"]

@@ -17,8 +17,8 @@ half      one direction of all connections ends, the other goes on
 
 import random
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 EVERY: Final = 12.0
 """Seconds from one fault to the next, in the mean."""
@@ -110,10 +110,6 @@ class Fault:
     def ends(self) -> float:
         """Seconds after the beginning."""
         return self.at + self.seconds
-
-    def told(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
 
 
 def draw(seed: int, seconds: float, *, every: float = EVERY, only: Collection[str] = ()) -> list[Fault]:

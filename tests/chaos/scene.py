@@ -1,6 +1,7 @@
 """One run: the stack, its callers, what goes wrong, and what must hold in the end."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -67,7 +68,7 @@ async def play(
 ) -> None:
     """The whole run; `report` is told what it came to while the stack still stands.
 
-    Raises what keeps the stack from starting, and `TimeoutError` where nobody is answered at all.
+    Raises what keeps the stack from starting, and a group with a `TimeoutError` where nobody is answered at all.
     """
     async with AsyncExitStack() as open_things:
         script = await open_things.enter_async_context(scripted_models())
@@ -228,14 +229,16 @@ def judge(outcome: Outcome, records: Records, receiver: Receiver) -> None:
     outcome.sessions = records.sessions
     calls: dict[str, Call] = {call.room: call for caller in outcome.callers for call in caller.calls}
     by_room: dict[str, list[int]] = {}
+    over: dict[str, float] = {}
     found = [*records.wrong]
     for session in records.sessions:
         by_room.setdefault(session["room_name"], []).append(session["id"])
+        over[session["room_name"]] = max(over.get(session["room_name"], 0.0), session["ended"] or math.inf)
         found += judge_session(session, calls.get(session["room_name"]), faults)
     for room, call in calls.items():
         rows = [row for session in by_room.get(room, []) for row in records.lines.get(session, [])]
         found += judge_lines(call, rows, faults)
-        found += judge_call(call, faults)
+        found += judge_call(call, faults, over=over.get(room))
     found += judge_events(records.events)
     received = [(each.headers.get("webhook-id", ""), each.body) for each in receiver.received]
     found += judge_webhooks(records.events, records.deliveries, received)

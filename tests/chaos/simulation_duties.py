@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from control_plane.analysis.making import Analyst
 from control_plane.bots.watching import BotWatch
+from control_plane.clock import Sight
 from control_plane.db.leadership import Lock
 from control_plane.errors import PlatformError
 from control_plane.events.sequencer import Sequencer
 from control_plane.jobs.queue import AT_ONCE, JobRunner
 from control_plane.rooms.retiring import SHUT
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, GIVE_UP, still_to_close
+from control_plane.sessions.ending import ANALYSE, CLOSE_ROOM, GIVE_UP, close_room
 from control_plane.sessions.slots import StandingSigner
 from control_plane.sessions.watch import LeaseWatch, give_up
 from control_plane.sessions.winding import cut_off
@@ -77,7 +78,7 @@ class Jobs(Process):
     def __init__(self, simulation: "Simulation", name: str) -> None:
         super().__init__(simulation, name)
         settings, database, clock = simulation.settings, self.database, self.clock
-        self.began, self.box = clock.monotonic(), SecretBox(SECRET_KEY)
+        self.began, self.box, sight = clock.monotonic(), SecretBox(SECRET_KEY), Sight(clock)
         self.leases = LeaseWatch(database, clock, lease=settings.lease)
         self.reconciler = Reconciler(database, self.media, clock)
         self.outbound: Any = Seam(self, simulation.receivers)
@@ -93,6 +94,7 @@ class Jobs(Process):
         self._at: set[str] = set()
         self.duties: list[tuple[float, Lock | None, str, Work]] = [
             (1.0, Lock.BRING_BACK, "misses jobs", self._find_lost),
+            (1.0, Lock.BRING_BACK, "gives up", partial(give_up, database, clock)),
             (
                 1.0,
                 Lock.BRING_BACK,
@@ -104,7 +106,7 @@ class Jobs(Process):
             (3.0, Lock.SWEEP, "sweeps calls", partial(sweep_calls, database, clock)),
             (3.0, Lock.SWEEP, "hangs up", partial(hang_up_leftovers, database, clock, self.dialer)),
             (3.0, Lock.SWEEP, "cuts the longest", partial(cut_longest, database, clock, self.dialer)),
-            (3.0, Lock.SWEEP, "gives up calls", partial(give_up_unattended, database, clock, self.dialer)),
+            (3.0, Lock.SWEEP, "gives up calls", partial(give_up_unattended, database, clock, self.dialer, sight)),
             (4.0, Lock.RECONCILE, "reconciles", self.reconciler.reconcile),
             (60.0, None, "forgets", partial(forget, database, clock)),
             (1.0, Lock.SEQUENCER, "stamps", self._stamp),
@@ -116,7 +118,7 @@ class Jobs(Process):
     def begin(self) -> None:
         """Do all duties again and again."""
         for seconds, lock, label, duty in self.duties:
-            pace = self.simulation.watching if label == "misses jobs" else self.simulation.pace
+            pace = self.simulation.watching if label in ("misses jobs", "gives up") else self.simulation.pace
             self._again(seconds, pace, lock, label, duty)
 
     def died(self) -> None:
@@ -163,9 +165,7 @@ class Jobs(Process):
     async def _find_lost(self) -> int:
         if self.clock.monotonic() - self.began <= PATIENCE:
             return 0
-        lost = await self.leases.sweep()
-        await give_up(self.database, self.clock)
-        return lost
+        return await self.leases.sweep()
 
     async def _stamp(self) -> int:
         if self.simulation.database_away:
@@ -210,10 +210,7 @@ class Jobs(Process):
         return len(parcels)
 
     async def _close_room(self, payload: dict[str, Any]) -> None:
-        async with self.database.platform() as db:
-            wanted = await still_to_close(db, payload["room_id"], payload["room_name"], now=self.clock.now())
-        if wanted:
-            await self.media.close_room(payload["room_name"])
+        await close_room(self.database, self.clock, self.media, payload)
 
     async def _analyse(self, payload: dict[str, Any]) -> None:
         await self.analyst.analyse(payload["session_id"], payload["wish"])

@@ -91,8 +91,8 @@ class Link:
             match message:
                 case Submission():
                     async with self._reports:
-                        verdict = await uplink.submit(message)
-                    if verdict is not None:
+                        verdicts = await uplink.submit(message)
+                    for verdict in verdicts:
                         self.hub.send(verdict)
                 case Exchange():
                     answer = await uplink.exchange(message, worker.worker_id)

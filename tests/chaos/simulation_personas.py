@@ -124,7 +124,7 @@ class Persona:
         if not self.started:  # `Conversation.run`: whoever waits says that it has waited in vain
             reason, failed = "not_answered" if self.job.phone else "nobody_came", False
         self.report({"type": "call.ended.v1", "reason": reason, "failed": failed, "duration_ms": 1})
-        self.worker.over(self)
+        self.worker.ended(self)
         if self.seat is not None:
             self.worker.simulation.world.leave(self.seat)
         self.alive = False

@@ -41,6 +41,7 @@ class Worker:
         self.link: Link | None
         self.calls: dict[str, Persona] = {}
         self.calls_said: list[str] = []
+        self._untold: dict[str, tuple[int, int]] = {}
         self.alive, self.frozen, self.disk_full = True, False, False
         self._waits: list[tuple[str, Callable[[], Any]]] = []
         self._waited: set[tuple[int, int, int]] = set()
@@ -150,6 +151,17 @@ class Worker:
                 if message.job_id in self.calls and message.action == "end":
                     self.calls[message.job_id].later(0.1, lambda: self._end(message))
 
+    def ended(self, persona: "Persona") -> None:
+        """Of `Worker._on_report` what it does at a call's end."""
+        if persona.job is not None:
+            self._untold[persona.job_id] = persona.job.session_id, persona.job.epoch
+        self.over(persona)
+
+    def held(self) -> list[str]:
+        """`Worker._held`."""
+        self._untold = {job_id: key for job_id, key in self._untold.items() if self.spool.is_waiting(*key)}
+        return [*self.calls, *self._untold]
+
     def over(self, persona: "Persona") -> None:
         """`Worker._over`."""
         self.calls.pop(persona.job_id, None)
@@ -195,7 +207,7 @@ class Worker:
             return
         self.link = Link(self, self.agenda.dice.choice(serves))
         self.simulation.links.append(self.link)
-        self.calls_said = list(self.calls)
+        self.calls_said = self.held()
         self.link.say(None)
 
     def _beat(self) -> None:
@@ -204,7 +216,7 @@ class Worker:
         if not self.simulation.talking and not self.calls and self.agenda.dice.random() < 0.8:
             self.link.last_heard = self.agenda.now  # all is quiet, and a beat is a transaction
             return
-        self.link.say(Heartbeat(calls=list(self.calls)))
+        self.link.say(Heartbeat(calls=self.held()))
         waiting = {(each.session_id, each.epoch, each.sequence): each for each in self.spool.waiting()}
         for key in sorted(self._waited & waiting.keys()):
             self.link.say(waiting[key])

@@ -16,7 +16,7 @@ from parley.stack.platform import Stack, StackOptions
 from parley.stack.postgres import EmbeddedPostgres
 from parley.stack.processes import describe, session_members
 from parley.stack.steps import Step
-from tests.support.faulty import FaultyLink
+from tests.chaos.links import DistantLink, Links
 from tests.support.freezing import cluster
 
 WITHOUT: Final = ("sip", "egress", "phone", "bots", "knowledge")
@@ -48,25 +48,6 @@ OUTSIDE: Final = ("models", "receiver")
 CLAIM: Final = re.compile(r"^\{.*\"job claimed\".*\}$", re.MULTILINE)
 
 
-class SharedLink(FaultyLink):
-    """A link with several servers behind it, of which each connection gets the next."""
-
-    def __init__(self, target: int) -> None:
-        self.targets: list[int] = [target]
-        self._next = 0
-        super().__init__(target)
-
-    @property
-    def target(self) -> int:
-        """Whose turn it is."""
-        self._next += 1
-        return self.targets[self._next % len(self.targets)]
-
-    @target.setter
-    def target(self, port: int) -> None:
-        self.targets = [port]
-
-
 class ChaosStack:
     """A platform with links. Use as a context; `places` are the calls that each worker takes."""
 
@@ -82,9 +63,8 @@ class ChaosStack:
         announce: Callable[[str], None],
     ) -> None:
         ports = {name: first_port + place for place, name in enumerate(LINKS)}
-        self.links: dict[str, FaultyLink] = {name: SharedLink(outside.get(name, 0)) for name in LINKS}
-        for name, link in self.links.items():
-            link.port = ports[name]
+        self._all_links = Links(ports, outside)
+        self.links = self._all_links.all
         parent = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ["HOME"],
@@ -104,8 +84,7 @@ class ChaosStack:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as cleanup:
-            for link in self.links.values():
-                await cleanup.enter_async_context(link)
+            await cleanup.enter_async_context(self._all_links)
             await cleanup.enter_async_context(self.stack)
             self._cleanup = cleanup.pop_all()
         return self
@@ -181,7 +160,7 @@ class _Linked(Stack):
         announce: Callable[[str], None],
         *,
         ports: Mapping[str, int],
-        links: Mapping[str, FaultyLink],
+        links: Mapping[str, DistantLink],
         planes: int,
         workers: int,
     ) -> None:
@@ -193,7 +172,7 @@ class _Linked(Stack):
         services, ports = self.services, self._link_ports
         for name, part in LINKS.items():
             if part not in OUTSIDE:
-                self._links[name].target = services.ports[part]
+                self._links[name].aim([services.ports[part]])
         inside = replace(
             services,
             ports={**services.ports, "redis": ports["cache"], "livekit": ports["signal"]},
@@ -211,8 +190,8 @@ class _Linked(Stack):
             another = replace(inside, ports={**inside.ports, "control_plane": port}).control_plane()
             parts[f"control_plane-{number}"] = replace(another, name=f"control_plane-{number}")
             for link in self._links.values():
-                if isinstance(link, SharedLink) and services.ports["control_plane"] in link.targets:
-                    link.targets.append(port)
+                if services.ports["control_plane"] in link.targets:
+                    link.aim([*link.targets, port])
         for number in range(2, self._workers + 1):
             parts[f"worker-{number}"] = self._another(outside.worker(), number)
         return list(parts.values())

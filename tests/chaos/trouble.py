@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tests.chaos.links import DistantLink
 from tests.chaos.plan import Fault
 from tests.chaos.stack import LINKS, OUTSIDE, ChaosStack, spool_of
-from tests.support.faulty import FaultyLink
 
 BEAT: Final = 0.15
 """Seconds that a starved process runs; it stands still twice as long."""
@@ -204,7 +204,7 @@ class Trouble:
                 raise LookupError(f"{fault.kind} is nothing that happens to a link")
         await link.heal()
 
-    async def _reset(self, link: FaultyLink, seconds: float) -> None:
+    async def _reset(self, link: DistantLink, seconds: float) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             link.reset()

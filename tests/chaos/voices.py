@@ -21,8 +21,6 @@ GREETED_WITHIN: Final = 30.0
 class VoiceCaller(TextCaller):
     """Speaks with the persona, call after call."""
 
-    voice = True
-
     def __init__(
         self,
         name: str,
@@ -44,8 +42,6 @@ class VoiceCaller(TextCaller):
             voice,
             api_key,
         )
-        self.silences: list[tuple[float, float]] = []
-        """From the end of what was said to the first sound of the answer."""
 
     async def _token(self) -> str | None:
         body: dict[str, Any] = {
@@ -66,8 +62,7 @@ class VoiceCaller(TextCaller):
 
     async def _speak(self, caller: Caller, call: Call) -> None:
         for number in range(1, self.dice.randint(5, 12) + 1):
-            began, tries = time.time(), 0
-            self._asked = began
+            tries, self._asked = 0, time.time()
             self._answered.clear()
             while not self._answered.is_set():
                 if self._is_over():
@@ -77,12 +72,10 @@ class VoiceCaller(TextCaller):
                 call.said.append(Said(text, time.time()))
                 self.script.saying[self.heard_as] = text
                 with suppress(CallFailed):
-                    heard = await caller.ask(SENTENCE, timeout=PATIENCE)
-                    self.silences.append((heard.speech_ended_at, heard.speech_ended_at + heard.latency_s))
+                    await caller.ask(SENTENCE, timeout=PATIENCE)
                 if not self._answered.is_set():
                     await self._wait(1.0, self._answered)
                 self.script.saying.pop(self.heard_as, None)
-            call.waits.append((began, time.time()))
             if self._is_over():
                 return self._hang_up(call)
             await asyncio.sleep(self.dice.uniform(0.2, 0.8))

@@ -62,24 +62,30 @@ def work(asked: argparse.Namespace, urls: tuple[str, str], redis_url: str, names
     gc.disable()  # they do not live long
     assert threading.active_count() == 1, "whoever forks has one thread"
     servers = Servers(*urls, redis_url)
-    with tempfile.TemporaryDirectory(prefix="parley-crash-") as folder:
-        theatre = Theatre(servers, app, Path(folder))
-        while (name := names.get()) is not None:
-            scenario = SCENARIOS[name]()
-            try:
-                stand, found = theatre.rehearse(scenario)
-            except Exception as error:
-                told.put((name, "broken", f"{type(error).__name__}: {error}"))
-                continue
-            kills = [kill for kill in found.kills(asked.each) if asked.point in kill.point]
-            if asked.sample:
-                kills = sample(kills, max(1, asked.sample // len(asked.only or SCENARIOS)))
-            told.put((name, "found", (found.points, len(kills))))
-            for kill in [] if asked.list else kills:
-                told.put((name, "outcome", theatre.kill(scenario, kill=kill, stand=stand)))
-            theatre.leave(stand)
-            told.put((name, "done", None))
-    told.put(("", "leaves", None))
+    try:
+        with tempfile.TemporaryDirectory(prefix="parley-crash-") as folder:
+            theatre = Theatre(servers, app, Path(folder))
+            while (name := names.get()) is not None:
+                try:
+                    play(asked, theatre, name, told)
+                except Exception as error:
+                    told.put((name, "broken", f"{type(error).__name__}: {error}"))
+    finally:
+        told.put(("", "leaves", None))
+
+
+def play(asked: argparse.Namespace, theatre: Theatre, name: str, told: Any) -> None:
+    """Kill one scenario at each of the points that were asked for, or at a sample of them."""
+    scenario = SCENARIOS[name]()
+    stand, found = theatre.rehearse(scenario)
+    kills = [kill for kill in found.kills(asked.each) if asked.point in kill.point]
+    if asked.sample:
+        kills = sample(kills, max(1, asked.sample // len(asked.only or SCENARIOS)))
+    told.put((name, "found", (found.points, len(kills))))
+    for kill in [] if asked.list else kills:
+        told.put((name, "outcome", theatre.kill(scenario, kill=kill, stand=stand)))
+    theatre.leave(stand)
+    told.put((name, "done", None))
 
 
 def main() -> int:
@@ -97,7 +103,7 @@ def main() -> int:
         workers = []
         for _ in range(asked.jobs):
             redis_url = stack.enter_context(running_redis())
-            workers.append(Process(target=work, args=(asked, urls, redis_url, names, told)))
+            workers.append(Process(target=work, args=(asked, urls, redis_url, names, told), daemon=True))
             workers[-1].start()
         report = Report(asked)
         working = len(workers)
@@ -108,7 +114,7 @@ def main() -> int:
         for worker in workers:
             worker.join()
     report.end(time.monotonic() - begun)
-    return 1 if report.wrong else 0
+    return 1 if report.wrong or any(worker.exitcode for worker in workers) else 0
 
 
 class Report:

@@ -17,6 +17,7 @@ from tests.crash.scenarios import Running, Scenario
 from tests.crash.stage import Stage, submission_of
 from tests.crash.world import World
 from tests.support.platform import WORKER_TOKEN
+from tests.support.uplink_client import uplink_to
 
 SAID: Final = tuple(f"This is line {number} of six." for number in range(1, 7))
 FIRST: Final = 100
@@ -58,7 +59,7 @@ class Transcript(Running):
                 await stage.once(f"report {number}", speak)
 
             async def arrived() -> bool:
-                return not list(spool.waiting())
+                return not spool.count()
 
             await stage.until(arrived, "a verdict on every report")
 
@@ -83,27 +84,13 @@ async def _worker(stage: Stage) -> AsyncIterator[tuple[Spool, Uplink]]:
     server = uvicorn.Server(uvicorn.Config(stage.app, host="127.0.0.1", port=0, lifespan="off", log_config=None))
     serving = asyncio.create_task(server.serve())
     while not server.started:
+        assert not serving.done(), "it does not start"
         await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
-    connected = asyncio.Event()
-    uplink = Uplink(
-        f"http://127.0.0.1:{port}",
-        WORKER_TOKEN,
-        spool,
-        worker_id="w1",
-        capacity=10,
-        calls=list,
-        on_command=lambda _: None,
-        on_connected=connected.set,
-    )
-    running = asyncio.create_task(uplink.run())
     try:
-        async with asyncio.timeout(20):
-            await connected.wait()
-        yield spool, uplink
+        async with uplink_to(port, spool, token=WORKER_TOKEN, capacity=10) as uplink:
+            yield spool, uplink
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
         server.should_exit = True
         await serving
         spool.close()

@@ -92,6 +92,7 @@ def running_redis() -> Iterator[str]:
         process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
         try:
             while not Path(path).exists():
+                assert process.poll() is None, "Redis does not start"
                 time.sleep(0.01)
             yield f"unix://{path}"
         finally:

@@ -206,6 +206,7 @@ class Stage:
         """A worker: it sends what waits, takes what is offered, says that it lives, and does what it is told."""
         uplink = self.state.uplink
         await self.report_waiting()
+        await uplink.renew("w1", 10, [])  # a connection begins with a heartbeat
         for offer in await self.media.take_offers():
             ticket = metadata_of(offer)["ticket"]
             answer = await uplink.exchange(Exchange(ticket=ticket, job_id=offer.id, room_name=offer.room), "w1")
@@ -231,10 +232,10 @@ class Stage:
     async def report_waiting(self) -> None:
         """Reports without a verdict, in order."""
         for held, sequence, report in await self.worker.unsent():
-            verdict = await self.state.uplink.submit(submission_of(held, sequence, report))
-            if verdict is None:
+            verdicts = await self.state.uplink.submit(submission_of(held, sequence, report))
+            if not verdicts:
                 return
-            await self.worker.acknowledge(held.id, sequence, verdict.refused)
+            await self.worker.acknowledge(held.id, sequence, verdicts[0].refused)
 
     async def report(self, step: str, job_id: str, **report: Any) -> None:
         """A job says something once, and it arrives."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.call, pytest.mark.timeout(600)]
 

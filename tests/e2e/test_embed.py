@@ -14,7 +14,7 @@ import pytest
 from parley.offline.audio import resampled
 from parley.offline.flite import RATE, load_flite
 from tests.e2e.conftest import RunningPlatform
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.page, pytest.mark.timeout(280)]
 

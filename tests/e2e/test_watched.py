@@ -18,7 +18,7 @@ from parley.demo.conversation import converse
 from parley.demo.script import load_questions
 from tests.e2e.conftest import RunningPlatform, start_platform
 from tests.support.conversations import Watch
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 from tests.support.scraping import Labels, read, value
 
 pytestmark = [pytest.mark.call, pytest.mark.anyio, pytest.mark.timeout(500)]

@@ -24,14 +24,14 @@ NAMES: Final = {
     "delivery_id": "webhook_delivery",
     "embed_key_id": "embed_key",
     "end_user_id": "end_user",
-    "video_hls_id": "recording as an object",
-    "video_livestream_id": "recording as an object",
-    "video_recording_id": "recording as an object",
-    "video_session_id": "session as an object",
+    "video_hls_id": "recording of a video room",
+    "video_livestream_id": "recording of a video room",
+    "video_recording_id": "recording of a video room",
+    "video_session_id": "session of a video room",
     "video_room_id": "video_room",
     "roomId": "video_room",
-    "sessionId": "session as an object",
-    "recordingId": "recording as an object",
+    "sessionId": "session of a video room",
+    "recordingId": "recording of a video room",
     "customRoomId": "custom_room",
     "project_id": "project",
     "room_name": "room_name",
@@ -71,7 +71,7 @@ def kind_of(name: str, path: str) -> str:
     if name == "uuid":
         return next(f"{each} as uuid" for each in ("calendar_event", "calendar", "bot") if f"/{each}" in path)
     if name == "meeting_id" and path.startswith("/api/meetings"):
-        return "code"
+        return "code of people"
     return NAMES.get(name, name.removesuffix("_id"))
 
 
@@ -93,6 +93,10 @@ def attempts(
         body, fields = _body_of(operation, document)
         if CREDENTIALS & fields.keys():
             fields = {name: part for name, part in fields.items() if name in NAMES}
+        if body is not None and isinstance(body, dict):  # what is not somebody else's is one's own, not an example's
+            own_ids = own.foreign()
+            known = {name: own_ids[kind] for name in fields if (kind := kind_of(name, path)) in own_ids}
+            body = body | {name: _typed(known[name], fields[name]) for name in known if name in body}
         queries = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"]
         needed = {
             each["name"]: str(each.get("example", own_value(own, each["name"], path)))

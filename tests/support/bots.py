@@ -19,14 +19,16 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from agents.attendance import BotJob, Patience
-from agents.contract import FROM_WORKER, Attend, Command, Heartbeat, Hello, Submission, Verdict, Welcome
+from agents.contract import FROM_WORKER, Attend, Command, Heartbeat, Hello, Message, Submission, Verdict, Welcome
 from parley.stack.livekit import livekit_program
 from tests.support.database import CHECKOUT
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 from tests.support.studio import KEY, SECRET, wait_for_http
 
 WITHIN = 30.0
 """Seconds for anything to happen, on a machine that may stall."""
+STOPS_WITHIN = 60
+"""Seconds for a process to end."""
 
 
 class Rooms(Protocol):
@@ -59,7 +61,7 @@ class Media:
                 "interfaces": {"includes": ["lo"]},
                 "stun_servers": [f"127.0.0.1:{media}"],
             },
-            "room": {"auto_create": True, "empty_timeout": 30, "departure_timeout": 3},
+            "room": {"auto_create": True, "empty_timeout": 30, "departure_timeout": 20},
         }
         (folder / "livekit.yaml").write_text(yaml.safe_dump(configuration))
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,6 +105,12 @@ def media_server(folder: Path) -> Iterator[Media]:
         yield media
     finally:
         media.kill()
+
+
+class HasSession(Protocol):
+    """What is reported of."""
+
+    session_id: int
 
 
 class Plane:
@@ -150,16 +158,16 @@ class Plane:
         said = {"action": "end", "job_id": job.job_id, "reason": reason}
         await self._link.send(Command.model_validate(said).model_dump_json())
 
-    def of(self, job: BotJob, kind: str = "") -> list[dict[str, Any]]:
+    def of(self, job: HasSession, kind: str = "") -> list[dict[str, Any]]:
         """What a bot has reported, in order; of a kind, or all."""
         found = sorted((each for each in self.reports if each.session_id == job.session_id), key=lambda e: e.sequence)
         return [each.report for each in found if each.report["type"].startswith(kind)]
 
-    def kinds(self, job: BotJob) -> list[str]:
+    def kinds(self, job: HasSession) -> list[str]:
         """The types of what a bot has reported."""
         return [report["type"].rpartition(".")[0] for report in self.of(job)]
 
-    async def reported(self, job: BotJob, kind: str, *, count: int = 1, within: float = WITHIN) -> dict[str, Any]:
+    async def reported(self, job: HasSession, kind: str, *, count: int = 1, within: float = WITHIN) -> dict[str, Any]:
         """The `count`-th report of a kind."""
         await self.until(lambda: len(self.of(job, kind)) >= count, within=within, about=lambda: self.kinds(job))
         return self.of(job, kind)[count - 1]
@@ -173,6 +181,9 @@ class Plane:
                     await self._changed.wait()
         except TimeoutError:
             raise AssertionError(f"not within {within} s; there was {about()}") from None
+
+    async def _answer(self, _link: ServerConnection, _message: Message) -> None:
+        """Anything else."""
 
     async def _converse(self, link: ServerConnection) -> None:
         try:
@@ -191,6 +202,8 @@ class Plane:
                         await link.send(verdict.model_dump_json())
                     case Heartbeat() as beat:
                         self.beats.append(beat.calls)
+                    case other:
+                        await self._answer(link, other)
                 self._changed.set()
         except ConnectionClosed:
             pass
@@ -200,46 +213,73 @@ class Plane:
             self._changed.set()
 
 
-class Host:
-    """The process."""
+class AgentsProcess:
+    """`python -m agents …` with a log of its own, connected to a livekit-server and a control plane."""
 
-    def __init__(self, media: Rooms, plane: Plane, folder: Path, settings: dict[str, str]) -> None:
-        self._folder, self.spool = folder, folder / "bots"
+    def __init__(
+        self,
+        arguments: list[str],
+        log: Path,
+        plane: Plane,
+        livekit_url: str,
+        settings: dict[str, str],
+        *,
+        own_session: bool = False,
+    ) -> None:
+        self._command, self._log, self._own_session = [sys.executable, "-m", "agents", *arguments], log, own_session
         self._environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(CHECKOUT),
             "PARLEY_ENVIRONMENT": "development",
             "PARLEY_CONTROL_PLANE_URL": plane.url,
             "PARLEY_WORKER_TOKEN": "a worker's token of the tests",
-            "PARLEY_LIVEKIT_URL": media.url,
-            "PARLEY_SPOOL_DIR": str(self.spool),
+            "PARLEY_LIVEKIT_URL": livekit_url,
             "PARLEY_OUTBOUND_ALLOW": "127.0.0.0/8",
         } | settings
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Of the main process."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def said(self) -> str:
         """Its log."""
-        return (self._folder / "host.log").read_text()
+        return self._log.read_text()
 
     def start(self) -> None:
         """Start it."""
-        with (self._folder / "host.log").open("ab") as output:
-            command = [sys.executable, "-m", "agents", "bots"]
-            self._process = subprocess.Popen(command, env=self._environment, stdout=output, stderr=output)
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=self._own_session,
+            )
+
+    def send(self, number: int) -> None:
+        """A signal to the main process."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait; the exit status."""
         assert self._process is not None
         if self._process.poll() is None:
-            self._process.send_signal(number)
-        return await asyncio.to_thread(self._process.wait, WITHIN)
+            self.send(number)
+        return await asyncio.to_thread(self._process.wait, STOPS_WITHIN)
+
+
+class Host(AgentsProcess):
+    """A bot host."""
+
+    def __init__(self, media: Rooms, plane: Plane, folder: Path, settings: dict[str, str]) -> None:
+        self.spool = folder / "bots"
+        own = {"PARLEY_SPOOL_DIR": str(self.spool)}
+        super().__init__(["bots"], folder / "host.log", plane, media.url, own | settings)
 
 
 @asynccontextmanager

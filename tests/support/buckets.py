@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 
 ACCESS = {"access_key_id": "parley", "secret_access_key": "a secret of the tests"}
 

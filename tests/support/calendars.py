@@ -18,7 +18,8 @@ from aiohttp import web
 from sqlmodel import col, select
 
 from control_plane.bots.models import Bot
-from tests.support.platform import Platform, Tenant, free_port
+from tests.support.platform import Platform, Tenant
+from tests.support.ports import free_port
 
 CLIENT = {"oauth_client_id": "client", "oauth_client_secret": "client secret", "oauth_refresh_token": "refresh-1"}
 

@@ -9,12 +9,14 @@ import pytest
 from sqlmodel import col, select
 
 from agents.calling import DispatchMetadata, PersonaJob
-from agents.contract import Exchange, Exchanged, Submission, TransferAsked, Transferred
-from control_plane.clock import Clock
+from agents.contract import Exchange, Exchanged, TransferAsked, Transferred
+from control_plane.clock import Clock, Sight
 from control_plane.events.models import Event
 from control_plane.telephony.placing import CallPlacer
+from control_plane.telephony.sweeping import give_up_unattended
 from tests.support.clocks import SteppedClock
 from tests.support.platform import Platform, Tenant
+from tests.support.uplink_client import submission_of
 
 CALLEE, LINE = "+17751234567", "+18001234567"
 LISTED = [
@@ -92,14 +94,7 @@ async def an_answered_call(platform: Platform, line: DispatchMetadata) -> Person
 
 
 async def report(platform: Platform, job: PersonaJob, sequence: int, body: dict[str, Any]) -> None:
-    submission = Submission(
-        session_id=job.session_id,
-        epoch=job.epoch,
-        sequence=sequence,
-        capability=job.capability,
-        report=body | {"at": datetime.now(UTC).isoformat()},
-    )
-    verdict = await platform.app.state.uplink.submit(submission)
+    (verdict,) = await platform.app.state.uplink.submit(submission_of(job, sequence, **body))
     assert verdict.refused is None
 
 
@@ -116,6 +111,16 @@ def a_placer(platform: Platform, clock: Clock | None = None) -> CallPlacer:
 
 def later(seconds: float) -> SteppedClock:
     return SteppedClock(datetime.now(UTC) + timedelta(seconds=seconds))
+
+
+async def give_up(platform: Platform, seconds: float) -> int:
+    """What the platform gives up so many seconds from now, having watched all the time."""
+    clock = later(seconds - 30)
+    sight = Sight(clock)
+    for _ in range(10):
+        clock.step(seconds=3)
+        sight.look()
+    return await give_up_unattended(platform.database, clock, platform.dialer, sight)
 
 
 def hung_up(platform: Platform) -> list[str]:

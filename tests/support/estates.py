@@ -5,11 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
-import psycopg
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import SQLModel
 
 from control_plane.ids import fingerprint
@@ -28,28 +26,6 @@ HALL, GUEST = "hall", "guest-1"
 SHARE: Final = "rpl_of-{slug}-0123456789abcdef0123456789abcdef"
 EMBED: Final = "ek_of-{slug}-0123456789abcdef0123456789"
 BOX: Final = SecretBox(SECRET_KEY)
-OTHER_NAMES: Final = {
-    "trunk_id": "sip_trunk",
-    "endpoint_id": "webhook_endpoint",
-    "delivery_id": "webhook_delivery",
-    "agent_config_id": "persona",
-    "base_id": "knowledge_base",
-    "entry_id": "audit_entry",
-    "document_id": "knowledge_document",
-    "chunk_id": "knowledge_chunk",
-}
-"""Columns that point at tables of another name."""
-UNTOUCHED: Final = (
-    "account_id",
-    "redelivery_of",
-    "request_key",
-    "disabled_reason",
-    "error",
-    "writing_error",
-    "deleted_at",
-)
-"""Left empty where they may be."""
-
 Filling = Mapping[str, Any]
 Filler = Callable[["Estate", int], Filling]
 
@@ -97,6 +73,8 @@ FILLINGS: Final[dict[str, Filler]] = {
         status="answered",
         identity="sip_+17751234567",
     ),
+    "consent": _plain(number="+17751234567", kind="calls", given=True),
+    "dial_decision": _plain(kind="dial", destination="+17751234567", allowed=True, rule=None, steps=[]),
     "dial_policy": _plain(countries=None, quiet_hours=None, limits={}, do_not_call=[]),
     "egress": _plain(id="EG_of{slug}", room_name="{slug}_hall"),
     "embed_key": lambda e, _: {
@@ -145,10 +123,11 @@ FILLINGS: Final[dict[str, Filler]] = {
         "voicemail": {},
         "transfer_numbers": [],
         "fallback_number": None,
-        "budget": None,
+        "budget": {"limit_usd": 1_000_000, "soft_at": 0.8},
         "published_version": None,
     },
-    "persona_version": _plain(version=1, settings={}),
+    "persona_version": lambda e, _: {"version": 1, "settings": {"knowledge_base_ids": [e.ids["knowledge_base"]]}},
+    "privacy_request": _plain(kind="erasure", status="pending", sealed_person=None, storage_key=None, receipt=None),
     "provider_credential": _plain(provider="elevenlabs", region=None),
     "recording": lambda e, _: {
         "room_name": f"{e.slug}_{HALL}",
@@ -171,6 +150,7 @@ FILLINGS: Final[dict[str, Filler]] = {
         "status": "open",
         "origin": "api",
         "sid": f"RM_{e.slug}",
+        "started_at": NOW,
     },
     "scenario": lambda e, _: {
         "objectives": [e.canary("scenario", "objectives")],
@@ -249,6 +229,7 @@ FILLINGS: Final[dict[str, Filler]] = {
         "event_seq": e.number,
         "room_name": f"{e.slug}_{HALL}",
         "state": "failed",
+        "attempts": 1,
         "next_at": LATER,
     },
     "webhook_endpoint": lambda e, i: {
@@ -275,6 +256,25 @@ FILLINGS: Final[dict[str, Filler]] = {
     "knowledge_vector": _plain(model="m", embedding=[0.1, 0.2, 0.3, 0.4]),
 }
 """What the rows of each table hold besides words that are its own; every table of a tenant has an entry."""
+FURTHER: Final[dict[str, Filler]] = {
+    "room": lambda e, _: {
+        "name": f"{e.slug}-aaaa-bbbb",
+        "full_name": e.names()["video_full"],
+        "status": "open",
+        "origin": "api",
+        "sid": f"RM_video_{e.slug}",
+        "started_at": NOW,
+    },
+    "recording": lambda e, i: (
+        FILLINGS["recording"](e, i)
+        | {
+            "room_name": e.names()["video_full"],
+            "details": {"room_id": e.further("room")},
+            "egress_id": f"EG_video_{e.slug}",
+        }
+    ),
+}
+"""A second row of some tables: the session of a room of `/v2`, and its recording."""
 
 
 def tables() -> list[sa.Table]:
@@ -308,6 +308,10 @@ class Estate:
         """What all of them begin with."""
         return f"canary-{self.slug}-"
 
+    def further(self, table: str) -> int:
+        """The number of the second row of a table."""
+        return self.ids[table] + 500
+
     def names(self) -> dict[str, str]:
         """What is known by a name: kinds and names."""
         return {
@@ -316,6 +320,7 @@ class Estate:
             "video_full": f"{self.slug}_{self.slug}-aaaa-bbbb",
             "custom_room": f"standup-of-{self.slug}",
             "code": f"code-of-{self.slug}",
+            "code of people": f"people-of-{self.slug}",
             "identity": f"agent-{self.ids['persona']}",
             "egress": f"EG_of{self.slug}",
             "job": f"AJ_{self.slug}",
@@ -331,110 +336,7 @@ class Estate:
         hexes = {f"{name} as an object": f"{int(number):024x}" for name, number in numbers.items()}
         video = ("session", "recording", "room", "video_transcription", "participant")
         kept = {f"{name} as an object": hexes[f"{name} as an object"] for name in video}
+        further = {"session": "room", "recording": "recording"}
+        kept |= {f"{name} of a video room": f"{self.further(table):024x}" for name, table in further.items()}
         uuids = {f"{name} as uuid": str(value) for name, value in self.uuids.items()}
         return numbers | kept | uuids | self.names() | {"project": str(self.tenant.project.id)}
-
-
-def furnish(url: str, tenant: Tenant, number: int) -> Estate:
-    """Put a row into each table, in place of what is there; `url` is the superuser's, who stands before no wall."""
-    estate = Estate(tenant, number)
-    for place, table in enumerate(tables()):
-        if "id" in table.columns and not isinstance(table.columns["id"].type, sa.String):
-            estate.ids[table.name] = 1_000_000 + place * 1000 + number
-    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
-    with engine.begin() as connection:
-        connection.exec_driver_sql("set parley.project = 'all'")
-        connection.exec_driver_sql("set session_replication_role = replica")  # rows go without those they belong to
-        for table in tables():
-            connection.execute(sa.delete(table).where(table.columns["project_id"] == tenant.project.id))
-        connection.exec_driver_sql("set session_replication_role = origin")
-        for table in tables():
-            assert table.name in FILLINGS, f"tests/support/estates.py does not know how to fill {table.name}"
-            connection.execute(sa.insert(table).values(**_row(estate, table)))
-    engine.dispose()
-    return estate
-
-
-def _row(estate: Estate, table: sa.Table) -> dict[str, Any]:
-    number = estate.ids.get(table.name, 0)
-    given = {name: _named(estate, value) for name, value in FILLINGS[table.name](estate, number).items()}
-    row: dict[str, Any] = {}
-    for column in table.columns:
-        name = column.name
-        if name in given:
-            row[name] = given[name]
-        elif name == "id":
-            row[name] = number
-        elif name == "uuid":
-            row[name] = estate.uuids[table.name] = uuid5(NAMESPACE_URL, f"{estate.slug}/{table.name}")
-        elif name == "project_id":
-            row[name] = estate.tenant.project.id
-        elif name in UNTOUCHED and column.nullable:
-            continue
-        elif (value := _value(estate, table, column)) is not None:
-            row[name] = value
-    return row
-
-
-def _named(estate: Estate, value: Any) -> Any:
-    return value.replace("{slug}", estate.slug) if isinstance(value, str) else value
-
-
-def _value(estate: Estate, table: sa.Table, column: sa.Column[Any]) -> Any:
-    target = OTHER_NAMES.get(column.name, column.name.removesuffix("_id"))
-    if column.name.endswith("_id") and isinstance(column.type, sa.BigInteger | sa.Integer):
-        return estate.ids.get(target)
-    canary = estate.canary(table.name, column.name)
-    kind = column.type.impl if isinstance(column.type, sa.TypeDecorator) else column.type
-    has_default = column.default is not None or column.server_default is not None
-    match kind:
-        case JSONB():
-            is_list = column.server_default is not None and "[]" in str(getattr(column.server_default, "arg", ""))
-            return [canary] if is_list else {"canary": canary}
-        case ARRAY():
-            return [canary]
-        case sa.String():
-            return canary
-        case sa.LargeBinary():
-            return fingerprint(canary)
-        case sa.Uuid():
-            return None
-        case sa.Boolean():
-            return None if has_default else True
-        case sa.DateTime():
-            return None if has_default or column.nullable else NOW
-    return None if has_default or column.nullable else 1
-
-
-def state_of(connection: psycopg.Connection[Any], estate: Estate) -> dict[str, str]:
-    """What each table holds of a tenant, as a hash: two are alike where nothing has changed."""
-    parts = [
-        f"select '{table.name}', md5(coalesce(string_agg(t::text, '|' order by t::text), ''))"
-        f" from {table.name} as t where project_id = %(project)s"
-        for table in tables()
-    ]
-    rows = connection.execute(" union all ".join(parts), {"project": estate.tenant.project.id})
-    return dict(rows.fetchall())
-
-
-OWN: Final = ("project_id", "id", "account_id")
-
-
-def pointing_at(connection: psycopg.Connection[Any], owner: Estate, whose: int) -> list[str]:
-    """Where rows of the project `whose` point at rows of another's: nothing may."""
-    wrong: list[str] = []
-    known = {*map(str, owner.ids.values()), *map(str, owner.uuids.values())}
-    for table in tables():
-        columns = [
-            column.name
-            for column in table.columns
-            if isinstance(column.type, sa.BigInteger | sa.Uuid)
-            and column.name not in ("project_id", "id", "account_id")
-        ]
-        for name in columns:
-            found = connection.execute(
-                f"select {name}::text from {table.name} where project_id = %s and {name} is not null",
-                (whose,),
-            ).fetchall()
-            wrong += [f"{table.name}.{name} = {value}" for (value,) in found if value in known]
-    return wrong

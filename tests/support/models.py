@@ -1,6 +1,5 @@
 """An offline model server for tests."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -9,13 +8,13 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from tests.support.ports import free_port
+
 
 @pytest.fixture(scope="session")
 def models_url() -> Iterator[str]:
     """The base URL of a running offline model server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen([sys.executable, "-m", "parley.offline", "--port", str(port)])
     url = f"http://127.0.0.1:{port}/v1"
     try:

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import gc
-import random
 import signal
 import subprocess
 import sys
@@ -37,24 +36,15 @@ from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Worker
 from control_plane.settings import Settings
 from control_plane.supervisor import loops
-from parley.stack.ports import is_free
 from sip.dialer import Carrier, Line, NumberTakenError, OutgoingCall, SipAwayError
 from sip.outcomes import ANSWERED, Outcome
 from tests.support.database import CHECKOUT, Clone
+from tests.support.ports import free_port
 
 SECRET_KEY = base64.b64encode(bytes(32)).decode()
 WORKER_TOKEN = "a worker's token of the tests"
-PORTS = range(20_000, 32_000, 4)
-"""Below those that the system gives to whoever connects somewhere."""
 ADMIN_KEY = "ak_the-operators-key-of-the-tests-0123456789"
 RIGHTS = ("can_publish", "can_subscribe", "can_publish_data", "can_publish_sources")
-
-
-def free_port(count: int = 1) -> int:
-    """The first of some ports of the loopback that nobody has, TCP and UDP."""
-    # Not of the common sequence, which tests begin anew: two runs beside each other would meet at each port.
-    firsts = random.SystemRandom().sample(PORTS, len(PORTS))
-    return next(first for first in firsts if all(is_free(first + n, transport="both") for n in range(count)))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 
 _PROGRAM: Final = """
 import sys, av

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 
 SDP: Final = """\
 v=0

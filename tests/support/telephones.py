@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 
 RATE = 8000
 RTP_PORTS = 40

@@ -10,6 +10,7 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from agents.settings import BotHostSettings, WorkerSettings
+from control_plane.recordings.storage import open_store
 from control_plane.settings import MigrationSettings, Settings
 from knowledge.settings import KnowledgeSettings
 from tests.support.tried import tried
@@ -23,6 +24,13 @@ READS: dict[str, type[BaseSettings]] = {
     "worker": WorkerSettings,
     "bots": BotHostSettings,
 }
+
+MAY = {
+    "postgres": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"},
+    "folders": {"CHOWN"},
+    "proxy": {"NET_BIND_SERVICE"},
+}
+"""What a container may do besides nothing."""
 
 
 def services() -> dict[str, Any]:
@@ -80,11 +88,74 @@ def test_a_container_may_do_little(name: str) -> None:
         return
     assert service["read_only"] is True
     assert service["security_opt"] == ["no-new-privileges:true"]
-    if name == "postgres":  # its image gives up root by itself, after it has made the folder
-        assert set(service["cap_add"]) == {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
-    elif name != "sip":  # whose image has a user of its own
-        assert "cap_add" not in service
+    assert service["pids_limit"] == 4096
+    assert set(service.get("cap_add", [])) == MAY.get(name, set())
+    # PostgreSQL's gives up root by itself, after it has made its folder; the SIP service's has a user of its own.
+    if name not in ("postgres", "sip", "folders"):
         assert service["user"] in ("10001:10001", "redis")
+
+
+def test_what_runs_as_root_ends_at_once_and_reaches_nothing() -> None:
+    folders = services()["folders"]
+    assert (folders["network_mode"], folders["restart"]) == ("none", "no")
+    assert folders["entrypoint"] == ["chown", "10001:10001"]
+    assert "environment" not in folders
+    mounted = {volume.rpartition(":")[2] for volume in folders["volumes"]}
+    assert set(folders["command"]) == mounted
+
+
+def test_only_the_proxy_and_media_are_published_to_the_world() -> None:
+    published = {
+        name: [port for port in one["ports"] if not port.startswith("127.0.0.1:")]
+        for name, one in services().items()
+        if "ports" in one
+    }
+    assert {name for name, ports in published.items() if ports} == {"proxy", "livekit"}
+    sites = (CHECKOUT / "deploy" / "Caddyfile").read_text()
+    listens = dict(re.findall(r"(http_port|https_port) (\d+)", sites))
+    assert {port.partition(":")[2] for port in published["proxy"]} == set(listens.values())
+    reached = set(re.findall(r"(?:reverse_proxy|dynamic a) ([a-z-]+)", sites))
+    assert reached == {"control-plane", "livekit"}
+    assert reached <= set(services())
+    media = yaml.safe_load((CHECKOUT / "deploy" / "livekit.yaml").read_text())
+    relayed = f"{media['turn']['relay_range_start']}-{media['turn']['relay_range_end']}"
+    wanted = {f"{media['rtc']['udp_port']}/udp", str(media["rtc"]["tcp_port"]), f"{media['turn']['udp_port']}/udp"}
+    assert {port.partition(":")[2] for port in published["livekit"]} == wanted | {f"{relayed}/udp"}
+
+
+def test_the_control_plane_believes_its_own_network_who_a_visitor_is() -> None:
+    (network,) = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())["networks"]["default"]["ipam"]["config"]
+    assert services()["control-plane"]["environment"]["PARLEY_TRUSTED_PROXIES"] == network["subnet"]
+
+
+def test_whoever_takes_work_says_when_it_can_and_gets_the_time_to_end() -> None:
+    for name in set(READS) - {"migrate"}:
+        assert "healthcheck" in services()[name], name
+    for name in ("jobs", "worker", "bots"):
+        ready = services()[name]["environment"]["PARLEY_READY_FILE"]
+        assert services()[name]["healthcheck"]["test"] == ["CMD", "test", "-f", ready]
+    drain = WorkerSettings.model_fields["drain_timeout"].default
+    assert services()["worker"]["stop_grace_period"] == f"{drain // 60 + 1}m"
+    assert services()["livekit"]["stop_grace_period"] == f"{drain // 60 + 1}m", "calls are in it"
+    assert not re.search(r"container_name|ports", str(services()["worker"])), "it could not be scaled"
+
+
+def test_services_and_volumes_that_are_named_are_there() -> None:
+    whole = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())
+    for name, service in services().items():
+        assert set(service.get("depends_on", [])) <= set(services()), name
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert (CHECKOUT / source).exists() if source.startswith("./") else source in whole["volumes"], volume
+
+
+def test_the_bucket_that_is_made_is_the_one_that_recordings_go_to() -> None:
+    address = services()["control-plane"]["environment"]["PARLEY_RECORDINGS_URL"].partition(":-")[2].rstrip("}")
+    bucket = services()["bucket"]["command"][-1].partition("/")[2]
+    assert address.startswith(f"s3://{bucket}?")
+    assert "endpoint=http://storage:9000" in address
+    store = open_store(address, {"access_key_id": "a", "secret_access_key": "b"})
+    assert "S3Store" in repr(store)
 
 
 def test_the_shell_of_redis_reads_its_password_as_it_is(tmp_path: Path) -> None:
@@ -96,4 +167,4 @@ def test_the_shell_of_redis_reads_its_password_as_it_is(tmp_path: Path) -> None:
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "REDIS_PASSWORD": "a b$c`d"}
     command = [shell, option, script.replace("$$", "$")]
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=10).stdout
-    assert told == 'requirepass "a b$c`d"\nsave ""\n'
+    assert told == 'requirepass "a b$c`d"\nsave ""\nappendonly yes\n'

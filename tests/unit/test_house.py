@@ -163,6 +163,16 @@ def test_every_incident_says_what_to_do_and_names_tests_that_try_it() -> None:
         assert named <= known, (title, named - known)
 
 
+@pytest.mark.parametrize("page", ["scale", "upgrade", "backup"])
+def test_every_way_of_operating_names_tests_that_try_it(page: str) -> None:
+    tests = "\n".join(path.read_text() for path in (CHECKOUT / "tests").rglob("test_*.py"))
+    known = set(re.findall(r"^\s*(?:async )?def (test_\w+)", tests, re.MULTILINE))
+    for section in (CHECKOUT / "docs" / "operations" / f"{page}.md").read_text().split("\n## ")[1:]:
+        named = set(re.findall(r"`(test_\w+)`", section.partition("**Test**")[2]))
+        assert named, section.partition("\n")[0]
+        assert named <= known, named - known
+
+
 def test_the_reference_pages_say_what_the_code_says() -> None:
     done = subprocess.run(
         [sys.executable, "tools/reference.py", "--check"], cwd=CHECKOUT, capture_output=True, text=True, check=False

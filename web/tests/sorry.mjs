@@ -1,12 +1,12 @@
 // Calls an agent from the page until nobody is left who could speak, and the page says so itself; reports what was seen and heard as JSON.
 //
-//   node web/tests/sorry.mjs --url http://127.0.0.1:8000 --key pk_… --room ROOM --livekit PORT --json OUT.json [--screenshots FOLDER]
+//   node web/tests/sorry.mjs --url http://127.0.0.1:8000 --key pk_… --room ROOM --livekit PORT --json OUT.json --screenshots FOLDER
 //       [--width 390 --height 844] [--dark]
 //
 // `--livekit`: where the server of calls is that the platform gives out as port 7880.
 import { visit, wishes } from "./visit.mjs";
 
-const wish = wishes(["key", "room", "livekit"]);
+const wish = wishes(["key", "room", "livekit", "screenshots"]);
 
 await visit(
   wish,
@@ -31,6 +31,8 @@ await visit(
     await page.locator("html[data-phase=idle]").waitFor();
     await page.getByRole("button", { name: /^Call / }).click();
     await page.locator("html[data-phase=call]").waitFor();
+    // The picture tells the test that the page is in the call: what the test does next ends it at once.
+    await show("call");
     await page.locator("html[data-phase=failed]").waitFor();
     told.title = await page.locator(".notice__title").textContent();
     told.words = await page.locator("main").innerText();

@@ -114,16 +114,16 @@ async def find_recordings(
 Recordings = Annotated[VideoRecordings, Depends(find_recordings)]
 
 
-async def checked(request: Request, url: str | None) -> str | None:
-    """An address that may be told of a recording. Raises `InvalidRequest`."""
-    await check_address(request.app.state.outbound, "webhookUrl", url)
+async def checked(request: Request, url: str | None, field: str = "webhookUrl") -> str | None:
+    """An address that may be told of a recording, or drawn by its recorder. Raises `InvalidRequest`."""
+    await check_address(request.app.state.outbound, field, url)
     return url
 
 
 @router.post("/recordings/start", response_model=str)
 async def start_video_recording(body: VideoRecordingStart, request: Request, recordings: Recordings) -> Any:
     """Record the session that goes on in a room."""
-    picture = picture_of(body.config, body.templateUrl)
+    picture = picture_of(body.config, await checked(request, body.templateUrl, "templateUrl"))
     asked = {"config": body.config.model_dump()}
     wish = recorded(picture, body.fileFormat, folder=body.awsDirPath, asked=asked, transcription=body.transcription)
     await recordings.start(body.roomId, wish, tell=await checked(request, body.webhookUrl))

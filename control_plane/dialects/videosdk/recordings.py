@@ -19,6 +19,7 @@ from control_plane.dialects.videosdk.webhooks import PREFIXES
 from control_plane.errors import Conflict, NotFound, Unavailable
 from control_plane.media.recorder import Recorder
 from control_plane.plans.quota import Quota
+from control_plane.recordings.beeping import demand_redactable
 from control_plane.recordings.models import FILES, Recording, RecordingKind, RecordingOrigin, RecordingStatus
 from control_plane.recordings.settling import lock_recording
 from control_plane.recordings.taking import RecordingTaker
@@ -63,8 +64,8 @@ class VideoRecordings:
 
         What becomes of its kind in this room is told to the address `tell`, which must have been checked.
 
-        Raises `RoomNotFound`, `NotFound` without a session, `Conflict` where the same goes on already, and
-        `Unavailable` without a recorder.
+        Raises `RoomNotFound`, `NotFound` without a session, `Conflict` where the same goes on already or what is said
+        could not be redacted, and `Unavailable` without a recorder.
         """
         room = await self.rooms.get(room_id)
         session = await self.sessions.live(room)
@@ -78,6 +79,7 @@ class VideoRecordings:
             if (await self.db.exec(running)).first() is not None:
                 raise Conflict(f"This {wish.kind} is being recorded or streamed already")
         made = await write_wish(self.db, self.box, room, session, wish, origin=RecordingOrigin.API, at=self.clock.now())
+        await demand_redactable(self.db, made)
         if tell is not None:
             await add_webhook(self.db, self.box, room.project_id, room.full_name, tell, [f"{PREFIXES[wish.kind]}-*"])
         await self.db.commit()

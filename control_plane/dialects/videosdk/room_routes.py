@@ -8,11 +8,12 @@ from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep, SettingsDep
 from control_plane.dialects.videosdk.answers import VideoRoomList, VideoRoomRead
 from control_plane.dialects.videosdk.auth import ClaimsDep, signed
-from control_plane.dialects.videosdk.configs import AutoClose, AutoStart, Several, Webhook
+from control_plane.dialects.videosdk.configs import AutoClose, AutoHls, AutoRecording, AutoStart, Several, Webhook
 from control_plane.dialects.videosdk.rooms import VideoRooms, deactivate
 from control_plane.dialects.videosdk.shapes import GivenName, Links, Pages
 from control_plane.dialects.videosdk.taking import SEALED
 from control_plane.errors import InvalidRequest
+from control_plane.gate.addresses import check_address
 from control_plane.gate.bodies import described, optional
 from control_plane.wire import Sent
 
@@ -73,6 +74,10 @@ async def create_video_room(
     }
     state = request.app.state
     webhook = (body.webhook.endPoint, body.webhook.events) if body.webhook else None
+    auto = body.autoStartConfig or AutoStart()
+    recording, hls = auto.recording or AutoRecording(), auto.hls or AutoHls()
+    for name, page in (("recording", recording.templateUrl), ("hls", hls.templateUrl)):
+        await check_address(state.outbound, f"autoStartConfig.{name}.templateUrl", page)
     return rooms.show(await rooms.create(values, webhook, state.secrets, state.outbound))
 
 

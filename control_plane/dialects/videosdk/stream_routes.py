@@ -83,7 +83,7 @@ async def start_hls(body: HlsStart, request: Request, recordings: Recordings, se
     if settings.recordings_sealed:
         raise Conflict(SEALED)
     look = body.config
-    picture = picture_of(look, body.templateUrl)
+    picture = picture_of(look, await checked(request, body.templateUrl, "templateUrl"))
     asked = {"config": look.model_dump(exclude={"recording"})}
     wish = Wish(RecordingKind.HLS, "m3u8", picture, asked=asked, transcription=body.transcription)
     begun = await recordings.start(body.roomId, wish, tell=await checked(request, body.webhookUrl))
@@ -129,7 +129,7 @@ async def start_livestream(body: LivestreamStart, request: Request, recordings: 
     """Stream a room to RTMP servers. Their keys are never shown again."""
     for number, output in enumerate(body.outputs):
         await check_address(request.app.state.outbound, f"outputs.{number}.url", output.address, RTMP)
-    picture = picture_of(body.config, body.templateUrl)
+    picture = picture_of(body.config, await checked(request, body.templateUrl, "templateUrl"))
     asked = {"config": body.config.model_dump(), "outputs": [{"url": each.shown} for each in body.outputs]}
     urls = tuple(each.address for each in body.outputs)
     wish = Wish(RecordingKind.LIVESTREAM, "flv", picture, asked=asked, transcription=body.transcription, urls=urls)

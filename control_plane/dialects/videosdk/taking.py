@@ -15,6 +15,7 @@ from control_plane.db.database import Db
 from control_plane.dialects.videosdk.configs import AutoStart, Composition, Transcription
 from control_plane.dialects.videosdk.models import VideoRoom
 from control_plane.media.orders import Picture
+from control_plane.recordings.beeping import problem_of
 from control_plane.recordings.models import Recording, RecordingKind, RecordingOrigin, RecordingStatus
 from control_plane.recordings.sessions import WANTED
 from control_plane.recordings.settling import fail
@@ -133,9 +134,10 @@ async def begin_by_itself(db: Db, box: SecretBox, clock: Clock, room: VideoRoom,
     for wish in wishes_of(AutoStart.model_validate(room.auto_start)):
         full = await is_full(db, room.project_id, "recordings", clock.now())
         made = await write_wish(db, box, room, session, wish, origin=RecordingOrigin.ROOM, at=clock.now())
-        if full:
+        problem = FULL if full else await problem_of(db, made)
+        if problem is not None:
             tell(db, clock, made, "starting")
-            fail(db, clock, made, FULL)
+            fail(db, clock, made, problem)
     await db.execute(text(f"select pg_notify('{WANTED}', '')"))
 
 

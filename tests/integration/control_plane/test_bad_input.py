@@ -189,7 +189,7 @@ async def test_a_query_that_nobody_would_read_names_its_field(platform: Platform
 
 async def test_a_query_field_that_there_is_not_is_told_those_there_are(platform: Platform) -> None:
     tenant = await platform.tenant()
-    assert "known are end_user_id, page, per_page, scenario_id, status" in check(
+    assert "known are after_id, before_id, end_user_id, page, per_page, scenario_id, status" in check(
         await tenant.http.get("/meetings?limit=3"), 400
     )
     assert "there are none here" in check(await tenant.http.get("/quota?limit=3"), 400)

@@ -1,6 +1,7 @@
 """What is asked of bots, what is refused, and what is listed."""
 
 import asyncio
+import base64
 import time
 from datetime import timedelta
 from typing import Any
@@ -78,6 +79,30 @@ async def test_bots_are_listed_as_they_are_asked_for(platform: Platform, tenant:
         await send(http, "https://example.com/new")
         rest = await ask(limit=4, cursor=first["next_cursor"])
         assert [bot["uuid"] for bot in first["bots"]] + rest == made[::-1]
+        old = base64.urlsafe_b64encode(b"[1000, 4]").decode()
+        assert (await http.get("/bots/bots_with_metadata", params={"cursor": old})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [("n:asc", [5, 3, 1, 6, 2, 4, 0]), ("n:desc", [6, 2, 3, 1, 5, 4, 0]), ("", [*range(6, -1, -1)])],
+)
+async def test_bots_are_read_on_behind_the_last_one(
+    platform: Platform, tenant: Tenant, sort: str, expected: list[int]
+) -> None:
+    async with baas(platform, tenant) as http:
+        extras: list[dict[str, str]] = [{}, {"n": "b"}, {"n": "c"}, {"n": "b"}, {}, {"n": "a"}, {"n": "c"}]
+        made = [await send(http, f"https://example.com/{n}", extra=extra) for n, extra in enumerate(extras)]
+        found: list[str] = []
+        query: dict[str, Any] = {"limit": 2} | ({"sort_by_extra": sort} if sort else {})
+        while True:
+            answer = (await http.get("/bots/bots_with_metadata", params=query)).json()
+            found += [bot["uuid"] for bot in answer["bots"]]
+            if answer["next_cursor"] is None:
+                break
+            query["cursor"] = answer["next_cursor"]
+            await send(http, f"https://example.com/meanwhile-{len(found)}", extra={"n": "b"})
+        assert [made.index(each) for each in found] == expected
 
 
 async def test_bots_of_others_are_not_to_be_had(platform: Platform, tenant: Tenant) -> None:

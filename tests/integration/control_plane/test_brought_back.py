@@ -1,6 +1,7 @@
 """A persona that is lost in mid-call comes back: once, in the same session, with what was said; or the call fails."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,9 +30,10 @@ pytestmark = pytest.mark.anyio
 
 
 async def somebody_is_there(platform: Platform) -> None:
-    platform.media.rooms["proj_r"] = LiveRoom("proj_r", "RM_1", 1_700_000_000, 300, 0)
+    came = int(time.time()) - 30
+    platform.media.rooms["proj_r"] = LiveRoom("proj_r", "RM_1", came, 300, 0)
     platform.media.people["proj_r"] = [
-        LiveParticipant("PA_1", "caller", "Ada", "standard", "ACTIVE", 1_700_000_001, hidden=False, tracks=[])
+        LiveParticipant("PA_1", "caller", "Ada", "standard", "ACTIVE", came, hidden=False, tracks=[])
     ]
     await Reconciler(platform.database, platform.media, Clock()).reconcile()
 
@@ -216,7 +218,19 @@ async def test_a_persona_that_nobody_misses_is_not_brought_back(platform: Platfo
         await Reconciler(platform.database, platform.media, Clock()).reconcile()
         await lose(fake, job, 2)
     session = await detail(tenant, job)
-    assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "failed", "worker_lost")
+    assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "ok", "caller_left")
+
+
+async def test_who_hangs_up_as_their_persona_is_handed_on_has_missed_nothing(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = await begin(platform, tenant, fake)
+        await lose(fake, job, 2)
+    platform.media.people["proj_r"] = []
+    await Reconciler(platform.database, platform.media, Clock()).reconcile()
+    await give_up(platform.database, later(BACK_WITHIN.total_seconds() + 1))
+    session = await detail(tenant, job)
+    assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "ok", "caller_left")
 
 
 @pytest.mark.parametrize("how", ["nobody comes", "the caller hangs up"])

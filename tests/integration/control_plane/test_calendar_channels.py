@@ -59,6 +59,16 @@ async def test_a_notice_of_graph_has_the_calendar_read(
     assert graph.subscriptions == {}
 
 
+async def test_a_calendar_whose_credentials_nobody_can_read_any_more_can_be_removed(
+    platform: Platform, http: httpx2.AsyncClient, graph: MicrosoftServer
+) -> None:
+    calendar = await connect(http, "Microsoft")
+    assert (await row(platform)).channel_id is not None
+    await row(platform, sealed_credentials=b"sealed with a key that is lost")
+    assert (await http.delete(f"/calendars/{calendar['uuid']}")).status_code == 200
+    assert (await http.get(f"/calendars/{calendar['uuid']}")).status_code == 404
+
+
 async def test_a_subscription_is_prolonged_before_it_ends(
     platform: Platform, http: httpx2.AsyncClient, graph: MicrosoftServer
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import col, select, update
 
 from agents.calling import PersonaJob
-from control_plane.clock import Stillness
+from control_plane.clock import Sight, Stillness
 from control_plane.rooms.models import Room, RoomStatus
 from control_plane.sessions.models import SessionJob, Slot
 from control_plane.supervisor.reconciler import Reconciler
@@ -170,3 +170,11 @@ def test_what_changes_or_was_not_there_is_counted_anew() -> None:
     clock.step(seconds=5)
     assert look(a=1, b=2) == {"a": 10, "b": 5}
     assert look(c=1) == {"c": 0}
+
+
+def test_who_could_not_look_for_a_while_has_seen_nothing() -> None:
+    clock = SteppedClock()
+    sight = Sight(clock)
+    for seconds, seen in ((3, 3), (3, 6), (40, 0), (2, 2)):
+        clock.step(seconds=seconds)
+        assert sight.look() == seen

@@ -16,6 +16,7 @@ from tests.support.console_pages import needs_pages
 from tests.support.pages import DESKTOP, in_browser
 from tests.support.platform import Platform, Tenant
 from tests.support.receiver import Received, Receiver
+from tests.support.tried import tried
 from tests.support.uplink import FakeWorker, ticket_of, worker
 from tests.support.webhooks import in_state, make, until
 
@@ -178,6 +179,8 @@ async def test_no_text_becomes_markup_on_any_page(
         async with beating(fake):
             told = await in_browser("payloads.mjs", tmp_path / "result.json", *asked, *DESKTOP, within=240)
 
+    wrong = [each for what in ("ran", "elements", "unfit", "violations", "foreign") for each in told[what]]
+    tried("web: texts of markup, on pages, tabs and dialogs", told["shown"], len(wrong))
     assert set(told["looked"]) >= set(pages)
     assert told["shown"] > len(pages), "hardly a page shows what it was given"
     for what in ("ran", "elements", "unfit", "violations", "foreign", "wider", "faults"):

@@ -11,7 +11,8 @@ from sqlmodel import col, select
 from control_plane.events.models import Event
 from control_plane.supervisor.reconciler import Reconciler
 from tests.support.livekit import livekit_of
-from tests.support.platform import Platform, Tenant, free_port
+from tests.support.platform import Platform, Tenant
+from tests.support.ports import free_port
 from tests.support.rooms import somebody
 
 pytestmark = pytest.mark.anyio

@@ -111,6 +111,25 @@ async def test_a_cursor_is_one_row_and_no_page(tenant: Tenant, query: dict[str, 
     assert refused.json()["details"]["fields"][0]["field"] == field
 
 
+@pytest.mark.parametrize(
+    ("path", "go_on"),
+    [
+        ("/sessions", "before_id"),
+        ("/scenarios", "before_id"),
+        ("/meetings", "before_id"),
+        ("/account/transactions", "narrow"),
+    ],
+)
+async def test_pages_end_where_cursors_go_on(tenant: Tenant, path: str, go_on: str) -> None:
+    for query in ({"page": 101, "per_page": 100}, {"page": 10_001, "per_page": 1}):
+        answer = await tenant.http.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+    for query in ({"page": 102, "per_page": 100}, {"page": 403}, {"page": 10_002, "per_page": 1}):
+        refused = await tenant.http.get(path, params=query)
+        assert (refused.status_code, refused.json()["details"]["fields"][0]["field"]) == (400, "page")
+    assert go_on in (await tenant.http.get(path, params={"page": 1002, "per_page": 10})).text
+
+
 async def test_sessions_are_narrowed_by_how_they_ended_and_searched(platform: Platform, tenant: Tenant) -> None:
     own = tenant.project.id
     ok = session(own, room_name="proj_sales-1", caller_identity="Ada")

@@ -13,7 +13,8 @@ from control_plane.errors import Unavailable
 from control_plane.recordings.sealing import FRAME, FileSeal, SealBroken
 from control_plane.recordings.storage import ObjectStore
 from tests.support.buckets import ACCESS, Bucket, a_bucket
-from tests.support.platform import SECRET_KEY, free_port
+from tests.support.platform import SECRET_KEY
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

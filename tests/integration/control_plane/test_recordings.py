@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from agents.calling import DispatchMetadata, PersonaJob
-from agents.contract import Exchange, Submission
+from agents.contract import Exchange
 from control_plane.clock import Clock
 from control_plane.errors import Unavailable
 from control_plane.media.recorder import NO_RECORDER, EgressState
@@ -17,6 +17,7 @@ from tests.support.calls import until
 from tests.support.clocks import TurnedClock
 from tests.support.platform import Platform, Tenant
 from tests.support.recordings import BEGAN, SOUND, complete, facts, get, start, tell, watch
+from tests.support.uplink_client import submission_of
 
 pytestmark = pytest.mark.anyio
 
@@ -266,21 +267,16 @@ async def test_an_agent_that_records_is_recorded_from_its_first_word(platform: P
         await until(lambda: egress_ids(tenant), ["EG_1"])
     began = called.started_at + timedelta(seconds=1)
     await tell(platform, platform.recorder.says("EG_1", EgressState.ACTIVE, started_at=began))
-    submission = Submission(
-        session_id=called.session_id,
-        epoch=called.epoch,
-        sequence=1,
-        capability=called.capability,
-        report={"type": "call.started.v1", "at": (began - timedelta(seconds=0.25)).isoformat()},
-    )
-    assert (await platform.app.state.uplink.submit(submission)).refused is None
+    spoke = (began - timedelta(seconds=0.25)).isoformat()
+    submission = submission_of(called, 1, type="call.started.v1", at=spoke)
+    assert [each.refused for each in await platform.app.state.uplink.submit(submission)] == [None]
     (shown,) = (await tenant.http.get("/recordings", params={"session_id": called.session_id})).json()["recordings"]
     assert (shown["origin"], shown["offset_ms"], shown["lost_head_ms"]) == ("agent", 1000, 250)
     await watch(platform).compare()
     assert ("stop", "EG_1") not in platform.recorder.calls
     ended = {"type": "call.ended.v1", "reason": "transferred", "duration_ms": 1000, "at": began.isoformat()}
     submission = submission.model_copy(update={"sequence": 2, "report": ended})
-    assert (await platform.app.state.uplink.submit(submission)).refused is None
+    assert [each.refused for each in await platform.app.state.uplink.submit(submission)] == [None]
     await watch(platform).compare()
     assert platform.recorder.calls[-1] == ("stop", "EG_1")
 

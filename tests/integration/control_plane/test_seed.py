@@ -9,7 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from parley.seed import SeedSettings, seed
-from tests.support.platform import Platform, Tenant, free_port
+from tests.support.platform import Platform, Tenant
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

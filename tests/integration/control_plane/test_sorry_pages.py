@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -37,6 +38,13 @@ async def placed(platform: Platform) -> str:
     return str(StandingSigner(SECRET_KEY, "slot").sign(slot.id, slot.persona_ids[0]))
 
 
+async def in_call(screenshots: Path, looks: "asyncio.Task[dict[str, Any]]") -> None:
+    """Until the page itself shows the call: a platform that hears of it sooner would end it before it is seen."""
+    while not (screenshots / "call.png").exists():
+        assert not looks.done(), await looks
+        await asyncio.sleep(0.05)
+
+
 async def test_a_page_apologises_in_the_agents_language_where_nobody_is_left_who_could(
     platform: Platform, tmp_path: Path
 ) -> None:
@@ -51,6 +59,7 @@ async def test_a_page_apologises_in_the_agents_language_where_nobody_is_left_who
         )
         try:
             ticket = await placed(platform)
+            await in_call(tmp_path, looks)
             for number in range(DEATHS):
                 answer = await fake.exchange(ticket, job_id=f"AJ_{number}", room="proj_alone")
                 job = PersonaJob.model_validate(answer["job"])

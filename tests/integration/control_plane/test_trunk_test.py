@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from sip.probe import Target, TransportName, probe
 from tests.support.carriers import LINE, PASSWORD, USER, Guarded, Reply, encode, header, make_trunk, run, server
-from tests.support.platform import Platform, Tenant, free_port
+from tests.support.platform import Platform, Tenant
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -17,9 +18,12 @@ from control_plane.events.models import Event
 from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.ending import end_session, lock_session
 from control_plane.sessions.models import Session, SessionJob, Slot, Worker
+from control_plane.sessions.watch import room_gone
 from tests.support.database import somebody_waits
 from tests.support.platform import Platform, Tenant
+from tests.support.statements import statements
 from tests.support.uplink import FakeWorker, lease_watch, ticket_of, watch_for, worker
+from tests.support.uplink_client import submission_of
 
 pytestmark = pytest.mark.anyio
 
@@ -48,6 +52,18 @@ async def come_and_go(platform: Platform, tenant: Tenant) -> None:
     now = datetime.now(UTC)
     about = {"project_id": tenant.project.id, "room_id": room.id, "sid": "PA_1", "identity": "caller"}
     await platform.add(Participant(**about, kind="standard", joined_at=now, left_at=now))
+
+
+async def close_room(platform: Platform) -> None:
+    """LiveKit has finished that room."""
+    async with platform.database.platform() as db:
+        await db.exec(update(Room).values(status="closed"))
+        await room_gone(db, Clock(), "proj_r", "RM_1")
+
+
+async def session_of(tenant: Tenant, job: PersonaJob) -> dict[str, Any]:
+    session: dict[str, Any] = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
+    return session
 
 
 async def test_a_wrong_worker_token_opens_nothing(platform: Platform) -> None:
@@ -99,6 +115,25 @@ async def test_a_line_reported_twice_is_kept_once(platform: Platform) -> None:
     assert (await facts(platform)).count("transcript.line") == 1
 
 
+async def test_reports_that_come_together_are_written_together_and_each_has_its_verdict(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = await open_call(platform, tenant, fake)
+    uplink, lines = platform.app.state.uplink, range(2, 22)
+    line = {"type": "line.spoken.v1", "speaker": "user"}
+    said = [submission_of(job, n, text=f"line {n}", timestamp_ms=n, **line) for n in lines]
+    with statements() as sent:
+        verdicts = await uplink.submit(*said)
+    assert [(each.sequence, each.refused) for each in verdicts] == [(n, None) for n in lines]
+    assert len(sent) <= len(said) + 6, "the session, its facts and the commit once for all"
+    forged = submission_of(job, 30, type="line.whistled.v9")
+    with_one = await uplink.submit(said[0], forged, submission_of(job, 22, **said[0].report))
+    assert [(each.sequence, each.refused is None) for each in with_one] == [(2, True), (30, False), (22, True)]
+    transcript = (await tenant.http.get(f"/sessions/{job.session_id}/transcript")).json()["transcripts"]
+    assert sorted(entry["content"] for entry in transcript) == sorted([*(f"line {n}" for n in lines), "line 2"])
+    assert (await facts(platform)).count("transcript.line") == len(transcript)
+
+
 async def test_a_report_with_another_calls_capability_is_refused(platform: Platform) -> None:
     tenant = await platform.tenant()
     async with worker(platform) as fake:
@@ -108,7 +143,7 @@ async def test_a_report_with_another_calls_capability_is_refused(platform: Platf
         unknown = await fake.report(job, 3, type="line.whistled.v9")
     assert verdict["refused"]
     assert unknown["refused"]
-    assert (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]["status"] == "active"
+    assert (await session_of(tenant, job))["status"] == "active"
 
 
 async def test_the_end_of_a_call_completes_its_session_and_frees_its_place(platform: Platform) -> None:
@@ -117,7 +152,7 @@ async def test_the_end_of_a_call_completes_its_session_and_frees_its_place(platf
         job = await open_call(platform, tenant, fake)
         await fake.report(job, 2, type="call.ended.v1", reason="caller_left", duration_ms=5000)
         await fake.report(job, 2, type="call.ended.v1", reason="caller_left", duration_ms=5000)
-    session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
+    session = await session_of(tenant, job)
     assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "ok", "caller_left")
     async with platform.database.platform() as db:
         assert (await db.exec(select(Slot))).all() == []
@@ -135,7 +170,7 @@ async def test_a_call_whose_worker_disappears_fails_and_does_not_stay_active(pla
     leases, clock = lease_watch(platform)
     assert await watch_for(leases, clock, 0) == 0  # in the second of grace after the lost uplink
     assert await watch_for(leases, clock, 1) == 1
-    session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
+    session = await session_of(tenant, job)
     assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "failed", "worker_lost")
     assert (await facts(platform))[-2:] == ["session.ended", "session.failed"]
 
@@ -211,8 +246,36 @@ async def test_a_call_that_ended_while_nobody_heard_its_worker_has_not_failed(pl
         assert await watch_for(leases, clock, 40) == 0, "what it has to say comes with a control plane"
         verdict = await fake.report(job, 2, type="call.ended.v1", reason="caller_left", duration_ms=1000)
         assert verdict["refused"] is None
-    session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
+    session = await session_of(tenant, job)
     assert (session["outcome"], session["end_reason"]) == ("ok", "caller_left")
+
+
+async def test_a_call_whose_beginning_is_still_to_be_told_ends_as_its_worker_says(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = PersonaJob.model_validate((await fake.exchange(await ticket_of(tenant)))["job"])
+        await come_and_go(platform, tenant)
+        await close_room(platform)
+        assert (await session_of(tenant, job))["status"] == "active"
+        await fake.report(job, 1, type="call.started.v1")
+        await fake.report(job, 2, type="call.ended.v1", reason="caller_left", duration_ms=1000)
+    session = await session_of(tenant, job)
+    assert (session["outcome"], session["end_reason"]) == ("ok", "caller_left")
+    told = await facts(platform)
+    assert (told.count("session.started"), told.count("session.ended")) == (1, 1)
+
+
+async def test_a_call_that_never_began_is_abandoned_where_its_worker_is_gone(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = PersonaJob.model_validate((await fake.exchange(await ticket_of(tenant)))["job"])
+        await come_and_go(platform, tenant)
+    async with asyncio.timeout(20):
+        while await connected(platform):
+            await asyncio.sleep(0.02)
+    await close_room(platform)
+    session = await session_of(tenant, job)
+    assert (session["outcome"], session["end_reason"]) == ("abandoned", "not_started")
 
 
 async def test_a_call_that_all_have_left_fails_where_nothing_is_heard_of_it_for_a_minute(platform: Platform) -> None:

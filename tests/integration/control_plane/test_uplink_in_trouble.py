@@ -4,19 +4,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agents.calling import PersonaJob
-from agents.contract import Exchange, Submission
+from agents.contract import Exchange
 from agents.spool import Spool
 from agents.uplink import Uplink
 from tests.support.faulty import FaultyLink
 from tests.support.platform import WORKER_TOKEN, Platform, Tenant
 from tests.support.uplink import lease_watch, ticket_of, watch_for
+from tests.support.uplink_client import submission_of, uplink_to
 
 pytestmark = pytest.mark.anyio
 
@@ -31,13 +31,7 @@ class Line:
 
     async def report(self, **report: Any) -> None:
         self.said += 1
-        submission = Submission(
-            session_id=self.job.session_id,
-            epoch=self.job.epoch,
-            sequence=self.said,
-            capability=self.job.capability,
-            report={"at": datetime.now(UTC).isoformat()} | report,
-        )
+        submission = submission_of(self.job, self.said, **report)
         assert await asyncio.to_thread(self.spool.keep, submission)
         await self.uplink.submit(submission)
 
@@ -46,7 +40,7 @@ class Line:
 
     async def all_arrived(self) -> None:
         async with asyncio.timeout(60):
-            while next(self.spool.waiting(), None):
+            while self.spool.count():
                 await asyncio.sleep(0.02)
 
 
@@ -60,30 +54,15 @@ async def link(platform: Platform) -> AsyncIterator[FaultyLink]:
 @asynccontextmanager
 async def talking(platform: Platform, tenant: Tenant, link: FaultyLink, folder: Path) -> AsyncIterator[Line]:
     """A call that has started."""
-    spool, connected = Spool(folder), asyncio.Event()
-    uplink = Uplink(
-        f"http://127.0.0.1:{link.port}",
-        WORKER_TOKEN,
-        spool,
-        worker_id="w1",
-        capacity=3,
-        calls=lambda: ["AJ_1"],
-        on_command=lambda _: None,
-        on_connected=connected.set,
-    )
-    running = asyncio.create_task(uplink.run())
-    try:
+    spool = Spool(folder)
+    async with uplink_to(link.port, spool, token=WORKER_TOKEN, calls=lambda: ["AJ_1"]) as uplink:
+        ticket = await ticket_of(tenant)
         async with asyncio.timeout(30):
-            await connected.wait()
-            ticket = await ticket_of(tenant)
             job = await uplink.exchange(Exchange(ticket=ticket, job_id="AJ_1", room_name="proj_r", room_sid=""))
         line = Line(spool, uplink, job)
         await line.report(type="call.started.v1")
         yield line
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        spool.close()
+    spool.close()
 
 
 async def transcript(tenant: Tenant, job: PersonaJob) -> list[str]:

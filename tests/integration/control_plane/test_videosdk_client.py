@@ -112,6 +112,11 @@ async def test_rooms_and_sessions(platform: Platform, tenant: Tenant) -> None:
         assert (await client.call("rooms.end", room_id))["disabled"] is True
 
 
+def unsigned(recording: dict[str, Any]) -> dict[str, Any]:
+    """A recording without the signature of its link, which is another each second."""
+    return recording | {"file": recording["file"] | {"fileUrl": recording["file"]["fileUrl"].partition("?")[0]}}
+
+
 async def test_recordings_of_rooms_participants_and_tracks(platform: Platform, tenant: Tenant) -> None:
     async with official(platform, tenant) as client:
         room_id = (await client.call("rooms.create"))["roomId"]
@@ -140,7 +145,8 @@ async def test_recordings_of_rooms_participants_and_tracks(platform: Platform, t
         for egress_id in ("EG_1", "EG_2", "EG_3"):
             await complete(platform, egress_id)
         (recording,) = await client.call("recordings.list", {"roomId": room_id})
-        assert await client.call("recordings.get", recording["id"]) == recording
+        once_more = await client.call("recordings.get", recording["id"])
+        assert unsigned(once_more) == unsigned(recording)
         async with httpx2.AsyncClient() as http:
             url = recording["file"]["fileUrl"].replace(platform.settings.public_url, platform.url)
             file = await http.get(url)

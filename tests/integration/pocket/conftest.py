@@ -18,7 +18,7 @@ from livekit import api
 
 from parley.stack.livekit import livekit_program
 from tests.support.database import CHECKOUT
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 
 KEY, SECRET = "devkey", "devsecret-devsecret-devsecret-devsecret"
 

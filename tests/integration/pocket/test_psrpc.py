@@ -12,7 +12,7 @@ from livekit.protocol.sip import SIPStatus, SIPStatusCode
 from redis.asyncio import Redis
 
 from pocket.psrpc import Bus, Client, RpcError, Server
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 WITHIN = 10.0

@@ -11,7 +11,7 @@ from livekit import api
 
 from tests.integration.pocket.conftest import KEY, SECRET, Exchange, start_exchange
 from tests.integration.pocket.test_sip_outbound import dial
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 from tests.support.telephones import telephone
 from tests.support.wirephone import wirephone
 

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.json_format import MessageToJson
 from livekit import api
 
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 from tests.support.rtmp import RtmpServer
 from tests.support.studio import ENDED, Recorder, Stage, tone
 from tests.support.takes import heard, level, seconds, seen

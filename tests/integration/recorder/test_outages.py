@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from livekit import api
 
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 from tests.support.studio import ENDED, RATE, Stage, Studio, a_recorder, a_studio, tone
 from tests.support.takes import heard, level, seconds
 

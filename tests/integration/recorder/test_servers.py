@@ -16,7 +16,7 @@ from pocket.recorder import livestream
 from pocket.recorder.encoding import Writer
 from pocket.recorder.flv import Cutter, Tag
 from pocket.recorder.livestream import Livestream
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 from tests.support.rtmp import RtmpServer
 from tests.support.studio import eventually
 from tests.support.takes import seconds

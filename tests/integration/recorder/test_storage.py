@@ -12,7 +12,7 @@ from livekit import api
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 from tests.support.studio import ENDED, Recorder, Stage, emptied, eventually, tone
 from tests.support.takes import seconds
 

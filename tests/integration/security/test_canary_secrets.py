@@ -137,6 +137,7 @@ async def test_everything_is_sealed_with_another_key_and_opens_without_the_forme
 ) -> None:
     await seed(platform, tenant, google)
     await find_rsa_key(platform.database, SecretBox(SECRET_KEY), "test")
+    assert (await tenant.http.post("/privacy/exports", json={"email": "ada@example.org"})).status_code == 201
     settings = platform.settings.model_copy(update={"recordings_sealed": True})
     store = build_store(settings)
     await store.write("1/a.ogg", b"sound")

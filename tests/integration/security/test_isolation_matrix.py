@@ -25,7 +25,8 @@ from tests.integration.control_plane.test_monitor import monitor
 from tests.support.attempts import Attempt, attempts
 from tests.support.console import browser
 from tests.support.database import Clone
-from tests.support.estates import EMBED, FILLINGS, SHARE, Estate, furnish, pointing_at, state_of
+from tests.support.estates import EMBED, FILLINGS, SHARE, Estate
+from tests.support.furnishing import furnish, pointing_at, state_of
 from tests.support.meetings import a_bot, meet_people
 from tests.support.platform import SECRET_KEY, Platform, Tenant
 from tests.support.tried import FULL, sample, tried
@@ -73,16 +74,28 @@ class Neighbours:
             self.wrong += [(what, "a double was asked", told)] * bool(told)
             double.calls.clear()
 
+    def _ids_in(self, said: str) -> set[str]:
+        chosen = ("project", "custom_room")  # numbers as short as any; what people choose themselves
+        known = {value for kind, value in self.theirs.foreign().items() if kind not in chosen}
+        return {value for value in known if value in said}
+
     def _is_theirs(self, said: str) -> bool:
         names = self.theirs.names()
         return any(f"'{names[kind]}'" in said for kind in ("room_name", "video_full", "bot_room", "egress"))
 
-    def judge(self, attempt: Attempt, credential: str, answer: httpx2.Response) -> None:
-        """Note an answer that is neither a refusal nor one's own."""
+    def judge(self, attempt: Attempt, credential: str, answer: httpx2.Response, *, ids: bool = False) -> None:
+        """Note an answer that is neither a refusal nor one's own; with `ids`, one with ids of theirs that nobody sent,
+        which are no secret and may be somebody's words."""
         self.told[answer.status_code] += 1
         said = (attempt.operation, attempt.place, attempt.kind, credential, answer.status_code)
         if self.theirs.mark in answer.text.lower():
             self.wrong.append((*said, "a foreign word", answer.text[:300]))
+        elif attempt.natural and attempt.place.startswith("path ") and answer.is_success:
+            self.wrong.append((*said, "opened", answer.text[:300]))
+        elif ids and (
+            told := self._ids_in(answer.text) - self._ids_in(str((attempt.path, attempt.query, attempt.body)))
+        ):
+            self.wrong.append((*said, "foreign ids", sorted(told), answer.text[:300]))
         elif not answer.is_success and answer.status_code not in REFUSALS and UNREACHED not in answer.text:
             self.wrong.append((*said, answer.text[:300]))
 

@@ -19,7 +19,7 @@ from control_plane.rooms.models import Participant, Room
 from control_plane.sessions.models import Session, SessionJob, SessionTrace, TranscriptLine, Turn
 from control_plane.supervisor import retaining
 from control_plane.supervisor.retaining import retain
-from control_plane.telephony.models import Call, Transfer
+from control_plane.telephony.models import Call, DialDecision, Transfer
 from control_plane.webhooks.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from tests.support.platform import Platform, Tenant
 from tests.support.tried import tried
@@ -37,6 +37,7 @@ TABLES = (
     "analysis",
     "call",
     "transfer",
+    "dial_decision",
     "participant",
     "meeting",
     "attendee",
@@ -90,6 +91,9 @@ async def furnish(platform: Platform, tenant: Tenant, name: str, then: datetime,
         SessionTrace(**of_session, **told, kind="tool", began_at=then),
         Analysis(**of_session, created_at=then),
         Transfer(**mine, call_id=call.id, address=name, asked_by="api", longest_seconds=1, at=then),
+        DialDecision(
+            **mine, at=then if not is_open else NOW, kind="dial", destination="+1", allowed=True, longest_seconds=1
+        ),
         Participant(**mine, room_id=room.id, sid=name, identity=name, joined_at=then, left_at=ended),
         Attendee(**mine, meeting_id=meeting.id, identity=name, name=name, created_at=then),
         Bot(

@@ -8,7 +8,7 @@ import pytest
 
 from parley.demo.telephone import AnsweringPhone
 from pocket.rtp import sdp
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 from tests.support.wirephone import WirePhone, wirephone
 
 pytestmark = pytest.mark.anyio

@@ -1,7 +1,9 @@
 """A job's line to its main process when the disk is full."""
 
 import asyncio
+import json
 import os
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from errno import ENOSPC
@@ -62,6 +64,29 @@ async def test_a_job_does_not_wait_for_a_disk_that_is_full_and_its_reports_are_o
         for sequence in sent:
             spool.acknowledge(1, 1, sequence)
         assert list(spool.waiting()) == []
+    finally:
+        await desk.close()
+        spool.close()
+
+
+async def test_a_job_that_cannot_be_understood_any_more_is_ended_as_nobody_would_miss_it(tmp_path: Path) -> None:
+    async def fetch(job_id: str) -> PersonaJob:
+        return JOB
+
+    async def nothing(_: object) -> None: ...
+
+    spool = Spool(tmp_path / "spool")
+    desk = JobDesk(spool, fetch=fetch, submit=nothing, ask=nothing, on_report=lambda job_id, submission: None)
+    await desk.open(tmp_path / "jobs.sock")
+    try:
+        with mock.patch("os.kill") as kill:
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "jobs.sock")
+            writer.write(b'{"claim": "AJ_1"}\n{"report": torn\n')
+            async with asyncio.timeout(20):
+                assert "job" in json.loads(await reader.readline())
+                assert await reader.readline() == b""
+            writer.close()
+        kill.assert_called_once_with(os.getpid(), signal.SIGKILL)
     finally:
         await desk.close()
         spool.close()

@@ -14,7 +14,7 @@ from agents.acts import build_tools
 from agents.arrival import wait_for_answer, wait_for_person
 from agents.calling import Act, Listed
 from agents.contract import EndReason
-from agents.handover import decision_of
+from agents.deciding import decision_of
 from agents.phone import Keypad
 
 pytestmark = pytest.mark.anyio
@@ -224,6 +224,7 @@ def test_a_model_is_told_whom_it_may_transfer_to() -> None:
         ("Yes please, put them through", True),
         ("okay", True),
         ("No, not now", False),
+        ("No thank you", False),
         ("sorry I am busy", False),
         ("I can't, okay?", False),
         ("No problem, put them through", True),
@@ -237,3 +238,28 @@ def test_a_model_is_told_whom_it_may_transfer_to() -> None:
 )
 def test_words_that_take_a_call_and_words_that_do_not(words: str, decision: bool | None) -> None:
     assert decision_of(words) is decision
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "decision"),
+    [
+        ("de", "Ja, bitte stellen Sie durch", True),
+        ("de-AT", "Nein, ich kann jetzt gerade nicht", False),
+        ("de", "Wer ist da?", None),
+        ("de", "Ja, wer ist denn da?", None),
+        ("es", "Sí, por favor, pásemelo", True),
+        ("es", "No puedo ahora", False),
+        ("fr", "D\u2019accord, passez-le moi", True),
+        ("fr", "Non, désolée, je suis occupée", False),
+        ("it", "Sì, va bene, me lo passi pure", True),
+        ("it", "Adesso non posso", False),
+        ("pt-BR", "Sim, pode passar", True),
+        ("pt", "Não, estou ocupado agora", False),
+        ("nl", "Ja hoor", None),
+        ("nl", "Ja graag, verbind maar door", True),
+        ("nl", "Nee, ik kan nu niet", False),
+        ("xx", "yes please", True),
+    ],
+)
+def test_a_call_is_taken_in_the_language_it_is_offered_in(language: str, words: str, decision: bool | None) -> None:
+    assert decision_of(words, language) is decision

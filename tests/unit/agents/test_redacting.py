@@ -13,8 +13,10 @@ from agents.bots.reporting import BotReporter
 from agents.choices import Redaction
 from agents.contract import LineInterim, LineSpoken, Submission, TurnMeasured
 from agents.noted import Report, ToolUsed
+from agents.redacting import redacted
 from agents.reporter import Reporter
 from agents.spool import Spool
+from guard.redaction import build
 from tests.support.jobs import persona_job
 from tests.support.privates import NAMES, leaks, make_secrets, said_in_turn
 from tests.support.tried import sample, tried
@@ -117,3 +119,15 @@ async def test_without_redaction_everything_is_told_as_it_was_said() -> None:
     reporter.report(a_line(NUMBER))
 
     assert reporter._queue.get_nowait()["report"]["report"]["text"] == NUMBER
+
+
+def test_what_stands_for_several_words_lasts_as_long_as_they() -> None:
+    said = ["call", "415", "555", "2671", "now"]
+    words = [Word(text=text, start_ms=place * 100, end_ms=place * 100 + 90) for place, text in enumerate(said)]
+    line = LineSpoken(at=datetime.now(UTC), speaker="user", text=" ".join(said), timestamp_ms=0, words=words)
+    told = redacted(line, build([]))
+    assert [(word.text, word.start_ms, word.end_ms) for word in told.words] == [
+        ("call", 0, 90),
+        ("[phone]", 100, 390),
+        ("now", 400, 490),
+    ]

@@ -6,7 +6,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from agents.contract import (
 from agents.noted import ToolUsed
 from agents.spool import Spool
 from agents.uplink import Uplink
+from tests.support.uplink_client import uplink_to
 from tools.contract import DIRECTIONS, FOLDER, examples, messages
 
 READERS = {"from_worker": FROM_WORKER, "to_worker": TO_WORKER, "reports": REPORT}
@@ -122,26 +123,10 @@ class EarlierPlane:
             yield server.sockets[0].getsockname()[1]
 
 
-@asynccontextmanager
-async def connected(port: int, spool: Spool, commands: list[Command], stands: asyncio.Event) -> AsyncIterator[Uplink]:
-    uplink = Uplink(
-        f"http://127.0.0.1:{port}",
-        "t",
-        spool,
-        worker_id="w1",
-        capacity=3,
-        calls=lambda: ["AJ_1"],
-        on_command=commands.append,
-        on_connected=stands.set,
-    )
-    running = asyncio.create_task(uplink.run())
-    try:
-        async with asyncio.timeout(20):
-            await stands.wait()
-        yield uplink
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+def connected(
+    port: int, spool: Spool, commands: list[Command], stands: asyncio.Event
+) -> AbstractAsyncContextManager[Uplink]:
+    return uplink_to(port, spool, calls=lambda: ["AJ_1"], on_command=commands.append, stands=stands)
 
 
 def line(sequence: int) -> Submission:

@@ -1,5 +1,6 @@
 """The spool: what was kept survives the process, goes when acknowledged, and is never doubled."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -51,7 +52,7 @@ def test_what_was_kept_is_there_after_a_restart(open_spool: Callable[[Path], Spo
     # The process dies here: nothing is closed.
     second = open_spool(tmp_path)
     assert waiting(second) == [(7, 1, 1), (7, 1, 2), (7, 1, 3)]
-    assert next(second.waiting()).report["text"] == "Grüße\n"
+    assert second.waiting()[0].report["text"] == "Grüße\n"
 
 
 def test_a_half_written_line_is_dropped_and_the_rest_kept(open_spool: Callable[[Path], Spool], tmp_path: Path) -> None:
@@ -88,6 +89,17 @@ def test_a_refused_report_is_parked_with_its_reason(open_spool: Callable[[Path],
     assert waiting(spool) == []
     assert "unknown session" in (tmp_path / "parked.jsonl").read_text()
     assert list(tmp_path.glob("*.spool")) == []
+
+
+def test_what_the_disk_takes_again_waits_though_memory_was_full(
+    open_spool: Callable[[Path], Spool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.spool.HELD", 1)
+    spool = open_spool(tmp_path)
+    with mock.patch("os.write", side_effect=OSError(ENOSPC, "full")):
+        assert not spool.keep(submission(1))
+    assert spool.keep(submission(2))
+    assert waiting(spool) == waiting(open_spool(tmp_path)) == [(7, 1, 1), (7, 1, 2)]
 
 
 def test_files_are_private(open_spool: Callable[[Path], Spool], tmp_path: Path) -> None:
@@ -248,3 +260,21 @@ def test_a_full_disk_costs_no_report_as_long_as_the_process_lives(
     assert spool.keep(submission(2, session=8))
     spool.close()
     assert waiting(open_spool(small_disk)) == [(8, 1, 1), (8, 1, 2)]
+
+
+def test_sessions_that_are_to_be_forgotten_are_on_no_disk(open_spool: Callable[[Path], Spool], tmp_path: Path) -> None:
+    spool = open_spool(tmp_path)
+    for session in (7, 8):
+        for sequence in (1, 2):
+            spool.keep(submission(sequence, session=session))
+        spool.park(session, 1, 1, "no such session")
+
+    spool.forget([7])
+
+    assert waiting(spool) == [(8, 1, 2)]
+    assert [path.name for path in tmp_path.glob("7-*")] == []
+    parked = (tmp_path / "parked.jsonl").read_text().splitlines()
+    assert [json.loads(line)["report"]["session_id"] for line in parked] == [8]
+    assert (tmp_path / "parked.jsonl").stat().st_mode & 0o077 == 0
+    spool.forget([8])
+    assert waiting(open_spool(tmp_path)) == []

@@ -37,7 +37,12 @@ pytestmark = pytest.mark.anyio
 
 JOB = persona_job()
 SETTINGS = SimpleNamespace(
-    livekit_url="ws://127.0.0.1:1", tts_model="m", tts_voice="v", models_url=None, spool_dir=Path("/dev/null")
+    livekit_url="ws://127.0.0.1:1",
+    tts_model="m",
+    tts_voice="v",
+    models_url=None,
+    spool_dir=Path("/dev/null"),
+    is_dense=False,
 )
 
 
@@ -138,7 +143,7 @@ class Call:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *people: str, job: PersonaJob = JOB) -> None:
         self.session, self.reporter = FakeSession(), FakeReporter()
-        monkeypatch.setattr(conversation, "build_session", lambda job, models: self.session)
+        monkeypatch.setattr(conversation, "build_session", lambda job, models, **_: self.session)
         self.models = FakeModels()
         self.room = FakeRoom(*people)
         self.conversation = Conversation(job, self.room, None, self.models, self.reporter, SETTINGS)  # type: ignore[arg-type]
@@ -197,6 +202,15 @@ async def test_what_is_being_said_is_finished_first(call: Call) -> None:
     speech.over.set()
     await call.ended()
     assert call.session.acts == [ENGLISH.goodbye]
+
+
+async def test_whoever_wants_no_calls_hears_one_sentence_at_once(call: Call) -> None:
+    call.session.current_speech = FakeSpeech()
+    call.conversation._transcript.wish = "opted_out"
+    call.reporter.wind_up("persona_ended")
+    last = await call.ended()
+    assert call.session.acts == ["interrupted", ENGLISH.goodbyes["opted_out"]]
+    assert (last.reason, last.failed) == ("persona_ended", False)
 
 
 async def test_a_caller_is_not_talked_over(call: Call) -> None:

@@ -1,20 +1,23 @@
 """What a worker does for a job whose process is no more."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from pydantic import SecretStr
 
-from agents.contract import Exchange
+from agents.contract import Exchange, Submission
 from agents.settings import WorkerSettings
 from agents.worker import Taken, Worker
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_ticket_is_not_asked_for_any_more_when_its_process_is_gone(tmp_path: Path) -> None:
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    """A worker whose control plane is away."""
     settings = WorkerSettings(
         environment="development",
         worker_token=SecretStr("token"),
@@ -23,6 +26,25 @@ async def test_a_ticket_is_not_asked_for_any_more_when_its_process_is_gone(tmp_p
         spool_dir=tmp_path,
     )
     worker = Worker(settings)
+    yield worker
+    worker.spool.close()
+
+
+async def test_a_worker_answers_for_a_call_until_all_of_it_is_told(worker: Worker) -> None:
+    worker._calls["AJ_1"] = Taken(asyncio.create_task(asyncio.sleep(0)))
+    for sequence, kind in ((1, "call.started.v1"), (2, "call.ended.v1")):
+        report = Submission(session_id=7, epoch=1, sequence=sequence, capability="c", report={"type": kind})
+        assert worker.spool.keep(report)
+        worker._on_report("AJ_1", report)
+    assert worker._calls == {}, "its place is free"
+    assert worker._held() == ["AJ_1"]
+    worker.spool.acknowledge(7, 1, 1)
+    assert worker._held() == ["AJ_1"]
+    worker.spool.acknowledge(7, 1, 2)
+    assert worker._held() == []
+
+
+async def test_a_ticket_is_not_asked_for_any_more_when_its_process_is_gone(worker: Worker) -> None:
     asking = asyncio.create_task(worker.uplink.exchange(Exchange(ticket="tk_1.1", job_id="AJ_1", room_name="proj_r")))
     worker._calls["AJ_1"] = Taken(asking)
     await asyncio.sleep(0)  # the control plane is away: nobody answers
@@ -30,4 +52,3 @@ async def test_a_ticket_is_not_asked_for_any_more_when_its_process_is_gone(tmp_p
     async with asyncio.timeout(20):
         await asyncio.wait([asking])
     assert asking.cancelled()
-    worker.spool.close()

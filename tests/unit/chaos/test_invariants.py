@@ -104,6 +104,11 @@ def test_a_room_is_left_only_where_it_was_cut() -> None:
     assert judge_call(left, faults(("kill", "livekit", 30, 30))) == []
 
 
+def test_a_caller_who_sits_on_in_a_room_that_is_over_is_seen() -> None:
+    assert judge_call(call(), faults(), over=BEGAN + 30) == []
+    assert rules(judge_call(call(), faults(), over=BEGAN - 60)) == {"nobody is left alone"}
+
+
 def test_two_answers_to_one_line_are_two_personas() -> None:
     doubled = call()
     doubled.told.append(Told(8, ONE, BEGAN + 12, whole=True))

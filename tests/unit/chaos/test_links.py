@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.chaos.stack import SharedLink
+from tests.chaos.links import SharedLink
 
 pytestmark = pytest.mark.anyio
 
@@ -29,9 +29,6 @@ async def test_each_connection_of_a_shared_link_gets_the_next_server() -> None:
 
             server = await servers.enter_async_context(await asyncio.start_server(greet, "127.0.0.1", 0))
             ports.append(server.sockets[0].getsockname()[1])
-        link = SharedLink(0)
-        link.target = ports[0]
-        link.targets.append(ports[1])
-        async with link:
+        async with SharedLink(0, ports) as link:
             said = [await greeted(link.port) for _ in range(4)]
     assert sorted(said[:2]) == sorted(said[2:]) == [b"one", b"two"]

@@ -147,10 +147,14 @@ def test_the_result_of_a_tool_is_read_out() -> None:
     assert answer("where is my order", after=result).text == "Status: on its way. Days left: 2."
 
 
-def test_the_knowledge_of_the_latest_turn_comes_first() -> None:
+@pytest.mark.parametrize("role", ["system", "user"])
+def test_the_knowledge_of_the_latest_turn_comes_first(role: str) -> None:
     later = [
         {"role": "assistant", "content": "Until nine."},
-        {"role": "system", "content": "Knowledge:\n\n[1] The kitchen serves warm food until ten in the evening."},
+        {
+            "role": role,
+            "content": "Knowledge:\n\n[4f 1] The kitchen serves warm food until ten in the evening.\n\n[4f end]",
+        },
         {"role": "user", "content": "until when does the kitchen serve warm food"},
     ]
 

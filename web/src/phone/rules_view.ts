@@ -3,14 +3,20 @@
 import { area, field } from "../console/fields";
 import { Problem, wordsFor } from "../console/problem";
 import { element, setText } from "../dom/element";
-import { type DialPolicy, dialPolicy, plainNumber, setDialPolicy } from "../platform/phone";
+import { type DialPolicy, dialPolicy, type LimitName, plainNumber, setDialPolicy } from "../platform/phone";
 
-const LIMITS = [
+const LIMITS: readonly (readonly [LimitName, string, string])[] = [
   ["concurrent", "Calls at once", "1"],
   ["calls_per_day", "Calls a day", "1"],
   ["minutes_per_day", "Minutes a day", "1"],
   ["usd_per_day", "US dollars a day", "0.01"],
-] as const;
+  ["destination_calls_per_day", "Calls a day to one number", "1"],
+  ["destination_minutes_per_day", "Minutes a day to one number", "1"],
+  ["destination_usd_per_day", "US dollars a day to one number", "0.01"],
+  ["key_calls_per_day", "Calls a day by one key", "1"],
+  ["key_minutes_per_day", "Minutes a day by one key", "1"],
+  ["key_usd_per_day", "US dollars a day by one key", "0.01"],
+];
 
 export class RulesView {
   readonly id = "rules";
@@ -30,6 +36,7 @@ export class RulesView {
     ...field({ id: `limit-${name}`, label, type: "number", attributes: { min: "0", step } }),
   }));
   private readonly blocked = area({ id: "blocked", label: "Numbers that are never called", hint: "One a line, each with its country.", rows: 5 });
+  private readonly consent = element("input", { type: "checkbox", id: "consent-required" });
   private readonly problem = new Problem();
   private readonly saved = element("p", { class: "section__hint", role: "status" });
   private readonly submit = element("button", { class: "button button--action", type: "submit" }, "Save");
@@ -42,6 +49,7 @@ export class RulesView {
       element("div", { class: "row-form" }, this.from.root, this.until.root),
       element("fieldset", { class: "choices" }, element("legend", { class: "field__label" }, "Limits; empty: none"), ...this.limits.map(({ root }) => root)),
       this.blocked.root,
+      element("label", { class: "choice" }, this.consent, "Call only numbers with a recorded consent"),
       this.problem.root,
       this.submit,
       this.saved,
@@ -66,7 +74,7 @@ export class RulesView {
   /** Nothing is written before what holds is known: it would be written over. */
   private open(isKnown: boolean): void {
     const inputs = [this.countries, this.from, this.until, this.blocked, ...this.limits].map(({ input }) => input);
-    for (const each of [...inputs, this.submit]) each.disabled = !isKnown;
+    for (const each of [...inputs, this.consent, this.submit]) each.disabled = !isKnown;
   }
 
   private draw(policy: DialPolicy): void {
@@ -75,6 +83,7 @@ export class RulesView {
     this.until.input.value = policy.quiet_hours?.end ?? "";
     for (const { name, input } of this.limits) input.value = String(policy.limits[name] ?? "");
     this.blocked.input.value = policy.do_not_call.join("\n");
+    this.consent.checked = policy.consent_required;
   }
 
   private async save(): Promise<void> {
@@ -93,6 +102,7 @@ export class RulesView {
         quiet_hours: start === "" ? null : { start, end },
         limits: limits as DialPolicy["limits"],
         do_not_call: this.blocked.input.value.split(/[\n,]+/).map(plainNumber).filter((line) => line !== ""),
+        consent_required: this.consent.checked,
       });
       setText(this.saved, "Saved. It holds from the next call on.");
     } catch (error) {

@@ -42,6 +42,7 @@ export const AREAS = [
   "knowledge-bases",
   "meetings",
   "members",
+  "privacy",
   "projects",
   "recordings",
   "rooms",

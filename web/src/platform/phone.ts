@@ -61,11 +61,16 @@ export interface Call {
   seconds: number | null;
 }
 
+type OfADay = "calls_per_day" | "minutes_per_day" | "usd_per_day";
+/** Limits of the project, of each key, and of each number that is called. */
+export type LimitName = "concurrent" | OfADay | `key_${OfADay}` | `destination_${OfADay}`;
+
 export interface DialPolicy {
   countries: string[] | null;
   quiet_hours: { start: string; end: string } | null;
-  limits: Record<"concurrent" | "calls_per_day" | "minutes_per_day" | "usd_per_day", number | null>;
+  limits: Record<LimitName, number | null>;
   do_not_call: string[];
+  consent_required: boolean;
 }
 
 export const RUNNING: ReadonlySet<string> = new Set(["queued", "dialing", "ringing", "answered"]);

@@ -20,7 +20,7 @@ from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.telephony.models import Call
 from control_plane.telephony.settling import lock_call, phone_left
-from control_plane.telephony.sweeping import give_up_unattended, sweep_calls
+from control_plane.telephony.sweeping import sweep_calls
 from sip.dialer import OutgoingCall, SipAwayError
 from sip.outcomes import ANSWERED, Outcome, of_status
 from tests.support.calls import (
@@ -29,6 +29,7 @@ from tests.support.calls import (
     asked_for,
     call_of,
     dial,
+    give_up,
     hung_up,
     later,
     statuses,
@@ -82,8 +83,8 @@ async def test_who_answers_and_hears_nobody_is_hung_up_and_the_call_says_why(
     platform: Platform, tenant: Tenant
 ) -> None:
     placed = await answered_without_a_persona(platform, tenant)
-    assert await give_up_unattended(platform.database, later(15), platform.dialer) == 0
-    assert await give_up_unattended(platform.database, later(25), platform.dialer) == 1
+    assert await give_up(platform, 15) == 0
+    assert await give_up(platform, 25) == 1
     assert hung_up(platform) == [f"sip_{CALLEE}"]
     async with platform.database.platform() as db:
         await phone_left(db, Clock(), "proj_r", f"sip_{CALLEE}")

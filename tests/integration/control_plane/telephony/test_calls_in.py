@@ -10,12 +10,11 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from agents.calling import DispatchMetadata
-from agents.contract import Submission
 from control_plane.clock import Clock
 from control_plane.livekit_hooks.service import take
 from control_plane.telephony.models import SipTrunk
 from control_plane.telephony.settling import phone_left
-from control_plane.telephony.sweeping import give_up_unattended, sweep_calls
+from control_plane.telephony.sweeping import sweep_calls
 from tests.support.calls import (
     CALLEE,
     CALLER,
@@ -24,12 +23,13 @@ from tests.support.calls import (
     asked_for,
     calls_of,
     exchange,
+    give_up,
     hung_up,
-    later,
 )
 from tests.support.clocks import SteppedClock
 from tests.support.database import somebody_waits
 from tests.support.platform import Platform, Tenant
+from tests.support.uplink_client import submission_of
 
 pytestmark = pytest.mark.anyio
 
@@ -48,12 +48,8 @@ async def test_a_number_that_is_called_reaches_its_persona(
 
     seen = {"direction": "inbound", "phone_number": "+17755550100", "session_id": first.job.session_id}
     assert await the_call() == seen | {"status": "ringing"}
-    started = {"type": "call.started.v1", "at": datetime.now(UTC).isoformat()}
-    job = first.job
-    submission = Submission(
-        session_id=job.session_id, epoch=job.epoch, sequence=1, capability=job.capability, report=started
-    )
-    assert await platform.app.state.uplink.submit(submission) is not None
+    started = submission_of(first.job, 1, type="call.started.v1")
+    assert await platform.app.state.uplink.submit(started)
     assert await the_call() == seen | {"status": "answered"}
     async with platform.database.platform() as db:
         await phone_left(db, Clock(), ROOM, "sip_+17755550100")
@@ -167,7 +163,7 @@ async def test_a_call_is_known_as_soon_as_it_rings_and_its_persona_finds_it(
     assert answer.job is not None
     (same,) = await calls_of(tenant)
     assert (same["id"], same["session_id"]) == (call["id"], answer.job.session_id)
-    assert await give_up_unattended(platform.database, later(60), platform.dialer) == 0
+    assert await give_up(platform, 60) == 0
 
 
 async def test_calls_that_ring_hold_no_line_of_those_that_have_their_persona(
@@ -186,8 +182,8 @@ async def test_a_caller_for_whom_no_worker_comes_hears_the_busy_tone_and_is_kept
     platform: Platform, tenant: Tenant, line: DispatchMetadata
 ) -> None:
     await rings(platform)
-    assert await give_up_unattended(platform.database, later(10), platform.dialer) == 0
-    assert await give_up_unattended(platform.database, later(16), platform.dialer) == 1
+    assert await give_up(platform, 10) == 0
+    assert await give_up(platform, 16) == 1
     assert hung_up(platform) == [CALLER]
     (call,) = await calls_of(tenant)
     assert (call["status"], call["sip_status"], call["reason"]) == ("busy", 486, "nobody could answer")

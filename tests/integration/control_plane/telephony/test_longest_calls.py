@@ -8,6 +8,7 @@ from sqlmodel import select
 from agents.calling import DispatchMetadata
 from control_plane.clock import Clock
 from control_plane.telephony.models import Call
+from control_plane.telephony.settling import GRACE
 from control_plane.telephony.sweeping import cut_longest
 from tests.support.calls import (
     CALLEE,
@@ -43,8 +44,8 @@ async def test_a_call_in_whose_worker_never_ends_it_is_hung_up(
     await shorten(tenant, 300)
     job = await an_answered_call(platform, line)
     assert job.max_call_duration == 300
-    assert await cut(platform, 350) == 0
-    assert await cut(platform, 370) == 1
+    assert await cut(platform, 340) == 0
+    assert await cut(platform, 360) == 1
     assert hung_up(platform) == [CALLER]
     session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]
     assert (session["status"], session["outcome"], session["end_reason"]) == ("completed", "ok", "max_duration")
@@ -59,7 +60,7 @@ async def test_the_carriers_line_knows_the_longest_that_a_call_in_may_last(
     await shorten(tenant, 300)
     carriers = [call[1] for call in platform.dialer.calls if call[0] == "open_inbound"]
     assert carriers[0].longest == 0, "nobody answers it yet"
-    assert carriers[-1].longest == 300 + 60 + 4 * 3600
+    assert carriers[-1].longest == 300 + GRACE + 4 * 3600
 
 
 async def test_two_who_were_brought_together_have_four_hours_from_then_on(
@@ -87,8 +88,8 @@ async def test_a_call_of_ours_is_cut_off_as_well(platform: Platform, tenant: Ten
     (claimed,) = await placer.claim()
     await placer.place(claimed)
     assert (await calls_of(tenant))[0]["status"] == "answered"
-    assert await cut(platform, 150) == 0
-    assert await cut(platform, 170) == 1
+    assert await cut(platform, 140) == 0
+    assert await cut(platform, 160) == 1
     assert hung_up(platform) == [f"sip_{CALLEE}"]
     session = (await tenant.http.get(f"/sessions/{placed['session_id']}/detail")).json()["session"]
     assert session["end_reason"] == "max_duration"

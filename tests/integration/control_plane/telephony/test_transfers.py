@@ -80,7 +80,7 @@ async def written(platform: Platform) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("limits", "allowed"), [({"concurrent": 5}, 5), ({"calls_per_day": 5}, 5), ({"minutes_per_day": 25}, 3)]
+    ("limits", "allowed"), [({"concurrent": 5}, 5), ({"calls_per_day": 5}, 5), ({"minutes_per_day": 25}, 2)]
 )
 async def test_a_hundred_transfers_at_once_never_pass_a_limit(
     platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int], allowed: int
@@ -134,7 +134,7 @@ async def test_of_many_transfers_of_one_call_one_reaches_the_carrier(platform: P
 async def test_a_transfer_that_failed_may_be_tried_again_and_counts_no_minutes(
     platform: Platform, tenant: Tenant
 ) -> None:
-    await allow(tenant, minutes_per_day=1)
+    await allow(tenant, minutes_per_day=10)
     (call_id,) = await calls_in(platform, tenant, 1)
     platform.dialer.answer = of_status(486, "Busy Here")
     assert await transfer(tenant, call_id) == (409, None)
@@ -148,7 +148,7 @@ async def test_a_transfer_that_failed_may_be_tried_again_and_counts_no_minutes(
 async def test_a_transfer_of_which_nothing_is_heard_counts(
     platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await allow(tenant, minutes_per_day=5)
+    await allow(tenant, minutes_per_day=10)
     first, second = await calls_in(platform, tenant, 2)
 
     async def silent(*_: object, **__: object) -> Outcome:

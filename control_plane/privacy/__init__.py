@@ -1,0 +1,1 @@
+"""What is known of one person: handed out, or erased, on their request."""

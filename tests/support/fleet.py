@@ -1,0 +1,282 @@
+"""Two of everything behind a balancer, each in a process of its own, to be stopped and started one after the other."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+from aiohttp import web
+
+from parley.stack import probes
+from tests.support.database import CHECKOUT
+from tests.support.livekit import livekit_running
+from tests.support.platform import SECRET_KEY, WORKER_TOKEN
+from tests.support.ports import free_port
+
+STARTS_WITHIN: Final = 180.0
+STOPS_WITHIN: Final = 60.0
+LIVEKIT_SECRET: Final = "devsecret-devsecret-devsecret-devsecret"
+
+
+class Models:
+    """A model that says yes to whatever was said last."""
+
+    def __init__(self) -> None:
+        self._app = web.Application()
+        self._app.router.add_post("/v1/chat/completions", self._answer)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        messages = (await request.json())["messages"]
+        asked = next((each["content"] for each in reversed(messages) if each["role"] == "user"), "nothing")
+        text = asked if isinstance(asked, str) else " ".join(part.get("text", "") for part in asked)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "yes"}
+        for delta, end in (({"role": "assistant", "content": f"Yes, {text}."}, None), ({}, "stop")):
+            chunk = head | {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
+            await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """Its address."""
+        runner = web.AppRunner(self._app)
+        await runner.setup()
+        port = free_port()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        try:
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            await runner.cleanup()
+
+
+class Balancer:
+    """Hands each connection to a control plane that says it is ready, in turn; while none does, connections wait."""
+
+    LOOK_EVERY = 0.1
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.planes: set[int] = set()
+        self._ready: list[int] = []
+        self._turns = count()
+        self._changed = asyncio.Event()
+        self._piping: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def balancing(self) -> AsyncIterator[None]:
+        """Work for the time of the block."""
+        looking = asyncio.create_task(self._look())
+        server = await asyncio.start_server(self._take, "127.0.0.1", self.port)
+        try:
+            yield
+        finally:
+            server.close()
+            for task in (looking, *self._piping):
+                task.cancel()
+            await asyncio.gather(looking, *self._piping, return_exceptions=True)
+
+    async def _look(self) -> None:
+        while True:
+            self._ready = [port for port in sorted(self.planes) if await self._is_ready(port)]
+            if self._ready:
+                self._changed.set()
+            else:
+                self._changed.clear()
+            await asyncio.sleep(self.LOOK_EVERY)
+
+    @staticmethod
+    async def _is_ready(port: int) -> bool:
+        return await probes.http_status(port, "/health/ready") == 200
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._changed.wait()
+        if not self._ready:
+            writer.close()
+            return
+        try:
+            port = self._ready[next(self._turns) % len(self._ready)]
+            to_plane, from_plane = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            writer.close()
+            return
+        ways = (_pipe(reader, from_plane), _pipe(to_plane, writer))
+        self._piping |= (tasks := {asyncio.create_task(way) for way in ways})
+        await asyncio.wait(tasks)
+        self._piping -= tasks
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        try:
+            while piece := await reader.read(2**16):
+                writer.write(piece)
+                await writer.drain()
+        finally:
+            writer.close()
+
+
+@dataclass
+class Part:
+    """A process that can be stopped and started again."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    is_ready: Callable[[], Awaitable[bool]]
+    folder: Path
+    process: asyncio.subprocess.Process | None = None
+    stopped_in: list[float] = field(default_factory=list)
+    """Seconds of each stop."""
+
+    async def start(self) -> None:
+        """Start it, and wait until it works."""
+        (self.folder / f"{self.name}.ready").unlink(missing_ok=True)
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.command, cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log
+            )
+        async with asyncio.timeout(STARTS_WITHIN):
+            while not await self.is_ready():
+                assert self.process.returncode is None, f"{self.name} has ended: see {self.folder}"
+                await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        """SIGTERM, and wait until it has gone by itself."""
+        assert self.process is not None
+        began = asyncio.get_running_loop().time()
+        self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(STOPS_WITHIN):
+            status = await self.process.wait()
+        assert status in (0, -signal.SIGTERM), f"{self.name} ended with {status}: see {self.folder}"
+        self.stopped_in.append(asyncio.get_running_loop().time() - began)
+
+    async def restart(self) -> None:
+        """As an operator rolls out a version."""
+        await self.stop()
+        await self.start()
+
+    def kill(self) -> None:
+        """At the end of a test."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+
+
+@dataclass
+class Fleet:
+    """The parts by name, and where the control planes are reached."""
+
+    url: str
+    parts: dict[str, Part]
+    refused: int = 0
+    """Requests that were answered 503, and asked again."""
+    errors: list[str] = field(default_factory=list)
+    """Answers that nobody should get, whatever is being restarted."""
+
+    async def ask(self, method: str, path: str, key: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The answer of whichever control plane is there; one that is told to come again does. By a connection of its
+        own each time, as a balancer makes them."""
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    async with httpx2.AsyncClient(base_url=f"{self.url}/api/v1", timeout=30) as http:
+                        answer = await http.request(method, path, json=body, headers={"X-API-Key": key})
+                except httpx2.HTTPError as error:
+                    self.errors.append(f"{method} {path}: {type(error).__name__}")
+                    await asyncio.sleep(0.5)
+                    continue
+                if answer.status_code != 503:
+                    break
+                self.refused += 1
+                await asyncio.sleep(min(1.0, float(answer.headers["retry-after"])))
+        if answer.status_code >= 400:
+            self.errors.append(f"{method} {path}: {answer.status_code} {answer.text}")
+        content: dict[str, Any] = answer.json()
+        return content
+
+
+@asynccontextmanager
+async def a_fleet(database_url: str, redis_url: str, folder: Path, *, places: int, drain: int) -> AsyncIterator[Fleet]:
+    """livekit-server, a model, and behind a balancer two control planes; jobs; two workers with so many places each
+    and so many seconds for their calls when they are stopped."""
+    async with AsyncExitStack() as stack:
+        models_url = await stack.enter_async_context(Models().serving())
+        balancer = Balancer()
+        await stack.enter_async_context(balancer.balancing())
+        url = f"http://127.0.0.1:{balancer.port}"
+        livekit_url = await stack.enter_async_context(
+            livekit_running(folder, LIVEKIT_SECRET, hooks=f"{url}/livekit/webhook")
+        )
+        common = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "PYTHONPATH": str(CHECKOUT),
+            "PYTHONUNBUFFERED": "1",
+            "PARLEY_ENVIRONMENT": "development",
+            "PARLEY_LIVEKIT_URL": livekit_url,
+            "PARLEY_LIVEKIT_API_KEY": "devkey",
+            "PARLEY_LIVEKIT_API_SECRET": LIVEKIT_SECRET,
+            "PARLEY_WORKER_TOKEN": WORKER_TOKEN,
+            "PARLEY_MODELS_URL": models_url,
+            "PARLEY_LLM_MODEL": "yes",
+            "PARLEY_STT_REALTIME": "false",
+        }
+        plane = {
+            "PARLEY_LIVEKIT_PUBLIC_URL": livekit_url,
+            "PARLEY_DATABASE_URL": database_url,
+            "PARLEY_REDIS_URL": redis_url,
+            "PARLEY_SECRET_KEY": SECRET_KEY,
+            "PARLEY_PUBLIC_URL": url,
+            "PARLEY_RECORDINGS_URL": f"file://{folder}/recordings",
+            "PARLEY_STOP_NOTICE": "1.5",
+        }
+        worker = {
+            "PARLEY_CONTROL_PLANE_URL": url,
+            "PARLEY_MAX_CALLS": str(places),
+            "PARLEY_DRAIN_TIMEOUT": str(drain),
+            "PARLEY_KNOWLEDGE_SOCKET": str(folder / "knowledge.sock"),
+        }
+        parts = [_plane(f"plane-{each}", common | plane, balancer, folder) for each in "ab"]
+        parts.append(_other("jobs", ["control_plane", "jobs"], common | plane, folder))
+        parts += [_other(f"worker-{each}", ["agents"], common | worker, folder) for each in "ab"]
+        fleet = Fleet(url, {part.name: part for part in parts})
+        try:
+            await asyncio.gather(*(part.start() for part in parts[:2]))
+            await asyncio.gather(*(part.start() for part in parts[2:]))
+            yield fleet
+        finally:
+            for part in reversed(parts):
+                part.kill()
+            waits = [part.process.wait() for part in parts if part.process is not None]
+            await asyncio.gather(*waits)
+
+
+def _plane(name: str, environment: dict[str, str], balancer: Balancer, folder: Path) -> Part:
+    port = free_port()
+    balancer.planes.add(port)
+
+    async def is_ready() -> bool:
+        return await probes.http_status(port, "/health/ready") == 200
+
+    command = [sys.executable, "-m", "control_plane", "serve"]
+    return Part(name, command, environment | {"PARLEY_PORT": str(port)}, is_ready, folder)
+
+
+def _other(name: str, module: list[str], environment: dict[str, str], folder: Path) -> Part:
+    ready = folder / f"{name}.ready"
+
+    async def is_ready() -> bool:
+        return ready.exists()
+
+    (folder / name).mkdir()
+    own = {"PARLEY_READY_FILE": str(ready), "PARLEY_SPOOL_DIR": str(folder / name)}
+    return Part(name, [sys.executable, "-m", *module], environment | own, is_ready, folder)
