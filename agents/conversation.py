@@ -31,7 +31,7 @@ from agents.sight import Sight
 from agents.supervision import Supervision
 from agents.timing import TurnMarks, moment
 from agents.transcript import KEYS_ENTERED, Transcript
-from agents.turns import build_session, room_options
+from agents.turns import begin, build_session, room_options
 from agents.usage import UsageMeter
 from agents.words import words_of
 from guard.plain import plain
@@ -99,9 +99,7 @@ class Conversation:
 
         What became of a telephone call that was not answered, whoever placed it says.
         """
-        options = room_options(self.job, self._on_text)
-        # `session_host` would answer any participant who asks for instructions and history.
-        await self.session.start(self.persona, room=self.room, room_options=options, session_host=False, record=False)
+        await begin(self.session, self.persona, self.room, room_options(self.job, self._on_text))
         self._supervision.look()
         if not await self._somebody_is_there():
             await self._close()

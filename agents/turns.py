@@ -4,13 +4,15 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cache
 from typing import Final
 
-from livekit.agents import AgentSession, TurnHandlingOptions, inference, vad
+from livekit import rtc
+from livekit.agents import Agent, AgentSession, TurnHandlingOptions, inference, vad
 from livekit.agents.voice import room_io
 from livekit.agents.voice.agent_session import SessionConnectOptions
 from livekit.agents.voice.room_io.types import TextInputCallback
 
 from agents.attempts import ONCE
 from agents.calling import PersonaJob
+from agents.captions import Captions
 from agents.models import Models
 
 DETECTOR_SILENCE = 0.25
@@ -32,7 +34,7 @@ def room_options(job: PersonaJob, on_text: TextInputCallback) -> room_io.RoomOpt
         text_input=room_io.TextInputOptions(text_input_cb=on_text),
         audio_input=microphone if audible else False,
         audio_output=audible,
-        # Text that waits for the voice costs a tenth of a core; captions may run ahead.
+        # Text in step with the voice costs a tenth of a core; captions may run ahead, once it has begun.
         text_output=room_io.TextOutputOptions(sync_transcription=False) if job.captions or not audible else False,
     )
 
@@ -89,3 +91,12 @@ def build_session(
         user_away_timeout=None,
         session_close_transcript_timeout=0.3,
     )
+
+
+async def begin(session: AgentSession[None], persona: Agent, room: rtc.Room, options: room_io.RoomOptions) -> None:
+    """Begin a session in a room, where people read only what they hear."""
+    # `session_host` would answer any participant who asks for instructions and history.
+    await session.start(persona, room=room, room_options=options, session_host=False, record=False)
+    voice, shown = session.output.audio, session.output.transcription
+    if voice is not None and shown is not None:
+        session.output.transcription = Captions(voice, shown)

@@ -62,7 +62,7 @@ class FakeSession(EventEmitter[str]):
     def __init__(self) -> None:
         super().__init__()
         self.acts: list[str] = []
-        self.output = SimpleNamespace(audio=None)
+        self.output = SimpleNamespace(audio=None, transcription=None)
         self.current_speech: FakeSpeech | None = None
         self.user_state = self.agent_state = "listening"
 
