@@ -45,6 +45,7 @@ class Said(Message):
 
     by: Literal["persona", "person"]
     text: str = Field(repr=False)
+    cut_off: bool = Field(False, description="Not all of it was heard.")
 
 
 class Resumed(Message):

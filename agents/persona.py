@@ -56,6 +56,10 @@ HINT = (
     "next words as if you had known it. Never read it aloud, and never mention that somebody whispers."
 )
 
+CUT_OFF = (
+    "What you said last was cut off, and only its beginning was heard. Say briefly what was not heard of it, and do "
+    "not apologise."
+)
 OPENING = "Greet whom you speak with and begin the conversation, in one or two short spoken sentences."
 
 SIGHT_RULE = "A picture beside what somebody says is what they show at this moment, on their screen or by their camera."
@@ -141,6 +145,8 @@ class Persona(Agent):
         said = self.job.resumed.said if self.job.resumed else []
         if said and said[-1].by == "person":
             self.session.generate_reply()
+        elif said and said[-1].cut_off:
+            self.session.generate_reply(instructions=CUT_OFF)
 
     def take_hint(self, text: str) -> None:
         """A supervisor whispers: the next answers follow it."""

@@ -19,8 +19,9 @@ from livekit.agents import AgentServer, JobRequest
 from pydantic import ValidationError
 
 from agents import metrics
+from agents.begun import Begun
 from agents.calling import DispatchMetadata, PersonaJob
-from agents.contract import AGENT_NAME, CallEnded, Command, EndReason, Exchange, Submission
+from agents.contract import AGENT_NAME, CallEnded, Command, EndReason, Exchange, LineSpoken, Submission
 from agents.desk import JobDesk
 from agents.folders import OwnFolder
 from agents.job import entrypoint, prewarm, share
@@ -68,6 +69,7 @@ class Taken:
     waits_since: float | None = field(default_factory=time.monotonic)
     """When it was accepted, on the monotonic clock; None once its call has begun."""
     given_up: EndReason | None = None
+    begun: Begun = field(default_factory=Begun)
 
 
 class Worker:
@@ -276,17 +278,18 @@ class Worker:
         except TimeoutError:
             if job_id not in self._calls or self._give_up(job_id, "not_started"):
                 return
-            await self._settle(taken.exchange, "not_started")
+            await self._settle(taken, "not_started")
             self._over(job_id)  # and a process that claims it later is refused
 
-    async def _settle(self, exchange: asyncio.Task[PersonaJob], reason: EndReason) -> bool:
+    async def _settle(self, taken: Taken, reason: EndReason) -> bool:
         """Say for a job that says nothing itself that it is over; whether it was one: else nobody asks for it on."""
+        exchange = taken.exchange
         if not exchange.done():
             exchange.cancel()  # else it would be asked for until it is answered, and then nobody would come
             return False
         if exchange.cancelled() or exchange.exception() is not None:
             return False
-        await self._fail(exchange.result(), reason)
+        await self._fail(exchange.result(), reason, taken.begun.cut_off())
         return True
 
     def _give_up(self, job_id: str, reason: EndReason, *, alone: bool = True) -> bool:
@@ -309,27 +312,28 @@ class Worker:
                 if (taken := self._calls.get(job_id)) is not None and taken.given_up is None:
                     self._give_up(job_id, "worker_lost")
 
-    async def _fail(self, job: PersonaJob, reason: EndReason) -> None:
-        """Say for a job what it cannot say itself any more."""
-        sequence = self.spool.next_sequence(job.session_id, job.epoch)
-        report = CallEnded.model_validate(
-            {"at": moment(time.time()), "reason": reason, "failed": True, "duration_ms": 0}
-        )
-        submission = Submission(
-            session_id=job.session_id,
-            epoch=job.epoch,
-            sequence=sequence + LATE_SEQUENCES,
-            capability=job.capability,
-            report=report.model_dump(mode="json"),
-            trace=job.trace,
-        )
-        metrics.show_report(submission.report)
-        await asyncio.to_thread(self.spool.keep, submission)
-        await self.uplink.submit(submission)
+    async def _fail(self, job: PersonaJob, reason: EndReason, said: LineSpoken | None) -> None:
+        """Say for a job what it cannot say itself any more: what it had begun to say, and that it is over."""
+        sequence = self.spool.next_sequence(job.session_id, job.epoch) + LATE_SEQUENCES
+        ended = CallEnded(at=moment(time.time()), reason=reason, failed=True, duration_ms=0)
+        for report in (said, ended) if said is not None and job.keeps_words else (ended,):
+            submission = Submission(
+                session_id=job.session_id,
+                epoch=job.epoch,
+                sequence=sequence,
+                capability=job.capability,
+                report=report.model_dump(mode="json"),
+                trace=job.trace,
+            )
+            sequence += 1
+            metrics.show_report(submission.report)
+            await asyncio.to_thread(self.spool.keep, submission)
+            await self.uplink.submit(submission)
 
     def _on_report(self, job_id: str, submission: Submission) -> None:
         if taken := self._calls.get(job_id):
             taken.started.set()
+            taken.begun.note(submission.report)
         if submission.sequence:
             self._note(job_id, submission.report)
         if submission.report.get("type") == "call.ended.v1":
@@ -373,7 +377,7 @@ class Worker:
         if job_id not in self._calls:
             return
         self._over(job_id)
-        if await self._settle(taken.exchange, taken.given_up or "worker_lost"):
+        if await self._settle(taken, taken.given_up or "worker_lost"):
             log.warning("job process died in a call", job=job_id)
 
 

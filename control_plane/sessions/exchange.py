@@ -126,7 +126,11 @@ class TicketExchange:
             .limit(REMEMBERED)
         )
         said = [
-            Said(by="persona" if line.identity == job.identity else "person", text=line.content)
+            Said(
+                by="persona" if line.identity == job.identity else "person",
+                text=line.content,
+                cut_off=line.interrupted,
+            )
             for line in reversed((await self.db.exec(lines)).all())
         ]
         elapsed = (self.clock.now() - session.announced_at).total_seconds()

@@ -1,0 +1,35 @@
+"""What a persona has begun to say, as its process shows it. Should that die, what was heard of it is on record."""
+
+import time
+from typing import Any
+
+from agents.contract import LineInterim, LineSpoken
+from agents.timing import moment
+
+
+class Begun:
+    """Follows the reports of one job."""
+
+    def __init__(self) -> None:
+        self._line: LineInterim | None = None
+        """What was shown last, and is not written down."""
+        self._sounds = False
+
+    def note(self, report: dict[str, Any]) -> None:
+        """The job has reported something."""
+        match report:
+            case {"type": "line.interim.v1", "speaker": "agent"}:
+                line = LineInterim.model_validate(report)
+                self._line = line if line.text else None
+            case {"type": "line.spoken.v1", "speaker": "agent"}:
+                self._line = None
+            case {"type": "persona.state.v1", "state": state}:
+                self._sounds = state == "speaking"
+
+    def cut_off(self) -> LineSpoken | None:
+        """The line that was being heard when the job died. Of what it would have said, as far as that was known: how
+        much of it was heard, nobody knows any more."""
+        if self._line is None or not self._sounds:
+            return None
+        told = self._line.model_dump(include={"speaker", "identity", "name", "text", "timestamp_ms"})
+        return LineSpoken(at=moment(time.time()), interrupted=True, **told)
