@@ -46,9 +46,12 @@ async def begin(platform: Platform, tenant: Tenant, fake: FakeWorker, ticket: st
     return job
 
 
-async def say(fake: FakeWorker, job: PersonaJob, sequence: int, speaker: str, text: str) -> None:
+async def say(
+    fake: FakeWorker, job: PersonaJob, sequence: int, speaker: str, text: str, *, interrupted: bool = False
+) -> None:
     identity = job.identity if speaker == "agent" else "caller"
     line = {"speaker": speaker, "identity": identity, "text": text, "timestamp_ms": sequence * 1000}
+    line["interrupted"] = interrupted
     assert (await fake.report(job, sequence, type="line.spoken.v1", **line))["refused"] is None
 
 
@@ -81,6 +84,22 @@ async def test_what_a_lost_persona_left_in_the_room_is_put_out_before_the_next_o
         assert [call for call in platform.media.calls if call[0] in ("remove_participant", "dispatch")][-2:] == [
             left,
             ("dispatch", "proj_r", json.dumps(again, separators=(",", ":"))),
+        ]
+
+
+async def test_another_persona_is_told_that_the_last_answer_was_cut_off(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = await begin(platform, tenant, fake)
+        await say(fake, job, 2, "user", "When do you open?")
+        await say(fake, job, 3, "agent", "We open at", interrupted=True)
+        await lose(fake, job, 4)
+        (again,) = await dispatch_again(platform)
+        second = PersonaJob.model_validate((await fake.exchange(again["ticket"], job_id="AJ_2"))["job"])
+        assert second.resumed is not None
+        assert [(line.text, line.cut_off) for line in second.resumed.said] == [
+            ("When do you open?", False),
+            ("We open at", True),
         ]
 
 
