@@ -165,6 +165,7 @@ class Jobs(Process):
     async def _find_lost(self) -> int:
         if self.clock.monotonic() - self.began <= PATIENCE:
             return 0
+        await self.simulation.show_hearing()
         return await self.leases.sweep()
 
     async def _stamp(self) -> int:

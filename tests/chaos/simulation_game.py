@@ -303,6 +303,17 @@ class Simulation:
 
     _aged = 0.0
 
+    async def show_hearing(self) -> None:
+        """Control planes that live hold a lock, by which others know that workers can be heard."""
+        if (hears := any(serve.alive for serve in self.serves)) == self._hears:
+            return
+        self._hears = hears
+        turn = "pg_advisory_lock_shared" if hears else "pg_advisory_unlock_shared"
+        with self.open():
+            await self.looking.execute(f"select {turn}(%s)", (Lock.HEARING,))
+
+    _hears = False
+
     def _name(self, kind: str) -> str:
         self._names += 1
         return f"{kind}-{self._names}"

@@ -17,6 +17,9 @@ _OPEN = {
     "calls are not over": "select id, phone_number, status from call where ended_at is null",
     "work waits": "select id, kind, state, run_at from job where state in ('waiting', 'running')",
     "events have no number": "select id, type from event where seq is null",
+    "events wait for the webhooks": (
+        "select seq, type from event where seq > (select seq from event_cursor where reader = 'webhooks')"
+    ),
     "deliveries wait": "select id, attempts, next_at from webhook_delivery where state = 'waiting'",
 }
 """What is not to be there in the end, and how to ask for it."""

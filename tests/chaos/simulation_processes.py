@@ -6,7 +6,7 @@ asks LiveKit. From then on whatever it had begun goes no further; transactions t
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import partial
@@ -318,4 +318,5 @@ class Serve(Process):
     async def hear(self, channel: str, message: dict[str, Any]) -> None:
         """A message of the bus."""
         if self.alive and channel == END_CALLS:
-            await self.uplink.end_calls(message)
+            with suppress(Unavailable):  # as `LiveBus.hear`: what may be lost ends nobody
+                await self.uplink.end_calls(message)
