@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.asyncio import AsyncSession as SQLAlchemySession
@@ -206,7 +206,8 @@ def _told() -> Iterator[None]:
         if is_away(error):
             log.warning("the database cannot do this now", sqlstate=sqlstate(error), error=type(error).__name__)
             raise Unavailable("The database cannot do this now; try again") from error
-        if sqlstate(error).startswith(UNFIT):
+        # The driver refuses some by itself, such as NUL in a text: then the server has said nothing.
+        if isinstance(error, DataError | psycopg.DataError) or sqlstate(error).startswith(UNFIT):
             raise InvalidRequest("The request holds a value that cannot be stored") from error
         raise
 
