@@ -202,8 +202,14 @@ class UplinkService:
 
     async def _listed(self, project_id: int, asked: TransferAsked) -> frozenset[str]:
         """The numbers that the agent of a job may transfer to, of what it began with. The worker is not believed: its
-        model may have been talked into anything."""
+        model may have been talked into anything. Raises `Conflict` where the job is over, and another may speak."""
         async with self.database.tenant(project_id) as db:
+            mine = (SessionJob.project_id == project_id, SessionJob.session_id == asked.session_id)
+            running = select(SessionJob.id).where(
+                *mine, SessionJob.epoch == asked.epoch, col(SessionJob.ended_at).is_(None)
+            )
+            if (await db.exec(running)).first() is None:
+                raise Conflict("this persona is not in the call any more")
             session = await db.get(Session, asked.session_id)
             persona = await find_begun(db, session, asked.epoch) if session is not None else None
             return frozenset(canonical(each.number) for each in numbers_of(persona)) if persona else frozenset()
