@@ -11,11 +11,15 @@ import structlog
 
 from agents.audience import PersonaStated
 from agents.calling import PersonaJob
-from agents.contract import Command, Report, Submission, Transferred
+from agents.contract import Command, LineSpoken, Report, Submission, Transferred
 from agents.redacting import Redacting
 from agents.tally import take_attempts
 
 LINE = 2**20
+LONGEST_REPORT = LINE // 2
+"""Bytes: a longer one is cut, as the main process takes no longer lines."""
+LONGEST_TEXT = 40_000
+"""Characters that are left of each of its texts."""
 QUEUE = 2000
 """Reports that may wait for the main process; interim ones are dropped first."""
 
@@ -106,7 +110,7 @@ class Reporter:
         """Queue a report; never waits. Interim lines have no sequence and may be dropped."""
         interim = isinstance(report, PersonaStated) or not self._redacting.has_to_be_kept(report)
         if isinstance(report, Report):
-            report = self._redacting.clear(report)
+            report = _cut(self._redacting.clear(report))
         submission = Submission(
             session_id=self.job.session_id,
             epoch=self.job.epoch,
@@ -186,3 +190,12 @@ class Reporter:
                 (self._on_command or self._early.append)(command)
             elif "transferred" in message:
                 self._take_answer(Transferred.model_validate(message["transferred"]))
+
+
+def _cut(report: Report) -> Report:
+    """A report that the main process can read: a model may have said a book."""
+    if len(json.dumps(report.model_dump(mode="json"))) < LONGEST_REPORT:
+        return report
+    log.warning("report cut", type=type(report).__name__)
+    texts = {name: value[:LONGEST_TEXT] for name, value in report if isinstance(value, str)}
+    return report.model_copy(update=texts | ({"words": []} if isinstance(report, LineSpoken) else {}))
