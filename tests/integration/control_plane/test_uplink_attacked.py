@@ -124,7 +124,7 @@ async def test_a_persona_that_is_brought_back_is_told_no_more_than_an_uplink_car
         job = await open_call(platform, tenant, fake)
         room = Room(project_id=tenant.project.id, name="r", full_name="proj_r", sid="RM_1", origin="token")
         await platform.add(room)
-        stay = {"room_id": room.id, "sid": "PA_1", "identity": "caller", "kind": "standard"}
+        stay: dict[str, Any] = {"room_id": room.id, "sid": "PA_1", "identity": "caller", "kind": "standard"}
         await platform.add(Participant(project_id=tenant.project.id, joined_at=datetime.now(UTC), **stay))
         long = {"type": "line.spoken.v1", "speaker": "user", "text": "語" * 20_000}
         numbers = range(2, REMEMBERED + 2)
