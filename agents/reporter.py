@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -14,10 +15,11 @@ from agents.calling import PersonaJob
 from agents.contract import Command, LineSpoken, Report, Submission, Transferred
 from agents.redacting import Redacting
 from agents.tally import take_attempts
+from guard.plain import whole
 
 LINE = 2**20
-LONGEST_REPORT = LINE // 2
-"""Bytes: a longer one is cut, as the main process takes no longer lines."""
+LONGEST_REPORT = LINE // 12
+"""Characters: a longer one is cut, as the main process takes lines of so many bytes, up to 12 for a character."""
 LONGEST_TEXT = 40_000
 """Characters that are left of each of its texts."""
 QUEUE = 2000
@@ -193,9 +195,10 @@ class Reporter:
 
 
 def _cut(report: Report) -> Report:
-    """A report that the main process can read: a model may have said a book."""
-    if len(json.dumps(report.model_dump(mode="json"))) < LONGEST_REPORT:
-        return report
+    """A report that the main process can read and write: a model may have said a book, or half a character."""
+    with suppress(ValueError):  # the half cannot be written
+        if len(report.model_dump_json()) < LONGEST_REPORT:
+            return report
     log.warning("report cut", type=type(report).__name__)
-    texts = {name: value[:LONGEST_TEXT] for name, value in report if isinstance(value, str)}
+    texts = {name: whole(value[:LONGEST_TEXT]) for name, value in report if isinstance(value, str)}
     return report.model_copy(update=texts | ({"words": []} if isinstance(report, LineSpoken) else {}))

@@ -93,7 +93,15 @@ async def test_a_job_that_cannot_be_understood_any_more_is_ended_as_nobody_would
         spool.close()
 
 
-async def test_a_line_as_long_as_a_book_ends_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("\N{GRINNING FACE}" * 2**20, "\N{GRINNING FACE}" * LONGEST_TEXT),
+        ("a \ud83d half", "a \N{REPLACEMENT CHARACTER} half"),
+    ],
+    ids=["a book", "half a character"],
+)
+async def test_a_line_that_cannot_be_written_as_it_is_ends_no_process(tmp_path: Path, text: str, kept: str) -> None:
     taken: asyncio.Queue[Submission] = asyncio.Queue()
 
     async def fetch(job_id: str) -> PersonaJob:
@@ -108,13 +116,12 @@ async def test_a_line_as_long_as_a_book_ends_no_process(tmp_path: Path) -> None:
     try:
         with mock.patch("os.kill") as kill:
             async with await Reporter.claim(tmp_path / "jobs.sock", "AJ_1", timeout=20) as reporter:
-                for text in ("\N{GRINNING FACE}" * 2**20, "short"):
-                    words = [word] * 20_000 if len(text) > 9 else [word]
-                    reporter.report(LineSpoken(at=NOW, speaker="user", text=text, timestamp_ms=0, words=words))
+                for line, words in ((text, [word] * 20_000), ("short", [word])):
+                    reporter.report(LineSpoken(at=NOW, speaker="user", text=line, timestamp_ms=0, words=words))
                 async with asyncio.timeout(20):
                     said = [(await taken.get()).report for _ in range(2)]
         kill.assert_not_called()
-        assert [len(each["text"]) for each in said] == [LONGEST_TEXT, 5]
+        assert [each["text"] for each in said] == [kept, "short"]
         assert [len(each["words"]) for each in said] == [0, 1]
     finally:
         await desk.close()
