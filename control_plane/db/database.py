@@ -36,8 +36,9 @@ from control_plane.errors import InvalidRequest, Unavailable
 POOL_TIMEOUT = 5.0
 """Seconds a request waits for a connection before it answers 503."""
 
-AWAY = ("08", "57", "40", "53", "55P03")
-"""SQLSTATEs that mean "not now": connection lost, server stopping, time-outs, deadlock, no resources."""
+AWAY = ("08", "57", "40", "53", "55P03", "25006", "58")
+"""SQLSTATEs that mean "not now": connection lost, server stopping, time-outs, deadlock, no resources, a server that
+takes no writes (it is no longer the first of several, or its disk is nearly full), faults of its disk."""
 
 UNFIT = "22"
 """Class of SQLSTATE for data that no column can hold; schemas refuse it earlier, this is the net below them."""
