@@ -100,7 +100,8 @@ class Spool:
             self._adopt(path)
 
     def keep(self, submission: Submission) -> bool:
-        """Write a report and wait until the disk has it; whether it does. A repeat of a sequence is kept once."""
+        """Write a report and wait until the disk has it; whether it does. A repeat of a sequence is kept once.
+        Raises `ValueError` for one that cannot be written anywhere."""
         key = (submission.session_id, submission.epoch)
         with self._lock:
             job = self._jobs.get(key)
@@ -116,6 +117,7 @@ class Spool:
                 self._forget_if_done(key, job)
 
     def _write(self, job: _Job, submission: Submission) -> bool:
+        line = _line_of(submission)  # before it is held: what cannot be written cannot be sent either
         with self._lock:
             if submission.sequence in job.waiting and submission.sequence not in job.unwritten:
                 return True
@@ -125,14 +127,14 @@ class Spool:
                 job.unwritten.add(submission.sequence)
             job.finished = job.finished or submission.report.get("type") == LAST
             owed = {sequence: job.waiting[sequence] for sequence in job.unwritten if sequence in job.waiting}
-        owed[submission.sequence] = submission
+        lines = {sequence: _line_of(each) for sequence, each in owed.items()} | {submission.sequence: line}
         try:
-            job.append(b"".join(owed[each].model_dump_json().encode() + b"\n" for each in sorted(owed)))
+            job.append(b"".join(lines[sequence] for sequence in sorted(lines)))
         except OSError as error:
             log.error("report not kept", session=submission.session_id, reason=error.strerror, held=len(job.unwritten))
             return False
         with self._lock:
-            job.unwritten -= owed.keys()
+            job.unwritten -= lines.keys()
             if not has_room:  # there was none in memory; the disk has it
                 job.waiting[submission.sequence] = submission
         return True
@@ -296,6 +298,10 @@ class Spool:
             path.unlink()
             return
         self._jobs[key] = _Job(path, waiting, finished=True)
+
+
+def _line_of(submission: Submission) -> bytes:
+    return submission.model_dump_json().encode() + b"\n"
 
 
 def _left_in(path: Path) -> tuple[Key | None, dict[int, Submission]] | None:
