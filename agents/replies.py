@@ -11,6 +11,7 @@ from livekit.agents.types import NOT_GIVEN, NotGivenOr
 from agents.attempts import ONCE, Limits, WorthlessError, bounded
 from agents.chains import Chain, Chained, Member, Tell
 from agents.continuing import Continuation, go_on
+from guard.plain import whole
 
 Model = llm.LLM[Any]
 
@@ -49,6 +50,8 @@ class _Reply(llm.LLMStream):
         super().__init__(replies, chat_ctx=chat_ctx, tools=tools, conn_options=ONCE)
         self._replies, self._options = replies, options
         self._said, self._used_tools = "", False
+        self._half = ""
+        """Of a character that a model's server has cut in two; the other half comes with the next piece."""
 
     async def _run(self) -> None:
         failure: Exception = APIError("no model answers")
@@ -66,7 +69,7 @@ class _Reply(llm.LLMStream):
     async def _ask(self, model: Model, *, is_last: bool) -> None:
         limits = self._replies.limits
         first = limits.to_first(is_last=is_last)
-        said_before = self._said
+        said_before, self._half = self._said, ""
         more = Continuation(said_before) if said_before.strip() else None
         context = go_on(self._chat_ctx, said_before) if more else self._chat_ctx
         asked = model.chat(
@@ -88,13 +91,19 @@ class _Reply(llm.LLMStream):
 
     def _pass_on(self, chunk: llm.ChatChunk, more: Continuation | None = None) -> None:
         delta = chunk.delta
-        if delta is not None and delta.content and more is not None:
-            delta = delta.model_copy(update={"content": more.push(delta.content)})
+        if delta is not None and delta.content:
+            content = self._whole(delta.content)
+            delta = delta.model_copy(update={"content": more.push(content) if more is not None else content})
             chunk = chunk.model_copy(update={"delta": delta})
         if delta is not None:
             self._said += delta.content or ""
             self._used_tools = self._used_tools or bool(delta.tool_calls)
         self._event_ch.send_nowait(chunk)
+
+    def _whole(self, content: str) -> str:
+        content = self._half + content
+        self._half = content[-1] if "\ud800" <= content[-1] <= "\udbff" else ""
+        return whole(content.removesuffix(self._half))
 
     def _is_after_tools(self) -> bool:
         """Whether a tool was the last to act: then there may be nothing to say."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -11,11 +12,16 @@ import structlog
 
 from agents.audience import PersonaStated
 from agents.calling import PersonaJob
-from agents.contract import Command, Report, Submission, Transferred
+from agents.contract import Command, LineSpoken, Report, Submission, Transferred
 from agents.redacting import Redacting
 from agents.tally import take_attempts
+from guard.plain import whole
 
 LINE = 2**20
+LONGEST_REPORT = LINE // 12
+"""Characters: a longer one is cut, as the main process takes lines of so many bytes, up to 12 for a character."""
+LONGEST_TEXT = 40_000
+"""Characters that are left of each of its texts."""
 QUEUE = 2000
 """Reports that may wait for the main process; interim ones are dropped first."""
 
@@ -106,7 +112,7 @@ class Reporter:
         """Queue a report; never waits. Interim lines have no sequence and may be dropped."""
         interim = isinstance(report, PersonaStated) or not self._redacting.has_to_be_kept(report)
         if isinstance(report, Report):
-            report = self._redacting.clear(report)
+            report = _cut(self._redacting.clear(report))
         submission = Submission(
             session_id=self.job.session_id,
             epoch=self.job.epoch,
@@ -186,3 +192,13 @@ class Reporter:
                 (self._on_command or self._early.append)(command)
             elif "transferred" in message:
                 self._take_answer(Transferred.model_validate(message["transferred"]))
+
+
+def _cut(report: Report) -> Report:
+    """A report that the main process can read and write: a model may have said a book, or half a character."""
+    with suppress(ValueError):  # the half cannot be written
+        if len(report.model_dump_json()) < LONGEST_REPORT:
+            return report
+    log.warning("report cut", type=type(report).__name__)
+    texts = {name: whole(value[:LONGEST_TEXT]) for name, value in report if isinstance(value, str)}
+    return report.model_copy(update=texts | ({"words": []} if isinstance(report, LineSpoken) else {}))

@@ -100,7 +100,8 @@ class Spool:
             self._adopt(path)
 
     def keep(self, submission: Submission) -> bool:
-        """Write a report and wait until the disk has it; whether it does. A repeat of a sequence is kept once."""
+        """Write a report and wait until the disk has it; whether it does. A repeat of a sequence is kept once.
+        Raises `ValueError` for one that cannot be written anywhere."""
         key = (submission.session_id, submission.epoch)
         with self._lock:
             job = self._jobs.get(key)
@@ -116,6 +117,7 @@ class Spool:
                 self._forget_if_done(key, job)
 
     def _write(self, job: _Job, submission: Submission) -> bool:
+        line = _line_of(submission)  # before it is held: what cannot be written cannot be sent either
         with self._lock:
             if submission.sequence in job.waiting and submission.sequence not in job.unwritten:
                 return True
@@ -125,14 +127,14 @@ class Spool:
                 job.unwritten.add(submission.sequence)
             job.finished = job.finished or submission.report.get("type") == LAST
             owed = {sequence: job.waiting[sequence] for sequence in job.unwritten if sequence in job.waiting}
-        owed[submission.sequence] = submission
+        lines = {sequence: _line_of(each) for sequence, each in owed.items()} | {submission.sequence: line}
         try:
-            job.append(b"".join(owed[each].model_dump_json().encode() + b"\n" for each in sorted(owed)))
+            job.append(b"".join(lines[sequence] for sequence in sorted(lines)))
         except OSError as error:
             log.error("report not kept", session=submission.session_id, reason=error.strerror, held=len(job.unwritten))
             return False
         with self._lock:
-            job.unwritten -= owed.keys()
+            job.unwritten -= lines.keys()
             if not has_room:  # there was none in memory; the disk has it
                 job.waiting[submission.sequence] = submission
         return True
@@ -159,7 +161,9 @@ class Spool:
             self.acknowledge(session_id, epoch, sequence)
             return
         try:
-            self._append_parked(json.dumps({"reason": reason, "report": submission.model_dump(mode="json")}) + "\n")
+            self._append_parked(
+                json.dumps({"reason": reason, "report": submission.model_dump(mode="json")}).encode() + b"\n"
+            )
         except OSError as error:
             log.error("report not parked", session=session_id, reason=error.strerror)
             return
@@ -231,11 +235,14 @@ class Spool:
 
     def adopt(self, folder: Path) -> int:
         """Take over what a process left in its folder that is no more; how many reports. What the disk refuses stays
-        there. Raises `OSError` where it cannot be read or removed: done again, nothing is kept twice.
+        there, and what cannot be read. Raises `OSError` where it cannot be removed: done again, nothing is kept twice.
         """
         count = 0
         for path in sorted(folder.glob("*.spool")):
-            key, waiting = _left_in(path)
+            left = _left_in(path)
+            if left is None:
+                continue
+            key, waiting = left
             kept = [self.keep(waiting[sequence]) for sequence in sorted(waiting)]
             count += len(kept)
             if key is not None:
@@ -244,12 +251,12 @@ class Spool:
                 path.unlink(missing_ok=True)
         parked = folder / PARKED
         if parked.exists():
-            self._append_parked(parked.read_text())
+            self._append_parked(parked.read_bytes())
             parked.unlink()
         return count
 
-    def _append_parked(self, lines: str) -> None:
-        with (self._folder / PARKED).open("a") as file:
+    def _append_parked(self, lines: bytes) -> None:
+        with (self._folder / PARKED).open("ab") as file:
             file.write(lines)
         os.chmod(self._folder / PARKED, 0o600)
 
@@ -283,17 +290,29 @@ class Spool:
         del self._jobs[key]
 
     def _adopt(self, path: Path) -> None:
-        key, waiting = _left_in(path)
+        left = _left_in(path)
+        if left is None:
+            return
+        key, waiting = left
         if key is None or not waiting:
             path.unlink()
             return
         self._jobs[key] = _Job(path, waiting, finished=True)
 
 
-def _left_in(path: Path) -> tuple[Key | None, dict[int, Submission]]:
-    """Whose file it is, and its reports by their sequence."""
+def _line_of(submission: Submission) -> bytes:
+    return submission.model_dump_json().encode() + b"\n"
+
+
+def _left_in(path: Path) -> tuple[Key | None, dict[int, Submission]] | None:
+    """Whose file it is, and its reports by their sequence; None where it cannot be read, which is no other's fault."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        log.error("spool not read", file=path.name, reason=error.strerror)
+        return None
     found = {}
-    for line in path.read_bytes().splitlines():
+    for line in content.splitlines():
         try:
             submission = Submission.model_validate_json(line)
         except ValueError:  # the last line of a crash may be half written; it was never promised

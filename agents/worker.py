@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from livekit.agents import AgentServer, JobRequest
+from livekit.agents import AgentServer, AssignmentTimeoutError, JobRequest
 from pydantic import ValidationError
 
 from agents import metrics
@@ -250,7 +250,11 @@ class Worker:
         self.traces.offered(request.id)
         taken = self._calls[request.id] = Taken(asyncio.create_task(self._exchange(exchange)))
         self._begin(self._watch_start(request.id, taken))
-        await request.accept(name=metadata.name, identity=metadata.identity)
+        try:
+            await request.accept(name=metadata.name, identity=metadata.identity)
+        except AssignmentTimeoutError:  # we were not heard in time: the job may be another worker's by now
+            log.warning("job not assigned", job=request.id)
+            self._over(request.id)
 
     def _begin(self, watch: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(watch)

@@ -38,3 +38,9 @@ def one_line(text: str, most: int | None = None) -> str:
 def quotation(text: str, most: int | None = None) -> str:
     """The same between « and », which the text itself cannot close."""
     return f"«{one_line(text, most).translate(_QUOTES)}»"
+
+
+def whole(text: str) -> str:
+    """The text with halves of characters made whole, and of those without their other half the sign for that: no half
+    can be written to a file or sent."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.asyncio import AsyncSession as SQLAlchemySession
@@ -36,8 +36,9 @@ from control_plane.errors import InvalidRequest, Unavailable
 POOL_TIMEOUT = 5.0
 """Seconds a request waits for a connection before it answers 503."""
 
-AWAY = ("08", "57", "40", "53", "55P03")
-"""SQLSTATEs that mean "not now": connection lost, server stopping, time-outs, deadlock, no resources."""
+AWAY = ("08", "57", "40", "53", "55P03", "25006", "58")
+"""SQLSTATEs that mean "not now": connection lost, server stopping, time-outs, deadlock, no resources, a server that
+takes no writes (it is no longer the first of several, or its disk is nearly full), faults of its disk."""
 
 UNFIT = "22"
 """Class of SQLSTATE for data that no column can hold; schemas refuse it earlier, this is the net below them."""
@@ -206,7 +207,8 @@ def _told() -> Iterator[None]:
         if is_away(error):
             log.warning("the database cannot do this now", sqlstate=sqlstate(error), error=type(error).__name__)
             raise Unavailable("The database cannot do this now; try again") from error
-        if sqlstate(error).startswith(UNFIT):
+        # The driver refuses some by itself, such as NUL in a text: then the server has said nothing.
+        if isinstance(error, DataError | psycopg.DataError) or sqlstate(error).startswith(UNFIT):
             raise InvalidRequest("The request holds a value that cannot be stored") from error
         raise
 

@@ -122,11 +122,16 @@ def room_of(room: api.Room) -> LiveRoom:
     )
 
 
+def storable(name: str) -> str:
+    """A name that people give themselves or their tracks, as PostgreSQL can store it."""
+    return name.replace("\x00", "")
+
+
 def track_of(track: api.TrackInfo) -> dict[str, Any]:
     """Translate LiveKit's track."""
     return {
         "sid": track.sid,
-        "name": track.name,
+        "name": storable(track.name),
         "type": api.TrackType.Name(track.type).lower(),
         "source": api.TrackSource.Name(track.source).lower(),
         "muted": track.muted,
@@ -138,7 +143,7 @@ def participant_of(info: api.ParticipantInfo) -> LiveParticipant:
     return LiveParticipant(
         sid=info.sid,
         identity=info.identity,
-        name=info.name,
+        name=storable(info.name),
         kind=_kind_of(info),
         state=api.ParticipantInfo.State.Name(info.state),
         joined_at=info.joined_at,

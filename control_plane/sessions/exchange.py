@@ -30,6 +30,8 @@ OPEN_TRIES = 3
 """A session may end between the attempt to open one beside it and the look at it."""
 REMEMBERED = 100
 """Lines of what was said that another job of a persona begins with."""
+LONGEST_REMEMBERED = 4000
+"""Characters of each: a worker takes 4 MiB in one message."""
 KNOWLEDGE_GRACE = timedelta(hours=1)
 """A knowledge capability outlives the longest call by this much."""
 
@@ -128,7 +130,7 @@ class TicketExchange:
         said = [
             Said(
                 by="persona" if line.identity == job.identity else "person",
-                text=line.content,
+                text=line.content[:LONGEST_REMEMBERED],
                 cut_off=line.interrupted,
             )
             for line in reversed((await self.db.exec(lines)).all())

@@ -8,8 +8,10 @@ from typing import Final
 from control_plane.sessions.models import Slot
 from guard.plain import one_line, plain, quotation
 
-PLACE: Final = re.compile(r"(\s*)\{\{\s*([\w.-]+)\s*\}\}")
-"""A variable, with the space before it."""
+PLACE: Final = re.compile(r"(?<!\s)(\s*)\{\{\s*([\w.-]+)\s*\}\}")
+"""A variable, with all the space before it: each space is looked at once, however many there are."""
+MOST_FILLED: Final = 100_000
+"""Characters that variables may add to a text: they may be long, and stand in it any number of times."""
 LONGEST_SAID: Final = 100
 """Characters of a visitor's variable that are spoken."""
 PHONE_NUMBER: Final = "phone_number"
@@ -18,8 +20,19 @@ _NUMBER: Final = re.compile(r"\+?[0-9]{1,32}")
 
 
 def fill(text: str, variables: Mapping[str, object]) -> str:
-    """Put variables in the place of `{{name}}`. One that is unknown leaves no trace: nobody should hear braces."""
-    return PLACE.sub(lambda found: f"{found[1]}{variables[found[2]]}" if found[2] in variables else "", text)
+    """Put variables in the place of `{{name}}`, up to `MOST_FILLED`. One that is unknown leaves no trace: nobody should
+    hear braces."""
+    left = MOST_FILLED
+
+    def put(found: re.Match[str]) -> str:
+        nonlocal left
+        if left == 0 or found[2] not in variables:
+            return ""
+        value = str(variables[found[2]])[:left]
+        left -= len(value)
+        return found[1] + value
+
+    return PLACE.sub(put, text)
 
 
 def read_variables(slot: Slot) -> dict[str, object]:

@@ -73,13 +73,16 @@ async def phone_rings(db: Db, clock: Clock, room_name: str, inbound_trunk_id: st
 
 
 async def miss_call(db: Db, clock: Clock, config_id: int, room_name: str, reason: str) -> str | None:
-    """Keep a call that nobody will answer, once; the identity of its phone. None where it is no call to the number."""
+    """Keep a call that nobody will answer, once; the identity of its phone. None where it is no call to the number, or
+    its persona has come already: however often one is dispatched, a caller who has theirs keeps it."""
     found = await _lock_number(db, SipConfig.id == config_id)
     if found is None or not room_name.startswith(_rooms_of(found[1])):
         return None
     config, project = found
     known = await _find_call(db, project, room_name)
     call = await lock_call(db, known.id) if known else None
+    if call is not None and call.session_id is not None:
+        return None
     call = call or await _write_call(db, clock, config, project, room_name)
     await settle(db, clock, call, Outcome("busy", 486, reason))
     return call.identity

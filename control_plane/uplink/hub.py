@@ -1,6 +1,8 @@
 """The workers that are connected to this process, and commands to the calls they hold."""
 
 import asyncio
+from collections import deque
+from datetime import datetime
 
 import structlog
 
@@ -25,6 +27,8 @@ class WorkerLink:
         """Whether it was the worker that closed it: neither silence, which may be the network's, nor we."""
         self.counted = False
         """Whether its last heartbeat was written down: only then do its places count."""
+        self.heard_at: deque[datetime] = deque(maxlen=2)
+        """When the last two heartbeats came, of which the later one may not be written down yet."""
 
     def send(self, message: AnyToWorker) -> None:
         """Queue a message; never waits."""

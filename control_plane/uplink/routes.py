@@ -65,7 +65,7 @@ async def uplink(socket: WebSocket) -> None:
         current = service.hub.remove(link)
         log.info("worker disconnected", worker=hello.worker_id)
         if current and link.hung_up:
-            await asyncio.shield(service.lost(hello.worker_id))
+            await asyncio.shield(service.lost(link))
 
 
 async def _serve(socket: WebSocket, service: UplinkService, link: WorkerLink, hello: Hello) -> None:

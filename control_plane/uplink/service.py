@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
+from pydantic import AwareDatetime, TypeAdapter
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select, update
@@ -41,6 +42,7 @@ from guard import traces
 DESKS: Final = 5
 """Jobs whose reports are written at a time: half of the platform's connections as `database_pool` has them, so that
 tickets and heartbeats find one too."""
+_MOMENT: Final = TypeAdapter(AwareDatetime)
 LONGEST_TYPE: Final = 40
 """Characters of a report's type in its span."""
 
@@ -129,7 +131,7 @@ class UplinkService:
         except Unavailable:
             metrics.REPORTS.labels("unanswered").inc()
             return []
-        except (ReportRefused, InvalidRequest, IntegrityError) as error:
+        except (ReportRefused, InvalidRequest, IntegrityError, ArithmeticError, TypeError, ValueError) as error:
             if len(submissions) > 1:
                 return await self._submit_each(submissions)
             refused = _why(submissions[0], error)
@@ -152,13 +154,13 @@ class UplinkService:
     async def _tell_call(self, session_id: int, report: dict[str, Any]) -> None:
         """What a report that was taken says of a telephone call or a meeting."""
         match report:
-            case {"type": "call.started.v1"}:
+            case {"type": "call.started.v1", "at": at}:
                 async with self.database.platform() as db:
                     if await joined(db, self.clock, self.box, session_id):
                         return
                 async with self.database.platform() as db:
                     await persona_speaks(db, self.clock, session_id)
-                    await note_first_word(db, session_id, datetime.fromisoformat(report["at"]))
+                    await note_first_word(db, session_id, _MOMENT.validate_python(at))
             case {"type": "bot.left.v1" | "call.ended.v1" as kind, "reason": reason}:
                 async with self.database.platform() as db:
                     alone = not await left(db, self.clock, session_id, reason)
@@ -200,8 +202,14 @@ class UplinkService:
 
     async def _listed(self, project_id: int, asked: TransferAsked) -> frozenset[str]:
         """The numbers that the agent of a job may transfer to, of what it began with. The worker is not believed: its
-        model may have been talked into anything."""
+        model may have been talked into anything. Raises `Conflict` where the job is over, and another may speak."""
         async with self.database.tenant(project_id) as db:
+            mine = (SessionJob.project_id == project_id, SessionJob.session_id == asked.session_id)
+            running = select(SessionJob.id).where(
+                *mine, SessionJob.epoch == asked.epoch, col(SessionJob.ended_at).is_(None)
+            )
+            if (await db.exec(running)).first() is None:
+                raise Conflict("this persona is not in the call any more")
             session = await db.get(Session, asked.session_id)
             persona = await find_begun(db, session, asked.epoch) if session is not None else None
             return frozenset(canonical(each.number) for each in numbers_of(persona)) if persona else frozenset()
@@ -214,7 +222,10 @@ class UplinkService:
         A heartbeat repeats the commands of the one before: none is lost with a connection.
         """
         async with self.database.platform() as db:
-            seen: dict[str, Any] = {"capacity": capacity, "connected": True, "seen_at": self.clock.now()}
+            now, link = self.clock.now(), self.hub.find(worker_id)
+            if link is not None:
+                link.heard_at.append(now)
+            seen: dict[str, Any] = {"capacity": capacity, "connected": True, "seen_at": now}
             if figures is not None:
                 seen["figures"] = figures.model_dump(mode="json")
             upsert = insert(Worker).values(id=worker_id, **seen)
@@ -225,7 +236,7 @@ class UplinkService:
             renewed = await db.scalars(
                 update(SessionJob)
                 .where(col(SessionJob.livekit_job_id).in_(calls))
-                .values(lease_until=self.clock.now() + self.lease, worker_id=worker_id)
+                .values(lease_until=now + self.lease, worker_id=worker_id)
                 .returning(SessionJob)
             )
             jobs = renewed.all()
@@ -236,12 +247,16 @@ class UplinkService:
                 *(Command(action="end", job_id=job_id) for job_id in over),
             ]
 
-    async def lost(self, worker_id: str) -> None:
+    async def lost(self, link: WorkerLink) -> None:
         """A worker has closed its uplink, as the system does for one that dies: its calls are to be heard of again
-        within a second."""
+        within a second. Not where another control plane has heard of it since, and this one notices late."""
+        worker_id = link.worker_id
         try:
             async with self.database.platform() as db:
-                await db.exec(update(Worker).where(col(Worker.id) == worker_id).values(connected=False))
+                here_last = (col(Worker.id) == worker_id, col(Worker.seen_at).in_(link.heard_at))
+                gone = await db.exec(update(Worker).where(*here_last).values(connected=False))
+                if not gone.rowcount:
+                    return
                 await db.exec(
                     update(SessionJob)
                     .where(col(SessionJob.worker_id) == worker_id, col(SessionJob.ended_at).is_(None))

@@ -73,7 +73,7 @@ class Link:
         await self.serve.touch()
         self.heard = False
         if self.serve.hub.remove(self.hub):
-            await self.serve.uplink.lost(self.worker.worker_id)
+            await self.serve.uplink.lost(self.hub)
 
     def _due(self, last: float) -> float:
         return max(last, self.hole, self.agenda.now + self.agenda.dice.choice((0.002, 0.01, 0.05, 0.3)))

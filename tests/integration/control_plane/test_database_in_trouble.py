@@ -164,14 +164,15 @@ async def test_over_a_slow_way_all_is_served_and_a_broken_transaction_is_not_don
         kept = there
 
 
+@pytest.mark.parametrize("problem", ["disk_full", "io_error", "read_only_sql_transaction"])
 async def test_a_database_without_room_is_answered_for_with_503(
-    platform: Platform, tenant: Tenant, clone: Clone
+    platform: Platform, tenant: Tenant, clone: Clone, problem: str
 ) -> None:
     assert (await write(tenant)).status_code == 201
     async with await psycopg.AsyncConnection.connect(clone.superuser, autocommit=True) as owner:
         await owner.execute(
-            "create function no_room() returns trigger language plpgsql as "
-            "$$ begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$"
+            b"create function no_room() returns trigger language plpgsql as "
+            + f"$$ begin raise exception 'could not extend file' using errcode = '{problem}'; end $$".encode()
         )
         await owner.execute("create trigger full_disk before insert on persona execute function no_room()")
         refused = await write(tenant)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx2
 import jwt
@@ -66,6 +67,17 @@ TOLD = [
     "participant.left",
     "room.finished",
 ]
+
+
+async def test_what_people_call_themselves_and_their_tracks_hides_nothing(platform: Platform) -> None:
+    await platform.tenant()
+    ada, track = person() | {"name": "A\x00da"}, {"sid": "TR_1", "source": "MICROPHONE", "name": "\x00"}
+    story: list[tuple[str, dict[str, Any]]] = [("participant_joined", {}), ("track_published", {"track": track})]
+    for number, (event, content) in enumerate(story):
+        assert await hook(platform, event, number=number, room=room(), participant=ada, **content) == 200
+    async with platform.database.platform() as db:
+        stay = (await db.exec(select(Participant))).one()
+    assert (stay.name, [each["name"] for each in stay.tracks]) == ("Ada", [""])
 
 
 async def test_hooks_become_rows_and_facts_once_however_often_they_come(platform: Platform) -> None:

@@ -1,6 +1,7 @@
 """An answer that was cut off is gone on with by another model: nothing lacks, and nothing is heard twice."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -138,3 +139,29 @@ def test_a_thousand_answers_that_are_cut_off_at_random() -> None:
             assert not heard_twice(heard)
 
     run_virtually(run())
+
+
+class HalvesLLM(ScriptedLLM):
+    """Sends its answer piece by piece, as they are."""
+
+    def chat(self, *, chat_ctx: llm.ChatContext, tools: Any = None, conn_options: Any, **_: Any) -> llm.LLMStream:
+        return _Halves(self, chat_ctx=chat_ctx, tools=[], conn_options=conn_options)
+
+
+class _Halves(llm.LLMStream):
+    async def _run(self) -> None:
+        for content in self._llm.answer:  # type: ignore[attr-defined]
+            delta = llm.ChoiceDelta(role="assistant", content=content)
+            self._event_ch.send_nowait(llm.ChatChunk(id="c", delta=delta))
+
+
+def test_a_character_that_comes_in_halves_is_whole_and_a_half_of_one_is_none() -> None:
+    async def answer() -> str:
+        model = HalvesLLM("llm", ["Hello \ud83d", "\ude00", " \ude00you", "\ud83d"])
+        replies = Replies([Member("llm", model, Breakers().of("llm", "llm"))], LIMITS["llm"], lambda _: None)
+        async with replies.chat(chat_ctx=llm.ChatContext.empty()) as stream:
+            return "".join([chunk.delta.content or "" async for chunk in stream if chunk.delta])
+
+    said = run_virtually(answer())
+    assert said == "Hello \N{GRINNING FACE} \N{REPLACEMENT CHARACTER}you"
+    assert said.encode()

@@ -12,10 +12,11 @@ from unittest import mock
 
 import pytest
 
+from agents.attendance import Word
 from agents.calling import PersonaJob
 from agents.contract import LineSpoken, Submission, TransferAsked
 from agents.desk import JobDesk
-from agents.reporter import Reporter
+from agents.reporter import LONGEST_TEXT, Reporter
 from agents.spool import Spool
 from tests.support.jobs import persona_job
 
@@ -87,6 +88,41 @@ async def test_a_job_that_cannot_be_understood_any_more_is_ended_as_nobody_would
                 assert await reader.readline() == b""
             writer.close()
         kill.assert_called_once_with(os.getpid(), signal.SIGKILL)
+    finally:
+        await desk.close()
+        spool.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("\N{GRINNING FACE}" * 2**20, "\N{GRINNING FACE}" * LONGEST_TEXT),
+        ("a \ud83d half", "a \N{REPLACEMENT CHARACTER} half"),
+    ],
+    ids=["a book", "half a character"],
+)
+async def test_a_line_that_cannot_be_written_as_it_is_ends_no_process(tmp_path: Path, text: str, kept: str) -> None:
+    taken: asyncio.Queue[Submission] = asyncio.Queue()
+
+    async def fetch(job_id: str) -> PersonaJob:
+        return JOB
+
+    async def nothing(_: object) -> None: ...
+
+    spool = Spool(tmp_path / "spool")
+    desk = JobDesk(spool, fetch=fetch, submit=taken.put, ask=nothing, on_report=lambda job_id, submission: None)
+    await desk.open(tmp_path / "jobs.sock")
+    word = Word(text="\N{GRINNING FACE}" * 10, start_ms=1, end_ms=2)
+    try:
+        with mock.patch("os.kill") as kill:
+            async with await Reporter.claim(tmp_path / "jobs.sock", "AJ_1", timeout=20) as reporter:
+                for line, words in ((text, [word] * 20_000), ("short", [word])):
+                    reporter.report(LineSpoken(at=NOW, speaker="user", text=line, timestamp_ms=0, words=words))
+                async with asyncio.timeout(20):
+                    said = [(await taken.get()).report for _ in range(2)]
+        kill.assert_not_called()
+        assert [each["text"] for each in said] == [kept, "short"]
+        assert [len(each["words"]) for each in said] == [0, 1]
     finally:
         await desk.close()
         spool.close()

@@ -108,3 +108,30 @@ def test_what_the_disk_does_not_take_over_stays_where_it_is(
     assert not (dead.path / "7-1.spool").exists()
     assert [each.sequence for each in ours.waiting()] == [1]
     ours.close()
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_taken_over(
+    tmp_path: Path, taken: list[OwnFolder]
+) -> None:
+    survivor, dead = take(tmp_path, taken), take(tmp_path, taken)
+    theirs, ours = Spool(dead.path), Spool(survivor.path)
+    theirs.keep(submission(1))
+    theirs.close()
+    dead.close()
+    taken.remove(dead)
+    (dead.path / "1-1.spool").mkdir()
+    (dead.path / "parked.jsonl").write_bytes(b"torn \xff\n")
+    survivor.adopt_once(ours)
+    assert [each.sequence for each in ours.waiting()] == [1]
+    assert ours.count_parked() == 1
+    ours.close()
+
+
+def test_a_file_that_cannot_be_read_keeps_no_worker_from_starting(tmp_path: Path) -> None:
+    before = Spool(tmp_path)
+    before.keep(submission(1))
+    before.close()
+    (tmp_path / "1-1.spool").mkdir()
+    after = Spool(tmp_path)
+    assert [each.sequence for each in after.waiting()] == [1]
+    after.close()

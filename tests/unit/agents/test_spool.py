@@ -55,6 +55,16 @@ def test_what_was_kept_is_there_after_a_restart(open_spool: Callable[[Path], Spo
     assert second.waiting()[0].report["text"] == "Grüße\n"
 
 
+def test_a_report_that_nobody_can_write_is_not_held_to_be_sent(
+    open_spool: Callable[[Path], Spool], tmp_path: Path
+) -> None:
+    spool = open_spool(tmp_path)
+    half = Submission(session_id=7, epoch=1, sequence=1, capability="c", report={"text": "\ud83d"})
+    with pytest.raises(ValueError, match="surrogates"):
+        spool.keep(half)
+    assert spool.waiting() == []
+
+
 def test_a_half_written_line_is_dropped_and_the_rest_kept(open_spool: Callable[[Path], Spool], tmp_path: Path) -> None:
     open_spool(tmp_path).keep(submission(1))
     file = tmp_path / "7-1.spool"

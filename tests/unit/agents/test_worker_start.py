@@ -3,15 +3,20 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from livekit.agents import AssignmentTimeoutError
 
+from agents.calling import PersonaJob
+from agents.contract import Exchange
 from agents.settings import WorkerSettings
 from agents.uplink import ExchangeRefused
 from agents.worker import CLAIMED_WITHIN, STARTED_WITHIN, Worker
+from tests.support.jobs import persona_job
 from tests.support.virtual import run_virtually
 
 STARTED = SimpleNamespace(sequence=1, report={"type": "call.started.v1"})
@@ -25,6 +30,13 @@ class Request:
     room = SimpleNamespace(name="proj_r", sid="RM_1")
 
     async def accept(self, **_: Any) -> None: ...
+
+
+class Unassigned(Request):
+    """One that LiveKit has offered to another worker, as this one was not heard in time."""
+
+    async def accept(self, **_: Any) -> None:
+        raise AssignmentTimeoutError
 
 
 @pytest.fixture
@@ -73,3 +85,20 @@ def test_a_job_that_no_process_takes_is_given_up(settings: WorkerSettings) -> No
 def test_a_process_that_has_its_job_and_says_nothing_is_given_up(settings: WorkerSettings) -> None:
     assert follow(settings, 1, None, until=STARTED_WITHIN)
     assert not follow(settings, 1, None, until=STARTED_WITHIN + 2)
+
+
+def test_of_a_job_that_another_worker_was_given_nothing_is_said(settings: WorkerSettings) -> None:
+    async def run() -> tuple[list[str], int]:
+        worker = Worker(settings)
+
+        async def answered(_: Exchange) -> PersonaJob:
+            return persona_job()
+
+        worker.uplink.exchange = answered  # type: ignore[method-assign]
+        with suppress(AssignmentTimeoutError):  # as the framework does
+            await worker._on_request(Unassigned())  # type: ignore[arg-type]
+        held = worker._held()
+        await asyncio.sleep(CLAIMED_WITHIN + STARTED_WITHIN + 1)
+        return held, worker.spool.count()
+
+    assert run_virtually(run()) == ([], 0), "the call would be ended there"

@@ -67,6 +67,16 @@ async def test_a_caller_who_gives_up_before_the_persona_speaks_is_told_and_holds
     assert (await tenant.http.get("/sessions?status=active")).json()["total"] == 0
 
 
+async def test_a_caller_who_speaks_with_their_persona_is_not_turned_away_as_a_second_one_is(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    await an_answered_call(platform, line)
+    assert (await exchange(platform, line, job="AJ_2")).refused == "this agent is in the room already"
+    (call,) = await calls_of(tenant)
+    assert call["status"] == "answered"
+    assert hung_up(platform) == []
+
+
 async def test_a_caller_finds_the_line_busy_where_all_of_its_places_are_taken(
     platform: Platform, tenant: Tenant, line: DispatchMetadata
 ) -> None:

@@ -5,12 +5,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import select, update
 
 from agents.calling import DispatchMetadata, PersonaJob
 from agents.contract import TransferAsked
 from control_plane.clock import Clock
 from control_plane.gate.models import AuditEntry
+from control_plane.sessions.models import SessionJob
 from control_plane.telephony.models import Call, Transfer
 from sip.dialer import SipAwayError
 from sip.outcomes import ANSWERED, Outcome, of_status
@@ -288,3 +289,15 @@ async def test_limits_that_were_reached_meanwhile_take_no_call_back(platform: Pl
     (claimed,) = await placer.claim()
     await placer.place(claimed)
     assert await asked_for(platform, "call") == 1
+
+
+async def test_a_persona_that_was_lost_transfers_nobody_any_more(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    job = await an_answered_call(platform, line)
+    async with platform.database.platform() as db:
+        await db.exec(update(SessionJob).values(ended_at=Clock().now(), lost_at=Clock().now()))
+    for warm in (False, True):
+        assert await ask(platform, job, CALLEE, warm=warm) == "this persona is not in the call any more"
+    assert await written(platform) == []
+    assert len(await calls_of(tenant)) == 1
