@@ -104,6 +104,7 @@ await visit(wish, async ({ page, show, told }) => {
   await page.locator(".made code").first().waitFor();
   await show("keys-made");
   await page.getByRole("button", { name: "Copy key" }).click();
+  await page.waitForFunction(async () => (await navigator.clipboard.readText()) !== "");
   told.copied = (await page.evaluate(() => navigator.clipboard.readText())).slice(0, 3);
   told.snippet = (await page.locator(".snippets code").first().textContent()).includes("pk_");
   await secret();
