@@ -36,7 +36,8 @@ async def dial(livekit: api.LiveKitAPI, room: str, port: int, **more: Any) -> ap
         ringing_timeout=Duration(seconds=more.pop("ringing", 8)),
         **more,
     )
-    return await asyncio.wait_for(livekit.sip.create_sip_participant(asked), 20)
+    async with asyncio.timeout(60):
+        return await livekit.sip.create_sip_participant(asked)
 
 
 async def test_what_is_high_in_a_voice_is_as_loud_behind_the_line_as_before_it(
