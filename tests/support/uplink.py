@@ -27,7 +27,7 @@ class FakeWorker:
     async def say(self, **message: Any) -> None:
         await self.socket.send(json.dumps(message))
 
-    async def hear(self, kind: str, *, within: float = 20) -> dict[str, Any]:
+    async def hear(self, kind: str, *, within: float = 60) -> dict[str, Any]:
         async with timeout(within):
             while True:
                 message: dict[str, Any] = json.loads(await self.socket.recv())

@@ -20,7 +20,7 @@ from tests.support.partings import work_off
 from tests.support.platform import SECRET_KEY, Platform
 from tests.support.uplink import PERSONA, worker
 
-pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(120), needs_pages]
+pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(300), needs_pages]
 
 DEATHS = 4
 
@@ -55,7 +55,7 @@ async def test_a_page_apologises_in_the_agents_language_where_nobody_is_left_who
         fake = await stack.enter_async_context(worker(platform, capacity=1))
         who = ("--url", platform.url, "--key", tenant.key, "--room", "alone", "--livekit", str(urlsplit(url).port))
         looks = asyncio.create_task(
-            in_browser("sorry.mjs", tmp_path / "told.json", *who, *PHONE, "--screenshots", str(tmp_path), within=100)
+            in_browser("sorry.mjs", tmp_path / "told.json", *who, *PHONE, "--screenshots", str(tmp_path), within=200)
         )
         try:
             ticket = await placed(platform)
