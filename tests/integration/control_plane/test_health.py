@@ -139,8 +139,12 @@ async def test_a_heartbeat_without_figures_is_one_all_the_same(
 ) -> None:
     async with worker(platform) as fake:
         await fake.say(type="heartbeat", calls=[])
-        workers = (await parts_of(operator))["workers"]
-        assert (workers["status"], workers["places"]) == ("ok", 10)
+
+        async def is_told() -> bool:
+            workers = (await parts_of(operator))["workers"]
+            return (workers["status"], workers["places"]) == ("ok", 10)
+
+        await until(is_told)
 
 
 async def test_parts_that_do_not_answer_cost_two_seconds_together(
