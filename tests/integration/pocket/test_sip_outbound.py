@@ -33,7 +33,7 @@ async def dial(livekit: api.LiveKitAPI, room: str, port: int, **more: Any) -> ap
         room_name=room,
         participant_identity=more.pop("identity", "callee"),
         wait_until_answered=True,
-        ringing_timeout=Duration(seconds=more.pop("ringing", 8)),
+        ringing_timeout=Duration(seconds=more.pop("ringing", 30)),
         **more,
     )
     async with asyncio.timeout(60):
