@@ -20,7 +20,7 @@ from tests.support.partings import work_off
 from tests.support.platform import SECRET_KEY, Platform
 from tests.support.uplink import PERSONA, FakeWorker, worker
 
-pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(300), needs_pages]
+pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(600), needs_pages]
 
 DEATHS = 4
 

@@ -22,7 +22,7 @@ from tests.support.rooms import somebody
 from tests.support.tried import tried
 from tests.support.uplink import worker
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
 SHOP, CANARY = "https://shop.example.org", "CANARY-of-somebody-else"
 ELSEWHERE, THEM = "proj_elsewhere", "them"
