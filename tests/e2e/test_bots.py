@@ -14,7 +14,7 @@ from parley.demo.voice import Voice
 from tests.e2e.conftest import RunningPlatform
 from tests.support.meetings import Bot, a_bot
 
-pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(600)]
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -17,7 +17,7 @@ from parley.offline.audio import RECOGNITION_RATE
 from tests.e2e.conftest import RunningPlatform
 from tests.support.meetings import Bot, a_bot, code_of
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 
 SCENARIO = {
     "name": "Pharmacy",
@@ -42,7 +42,7 @@ async def test_a_persona_holds_the_meeting_and_it_is_analysed(running: RunningPl
     with running.client() as client:
         made = make(client, welcome_message="Welcome to the pharmacy, {{name}}. We deliver medicine on Sundays.")
         async with Caller(made["livekit_url"], made["room_token"], voice) as caller:
-            greeting = await caller.hear_greeting()
+            greeting = await caller.hear_greeting(timeout=60)
         voice.close()
         assert greeting.samples.size > 2 * RECOGNITION_RATE
         meeting = await until(client, f"/meetings/{made['meeting']['id']}", "meeting", status="completed")

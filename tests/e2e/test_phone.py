@@ -17,7 +17,7 @@ from livekit import rtc
 from tests.e2e.conftest import RunningPlatform
 from tests.support.telephones import RATE, Telephone, loudness_of, telephone, tone
 
-pytestmark = [pytest.mark.anyio, pytest.mark.call]
+pytestmark = [pytest.mark.anyio, pytest.mark.call, pytest.mark.timeout(400)]
 
 LINE, CALLEE, CALLER = "+18001234599", "+17751234567", "+17755550100"
 
@@ -32,7 +32,7 @@ def post(running: RunningPlatform, path: str, body: Any = None) -> Any:
         return client.post(path, json=body).raise_for_status().json()
 
 
-async def until_status(running: RunningPlatform, call_id: int, status: str, within: float = 15) -> dict[str, Any]:
+async def until_status(running: RunningPlatform, call_id: int, status: str, within: float = 60) -> dict[str, Any]:
     """The call, once it has a status."""
     async with asyncio.timeout(within):
         while True:
@@ -45,7 +45,7 @@ async def until_status(running: RunningPlatform, call_id: int, status: str, with
 
 async def until_said(running: RunningPlatform, session_id: int) -> None:
     """The persona has said something to its end."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (await asyncio.to_thread(get, running, f"/sessions/{session_id}/transcript"))["transcripts"]:
             await asyncio.sleep(0.1)
 
@@ -82,7 +82,7 @@ async def test_the_demo_line_calls_its_answering_phone_until_that_hangs_up(runni
     assert placed["caller_id"] == "+18001234567"
     await until_status(running, placed["id"], "answered")
     await until_said(running, placed["session_id"])
-    call = await until_status(running, placed["id"], "ended", within=40)
+    call = await until_status(running, placed["id"], "ended", within=90)
     assert (call["sip_status"], call["reason"]) == (200, "hung up")
 
 
@@ -93,9 +93,13 @@ async def test_a_number_that_is_called_is_answered_by_its_persona(running: Runni
     post(running, "/sip/configs", config)
     async with telephone(tmp_path, user=CALLER) as phone:
         await phone.command("dial", f"sip:{LINE}@{running.ready['sip']['address']}")
-        await phone.until("CALL_ESTABLISHED", within=20)
-        calls = (await asyncio.to_thread(get, running, "/sip/calls"))["calls"]
-        assert (calls[0]["direction"], calls[0]["phone_number"]) == ("inbound", CALLER)
+        await phone.until("CALL_ESTABLISHED")
+        async with asyncio.timeout(60):  # LiveKit tells of it on its own
+            while True:
+                calls = (await asyncio.to_thread(get, running, "/sip/calls"))["calls"]
+                if (calls[0]["direction"], calls[0]["phone_number"]) == ("inbound", CALLER):
+                    break
+                await asyncio.sleep(0.05)
         await until_status(running, calls[0]["id"], "answered")
         await until_said(running, calls[0]["session_id"])
         await phone.command("hangup")
@@ -119,13 +123,13 @@ async def test_a_caller_is_handed_over_to_somebody_who_is_asked_first(
         made = post(running, "/sip/trunks", trunk)["trunk"]
         post(running, "/sip/configs", {"name": "Desk", "phone_number": line, "agent_config_id": 1})
         await caller.command("dial", f"sip:{line}@{running.ready['sip']['address']}")
-        await caller.until("CALL_ESTABLISHED", within=20)
+        await caller.until("CALL_ESTABLISHED")
         began = time.monotonic()
         call = get(running, "/sip/calls")["calls"][0]
         await until_status(running, call["id"], "answered")
         await until_said(running, call["session_id"])
         post(running, f"/sip/calls/{call['id']}/transfer", {"to": CALLEE, "mode": "warm"})
-        await other.until("CALL_ESTABLISHED", within=20)
+        await other.until("CALL_ESTABLISHED")
         await asyncio.sleep(3)  # what must not be heard in this time is looked for below
         asked = time.monotonic() - began
         await other.command("sndcode", "1" if taken else "2")
@@ -136,9 +140,9 @@ async def test_a_caller_is_handed_over_to_somebody_who_is_asked_first(
                     await asyncio.sleep(0.1)
             await asyncio.sleep(3)
             await caller.command("hangup")
-            await other.until("CALL_CLOSED", within=20)
+            await other.until("CALL_CLOSED")
         else:
-            await other.until("CALL_CLOSED", within=20)
+            await other.until("CALL_CLOSED")
             async with asyncio.timeout(20):
                 said = f"/sessions/{call['session_id']}/transcript/text"
                 with running.client() as client:

@@ -18,7 +18,7 @@ from parley.demo.voice import Voice
 from tests.e2e.conftest import RunningPlatform
 from tests.support.conversations import Watch
 
-pytestmark = [pytest.mark.anyio, pytest.mark.recording, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.recording, pytest.mark.timeout(400)]
 
 SCRIPT = [Question(ask="Where can customers park their cars?", expect=["park"])]
 
@@ -81,13 +81,13 @@ async def visit(running: RunningPlatform, room: str) -> None:
     async with Platform(Ready.read(running.ready_file)) as platform:
         token = await platform.token(identity="visitor", room=room, agent_id=1)
     async with Caller(token.wsUrl, token.token, voice) as caller:
-        await caller.hear_greeting()
+        await caller.hear_greeting(timeout=60)
     voice.close()
 
 
 async def until_over(client: httpx2.Client, **which: Any) -> dict[str, Any]:
     """The newest of these recordings, once it runs no longer."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             (newest, *_) = (await asyncio.to_thread(client.get, "/recordings", params=which)).json()["recordings"]
             if newest["status"] != "recording":

@@ -15,7 +15,7 @@ from parley.offline.audio import resampled
 from parley.offline.flite import RATE, load_flite
 from tests.e2e.conftest import RunningPlatform
 
-pytestmark = [pytest.mark.page, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.page, pytest.mark.timeout(400)]
 
 CHECKOUT = Path(__file__).parents[2]
 DEVICE_RATE = 48_000
@@ -45,7 +45,7 @@ def command_of(running: RunningPlatform, microphone: Path, folder: Path, query: 
 def call(running: RunningPlatform, microphone: Path, folder: Path, query: str, *options: str) -> dict[str, Any]:
     """What a person saw and heard who called from the page."""
     command = command_of(running, microphone, folder, query, *options)
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     told: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return told
@@ -56,7 +56,9 @@ def call(running: RunningPlatform, microphone: Path, folder: Path, query: str, *
 def test_a_person_clicks_speaks_and_is_answered(
     running: RunningPlatform, microphone: Path, tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    told = call(running, microphone, tmp_path, "", "--seconds", "22", "--width", str(size[0]), "--height", str(size[1]))
+    time_of_call = ("--seconds", "60", "--until", "six months")
+    look = ("--width", str(size[0]), "--height", str(size[1]))
+    told = call(running, microphone, tmp_path, "", *time_of_call, *look)
     words = " ".join(line["text"] for line in told["lines"])
     assert "six months" in words
     assert told["persona_audio"]["loud_seconds"] > 2

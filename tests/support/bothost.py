@@ -36,14 +36,14 @@ class FakeHost:
     async def say(self, **message: Any) -> None:
         await self.socket.send(json.dumps(message))
 
-    async def hear(self, kind: str, *, within: float = 20) -> dict[str, Any]:
+    async def hear(self, kind: str, *, within: float = 60) -> dict[str, Any]:
         async with asyncio.timeout(within):
             while True:
                 message: dict[str, Any] = json.loads(await self.socket.recv())
                 if message["type"] == kind:
                     return message
 
-    async def attend(self, *, within: float = 20) -> BotJob:
+    async def attend(self, *, within: float = 60) -> BotJob:
         """The next bot that this host is sent."""
         return BotJob.model_validate((await self.hear("attend", within=within))["job"])
 

@@ -25,8 +25,10 @@ from tests.support.database import CHECKOUT
 from tests.support.ports import free_port
 from tests.support.studio import KEY, SECRET, wait_for_http
 
-WITHIN = 30.0
+WITHIN = 60.0
 """Seconds for anything to happen, on a machine that may stall."""
+STARTS_WITHIN = 120.0
+"""Seconds for the imports of a process on a busy machine."""
 STOPS_WITHIN = 60
 """Seconds for a process to end."""
 
@@ -290,7 +292,7 @@ async def bot_host(media: Rooms, folder: Path, **settings: str) -> AsyncIterator
     host = Host(media, plane, folder, settings)
     host.start()
     try:
-        await plane.until(lambda: plane.hello is not None, about=lambda: host.said)
+        await plane.until(lambda: plane.hello is not None, within=STARTS_WITHIN, about=lambda: host.said)
         yield host, plane
     finally:
         await host.stop()

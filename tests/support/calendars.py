@@ -251,7 +251,7 @@ class MicrosoftServer(Provider):
         return (await self._call(kept, json={"value": [told]})).status_code
 
     async def _call(self, subscription: dict[str, Any], **sent: Any) -> httpx2.Response:
-        async with httpx2.AsyncClient(base_url=self.reaches) as http:
+        async with httpx2.AsyncClient(base_url=self.reaches, timeout=30) as http:
             return await http.post(urlsplit(subscription["notificationUrl"]).path, **sent)
 
     async def _subscribe(self, asked: Asked) -> web.StreamResponse:
@@ -351,7 +351,7 @@ async def radicale(folder: Path) -> AsyncIterator[httpx2.AsyncClient]:
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "radicale", *arguments, stderr=DEVNULL)
     try:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", auth=("ada", "secret words")) as client:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not await _answers(client):
                     await asyncio.sleep(0.1)
             made = await client.request("MKCALENDAR", "/ada/work/")

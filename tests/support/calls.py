@@ -52,7 +52,7 @@ async def call_of(tenant: Tenant, call_id: int) -> dict[str, Any]:
 async def until(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
     found = None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (found := await look()) != wanted:
                 await asyncio.sleep(0.02)
     except TimeoutError:

@@ -93,7 +93,9 @@ async def _sign_up(platform: Platform, canaries: Canaries) -> None:
     async with browser(platform) as http:
         who = WHO | {"name": "Grace", "password": canaries.make("password")}
         await canaries.told(await http.post("/auth/signup", json=who))
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"X-API-Key": ADMIN_KEY}) as operator:
+    async with httpx2.AsyncClient(
+        base_url=f"{platform.url}/api/v1", headers={"X-API-Key": ADMIN_KEY}, timeout=30
+    ) as operator:
         await canaries.told(await operator.post("/admin/password-links", json={"email": WHO["email"]}))
 
 

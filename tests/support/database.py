@@ -99,6 +99,6 @@ def database_url(clone: Clone) -> str:
 
 async def somebody_waits(db: Db) -> None:
     """Until another transaction waits for a lock that this one holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await db.scalar(_WAITS):
             await asyncio.sleep(0.02)

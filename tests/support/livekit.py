@@ -44,7 +44,7 @@ async def livekit_running(folder: Path, secret: str, *, hooks: str) -> AsyncIter
         for _ in range(2):  # the first waits for participants to leave, the second does not
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await process.wait()
 
 
@@ -53,7 +53,7 @@ async def livekit_of(platform: Platform, folder: Path, *, hooks: str | None = No
     """The same; the platform controls it and hears its hooks, unless they go to another address. Its own."""
     secret = platform.settings.livekit_api_secret.get_secret_value()
     async with livekit_running(folder, secret, hooks=hooks or f"{platform.url}/livekit/webhook") as url:
-        media = LiveKitMedia(url, "devkey", secret, timeout=5)
+        media = LiveKitMedia(url, "devkey", secret, timeout=20)
         platform.app.state.media = media
         try:
             yield url

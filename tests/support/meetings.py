@@ -86,7 +86,7 @@ class Bot:
 
     async def until(self, event: str, fits: Callable[[Any], bool] = lambda _: True) -> Any:
         """The first such event, heard before or yet to come."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 for name, data in self.heard:
                     if name == event and fits(data):
@@ -96,11 +96,11 @@ class Bot:
 
     async def until_any(self) -> None:
         """Anything has been heard."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self.arrived.wait()
 
     async def say(self, event: str, data: Any = None) -> Any:
-        return await self.socket.call(event, data, timeout=30)
+        return await self.socket.call(event, data, timeout=60)
 
     async def join(self, made: dict[str, Any], name: str, **more: Any) -> dict[str, Any]:
         await self.socket.emit("join-meeting", {"meetingId": made["meetingId"], "name": name} | more)
@@ -113,7 +113,7 @@ async def a_bot(url: str, transports: Sequence[str] = ("websocket",)) -> AsyncIt
     socket = socketio.AsyncClient(reconnection=False)
     bot = Bot(socket)
     socket.on("*", bot.hear)
-    await socket.connect(url, transports=list(transports), wait_timeout=30)
+    await socket.connect(url, transports=list(transports), wait_timeout=60)
     try:
         yield bot
     finally:

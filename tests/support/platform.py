@@ -4,9 +4,11 @@ import asyncio
 import base64
 import gc
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -54,9 +56,22 @@ def redis_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="parley-test-") as folder:
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
         process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
+        _wait_for_redis(port)
         yield f"redis://127.0.0.1:{port}"
         process.terminate()
-        process.wait(10)
+        process.wait(60)
+
+
+def _wait_for_redis(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except OSError:
+            assert time.monotonic() < deadline, "the Redis server did not answer within 60 s"
+            time.sleep(0.02)
+        else:
+            return
 
 
 @dataclass
@@ -309,14 +324,15 @@ class Platform:
         )
         url = f"http://127.0.0.1:{port}"
         try:
-            async with asyncio.timeout(60), httpx2.AsyncClient() as client:
+            async with asyncio.timeout(120), httpx2.AsyncClient() as client:
                 while not await _answers(client, f"{url}/health/live"):
                     await asyncio.sleep(0.05)
             yield url
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGKILL if killed else signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), 20)
+            async with asyncio.timeout(60):
+                await process.wait()
 
     @asynccontextmanager
     async def jobs(self) -> AsyncIterator[None]:

@@ -69,7 +69,7 @@ class Receiver:
         """What came to one path."""
         return [each for each in self.received if each.path == path]
 
-    async def wait_for(self, count: int, path: str = "/", within: float = 20) -> list[Received]:
+    async def wait_for(self, count: int, path: str = "/", within: float = 60) -> list[Received]:
         """The requests to a path, once there are so many."""
         async with asyncio.timeout(within), self._changed:
             await self._changed.wait_for(lambda: len(self.at(path)) >= count)

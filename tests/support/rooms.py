@@ -32,7 +32,7 @@ class Somebody:
         on("track_subscribed", self._hear)
         on("track_unsubscribed", self._hear_no_more)
 
-    async def until(self, name: str, identity: str, *, count: int = 1, within: float = 30) -> Any:
+    async def until(self, name: str, identity: str, *, count: int = 1, within: float = 60) -> Any:
         """What the `count`-th event of a name and identity says."""
         try:
             async with asyncio.timeout(within):
@@ -45,7 +45,7 @@ class Somebody:
         except TimeoutError:
             raise AssertionError(f"no {name} of {identity}; there was {self.happened}") from None
 
-    async def until_status(self, identity: str, status: str, within: float = 15) -> None:
+    async def until_status(self, identity: str, status: str, within: float = 60) -> None:
         """The call of an identity has had a status."""
         async with asyncio.timeout(within):
             while status not in self.statuses(identity):
@@ -61,7 +61,7 @@ class Somebody:
         """What an identity says from now on, at `RATE`."""
         frames = self.heard.setdefault(identity, [])
         frames.clear()
-        async with asyncio.timeout(seconds + 10):
+        async with asyncio.timeout(seconds + 30):
             while sum(map(len, frames)) < seconds * RATE:
                 await asyncio.sleep(0.02)
         return np.concatenate(frames)

@@ -24,7 +24,7 @@ a=rtpmap:101 telephone-event/8000
 
 def receive(method: str, more: str = "") -> str:
     """Wait for a request."""
-    return f'<recv request="{method}" timeout="20000" {more}/>'
+    return f'<recv request="{method}" timeout="60000" {more}/>'
 
 
 def answer(status: str, headers: str = "", body: str = "", repeat: bool = False) -> str:
@@ -101,13 +101,20 @@ class Peer:
     process: asyncio.subprocess.Process
     folder: Path
 
-    async def succeeded(self, within: float = 20) -> None:
+    async def succeeded(self, within: float = 60) -> None:
         """The scenario went as it was written."""
         async with asyncio.timeout(within):
             status = await self.process.wait()
         assert status == 0, (
             (self.folder / "errors.log").read_text() if (self.folder / "errors.log").exists() else status
         )
+
+
+def _is_bound(port: int, transport: str) -> bool:
+    """Asked of the system: whatever is sent there would be taken for the call."""
+    kind, state = ("udp", "07") if transport.startswith("u") else ("tcp", "0A")
+    lines = [line.split() for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]]
+    return any(line[1].endswith(f":{port:04X}") and line[3] == state for line in lines)
 
 
 @asynccontextmanager
@@ -127,6 +134,10 @@ async def peer(scenario: str, *, status: int = 0, transport: str = "u1") -> Asyn
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         try:
+            async with asyncio.timeout(60):
+                while not _is_bound(port, transport):
+                    assert process.returncode is None, "sipp has ended"
+                    await asyncio.sleep(0.02)
             yield Peer(port, process, folder)
         finally:
             if process.returncode is None:

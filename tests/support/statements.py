@@ -7,7 +7,15 @@ from typing import Any
 import psycopg
 import pytest
 
-BACKGROUND = ("last_used_at", "listen ", "pg_notify", "key_id = any(", "advisory_lock_shared", "process_pulse")
+BACKGROUND = (
+    "last_used_at",
+    "listen ",
+    "pg_notify",
+    "key_id = any(",
+    "advisory_lock_shared",
+    "process_pulse",
+    "update knowledge_upload set lease_until",
+)
 """What the process does by itself; besides, it follows the log of all projects."""
 
 

@@ -115,7 +115,7 @@ class Recorder:
         """SIGTERM, and its end."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(30)
+            self.process.wait(60)
 
     def figures(self) -> dict[str, float]:
         """The service's metrics, by name with labels."""
@@ -171,7 +171,7 @@ class Studio:
         """End it."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(60)
 
     def start(self) -> None:
         """Start it; it answers when this returns."""
@@ -208,7 +208,7 @@ def a_recorder(studio: Studio, folder: Path, **settings: str) -> Iterator[Record
 
 def wait_for_http(port: int, log: Path) -> None:
     """Until somebody answers, whatever it is."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             urlopen(f"http://127.0.0.1:{port}/", timeout=2).close()
@@ -339,7 +339,7 @@ class Stage:
         listed = await self.livekit.egress.list_egress(api.ListEgressRequest(egress_id=egress_id))
         return listed.items[0]
 
-    async def until(self, egress_id: str, *statuses: int, within: float = 20) -> api.EgressInfo:
+    async def until(self, egress_id: str, *statuses: int, within: float = 60) -> api.EgressInfo:
         """Wait for one of some states."""
         info = None
         with suppress(TimeoutError):
@@ -372,7 +372,7 @@ async def emptied(folder: Path) -> None:
     assert list(folder.rglob("*")) == []
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 30) -> None:
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 60) -> None:
     """Wait until something is so that no event tells of."""
     async with asyncio.timeout(within):
         while True:

@@ -62,7 +62,7 @@ class Telephone:
         self._writer.write(b"%d:%s," % (len(text), text))
         await self._writer.drain()
 
-    async def until(self, kind: str, *, count: int = 1, within: float = 20) -> dict[str, Any]:
+    async def until(self, kind: str, *, count: int = 1, within: float = 60) -> dict[str, Any]:
         """The event of a type, such as `CALL_ESTABLISHED`, that was the `count`-th of its kind."""
 
         def found() -> list[dict[str, Any]]:
@@ -145,7 +145,7 @@ def _write(path: Path, samples: np.ndarray) -> None:
 
 
 async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await asyncio.open_connection("127.0.0.1", port)

@@ -1,7 +1,7 @@
 """A worker's side of the uplink, as the tests speak it."""
 
 import json
-from asyncio import timeout
+from asyncio import sleep, timeout
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ import jwt
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents.calling import PersonaJob
+from control_plane.sessions.models import Worker
 from control_plane.sessions.watch import LeaseWatch
 from tests.support.clocks import SteppedClock
 from tests.support.platform import WORKER_TOKEN, Platform, Tenant
@@ -27,7 +28,7 @@ class FakeWorker:
     async def say(self, **message: Any) -> None:
         await self.socket.send(json.dumps(message))
 
-    async def hear(self, kind: str, *, within: float = 20) -> dict[str, Any]:
+    async def hear(self, kind: str, *, within: float = 60) -> dict[str, Any]:
         async with timeout(within):
             while True:
                 message: dict[str, Any] = json.loads(await self.socket.recv())
@@ -59,7 +60,19 @@ async def worker(
         fake = FakeWorker(socket)
         await fake.say(type="hello", worker_id=name, capacity=capacity)
         await fake.hear("welcome")
+        await _is_known(platform, name)
         yield fake
+
+
+async def _is_known(platform: Platform, name: str) -> None:
+    """Until calls may be given to a worker: it is welcomed before it is written down."""
+    async with timeout(60):
+        while True:
+            async with platform.database.platform() as db:
+                known = await db.get(Worker, name)
+            if known is not None and known.connected:
+                return
+            await sleep(0.01)
 
 
 def lease_watch(platform: Platform) -> tuple[LeaseWatch, SteppedClock]:

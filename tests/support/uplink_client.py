@@ -37,7 +37,7 @@ async def uplink_to(
     )
     running = asyncio.create_task(uplink.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await connected.wait()
         yield uplink
     finally:

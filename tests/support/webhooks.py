@@ -42,7 +42,7 @@ async def deliveries(tenant: Tenant, webhook: dict[str, Any], **query: Any) -> l
     return found
 
 
-async def until(question: Callable[[], Awaitable[Any]], within: float = 20) -> Any:
+async def until(question: Callable[[], Awaitable[Any]], within: float = 60) -> Any:
     """Ask until the answer is yes."""
     async with asyncio.timeout(within):
         while not (answer := await question()):

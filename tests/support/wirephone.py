@@ -106,7 +106,7 @@ class WirePhone:
         headers += [f"{name}: {asked.get(name)}" for name in ("From", "Call-ID", "CSeq")]
         self.send(f"SIP/2.0 {status}", [*headers, f"Contact: <sip:wire@{HOST}:{self.port}>", *more], body)
 
-    async def next(self, kind: str, within: float = 10) -> Said:
+    async def next(self, kind: str, within: float = 30) -> Said:
         """The next message of a kind; others are let by."""
         others = []
         try:
@@ -123,7 +123,7 @@ class WirePhone:
         """The final answer to a request of the call, which is acknowledged where it needs to be."""
         number = number or next(self.number)
         self.request(method, *more, body=body, number=number)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 said = await self.came.get()
                 if said.get("cseq") == f"{number} {method}" and said.kind >= "200":

@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection
 
 from agents.calling import DispatchMetadata, PersonaJob
 from agents.contract import AGENT_NAME, Command, Exchange, Exchanged, Message
-from tests.support.bots import AgentsProcess, Media, Plane
+from tests.support.bots import STARTS_WITHIN, AgentsProcess, Media, Plane
 from tests.support.jobs import persona_job
 from tests.support.studio import KEY, SECRET
 
@@ -108,7 +108,7 @@ class Call:
         """Type a line."""
         await self.room.local_participant.send_text(text, topic="lk.chat")
 
-    async def hears(self, text: str, *, within: float = 40) -> None:
+    async def hears(self, text: str, *, within: float = 60) -> None:
         """Until the persona has written something."""
         await self._until(lambda: any(text in line for line in self.lines), within, lambda: self.lines)
 
@@ -117,11 +117,11 @@ class Call:
         await self.say(text)
         await self.hears(f"to: {text}")
 
-    async def is_alone(self, *, within: float = 40) -> None:
+    async def is_alone(self, *, within: float = 60) -> None:
         """Until the persona has left."""
         await self._until(lambda: AGENT not in self.room.remote_participants, within, lambda: "")
 
-    async def ended(self, *, within: float = 40) -> dict[str, Any]:
+    async def ended(self, *, within: float = 60) -> dict[str, Any]:
         """What is reported of its end."""
         return await self.worker.plane.reported(self.job, "call.ended", within=within)
 
@@ -158,7 +158,7 @@ async def call_worker(
     worker = Worker(media, plane, folder, {"PARLEY_MODELS_URL": models_url} | settings, own_session=own_session)
     worker.start()
     try:
-        await plane.until(lambda: plane.hello is not None, within=90, about=lambda: worker.said[-4000:])
+        await plane.until(lambda: plane.hello is not None, within=STARTS_WITHIN, about=lambda: worker.said[-4000:])
         yield worker
     finally:
         await worker.stop()

@@ -68,7 +68,7 @@ async def _running(
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await process.wait()
         except TimeoutError:
             process.kill()

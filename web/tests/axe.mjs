@@ -69,7 +69,7 @@ function settling(page) {
       if (asked.size > 0) {
         await new Promise((resolve, reject) => {
           answered = resolve;
-          setTimeout(() => reject(new Error(`no answer: ${[...asked].map((each) => each.url())}`)), 30_000).unref();
+          setTimeout(() => reject(new Error(`no answer: ${[...asked].map((each) => each.url())}`)), 60_000).unref();
         });
       }
       await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));

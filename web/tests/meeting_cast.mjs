@@ -87,6 +87,7 @@ export async function open(name, address, { viewport = DESKTOP, dark = wish.dark
     hasTouch: viewport === PHONE,
   });
   const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
   page.on("console", (message) => {
     if (message.type() === "error" && net === null && !faulty) report.faults.push(`${name}: ${message.text()}`);
   });
@@ -115,7 +116,7 @@ export async function ask(who, name = null) {
 
 /** Waits until one is in and hears; counts the time since the click. */
 export async function inMeeting(who, clicked) {
-  await who.page.waitForSelector('html[data-phase="meeting"][data-media="up"]', { timeout: 20_000 });
+  await who.page.waitForSelector('html[data-phase="meeting"][data-media="up"]', { timeout: 60_000 });
   if (clicked) report.click_to_usable_ms[who.name] = Date.now() - clicked;
 }
 
@@ -129,7 +130,7 @@ export async function bot(meetingId, name) {
   socket.onAny((event, data) => heard.push([event, data]));
   socket.emit("join-meeting", { meetingId, name });
   const until = async (event, fits = () => true) => {
-    const end = Date.now() + 15_000;
+    const end = Date.now() + 60_000;
     while (Date.now() < end) {
       const found = heard.find(([told, data]) => told === event && fits(data));
       if (found) return found[1];

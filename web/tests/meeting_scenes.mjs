@@ -71,9 +71,11 @@ export async function converse() {
   await host.page.locator('.tile[aria-label*="Grace Hopper, muted, hand raised"]').waitFor();
   await robot.until("hand:raised");
   await guest.page.getByRole("button", { name: "Reactions" }).click();
+  // It stands for some seconds only: who looks for it looks before it comes.
+  const applause = tile(host, "Grace Hopper").locator(".tile__reaction").waitFor();
   await guest.page.getByRole("button", { name: "Applause" }).click();
+  await applause;
   await robot.until("reaction", (data) => data.emoji === "👏");
-  await tile(host, "Grace Hopper").locator(".tile__reaction").waitFor();
   await host.picture("meeting-3");
   step("the others see that somebody is muted, raises a hand, applauds");
 
@@ -89,7 +91,7 @@ export async function converse() {
   await guest.picture("reconnecting");
   await robot.until("participant:left");
   net.mend();
-  await guest.page.waitForSelector('html[data-line="up"]', { timeout: 30_000 });
+  await guest.page.waitForSelector('html[data-line="up"]', { timeout: 60_000 });
   await guest.page.getByRole("button", { name: /^Chat/ }).click();
   await guest.page.getByLabel("Message").fill("I am back.");
   await guest.page.getByRole("button", { name: "Send" }).click();
@@ -163,7 +165,7 @@ export async function present() {
   await host.page.getByRole("button", { name: "Present your screen" }).click();
   const screen = bare.page.locator('.tile--screen[aria-label="Ada Lovelace\'s screen"] video:not([hidden])');
   await screen.waitFor();
-  await bare.page.waitForFunction(() => document.querySelector(".tile--screen video")?.videoWidth > 0, undefined, { timeout: 20_000 });
+  await bare.page.waitForFunction(() => document.querySelector(".tile--screen video")?.videoWidth > 0, undefined, { timeout: 60_000 });
   const [large, small] = [await screen.boundingBox(), await tile(bare, "Katherine Johnson").boundingBox()];
   if (large.width * large.height < 4 * small.width * small.height) throw new Error("what is shown is not large");
   await bare.picture("presenting");
@@ -173,8 +175,9 @@ export async function present() {
   step("what one shows is large on the other's page, and goes again");
 
   await host.page.getByRole("button", { name: /^Participants/ }).click();
+  const told = other.page.getByText("A host has muted you").first().waitFor();
   await host.page.getByRole("button", { name: "Mute Katherine Johnson" }).click();
-  await other.page.getByText("A host has muted you").first().waitFor();
+  await told;
   await other.page.getByRole("button", { name: "Unmute" }).waitFor();
   step("the host mutes somebody, who is told");
 
@@ -230,11 +233,11 @@ export async function scenario() {
   }
   step("only what the meeting allows is there");
 
-  await tile(ada, "Nora").waitFor({ timeout: 30_000 });
-  await ada.page.locator(".caption", { hasText: "pharmacy" }).waitFor({ timeout: 30_000 });
+  await tile(ada, "Nora").waitFor({ timeout: 60_000 });
+  await ada.page.locator(".caption", { hasText: "pharmacy" }).waitFor({ timeout: 60_000 });
   await ada.picture("captions");
   step("the persona comes, and what it says is shown");
-  await ada.page.getByText("This meeting is recorded").waitFor({ timeout: 30_000 });
+  await ada.page.getByText("This meeting is recorded").waitFor({ timeout: 60_000 });
   step("the light of the recording is on");
   await measure(ada);
 

@@ -24,7 +24,7 @@ if (!wish.url || !wish.key) {
   console.error("needed: --url (the platform) and --key (pk_…)");
   process.exit(2);
 }
-const WAIT = { timeout: 15_000 };
+const WAIT = { timeout: 60_000 };
 
 /** Calls the API as a customer's own agent server does. */
 async function api(method, path, body) {

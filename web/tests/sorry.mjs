@@ -37,7 +37,7 @@ await visit(
     told.title = await page.locator(".notice__title").textContent();
     told.words = await page.locator("main").innerText();
     await show("sorry");
-    await page.waitForFunction(() => window.__sounds.every(({ came }) => came !== null));
+    await page.waitForFunction(() => window.__sounds.length > 0 && window.__sounds.every(({ came }) => came !== null));
     told.sounds = await page.evaluate(() => window.__sounds);
     told.can_call_again = await page.getByRole("button", { name: /^Call / }).isEnabled();
   },

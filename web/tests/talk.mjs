@@ -1,8 +1,9 @@
 // Does a caller's task on a running platform and reports what happened as JSON.
 //
 //   node web/tests/talk.mjs --url 'http://127.0.0.1:8000/talk#key=pk_…' --wav QUESTION.wav --seconds 25
-//       [--json OUT.json] [--screenshot OUT.png] [--width 390 --height 844] [--dark] [--treated-microphone] [--framed]
+//       [--until WORDS] [--json OUT.json] [--screenshot OUT.png] [--width 390 --height 844] [--dark] [--treated-microphone] [--framed]
 //
+// `--until` hangs up once a line has these words, however long that takes of the time.
 // `--framed` puts the page into a frame of another site and reports what that site is told.
 // Leaves with 0 when the persona was heard and its words were shown, with 1 otherwise.
 import { writeFile } from "node:fs/promises";
@@ -19,6 +20,7 @@ const { values: wish } = parseArgs({
     url: { type: "string" },
     wav: { type: "string" },
     seconds: { type: "string", default: "25" },
+    until: { type: "string", default: "" },
     json: { type: "string" },
     screenshot: { type: "string" },
     width: { type: "string", default: "1280" },
@@ -51,7 +53,7 @@ try {
   await page.addInitScript(watch, { rawMicrophone: !wish["treated-microphone"] });
   const view = wish.framed ? await frameOn(page, wish.url) : page;
   if (!wish.framed) await page.goto(wish.url);
-  await view.waitForSelector('html[data-phase="idle"]', { timeout: 15_000 });
+  await view.waitForSelector('html[data-phase="idle"]', { timeout: 60_000 });
   await view.getByRole("button", { name: /^Call / }).click();
 
   const end = Date.now() + Number(wish.seconds) * 1000;
@@ -59,16 +61,22 @@ try {
   await view
     .waitForFunction(() => ["call", "failed", "ended"].includes(document.documentElement.dataset.phase), undefined, { timeout: left() })
     .catch(() => undefined);
-  // The call runs its time, or until it ends by itself.
+  // The call runs its time, or until it ends by itself, or until what it was made for has been said.
   await view
-    .waitForFunction(() => ["failed", "ended"].includes(document.documentElement.dataset.phase), undefined, { timeout: left() })
+    .waitForFunction(
+      (words) =>
+        ["failed", "ended"].includes(document.documentElement.dataset.phase) ||
+        (words !== "" && [...document.querySelectorAll("[data-line] .line__words")].some((line) => line.textContent.includes(words))),
+      wish.until,
+      { timeout: left() },
+    )
     .catch(() => undefined);
   if (wish.screenshot) await page.screenshot({ path: wish.screenshot });
   const duringCall = await view.evaluate(() => document.documentElement.dataset.phase);
   const hangUp = view.getByRole("button", { name: "Hang up" });
   if (await hangUp.isVisible()) {
     await hangUp.click();
-    await view.waitForSelector('html[data-phase="ended"]', { timeout: 5_000 });
+    await view.waitForSelector('html[data-phase="ended"]', { timeout: 60_000 });
   }
 
   const seen = await view.evaluate(() => window.__seen);

@@ -43,7 +43,7 @@ export async function visit(wish, task, { microphone = false, instead = {} } = {
     });
     if (microphone) await context.addInitScript(watch, { rawMicrophone: true });
     const page = await context.newPage();
-    page.setDefaultTimeout(30_000);
+    page.setDefaultTimeout(60_000);
     await watchBorders(page, wish.url, told);
     page.on("pageerror", (error) => told.faults.push(error.message));
     page.on("console", (message) => {

@@ -90,7 +90,7 @@ class Halls:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not true():
             await asyncio.sleep(0.02)
 

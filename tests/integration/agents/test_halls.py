@@ -88,6 +88,6 @@ async def test_a_hall_does_not_outlive_its_worker(worker: Worker) -> None:
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while Path(f"/proc/{pid}").exists():
             await asyncio.sleep(0.05)

@@ -124,7 +124,10 @@ async def test_a_key_can_revoke_itself_and_stays_revoked(platform: Platform) -> 
 async def test_a_key_revoked_in_one_process_is_refused_in_the_other(platform: Platform) -> None:
     tenant = await platform.tenant()
     key = await make_key(tenant)
-    async with platform.second_process() as url, httpx2.AsyncClient(base_url=url, headers=header(key)) as elsewhere:
+    async with (
+        platform.second_process() as url,
+        httpx2.AsyncClient(base_url=url, headers=header(key), timeout=30) as elsewhere,
+    ):
         assert (await elsewhere.get("/api/v1/agents")).status_code == 200
         await tenant.http.delete(f"/api-keys/{key['id']}")
         assert (await elsewhere.get("/api/v1/agents")).status_code == 401
@@ -196,7 +199,7 @@ async def test_each_keys_last_use_is_written_as_its_own(platform: Platform) -> N
 
     assert await last_uses() == [None, None]
     await tenant.http.get("/agents", headers=header(first))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (uses := await last_uses())[0] is None:
             await asyncio.sleep(0.1)
     assert uses[1] is None

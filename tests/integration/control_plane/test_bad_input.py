@@ -219,7 +219,7 @@ async def test_two_slashes_are_not_one(platform: Platform) -> None:
 async def test_two_keys_in_one_request_open_nothing(platform: Platform) -> None:
     first, second = await platform.tenant("first"), await platform.tenant("second")
     keys = [("X-API-Key", first.key), ("X-API-Key", second.key)]
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1") as client:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", timeout=30) as client:
         check(await client.get("/agents", headers=keys), 401)
         assert (await client.get("/agents", headers=[keys[0], keys[0]])).status_code == 200, "that is one key"
 
@@ -252,7 +252,7 @@ async def test_a_method_that_is_not_there_changes_nothing(platform: Platform) ->
 
 async def test_a_key_is_read_from_its_header_only(platform: Platform) -> None:
     tenant = await platform.tenant()
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1") as client:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", timeout=30) as client:
         for options in (
             {"params": {"api_key": tenant.key}},
             {"params": {"X-API-Key": tenant.key}},
@@ -273,7 +273,7 @@ async def test_wrong_requests_count_like_right_ones(platform: Platform) -> None:
     assert (refused.status_code, refused.json()["code"]) == (429, "RATE_LIMITED")
     spelt = {"x-api-key": tenant.key.upper(), "X-API-KEY": tenant.key}
     for name in spelt:
-        async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1") as client:
+        async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", timeout=30) as client:
             assert (await client.get("/agents", headers={name: tenant.key})).status_code == 429
 
 
@@ -302,7 +302,7 @@ async def raw(platform: Platform, *lines: str) -> tuple[int | None, bytes]:
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write("\r\n".join([*lines, "Host: parley", "Connection: close", "", ""]).encode("latin-1"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             answer = await reader.read()
     except (ConnectionError, TimeoutError):
         return None, b""

@@ -50,7 +50,7 @@ async def test_nothing_of_another_account_can_be_read_or_changed(
     ids = {"bot": bot_id, "calendar": calendar["uuid"], "event": event["uuid"]}
     before = [bot.model_dump() for bot in await bots_of(platform)]
     stranger = await platform.tenant("other")
-    async with baas(platform, stranger) as foreign, httpx2.AsyncClient(base_url=platform.url) as nobody:
+    async with baas(platform, stranger) as foreign, httpx2.AsyncClient(base_url=platform.url, timeout=30) as nobody:
         for kind, method, path, body in OPERATIONS:
             what = f"{method} {path}"
             answer = await ask(foreign, method, path, body, ids[kind])
@@ -83,7 +83,7 @@ async def test_a_key_that_may_only_read_changes_nothing(
     made = await tenant.http.post("/api-keys", json={"label": "reader", "scopes": ["bots:read", "calendars:read"]})
     assert made.status_code == 201, made.text
     headers = {"x-meeting-baas-api-key": made.json()["api_key"]["key"]}
-    async with httpx2.AsyncClient(base_url=platform.url, headers=headers) as reader:
+    async with httpx2.AsyncClient(base_url=platform.url, headers=headers, timeout=30) as reader:
         for kind, method, path, body in OPERATIONS:
             status = (await ask(reader, method, path, body, ids[kind])).status_code
             assert status == (200 if method == "GET" else 403), (method, path)

@@ -116,7 +116,7 @@ async def test_bots_of_others_are_not_to_be_had(platform: Platform, tenant: Tena
         assert (await http.delete(f"/bots/{uuid4()}")).status_code == 404
         assert (await http.get("/bots/meeting_data", params={"bot_id": "42"})).status_code == 400
         assert (await foreign.get("/bots/bots_with_metadata")).json()["bots"] == []
-    async with httpx2.AsyncClient(base_url=platform.url) as nobody:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as nobody:
         assert (await nobody.get("/bots/bots_with_metadata")).status_code == 401
 
 

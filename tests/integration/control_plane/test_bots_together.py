@@ -36,6 +36,7 @@ async def test_of_two_bots_under_one_key_the_one_that_is_kicked_leaves_the_other
         await until(lambda: is_true(("stop", "EG_1") in platform.recorder.calls))
         await complete(platform, "EG_1")
         await receiver.wait_for(4, "/kicked")
+        await receiver.wait_for(2, "/stays")
         assert codes(receiver, "/kicked") == ["joining_call", "in_call_not_recording", "call_ended", "complete"]
         assert codes(receiver, "/stays") == ["joining_call", "in_call_not_recording"]
         assert (await read(platform, stays.bot_id)).state == "attending"

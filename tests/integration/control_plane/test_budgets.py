@@ -205,7 +205,7 @@ async def speak(fake: FakeWorker, job: PersonaJob, sequence: int, dollars: float
 
 async def commanded(fake: FakeWorker, *calls: str) -> dict[str, Any]:
     """The next command, with heartbeats as a worker sends them."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             await fake.say(type="heartbeat", calls=list(calls))
             try:
@@ -289,7 +289,7 @@ async def test_a_call_that_goes_on_all_the_same_is_cut_off(platform: Platform) -
         async with platform.database.platform() as db:
             await db.exec(update(SessionJob).values(wind_up_at=datetime.now(UTC) - timedelta(seconds=21)))
         async with platform.jobs():
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while (await commanded(fake, "r"))["action"] != "end":
                     continue
     session = (await tenant.http.get(f"/sessions/{job.session_id}/detail")).json()["session"]

@@ -23,7 +23,7 @@ async def row(platform: Platform) -> Calendar:
         return found
 
 
-async def until(check: Any, *, within: float = 20) -> None:
+async def until(check: Any, *, within: float = 60) -> None:
     """Wait for something to be so."""
     async with asyncio.timeout(within):
         while not await check():

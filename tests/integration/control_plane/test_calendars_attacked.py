@@ -174,7 +174,7 @@ async def test_a_time_to_wait_that_makes_no_sense_is_none(
     ],
 )
 async def test_notices_that_make_no_sense_are_refused(platform: Platform, body: bytes) -> None:
-    async with httpx2.AsyncClient(base_url=platform.url) as nobody:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as nobody:
         answer = await nobody.post("/hooks/calendars/microsoft", content=body)
         assert answer.status_code in (400, 401)
         assert "error" in answer.json()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 15
+PATIENCE = 60
+PROBE = "probe"
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ class Client:
         default_factory=asyncio.Queue
     )
     happened: asyncio.Queue[tuple[str, Any]] = field(default_factory=asyncio.Queue)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def wait_for(self, wanted: str) -> Any:
         """What came with the next event of that name."""
@@ -59,7 +61,10 @@ async def joined(tenant: Tenant, url: str, identity: str) -> AsyncIterator[Clien
 
     @client.room.on("data_received")
     def on_data(packet: rtc.DataPacket) -> None:
-        client.packets.put_nowait((packet.data.decode(), packet.topic or None, packet.participant))
+        if packet.topic == PROBE:
+            client.reached.set()
+        else:
+            client.packets.put_nowait((packet.data.decode(), packet.topic or None, packet.participant))
 
     client.room.on("track_published", lambda track, _: happened.put_nowait(("published", track.sid)))
     client.room.on("track_unpublished", lambda track, _: happened.put_nowait(("unpublished", track.sid)))
@@ -72,6 +77,18 @@ async def joined(tenant: Tenant, url: str, identity: str) -> AsyncIterator[Clien
         yield client
     finally:
         await client.room.disconnect()
+
+
+async def reach(tenant: Tenant, **clients: Client) -> None:
+    """Until packets come to these: to who has only just joined LiveKit may not be able to send one yet."""
+    async with asyncio.timeout(PATIENCE):
+        for identity, client in clients.items():
+            while not client.reached.is_set():
+                probe = {"data": "there?", "topic": PROBE, "destination_identities": [identity]}
+                await tenant.http.post("/rooms/r/send-data", json=probe)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await client.reached.wait()
 
 
 async def publish(client: Client) -> None:
@@ -98,6 +115,7 @@ async def test_broadcasts_reach_everybody_and_whispers_only_whom_they_are_for(pl
     tenant = await platform.tenant()
     await tenant.http.post("/rooms", json={"name": "r"})
     async with joined(tenant, livekit, "ada") as ada, joined(tenant, livekit, "bob") as bob:
+        await reach(tenant, ada=ada, bob=bob)
         await ask(tenant, "send-data", {"data": "Grüße an alle", "topic": "chat"})
         for client in (ada, bob):
             assert await client.packet() == ("Grüße an alle", "chat", None)

@@ -16,7 +16,7 @@ from tests.support.webhooks import make
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.page,
-    pytest.mark.timeout(280),
+    pytest.mark.timeout(600),
     needs_pages,
     pytest.mark.skipif(not (CHECKOUT / "web/node_modules/axe-core").is_dir(), reason="axe-core is not installed"),
 ]

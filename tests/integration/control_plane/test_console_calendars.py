@@ -13,7 +13,7 @@ from tests.support.pages import in_browser
 from tests.support.platform import Platform, Tenant
 from tests.support.receiver import Received, Receiver
 
-pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(280), needs_pages]
+pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(600), needs_pages]
 
 LINK = "LOCATION:https://meet.google.com/abc-defg-hij"
 DAVS = """<?xml version="1.0"?><C:mkcalendar xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">

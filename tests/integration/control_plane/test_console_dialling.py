@@ -8,7 +8,7 @@ from tests.support.console_pages import needs_pages
 from tests.support.pages import DESKTOP, in_browser
 from tests.support.platform import Platform, Tenant
 
-pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(280), needs_pages]
+pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(600), needs_pages]
 
 
 async def test_nobody_is_asked_whom_to_call_while_nobody_could_talk(

@@ -11,7 +11,7 @@ from tests.support.pages import in_browser
 from tests.support.platform import Platform
 from tests.support.receiver import Receiver
 
-pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(260), needs_pages]
+pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(600), needs_pages]
 
 
 @LOOKS

@@ -51,7 +51,7 @@ async def test_a_password_is_changed_only_by_who_knows_it(platform: Platform, gr
     assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN")
     key = (await grace.post("/api-keys", json={"label": "k"})).json()["api_key"]["key"]
     right = wrong | {"current_password": PASSWORD}
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"X-API-Key": key}) as program:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"X-API-Key": key}, timeout=30) as program:
         assert (await program.post("/auth/password", json=right)).status_code == 403
         assert (await program.post("/auth/logout")).status_code == 403
     guesses = [(await grace.post("/auth/password", json=wrong)).status_code for _ in range(12)]
@@ -83,7 +83,7 @@ async def test_a_log_in_with_a_password_that_is_being_changed_opens_nothing(
     desk = platform.app.state.passwords = HeldDesk()
     async with browser(platform) as elsewhere:
         late = asyncio.create_task(elsewhere.post("/auth/login", json=WHO))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await desk.compared.wait()
         change = {"current_password": PASSWORD, "new_password": "another long sentence"}
         assert (await grace.post("/auth/password", json=change)).status_code == 200
@@ -184,7 +184,7 @@ async def test_a_forgotten_password_is_set_anew_by_a_link_of_the_operators_once(
     platform: Platform, grace: httpx2.AsyncClient
 ) -> None:
     async with httpx2.AsyncClient(
-        base_url=f"{platform.url}/api/v1/admin", headers={"X-API-Key": ADMIN_KEY}
+        base_url=f"{platform.url}/api/v1/admin", headers={"X-API-Key": ADMIN_KEY}, timeout=30
     ) as operator:
         unknown = await operator.post("/password-links", json={"email": "nobody@example.org"})
         made, second = [(await operator.post("/password-links", json={"email": EMAIL})).json() for _ in range(2)]

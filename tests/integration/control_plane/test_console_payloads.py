@@ -20,7 +20,7 @@ from tests.support.tried import tried
 from tests.support.uplink import FakeWorker, ticket_of, worker
 from tests.support.webhooks import in_state, make, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(280), needs_pages]
+pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(600), needs_pages]
 
 BAD = '<img class=payload src=x onerror="window.__ran=1"><script class=payload>window.__ran=1</script>'
 SHORT = "<img class=payload src=x onerror=__ran=1>"

@@ -11,7 +11,7 @@ from tests.support.console_pages import needs_pages, unhurried
 from tests.support.pages import PHONE, in_browser
 from tests.support.platform import Platform
 
-pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(120), needs_pages]
+pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(600), needs_pages]
 
 
 async def test_a_tab_works_in_the_project_that_was_chosen(

@@ -118,7 +118,7 @@ async def test_a_database_that_begins_anew_is_used_at_once(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_database_that_was_away_for_a_minute_is_used_at_once(
     platform: Platform, tenant: Tenant, link: FaultyLink
 ) -> None:

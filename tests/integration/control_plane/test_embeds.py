@@ -214,7 +214,7 @@ async def test_two_origins_are_none(platform: Platform) -> None:
     tenant = await platform.tenant()
     key = await make_key(tenant)
     headers = [("X-Embed-Key", key["key"]), ("Origin", SHOP), ("Origin", "https://evil.example")]
-    async with httpx2.AsyncClient(headers=headers) as http:
+    async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
         assert (await http.get(f"{platform.url}/api/v1/embed/config")).status_code == 403
 
 
@@ -225,7 +225,7 @@ async def test_a_preflight_is_granted_to_named_origins_and_below_embed_alone(pla
     async def preflight(path: str, origin: str) -> httpx2.Response:
         headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         headers["Access-Control-Request-Headers"] = "x-embed-key, content-type"
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(timeout=30) as http:
             return await http.options(f"{platform.url}/api/v1{path}", headers=headers)
 
     granted = await preflight("/embed/token", SHOP)
@@ -245,7 +245,7 @@ async def test_a_preflight_is_granted_to_named_origins_and_below_embed_alone(pla
 async def test_an_embed_key_opens_nothing_else_and_an_api_key_nothing_here(platform: Platform) -> None:
     tenant = await platform.tenant()
     key = await make_key(tenant)
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"Origin": SHOP}) as http:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"Origin": SHOP}, timeout=30) as http:
         for path in ("/agents", "/embed-keys", "/rooms", "/quota"):
             for header in ("X-API-Key", "X-Embed-Key"):
                 answer = await http.get(path, headers={header: key["key"]})

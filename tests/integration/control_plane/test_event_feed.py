@@ -29,7 +29,7 @@ async def speak(tenant: Tenant) -> None:
 
 async def wait_for(tenant: Tenant, count: int) -> list[dict[str, Any]]:
     """All events, once there are so many: they are numbered after their commit."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(events := (await feed(tenant))["events"]) < count:
             await asyncio.sleep(0.05)
     return list(events)
@@ -80,7 +80,7 @@ async def test_the_ids_are_those_of_the_monitor(platform: Platform) -> None:
     async with (
         platform.jobs(),
         websockets.connect(f"{platform.url.replace('http', 'ws')}/ws/monitor?api_key={tenant.key}") as socket,
-        asyncio.timeout(10),
+        asyncio.timeout(60),
     ):
         await socket.send(json.dumps({"action": "subscribe", "channel": "rooms"}))
         assert json.loads(await socket.recv())["type"] == "subscribed"

@@ -51,7 +51,7 @@ async def write(database: Database, name: str, *, pause: float = 0, fail: bool =
 async def collect(database: Database, url: str, count: int) -> list[Event]:
     """The next `count` events from the beginning of the log."""
     seen: list[Event] = []
-    async with asyncio.timeout(20), Listener(url, STAMPED).listening() as listener:
+    async with asyncio.timeout(60), Listener(url, STAMPED).listening() as listener:
         async for batch in follow(database, listener, after=0):
             seen += batch
             if len(seen) >= count:

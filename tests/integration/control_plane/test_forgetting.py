@@ -17,11 +17,9 @@ from tests.support.platform import Platform
 
 pytestmark = pytest.mark.anyio
 
-NOW = datetime.now(UTC)
-
 
 def rows(name: str, project_id: int, age: timedelta) -> list[SQLModel]:
-    then = NOW - age
+    then = datetime.now(UTC) - age
     request = IdempotentRequest(
         project_id=project_id, key=name, request_hash=b"h", lease_until=then, created_at=then, status=201
     )

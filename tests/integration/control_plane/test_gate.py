@@ -78,7 +78,10 @@ async def test_a_key_revoked_in_one_process_is_refused_by_another_at_once(platfo
     tenant = await platform.tenant()
     made = (await tenant.http.post("/api-keys", json={"label": "second"})).json()["api_key"]
     header = {"X-API-Key": made["key"]}
-    async with platform.second_process() as second, httpx2.AsyncClient(base_url=f"{second}/api/v1") as other:
+    async with (
+        platform.second_process() as second,
+        httpx2.AsyncClient(base_url=f"{second}/api/v1", timeout=30) as other,
+    ):
         for _ in range(3):
             assert (await other.get("/agents", headers=header)).status_code == 200
         await tenant.http.delete(f"/api-keys/{made['id']}")
@@ -179,7 +182,7 @@ async def test_repeats_that_wait_hold_no_connection_and_the_first_is_not_kept_fr
         asyncio.create_task(tenant.http.post("/rooms", json={"name": "r"}, headers={"Idempotency-Key": "slow"}))
         for _ in range(60)
     ]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while sum(one.done() for one in asked) < 60 - WAITING - 1:
             await asyncio.sleep(0.02)
     held = 0
@@ -225,7 +228,7 @@ async def test_a_page_of_an_allowed_origin_may_read_answers(platform: Platform) 
         db.add(tenant.project)
     origin = {"Origin": "https://shop.example"}
     asked = origin | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1") as stranger:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", timeout=30) as stranger:
         preflight = await stranger.options("/agents", headers=asked)
         assert preflight.status_code == 204
         assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
@@ -245,7 +248,7 @@ async def test_a_burst_of_one_account_that_waits_for_its_lock_leaves_connections
         await db.execute(lock, {"account": tenant.project.account_id})
         burst = [asyncio.create_task(tenant.http.post("/rooms", json={"name": f"r{n}"})) for n in range(40)]
         for _ in range(5):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(20):
                 assert (await other.http.get("/agents")).status_code == 200
         assert not any(each.done() for each in burst)
     assert {(await each).status_code for each in burst} == {201}

@@ -24,7 +24,7 @@ async def test_a_heartbeat_writes_no_index(platform: Platform, tenant: Tenant, c
         with psycopg.connect(clone.superuser, autocommit=True) as connection:
             before = connection.execute(_UPDATED).fetchone()
             await at.say(type="heartbeat", worker_id="w1", capacity=10, calls=["AJ_1"])
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while (after := connection.execute(_UPDATED).fetchone()) == before:
                     await asyncio.sleep(0.05)
         assert before is not None

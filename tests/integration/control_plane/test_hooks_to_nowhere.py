@@ -26,7 +26,7 @@ async def facts(platform: Platform) -> list[tuple[str, str | None, str | None]]:
 
 async def until(look: Callable[[], Awaitable[None]], platform: Platform, wanted: set[tuple[str, str | None]]) -> None:
     """Passes, until these were told."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not wanted <= {(fact, who) for fact, who, _ in await facts(platform)}:
             await look()
             await asyncio.sleep(0.2)

@@ -46,7 +46,7 @@ async def test_a_job_that_takes_its_time_keeps_none_waiting_that_comes_later(pla
     runner = JobRunner(platform.database, Clock(), {"slow": take_time, "quick": be_quick})
     running = asyncio.create_task(runner.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for number in range(AT_ONCE - 1):
                 await put(platform, "slow", number)
             await began.wait()
@@ -69,7 +69,7 @@ async def test_a_runner_leaves_jobs_of_other_kinds_to_others(platform: Platform)
     await put(platform, "other", 1)
     await put(platform, "mine", 2)
     running = asyncio.create_task(JobRunner(platform.database, Clock(), {"mine": note}).run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await over.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -166,7 +166,7 @@ class Asked:
             raise self.problem
 
     async def times(self, count: int) -> None:
-        async with asyncio.timeout(30), self._asked:
+        async with asyncio.timeout(60), self._asked:
             await self._asked.wait_for(lambda: len(self.payloads) >= count)
 
 

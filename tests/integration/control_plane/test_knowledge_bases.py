@@ -227,7 +227,7 @@ async def test_a_large_base_gets_an_index_of_its_own_and_loses_it_with_the_base(
     count = text("select count(*) from pg_indexes where starts_with(indexname, 'knowledge_vector_of_')")
 
     async def indexes(wanted: int) -> None:
-        async with asyncio.timeout(20), platform.database.platform() as db:
+        async with asyncio.timeout(60), platform.database.platform() as db:
             while await db.scalar(count) != wanted:
                 await asyncio.sleep(0.05)
 

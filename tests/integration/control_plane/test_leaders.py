@@ -25,7 +25,7 @@ async def leader(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             assert await process.stdout.readline() == b"leads\n"
         yield process
     finally:
@@ -55,9 +55,9 @@ async def test_a_leader_that_stands_still_is_replaced(clone: Clone) -> None:
     async with leader(clone.app) as first, candidate(clone.app) as second:
         with frozen(first.pid):
             began = time.monotonic()
-            async with asyncio.timeout(STANDSTILL + 20):
+            async with asyncio.timeout(STANDSTILL + 60):
                 await second.wait()
-            assert time.monotonic() - began < STANDSTILL + 10
+            assert time.monotonic() - began < STANDSTILL + 30
         # It goes on where it was, finds the lock lost, and stands back in the queue.
         async with candidate(clone.app) as third:
             await asyncio.sleep(0)
@@ -69,13 +69,13 @@ async def test_a_leader_that_is_killed_is_replaced_at_once(clone: Clone) -> None
     async with leader(clone.app) as first, candidate(clone.app) as second:
         assert not second.is_set()
         first.kill()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await second.wait()
 
 
 async def test_a_leader_that_works_keeps_its_place(clone: Clone) -> None:
     async with candidate(clone.app) as first, candidate(clone.app) as second:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asyncio.wait(
                 [asyncio.ensure_future(each.wait()) for each in (first, second)], return_when=asyncio.FIRST_COMPLETED
             )

@@ -34,7 +34,7 @@ async def hook(platform: Platform, event: str, *, number: int, secret: str = SEC
     claims = {"iss": "devkey", "sha256": digest, "exp": int(time.time()) + 60, "nbf": int(time.time()) - 5}
     token = jwt.encode(claims, secret, algorithm="HS256")
     headers = {"Authorization": token, "Content-Type": "application/webhook+json"}
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=30) as client:
         return (await client.post(f"{platform.url}/livekit/webhook", content=body, headers=headers)).status_code
 
 
@@ -189,7 +189,7 @@ async def test_a_room_that_a_token_made_goes_with_its_session(platform: Platform
     async with platform.database.platform() as db:
         assert (await db.exec(select(Room.origin))).one() == "token"
     await tenant.http.post("/sessions", json={"room_name": "r"})
-    async with platform.jobs(), asyncio.timeout(20):
+    async with platform.jobs(), asyncio.timeout(60):
         await tenant.http.post("/sessions/r/end")
         while ("close_room", "proj_r") not in platform.media.calls:
             await asyncio.sleep(0.02)

@@ -17,7 +17,7 @@ from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
 
-ANSWERED_WITHIN = 8.0
+ANSWERED_WITHIN = 20.0
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_a_room_whose_answer_was_lost_is_made_once(platform: Platform, ten
         making = asyncio.create_task(make(tenant, name))
         up = link.carried["up"]
         link.slow(latency=0.3)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while link.carried["up"] == up:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)

@@ -72,7 +72,7 @@ async def official(platform: Platform, tenant: Tenant) -> AsyncIterator[Client]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await process.wait()
 
 

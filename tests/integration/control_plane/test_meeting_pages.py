@@ -155,7 +155,7 @@ async def test_ones_own_microphone_is_seen_by_the_others(platform: Platform) -> 
 
 async def test_a_meeting_can_be_looked_at_without_a_key(platform: Platform) -> None:
     made = await meet_people(await platform.tenant(), "Planning")
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1") as http:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", timeout=30) as http:
         seen = (await http.get(f"/join/{made['meetingId']}")).json()
         missing = await http.get("/join/none-none-none")
     assert seen["meeting"] == {"meetingId": made["meetingId"], "title": "Planning", "status": "scheduled"}
@@ -168,7 +168,7 @@ async def test_an_end_user_begins_their_next_meeting_from_the_page_of_the_scenar
     made = await make_along_a_scenario(tenant)
     address = urlsplit(made["scenario_url"])
     scenario_id, pair = address.path.rpartition("/")[2], {k: v[0] for k, v in parse_qs(address.query).items()}
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1") as http:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", timeout=30) as http:
         seen = await http.get(f"/join/scenarios/{scenario_id}", params=pair)
         assert (seen.json()["scenario"]["name"], seen.json()["end_user"]["name"]) == ("Sales pitch", "Ada")
         begun = await http.post(f"/join/scenarios/{scenario_id}", params=pair)

@@ -20,7 +20,7 @@ Found = dict[str, dict[Labels, float]]
 
 
 async def scrape(platform: Platform) -> Found:
-    async with httpx2.AsyncClient(base_url=platform.url) as client:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as client:
         answer = await client.get("/metrics", headers={"Authorization": f"Bearer {ADMIN_KEY}"})
         assert answer.status_code == 200, answer.text
         return read(answer.text)
@@ -28,7 +28,7 @@ async def scrape(platform: Platform) -> Found:
 
 async def test_figures_are_for_the_operator_alone(platform: Platform) -> None:
     tenant = await platform.tenant()
-    async with httpx2.AsyncClient(base_url=platform.url) as client:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as client:
         for headers in (
             {},
             {"X-API-Key": tenant.key},

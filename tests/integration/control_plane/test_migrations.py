@@ -15,7 +15,7 @@ from tests.support.database import CHECKOUT, Clone
 def alembic(url: str, *arguments: str) -> None:
     command = [sys.executable, "-m", "alembic", "-c", str(CHECKOUT / "alembic.ini"), *arguments]
     environment = {"PARLEY_DATABASE_URL": url, "PATH": os.environ["PATH"]}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

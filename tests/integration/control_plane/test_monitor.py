@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from control_plane.gate.middleware import take_of_stranger
 from control_plane.gate.window import RateLimiter
 from tests.support.platform import Platform, Tenant
+from tests.support.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,7 @@ async def monitor(platform: Platform, key: str) -> AsyncIterator[ClientConnectio
 
 
 async def hear(socket: ClientConnection, kind: str) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             message: dict[str, Any] = json.loads(await socket.recv())
             if message["type"] == kind:
@@ -43,7 +44,7 @@ async def talk(tenant: Tenant, room: str, *lines: str) -> None:
 
 
 async def closed_with(socket: ClientConnection) -> int | None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await socket.wait_closed()
     return socket.close_code
 
@@ -169,9 +170,9 @@ async def test_a_revoked_key_closes_its_socket_within_a_second(platform: Platfor
     async with monitor(platform, made["key"]) as socket:
         await subscribe(socket, "rooms")
         await tenant.http.delete(f"/api-keys/{made['id']}")
-        began = asyncio.get_running_loop().time()
-        assert await closed_with(socket) == 4001
-        assert asyncio.get_running_loop().time() - began < 1.5
+        async with Stopwatch() as watch:
+            assert await closed_with(socket) == 4001
+            assert watch.seconds < 1.5
 
 
 @pytest.mark.parametrize(

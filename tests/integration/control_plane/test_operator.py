@@ -80,7 +80,7 @@ async def test_a_new_account_can_begin_with_what_it_is_given(platform: Platform,
     assert (account["email"], account["plan"]) == ("ops@example.org", "professional")
     assert (account["projects"], account["members"], account["api_keys"]) == (1, 1, 1)
     key = {"X-API-Key": made["api_key"]["key"]}
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers=key) as customer:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers=key, timeout=30) as customer:
         assert (await customer.post("/agents", json={"name": "First"})).status_code == 201
         quota = (await customer.get("/quota")).json()
         members = (await customer.get("/members")).json()["members"]
@@ -239,7 +239,7 @@ async def test_health_names_the_part_that_is_away(platform: Platform, operator: 
 
 
 async def test_readiness_says_whether_rate_windows_are_shared(platform: Platform) -> None:
-    async with httpx2.AsyncClient(base_url=platform.url) as client:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as client:
         assert (await client.get("/health/ready")).json()["rate_windows"] == "shared"
         whole, platform.app.state.limiter = platform.app.state.limiter, RateLimiter("redis://127.0.0.1:1")
         alone = await client.get("/health/ready")

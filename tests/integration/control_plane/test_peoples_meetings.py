@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 def client(platform: Platform, key: str) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=f"{platform.url}/api", headers={"x-api-key": key})
+    return httpx2.AsyncClient(base_url=f"{platform.url}/api", headers={"x-api-key": key}, timeout=30)
 
 
 async def test_a_meeting_is_made_listed_read_and_ended(platform: Platform) -> None:

@@ -60,7 +60,7 @@ async def test_no_statement_reads_a_whole_table(platform: Platform, clone: Clone
     platform.clients.append(http)
     with collected() as sent:
         await a_call(platform, tenant)
-        async with platform.jobs(), asyncio.timeout(60):
+        async with platform.jobs(), asyncio.timeout(180):
             while missing(sent):
                 await asyncio.sleep(0.05)
         for attempt in sorted(asked, key=lambda each: ORDER.index(each.method)):

@@ -21,7 +21,7 @@ async def make_agent(tenant: Tenant, **changes: object) -> int:
 
 
 async def test_a_request_without_a_good_key_is_refused(platform: Platform) -> None:
-    async with httpx2.AsyncClient(base_url=platform.url) as client:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as client:
         missing = await client.get("/api/v1/agents")
         wrong = await client.get("/api/v1/agents", headers={"X-API-Key": "pk_wrong"})
     assert missing.status_code == wrong.status_code == 401

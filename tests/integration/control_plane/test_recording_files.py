@@ -75,7 +75,7 @@ async def test_a_link_plays_one_recording_for_a_time_without_a_key(
     made = await tenant.http.post(f"/recordings/{recorded['id']}/link", json={"expires_in": 60})
     assert made.status_code == 201
     parts = urlsplit(made.json()["url"])
-    async with httpx2.AsyncClient(base_url=platform.url) as stranger:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as stranger:
         path = f"{parts.path}?{parts.query}"
         played = await stranger.get(path, headers={"Range": "bytes=0-9"})
         assert (played.status_code, played.content) == (206, SOUND[:10])

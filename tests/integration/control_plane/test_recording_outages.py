@@ -141,10 +141,10 @@ async def test_files_that_a_store_does_not_show_keep_no_other_recording_waiting(
 ) -> None:
     other = await start(tenant, channels="dual")
     with a_hanging_bucket() as url:
-        keep_in(platform, url, within=30)
+        keep_in(platform, url, within=120)
         platform.recorder.says("EG_1", EgressState.COMPLETE, **told())
         platform.recorder.says("EG_2", EgressState.ABORTED, error="Start signal not received")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await watch(platform).compare()
     assert (await outcome(tenant, other))[:2] == ("error", "nothing was recorded")
 
@@ -161,7 +161,7 @@ async def test_a_download_says_that_the_store_is_away_or_the_file_gone_and_holds
         waiting = [tenant.http.get(path) for _ in range(40)]  # more than there are connections
         answers = [await tenant.http.get(f"/recordings/{made['id']}"), *await asyncio.gather(*waiting)]
         assert [answer.status_code for answer in answers] == [200] + [503] * 40
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 25
         assert (await tenant.http.get(link)).json()["code"] == "UNAVAILABLE"
     keep_in(platform, bucket.url)
     gone = await tenant.http.get(path)

@@ -49,7 +49,7 @@ def link() -> FaultyLink:
 async def redis_url(redis_url: str, link: FaultyLink) -> AsyncIterator[str]:
     """Redis behind the link."""
     link.target = int(redis_url.rsplit(":", 1)[1])
-    async with asyncio.timeout(20), Redis.from_url(redis_url) as redis:
+    async with asyncio.timeout(60), Redis.from_url(redis_url) as redis:
         while not await answers(redis):
             await asyncio.sleep(0.02)
     async with link:
@@ -94,7 +94,7 @@ async def test_a_hint_that_nobody_would_hear_is_refused_and_all_else_goes_on(
         # A call goes on: its lines are kept, its end is heard of, and the API reads and writes.
         assert (await at.report(job, 1, type="call.started.v1"))["refused"] is None
         assert (await tenant.http.post("/agents", json={"name": "Another"})).status_code == 201
-        async with httpx2.AsyncClient(base_url=platform.url) as client:
+        async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as client:
             ready = await client.get("/health/ready")
         assert (ready.status_code, ready.json()["rate_windows"]) == (200, "per process")
         await link.heal()

@@ -252,7 +252,7 @@ async def test_one_answer_holds_all_that_is_known_of_a_session(platform: Platfor
     agents, people = sound["peaks"]["peaks"]
     assert max(agents[:15]) > 0.5 > 0.1 > max(agents[25:])
     assert max(people[25:]) > 0.5 > 0.1 > max(people[:15])
-    async with httpx2.AsyncClient() as player:
+    async with httpx2.AsyncClient(timeout=30) as player:
         heard = await player.get(served(platform, sound["url"]), headers={"Range": "bytes=0-3"})
     assert (heard.status_code, heard.content) == (206, b"RIFF")
 

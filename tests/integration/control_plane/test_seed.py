@@ -34,7 +34,7 @@ async def test_the_first_things_of_ones_own_have_the_number_that_the_readme_says
 async def test_the_documents_recording_can_be_played(platform: Platform) -> None:
     secret, key = SecretStr("a password of the tests"), "pk_of-the-seed-0123456789012345678901"
     await seed(platform.settings, SeedSettings(api_key=SecretStr(key), api_secret=secret, account_password=secret))
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"X-API-Key": key}) as http:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"X-API-Key": key}, timeout=30) as http:
         shown = (await http.get("/recordings/7")).json()["recording"]
         assert (shown["status"], shown["session_id"], shown["offset_ms"]) == ("completed", 42, 0)
         sound = (await http.get("/recordings/7/download")).content
@@ -50,6 +50,6 @@ async def test_the_first_start_succeeds_while_the_bucket_of_recordings_is_away(p
     away = {"recordings_url": nowhere, "recordings_credentials": {"access_key_id": "a", "secret_access_key": "b"}}
     settings = type(platform.settings).model_validate(platform.settings.model_dump() | away)
     await seed(settings, SeedSettings(api_key=SecretStr(key), api_secret=secret, account_password=secret))
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"X-API-Key": key}) as http:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/api/v1", headers={"X-API-Key": key}, timeout=30) as http:
         assert (await http.get("/recordings/7")).status_code == 404
         assert (await http.get("/agents/1")).status_code == 200

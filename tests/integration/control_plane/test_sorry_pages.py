@@ -18,23 +18,24 @@ from tests.support.livekit import livekit_of
 from tests.support.pages import PHONE, in_browser
 from tests.support.partings import work_off
 from tests.support.platform import SECRET_KEY, Platform
-from tests.support.uplink import PERSONA, worker
+from tests.support.uplink import PERSONA, FakeWorker, worker
 
-pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(120), needs_pages]
+pytestmark = [pytest.mark.anyio, pytest.mark.page, pytest.mark.timeout(600), needs_pages]
 
 DEATHS = 4
 
 
-async def placed(platform: Platform) -> str:
-    """The ticket of the call that a page has placed, once it is in the room."""
-    async with asyncio.timeout(60):
+async def placed(platform: Platform, fake: FakeWorker) -> str:
+    """The ticket of the call that a page has placed, once it is in the room; its worker lives until then."""
+    async with asyncio.timeout(150):
         while True:
+            await fake.say(type="heartbeat", calls=[])
             async with platform.database.platform() as db:
                 slot = (await db.exec(select(Slot))).first()
                 there = (await db.exec(select(Participant.id))).first()
             if slot is not None and there is not None:
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
     return str(StandingSigner(SECRET_KEY, "slot").sign(slot.id, slot.persona_ids[0]))
 
 
@@ -55,10 +56,10 @@ async def test_a_page_apologises_in_the_agents_language_where_nobody_is_left_who
         fake = await stack.enter_async_context(worker(platform, capacity=1))
         who = ("--url", platform.url, "--key", tenant.key, "--room", "alone", "--livekit", str(urlsplit(url).port))
         looks = asyncio.create_task(
-            in_browser("sorry.mjs", tmp_path / "told.json", *who, *PHONE, "--screenshots", str(tmp_path), within=100)
+            in_browser("sorry.mjs", tmp_path / "told.json", *who, *PHONE, "--screenshots", str(tmp_path), within=200)
         )
         try:
-            ticket = await placed(platform)
+            ticket = await placed(platform, fake)
             await in_call(tmp_path, looks)
             for number in range(DEATHS):
                 answer = await fake.exchange(ticket, job_id=f"AJ_{number}", room="proj_alone")

@@ -35,7 +35,7 @@ async def test_what_is_new_is_refused_and_asked_again_by_another_connection(
 
 
 async def test_it_is_not_ready_and_still_tells_what_is_asked(platform: Platform, tenant: Tenant) -> None:
-    async with httpx2.AsyncClient(base_url=platform.url) as http:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as http:
         assert (await http.get("/health/ready")).status_code == 200
         platform.app.state.stopping.begin()
         ready = await http.get("/health/ready")
@@ -69,18 +69,18 @@ async def test_a_worker_that_is_connected_is_heard_to_the_end(platform: Platform
 async def test_a_process_gives_notice_before_it_listens_no_more(platform: Platform, tenant: Tenant) -> None:
     await platform.add_worker()
     await tenant.make_agent()
-    async with platform.second_process(notice=30) as url, httpx2.AsyncClient(base_url=url) as http:
+    async with platform.second_process(notice=120) as url, httpx2.AsyncClient(base_url=url, timeout=30) as http:
         header = {"X-API-Key": tenant.key}
         asked = {"identity": "u", "room": "r"}
         assert (await http.post("/api/v1/token", json=asked, headers=header)).status_code == 200
         platform.second.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await http.get("/health/ready")).status_code == 200:
                 await asyncio.sleep(0.02)
         refused = await http.post("/api/v1/token", json=asked, headers=header)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         stopped = time.monotonic()
         platform.second.send_signal(signal.SIGINT)  # the second signal cuts the notice short
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await platform.second.wait()
-        assert time.monotonic() - stopped < 20
+        assert time.monotonic() - stopped < 60

@@ -264,7 +264,7 @@ async def test_who_comes_with_an_older_token_may_do_what_they_may_now(
     platform.media.calls.clear()
     async with platform.database.platform() as db:
         await take(db, Clock(), joined)
-    async with platform.jobs(), asyncio.timeout(20):
+    async with platform.jobs(), asyncio.timeout(60):
         while await seats(platform):
             await asyncio.sleep(0.05)
     assert [call[0] for call in platform.media.calls if call[0].endswith("_participant")] == done

@@ -70,7 +70,7 @@ def authority(tmp_path: Path) -> Authority:
 
 async def probe_tls(context: ssl.SSLContext, trust: ssl.SSLContext, host: str = "127.0.0.1") -> Finding:
     async with server(lambda _: (200, {}), "tls", context) as port:
-        return await probe(Target("127.0.0.1", host, port, "tls", LINE), within=5, tls=trust)
+        return await probe(Target("127.0.0.1", host, port, "tls", LINE), within=30, tls=trust)
 
 
 async def test_a_certificate_is_taken_by_the_name_of_the_trunk(authority: Authority) -> None:

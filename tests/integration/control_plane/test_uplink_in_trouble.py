@@ -135,14 +135,14 @@ async def test_a_silence_of_ten_seconds_ends_no_call(
         await line.all_arrived()
         assert await leases.sweep() == 0
         link.blackhole()
-        began = time.monotonic()
         for number in range(LINES):
             await line.say(number)
             await asyncio.sleep(10 / LINES)
         assert await watch_for(leases, clock, 10) == 0
         assert await transcript(tenant, line.job) == []
+        began = time.monotonic()
         await link.heal()
         await line.all_arrived()
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 20
         assert await watch_for(leases, clock, 2) == 0
         assert await transcript(tenant, line.job) == [f"line {number}" for number in range(LINES)]

@@ -67,7 +67,8 @@ async def official(platform: Platform, tenant: Tenant) -> AsyncIterator[Client]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        await asyncio.wait_for(process.wait(), 20)
+        async with asyncio.timeout(60):
+            await process.wait()
 
 
 async def test_rooms_and_sessions(platform: Platform, tenant: Tenant) -> None:
@@ -147,7 +148,7 @@ async def test_recordings_of_rooms_participants_and_tracks(platform: Platform, t
         (recording,) = await client.call("recordings.list", {"roomId": room_id})
         once_more = await client.call("recordings.get", recording["id"])
         assert unsigned(once_more) == unsigned(recording)
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(timeout=30) as http:
             url = recording["file"]["fileUrl"].replace(platform.settings.public_url, platform.url)
             file = await http.get(url)
         assert (file.status_code, file.headers["content-type"]) == (200, "video/mp4")
@@ -164,7 +165,7 @@ async def test_recordings_of_rooms_participants_and_tracks(platform: Platform, t
 
 
 async def test_hls_and_livestreams(platform: Platform, tenant: Tenant) -> None:
-    async with official(platform, tenant) as client, httpx2.AsyncClient() as http:
+    async with official(platform, tenant) as client, httpx2.AsyncClient(timeout=30) as http:
         room_id = (await client.call("rooms.create"))["roomId"]
         assert await client.refused("hls.get", room_id) == ("RoomNotFoundError", 404)
         await Hooks(platform, f"proj_{room_id}").joins("ada", "Ada")

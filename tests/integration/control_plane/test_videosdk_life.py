@@ -230,7 +230,7 @@ async def written(platform: Platform, http: httpx2.AsyncClient, served: Models, 
 
 
 async def file(platform: Platform, url: str) -> str:
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=30) as http:
         answer = await http.get(url.replace(platform.settings.public_url, platform.url))
     assert answer.status_code == 200, answer.text
     return answer.text

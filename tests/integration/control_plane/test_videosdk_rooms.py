@@ -118,7 +118,7 @@ async def test_only_a_good_token_opens(platform: Platform) -> None:
         token(tenant, apikey="pk_unknown"), token(tenant, apikey=None), token(tenant, apikey=["x"]),
         token(tenant, version=7), token(tenant, permissions="all"), token(tenant, roles={"a": 1}), "x" * 5000,
     ]  # fmt: skip
-    async with httpx2.AsyncClient(base_url=f"{platform.url}/v2") as http:
+    async with httpx2.AsyncClient(base_url=f"{platform.url}/v2", timeout=30) as http:
         for each in bad:
             answer = await http.get("/rooms", headers={} if each is None else {"Authorization": each})
             assert answer.status_code == 401, each

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.anyio
 TOKEN = "worker-token-of-this-test"
 KEY = derive_key(TOKEN)
 OWNER, STRANGER = 1, 2
+WITHIN = 30.0
+"""Seconds for an answer on a busy machine; calls have one."""
 HOURS = "Our business hours are nine to five on weekdays."
 
 
@@ -74,7 +76,7 @@ async def exchange(path: Path, *lines: bytes) -> list[dict]:
 
 async def test_a_call_finds_what_its_project_knows(serving, socket_path, base_id):
     async with serving(), KnowledgeClient(socket_path) as client:
-        answer = await client.ask(capability(base_id), "When do you open?", top_k=1)
+        answer = await client.ask(capability(base_id), "When do you open?", top_k=1, timeout=WITHIN)
     assert [hit.content for hit in answer.hits] == [HOURS]
     assert 0 < answer.search_ms < answer.took_ms
 
@@ -87,17 +89,17 @@ async def test_the_socket_is_open_to_its_user_alone_and_gone_afterwards(serving,
 
 async def test_a_capability_opens_the_bases_and_the_project_it_names_and_no_others(serving, socket_path, base_id):
     async with serving(), KnowledgeClient(socket_path) as client:
-        assert await client.search(capability(base_id + 1), "hours") == []
-        assert await client.search(capability(base_id, project_id=STRANGER), "hours") == []
-        assert await client.search(capability(), "hours") == []
-        assert len(await client.search(capability(base_id), "hours")) == 2
+        assert await client.search(capability(base_id + 1), "hours", timeout=WITHIN) == []
+        assert await client.search(capability(base_id, project_id=STRANGER), "hours", timeout=WITHIN) == []
+        assert await client.search(capability(), "hours", timeout=WITHIN) == []
+        assert len(await client.search(capability(base_id), "hours", timeout=WITHIN)) == 2
 
 
 async def test_searches_of_two_projects_side_by_side_see_each_their_own(serving, socket_path, base_id):
     async with serving(), KnowledgeClient(socket_path) as client:
-        owners = [client.search(capability(base_id), f"hours {n}", timeout=10) for n in range(12)]
+        owners = [client.search(capability(base_id), f"hours {n}", timeout=WITHIN) for n in range(12)]
         strangers = [
-            client.search(capability(base_id, project_id=STRANGER), f"hours {n}", timeout=10) for n in range(12)
+            client.search(capability(base_id, project_id=STRANGER), f"hours {n}", timeout=WITHIN) for n in range(12)
         ]
         found = await asyncio.gather(*owners, *strangers)
     assert [len(hits) for hits in found] == [2] * 12 + [0] * 12
@@ -107,13 +109,13 @@ async def test_searches_of_two_projects_side_by_side_see_each_their_own(serving,
 async def test_a_forged_capability_is_refused(serving, socket_path, token):
     async with serving(), KnowledgeClient(socket_path) as client:
         with pytest.raises(KnowledgeRefused):
-            await client.search(token, "hours")
+            await client.search(token, "hours", timeout=WITHIN)
 
 
 async def test_an_expired_capability_is_refused(serving, socket_path, base_id):
     async with serving(), KnowledgeClient(socket_path) as client:
         with pytest.raises(KnowledgeRefused, match="expired"):
-            await client.search(capability(base_id, lasts=timedelta(seconds=-1)), "hours")
+            await client.search(capability(base_id, lasts=timedelta(seconds=-1)), "hours", timeout=WITHIN)
 
 
 async def test_unreadable_requests_are_answered_with_what_is_wrong_and_harm_no_others(serving, socket_path, base_id):
@@ -148,37 +150,37 @@ async def test_an_endless_line_is_cut_off(serving, socket_path):
 async def test_odd_questions_are_searched_all_the_same(serving, socket_path, base_id):
     async with serving(), KnowledgeClient(socket_path) as client:
         for query in ("hours \x00 \ud800?", "' or 1=1 --", "a & b | !c <-> :*", "%s %(query)s", "word " * 5_000):
-            assert await client.search(capability(base_id), query, timeout=5)
+            assert await client.search(capability(base_id), query, timeout=WITHIN)
 
 
 async def test_a_connection_lost_to_postgresql_costs_no_search(serving, socket_path, base_id, clone):
     async with serving(), KnowledgeClient(socket_path) as client:
         for _ in range(3):
-            assert await client.search(capability(base_id), "hours")
+            assert await client.search(capability(base_id), "hours", timeout=WITHIN)
             with psycopg.connect(clone.superuser, autocommit=True) as connection:
                 connection.execute(
                     "select pg_terminate_backend(pid) from pg_stat_activity "
                     "where usename = 'parley_knowledge' and datname = current_database()"
                 )
-            assert await client.search(capability(base_id), "hours", timeout=3)
+            assert await client.search(capability(base_id), "hours", timeout=WITHIN)
 
 
 async def test_a_client_says_that_nobody_is_there_and_finds_the_next_server(serving, socket_path, base_id):
     async with KnowledgeClient(socket_path) as client:
         with pytest.raises(KnowledgeUnavailable):
-            await client.search(capability(base_id), "hours")
+            await client.search(capability(base_id), "hours", timeout=WITHIN)
         for _ in range(2):
             async with serving():
-                assert await client.search(capability(base_id), "hours")
+                assert await client.search(capability(base_id), "hours", timeout=WITHIN)
         with pytest.raises(KnowledgeUnavailable):
-            await client.search(capability(base_id), "hours")
+            await client.search(capability(base_id), "hours", timeout=WITHIN)
 
 
 async def test_a_late_answer_is_given_up_and_does_not_disturb_the_next(serving, socket_path, base_id):
     async with serving(), KnowledgeClient(socket_path) as client:
         with pytest.raises(KnowledgeUnavailable, match="within"):
             await client.search(capability(base_id), "hours", timeout=0.0001)
-        assert len(await client.search(capability(base_id), "hours", top_k=1)) == 1
+        assert len(await client.search(capability(base_id), "hours", top_k=1, timeout=WITHIN)) == 1
 
 
 async def test_closing_a_client_ends_its_waiting_searches(socket_path):
@@ -186,11 +188,11 @@ async def test_closing_a_client_ends_its_waiting_searches(socket_path):
         silent.bind(str(socket_path))
         silent.listen()
         client = KnowledgeClient(socket_path)
-        waiting = asyncio.create_task(client.search("", "hours", timeout=10))
+        waiting = asyncio.create_task(client.search("", "hours", timeout=WITHIN))
         while not client._waiting:
             await asyncio.sleep(0)
         await client.close()
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             with pytest.raises(KnowledgeUnavailable):
                 await waiting
 
@@ -232,9 +234,9 @@ async def test_the_process_serves_until_it_is_told_to_stop(process, socket_path,
     child, said = await process()
     assert json.loads(said)["event"] == "knowledge ready"
     async with KnowledgeClient(socket_path) as client:
-        assert await client.search(capability(base_id), "hours")
+        assert await client.search(capability(base_id), "hours", timeout=WITHIN)
         child.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await child.wait() == 0
     assert not socket_path.exists()
 

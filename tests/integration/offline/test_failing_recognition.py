@@ -28,7 +28,9 @@ LINE = "What time does the kitchen close in the evening?"
 @pytest.mark.parametrize("fault", ["refuses", "hangs"])
 async def test_what_was_said_meanwhile_is_recognised_by_the_next(models_url: str, tmp_path: Path, fault: str) -> None:
     body = {"model": "flite-rms", "input": LINE, "voice": "rms", "response_format": "pcm"}
-    sound = np.frombuffer(httpx2.post(f"{models_url}/audio/speech", json=body).raise_for_status().content, "<i2")
+    sound = np.frombuffer(
+        httpx2.post(f"{models_url}/audio/speech", json=body, timeout=30).raise_for_status().content, "<i2"
+    )
     padded = np.concatenate([np.zeros(RATE // 5, np.int16), sound, np.zeros(RATE, np.int16)])
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1] if fault == "hangs" else 1
@@ -53,7 +55,7 @@ async def test_what_was_said_meanwhile_is_recognised_by_the_next(models_url: str
         async with http_context.open():
             models = Models(settings, job, client, Outbound())
             models.on_change(told.append)
-            async with models.stt.stream() as stream, asyncio.timeout(30):
+            async with models.stt.stream() as stream, asyncio.timeout(120):
                 reading = asyncio.create_task(_first_line(stream))
                 began = time.monotonic()
                 for index in range(0, len(padded) - FRAME + 1, FRAME):

@@ -131,7 +131,7 @@ def test_a_recording_is_transcribed_with_word_times_in_every_container(client):
 def test_embeddings_are_the_same_as_floats_and_as_base64(client, models_url):
     texts = ["a dog", "a puppy", "the stock market"]
     body = {"model": "all-minilm-l6-v2", "input": texts, "encoding_format": "float"}
-    plain = httpx2.post(f"{models_url}/embeddings", json=body).json()["data"]
+    plain = httpx2.post(f"{models_url}/embeddings", json=body, timeout=30).json()["data"]
     packed = client.embeddings.create(model="all-minilm-l6-v2", input=texts).data
 
     floats, unpacked = (np.array(rows) for rows in ([r["embedding"] for r in plain], [r.embedding for r in packed]))
@@ -157,7 +157,7 @@ def test_embeddings_are_the_same_as_floats_and_as_base64(client, models_url):
     ],
 )
 def test_what_cannot_be_done_is_said_in_openais_error_shape(models_url, path, body, status, word):
-    response = httpx2.post(f"{models_url}/{path}", json=body)
+    response = httpx2.post(f"{models_url}/{path}", json=body, timeout=30)
 
     assert response.status_code == status
     error = response.json()["error"]

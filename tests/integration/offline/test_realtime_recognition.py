@@ -20,7 +20,7 @@ FRAME = RATE // 50
 
 def spoken(models_url: str, text: str) -> np.ndarray:
     body = {"model": "flite-rms", "input": text, "voice": "rms", "response_format": "pcm"}
-    audio = httpx2.post(f"{models_url}/audio/speech", json=body).raise_for_status().content
+    audio = httpx2.post(f"{models_url}/audio/speech", json=body, timeout=30).raise_for_status().content
     return np.frombuffer(audio, "<i2")
 
 
@@ -51,6 +51,11 @@ class Listening:
         async for event in self.stream:
             self.events.append((time.monotonic(), event))
 
+    async def until(self, *kinds: stt.SpeechEventType) -> None:
+        async with asyncio.timeout(60):
+            while not set(kinds) <= {event.type for _, event in self.events}:
+                await asyncio.sleep(0.01)
+
     def texts(self, kind: stt.SpeechEventType) -> list[str]:
         return [event.alternatives[0].text for _, event in self.events if event.type == kind]
 
@@ -67,6 +72,7 @@ async def test_the_livekit_plugin_hears_interim_and_final_text_soon_after_the_sp
             for sentence in sentences:
                 listening.events.clear()
                 over = await listening.say(spoken(models_url, sentence), silence=0.8)
+                await listening.until(stt.SpeechEventType.FINAL_TRANSCRIPT, stt.SpeechEventType.END_OF_SPEECH)
                 finals = [(at, e) for at, e in listening.events if e.type == stt.SpeechEventType.FINAL_TRANSCRIPT]
                 assert [e.alternatives[0].text for _, e in finals] == [sentence.lower().rstrip("?")]
                 interim = listening.texts(stt.SpeechEventType.INTERIM_TRANSCRIPT)
@@ -88,7 +94,7 @@ async def exchange(models_url: str, messages: list[dict], until: str, path: str 
     async with connect(f"{models_url.replace('http', 'ws')}/realtime?{path}") as socket:
         for message in messages:
             await socket.send(json.dumps(message))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for text in socket:
                 events.append(json.loads(text))
                 if events[-1]["type"] == until:

@@ -72,7 +72,7 @@ async def test_every_call_of_a_model_is_counted_in_its_unit(models_url: str, tmp
 async def _listen(recogniser: stt.STT, sound: np.ndarray) -> None:
     """Say it into the recogniser, in real time, until it is understood and counted."""
     padded = np.concatenate([np.zeros(RATE // 5, np.int16), sound, np.zeros(RATE, np.int16)])
-    async with recogniser.stream() as stream, asyncio.timeout(20):
+    async with recogniser.stream() as stream, asyncio.timeout(120):
         understood = asyncio.create_task(_until(stream, stt.SpeechEventType.RECOGNITION_USAGE))
         for index in range(0, len(padded) - FRAME + 1, FRAME):
             stream.push_frame(rtc.AudioFrame(padded[index : index + FRAME].tobytes(), RATE, 1, FRAME))

@@ -75,11 +75,11 @@ def _process(command: list[str], environment: dict[str, str], log: Path) -> Iter
         yield process
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _wait_for(port: int, log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             urlopen(f"http://127.0.0.1:{port}/", timeout=2).close()
@@ -155,7 +155,7 @@ async def livekit(exchange: Exchange) -> AsyncIterator[api.LiveKitAPI]:
     await client.aclose()
 
 
-async def until(condition, within: float = 10) -> None:  # type: ignore[no-untyped-def]
+async def until(condition, within: float = 60) -> None:  # type: ignore[no-untyped-def]
     """Wait until something is so that no event tells of."""
     async with asyncio.timeout(within):
         while not condition():

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_what_livekit_has_of_ours_is_kept_and_a_number_of_others_is_taken(exchange: Exchange) -> None:
-    dialer = LiveKitDialer(exchange.url, KEY, SECRET, timeout=10)
+    dialer = LiveKitDialer(exchange.url, KEY, SECRET, timeout=30)
     ours, theirs = (Carrier(key, "Main", "+18005559871", "127.0.0.1:5999", "udp") for key in ("ours", "theirs"))
     line = Line("proj_call", "parley", "{}")
     try:
@@ -31,7 +31,7 @@ async def test_what_livekit_has_of_ours_is_kept_and_a_number_of_others_is_taken(
 async def test_livekit_says_in_three_questions_what_it_has_and_nothing_once_its_redis_has_lost_it(
     exchange: Exchange, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dialer = LiveKitDialer(exchange.url, KEY, SECRET, timeout=10)
+    dialer = LiveKitDialer(exchange.url, KEY, SECRET, timeout=30)
     carrier = Carrier("lost", "Main", "+18005559872", "127.0.0.1:5999", "udp")
     line = Line("proj_call", "parley", "{}")
     asked: list[Any] = []

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from pocket.psrpc import Bus, Client, RpcError, Server
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
-WITHIN = 10.0
+WITHIN = 30.0
 
 
 class RedisServer:
@@ -33,7 +34,7 @@ class RedisServer:
     def kill(self) -> None:
         assert self.process
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture
@@ -154,10 +155,13 @@ async def test_exactly_one_of_two_servers_runs_a_request(connect: Connect, queue
 
 async def test_a_queued_request_is_locked_for_five_seconds(connect: Connect, redis_url: str) -> None:
     one, other = await connect(), await connect()
+    began = time.monotonic()
     assert await one.lock(b"hello")
     assert not await other.lock(b"hello")
     async with Redis.from_url(redis_url) as stranger:
-        assert 4000 < await stranger.pttl("LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=") <= 5000
+        left = await stranger.pttl("LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=")
+        passed = 1000 * (time.monotonic() - began)
+        assert 5000 - passed - 10 <= left <= 5000
 
 
 async def test_the_best_suited_server_runs_a_request_and_the_unsuited_is_silent(connect: Connect) -> None:
@@ -202,7 +206,7 @@ async def test_a_question_to_all_is_answered_by_all(connect: Connect) -> None:
     for server in servers:
         await server.serve("All", echo, StringValue, queue=False, claim=False)
     client = Client(await connect(), "Echo")
-    answers = await client.request_all("All", StringValue(value="hello"), StringValue, timeout=1.0)
+    answers = await client.request_all("All", StringValue(value="hello"), StringValue, timeout=4.0)
     assert [answer.value for answer in answers] == ["heard hello"] * 3
     for server in servers:
         await server.close()

@@ -33,10 +33,11 @@ async def dial(livekit: api.LiveKitAPI, room: str, port: int, **more: Any) -> ap
         room_name=room,
         participant_identity=more.pop("identity", "callee"),
         wait_until_answered=True,
-        ringing_timeout=Duration(seconds=more.pop("ringing", 8)),
+        ringing_timeout=Duration(seconds=more.pop("ringing", 30)),
         **more,
     )
-    return await asyncio.wait_for(livekit.sip.create_sip_participant(asked), 20)
+    async with asyncio.timeout(60):
+        return await livekit.sip.create_sip_participant(asked)
 
 
 async def test_what_is_high_in_a_voice_is_as_loud_behind_the_line_as_before_it(

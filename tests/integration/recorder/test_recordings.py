@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ async def test_a_room_is_recorded_from_its_first_sound_to_the_stop_and_told_of_a
     await stage.enter("hall", "ada", tone(440))
     await stage.enter("hall", "bob", tone(1000))
 
+    asked = time.monotonic()
     begun = await stage.record("hall", "{room_name}/talk-{room_id}")
     active = await stage.until(begun.egress_id, api.EGRESS_ACTIVE)
     room = (await stage.livekit.room.list_rooms(api.ListRoomsRequest(names=["hall"]))).rooms[0]
     people = (await stage.livekit.room.list_participants(api.ListParticipantsRequest(room="hall"))).participants
     await asyncio.sleep(3)
     ended = await stage.stop(begun.egress_id)
+    over = time.monotonic()
 
     assert begun.status == api.EGRESS_STARTING
     assert active.details == ""
@@ -44,7 +47,7 @@ async def test_a_room_is_recorded_from_its_first_sound_to_the_stop_and_told_of_a
     assert result.size == Path(result.location).stat().st_size
     assert result.duration == result.ended_at - result.started_at
     assert seconds(result.location) == pytest.approx(result.duration / 1e9, abs=0.03)
-    assert 3.0 < result.duration / 1e9 < 3.6
+    assert 3.0 < result.duration / 1e9 < max(3.6, over - asked)
     sound = heard(result.location)
     assert sound.shape[0] == 1
     assert level(sound[0], 440) == pytest.approx(level(sound[0], 1000), abs=2)
@@ -170,8 +173,10 @@ async def test_a_mute_is_silence_in_its_place_and_who_comes_late_is_heard_from_t
     await asyncio.sleep(1)
     assert ada.publication is not None
     ada.publication.track.mute()
+    muted_at = time.monotonic()
     await asyncio.sleep(2)
     ada.publication.track.unmute()
+    mute = time.monotonic() - muted_at
     await asyncio.sleep(0.5)
     await stage.enter("pauses", "bob", tone(1000))
     await asyncio.sleep(1)
@@ -186,7 +191,7 @@ async def test_a_mute_is_silence_in_its_place_and_who_comes_late_is_heard_from_t
     ada_heard = [level(piece, 440) > -25 for piece in pieces]
     bob_heard = [level(piece, 1000) > -25 for piece in pieces]
     muted = [place for place, there in enumerate(ada_heard) if not there and place < ada_heard.index(True) + 40]
-    assert 17 <= len(muted) <= 23
+    assert 17 <= len(muted) <= 10 * mute + 3
     assert muted[-1] - muted[0] == len(muted) - 1
     assert bob_heard.index(True) > muted[-1] + 4
     assert all(bob_heard[bob_heard.index(True) + 1 :])
@@ -219,14 +224,16 @@ async def test_the_end_of_a_room_ends_its_recordings_with_all_that_was_said(reco
     await stage.enter("mute", "bob")
     spoken, unspoken = await stage.record("over", "over"), await stage.record("mute", "mute")
     await stage.until(spoken.egress_id, api.EGRESS_ACTIVE)
+    active = time.monotonic()
     await asyncio.sleep(2)
-    for room in ("over", "mute"):
-        await stage.livekit.room.delete_room(api.DeleteRoomRequest(room=room))
+    await stage.livekit.room.delete_room(api.DeleteRoomRequest(room="over"))
+    spoke = time.monotonic() - active
+    await stage.livekit.room.delete_room(api.DeleteRoomRequest(room="mute"))
     ended = await stage.until(spoken.egress_id, api.EGRESS_COMPLETE)
     aborted = await stage.until(unspoken.egress_id, api.EGRESS_ABORTED)
 
     assert ended.details == aborted.details == "End reason: Source closed"
-    assert seconds(ended.file_results[0].location) == pytest.approx(2.1, abs=0.4)
+    assert seconds(ended.file_results[0].location) == pytest.approx(spoke + 0.1, abs=0.4)
 
 
 @pytest.mark.parametrize("recorder_settings", [{"source_within": "1"}])
@@ -264,7 +271,8 @@ async def test_what_cannot_be_done_is_refused_at_once(recorder: Recorder, stage:
         (egress.start_participant_egress(nobody), "identity"),
     ):
         with pytest.raises(api.TwirpError, match=said) as refused:
-            await asyncio.wait_for(call, 5)
+            async with asyncio.timeout(20):
+                await call
         assert refused.value.code == "invalid_argument"
     with pytest.raises(api.TwirpError) as refused:
         await stage.record("nowhere", "x")

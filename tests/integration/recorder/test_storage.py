@@ -37,7 +37,7 @@ def bucket() -> Iterator[api.S3Upload]:
 
 def make(upload: api.S3Upload) -> None:
     """Make the bucket of an upload."""
-    requests.put(f"{upload.endpoint}/{upload.bucket}", timeout=5).raise_for_status()
+    requests.put(f"{upload.endpoint}/{upload.bucket}", timeout=30).raise_for_status()
 
 
 def files_in(upload: api.S3Upload) -> dict[str, bytes]:

@@ -89,7 +89,7 @@ async def test_no_secret_is_found_anywhere(
         async with platform.jobs():
             canaries = await seed(platform, tenant, google)
             wrong = await misuse(platform, tenant, canaries)
-            async with platform.second_process() as url, httpx2.AsyncClient() as client:
+            async with platform.second_process() as url, httpx2.AsyncClient(timeout=30) as client:
                 given = {"X-API-Key": tenant.key}
                 assert (await client.get(f"{url}/api/v1/agents", headers=given)).status_code == 200
                 processes = command_lines()

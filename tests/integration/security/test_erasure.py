@@ -237,7 +237,7 @@ async def test_an_export_holds_what_is_known_of_one_and_nothing_of_others(
 
     read = (await tenant.http.get(f"/privacy/exports/{made['id']}")).json()["export"]
     url = here(platform, read["url"])
-    async with httpx2.AsyncClient() as anybody:
+    async with httpx2.AsyncClient(timeout=30) as anybody:
         file = await anybody.get(url)
         assert (await anybody.get(url + "0")).status_code == 403
         assert (await anybody.get(url.replace(f"/{made['id']}/", f"/{made['id'] + 1}/"))).status_code == 403
@@ -266,7 +266,7 @@ async def test_an_export_ends(platform: Platform, tenant: Tenant) -> None:
     assert request is not None
     assert request.storage_key is None
     assert list((platform.recorder.folder / str(tenant.project.id) / "exports").glob("*")) == []
-    async with httpx2.AsyncClient() as anybody:
+    async with httpx2.AsyncClient(timeout=30) as anybody:
         assert (await anybody.get(here(platform, read["url"]))).status_code == 410
 
 

@@ -98,7 +98,7 @@ async def test_every_route_tells_browsers_what_they_may_do(platform: Platform, t
 
 @pytest.mark.parametrize("path", [*PAGES, "/talk", "/nowhere"])
 async def test_a_page_loads_and_reaches_nothing_of_others(platform: Platform, path: str) -> None:
-    async with httpx2.AsyncClient(base_url=platform.url) as http:
+    async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as http:
         page = await http.get(address(path), headers={"Accept": "text/html"})
     if page.headers["content-type"].startswith("application/json"):
         pytest.skip("the pages are not built")
@@ -130,7 +130,7 @@ async def test_the_page_for_frames_is_shown_by_the_sites_that_its_key_names(
     platform: Platform, tenant: Tenant, embed_key: str
 ) -> None:
     async def ancestors(**query: str) -> str:
-        async with httpx2.AsyncClient(base_url=platform.url) as http:
+        async with httpx2.AsyncClient(base_url=platform.url, timeout=30) as http:
             page = await http.get("/talk", params=query)
         if page.headers["content-type"].startswith("application/json"):
             pytest.skip("the pages are not built")

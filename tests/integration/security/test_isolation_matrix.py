@@ -215,7 +215,7 @@ async def test_sockets_and_links_open_what_they_were_made_for(neighbours: Neighb
         heard = ""
         for channel in ("calls", "sessions", "rooms"):
             await socket.send(json.dumps({"action": "subscribe", "channel": channel, "after": 0}))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "bravo_hall" not in heard:  # the log holds an event of each in its room
                 heard += str(await socket.recv())
         wrong += [heard] * ("alpha" in heard)

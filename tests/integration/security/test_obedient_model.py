@@ -78,7 +78,7 @@ class Writer:
         """Write, and wait until the model has done all of it."""
         self.lines += 1
         end = f"end-{self.name}-{self.lines}"
-        await self.until(f"{line}\nsay: {end}", lambda: self.model.until_said(end, within=10))
+        await self.until(f"{line}\nsay: {end}", lambda: self.model.until_said(end, within=30))
 
     async def until(self, line: str, done: Callable[[], Awaitable[None]]) -> None:
         """Write until something comes of it."""
@@ -157,7 +157,7 @@ class Scene:
 
     async def transferred(self) -> None:
         """A call has been transferred."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not [call for call in self.platform.dialer.calls if call[0] == "transfer"]:
                 await asyncio.sleep(0.05)
 

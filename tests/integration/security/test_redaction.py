@@ -118,7 +118,7 @@ async def told(tenant: Tenant, platform: Platform, room: str = "r") -> PersonaJo
     return PersonaJob.model_validate(answer["job"])
 
 
-async def until(look: Any, within: float = 20) -> None:
+async def until(look: Any, within: float = 60) -> None:
     async with asyncio.timeout(within):
         while not await look():
             await asyncio.sleep(0.05)

@@ -22,7 +22,7 @@ from tests.support.rooms import somebody
 from tests.support.tried import tried
 from tests.support.uplink import worker
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
 SHOP, CANARY = "https://shop.example.org", "CANARY-of-somebody-else"
 ELSEWHERE, THEM = "proj_elsewhere", "them"
@@ -112,7 +112,7 @@ async def everything_told(url: str, token: str) -> bytes:
     ping = bytes.fromhex("70ffffffffff1f")  # SignalRequest.ping, a time of the client
     said = b""
     address = f"{url}/rtc?access_token={token}&auto_subscribe=1&protocol=15&sdk=python"
-    async with connect(address, proxy=None) as socket, asyncio.timeout(20):
+    async with connect(address, proxy=None) as socket, asyncio.timeout(60):
         said += _bytes(await socket.recv())
         await socket.send(ping)
         with suppress(TimeoutError):
@@ -168,7 +168,9 @@ async def _ask(
     """LiveKit's answer; None where it went to work and did not answer in so many seconds."""
     headers = {"Authorization": f"Bearer {token}"}
     try:
-        return await http.post(f"{base}{service}/{method}", json=body, headers=headers, timeout=within)
+        return await http.post(
+            f"{base}{service}/{method}", json=body, headers=headers, timeout=httpx2.Timeout(20, read=within)
+        )
     except httpx2.ReadTimeout:
         return None
 

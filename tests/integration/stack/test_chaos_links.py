@@ -43,7 +43,7 @@ def port_of(server: asyncio.Server) -> int:
     return port
 
 
-async def asked(link: DistantLink, *, within: float = 10) -> bytes:
+async def asked(link: DistantLink, *, within: float = 60) -> bytes:
     """What a new connection is answered; nothing where it is broken off."""
     async with asyncio.timeout(within):
         reader, writer = await asyncio.open_connection("127.0.0.1", link.port)

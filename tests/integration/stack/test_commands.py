@@ -19,7 +19,7 @@ def test_a_process_without_settings_names_what_is_missing(name: str) -> None:
     program, *arguments = OURS[name]
     command = [str(Path(sys.executable).parent / program), *arguments]
     done = subprocess.run(
-        command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60, check=False
+        command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode != 0
     lines = done.stderr.strip().splitlines()
@@ -35,5 +35,5 @@ def test_livekit_takes_the_configuration_of_compose_and_opens_its_turn_server(tm
     environment = {"PATH": "/usr/bin:/bin", "LIVEKIT_KEYS": f"parley: {'s' * 40}"}
     # An unknown word in the file, or a value of the wrong kind, and it does not start.
     command = [livekit_program(), "--config", str(written), "ports"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=True)
     assert "3478 - TURN/UDP" in done.stdout

@@ -43,16 +43,18 @@ def quiet(_: str) -> None:
 
 async def everything_answers(stack: Stack) -> bool:
     ports, secrets = stack.services.ports, stack.services.secrets
-    with psycopg.connect(stack.services.database.owner, connect_timeout=3) as connection:
+    with psycopg.connect(stack.services.database.owner, connect_timeout=30) as connection:
         connection.execute("select '[1]'::vector")
-    return (
-        await probes.redis_answers(ports["redis"], secrets.redis_password)
-        and await probes.http_status(ports["livekit"], "/") == 200
-    )
+    async with asyncio.timeout(30):  # a probe waits a second, which a busy machine may take for itself
+        while not await probes.redis_answers(ports["redis"], secrets.redis_password):
+            await asyncio.sleep(0.05)
+        while await probes.http_status(ports["livekit"], "/") != 200:
+            await asyncio.sleep(0.05)
+    return True
 
 
 def wait_for_file(path: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not path.exists():
         assert process.poll() is None, "it ended before it was ready"
         assert time.monotonic() < deadline, "it never got ready"
@@ -74,7 +76,7 @@ def started(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str,
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 async def test_two_platforms_run_side_by_side_and_each_starts_again_with_its_ports_and_data(
@@ -101,7 +103,7 @@ async def test_each_killed_server_answers_again_and_the_ready_file_tells_its_pid
         before = dict(stack.pids)
         for pid in before.values():
             os.kill(pid, signal.SIGKILL)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while sum(" is back after " in sentence for sentence in said) < len(before):
                 await asyncio.sleep(0.05)
         assert await everything_answers(stack)
@@ -156,7 +158,7 @@ def test_sigterm_stops_everything_in_time_and_leaves_no_process_and_no_port(
     process, ready = started
     port = int(ready["livekit_url"].rsplit(":", 1)[1])
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert not any(processes.describe(pid) for pid in ready["pids"].values() if pid)
     assert not is_bound(port)
 
@@ -166,25 +168,25 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(
 ) -> None:
     process, ready = started
     process.kill()
-    process.wait(5)
-    assert processes.wait_until_gone([pid for pid in ready["pids"].values() if pid], timeout=5)
+    process.wait(60)
+    assert processes.wait_until_gone([pid for pid in ready["pids"].values() if pid], timeout=30)
     (tmp_path / "ready.json").unlink()
     again = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)])
     try:
         assert wait_for_file(tmp_path / "ready.json", again)["api_key"] == ready["api_key"]
     finally:
         again.terminate()
-        again.wait(20)
+        again.wait(60)
 
 
 def test_a_signal_in_the_middle_of_the_start_leaves_nothing(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)])
     record = tmp_path / "run" / "processes.json"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not record.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert not record.exists()
     assert processes.working_in(tmp_path / "postgres") == []
     assert not (tmp_path / "ready.json").exists()

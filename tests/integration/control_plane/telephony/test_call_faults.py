@@ -311,4 +311,4 @@ async def test_calls_reach_the_carrier_no_faster_than_it_takes_them_however_long
     gaps = [after - before for before, after in pairwise(sent)]
     assert min(gaps) >= 0.4  # half a second, but for what a stall of this machine adds to how long the first one took
     assert sum(gaps) >= 2.5
-    assert sum(gaps) < 8
+    assert sum(gaps) < 20

@@ -85,7 +85,7 @@ async def test_a_person_whose_trunk_is_gone_is_not_called_and_no_place_is_held_m
                 expires_at=trunk.created_at,
             )
         )
-    async with platform.database.platform() as db, asyncio.timeout(20):
+    async with platform.database.platform() as db, asyncio.timeout(60):
         await db.exec(select(Slot.id).where(col(Slot.session_id).is_(None)).with_for_update())
         await placer.place(second)
     call = await call_of(tenant, second)
