@@ -76,7 +76,11 @@ async def begin_announced(db: Db, session_id: int, at: datetime) -> None:
     """People have heard that a session is recorded: its recording begins."""
     begun = (
         update(Recording)
-        .where(col(Recording.session_id) == session_id, col(Recording.waits_for_notice))
+        .where(
+            col(Recording.session_id) == session_id,
+            col(Recording.status) == RecordingStatus.RECORDING,
+            col(Recording.waits_for_notice),
+        )
         .values(waits_for_notice=False, speech_at=at)
         .returning(col(Recording.id))
     )
