@@ -63,6 +63,14 @@ class OptedOut(Report):
     """Whoever was called does not want to be called again: it holds from now on."""
 
     type: Literal["opted.out.v1"] = "opted.out.v1"
+    by: Literal["words", "key"] = "words"
+
+
+class RecordingAnnounced(Report):
+    """People were told that the conversation is recorded, and have heard it to its end."""
+
+    type: Literal["recording.announced.v1"] = "recording.announced.v1"
+    text: str = Field(max_length=1000, description="What they were told; empty where no words are kept.")
 
 
 class BotWaits(Report):
@@ -201,6 +209,7 @@ AnyReport = Annotated[
     | CallReady
     | PhoneAnswered
     | OptedOut
+    | RecordingAnnounced
     | BotWaits
     | LineSpoken
     | LineInterim

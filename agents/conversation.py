@@ -13,6 +13,7 @@ from livekit.agents import AgentSession
 from livekit.agents.voice import events, room_io
 
 from agents.acts import bounded, build_tools
+from agents.announcing import Announcement
 from agents.answering import listen_to
 from agents.apologies import Apologies, say_sorry
 from agents.arrival import COME_WITHIN, wait_for_answer, wait_for_person
@@ -46,8 +47,6 @@ BEEP = 1.5
 """Seconds that a machine takes for its tone, once it has finished speaking."""
 MESSAGE_WITHIN = 120.0
 """Seconds that a message on a machine may take."""
-RECORDED = "parley.recorded"
-"""Attribute of a persona whose conversation is recorded."""
 RECORDED_WITHIN = 1.0
 """Seconds that the first word waits for its recording, which says afterwards how much it missed."""
 LONGEST_TYPED = 4000
@@ -78,7 +77,8 @@ class Conversation:
         self._doing: set[asyncio.Task[None]] = set()
         self._handing_over: asyncio.Task[None] | None = None
         self._usage = UsageMeter(*models.counted)
-        self._recorded, self._winding_up = asyncio.Event(), asyncio.Event()
+        self._winding_up = asyncio.Event()
+        self._recording = Announcement(job, room, self.session, reporter)
         self._wind_up_reason: EndReason = "budget"
         self._ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._failed = self._opened = False
@@ -107,9 +107,10 @@ class Conversation:
             reason = self._ended.result() if self._failed else reason
             self.reporter.report(CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=0))
             return
-        await self._until_recorded()
+        await self._recording.until_recorded(RECORDED_WITHIN)
         if self.job.phone is not None:
-            self._keypad = Keypad(self.room, self.job.phone, self._on_keys if self.job.hears_keys else None)
+            hears = self.job.hears_keys or self.job.opt_out_key
+            self._keypad = Keypad(self.room, self.job.phone, self._on_keys if hears else None)
         self._last_word = time.time()
         self._began = self._last_word - (self.job.resumed.elapsed if self.job.resumed else 0.0)
         self.reporter.report(CallStarted(at=moment(time.time())))
@@ -123,7 +124,7 @@ class Conversation:
                 task.cancel()
         await self._apologies.close()
         if self._keypad is not None:
-            self._keypad.close()
+            self._transcript.opts_out(self._keypad.close())
         await self._stop_handing_over()
         for doing in self._doing:
             doing.cancel()
@@ -163,9 +164,10 @@ class Conversation:
             case "hand_over":
                 self.hand_over(command.to)
             case "recorded":
-                self._recorded.set()
+                if self._recording.hears() and self._may_speak():
+                    self._begin(self._announce())
             case "unrecorded":
-                self._begin(self._show_recorded(on=False))
+                self._begin(self._recording.show(on=False))
             case "whisper":
                 self._supervision.whisper(command)
             case "chat":
@@ -234,21 +236,13 @@ class Conversation:
         await asyncio.gather(coming, return_exceptions=True)
         return False
 
-    async def _until_recorded(self) -> None:
-        """Let the recording that was ordered begin, so that the first word is in it; and have everybody see it."""
-        if not self.job.recorded:
-            return
-        await self._show_recorded(on=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0 if self.job.resumed else RECORDED_WITHIN):
-                await self._recorded.wait()
-
-    async def _show_recorded(self, *, on: bool) -> None:
-        await self.room.local_participant.set_attributes({RECORDED: "true" if on else ""})
+    async def _announce(self) -> None:
+        await self._recording.tell()
 
     async def _open(self) -> None:
         """Have the persona greet, leave a message on the machine that answered, or go on with what was begun."""
         if self.job.resumed is not None:
+            await self._recording.before_the_first_word(RECORDED_WITHIN)
             self._opened = True
             self.persona.resume()
             return
@@ -260,6 +254,7 @@ class Conversation:
             if by == "machine":
                 await self._leave_message(self.job.voicemail, takes_messages=takes_messages)
                 return
+        await self._recording.before_the_first_word(RECORDED_WITHIN)
         self._opened = True
         self.persona.greet()
 
@@ -272,8 +267,9 @@ class Conversation:
         self.end("voicemail")
 
     def _on_keys(self, keys: str) -> None:
-        """Answer keys that were pressed as a line that was typed."""
-        self._begin(self._answer_line(KEYS_ENTERED.format(keys=" ".join(keys))))
+        """Answer keys that were pressed as a line that was typed, but for the one by which somebody opts out."""
+        if not self._transcript.opts_out(keys) and self.job.hears_keys:
+            self._begin(self._answer_line(KEYS_ENTERED.format(keys=" ".join(keys))))
 
     def _begin(self, doing: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(doing)

@@ -111,7 +111,7 @@ class Persona(Agent):
         """Whether somebody else has the call: nothing is answered, and what is said is kept in mind."""
         self._hints: deque[str] = deque(maxlen=HINTS)
         self._hinted = False
-        notice = job.notice if job.recorded else ""
+        notice = job.notice if job.recorded and not job.announces else ""
         self._opening = " ".join(filter(None, (notice, job.greeting)))
         self._spoken: list[rtc.AudioFrame] | None = None
 

@@ -36,12 +36,14 @@ class Keypad:
         for digit in digits[: MOST_KEYS - self._waiting.qsize()]:
             self._waiting.put_nowait(digit)
 
-    def close(self) -> None:
-        """Press and hear nothing any more."""
+    def close(self) -> str:
+        """Press and hear nothing any more; what was pressed last, where nothing has shown yet that it is complete."""
         self._room.off("sip_dtmf_received", self._heard)
         if self._complete is not None:
             self._complete.cancel()
         self._pressing.cancel()
+        entered, self._entered, self._complete = self._entered, "", None
+        return entered
 
     async def _press_waiting(self) -> None:
         while True:

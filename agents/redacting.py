@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from agents.attendance import Word
 from agents.choices import Message, Redaction
-from agents.contract import LineInterim, LineSpoken, TurnMeasured
+from agents.contract import LineInterim, LineSpoken, RecordingAnnounced, TurnMeasured
 from agents.noted import LONGEST_NOTE, FaultSeen, Report, ToolUsed
 from guard.redaction import TAIL, Redactor, build
 
@@ -56,6 +56,8 @@ def without_words(report: R) -> R:
             return report.model_copy(update={"unanswered": None})
         case ToolUsed():
             return report.model_copy(update={"arguments": "", "result": ""})
+        case RecordingAnnounced():
+            return report.model_copy(update={"text": ""})
     return report
 
 
@@ -74,6 +76,8 @@ def redacted(report: R, redactor: Redactor, *, before: str = "") -> R:
         case ToolUsed():
             given = {"arguments": _note(report.arguments, redactor), "result": _note(report.result, redactor)}
             return report.model_copy(update=given)
+        case RecordingAnnounced():
+            return report.model_copy(update={"text": redactor.redact(report.text)[:1000]})
         case FaultSeen():
             return report.model_copy(update={"reason": redactor.redact(report.reason)[:500]})
     return report

@@ -96,9 +96,20 @@ class Transcript:
     def _heed(self, text: str, at: float) -> None:
         """Whoever asks not to be called again, in one line or across two, is not."""
         said, self._said_before = f"{self._said_before} {text}", text
-        if self.job.called and self.wish is None and (wants_no_calls(text) or wants_no_calls(said)):
+        if self.job.called and (wants_no_calls(text) or wants_no_calls(said)):
+            self._opt_out("words", at)
+
+    def opts_out(self, keys: str) -> bool:
+        """Whether keys that were pressed say that nobody wants to be called again; then nobody is."""
+        meant = self.job.called and bool(keys) and set(keys) == {self.job.opt_out_key}
+        if meant:
+            self._opt_out("key", time.time())
+        return meant
+
+    def _opt_out(self, by: Literal["words", "key"], at: float) -> None:
+        if self.wish is None:
             self.wish = "opted_out"
-            self.reporter.report(OptedOut(at=moment(at)))
+            self.reporter.report(OptedOut(at=moment(at), by=by))
             self._opted_out()
 
     def saying(self, text: str, *, is_whole: bool) -> None:

@@ -12,6 +12,8 @@ class Words:
 
     language: str
     apology: str
+    recorded: str
+    """Before anything is recorded."""
     bridge: str
     """Of a persona that goes on in the place of one that was lost."""
     sorry: str
@@ -40,6 +42,7 @@ class Words:
 ENGLISH: Final = Words(
     language="en",
     apology="I am sorry, something went wrong on my side. Could you say that again?",
+    recorded="This call is recorded.",
     bridge="I am sorry, I was gone for a moment.",
     sorry="I am sorry, I cannot go on at the moment. Please try again later. Goodbye.",
     unheard="I am sorry, I did not catch that. Could you say it again?",
@@ -62,6 +65,7 @@ ENGLISH: Final = Words(
 GERMAN: Final = Words(
     language="de",
     apology="Es tut mir leid, bei mir ist etwas schiefgegangen. Können Sie das bitte noch einmal sagen?",
+    recorded="Dieses Gespräch wird aufgezeichnet.",
     bridge="Es tut mir leid, ich war einen Moment lang weg.",
     sorry="Es tut mir leid, ich kann im Moment nicht weitermachen. Bitte versuchen Sie es später noch einmal. "
     "Auf Wiederhören.",
@@ -86,6 +90,7 @@ GERMAN: Final = Words(
 SPANISH: Final = Words(
     language="es",
     apology="Lo siento, algo ha fallado por mi parte. ¿Puede repetirlo, por favor?",
+    recorded="Esta llamada se graba.",
     bridge="Lo siento, me he ausentado un momento.",
     sorry="Lo siento, no puedo continuar en este momento. Por favor, inténtelo más tarde. Adiós.",
     unheard="Perdone, no le he entendido. ¿Puede repetirlo?",
@@ -108,6 +113,7 @@ SPANISH: Final = Words(
 FRENCH: Final = Words(
     language="fr",
     apology="Excusez-moi, un problème est survenu de mon côté. Pouvez-vous répéter, s'il vous plaît ?",
+    recorded="Cet appel est enregistré.",
     bridge="Excusez-moi, nous avons été coupés un instant.",
     sorry="Excusez-moi, je ne peux pas continuer pour le moment. Veuillez réessayer plus tard. Au revoir.",
     unheard="Excusez-moi, je n'ai pas compris. Pouvez-vous répéter ?",
@@ -130,6 +136,7 @@ FRENCH: Final = Words(
 ITALIAN: Final = Words(
     language="it",
     apology="Mi scusi, c'è stato un problema da parte mia. Può ripetere, per favore?",
+    recorded="Questa chiamata viene registrata.",
     bridge="Mi scusi, la linea si è interrotta per un momento.",
     sorry="Mi dispiace, al momento non posso continuare. La prego di riprovare più tardi. Arrivederci.",
     unheard="Mi scusi, non ho capito. Può ripetere?",
@@ -152,6 +159,7 @@ ITALIAN: Final = Words(
 PORTUGUESE: Final = Words(
     language="pt",
     apology="Desculpe, algo deu errado do meu lado. Pode repetir, por favor?",
+    recorded="Esta chamada é gravada.",
     bridge="Desculpe, estive ausente por um momento.",
     sorry="Desculpe, não posso continuar neste momento. Por favor, tente novamente mais tarde. Até logo.",
     unheard="Desculpe, não entendi. Pode repetir?",
@@ -174,6 +182,7 @@ PORTUGUESE: Final = Words(
 DUTCH: Final = Words(
     language="nl",
     apology="Het spijt me, er ging iets mis aan mijn kant. Kunt u dat nog eens zeggen?",
+    recorded="Dit gesprek wordt opgenomen.",
     bridge="Het spijt me, ik was even weg.",
     sorry="Het spijt me, ik kan op dit moment niet verder. Probeert u het later nog eens. Tot ziens.",
     unheard="Sorry, dat heb ik niet verstaan. Kunt u het herhalen?",

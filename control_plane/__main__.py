@@ -26,6 +26,7 @@ from control_plane.db.database import Database
 from control_plane.errors import PlatformError
 from control_plane.media.recorder import LiveKitRecorder, target_of
 from control_plane.media.server import LiveKitMedia
+from control_plane.metering import prices
 from control_plane.recordings.storage import build_store
 from control_plane.secrets.box import SecretBox
 from control_plane.secrets.rotating import Rotated
@@ -79,6 +80,7 @@ def serve() -> None:
     settings = Settings()
     logs.configure(settings.log_format)
     redaction.configure(settings.redactor)
+    prices.configure(settings.prices)
     traces.configure(
         settings.otel_exporter_otlp_endpoint, service="parley-serve", ratio=settings.otel_traces_sampler_arg
     )
@@ -99,6 +101,7 @@ def jobs() -> None:
     settings = Settings()
     logs.configure(settings.log_format)
     redaction.configure(settings.redactor)
+    prices.configure(settings.prices)
     if settings.ready_file:
         Path(settings.ready_file).unlink(missing_ok=True)  # of a process before us in the same pod
     uvloop.run(_jobs(settings))

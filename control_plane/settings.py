@@ -3,6 +3,7 @@
 import base64
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr
@@ -199,6 +200,12 @@ class Settings(SecretsSettings):
         "",
         description="`module:factory` of what finds personal data in place of `guard.redaction`: the factory takes the "
         "names of a project's list and returns a function from a text to its spans. Workers and bot hosts need it too.",
+    )
+    prices: Path | None = Field(
+        None,
+        description="A TOML file with prices of your own, such as your carrier's, in the form of "
+        "`control_plane/metering/prices.toml`; they go before those. Without one a telephone minute costs 0, and "
+        "limits in dollars hold no call back.",
     )
     ready_file: str | None = Field(None, description="Written by `jobs` once it works.")
     otel_exporter_otlp_endpoint: str | None = Field(

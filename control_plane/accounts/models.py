@@ -34,6 +34,7 @@ class Project(SQLModel, table=True):
     retention_days: int | None = Field(default=None, description="After which sessions are deleted; None: never.")
     redact: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     redact_names: list[str] = json_list()
+    announce_recordings: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     allowed_origins: list[str] = json_list()
     budget: dict[str, Any] | None = json_value()
     settings: dict[str, Any] = json_object()

@@ -21,6 +21,11 @@ async def redaction_of(db: Db, project_id: int) -> Redaction | None:
     return Redaction(names=row[1]) if row is not None and row[0] else None
 
 
+async def announces(db: Db, project_id: int) -> bool:
+    """Whether a project wants people to be told before anything is recorded."""
+    return bool(await db.scalar(select(Project.announce_recordings).where(Project.id == project_id)))
+
+
 async def redactor_of(db: Db, project_id: int) -> Redactor | None:
     """What takes the personal data out of a project's texts; None where it wants none taken out."""
     wanted = await redaction_of(db, project_id)

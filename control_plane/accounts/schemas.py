@@ -115,6 +115,9 @@ class ProjectUpdate(Change):
     store_transcripts: bool = Field(True, description="Whether what is said is kept, where the agent keeps it too.")
     redact: bool = Field(False, description="Take personal data out of what is kept, shown and told of conversations.")
     redact_names: RedactNames = Field(default_factory=list, description="Names that are personal data as well.")
+    announce_recordings: bool = Field(
+        False, description="Agents record nothing before people have heard that they do, and the session says when."
+    )
     allowed_origins: Origins = Field(default_factory=list, description="Pages that may call the API; `*`: any.")
     budget: Budget | None = Field(None, description="What the project may cost in a month; null: no limit.")
 
@@ -132,6 +135,7 @@ class ProjectRead(BaseModel):
     store_transcripts: bool
     redact: bool
     redact_names: list[str]
+    announce_recordings: bool
     allowed_origins: list[str]
     budget: Budget | None
     created_at: Instant

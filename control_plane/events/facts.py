@@ -18,6 +18,7 @@ class Fact(StrEnum):
     SESSION_ENDED = "session.ended"
     SESSION_FAILED = "session.failed"
     TRANSCRIPT_LINE = "transcript.line"
+    RECORDING_ANNOUNCED = "recording.announced"
     RECORDING_STARTING = "recording.starting"
     RECORDING_STARTED = "recording.started"
     RECORDING_STOPPING = "recording.stopping"

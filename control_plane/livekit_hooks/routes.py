@@ -14,6 +14,7 @@ from control_plane.errors import PlatformError, Unauthorized
 from control_plane.livekit_hooks.service import take
 from control_plane.recordings.hooks import RECORDED
 from control_plane.recordings.models import Recording, RecordingOrigin
+from control_plane.recordings.sessions import TOLD_OF
 from control_plane.supervision.seating import Seating
 
 router = APIRouter()
@@ -47,9 +48,10 @@ async def _follow_up(state: State, event: api.WebhookEvent, recording: Recording
     if recording is None:
         return
     try:
-        if recording.heard_at is not None and recording.origin == RecordingOrigin.AGENT:
-            told = {"session_id": recording.session_id, "on": recording.ended_at is None}
-            await state.live.publish(RECORDED, told)
+        is_own, runs = recording.origin == RecordingOrigin.AGENT, recording.ended_at is None
+        is_told = runs and recording.origin in TOLD_OF and recording.session_id is not None
+        if recording.heard_at is not None and (is_own or is_told):
+            await state.live.publish(RECORDED, {"session_id": recording.session_id, "on": runs})
         if recording.ended_at is not None:
             await state.finisher.finish(recording.id)
     except PlatformError as error:

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -89,9 +90,33 @@ def _is_own(host: str, *, with_port: bool) -> bool:
         return host == "localhost" or (with_port and "." not in host)
 
 
+def configure(file: Path | None) -> None:
+    """Have this process count by the prices of a file as well, which go before those of this release.
+
+    Raises `ValueError` where it cannot be read.
+    """
+    global _file
+    price_book.cache_clear()
+    _file = file
+    try:
+        price_book()
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        _file = None
+        price_book.cache_clear()
+        raise ValueError(f"PARLEY_PRICES: {file}: {error}") from error
+
+
+_file: Path | None = None
+
+
 @cache
 def price_book() -> PriceBook:
-    """The book of this release."""
-    text = (resources.files(__package__) / "prices.toml").read_text()
-    data: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
-    return PriceBook([Price.model_validate(row) for row in data["price"]], data["hosts"])
+    """The book of this release, with the operator's own entries."""
+    published = (resources.files(__package__) / "prices.toml").read_text()
+    texts = [published] if _file is None else [_file.read_text(encoding="utf-8"), published]
+    prices, hosts = list[Price](), dict[str, str]()
+    for text in texts:
+        data: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
+        prices += [Price.model_validate(row) for row in data.get("price", [])]
+        hosts = data.get("hosts", {}) | hosts
+    return PriceBook(prices, hosts)

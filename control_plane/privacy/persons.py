@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from guard.said import Said
+
 ERASED: Final = "[erased]"
 """What stands in the place of a name, a number or an address that was erased."""
 DISTINCT: Final = 8
@@ -44,6 +46,7 @@ class Names:
     emails: tuple[str, ...] = ()
     identities: tuple[str, ...] = ()
     _pattern: re.Pattern[str] | None = field(init=False, default=None, compare=False)
+    _said: tuple[Said, ...] = field(init=False, default=(), compare=False)
 
     def __post_init__(self) -> None:
         parts = [rf"(?<!\d)\+?{re.escape(number.lstrip('+'))}(?!\d)" for number in self.numbers]
@@ -52,6 +55,7 @@ class Names:
         # What is longer goes first: an identity may hold the number.
         parts.sort(key=len, reverse=True)
         object.__setattr__(self, "_pattern", re.compile("|".join(parts), re.I) if parts else None)
+        object.__setattr__(self, "_said", tuple(map(Said, self.numbers)))
 
     def likes(self) -> list[str]:
         """Patterns of SQL's `ilike` that every text fits which may name them."""
@@ -85,7 +89,10 @@ class Names:
     def _erase_text(self, text: str, name: str) -> str:
         if text in self.identities and (is_distinct(text) or _IDENTITIES.search(name)):
             return ERASED
-        return self._pattern.sub(ERASED, text) if self._pattern is not None else text
+        erased = self._pattern.sub(ERASED, text) if self._pattern is not None else text
+        for number in self._said:
+            erased = number.replace(erased, ERASED)
+        return erased
 
 
 def is_distinct(identity: str) -> bool:

@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 
 from control_plane.db.database import Db
 from control_plane.privacy.persons import Names
+from guard.said import LIKELY
 from knowledge.tables import metadata as knowledge_metadata
 
 
@@ -118,6 +119,14 @@ def naming(table: sa.Table, names: Names) -> sa.ColumnElement[bool]:
     return sa.func.concat_ws("\n", *parts).ilike(sa.any_(sa.cast(names.likes(), ARRAY(sa.Text))))
 
 
+def saying(table: sa.Table, names: Names) -> sa.ColumnElement[bool]:
+    """Rows that may say a number of somebody's in words, or in groups: many more than do."""
+    parts = [sa.cast(column, sa.Text) for column in texts_of(table)]
+    if not parts or not names.numbers:
+        return sa.false()
+    return sa.func.concat_ws("\n", *parts).op("~*")(LIKELY)
+
+
 async def window(db: Db, table: sa.Table, after: int) -> int | None:
     """The last number of the rows after `after` that are looked through at once; None where there are no more."""
     key = table.columns["id"]
@@ -131,14 +140,18 @@ async def rows_naming(
     """The rows of a project that name somebody, with their numbers and texts."""
     columns = [column for column in table.columns if column.primary_key or _is_text(column)]
     query = sa.select(*columns).where(table.columns["project_id"] == project_id, *further)
-    rows = (await db.execute(query.where(naming(table, names)).with_for_update())).mappings().all()
+    meant = sa.or_(naming(table, names), saying(table, names))
+    rows = (await db.execute(query.where(meant).with_for_update())).mappings().all()
     return [row for row in rows if forgotten(table, row, names)]
 
 
 def forgotten(table: sa.Table, row: sa.RowMapping, names: Names) -> dict[str, Any]:
     """The columns of a row that name somebody, without them."""
     erased = {column.name: names.erase(row[column.name], name=column.name) for column in texts_of(table)}
-    return {name: value for name, value in erased.items() if value != row[name]}
+    changed = {name: value for name, value in erased.items() if value != row[name]}
+    if table.name == "transcript_line" and "content" in changed:
+        changed["words"] = None  # one by one they would say it still
+    return changed
 
 
 def _is_text(column: sa.Column[Any]) -> bool:

@@ -11,7 +11,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.privacy.finding import Found, span
 from control_plane.privacy.persons import ERASED, Names
-from control_plane.privacy.places import PLACES, Fate, forgotten, naming, rows_naming, table_of, window
+from control_plane.privacy.places import PLACES, Fate, forgotten, naming, rows_naming, saying, table_of, window
 from knowledge.store import BaseNotFound, KnowledgeStore
 
 MARK: Final = "erased"
@@ -72,9 +72,13 @@ async def _empty_events(
     ):  # fmt: skip
         if ids:
             about.append(told["data"][member].astext.in_([str(each) for each in ids]))
-    meant = sa.or_(naming(table, names), *about, *_stays(table, found))
-    query = sa.select(told["id"], told["data"], told["room_name"]).where(told["project_id"] == project_id, *within)
-    rows = (await db.execute(query.where(meant, sa.not_(told["data"].has_key(MARK))).with_for_update())).all()
+    meant, said = sa.or_(naming(table, names), *about, *_stays(table, found)), saying(table, names)
+    query = sa.select(told["id"], told["data"], told["room_name"], meant.label("is_theirs")).where(
+        told["project_id"] == project_id, *within
+    )
+    full = sa.not_(told["data"].has_key(MARK))
+    likely = (await db.execute(query.where(sa.or_(meant, said), full).with_for_update())).all()
+    rows = [row for row in likely if row.is_theirs or names.name(row.data)]
     for row in rows:
         values = {"data": emptied(row.data, names), "room_name": names.erase(row.room_name, name="room_name")}
         await db.execute(sa.update(table).where(told["id"] == row.id).values(**values))

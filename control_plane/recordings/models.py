@@ -81,6 +81,8 @@ class Recording(SQLModel, table=True):
     size_bytes: int | None = Field(default=None, sa_type=BigInteger)
     started_at: datetime = moment()
     """When it was asked for; as soon as it is known, when its sound begins."""
+    waits_for_notice: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """No recorder is asked before people have heard of it."""
     ordered_at: datetime | None = moment(nullable=True)
     """When a recorder was asked; nobody asks twice."""
     heard_at: datetime | None = moment(nullable=True)

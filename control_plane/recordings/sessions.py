@@ -22,6 +22,8 @@ from control_plane.rooms.repository import RoomRepository
 
 WANTED: Final = "parley_recording_wanted"
 """PostgreSQL channel: a recording waits to be ordered."""
+TOLD_OF: Final = (RecordingOrigin.API, RecordingOrigin.ROOM)
+"""Origins of recordings of which the persona in the room tells people; its own it tells of before."""
 AT_ONCE: Final = 32
 """Recorders that one process asks at a time."""
 POLL: Final = 2.0
@@ -43,6 +45,7 @@ async def record_session(db: Db, clock: Clock, job: PersonaJob) -> PersonaJob:
             job.project_id, job.room_name, format="ogg", channels="dual", origin=RecordingOrigin.AGENT, at=now
         )
         recording.session_id, recording.zero_at = job.session_id, job.started_at
+        recording.waits_for_notice = job.announces
         room = await RoomRepository(db, job.project_id).find_open(job.room_name)
         recording.details = {"room_id": room.id} if room else {}
         full = await is_full(db, job.project_id, "recordings", now)
@@ -53,7 +56,36 @@ async def record_session(db: Db, clock: Clock, job: PersonaJob) -> PersonaJob:
             fail(db, clock, recording, problem)
         else:
             await db.execute(text(f"select pg_notify('{WANTED}', '')"))
-    return job.model_copy(update={"recorded": recording.ended_at is None})
+    announces = job.announces or recording.waits_for_notice
+    return job.model_copy(update={"recorded": recording.ended_at is None, "announces": announces})
+
+
+async def find_running(db: Db, job: PersonaJob) -> PersonaJob:
+    """A job that knows whether somebody records its room already, of whom people would have to be told."""
+    running = select(Recording.id).where(
+        Recording.room_name == job.room_name,
+        Recording.status == RecordingStatus.RECORDING,
+        col(Recording.origin).in_(TOLD_OF),
+        col(Recording.ended_at).is_(None),
+    )
+    found = (await db.exec(running.limit(1))).first()
+    return job.model_copy(update={"is_recording": found is not None})
+
+
+async def begin_announced(db: Db, session_id: int, at: datetime) -> None:
+    """People have heard that a session is recorded: its recording begins."""
+    begun = (
+        update(Recording)
+        .where(
+            col(Recording.session_id) == session_id,
+            col(Recording.status) == RecordingStatus.RECORDING,
+            col(Recording.waits_for_notice),
+        )
+        .values(waits_for_notice=False, speech_at=at)
+        .returning(col(Recording.id))
+    )
+    if (await db.exec(begun)).all():
+        await db.execute(text(f"select pg_notify('{WANTED}', '')"))
 
 
 async def note_first_word(db: Db, session_id: int, at: datetime) -> None:
@@ -90,6 +122,7 @@ class RecordingStarter:
             col(Recording.origin).in_((RecordingOrigin.AGENT, RecordingOrigin.ROOM, RecordingOrigin.BOT)),
             col(Recording.ordered_at).is_(None),
             col(Recording.ended_at).is_(None),
+            col(Recording.waits_for_notice).is_(False),
         )
         try:
             async with self.database.platform() as db:

@@ -21,6 +21,7 @@ from control_plane.sessions.models import Session
 LOST_AFTER = timedelta(seconds=20)
 """How long after it was asked a recorder may not know a recording; an order that crosses the look is younger."""
 LOST, NOT_BEGUN = "the recorder was lost", "the server stopped before a recorder was asked"
+UNTOLD = "nobody had heard that it would be recorded"
 ASK_AGAIN = timedelta(seconds=8)
 """How long an asked stop may take before it is asked again."""
 AT_ONCE = 500
@@ -101,6 +102,8 @@ class RecordingWatch:
         if row.ordered_at is None:  # what began without an agent is ordered by whoever wrote it down, or by nobody
             if row.origin == RecordingOrigin.API and row.started_at < seen_at - LOST_AFTER:
                 await self._lost(row.id, NOT_BEGUN)
+            elif row.waits_for_notice and too_long:
+                await self._lost(row.id, UNTOLD)
             return
         if egress is None and row.egress_id is not None:
             egress = await self.recorder.find(row.egress_id)

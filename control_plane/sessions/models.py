@@ -115,6 +115,8 @@ class Session(SQLModel, table=True):
     giving_up: str | None = Field(default=None, description="Why, since nobody speaks here any more but to say so.")
     started_at: datetime = moment()
     announced_at: datetime | None = moment(nullable=True)
+    recording_announced_at: datetime | None = moment(nullable=True)
+    """When people had heard that it is recorded."""
     ended_at: datetime | None = moment(nullable=True)
     duration: int | None = Field(default=None, description="Seconds.")
     created_at: datetime = created_now()

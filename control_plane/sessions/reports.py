@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 from sqlalchemy import text
@@ -24,6 +24,7 @@ from agents.contract import (
     LineSpoken,
     OptedOut,
     ProviderChanged,
+    RecordingAnnounced,
     Submission,
     TurnMeasured,
     UsageCounted,
@@ -51,6 +52,7 @@ from knowledge.unanswered import keep_unanswered
 
 LIVE_LINES = "lines"
 """Channel of lines that are not kept."""
+_REDACTED = LineSpoken | TurnMeasured | ToolUsed | FaultSeen | RecordingAnnounced
 MOST_SPEAKERS = 1000
 """Whose last words are remembered in one process."""
 LIVE_STATES = "states"
@@ -70,7 +72,7 @@ class ReportDesk:
         clock: Clock,
         signer: ReportSigner,
         live: LiveBus,
-        opt_out: Callable[[Db, Clock, Session], Awaitable[None]],
+        opt_out: Callable[[Db, Clock, Session, Literal["words", "key"]], Awaitable[None]],
     ) -> None:
         self.database, self.clock, self.signer, self.live = database, clock, signer, live
         self.opt_out = opt_out
@@ -148,7 +150,9 @@ class ReportDesk:
             case FaultSeen():
                 await self._trace(db, session, submission, "fault", report)
             case OptedOut():
-                await self.opt_out(db, self.clock, session)
+                await self.opt_out(db, self.clock, session, report.by)
+            case RecordingAnnounced():
+                self._announced(db, session, report)
             case BotLeft() | CallEnded():
                 await self._ended(db, session, submission, report)
         return None
@@ -157,7 +161,7 @@ class ReportDesk:
         """A report as it may be kept: its worker has done the same, unless it is of an older version."""
         if not session.store_transcripts:
             report = without_words(report)
-        if redactor is None or not isinstance(report, LineSpoken | TurnMeasured | ToolUsed | FaultSeen):
+        if redactor is None or not isinstance(report, _REDACTED):
             return report
         before = ""
         if isinstance(report, LineSpoken):
@@ -168,6 +172,18 @@ class ReportDesk:
                 self._said.clear()
             self._said[session.id, report.speaker, report.identity] = report.text[-TAIL:]
         return report
+
+    def _announced(self, db: Db, session: Session, report: RecordingAnnounced) -> None:
+        if session.recording_announced_at is None:
+            session.recording_announced_at = report.at
+            EventLog(db, self.clock).append(
+                Fact.RECORDING_ANNOUNCED,
+                project_id=session.project_id,
+                room_name=session.room_name,
+                session_id=session.id,
+                text=clean(report.text),
+                announced_at=iso_ms(report.at),
+            )
 
     async def _begun(self, db: Db, session: Session, submission: Submission) -> None:
         job = await self._job(db, session, submission)

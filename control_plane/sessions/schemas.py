@@ -69,6 +69,7 @@ class SessionShown(SessionListed):
     llm_model: str | None
     duration_seconds: int | None
     caller_identity: str | None
+    recording_announced_at: Instant | None = Field(description="When people had heard that it is recorded.")
     summary: str | None
     metadata: dict[str, Any]
 

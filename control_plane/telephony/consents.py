@@ -1,6 +1,6 @@
 """What people with a number have said about being called: a record that is only added to, of which the newest holds."""
 
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
@@ -51,7 +51,7 @@ class ConsentService:
         return [row[0] for row in rows], total
 
 
-async def opt_out(db: Db, clock: Clock, session: Session) -> None:
+async def opt_out(db: Db, clock: Clock, session: Session, by: Literal["words", "key"]) -> None:
     """Whoever we have called in this session, which is locked, does not want to be called again. Said twice it is
     written once; of calls in nothing is written."""
     project = session.project_id
@@ -63,7 +63,8 @@ async def opt_out(db: Db, clock: Clock, session: Session) -> None:
         return
     number, now = call.destination or canonical(call.phone_number), clock.now()
     row = {"project_id": project, "number": number, "kind": "calls", "given": False, "session_id": session.id}
-    row |= {"evidence": f"said in session {session.id}", "at": now}
+    done = "said" if by == "words" else "pressed on the phone"
+    row |= {"evidence": f"{done} in session {session.id}", "at": now}
     if (await db.scalar(insert(Consent).values(**row).on_conflict_do_nothing().returning(text("id")))) is None:
         return
     who = f"agent {call.details.get('persona_id', '')}".strip()

@@ -23,7 +23,7 @@ from control_plane.events.live import LiveBus
 from control_plane.meetings.holding import hold_meeting, take_place, voice_changed
 from control_plane.personas.tools import numbers_of
 from control_plane.privacy.workers import in_parts, note_told, recent
-from control_plane.recordings.sessions import note_first_word, record_session
+from control_plane.recordings.sessions import begin_announced, find_running, note_first_word, record_session
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.begun import find_begun
 from control_plane.sessions.capability import ReportSigner
@@ -90,6 +90,8 @@ class UplinkService:
                     job = await hold_meeting(db, self.box, job)
                 if job.recorded:
                     job = await record_session(db, self.clock, job)
+                elif job.announces:
+                    job = await find_running(db, job)
         except (NotFound, Conflict, Forbidden) as error:
             log.info("ticket refused", job=request.job_id, reason=error.message)
             metrics.EXCHANGES.labels("refused").inc()
@@ -161,6 +163,9 @@ class UplinkService:
                 async with self.database.platform() as db:
                     await persona_speaks(db, self.clock, session_id)
                     await note_first_word(db, session_id, _MOMENT.validate_python(at))
+            case {"type": "recording.announced.v1", "at": at}:
+                async with self.database.platform() as db:
+                    await begin_announced(db, session_id, _MOMENT.validate_python(at))
             case {"type": "bot.left.v1" | "call.ended.v1" as kind, "reason": reason}:
                 async with self.database.platform() as db:
                     alone = not await left(db, self.clock, session_id, reason)

@@ -13,11 +13,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ctypes.util import find_library
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 import psycopg
 
+from control_plane.metering import prices
 from parley.stack.children import setpriv_program
 from parley.stack.directories import LEAST_FREE_BYTES, DataDirectory
 from parley.stack.egress import PROGRAM as EGRESS_PROGRAM
@@ -74,6 +76,7 @@ def examine(data_dir: Path) -> list[Finding]:
         _database_version(directory),
         _leftovers(directory),
         *_recordings(directory),
+        _telephone_price(os.environ.get("PARLEY_PRICES")),
         _ports(directory),
     ]
 
@@ -205,6 +208,20 @@ def _recordings(directory: DataDirectory) -> list[Finding]:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _telephone_price(file: str | None) -> Finding:
+    """What a minute costs whose carrier has no price of its own."""
+    try:
+        prices.configure(Path(file) if file else None)
+    except ValueError as error:
+        return Finding("prices", Verdict.BAD, f"{error}", "Mend the file, or unset PARLEY_PRICES")
+    price = prices.price_book().find("telephony", prices.ANY, prices.ANY, on=datetime.now(UTC).date())
+    if price is None or price.minutes:
+        found = "only of carriers that are named" if price is None else f"{price.minutes} US dollars a minute"
+        return Finding("telephone price", Verdict.GOOD, found)
+    mend = "Name your carrier's in a file (PARLEY_PRICES): until then limits in dollars hold no call back"
+    return Finding("telephone price", Verdict.NOTE, "0 US dollars a minute, but for carriers that are named", mend)
 
 
 def _ports(directory: DataDirectory) -> Finding:

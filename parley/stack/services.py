@@ -81,11 +81,12 @@ def _is_runnable(module: str) -> bool:
     return found is not None
 
 
-_STORE_SETTINGS = (
+_OWN_SETTINGS = (
     "PARLEY_RECORDINGS_URL",
     "PARLEY_RECORDINGS_SEALED",
     "PARLEY_RECORDINGS_CREDENTIALS",
     "PARLEY_RECORDINGS_LONGEST",
+    "PARLEY_PRICES",
 )
 """Passed on from our own environment, where they are named there."""
 
@@ -343,7 +344,7 @@ class Services:
             "PARLEY_WORKER_TOKEN": self.secrets.worker_token,
             "PARLEY_WEBHOOK_ALLOW": _LOOPBACK,
             "PARLEY_RECORDINGS_URL": self.directory.recordings.as_uri(),
-            **{name: self.parent[name] for name in _STORE_SETTINGS if name in self.parent},
+            **{name: self.parent[name] for name in _OWN_SETTINGS if name in self.parent},
         }
 
     def _traces(self) -> dict[str, str]:

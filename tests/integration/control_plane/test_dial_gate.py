@@ -73,7 +73,13 @@ async def call_of_the_past(platform: Platform, tenant: Tenant, seconds: float, *
 
 async def test_a_policy_is_read_as_it_was_written(platform: Platform, tenant: Tenant) -> None:
     path = f"/projects/{tenant.project.id}/dial-policy"
-    nothing = {"quiet_hours": None, "do_not_call": [], "limits": UNLIMITED, "consent_required": False}
+    nothing = {
+        "quiet_hours": None,
+        "do_not_call": [],
+        "limits": UNLIMITED,
+        "consent_required": False,
+        "opt_out_key": "9",
+    }
     of_plan = UNLIMITED | plans()["enterprise"].dialling
     assert (await tenant.http.get(path)).json() == nothing | {"countries": ["CA", "US"], "limits": of_plan}
     written = await allow(tenant, **POLICY)
@@ -83,6 +89,7 @@ async def test_a_policy_is_read_as_it_was_written(platform: Platform, tenant: Te
         "do_not_call": numbers,
         "limits": UNLIMITED | LIMITS,
         "consent_required": False,
+        "opt_out_key": "9",
     }
     assert (await tenant.http.get(path)).json() == written
     assert await allow(tenant, countries=[]) == {"countries": [], **nothing}

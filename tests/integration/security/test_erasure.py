@@ -13,6 +13,7 @@ from sqlmodel import select
 
 from control_plane.clock import Clock
 from control_plane.errors import Unavailable
+from control_plane.events.models import Event
 from control_plane.gate.models import AuditEntry
 from control_plane.jobs.models import Job
 from control_plane.privacy import erasing, places
@@ -206,6 +207,40 @@ async def test_of_a_conversation_with_others_only_their_own_words_go(platform: P
     assert session is not None
     assert session.summary is None
     assert receipt["rows"] == {"transcript_line": 1, "session": 1}
+
+
+async def test_their_number_goes_where_somebody_else_says_it_in_words(platform: Platform, tenant: Tenant) -> None:
+    theirs, others = (
+        "seven seven five one two three four five six seven",
+        "seven seven five one two three four five six",
+    )
+    lines = [f"Call Ada: {theirs}.", f"Call Ben: {others} eight.", "Call +1 775 123-4567.", "Call nobody."]
+    session_id = await meet(platform, tenant)
+    keys = {"project_id": tenant.project.id, "session_id": session_id, "identity": "ann-0001", "speaker": "user"}
+    words = [{"text": each, "start_ms": 0, "end_ms": 1} for each in theirs.split()]
+    for number, content in enumerate(lines):
+        await platform.add(
+            TranscriptLine(
+                **keys, epoch=9, sequence=number + 1, content=content, timestamp_ms=0, words=words, created_at=NOW
+            ),
+            Event(
+                project_id=tenant.project.id,
+                type="transcript.line",
+                room_name="proj_m",
+                data={"content": content, "session_id": session_id},
+                created_at=NOW,
+            ),
+        )
+
+    receipt = await erase(platform, tenant, {"phone_number": "+17751234567"})
+
+    async with platform.database.platform() as db:
+        kept = (await db.exec(select(TranscriptLine).where(TranscriptLine.epoch == 9).order_by("sequence"))).all()
+        told = (await db.exec(select(Event.data).where(Event.type == "transcript.line").order_by("id"))).all()
+    assert [line.content for line in kept] == ["Call Ada: [erased].", lines[1], "Call [erased].", lines[3]]
+    assert [line.words is None for line in kept] == [True, False, True, False]
+    assert [each["content"] for each in told][-4:] == ["[erased]", lines[1], "[erased]", lines[3]]
+    assert (receipt["rows"]["transcript_line"], receipt["rows"]["event"]) == (2, 2)
 
 
 def exporter(platform: Platform, clock: Clock | None = None) -> Exporter:

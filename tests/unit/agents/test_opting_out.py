@@ -63,6 +63,37 @@ async def test_words_that_are_not_final_tell_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "keys", "opts_out"),
+    [
+        ("9", "9", True),
+        ("9", "99", True),
+        ("9", "19", False),
+        ("9", "92", False),
+        ("9", "1", False),
+        ("*", "*", True),
+        ("*", "9", False),
+        ("", "9", False),
+        ("", "", False),
+        ("9", "", False),
+    ],
+)
+async def test_one_key_alone_says_it_as_well(key: str, keys: str, opts_out: bool) -> None:
+    call = Call(CALLED.model_copy(update={"opt_out_key": key}))
+    assert call.transcript.opts_out(keys) is opts_out
+    assert [each.by for each in call.reports if isinstance(each, OptedOut)] == ["key"] * opts_out
+    assert (call.ended, call.transcript.wish) == ((1, "opted_out") if opts_out else (0, None))
+
+
+async def test_a_key_after_the_words_says_nothing_new_and_nobody_who_called_opts_out_by_it() -> None:
+    call = Call(CALLED.model_copy(update={"opt_out_key": "9"}))
+    call.hears("Please stop calling me.")
+    assert call.transcript.opts_out("9")
+    assert (call.told, call.ended) == ([LineSpoken, OptedOut], 1)
+    inbound = Call(CALLED.model_copy(update={"opt_out_key": "9", "called": False}))
+    assert not inbound.transcript.opts_out("9")
+
+
+@pytest.mark.parametrize(
     ("job", "speaker"),
     [
         (CALLED.model_copy(update={"called": False}), PHONE),

@@ -72,7 +72,7 @@ async def test_nothing_is_entered_after_the_end(entered: list[str]) -> None:
     room = FakeRoom()
     keypad = Keypad(room, "sip_1", entered.append)  # type: ignore[arg-type]
     room.key("1")
-    keypad.close()
+    assert keypad.close() == "1", "whoever presses a key and hangs up has pressed it"
     room.key("2")
     await asyncio.sleep(0.1)
     assert entered == []

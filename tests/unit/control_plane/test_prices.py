@@ -1,14 +1,18 @@
 """The price book: which price was in force, what work costs, whose service it was."""
 
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from control_plane.metering import prices
 from control_plane.metering.prices import EXACT, Price, PriceBook, Quantities, price_book
+from parley.stack.doctor import Verdict, _telephone_price
 
 WORK = Quantities(input_tokens=1000, output_tokens=200)
 
@@ -130,3 +134,58 @@ def test_a_cost_is_never_further_from_the_truth_than_the_ledger_can_hold(
     truth = dollars * tokens / 1_000_000 + dollars * Decimal(repr(seconds)) / 60
     assert abs(cost - truth) <= EXACT
     assert cost == cost.quantize(EXACT)
+
+
+CARRIER = """
+[[price]]
+service = "telephony"
+provider = "{provider}"
+model = "*"
+valid_from = 2020-01-01
+minutes = 0.0125
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Path]:
+    """A file for prices of one's own, which nobody reads any more afterwards."""
+    yield tmp_path / "prices.toml"
+    prices.configure(None)
+
+
+def a_minute(provider: str) -> Decimal:
+    found = price_book().find("telephony", provider, "*", on=date(2026, 1, 1))
+    assert found is not None
+    return found.minutes
+
+
+def test_prices_of_ones_own_go_before_those_of_the_release(own: Path) -> None:
+    own.write_text(CARRIER.format(provider="*") + '[hosts]\n"llm.example" = "openai"\n')
+    prices.configure(own)
+    assert a_minute("sip.example") == Decimal("0.0125")
+    assert price_book().find("stt", "openai", "whisper-1", on=date(2026, 1, 1)) is not None
+    assert (price_book().provider("llm.example"), price_book().provider("api.openai.com")) == ("openai", "openai")
+    prices.configure(None)
+    assert a_minute("sip.example") == 0
+
+
+@pytest.mark.parametrize("text", [None, "[[price", "price = 3", "[[price]]\nservice = 'x'", "hosts = 3", "\xff"])
+def test_a_file_that_says_nothing_clear_is_refused_and_the_release_holds(own: Path, text: str | None) -> None:
+    if text is not None:
+        own.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match="PARLEY_PRICES"):
+        prices.configure(own)
+    assert a_minute("sip.example") == 0
+
+
+def test_the_doctor_tells_that_a_minute_costs_nothing(own: Path) -> None:
+    assert _telephone_price(None).verdict is Verdict.NOTE
+    assert "PARLEY_PRICES" in _telephone_price(None).mend
+    assert _telephone_price(str(own)).verdict is Verdict.BAD
+    own.write_text(CARRIER.format(provider="sip.example"))
+    assert _telephone_price(str(own)).verdict is Verdict.NOTE, "every other carrier's costs nothing yet"
+    own.write_text(CARRIER.format(provider="*"))
+    assert (_telephone_price(str(own)).verdict, _telephone_price(str(own)).found) == (
+        Verdict.GOOD,
+        "0.0125 US dollars a minute",
+    )

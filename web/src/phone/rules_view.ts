@@ -37,6 +37,12 @@ export class RulesView {
   }));
   private readonly blocked = area({ id: "blocked", label: "Numbers that are never called", hint: "One a line, each with its country.", rows: 5 });
   private readonly consent = element("input", { type: "checkbox", id: "consent-required" });
+  private readonly optOut = field({
+    id: "opt-out-key",
+    label: "Key that says: do not call me again",
+    hint: "0 to 9, * or #, pressed alone by whoever was called; empty: none.",
+    attributes: { autocomplete: "off", maxlength: "1", pattern: "[0-9*#]" },
+  });
   private readonly problem = new Problem();
   private readonly saved = element("p", { class: "section__hint", role: "status" });
   private readonly submit = element("button", { class: "button button--action", type: "submit" }, "Save");
@@ -50,6 +56,7 @@ export class RulesView {
       element("fieldset", { class: "choices" }, element("legend", { class: "field__label" }, "Limits; empty: none"), ...this.limits.map(({ root }) => root)),
       this.blocked.root,
       element("label", { class: "choice" }, this.consent, "Call only numbers with a recorded consent"),
+      this.optOut.root,
       this.problem.root,
       this.submit,
       this.saved,
@@ -73,7 +80,7 @@ export class RulesView {
 
   /** Nothing is written before what holds is known: it would be written over. */
   private open(isKnown: boolean): void {
-    const inputs = [this.countries, this.from, this.until, this.blocked, ...this.limits].map(({ input }) => input);
+    const inputs = [this.countries, this.from, this.until, this.blocked, this.optOut, ...this.limits].map(({ input }) => input);
     for (const each of [...inputs, this.consent, this.submit]) each.disabled = !isKnown;
   }
 
@@ -84,6 +91,7 @@ export class RulesView {
     for (const { name, input } of this.limits) input.value = String(policy.limits[name] ?? "");
     this.blocked.input.value = policy.do_not_call.join("\n");
     this.consent.checked = policy.consent_required;
+    this.optOut.input.value = policy.opt_out_key ?? "";
   }
 
   private async save(): Promise<void> {
@@ -103,6 +111,7 @@ export class RulesView {
         limits: limits as DialPolicy["limits"],
         do_not_call: this.blocked.input.value.split(/[\n,]+/).map(plainNumber).filter((line) => line !== ""),
         consent_required: this.consent.checked,
+        opt_out_key: this.optOut.input.value || null,
       });
       setText(this.saved, "Saved. It holds from the next call on.");
     } catch (error) {

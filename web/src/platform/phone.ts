@@ -71,6 +71,7 @@ export interface DialPolicy {
   limits: Record<LimitName, number | null>;
   do_not_call: string[];
   consent_required: boolean;
+  opt_out_key: string | null;
 }
 
 export const RUNNING: ReadonlySet<string> = new Set(["queued", "dialing", "ringing", "answered"]);

@@ -10,6 +10,7 @@ export interface Project {
   storeTranscripts: boolean;
   redact: boolean;
   redactNames: string[];
+  announceRecordings: boolean;
   allowedOrigins: string[];
 }
 
@@ -19,6 +20,7 @@ export interface ProjectChange {
   store_transcripts: boolean;
   redact: boolean;
   redact_names: string[];
+  announce_recordings: boolean;
   allowed_origins: string[];
 }
 
@@ -99,6 +101,7 @@ function readProject(row: Json): Project {
     storeTranscripts: row["store_transcripts"] === true,
     redact: row["redact"] === true,
     redactNames: row["redact_names"] as string[],
+    announceRecordings: row["announce_recordings"] === true,
     allowedOrigins: row["allowed_origins"] as string[],
   };
 }

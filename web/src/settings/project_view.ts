@@ -64,6 +64,12 @@ export class ProjectView {
       hint: "Telephone numbers, cards, IBANs and e-mail addresses that people say are kept, shown and told nowhere. Recordings are left as they are.",
       attributes: { checked: project.redact },
     });
+    const announce = toggle({
+      id: "announce-recordings",
+      label: "Announce recordings",
+      hint: "Agents record nothing before people have heard that they do.",
+      attributes: { checked: project.announceRecordings },
+    });
     const origins = area({
       id: "origins",
       label: "Pages that may call the API",
@@ -82,7 +88,7 @@ export class ProjectView {
     names.input.value = project.redactNames.join("\n");
     const said = element("p", { class: "section__hint", role: "status" });
     const submit = element("button", { class: "button button--action", type: "submit" }, "Save project");
-    const form = element("form", { class: "stack-form" }, name.root, slug.root, days.root, store.root, redact.root, names.root, origins.root, submit, said);
+    const form = element("form", { class: "stack-form" }, name.root, slug.root, days.root, store.root, redact.root, names.root, announce.root, origins.root, submit, said);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const change = {
@@ -91,6 +97,7 @@ export class ProjectView {
         store_transcripts: store.input.checked,
         redact: redact.input.checked,
         redact_names: names.input.value.split("\n").map((line) => line.trim()).filter((line) => line !== ""),
+        announce_recordings: announce.input.checked,
         allowed_origins: origins.input.value.split(/\s+/).filter((line) => line !== ""),
       };
       submit.disabled = true;

@@ -15,6 +15,7 @@ from tests.support.platform import Platform, Tenant
 pytestmark = pytest.mark.anyio
 
 OPTED_OUT = {"type": "opted.out.v1"}
+BY_KEY = OPTED_OUT | {"by": "key"}
 EVIDENCE = "A letter of 31 March"
 
 
@@ -72,11 +73,42 @@ async def test_whoever_says_so_in_the_call_is_not_called_again(platform: Platfor
     assert list(acts) == [f"agent {job.persona_id}"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "key"), [(None, "9"), ({}, "9"), ({"opt_out_key": "*"}, "*"), ({"opt_out_key": None}, "")]
+)
+async def test_whoever_presses_the_key_for_it_is_not_called_again(
+    platform: Platform, tenant: Tenant, policy: dict[str, Any] | None, key: str
+) -> None:
+    path = f"/projects/{tenant.project.id}/dial-policy"
+    if policy is not None:
+        written = await tenant.http.put(path, json=policy)
+        assert (written.status_code, written.json()["opt_out_key"]) == (200, key or None)
+    assert (await tenant.http.get(path)).json()["opt_out_key"] == (key or None)
+    job = await called(platform, tenant)
+    assert job.opt_out_key == key
+
+    await report(platform, job, 2, BY_KEY)
+    await report(platform, job, 3, OPTED_OUT)
+
+    assert await refused(tenant) == "opted_out"
+    assert await listed(tenant) == [(CALLEE, "calls", False)]
+    async with platform.database.platform() as db:
+        (consent,) = (await db.exec(select(Consent))).all()
+    assert consent.evidence == f"pressed on the phone in session {job.session_id}"
+
+
+@pytest.mark.parametrize("key", ["A", "12", "", " ", 9])
+async def test_a_key_that_no_phone_has_says_nothing(tenant: Tenant, key: object) -> None:
+    answer = await tenant.http.put(f"/projects/{tenant.project.id}/dial-policy", json={"opt_out_key": key})
+    assert answer.status_code == 400
+    assert [each["field"] for each in answer.json()["details"]["fields"]] == ["opt_out_key"]
+
+
 async def test_whoever_calls_us_may_say_what_they_like(
     platform: Platform, tenant: Tenant, line: DispatchMetadata
 ) -> None:
     job = await an_answered_call(platform, line)
-    assert not job.called
+    assert (job.called, job.opt_out_key) == (False, "")
     await report(platform, job, 2, OPTED_OUT)
     assert await listed(tenant) == []
 
