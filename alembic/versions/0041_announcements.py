@@ -13,7 +13,7 @@ COLUMNS = (
     ("project", sa.Column("announce_recordings", sa.Boolean(), nullable=False, server_default=sa.text("false"))),
     ("recording", sa.Column("waits_for_notice", sa.Boolean(), nullable=False, server_default=sa.text("false"))),
     ("session", sa.Column("recording_announced_at", sa.DateTime(timezone=True), nullable=True)),
-    ("dial_policy", sa.Column("opt_out_key", sa.String(), nullable=True, server_default="9")),
+    ("dial_policy", sa.Column("opt_out_key", sa.String(), nullable=True)),
 )
 
 

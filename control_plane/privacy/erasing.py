@@ -192,6 +192,13 @@ class Eraser:
         log.info("person erased", request=request.id, rows=json.dumps(target["rows"]))
 
 
+def progress_of(request: PrivacyRequest) -> float:
+    """Which part of its steps is done."""
+    if request.status == RequestStatus.COMPLETED:
+        return 1.0
+    return round(request.progress.get("step", 0) / len(STEPS), 2)
+
+
 def _step(request: PrivacyRequest) -> str:
     place: int = request.progress.get("step", 0)
     return STEPS[place]

@@ -1,6 +1,6 @@
 """Whom a request is about, and what becomes of it, as the API says it."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
@@ -10,6 +10,7 @@ from control_plane.privacy.persons import Person
 from control_plane.wire import Clean, Exactly, GivenId, Instant, Paged
 
 Status = Literal["pending", "completed", "failed"]
+_PERSON: Final = "Proof of whom it is about: the same for the same names in the same project, and nothing else."
 
 
 class PersonAsked(Exactly):
@@ -60,7 +61,7 @@ class Receipt(BaseModel):
 
     id: int
     kind: Literal["erasure"]
-    person: str = Field(description="Proof of whom it was about: the same for the same person, and nothing else.")
+    person: str = Field(description=_PERSON)
     rows: dict[str, int] = Field(description="Rows that were deleted, or that the person was taken out of, by table.")
     recordings: RemovedRecordings
     vectors: int
@@ -78,7 +79,9 @@ class ErasureRead(BaseModel):
     """An erasure."""
 
     id: int
+    person: str = Field(description=_PERSON)
     status: Status
+    progress: float = Field(description="Part of its steps that are done, from 0 to 1.")
     waits_for: str | None = Field(description="Why it is not done yet, such as a call that goes on.")
     receipt: Receipt | None
     receipt_holds: bool | None = Field(description="Whether the receipt is as it was written.")
@@ -102,6 +105,7 @@ class ExportRead(BaseModel):
     """An export."""
 
     id: int
+    person: str = Field(description=_PERSON)
     status: Status
     url: str | None = Field(description="Opens the file for whoever has it, until `expires_at`.")
     size_bytes: int | None

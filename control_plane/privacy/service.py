@@ -10,7 +10,7 @@ from control_plane.db.database import Db
 from control_plane.db.rows import read_excerpt
 from control_plane.errors import Gone, NotFound
 from control_plane.jobs.queue import enqueue
-from control_plane.privacy.erasing import ERASE
+from control_plane.privacy.erasing import ERASE, progress_of
 from control_plane.privacy.exporting import EXPORT
 from control_plane.privacy.models import PrivacyRequest, RequestKind, RequestStatus
 from control_plane.privacy.persons import Person
@@ -75,7 +75,8 @@ class PrivacyRequests:
 def show_erasure(request: PrivacyRequest, receipts: Receipts) -> dict[str, Any]:
     """An erasure as the API answers it."""
     receipt = request.receipt
-    return request.model_dump() | {"receipt_holds": receipts.holds(receipt) if receipt else None}
+    seen = {"progress": progress_of(request), "receipt_holds": receipts.holds(receipt) if receipt else None}
+    return request.model_dump() | seen
 
 
 def show_export(request: PrivacyRequest, links: LinkSigner, public_url: str, clock: Clock) -> dict[str, Any]:

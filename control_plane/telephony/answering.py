@@ -15,7 +15,7 @@ from control_plane.events.log import EventLog
 from control_plane.ids import fingerprint
 from control_plane.sessions.models import Slot
 from control_plane.sessions.places import demand_place, find_place, make_place
-from control_plane.telephony.models import OPT_OUT_KEY, Call, DialPolicy, SipConfig, SipTrunk
+from control_plane.telephony.models import Call, DialPolicy, SipConfig, SipTrunk
 from control_plane.telephony.settling import lock_call, settle, shorter, tell_status
 from sip.outcomes import ANSWERED, Outcome
 
@@ -170,7 +170,7 @@ async def join_call(db: Db, job: PersonaJob) -> PersonaJob:
         call.longest_seconds = shorter(call.longest_seconds, job.max_call_duration)
         longest = min(job.max_call_duration, call.longest_seconds)
         policy = await db.get(DialPolicy, job.project_id)
-        key = policy.opt_out_key if policy is not None else OPT_OUT_KEY
+        key = policy.opt_out_key if policy is not None else None
         return job.model_copy(update={"called": True, "max_call_duration": longest, "opt_out_key": key or ""})
     call.longest_seconds = round(job.max_call_duration)
     config = await db.get(SipConfig, call.details["config_id"])

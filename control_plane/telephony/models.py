@@ -1,15 +1,12 @@
 """Trunks, numbers and calls of the telephone."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import big, created_now, id_column, json_list, json_object, json_value, moment, owner
-
-OPT_OUT_KEY: Final = "9"
-"""Pressed alone by whoever is called: they are not called again. What holds where a project has said nothing."""
 
 
 class SipTrunk(SQLModel, table=True):
@@ -84,9 +81,7 @@ class DialPolicy(SQLModel, table=True):
     limits: dict[str, Any] = json_object()
     do_not_call: list[str] = json_list()
     consent_required: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
-    opt_out_key: str | None = Field(
-        default=OPT_OUT_KEY, sa_column_kwargs={"server_default": OPT_OUT_KEY}, description="None: no key says it."
-    )
+    opt_out_key: str | None = Field(default=None, description="None: no key says it.")
     updated_at: datetime = moment()
 
 

@@ -10,7 +10,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.db.rows import read_excerpt
 from control_plane.telephony.gate import policy_from
-from control_plane.telephony.models import OPT_OUT_KEY, DialDecision, DialPolicy
+from control_plane.telephony.models import DialDecision, DialPolicy
 from control_plane.telephony.policy import canonical
 from control_plane.telephony.schemas import DialLimits, DialPolicyRead, DialPolicySet
 from control_plane.telephony.trunks import trunks_of
@@ -70,5 +70,5 @@ class PolicyService:
             limits=DialLimits.model_validate(policy.limits, from_attributes=True),
             do_not_call=row.do_not_call if row else [],
             consent_required=policy.consent_required,
-            opt_out_key=row.opt_out_key if row else OPT_OUT_KEY,
+            opt_out_key=row.opt_out_key if row else None,
         )

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from agents.contract import DIGITS
 from control_plane.phones import PhoneNumber
-from control_plane.telephony.models import OPT_OUT_KEY, Call, SipConfig
+from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.numbers import CarrierAddress, Country, Network
 from control_plane.wire import FRESH_ROOM_NAME, Change, Clean, Exactly, GivenId, Instant, Paged, Storable
 
@@ -294,7 +294,7 @@ class DialPolicySet(Exactly):
     do_not_call: Annotated[list[PhoneNumber], Field(max_length=10_000)] = Field(default_factory=list)
     consent_required: bool = Field(False, description="Call only numbers with a consent to calls (`/sip/consents`).")
     opt_out_key: Annotated[str, StringConstraints(pattern=r"^[0-9*#]$")] | None = Field(
-        OPT_OUT_KEY, description="Who is called and presses it alone is not called again; null: no key says so."
+        None, description="Who is called and presses it alone is not called again; null: no key says so."
     )
 
 

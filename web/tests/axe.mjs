@@ -6,26 +6,17 @@
 //
 // Pages of the console are opened with the key. Leaves with 0 when it came to its end; whether what it saw is right is for
 // the reader of the report to say.
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { seriousOn } from "./judge.mjs";
 import { ready, visit, wishes } from "./visit.mjs";
 
 const wish = wishes(["key", "pages"]);
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** Phases of pages that still come. */
 const COMING = ["opening", "loading"];
 
 await visit(wish, async ({ page, show, told }) => {
   Object.assign(told, { looked: [], bad: [] });
   const judge = async (name) => {
-    await page.evaluate(axe);
-    const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-    for (const { id, impact, nodes } of found.violations) {
-      if (impact !== "serious" && impact !== "critical") continue;
-      for (const { target, failureSummary } of nodes.slice(0, 12)) {
-        told.bad.push({ page: name, id, impact, target: target.join(" "), why: (failureSummary ?? "").split("\n").slice(1).join(" ").trim() });
-      }
-    }
+    told.bad.push(...(await seriousOn(page, name)));
     told.looked.push(name);
     await show(name.replaceAll(/[^a-z0-9]+/gi, "-").replace(/^-/, ""));
   };

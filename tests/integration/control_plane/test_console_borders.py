@@ -29,6 +29,7 @@ LOOKS = {
 }
 ROUTES = CHECKOUT / "web/src/app/routes.ts"
 TABS = [f"/console/settings?tab={tab}" for tab in ("password", "project", "providers", "members", "support", "history")]
+TABS += [f"/console/privacy?tab={tab}" for tab in ("person", "trail")]
 DOCUMENTS = [
     "/",
     "/login",
@@ -64,8 +65,12 @@ async def test_every_page_is_for_everybody_and_of_this_server_alone(
     agent = await tenant.make_agent()
     endpoint = await make(tenant, receiver.url + "/hook")
     [result] = (await tenant.http.post("/webhooks/test")).json()["results"]
+    somebody = {"identity": "customer-0001"}
+    erasure = (await tenant.http.post("/privacy/erasures", json=somebody)).json()["erasure"]["id"]
+    assert (await tenant.http.post("/privacy/exports", json=somebody)).status_code == 201
     shown = {
         "/console/agents/:id": f"/console/agents/{agent}",
+        "/console/privacy/erasures/:id": f"/console/privacy/erasures/{erasure}",
         "/console/webhooks/:id": f"/console/webhooks/{endpoint['id']}",
         "/console/webhooks/:id/deliveries/:delivery": (
             f"/console/webhooks/{endpoint['id']}/deliveries/{result['delivery_id']}"

@@ -124,8 +124,9 @@ async def test_an_erasure_that_is_cut_off_at_each_step_comes_to_the_same(
             raise ConnectionError("the process is gone")
 
     monkeypatch.setattr(erasing, "_go_on", dies)
-    tries = 0
-    while not (await cut.tenant.http.get(f"/privacy/erasures/{made['id']}")).json()["erasure"]["receipt"]:
+    tries, parts = 0, list[float]()
+    while not (read := (await cut.tenant.http.get(f"/privacy/erasures/{made['id']}")).json()["erasure"])["receipt"]:
+        parts.append(read["progress"])
         tries += 1
         assert tries < 300
         try:
@@ -136,6 +137,9 @@ async def test_an_erasure_that_is_cut_off_at_each_step_comes_to_the_same(
     receipt = await receipt_of(cut.tenant, made["id"])
     assert tries > len(erasing.STEPS) // 2
     assert receipt["rows"] == expected["rows"]
+    assert (parts[0], read["progress"]) == (0, 1)
+    assert parts == sorted(parts)
+    assert max(parts) > 0.9
     assert left_of(clone.superuser, cut) == {}
 
 

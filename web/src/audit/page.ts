@@ -1,7 +1,7 @@
 /** Who changed what: the newest first, narrowed as the address says, read on downwards. */
 
 import { whenStill } from "../console/clock";
-import { emptyState } from "../console/empty";
+import { emptyState, linkButton } from "../console/empty";
 import { field, select } from "../console/fields";
 import { sectionRoot, table, timeTag } from "../console/section";
 import { Problem, wordsFor } from "../console/problem";
@@ -48,7 +48,11 @@ class AuditPage implements View {
     }
     this.more.addEventListener("click", () => void this.bring(this.shown.at(-1)?.id ?? null));
     this.root = pageRoot(
-      pageHead("Audit log", "Who changed what in this project. Reading is not recorded, changes always are."),
+      pageHead(
+        "Audit log",
+        "Who changed what in this project. Reading is not recorded, changes always are.",
+        linkButton("Verify the trail", "/console/privacy?tab=trail"),
+      ),
       element("div", { class: "filters" }, this.search.root, this.kind.root, this.key.root, this.from.root, this.to.root),
       this.problem.root,
       sectionRoot("trail", "Changes", this.found, this.rows, this.more),

@@ -24,7 +24,7 @@ export class SettingsView implements PageTab {
   private readonly facts = element("dl", { class: "facts" });
   private readonly share = field({ id: "base-recall", label: "Only if so many golden questions are found (%)", type: "number", hint: "Empty: in any case. Otherwise the index stays as it was where fewer are found.", attributes: { min: "0", max: "100", step: "1" } });
   private readonly go = element("button", { class: "button button--small", type: "submit" }, "Index anew");
-  private readonly bar = element("progress", { class: "upload__bar", max: "100", value: "0", hidden: true, "aria-label": "Indexing" });
+  private readonly bar = element("progress", { class: "progress upload__bar", max: "100", value: "0", hidden: true, "aria-label": "Indexing" });
   private readonly indexed = element("p", { class: "field__hint", role: "status" });
   private readonly problem = new Problem();
   private signal: AbortSignal | null = null;

@@ -17,7 +17,7 @@ class Upload {
   readonly ending = new AbortController();
 
   private readonly words = element("span", { class: "upload__words" }, "Waits");
-  private readonly bar = element("progress", { class: "upload__bar", max: "1", value: "0" });
+  private readonly bar = element("progress", { class: "progress upload__bar", max: "1", value: "0" });
   private readonly again = element("button", { class: "button button--quiet button--small", type: "button", hidden: true }, "Try again");
   private readonly away = element("button", { class: "button button--quiet button--small", type: "button" }, icon("close", 16));
 

@@ -45,7 +45,7 @@ export async function projects(signal?: AbortSignal): Promise<Project[]> {
   return answer.projects.map(readProject);
 }
 
-export async function changeProject(id: number, change: ProjectChange): Promise<Project> {
+export async function changeProject(id: number, change: Partial<ProjectChange>): Promise<Project> {
   const answer = (await ask("PATCH", `/projects/${id}`, change)) as { project: Json };
   return readProject(answer.project);
 }

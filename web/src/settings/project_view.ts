@@ -1,6 +1,6 @@
-/** A project: its name, what is kept of conversations, and which pages may call the API. */
+/** A project: its name, and which pages may call the API. */
 
-import { area, field, toggle } from "../console/fields";
+import { area, field } from "../console/fields";
 import { sectionRoot } from "../console/section";
 import { Problem, wordsFor } from "../console/problem";
 import { element, setText } from "../dom/element";
@@ -18,7 +18,9 @@ export class ProjectView {
 
   /** `current` is the project that is shown first. */
   constructor(private current: number) {
-    this.root = sectionRoot(this.id, this.title, this.problem.root, this.body);
+    const kept = element("a", { href: "/console/privacy" }, "Privacy");
+    const hint = element("p", { class: "section__hint" }, "What is kept of conversations, and for how long, stands under ", kept, ".");
+    this.root = sectionRoot(this.id, this.title, hint, this.problem.root, this.body);
   }
 
   async start(signal?: AbortSignal): Promise<void> {
@@ -45,25 +47,6 @@ export class ProjectView {
       hint: "LiveKit's rooms of this project begin with it. It never changes.",
       attributes: { readonly: true, value: project.slug },
     });
-    const days = field({
-      id: "retention",
-      label: "Keep conversations for days",
-      type: "number",
-      hint: "After that they go, with all that belongs to them. Empty: for ever.",
-      attributes: { min: "1", max: "3650", inputmode: "numeric", value: project.retentionDays === null ? "" : String(project.retentionDays) },
-    });
-    const store = toggle({
-      id: "store-transcripts",
-      label: "Keep transcripts",
-      hint: "What is said is kept where the agent keeps it too.",
-      attributes: { checked: project.storeTranscripts },
-    });
-    const redact = toggle({
-      id: "redact",
-      label: "Take personal data out",
-      hint: "Telephone numbers, cards, IBANs and e-mail addresses that people say are kept, shown and told nowhere. Recordings are left as they are.",
-      attributes: { checked: project.redact },
-    });
     const announce = toggle({
       id: "announce-recordings",
       label: "Announce recordings",
@@ -78,26 +61,14 @@ export class ProjectView {
       attributes: { spellcheck: "false", autocapitalize: "none" },
     });
     origins.input.value = project.allowedOrigins.join("\n");
-    const names = area({
-      id: "redact-names",
-      label: "Names that are personal data as well",
-      rows: 3,
-      hint: "One a line. They are taken out where personal data is.",
-      attributes: { spellcheck: "false" },
-    });
-    names.input.value = project.redactNames.join("\n");
     const said = element("p", { class: "section__hint", role: "status" });
     const submit = element("button", { class: "button button--action", type: "submit" }, "Save project");
-    const form = element("form", { class: "stack-form" }, name.root, slug.root, days.root, store.root, redact.root, names.root, announce.root, origins.root, submit, said);
+    const form = element("form", { class: "stack-form" }, name.root, slug.root, announce.root, origins.root, submit, said);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const change = {
         name: name.input.value.trim(),
-        retention_days: days.input.value === "" ? null : Number(days.input.value),
-        store_transcripts: store.input.checked,
-        redact: redact.input.checked,
-        redact_names: names.input.value.split("\n").map((line) => line.trim()).filter((line) => line !== ""),
-        announce_recordings: announce.input.checked,
+          announce_recordings: announce.input.checked,
         allowed_origins: origins.input.value.split(/\s+/).filter((line) => line !== ""),
       };
       submit.disabled = true;
@@ -108,7 +79,6 @@ export class ProjectView {
           (saved) => {
             this.all = this.all.map((each) => (each.id === saved.id ? saved : each));
             origins.input.value = saved.allowedOrigins.join("\n");
-            names.input.value = saved.redactNames.join("\n");
             setText(said, "Saved.");
           },
           (error: unknown) => this.problem.tell(wordsFor(error)),
