@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -45,6 +45,11 @@ class Script:
             return web.json_response(head | {"object": "chat.completion", "choices": [choice]})
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
+        with suppress(ConnectionResetError):  # whoever asked is dead
+            await self._stream(answer, head, text)
+        return answer
+
+    async def _stream(self, answer: web.StreamResponse, head: dict[str, Any], text: str) -> None:
         for delta, reason in [*(({"role": "assistant", "content": piece}, None) for piece in _cut(text)), ({}, "stop")]:
             choice = {"index": 0, "delta": delta, "finish_reason": reason}
             chunk = head | {"object": "chat.completion.chunk", "choices": [choice]}
@@ -53,7 +58,6 @@ class Script:
         usage = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
         chunk = head | {"object": "chat.completion.chunk", "choices": [], "usage": usage}
         await answer.write(f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n".encode())
-        return answer
 
     async def speech(self, request: web.Request) -> web.Response:
         """A tone."""
