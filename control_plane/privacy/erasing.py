@@ -196,7 +196,8 @@ def progress_of(request: PrivacyRequest) -> float:
     """Which part of its steps is done."""
     if request.status == RequestStatus.COMPLETED:
         return 1.0
-    return round(request.progress.get("step", 0) / len(STEPS), 2)
+    done: int = request.progress.get("step", 0)
+    return round(done / len(STEPS), 2)
 
 
 def _step(request: PrivacyRequest) -> str:
