@@ -1,6 +1,6 @@
 /** A project: its name, and which pages may call the API. */
 
-import { area, field } from "../console/fields";
+import { area, field, toggle } from "../console/fields";
 import { sectionRoot } from "../console/section";
 import { Problem, wordsFor } from "../console/problem";
 import { element, setText } from "../dom/element";
