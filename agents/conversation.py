@@ -9,8 +9,7 @@ from typing import Any
 
 import structlog
 from livekit import rtc
-from livekit.agents import AgentSession
-from livekit.agents.voice import events, room_io
+from livekit.agents.voice import events
 
 from agents.acts import bounded, build_tools
 from agents.announcing import Announcement
@@ -33,6 +32,7 @@ from agents.supervision import Supervision
 from agents.timing import TurnMarks, moment
 from agents.transcript import KEYS_ENTERED, Transcript
 from agents.turns import begin, build_session, room_options
+from agents.typed import TypedLines
 from agents.usage import UsageMeter
 from agents.words import words_of
 from guard.plain import plain
@@ -49,8 +49,6 @@ MESSAGE_WITHIN = 120.0
 """Seconds that a message on a machine may take."""
 RECORDED_WITHIN = 1.0
 """Seconds that the first word waits for its recording, which says afterwards how much it missed."""
-LONGEST_TYPED = 4000
-"""Characters of a typed line that are read."""
 
 log = structlog.get_logger()
 
@@ -99,7 +97,8 @@ class Conversation:
 
         What became of a telephone call that was not answered, whoever placed it says.
         """
-        await begin(self.session, self.persona, self.room, room_options(self.job, self._on_text))
+        typed = TypedLines(self.room, self.session, self._on_text)
+        await begin(self.session, self.persona, self.room, room_options(self.job))
         self._supervision.look()
         if not await self._somebody_is_there():
             await self._close()
@@ -114,6 +113,7 @@ class Conversation:
         self._last_word = time.time()
         self._began = self._last_word - (self.job.resumed.elapsed if self.job.resumed else 0.0)
         self.reporter.report(CallStarted(at=moment(time.time())))
+        self._begin(typed.run())
         self.models.on_change(self.reporter.report)
         if not self.job.only_text:
             self._begin(self.sounds.make(self.models.tts))
@@ -301,11 +301,9 @@ class Conversation:
             self._last_word = now
             self._count_usage()  # each turn, so that a budget acts in time
 
-    async def _on_text(self, _session: AgentSession[None], event: room_io.TextInputEvent) -> None:
+    async def _on_text(self, text: str, who: rtc.RemoteParticipant) -> None:
         """Answer a typed line as a spoken one: it interrupts, is in the transcript, and is answered as others are."""
-        text, who = plain(event.text).strip()[:LONGEST_TYPED], event.participant
-        if text and who is not None:
-            await self._answer_line(text, who.identity, who.name or who.identity, in_chat=True)
+        await self._answer_line(text, who.identity, who.name or who.identity, in_chat=True)
 
     async def _answer_line(self, text: str, identity: str = "", name: str = "", *, in_chat: bool = False) -> None:
         self._last_word = time.time()

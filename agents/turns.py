@@ -8,7 +8,6 @@ from livekit import rtc
 from livekit.agents import Agent, AgentSession, TurnHandlingOptions, inference, vad
 from livekit.agents.voice import room_io
 from livekit.agents.voice.agent_session import SessionConnectOptions
-from livekit.agents.voice.room_io.types import TextInputCallback
 
 from agents.attempts import ONCE
 from agents.calling import PersonaJob
@@ -25,13 +24,13 @@ MOST_ERRORS = 1_000_000
 """In a row, after which the framework closes a session without a word: whoever runs the call decides that."""
 
 
-def room_options(job: PersonaJob, on_text: TextInputCallback) -> room_io.RoomOptions:
-    """What a persona hears and gives in its room; `on_text` is called with each typed line."""
+def room_options(job: PersonaJob) -> room_io.RoomOptions:
+    """What a persona hears and gives in its room. What is typed `TypedLines` reads."""
     audible = not job.only_text
     microphone = room_io.AudioInputOptions(frame_size_ms=20, auto_gain_control=False)
     return room_io.RoomOptions(
         close_on_disconnect=False,
-        text_input=room_io.TextInputOptions(text_input_cb=on_text),
+        text_input=False,
         audio_input=microphone if audible else False,
         audio_output=audible,
         # Text in step with the voice costs a tenth of a core; captions may run ahead, once it has begun.

@@ -1,0 +1,57 @@
+"""Lines that people type. Each has its turn: a process that stood still for a while finds several, and answers them in
+the order in which they were begun."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from livekit import rtc
+from livekit.agents import AgentSession
+
+from guard.plain import plain
+
+TOPIC: Final = "lk.chat"
+LONGEST: Final = 4000
+"""Characters of a line that are read."""
+MOST_WAITING: Final = 100
+COMES_WITHIN: Final = 10.0
+"""Seconds from the first word of a line to its last."""
+
+log = structlog.get_logger()
+
+
+class TypedLines:
+    """Reads what is typed by the person whom a persona speaks with; `answer` is given each line."""
+
+    def __init__(
+        self,
+        room: rtc.Room,
+        session: AgentSession[None],
+        answer: Callable[[str, rtc.RemoteParticipant], Awaitable[None]],
+    ) -> None:
+        self.room, self.session, self.answer = room, session, answer
+        self._begun: asyncio.Queue[tuple[rtc.TextStreamReader, str]] = asyncio.Queue(MOST_WAITING)
+        room.register_text_stream_handler(TOPIC, self._note)
+
+    async def run(self) -> None:
+        """Answer what was typed and is typed, until cancelled."""
+        while True:
+            reader, identity = await self._begun.get()
+            try:
+                async with asyncio.timeout(COMES_WITHIN):
+                    text = await reader.read_all()
+                await self._take(plain(text).strip()[:LONGEST], identity)
+            except Exception:  # of a line that broke off; the next one is to be answered
+                log.warning("typed line not read", exc_info=True)
+
+    def _note(self, reader: rtc.TextStreamReader, identity: str) -> None:
+        try:
+            self._begun.put_nowait((reader, identity))
+        except asyncio.QueueFull:
+            log.warning("typed line dropped", waiting=MOST_WAITING)
+
+    async def _take(self, text: str, identity: str) -> None:
+        heard, who = self.session.room_io.linked_participant, self.room.remote_participants.get(identity)
+        if text and who is not None and (heard is None or heard.identity == identity):
+            await self.answer(text, who)
