@@ -5,8 +5,15 @@ transcript has it. So nobody reads it either.
 """
 
 import asyncio
+from typing import Final
 
+import structlog
 from livekit.agents.voice import io
+
+TAKEN_WITHIN: Final = 2.0
+"""Seconds in which what was held is taken. A room that is entered again may never take it; the next words go on."""
+
+log = structlog.get_logger()
 
 
 class Captions(io.TextOutput):
@@ -29,8 +36,7 @@ class Captions(io.TextOutput):
         """Some more words. Those of an answer that was never heard are forgotten with the first of the next."""
         if self._is_whole:
             self._is_whole, self._is_heard, self._held = False, self._sounds, ""
-        if self._writing is not None:
-            await asyncio.wait({self._writing})
+        await self._written()
         if self._is_heard:
             await self._shown.capture_text(text)
         else:
@@ -56,6 +62,17 @@ class Captions(io.TextOutput):
 
     def _end(self, _event: io.PlaybackFinishedEvent) -> None:
         self._sounds = False
+
+    async def _written(self) -> None:
+        """Wait until what was held is taken, or give it up."""
+        if (writing := self._writing) is None:
+            return
+        _, late = await asyncio.wait({writing}, timeout=TAKEN_WITHIN)
+        if late:
+            log.warning("captions not taken")
+            writing.cancel()
+        if self._writing is writing:
+            self._writing = None
 
     async def _write(self) -> None:
         """Show what was held. If it is of an answer before this one, whose words come now, it is forgotten by then."""

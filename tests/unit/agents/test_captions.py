@@ -20,16 +20,19 @@ ENDS = 3.0
 
 
 class Page(io.TextOutput):
-    """What somebody reads, line by line, and when its words came, in seconds of the loop."""
+    """What somebody reads, line by line, and when its words came, in seconds of the loop; the first words of the first
+    line are never taken where it `hangs`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hangs: bool = False) -> None:
         super().__init__(label="page", next_in_chain=None)
+        self._hangs = hangs
         self.lines: list[str] = []
         self.times: list[float] = []
         self._line = ""
 
     async def capture_text(self, text: str) -> None:
-        await asyncio.sleep(0.01)  # the network
+        hangs, self._hangs = self._hangs, False
+        await asyncio.sleep(1e6 if hangs else 0.01)  # the network
         self._line += text
         self.times.append(asyncio.get_running_loop().time())
 
@@ -38,7 +41,9 @@ class Page(io.TextOutput):
         self._line = ""
 
 
-def play(folder: Path, lines: list[tuple[float, float, int]], llm: Any, voice: Any) -> tuple[Page, list[str], Any]:
+def play(
+    folder: Path, lines: list[tuple[float, float, int]], llm: Any, voice: Any, *, hangs: bool = False
+) -> tuple[Page, list[str], Any]:
     """What was read, what was written down of the persona, and the room."""
 
     async def run() -> tuple[Page, list[str], Any]:
@@ -46,7 +51,7 @@ def play(folder: Path, lines: list[tuple[float, float, int]], llm: Any, voice: A
             return chained([llm], [voice], [ScriptedSTT(lines=LINES)], tell)
 
         async with our_call(make, Person(lines, 24), folder) as call:
-            page = Page()
+            page = Page(hangs=hangs)
             call.session.output.transcription = Captions(call.session.output.audio, page)
             await at(22)
         return page, [each.text for each in call.told.of(LineSpoken) if each.speaker == "agent"], call.room
@@ -85,3 +90,9 @@ def test_words_run_ahead_of_a_voice_that_has_begun(tmp_path: Path) -> None:
 def test_an_answer_whose_voice_fails_is_not_read(fault: Fault, tmp_path: Path) -> None:
     page, written, _ = play(tmp_path, [(1.0, 2.0, 1)], ScriptedLLM(answer=ANSWERS), ScriptedTTS(fault=fault))
     assert page.lines == written
+
+
+def test_words_that_a_room_never_takes_hold_up_no_others(tmp_path: Path) -> None:
+    lines = [(1.0, 2.0, 1), (12.0, 1.5, 2)]
+    page, written, _ = play(tmp_path, lines, ScriptedLLM(answer=ANSWERS), ScriptedTTS(first=1.0), hangs=True)
+    assert page.lines[-1:] == written[-1:] == [ANSWERS[1]]
