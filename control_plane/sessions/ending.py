@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import exists, text
 from sqlmodel import col, delete, func, select, update
 
 from agents.attendance import HOST_PREFIX
 from agents.contract import EndReason
 from control_plane import metrics
+from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.events.facts import Fact
@@ -24,7 +25,7 @@ from control_plane.sessions.models import Session, SessionJob, SessionStatus, Sl
 from control_plane.sessions.slots import persona_identity
 
 CLOSE_ROOM = "room.close"
-"""Job: delete a room in LiveKit. Payload: room_name, room_id."""
+"""Job: delete a room in LiveKit. Payload: room_name, room_id; without an id whatever room has the name."""
 GIVE_UP = "session.give_up"
 """Job: have people whom nothing helps any more told so, or handed on, and end it. Payload: project_id, session_id."""
 ANALYSE = "session.analyse"
@@ -42,6 +43,8 @@ MOST_LOST: Final = 3
 """Jobs of a persona that one conversation may lose before it has failed."""
 MOST_SCRIBES: Final = 20
 """The same of a meeting's scribe: its people talk on without it."""
+COMES_BACK_WITHIN = timedelta(hours=1)
+"""How long after a conversation began somebody who comes back to its room is known to have been in it."""
 LAST_WORDS = timedelta(seconds=1)
 """When after its end a conversation is analysed: its worker may still be telling what was said last."""
 BOT_WORDS = timedelta(minutes=11)
@@ -238,7 +241,7 @@ async def told_all(db: Db, job: SessionJob, *, at: datetime) -> None:
     await hasten(db, ANALYSE, f"{job.session_id}", run_at=at)
 
 
-def may_go_on(session: Session, reason: EndReason) -> bool:
+def may_go_on(session: Session, reason: str | None) -> bool:
     """Whether people may be talking on without us: behind a transfer, or among themselves without their notetaker."""
     is_written_only = session.persona_id is None and session.agent_name is not None
     return reason == "transferred" or (is_written_only and reason not in ("api", "caller_left"))
@@ -251,6 +254,17 @@ async def close_own_room(db: Db, project_id: int, full_name: str, *, at: datetim
         await enqueue(db, CLOSE_ROOM, f"{room.id}", run_at=at, room_name=room.full_name, room_id=room.id)
 
 
+async def close_again(db: Db, full_name: str, *, at: datetime) -> None:
+    """Somebody has come back to a room whose conversation is over, and what their token brings opens nothing any more.
+    They would sit there alone: the room is closed once more. Not one in which people may be talking on without us."""
+    project = select(Project.id).where(Project.slug == full_name.partition("_")[0]).scalar_subquery()
+    mine = (Session.project_id == project, Session.room_name == full_name, Session.started_at > at - COMES_BACK_WITHIN)
+    last = (await db.exec(select(Session).where(*mine).order_by(col(Session.started_at).desc()).limit(1))).first()
+    if last is None or last.status == SessionStatus.ACTIVE or may_go_on(last, last.end_reason):
+        return
+    await enqueue(db, CLOSE_ROOM, full_name, run_at=at, room_name=full_name, room_id=None)
+
+
 async def close_room(database: Database, clock: Clock, media: MediaServer, payload: dict[str, Any]) -> None:
     """Work off `CLOSE_ROOM`. Raises `Unavailable` where LiveKit is away."""
     async with database.platform() as db:
@@ -259,11 +273,19 @@ async def close_room(database: Database, clock: Clock, media: MediaServer, paylo
         await media.close_room(payload["room_name"])
 
 
-async def _still_to_close(db: Db, room_id: int, full_name: str, *, now: datetime) -> bool:
-    """Whether a room that was to be closed is still the one: nobody has come back to its name since."""
-    room = select(Room.id).where(Room.id == room_id, Room.status == RoomStatus.OPEN)
+async def _still_to_close(db: Db, room_id: int | None, full_name: str, *, now: datetime) -> bool:
+    """Whether a room that was to be closed is still the one: nobody has come back to its name since. A room in which
+    nobody has been is the same: whoever was about to close it has taken it over from a dead server, and died as well.
+    """
+    somebody = exists().where(col(Participant.room_id) == Room.id)
+    there = select(Room.id, Room.origin, somebody).where(Room.full_name == full_name, Room.status == RoomStatus.OPEN)
     active = select(Session.id).where(Session.room_name == full_name, Session.status == SessionStatus.ACTIVE)
     awaited = select(Slot.id).where(Slot.room_name == full_name, col(Slot.expires_at) > now)
-    if (await db.exec(room)).first() is None:
+    row = (await db.exec(there)).first()
+    if row is None:
+        is_it = room_id is None  # LiveKit may not have told of it yet
+    else:
+        is_it = row[0] == room_id or (row[1] != RoomOrigin.API and (room_id is None or not row[2]))
+    if not is_it:
         return False
     return (await db.exec(active)).first() is None and (await db.exec(awaited)).first() is None

@@ -211,9 +211,9 @@ async def fail_job(db: Db, clock: Clock, seen: Seen, *, overdue: bool, waits_for
     session, job, now = running.session, running.job, clock.now()
     if job.started_at != seen.started_at or (job.lease_until != seen.lease_until and not overdue):
         return False  # it was heard of since it was looked at
-    if job.started_at is not None and (
-        await _speaks_on(db, session, job) or (waits_for_report and await _all_have_left(db, session))
-    ):
+    if not overdue and await _speaks_on(db, session, job):
+        return False
+    if job.started_at is not None and waits_for_report and await _all_have_left(db, session):
         return False
     reason: EndReason = "worker_lost" if job.started_at is not None else "not_started"
     metrics.LEASES_EXPIRED.inc()
@@ -236,7 +236,7 @@ async def _speaks_on(db: Db, session: Session, job: SessionJob) -> bool:
     """Whether a call whose lease ran out goes on all the same: its worker was not seen to go, and
     LiveKit shows the persona.
 
-    So it is while no control plane is there to hear of its worker: a running call needs none.
+    So it is while no control plane is there to hear of its worker, also that it has begun: a running call needs none.
     """
     connected = select(Worker.connected).where(Worker.id == job.worker_id)
     if not (await db.exec(connected)).one_or_none():

@@ -27,6 +27,7 @@ from control_plane.recordings.sessions import begin_announced, find_running, not
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.begun import find_begun
 from control_plane.sessions.capability import ReportSigner
+from control_plane.sessions.ending import close_again
 from control_plane.sessions.exchange import TicketExchange
 from control_plane.sessions.models import Session, SessionJob, Slot, Worker
 from control_plane.sessions.reports import ReportDesk, ReportRefused
@@ -95,7 +96,10 @@ class UplinkService:
         except (NotFound, Conflict, Forbidden) as error:
             log.info("ticket refused", job=request.job_id, reason=error.message)
             metrics.EXCHANGES.labels("refused").inc()
-            await self._turn_away(request, error.message)
+            try:
+                await self._turn_away(request, error.message)
+            except Unavailable:  # the worker asks again
+                return None
             return Exchanged(job_id=request.job_id, refused=error.message)
         except (Unavailable, IntegrityError):  # the worker asks again
             metrics.EXCHANGES.labels("unanswered").inc()
@@ -114,11 +118,15 @@ class UplinkService:
         return await take_call(db, self.clock, config_id, ticket.persona_id, request.room_name, request.room_sid)
 
     async def _turn_away(self, request: Exchange, reason: str) -> None:
-        """Where the ticket is a number's: its caller must not hear it ring for ever."""
+        """Nobody waits for ever for whom a ticket was to bring: a phone is hung up, and a room closed in which all is
+        over."""
         ticket = Ticket.parse(request.ticket)
         config_id = self.numbers.holder_of(ticket) if ticket else None
         if config_id is not None:
             await self.switchboard.turn_away(config_id, request.room_name, reason)
+        elif ticket is not None and self.meetings.holder_of(ticket) is None:
+            async with self.database.platform() as db:
+                await close_again(db, request.room_name, at=self.clock.now())
 
     async def submit(self, *submissions: Submission) -> list[Verdict]:
         """Take reports of one job, together if they can be: a control plane that is behind has the fewer transactions

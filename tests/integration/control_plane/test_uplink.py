@@ -278,6 +278,20 @@ async def test_a_call_that_never_began_is_abandoned_where_its_worker_is_gone(pla
     assert (session["outcome"], session["end_reason"]) == ("abandoned", "not_started")
 
 
+async def test_a_persona_whom_livekit_shows_has_begun_though_nobody_could_be_told(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    leases, clock = lease_watch(platform)
+    async with worker(platform) as fake:
+        job = PersonaJob.model_validate((await fake.exchange(await ticket_of(tenant)))["job"])
+        room = Room(project_id=tenant.project.id, name="r", full_name="proj_r", sid="RM_1", origin="token")
+        await platform.add(room)
+        about = {"project_id": tenant.project.id, "room_id": room.id, "joined_at": datetime.now(UTC)}
+        await platform.add(Participant(**about, sid="PA_1", identity="caller", kind="standard"))
+        await platform.add(Participant(**about, sid="PA_2", identity=job.identity, kind="agent"))
+        assert await watch_for(leases, clock, 60) == 0
+        assert await watch_for(leases, clock, 61) == 1, "it does not wait for that for ever"
+
+
 async def test_a_call_that_all_have_left_fails_where_nothing_is_heard_of_it_for_a_minute(platform: Platform) -> None:
     tenant = await platform.tenant()
     leases, clock = lease_watch(platform)
