@@ -183,7 +183,8 @@ class TextCaller:
             return
         to = heard[2].strip()
         line = next((each for each in call.said if each.text == to), None)
-        call.told.append(Told(int(heard[1]), to, time.time(), whole=line is not None))
+        # When it was said: it may have been on its way for longer than whoever said it lived.
+        call.told.append(Told(int(heard[1]), to, reader.info.timestamp / 1000, whole=line is not None))
         if line is not None and line.answered_at is None:
             line.answered_at = time.time()
             if line.at >= self._asked:
