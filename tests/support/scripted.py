@@ -131,13 +131,20 @@ class _Spoken(tts.ChunkedStream):
 
 
 class ScriptedSTT(stt.STT[Any]):
-    """Knows what each line says; the words are there `after` seconds after the line."""
+    """Knows what each line says; the words are there `after` seconds after the line, or as it ends where it `guesses`:
+    `after` seconds later it is sure of them."""
 
     def __init__(
-        self, name: str = "stt", lines: Sequence[str] = (), *, after: float = 0.2, fault: Fault | None = None
+        self,
+        name: str = "stt",
+        lines: Sequence[str] = (),
+        *,
+        after: float = 0.2,
+        fault: Fault | None = None,
+        guesses: bool = False,
     ) -> None:
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
-        self.name, self.lines, self.after, self.fault = name, lines, after, fault
+        self.name, self.lines, self.after, self.fault, self.guesses = name, lines, after, fault, guesses
         self.opened = 0
 
     @property
@@ -172,6 +179,10 @@ class _Heard(stt.RecognizeStream):
                 if model.fault == "empty":
                     self._event_ch.send_nowait(_event(stt.SpeechEventType.FINAL_TRANSCRIPT, ""))
                 elif model.fault is None:
+                    if model.guesses:
+                        self._event_ch.send_nowait(
+                            _event(stt.SpeechEventType.INTERIM_TRANSCRIPT, model.lines[line - 1])
+                        )
                     await asyncio.sleep(model.after)
                     self._event_ch.send_nowait(_event(stt.SpeechEventType.FINAL_TRANSCRIPT, model.lines[line - 1]))
             line = value

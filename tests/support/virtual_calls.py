@@ -1,7 +1,11 @@
-"""A call in virtual time: our session with scripted models, or the bare one of the framework to compare with."""
+"""A call with scripted models: our session, our whole conversation, or the framework's bare session to compare with.
+
+All by the clock of the loop, virtual or real.
+"""
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,28 +13,40 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from livekit.agents import Agent, AgentSession
+from livekit.agents import Agent, AgentSession, vad
+from livekit.agents.voice import io, room_io
 
 from agents.apologies import Apologies, say_sorry
 from agents.attempts import Limits
 from agents.breaker import Breakers
 from agents.calling import PersonaJob
 from agents.chains import Member
+from agents.conversation import Conversation
 from agents.happenings import Happenings
 from agents.persona import Persona
 from agents.prepared import Sounds
 from agents.recognisers import Recognisers
 from agents.replies import Replies
 from agents.reporter import Reporter
+from agents.settings import WorkerSettings
 from agents.transcript import Transcript
 from agents.turns import build_session
 from agents.voices import Voices
 from tests.support.jobs import persona_job
+from tests.support.memory_room import MemoryRoom
 from tests.support.scripted import Person, Room, ScriptedVAD, Told
 from tests.support.virtual import BEGIN
 
+SEQUENCE = re.compile(rb'"sequence": ([1-9][0-9]*)')
+"""In a report that is to be kept."""
 LIMITS = {"llm": Limits(3.0, 3.0, 10.0), "tts": Limits(2.0, 2.0, 10.0), "stt": Limits(10.0, 10.0, 10.0)}
 """As the settings have them."""
+
+
+ONLY_TEXT = room_io.RoomOptions(
+    audio_input=False, audio_output=False, text_output=room_io.TextOutputOptions(sync_transcription=False)
+)
+"""Of a room whose sound is somewhere else."""
 
 
 def virtual_job(**fields: Any) -> PersonaJob:
@@ -52,6 +68,14 @@ class Chains:
     tts: Any
     stt: Any
     thinks: bool = False
+    tools: Sequence[Any] = ()
+    pictures: Any = None
+
+    @property
+    def counted(self) -> list[Any]:
+        return [self.stt, self.llm, self.tts]
+
+    def on_change(self, tell: Callable[[Any], None]) -> None: ...
 
 
 def chained(
@@ -99,11 +123,13 @@ class _Writer:
 
 
 @asynccontextmanager
-async def bare_call(llm: Any, tts: Any, stt: Any, person: Person) -> AsyncIterator[Call]:
-    """The framework's own session, with the turn taking of ours."""
-    job = virtual_job()
+async def bare_call(
+    llm: Any, tts: Any, stt: Any, person: Person, *, in_room: bool = False, **fields: Any
+) -> AsyncIterator[Call]:
+    """The framework's own session, with the turn taking of ours; `in_room` also shows what is said."""
+    job = virtual_job(**fields)
     ours = build_session(job, Chains(llm, tts, stt), voices=ScriptedVAD())  # type: ignore[arg-type]
-    async with _running(ours, Agent(instructions=job.instructions), person) as room:
+    async with _running(ours, Agent(instructions=job.instructions), person, in_room=in_room) as room:
         yield Call(ours, room, Told())
 
 
@@ -152,12 +178,86 @@ async def our_call(
     await asyncio.gather(sending, return_exceptions=True)
 
 
+class MainProcess:
+    """The worker's main process as a job knows it: keeps each report, until it is stopped and takes nothing more."""
+
+    def __init__(self) -> None:
+        self.reader = asyncio.StreamReader()
+        self._is_stuck = False
+
+    def stop(self) -> None:
+        self._is_stuck = True
+
+    def write(self, line: bytes) -> None:
+        sequence = SEQUENCE.search(line)
+        if sequence and not self._is_stuck:
+            self.reader.feed_data(b'{"kept": %b}\n' % sequence[1])
+
+    async def drain(self) -> None:
+        if self._is_stuck:
+            await asyncio.get_running_loop().create_future()
+
+    def close(self) -> None: ...
+
+
+class _Telling(Reporter):
+    """Remembers what is reported."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: Any, job: PersonaJob, told: Told) -> None:
+        super().__init__(reader, writer)
+        self._job, self._told = job, told
+
+    def report(self, report: Any) -> None:
+        self._told.report(report)
+        super().report(report)
+
+
 @asynccontextmanager
-async def _running(session: AgentSession[Any], agent: Agent, person: Person) -> AsyncIterator[Room]:
+async def whole_call(
+    job: PersonaJob,
+    chains: Chains,
+    person: io.AudioInput,
+    folder: Path,
+    *,
+    knowledge: Any = None,
+    main: tuple[asyncio.StreamReader, Any] | None = None,
+    voices: vad.VAD | None = None,
+) -> AsyncIterator[Call]:
+    """A conversation as a job runs it, in a room in memory. `main` are the two ends of its line to the main process,
+    `voices` what finds speech instead of a scripted one."""
+    if main is None:
+        kept = MainProcess()
+        main = kept.reader, kept
+    told, room = Told(), Room()
+    settings = WorkerSettings(
+        environment="development",
+        worker_token="token",
+        livekit_api_key="devkey",
+        livekit_api_secret="secret",
+        spool_dir=folder,
+    )
+    async with _Telling(*main, job, told) as reporter:
+        conversation = Conversation(job, MemoryRoom(), knowledge, chains, reporter, settings)  # type: ignore[arg-type]
+        session = conversation.session
+        session._vad = voices or ScriptedVAD()
+        session.input.audio, session.output.audio = person, room
+        running = asyncio.create_task(conversation.run())
+        try:
+            yield Call(session, room, told)
+        finally:
+            conversation.end("api")
+            await running
+
+
+@asynccontextmanager
+async def _running(
+    session: AgentSession[Any], agent: Agent, person: Person, *, in_room: bool = False
+) -> AsyncIterator[Room]:
     room = Room()
     session.input.audio = person
     session.output.audio = room
-    await session.start(agent, session_host=False, record=False)
+    around: dict[str, Any] = {"room": MemoryRoom(), "room_options": ONLY_TEXT} if in_room else {}
+    await session.start(agent, session_host=False, record=False, **around)
     try:
         yield room
     finally:

@@ -1,101 +1,107 @@
 """What the platform itself costs a turn: the same models and the same person, with the bare session and with ours."""
 
-import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from knowledge.client import KnowledgeUnavailable
-from tests.support.scripted import Person, ScriptedLLM, ScriptedSTT, ScriptedTTS
-from tests.support.virtual import run_virtually
-from tests.support.virtual_calls import at, bare_call, chained, our_call
+from agents.retrieval import LIMIT
+from tests.support.turns import Knowledge, Line, Models, Played, lines_of, play_bare, play_ours, play_whole
 
-TURN = 6.0
-LINES = ["what does the garage cost for a day", "when do you open on sundays", "may I bring my dog"]
-ANSWERS = [
-    "The garage costs twelve euros. You may leave it at any time.",
-    "We open at nine. On holidays we open at ten.",
-    "Dogs are welcome in all rooms.",
-]
+LEAST = 0.6
+"""Seconds of the models: 200 ms to recognise, 300 to answer, 100 to speak."""
+TURNS = 12
+BARGE_IN_WITHIN = 0.06
+ONE_LINE: list[Line] = [(1.0, 2.0, 1)]
 
 
-class Knowledge:
-    """Finds nothing, after a while; None: never."""
-
-    def __init__(self, after: float | None) -> None:
-        self.after = after
-
-    async def search(self, capability: str, query: str, top_k: int, timeout: float) -> list[Any]:
-        try:
-            async with asyncio.timeout(timeout):
-                if self.after is None:
-                    await asyncio.get_running_loop().create_future()
-                await asyncio.sleep(self.after or 0)
-        except TimeoutError as error:
-            raise KnowledgeUnavailable("late") from error
-        return []
-
-
-def lines_of(count: int) -> list[tuple[float, float, int]]:
-    """When each line begins, how long it is, and which it is; each third interrupts the answer before it."""
-    spoken, begin = [], 1.0
-    for turn in range(count):
-        line = turn % len(LINES)
-        spoken.append((begin, 2.0, line + 1))
-        begin += 3.4 if turn % 3 == 2 else TURN
-    return spoken
-
-
-def answered_after(call: Any, lines: list[tuple[float, float, int]]) -> list[float]:
-    """Seconds from the end of each line to the first sound of its answer."""
-    return [round(call.room.first_after(begin + long) - begin - long, 6) for begin, long, _ in lines]
-
-
-def run_bare(count: int) -> list[float]:
-    async def run() -> list[float]:
-        lines = lines_of(count)
-        person = Person(lines, lines[-1][0] + 12)
-        async with bare_call(ScriptedLLM(answer=ANSWERS), ScriptedTTS(), ScriptedSTT(lines=LINES), person) as call:
-            await at(lines[-1][0] + 9)
-            return answered_after(call, lines)
-
-    return run_virtually(run())
-
-
-def run_ours(count: int, folder: Path, knowledge: Any = None) -> list[float]:
-    async def run() -> list[float]:
-        lines = lines_of(count)
-        person = Person(lines, lines[-1][0] + 12)
-
-        def make(tell: Any) -> Any:
-            return chained([ScriptedLLM(answer=ANSWERS)], [ScriptedTTS()], [ScriptedSTT(lines=LINES)], tell)
-
-        async with our_call(make, person, folder, knowledge=knowledge) as call:
-            await at(lines[-1][0] + 9)
-            return answered_after(call, lines)
-
-    return run_virtually(run())
+def added(ours: Played, bare: Played) -> list[float]:
+    """Seconds that each turn of ours takes longer."""
+    return [round(our - their, 6) for our, their in zip(ours.answered, bare.answered, strict=False)]
 
 
 @pytest.fixture(scope="module")
-def bare() -> list[float]:
-    return run_bare(50)
+def bare() -> Played:
+    return play_bare(lines_of(50))
 
 
-def test_the_platform_adds_nothing_to_fifty_turns(bare: list[float], tmp_path: Path) -> None:
-    ours = run_ours(50, tmp_path)
-    assert len(bare) == 50
-    assert max(bare) < 1.5, "the models take 0.6 s, the end of the turn 0.2"
-    assert [round(our - their, 6) for our, their in zip(ours, bare, strict=True)] == [0.0] * 50
+@pytest.fixture(scope="module")
+def short() -> Played:
+    return play_bare(lines_of(TURNS))
+
+
+def test_the_platform_adds_nothing_to_fifty_turns(bare: Played, tmp_path: Path) -> None:
+    ours = play_ours(lines_of(50), tmp_path)
+    assert len(bare.answered) == 50
+    assert max(bare.answered) < 1.5, "the models take 0.6 s, the end of the turn 0.2"
+    assert added(ours, bare) == [0.0] * 50
+
+
+def test_a_whole_conversation_is_heard_as_the_bare_session_is(short: Played, tmp_path: Path) -> None:
+    ours = play_whole(lines_of(TURNS), tmp_path)
+    assert added(ours, short) == [0.0] * TURNS
+    assert ours.heard == short.heard, "each answer begins and is cut off at the same moments"
+
+
+def test_an_answer_is_thought_of_before_the_turn_is_over_and_only_once(short: Played, tmp_path: Path) -> None:
+    ours = play_whole(lines_of(TURNS), tmp_path)
+    assert ours.asked == short.asked
+    assert ours.asked == TURNS
+    assert min(ours.answered) < LEAST + 0.1, "the pause that ends a turn is over while the answer is thought of"
+
+
+def test_the_first_sentence_is_heard_while_the_rest_is_thought_of(tmp_path: Path) -> None:
+    word = 0.1
+    their = play_bare(ONE_LINE, Models.usual(each=word))
+    ours = play_whole(ONE_LINE, tmp_path, Models.usual(each=word))
+    assert ours.heard == their.heard
+    assert ours.answered[0] < LEAST + 11 * word, "it has twelve words"
 
 
 @pytest.mark.parametrize("after", [0.0, 0.15, 0.35])
-def test_knowledge_costs_a_turn_no_more_than_its_own_time(after: float, bare: list[float], tmp_path: Path) -> None:
-    ours = run_ours(12, tmp_path, Knowledge(after))
-    assert all(our - their <= after + 1e-6 for our, their in zip(ours, bare, strict=False))
+def test_knowledge_costs_a_turn_no_more_than_its_own_time(after: float, bare: Played, tmp_path: Path) -> None:
+    ours = play_ours(lines_of(12), tmp_path, knowledge=Knowledge(after))
+    assert all(late <= after + 1e-6 for late in added(ours, bare))
 
 
-def test_knowledge_that_hangs_costs_no_turn_anything(bare: list[float], tmp_path: Path) -> None:
-    ours = run_ours(12, tmp_path, Knowledge(None))
-    assert [round(our - their, 6) for our, their in zip(ours, bare, strict=False)] == [0.0] * 12
+@pytest.mark.parametrize(("after", "costs"), [(0.15, 0.0), (0.35, 0.15)])
+def test_knowledge_costs_nothing_for_as_long_as_recognition_makes_sure(
+    after: float, costs: float, short: Played, tmp_path: Path
+) -> None:
+    ours = play_whole(lines_of(TURNS), tmp_path, Models.usual(guesses=True), Knowledge(after))
+    assert all(late <= costs + 1e-6 for late in added(ours, short))
+
+
+def test_knowledge_that_hangs_costs_no_turn_anything(bare: Played, tmp_path: Path) -> None:
+    ours = play_ours(lines_of(12), tmp_path, knowledge=Knowledge(None))
+    assert added(ours, bare) == [0.0] * 12
+
+
+def test_a_main_process_that_freezes_in_mid_call_costs_no_turn_anything(short: Played, tmp_path: Path) -> None:
+    lines = lines_of(TURNS)
+    ours = play_whole(lines, tmp_path, stuck=lines[4][0] + 1.1)
+    assert added(ours, short) == [0.0] * TURNS
+    assert ours.heard == short.heard
+
+
+@pytest.mark.parametrize(("moment", "costs"), [(0.0, 0.0), (1.1, LIMIT), (2.4, 0.0)])
+def test_a_database_that_freezes_in_mid_call_costs_at_most_the_turn_whose_last_words_are_looked_up(
+    moment: float, costs: float, short: Played, tmp_path: Path
+) -> None:
+    lines = lines_of(TURNS)
+    frozen = lines[4][0] + moment
+    ours = play_whole(lines, tmp_path, knowledge=Knowledge(0.0, frozen=frozen), stuck=frozen)
+    late = added(ours, short)
+    assert late.pop(4) <= costs + 1e-6
+    assert late == [0.0] * (TURNS - 1)
+
+
+@pytest.mark.parametrize("least", [0.05, 0.25, 0.5])
+def test_the_persona_falls_silent_as_soon_as_speech_is_long_enough_to_interrupt(least: float, tmp_path: Path) -> None:
+    begins = 4.6
+    lines: list[Line] = [*ONE_LINE, (begins, 2.0, 2)]
+    turns = {"detection": "vad", "vad_min_silence": 0.1, "interruption_min_duration": least}
+    their = play_bare(lines, turn_taking=turns)
+    ours = play_whole(lines, tmp_path, turn_taking=turns)
+    silent = next(end for begin, end in ours.heard if begin < begins < end)
+    assert 0 <= round(silent - begins - least, 6) <= BARGE_IN_WITHIN
+    assert ours.heard == their.heard
