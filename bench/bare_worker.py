@@ -6,8 +6,10 @@ Each line of its input is a room to join, `{"url": …, "room": …, "token": �
 import asyncio
 import json
 import sys
+from contextlib import suppress
 
 from livekit import rtc
+from livekit.rtc.participant import PublishTrackError
 
 RATE = 24_000
 
@@ -16,9 +18,10 @@ async def join(url: str, room: str, token: str, rooms: list[rtc.Room]) -> None:
     """Join and publish; it hears what the others say, as agents do."""
     joined = rtc.Room()
     rooms.append(joined)
-    await joined.connect(url, token)
-    track = rtc.LocalAudioTrack.create_audio_track(room, rtc.AudioSource(RATE, 1))
-    await joined.local_participant.publish_track(track)
+    with suppress(rtc.ConnectError, PublishTrackError):  # whoever asked has closed the room again
+        await joined.connect(url, token)
+        track = rtc.LocalAudioTrack.create_audio_track(room, rtc.AudioSource(RATE, 1))
+        await joined.local_participant.publish_track(track)
 
 
 async def main() -> None:

@@ -19,7 +19,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from livekit import api
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +26,6 @@ from bench.call import RESULTS
 from bench.fakes import fixed_models
 from bench.platform import TICKS
 from bench.workers import HERE_WITHIN, KINDS, Worker, silent, somebody, worker
-from tests.support.bots import Media, media_server
 
 KEPT: Final = RESULTS / "density.json"
 GOAL: Final = 25.0
@@ -64,12 +62,11 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 async def measure(kind: str, sessions: int, *, most: int, settle: float, seconds: float) -> dict[str, float]:
     """What so many calls take. Raises `NotHere`."""
-    with tempfile.TemporaryDirectory(prefix="parley-density-") as name, media_server(Path(name)) as media:
+    with tempfile.TemporaryDirectory(prefix="parley-density-") as name:
         async with fixed_models() as models, AsyncExitStack() as stack:
-            server = await stack.enter_async_context(media.api())
-            asked = await stack.enter_async_context(worker(kind, media, Path(name), models, places=most))
+            asked = await stack.enter_async_context(worker(kind, Path(name), models, places=most))
             for _ in range(sessions):
-                await stack.enter_async_context(_call(asked, media, server))
+                await stack.enter_async_context(_call(asked))
             await asyncio.sleep(settle)
             pids = list(family(asked.pid))
             cpu, began = cpu_seconds(pids), time.monotonic()
@@ -80,9 +77,9 @@ async def measure(kind: str, sessions: int, *, most: int, settle: float, seconds
 
 
 @asynccontextmanager
-async def _call(asked: Worker, media: Media, server: api.LiveKitAPI) -> AsyncIterator[None]:
+async def _call(asked: Worker) -> AsyncIterator[None]:
     """A call whose caller says nothing, and whose agent is there."""
-    async with somebody(media, server) as (room, here), silent(room):
+    async with somebody(asked) as (room, here), silent(room):
         async with asyncio.timeout(HERE_WITHIN):
             await asked.ask(room.name)
             await here.wait()

@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import psycopg
@@ -133,6 +134,15 @@ def start(
         stdout=subprocess.DEVNULL,
         stderr=sys.stderr if os.environ.get("BENCH_VERBOSE") else subprocess.DEVNULL,
     )
-    cleanup.callback(process.wait, 30)
-    cleanup.callback(process.terminate)
+    cleanup.callback(end, process)
     return process.pid
+
+
+def end(process: subprocess.Popen[Any], within: float = 30) -> None:
+    """Have a process end, by force where it does not by itself."""
+    process.terminate()
+    try:
+        process.wait(within)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

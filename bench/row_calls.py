@@ -12,7 +12,6 @@ from bench.density import measure
 from bench.fakes import fixed_models
 from bench.rows import LIMIT, OURS, Bar, NotHere, Plan, Round, Row, in_loop
 from bench.workers import seconds_to_come, worker
-from tests.support.bots import media_server
 
 STOCK, COLD, OPENRTC, PIPECAT = "livekit-agents", "livekit-agents, cold", "OpenRTC", "Pipecat"
 STARTS: Final = {
@@ -40,20 +39,18 @@ REST: Final = 1.5
 async def _starts(plan: Plan) -> AsyncGenerator[Round, None]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="parley-bench-")))
-        media = stack.enter_context(media_server(folder))
-        server = await stack.enter_async_context(media.api())
         models = await stack.enter_async_context(fixed_models())
         workers = {}
         for kind, name in STARTS.items():
             plan.say(f"{name} comes up")
             try:
-                workers[name] = await stack.enter_async_context(worker(kind, media, folder, models, places=4))
+                workers[name] = await stack.enter_async_context(worker(kind, folder, models, places=4))
             except NotHere as error:
                 plan.missing[name] = str(error)
         while True:
             found: Round = {}
             for name, asked in workers.items():
-                found[name] = 1000 * await seconds_to_come(asked, media, server)
+                found[name] = 1000 * await seconds_to_come(asked)
                 await asyncio.sleep(REST)
             yield found
 

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import time
 from dataclasses import asdict
@@ -111,6 +112,7 @@ def main() -> None:
     asked.add_argument("--only", nargs="+", choices=names, metavar="ROW", help=f"some of {', '.join(names)}")
     asked.add_argument("--out", type=Path, help="folder of what is written")
     told = asked.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever is measured ends with us
     console, load, began = Console(), os.getloadavg()[0], time.monotonic()
     rows = [row for row in ROWS if not told.only or row.name in told.only]
     results = measure(rows, quick=told.quick, console=console)

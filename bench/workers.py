@@ -1,18 +1,19 @@
 """Workers that are measured beside each other: ours, those of peers, and the least that can be in a room.
 
-All are asked in the same way, for somebody in a room of the same livekit-server, with the same models (`bench.fakes`).
+All are asked in the same way, for somebody in a room of a livekit-server, with the same models (`bench.fakes`).
 """
 
 import asyncio
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +24,9 @@ from livekit import api, rtc
 from agents.calling import DispatchMetadata
 from agents.contract import AGENT_NAME
 from bench.environments import THEIRS, python_of
+from bench.platform import end
 from bench.rows import NotHere
-from tests.support.bots import Media
+from tests.support.bots import Media, media_server
 from tests.support.database import CHECKOUT
 from tests.support.jobs import persona_job
 from tests.support.studio import KEY, SECRET
@@ -36,7 +38,8 @@ RATE: Final = 24_000
 HERE_WITHIN: Final = 120.0
 """Seconds for somebody to be there."""
 ASKED_AGAIN: Final = 5.0
-"""Seconds after which a worker that has not come up yet is asked once more: LiveKit forgets whom it could not send."""
+"""Seconds after which a worker is asked once more, and twice as long each time: LiveKit forgets whom it asked for while
+none was there."""
 
 Ask = Callable[[str], Awaitable[None]]
 
@@ -49,38 +52,40 @@ class Worker:
     """Of its first process, whose session (setsid(2)) all of them share."""
     ask: Ask
     """Have somebody sent to a room."""
+    media: Media
+    """A livekit-server of its own: workers of one name would be sent each other's calls."""
+    server: api.LiveKitAPI
 
 
 @asynccontextmanager
 async def worker(
-    kind: str, media: Media, folder: Path, models: str, *, places: int, interpreter: str = sys.executable
+    kind: str, folder: Path, models: str, *, places: int, interpreter: str = sys.executable
 ) -> AsyncIterator[Worker]:
     """One of `KINDS` with room for so many calls, which has served one. Raises `NotHere`."""
+    own = folder / kind
+    own.mkdir()
     async with AsyncExitStack() as stack:
+        media = stack.enter_context(media_server(own))
         server = await stack.enter_async_context(media.api())
         if kind in ("isolated", "dense"):
-            found = await stack.enter_async_context(_ours(media, server, folder, models, kind, places))
+            starting = _ours(media, server, own, models, places if kind == "dense" else 1, places)
         else:
-            found = await stack.enter_async_context(_theirs(media, server, folder, models, kind, interpreter))
+            starting = _theirs(media, server, own, models, kind, interpreter)
+        found = await stack.enter_async_context(starting)
         try:
-            await _first(found, media, server)
+            await _first(found)
         except TimeoutError:
-            raise NotHere(f"{kind}: nobody came within {HERE_WITHIN:g} s: {_last_words(folder / kind)}") from None
+            raise NotHere(f"{kind}: nobody came within {HERE_WITHIN:g} s: {_last_words(own)}") from None
         yield found
 
 
 @asynccontextmanager
 async def _ours(
-    media: Media, server: api.LiveKitAPI, folder: Path, models: str, kind: str, places: int
+    media: Media, server: api.LiveKitAPI, folder: Path, models: str, places: int, calls: int
 ) -> AsyncIterator[Worker]:
-    settings = {
-        "PARLEY_MAX_CALLS": str(max(2, places)),
-        "PARLEY_CALLS_PER_PROCESS": str(max(2, places) if kind == "dense" else 1),
-    }
+    settings = {"PARLEY_MAX_CALLS": str(calls), "PARLEY_CALLS_PER_PROCESS": str(places)}
     numbers = itertools.count(1)
-    own = folder / kind
-    own.mkdir()
-    async with call_worker(media, own, models_url=models, own_session=True, **settings) as process:
+    async with call_worker(media, folder, models_url=models, own_session=True, **settings) as process:
 
         async def ask(room: str) -> None:
             number = next(numbers)
@@ -89,7 +94,7 @@ async def _ours(
             metadata = DispatchMetadata(ticket=f"tk_{number}.1", identity=AGENT, name="Robin").model_dump_json()
             await _dispatch(server, AGENT_NAME, room, metadata)
 
-        yield Worker(process.pid, ask)
+        yield Worker(process.pid, ask, media, server)
 
 
 @asynccontextmanager
@@ -99,28 +104,27 @@ async def _theirs(
     commands: dict[str, Callable[[], Sequence[str]]] = {
         "bare": lambda: [sys.executable, "-m", "bench.bare_worker"],
         "stock": lambda: [interpreter, "-m", "bench.stock_worker"],
-        "cold": lambda: [sys.executable, "-m", "bench.stock_worker"],
+        "cold": lambda: [interpreter, "-m", "bench.stock_worker"],
         "openrtc": lambda: [str(python_of("openrtc")), str(THEIRS / "openrtc_worker.py"), "start"],
         "pipecat": lambda: [str(python_of("pipecat")), str(THEIRS / "pipecat_worker.py")],
     }
-    own = folder / kind
-    own.mkdir()
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": str(own),
+        "HOME": str(folder),
         "LIVEKIT_URL": media.url,
         "LIVEKIT_API_KEY": KEY,
         "LIVEKIT_API_SECRET": SECRET,
         "STOCK_MODELS": models,
         "STOCK_WAITING": "0" if kind == "cold" else "1",
+        "LOGURU_LEVEL": "WARNING",  # Pipecat tells of each frame otherwise
     }
     if kind in ("bare", "stock", "cold"):
         environment["PYTHONPATH"] = str(CHECKOUT)
-    with (own / "worker.log").open("wb") as log:
+    with (folder / "worker.log").open("wb") as log:
         process = subprocess.Popen(
             commands[kind](),
             env=environment,
-            cwd=own,
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -137,14 +141,11 @@ async def _theirs(
         process.stdin.flush()
 
     try:
-        yield Worker(process.pid, tell if kind in ("bare", "pipecat") else ask)
+        yield Worker(process.pid, tell if kind in ("bare", "pipecat") else ask, media, server)
     finally:
-        process.terminate()
-        try:
-            await asyncio.to_thread(process.wait, 30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        await asyncio.to_thread(end, process)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it left behind
 
 
 async def _dispatch(server: api.LiveKitAPI, name: str, room: str, metadata: str = "") -> None:
@@ -157,35 +158,36 @@ def _last_words(folder: Path) -> str:
     return lines[-1][:200] if lines else "it said nothing"
 
 
-async def _first(asked: Worker, media: Media, server: api.LiveKitAPI) -> None:
+async def _first(asked: Worker) -> None:
     """Until it has come once: what a first call loads is not the measured ones'."""
+    patience = ASKED_AGAIN
     async with asyncio.timeout(HERE_WITHIN):
         while True:
             try:
-                async with asyncio.timeout(ASKED_AGAIN), somebody(media, server) as (room, here):
+                async with asyncio.timeout(patience), somebody(asked) as (room, here):
                     await asked.ask(room.name)
                     await here.wait()
+                    return
             except TimeoutError:
-                continue
-            return
+                patience *= 2
 
 
 @asynccontextmanager
-async def somebody(media: Media, server: api.LiveKitAPI) -> AsyncIterator[tuple[rtc.Room, asyncio.Event]]:
+async def somebody(asked: Worker) -> AsyncIterator[tuple[rtc.Room, asyncio.Event]]:
     """Somebody in a room, which is closed afterwards, and whether an agent with a voice is there."""
     room, name, here = rtc.Room(), uuid.uuid4().hex, asyncio.Event()
     room.on("track_published", lambda *_: here.set())
-    await room.connect(media.url, media.token(name, "ada"))
+    await room.connect(asked.media.url, asked.media.token(name, "ada"))
     try:
         yield room, here
     finally:
         await room.disconnect()
-        await server.room.delete_room(api.DeleteRoomRequest(room=name))
+        await asked.server.room.delete_room(api.DeleteRoomRequest(room=name))
 
 
-async def seconds_to_come(asked: Worker, media: Media, server: api.LiveKitAPI) -> float:
+async def seconds_to_come(asked: Worker) -> float:
     """From asking until the agent's voice can be subscribed to."""
-    async with asyncio.timeout(HERE_WITHIN), somebody(media, server) as (room, here):
+    async with asyncio.timeout(HERE_WITHIN), somebody(asked) as (room, here):
         began = time.perf_counter()
         await asked.ask(room.name)
         await here.wait()
