@@ -91,8 +91,8 @@ test-voices: setup-test ## Install the optional providers of voices (apart) and 
 	@$(PYTHON) tools/setup.py --voices
 	.venv-voices/bin/python -m pytest tests/extras/test_voices.py tests/extras/test_voice_meeting.py $(ARGS)
 
-bench: ## Measure; the results are described in bench/
-	$(BIN)/python -m bench $(ARGS)
+bench: setup-test ## One table: bare limits, peers and ours, in an hour (QUICK=1: eight minutes; ONLY="token search"; docs/bench.md)
+	$(BIN)/python -m bench table $(if $(filter-out 0,$(QUICK)),--quick) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 bench-api: ## Measure API, monitor and webhooks beside peers: each figure and what it should be, ten minutes (ARGS="--rounds 3")
 	$(BIN)/python -m bench api fanout monitors webhooks $(ARGS)

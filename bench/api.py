@@ -19,12 +19,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 from rich.console import Console
 from rich.table import Table
 
 from bench.platform import KEY, LOAD_CORE, RESULTS, SERVER_CORE, our_settings, start, stores, wait_for
+from tests.support.ports import free_port
 
 LUA = """
 local count, run = 0, os.time()
@@ -69,6 +71,12 @@ def token_script(extra: str) -> str:
     return LUA.replace("EXTRA", json.dumps(extra)).replace("KEY", KEY)
 
 
+def posting_script(path: str, body: Any) -> str:
+    """The same request for ever. JSON text as text of Lua: its long brackets take it as it is."""
+    headers = f'wrk.headers["Content-Type"] = "application/json"\nwrk.headers["X-API-Key"] = "{KEY}"'
+    return f'wrk.method = "POST"\nwrk.path = "{path}"\nwrk.body = [==[{json.dumps(body)}]==]\n{headers}\n'
+
+
 ROWS = [
     Row(
         "POST /token, an agent and a place",
@@ -92,13 +100,13 @@ ROWS = [
 def stack() -> Iterator[dict[str, Server]]:
     """Our control plane and the peers on the same stores."""
     with ExitStack() as cleanup:
-        urls, redis_url = stores(cleanup, 9391)
-        ours = our_settings(urls, redis_url, 9390)
+        urls, redis_url = stores(cleanup, free_port())
+        servers = {"ours": Server("ours", free_port())}
+        ours = our_settings(urls, redis_url, servers["ours"].port)
         start(cleanup, [sys.executable, "-m", "control_plane", "serve"], ours, SERVER_CORE)
-        servers = {"ours": Server("ours", 9390)}
         peer = {"PEER_KEY": KEY, "PEER_DATABASE_URL": urls.owner}
-        for number, name in enumerate(("bare", "plain", "writing", "reading")):
-            port = 9392 + number
+        for name in ("bare", "plain", "writing", "reading", "agents"):
+            port = free_port()
             command = [sys.executable, "-m", "uvicorn", f"bench.peers:{name}", "--port", str(port), "--no-access-log"]
             start(cleanup, [*command, "--log-level", "warning"], peer, SERVER_CORE)
             servers[name] = Server(name, port)
@@ -127,9 +135,9 @@ def callers_come(url: str) -> Iterator[None]:
         thread.join()
 
 
-def wrk(server: Server, load: Load, seconds: int) -> tuple[float, float, float]:
+def wrk(server: Server, load: Load, seconds: int, *, clients: int = 32) -> tuple[float, float, float]:
     """Requests per second, p50 and p99 in milliseconds. Raises where an answer was not a success."""
-    command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", "-c32", f"-d{seconds}s", "--latency"]
+    command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         if load.script:
             script.write(load.script)

@@ -14,7 +14,8 @@ import resource
 import statistics
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,32 +142,18 @@ async def burst(readers: list[Reader], pid: int, messages: int, publish: object)
     return Round(len(awake) * messages / max(used, 1 / TICKS), delays[int(len(delays) * 0.99)] * 1000)
 
 
-async def measure(urls: DatabaseUrls, redis_url: str, sockets: int, messages: int, rounds: int) -> dict[str, Result]:
-    """Ours, ours with a reader that never reads, and the bare loop, in turn."""
-    results = {"bare": Result(), "ours": Result(), "ours, one never reads": Result()}
+async def rounds_of(
+    urls: DatabaseUrls, redis_url: str, sockets: int, messages: int
+) -> AsyncGenerator[dict[str, tuple[Round, float]], None]:
+    """Rounds without end, of the bare loop, ours, and ours with a reader that never reads; KiB of a socket beside."""
     ours, bare = free_port(), free_port()
     with ExitStack() as cleanup:
         settings = our_settings(urls, redis_url, ours)
+        uvicorn = [sys.executable, "-m", "uvicorn", "bench.peers:broadcast", "--port", str(bare), "--no-access-log"]
+        uvicorn += ["--log-level", "warning", "--ws", "websockets-sansio"]
         pids = {
             "ours": start(cleanup, [sys.executable, "-m", "control_plane", "serve"], settings, SERVER_CORE),
-            "bare": start(
-                cleanup,
-                [
-                    sys.executable,
-                    "-m",
-                    "uvicorn",
-                    "bench.peers:broadcast",
-                    "--port",
-                    str(bare),
-                    "--no-access-log",
-                    "--log-level",
-                    "warning",
-                    "--ws",
-                    "websockets-sansio",
-                ],
-                {},
-                SERVER_CORE,
-            ),
+            "bare": start(cleanup, uvicorn, {}, SERVER_CORE),
         }
         wait_for(ours)
         wait_for(bare)
@@ -193,20 +180,38 @@ async def measure(urls: DatabaseUrls, redis_url: str, sockets: int, messages: in
             for port, path, hello in ((bare, "/ws", ""), (ours, f"/ws/monitor?api_key={KEY}", subscribe)):
                 for reader in await open_readers(port, path, hello, 1):  # what a first socket loads is not its own
                     reader.transport.abort()
-            for name, lazy in (("bare", 0), ("ours", 0), ("ours, one never reads", 1)) * rounds:
-                server, port = name.split(",")[0], bare if name == "bare" else ours
-                empty = resident_kib(pids[server])
-                path, hello = ("/ws", "") if name == "bare" else (f"/ws/monitor?api_key={KEY}", subscribe)
-                readers = await open_readers(port, path, hello, sockets, lazy=lazy)
-                results[name].idle_kib = results[name].idle_kib or (resident_kib(pids[server]) - empty) / sockets
-                results[name].rounds.append(
-                    await burst(readers, pids[server], messages, broadcast if name == "bare" else publish)
-                )
-                for reader in readers:
-                    reader.transport.abort()
-                await asyncio.sleep(1)
-        await live.aclose()
+            while True:
+                found = {}
+                for name, lazy in (("bare", 0), ("ours", 0), ("ours, one never reads", 1)):
+                    server, port = name.split(",")[0], bare if name == "bare" else ours
+                    empty = resident_kib(pids[server])
+                    path, hello = ("/ws", "") if name == "bare" else (f"/ws/monitor?api_key={KEY}", subscribe)
+                    readers = await open_readers(port, path, hello, sockets, lazy=lazy)
+                    idle = (resident_kib(pids[server]) - empty) / sockets
+                    cost = await burst(readers, pids[server], messages, broadcast if name == "bare" else publish)
+                    found[name] = cost, idle
+                    for reader in readers:
+                        reader.transport.abort()
+                    await asyncio.sleep(1)
+                yield found
+
+
+async def measure(urls: DatabaseUrls, redis_url: str, sockets: int, messages: int, rounds: int) -> dict[str, Result]:
+    """So many rounds, by server."""
+    results: dict[str, Result] = {}
+    async with aclosing(rounds_of(urls, redis_url, sockets, messages)) as taking:
+        for _ in range(rounds):
+            for name, (cost, idle_kib) in (await anext(taking)).items():
+                result = results.setdefault(name, Result())
+                result.idle_kib = result.idle_kib or idle_kib
+                result.rounds.append(cost)
     return results
+
+
+def allow_sockets() -> None:
+    """As many sockets as the system lets us have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def table(results: dict[str, Result], sockets: int) -> Table:
@@ -232,8 +237,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {int(LOAD_CORE)})
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allow_sockets()
     with ExitStack() as cleanup:
         urls, redis_url = stores(cleanup, free_port())
         runner = cleanup.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))

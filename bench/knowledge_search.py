@@ -121,6 +121,11 @@ def _words(randomness: np.random.Generator, count: int) -> str:
     return " ".join(f"word{int(rank) % VOCABULARY}" for rank in ranks)
 
 
+def ask_words(tenants: Tenants) -> str:
+    """The words of a question."""
+    return _words(tenants.random, ASKED)
+
+
 def make_index(url: str, tenants: Tenants) -> float:
     """Give the bases that want one their index; seconds."""
     began = time.perf_counter()
@@ -154,7 +159,7 @@ async def _of_one(
     recalls, counts, times, full = [], [], [], True
     size = tenants.sizes[tenant - 1]
     for number in range(questions + 3):
-        vector, text = tenants.question(), _words(tenants.random, ASKED)
+        vector, text = tenants.question(), ask_words(tenants)
         began = time.perf_counter()
         hits = await reader.search(
             text, vectors={MODEL: vector}, base_ids=[tenant], project_id=tenant, top_k=K, timeout=5.0

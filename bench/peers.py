@@ -4,6 +4,7 @@
 * `plain`: an ordinary FastAPI route, typed in and out, with livekit-api's `AccessToken`, keys in memory.
 * `writing`: `plain` and one insert into PostgreSQL, as a token that holds a place must do.
 * `reading`: an ordinary FastAPI route with one query through SQLModel and a typed answer.
+* `agents`: no framework; keeps an agent and reads one, a statement each. The limit of both.
 * `files`: one file, by Starlette.
 * `broadcast`: no framework; `POST /send` sends its body to every open socket in turn. The limit of a fan-out.
 """
@@ -200,6 +201,36 @@ async def list_rooms(_slug: Slug) -> Any:
     async with sessions() as db:
         query = select(Room).where(Room.project_id == 1, Room.status == "open").order_by(col(Room.id))
         return (await db.exec(query)).all()
+
+
+async def agents(scope: Any, receive: Any, send: Any) -> None:
+    """The limit of what keeps agents in PostgreSQL."""
+    if scope["type"] == "lifespan":
+        await receive()
+        await pool.open()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await pool.close()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    key = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"")
+    number = scope["path"].rpartition("/")[2]
+    status, found = 404, None
+    if hashlib.sha256(key).digest() in KEYS and (scope["method"] == "POST" or number.isdigit()):
+        async with pool.connection() as connection:
+            if scope["method"] == "POST":
+                data = (await receive())["body"].decode()
+                json.loads(data)
+                status, asked = 201, "insert into peer_agent (data) values (%s) returning jsonb_set(data, '{id}', '1')"
+                cursor = await connection.execute(asked, (data,))
+            else:
+                status, asked = 200, "select data from peer_agent where id = %s"
+                cursor = await connection.execute(asked, (int(number),))
+            found = await cursor.fetchone()
+    body = json.dumps(found[0] if found else None).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status if found else 404, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 _sockets: set[Any] = set()

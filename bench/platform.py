@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import psycopg
@@ -64,6 +65,8 @@ def fill(owner_url: str) -> None:
         for statement in (
             "create table peer_write (id bigserial primary key, room text, identity text, at timestamptz)",
             "grant all on peer_write to parley_app",
+            "create table peer_agent (id bigserial primary key, data jsonb)",
+            """insert into peer_agent (data) values ('{"name": "Robin", "instructions": "You are kind."}')""",
             "insert into account (email, name, plan, requests_per_minute)"
             " values ('b@example.org', 'b', 'enterprise', 100000000)",
             "insert into project (account_id, slug, name) select id, 'proj', 'b' from account",
@@ -120,14 +123,26 @@ def wait_for(port: int, within: float = 60) -> None:
     sys.exit(f"nothing answers on port {port}")
 
 
-def start(cleanup: ExitStack, command: list[str], environment: dict[str, str], core: str) -> int:
+def start(
+    cleanup: ExitStack, command: list[str], environment: dict[str, str], core: str, *, folder: Path | None = None
+) -> int:
     """Start a process on a core; it ends with the block. Its pid."""
     process = subprocess.Popen(
         ["taskset", "-c", core, *command],
         env={**os.environ, **environment},
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=sys.stderr if os.environ.get("BENCH_VERBOSE") else subprocess.DEVNULL,
     )
-    cleanup.callback(process.wait, 30)
-    cleanup.callback(process.terminate)
+    cleanup.callback(end, process)
     return process.pid
+
+
+def end(process: subprocess.Popen[Any], within: float = 30) -> None:
+    """Have a process end, by force where it does not by itself."""
+    process.terminate()
+    try:
+        process.wait(within)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

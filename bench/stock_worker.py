@@ -20,8 +20,9 @@ async def entrypoint(context: JobContext) -> None:
 
 
 async def _run() -> None:
+    waiting = int(os.environ.get("STOCK_WAITING", "1"))
     # As many processes wait as on a small machine by default; load is not looked at, as all are to come.
-    server = AgentServer(host="127.0.0.1", port=0, num_idle_processes=1, load_fnc=lambda: 0.0, drain_timeout=1)
+    server = AgentServer(host="127.0.0.1", port=0, num_idle_processes=waiting, load_fnc=lambda: 0.0, drain_timeout=1)
     server.rtc_session(entrypoint, agent_name="stock")
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

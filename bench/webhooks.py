@@ -20,8 +20,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -236,8 +236,9 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[int(len(values) * share)]
 
 
-async def measure(urls: DatabaseUrls, redis_url: str, events: int, rounds: int) -> dict[str, Any]:
-    """All figures, those that are compared in turn."""
+@asynccontextmanager
+async def opened(urls: DatabaseUrls, redis_url: str) -> AsyncIterator[Bench]:
+    """A jobs process and its receivers."""
     receivers = Receivers()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(receivers), "127.0.0.1", 0)
     async with server:
@@ -248,11 +249,28 @@ async def measure(urls: DatabaseUrls, redis_url: str, events: int, rounds: int) 
             bench = Bench(urls, jobs, receivers, port)
             notifying = asyncio.create_task(bench.notifier.run())
             try:
-                return await _measure(bench, events, rounds)
+                yield bench
             finally:
                 notifying.cancel()
                 await asyncio.gather(notifying, return_exceptions=True)
                 await bench.database.close()
+
+
+async def measure(urls: DatabaseUrls, redis_url: str, events: int, rounds: int) -> dict[str, Any]:
+    """All figures, those that are compared in turn."""
+    async with opened(urls, redis_url) as bench:
+        return await _measure(bench, events, rounds)
+
+
+async def rounds_of(
+    urls: DatabaseUrls, redis_url: str, events: int
+) -> AsyncGenerator[dict[str, tuple[float, float]], None]:
+    """Rounds without end of the bare loop and ours: deliveries per second, and per CPU-second of the sender."""
+    async with opened(urls, redis_url) as bench:
+        busy = [await bench.project(f"busy{number}", 1) for number in range(BUSY)]
+        await bench.busy(busy[0], 500)  # what is warm and what is connected is not the loop's advantage
+        while True:
+            yield {"bare": await bench.bare(events), "ours": await bench.busy(busy[0], events)}
 
 
 async def _measure(bench: Bench, events: int, rounds: int) -> dict[str, Any]:

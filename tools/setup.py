@@ -82,7 +82,7 @@ class Setup:
             missing.append("python3-venv")
         if self.for_tests and not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
             missing.append("chromium")
-        for program, package in (("baresip", "baresip-core"), ("sipp", "sip-tester")):
+        for program, package in (("baresip", "baresip-core"), ("sipp", "sip-tester"), ("wrk", "wrk")):
             if self.for_tests and not shutil.which(program):
                 missing.append(package)
         if not missing:

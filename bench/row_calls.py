@@ -1,0 +1,144 @@
+"""Rows of workers: how soon an agent is in its room, and what sessions take in memory."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from bench.density import measure
+from bench.fakes import fixed_models
+from bench.rows import LIMIT, OURS, Bar, NotHere, Plan, Round, Row, in_loop
+from bench.workers import seconds_to_come, worker
+
+STOCK, COLD, OPENRTC, PIPECAT = "livekit-agents", "livekit-agents, cold", "OpenRTC", "Pipecat"
+STARTS: Final = {
+    "bare": LIMIT,
+    "stock": STOCK,
+    "cold": COLD,
+    "openrtc": OPENRTC,
+    "pipecat": PIPECAT,
+    "dense": "ours, dense",
+    "isolated": OURS,
+}
+"""Who comes, in turn; ours as it is installed has a process for each call."""
+MEMORY: Final = {
+    "bare": LIMIT,
+    "stock": STOCK,
+    "openrtc": OPENRTC,
+    "pipecat": PIPECAT,
+    "isolated": "ours, isolated",
+    "dense": OURS,
+}
+REST: Final = 1.5
+"""Seconds in which a worker warms what it has just used."""
+
+
+async def _starts(plan: Plan) -> AsyncGenerator[Round, None]:
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="parley-bench-")))
+        models = await stack.enter_async_context(fixed_models())
+        workers = {}
+        for kind, name in STARTS.items():
+            plan.say(f"{name} comes up")
+            try:
+                workers[name] = await stack.enter_async_context(worker(kind, folder, models, places=4))
+            except NotHere as error:
+                plan.missing[name] = str(error)
+        while True:
+            found: Round = {}
+            for name, asked in workers.items():
+                found[name] = 1000 * await seconds_to_come(asked)
+                await asyncio.sleep(REST)
+            yield found
+
+
+def starts(plan: Plan) -> Generator[Round, None, None]:
+    """All workers are up, and are asked in turn."""
+    return in_loop(_starts(plan))
+
+
+def memory(sessions: int, plan: Plan) -> Generator[Round, None, None]:
+    """One session: all that the worker takes. More: each of them beyond the first."""
+    while True:
+        found: Round = {}
+        for kind, name in MEMORY.items():
+            try:
+                if sessions == 1:
+                    found[name] = _of_one[kind] = _megabytes(kind, 1, plan)
+                else:
+                    one = _of_one.get(kind) or _megabytes(kind, 1, plan)
+                    _of_one[kind] = one
+                    found[name] = (_megabytes(kind, sessions, plan) - one) / (sessions - 1)
+            except NotHere as error:
+                plan.missing[name] = str(error)
+        yield found
+
+
+_of_one: dict[str, float] = {}
+"""What a worker with one session took, by kind: the rows of more begin from it."""
+
+
+def _megabytes(kind: str, sessions: int, plan: Plan) -> float:
+    plan.say(f"{kind}, {sessions} sessions")
+    settle = plan.scaled(8, 3)
+    found = asyncio.run(measure(kind, sessions, most=max(2, sessions), settle=settle, seconds=0))
+    return found["pss_mb"]
+
+
+LIMIT_OF_WORKERS: Final = "a process of livekit's SDK that joins, has a track, and does nothing"
+ROWS: Final = (
+    Row(
+        name="turn",
+        what="a turn: what is added between question and answer",
+        unit="ms",
+        better="less",
+        limit="livekit-agents' AgentSession with the same fakes",
+        measure=None,
+        bars=(Bar("≤", 1.02, LIMIT),),
+        peers=(PIPECAT,),
+    ),
+    Row(
+        name="session-start",
+        what="from asking for an agent until its voice is in the room",
+        unit="ms",
+        better="less",
+        limit=LIMIT_OF_WORKERS,
+        measure=starts,
+        bars=(Bar("≤", 0.15, COLD),),
+        peers=(STOCK, COLD, OPENRTC, PIPECAT),
+        rounds=9,
+        minutes=5,
+        quick_rounds=2,
+    ),
+    Row(
+        name="memory-1",
+        what="memory of a worker with one session",
+        unit="MB",
+        better="less",
+        limit=LIMIT_OF_WORKERS,
+        measure=partial(memory, 1),
+        peers=(STOCK, OPENRTC, PIPECAT),
+        rounds=3,
+        minutes=5,
+        quick_rounds=1,
+    ),
+    *(
+        Row(
+            name=f"memory-{sessions}",
+            what=f"memory of each further session up to {sessions}",
+            unit="MB",
+            better="less",
+            limit=LIMIT_OF_WORKERS,
+            measure=partial(memory, sessions),
+            bars=(Bar("≤", 25, ""),),
+            peers=(STOCK, OPENRTC, PIPECAT),
+            rounds=3,
+            minutes=minutes,
+            quick_rounds=0,
+        )
+        for sessions, minutes in ((8, 8), (32, 11))
+    ),
+)
