@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api check-deploy check-security licences sbom fix unit integration plans e2e chaos crash-points chaos-seeds bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
+.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api check-deploy check-security licences sbom fix unit integration plans e2e cluster chaos crash-points chaos-seeds bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -72,6 +72,9 @@ plans: setup-test ## Explain every statement that the integration tests have the
 
 e2e: ## Tests with the whole platform: spoken calls, a browser
 	$(PYTEST) tests/e2e $(ARGS)
+
+cluster: setup-test ## Calls on two livekit-servers, two control planes and three workers, of which one after the other is lost
+	$(PYTEST) tests/e2e/test_cluster.py $(ARGS)
 
 chaos: setup-test ## Calls on real servers of which everything is killed, frozen and cut by a seed (SEED=1, MINUTES=30, ARGS="--calls 18 --voices 2")
 	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30) $(ARGS)

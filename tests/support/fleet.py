@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,7 +15,13 @@ from typing import Any, Final
 import httpx2
 from aiohttp import web
 
+from control_plane.accounts.keys import seal_key
+from control_plane.accounts.models import Account, Member, Project
+from control_plane.db.database import Database
+from control_plane.ids import random_secret
+from control_plane.secrets.box import SecretBox
 from parley.stack import probes
+from parley.stack.processes import kill_session
 from tests.support.database import CHECKOUT
 from tests.support.livekit import livekit_running
 from tests.support.platform import SECRET_KEY, WORKER_TOKEN
@@ -60,13 +66,17 @@ class Models:
 
 
 class Balancer:
-    """Hands each connection to a control plane that says it is ready, in turn; while none does, connections wait."""
+    """Hands each connection to a server that says it is ready, in turn; while none does, connections wait."""
 
     LOOK_EVERY = 0.1
 
-    def __init__(self) -> None:
+    def __init__(self, path: str = "/health/ready", *, well: Collection[int] = (200,)) -> None:
         self.port = free_port()
-        self.planes: set[int] = set()
+        self.servers: set[int] = set()
+        """Their ports."""
+        self.last: int | None = None
+        """Who got the last connection."""
+        self._path, self._well = path, well
         self._ready: list[int] = []
         self._turns = count()
         self._changed = asyncio.Event()
@@ -87,16 +97,19 @@ class Balancer:
 
     async def _look(self) -> None:
         while True:
-            self._ready = [port for port in sorted(self.planes) if await self._is_ready(port)]
-            if self._ready:
-                self._changed.set()
-            else:
-                self._changed.clear()
+            await self.look()
             await asyncio.sleep(self.LOOK_EVERY)
 
-    @staticmethod
-    async def _is_ready(port: int) -> bool:
-        return await probes.http_status(port, "/health/ready") == 200
+    async def look(self) -> None:
+        """See who is ready."""
+        self._ready = [port for port in sorted(self.servers) if await self._is_ready(port)]
+        if self._ready:
+            self._changed.set()
+        else:
+            self._changed.clear()
+
+    async def _is_ready(self, port: int) -> bool:
+        return await probes.http_status(port, self._path) in self._well
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._changed.wait()
@@ -105,11 +118,12 @@ class Balancer:
             return
         try:
             port = self._ready[next(self._turns) % len(self._ready)]
-            to_plane, from_plane = await asyncio.open_connection("127.0.0.1", port)
+            self.last = port
+            from_server, to_server = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             writer.close()
             return
-        ways = (_pipe(reader, from_plane), _pipe(to_plane, writer))
+        ways = (_pipe(reader, to_server), _pipe(from_server, writer))
         self._piping |= (tasks := {asyncio.create_task(way) for way in ways})
         await asyncio.wait(tasks)
         self._piping -= tasks
@@ -143,7 +157,12 @@ class Part:
         (self.folder / f"{self.name}.ready").unlink(missing_ok=True)
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *self.command, cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log
+                *self.command,
+                cwd=CHECKOUT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # so that whoever it started can be found
             )
         async with asyncio.timeout(STARTS_WITHIN):
             while not await self.is_ready():
@@ -166,9 +185,9 @@ class Part:
         await self.start()
 
     def kill(self) -> None:
-        """At the end of a test."""
+        """At once, with all that it started, as a machine is lost."""
         if self.process is not None and self.process.returncode is None:
-            self.process.kill()
+            kill_session(self.process.pid)
 
 
 @dataclass
@@ -203,6 +222,65 @@ class Fleet:
         content: dict[str, Any] = answer.json()
         return content
 
+    async def end(self) -> None:
+        """Of all of it nothing is left."""
+        for part in reversed(self.parts.values()):
+            part.kill()
+        await asyncio.gather(*(part.process.wait() for part in self.parts.values() if part.process is not None))
+
+
+@dataclass(frozen=True)
+class Environments:
+    """What the processes of each plane are started with."""
+
+    plane: dict[str, str]
+    worker: dict[str, str]
+
+
+def environments(
+    folder: Path,
+    *,
+    url: str,
+    livekit_url: str,
+    public_url: str,
+    models_url: str,
+    database_url: str,
+    redis_url: str,
+    places: int,
+    drain: int,
+) -> Environments:
+    """With the addresses of everything; callers reach livekit-server at `public_url`."""
+    common = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "PYTHONPATH": str(CHECKOUT),
+        "PYTHONUNBUFFERED": "1",
+        "PARLEY_ENVIRONMENT": "development",
+        "PARLEY_LIVEKIT_URL": livekit_url,
+        "PARLEY_LIVEKIT_API_KEY": "devkey",
+        "PARLEY_LIVEKIT_API_SECRET": LIVEKIT_SECRET,
+        "PARLEY_WORKER_TOKEN": WORKER_TOKEN,
+        "PARLEY_MODELS_URL": models_url,
+        "PARLEY_LLM_MODEL": "yes",
+        "PARLEY_STT_REALTIME": "false",
+    }
+    plane = {
+        "PARLEY_LIVEKIT_PUBLIC_URL": public_url,
+        "PARLEY_DATABASE_URL": database_url,
+        "PARLEY_REDIS_URL": redis_url,
+        "PARLEY_SECRET_KEY": SECRET_KEY,
+        "PARLEY_PUBLIC_URL": url,
+        "PARLEY_RECORDINGS_URL": f"file://{folder}/recordings",
+        "PARLEY_STOP_NOTICE": "1.5",
+    }
+    worker = {
+        "PARLEY_CONTROL_PLANE_URL": url,
+        "PARLEY_MAX_CALLS": str(places),
+        "PARLEY_DRAIN_TIMEOUT": str(drain),
+        "PARLEY_KNOWLEDGE_SOCKET": str(folder / "knowledge.sock"),
+    }
+    return Environments(common | plane, common | worker)
+
 
 @asynccontextmanager
 async def a_fleet(database_url: str, redis_url: str, folder: Path, *, places: int, drain: int) -> AsyncIterator[Fleet]:
@@ -216,53 +294,30 @@ async def a_fleet(database_url: str, redis_url: str, folder: Path, *, places: in
         livekit_url = await stack.enter_async_context(
             livekit_running(folder, LIVEKIT_SECRET, hooks=f"{url}/livekit/webhook")
         )
-        common = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
-            "PYTHONPATH": str(CHECKOUT),
-            "PYTHONUNBUFFERED": "1",
-            "PARLEY_ENVIRONMENT": "development",
-            "PARLEY_LIVEKIT_URL": livekit_url,
-            "PARLEY_LIVEKIT_API_KEY": "devkey",
-            "PARLEY_LIVEKIT_API_SECRET": LIVEKIT_SECRET,
-            "PARLEY_WORKER_TOKEN": WORKER_TOKEN,
-            "PARLEY_MODELS_URL": models_url,
-            "PARLEY_LLM_MODEL": "yes",
-            "PARLEY_STT_REALTIME": "false",
-        }
-        plane = {
-            "PARLEY_LIVEKIT_PUBLIC_URL": livekit_url,
-            "PARLEY_DATABASE_URL": database_url,
-            "PARLEY_REDIS_URL": redis_url,
-            "PARLEY_SECRET_KEY": SECRET_KEY,
-            "PARLEY_PUBLIC_URL": url,
-            "PARLEY_RECORDINGS_URL": f"file://{folder}/recordings",
-            "PARLEY_STOP_NOTICE": "1.5",
-        }
-        worker = {
-            "PARLEY_CONTROL_PLANE_URL": url,
-            "PARLEY_MAX_CALLS": str(places),
-            "PARLEY_DRAIN_TIMEOUT": str(drain),
-            "PARLEY_KNOWLEDGE_SOCKET": str(folder / "knowledge.sock"),
-        }
-        parts = [_plane(f"plane-{each}", common | plane, balancer, folder) for each in "ab"]
-        parts.append(_other("jobs", ["control_plane", "jobs"], common | plane, folder))
-        parts += [_other(f"worker-{each}", ["agents"], common | worker, folder) for each in "ab"]
+        shared = environments(
+            folder,
+            url=url,
+            livekit_url=livekit_url,
+            public_url=livekit_url,
+            models_url=models_url,
+            database_url=database_url,
+            redis_url=redis_url,
+            places=places,
+            drain=drain,
+        )
+        parts = [plane(f"plane-{each}", shared.plane, balancer, folder) for each in "ab"]
+        parts.append(other("jobs", ["control_plane", "jobs"], shared.plane, folder))
+        parts += [other(f"worker-{each}", ["agents"], shared.worker, folder) for each in "ab"]
         fleet = Fleet(url, {part.name: part for part in parts})
-        try:
-            await asyncio.gather(*(part.start() for part in parts[:2]))
-            await asyncio.gather(*(part.start() for part in parts[2:]))
-            yield fleet
-        finally:
-            for part in reversed(parts):
-                part.kill()
-            waits = [part.process.wait() for part in parts if part.process is not None]
-            await asyncio.gather(*waits)
+        stack.push_async_callback(fleet.end)
+        await asyncio.gather(*(part.start() for part in parts[:2]))
+        await asyncio.gather(*(part.start() for part in parts[2:]))
+        yield fleet
 
 
-def _plane(name: str, environment: dict[str, str], balancer: Balancer, folder: Path) -> Part:
+def plane(name: str, environment: dict[str, str], balancer: Balancer, folder: Path) -> Part:
     port = free_port()
-    balancer.planes.add(port)
+    balancer.servers.add(port)
 
     async def is_ready() -> bool:
         return await probes.http_status(port, "/health/ready") == 200
@@ -271,7 +326,7 @@ def _plane(name: str, environment: dict[str, str], balancer: Balancer, folder: P
     return Part(name, command, environment | {"PARLEY_PORT": str(port)}, is_ready, folder)
 
 
-def _other(name: str, module: list[str], environment: dict[str, str], folder: Path) -> Part:
+def other(name: str, module: list[str], environment: dict[str, str], folder: Path) -> Part:
     ready = folder / f"{name}.ready"
 
     async def is_ready() -> bool:
@@ -280,3 +335,27 @@ def _other(name: str, module: list[str], environment: dict[str, str], folder: Pa
     (folder / name).mkdir()
     own = {"PARLEY_READY_FILE": str(ready), "PARLEY_SPOOL_DIR": str(folder / name)}
     return Part(name, [sys.executable, "-m", *module], environment | own, is_ready, folder)
+
+
+async def a_key(database_url: str) -> str:
+    """The key of a project that is made for it."""
+    database = Database(database_url.replace("postgresql://", "postgresql+psycopg://", 1), pool=2)
+    key, secret = random_secret("pk_"), random_secret("sk_")
+    try:
+        async with database.platform() as db:
+
+            async def add(row: Any) -> Any:
+                db.add(row)
+                await db.flush()
+                return row
+
+            account = await add(
+                Account(email="r@example.org", name="r", plan="enterprise", requests_per_minute=100_000)
+            )
+            project = await add(Project(account_id=account.id, slug="proj", name="r"))
+            await add(Member(account_id=account.id, email=account.email, name="r", role="owner"))
+            box = SecretBox(SECRET_KEY)
+            await add(seal_key(box, project_id=project.id, label="t", key=key, secret=secret, scopes=["*"]))
+    finally:
+        await database.close()
+    return key
