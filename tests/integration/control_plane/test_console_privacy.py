@@ -17,19 +17,20 @@ BEGAN = datetime.now(UTC) - timedelta(minutes=5)
 
 
 async def talk(platform: Platform, tenant: Tenant, identity: str, *, is_over: bool) -> None:
-    """A conversation of somebody alone with an agent."""
+    """A conversation of somebody alone with an agent. One that goes on has just begun: nobody ends it as abandoned."""
     mine = {"project_id": tenant.project.id}
-    status, ended = ("completed", BEGAN + timedelta(minutes=3)) if is_over else ("active", None)
+    began = BEGAN if is_over else datetime.now(UTC)
+    status, ended = ("completed", began + timedelta(minutes=3)) if is_over else ("active", None)
     session = Session(
         **mine,
         room_name=f"proj_{identity}",
         caller_identity=identity,
         status=status,
-        started_at=BEGAN,
+        started_at=began,
         ended_at=ended,
     )
     await platform.add(session)
-    told = {"session_id": session.id, "sequence": 1, "timestamp_ms": 0, "created_at": BEGAN}
+    told = {"session_id": session.id, "sequence": 1, "timestamp_ms": 0, "created_at": began}
     await platform.add(TranscriptLine(**mine, **told, speaker="user", identity=identity, content="Good morning."))
 
 

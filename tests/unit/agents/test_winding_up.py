@@ -90,6 +90,8 @@ class FakeRoom(EventEmitter[str]):
         self.shown: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self.local_participant = SimpleNamespace(set_attributes=self.shown.put)
 
+    def register_text_stream_handler(self, _topic: str, _handler: object) -> None: ...
+
 
 def person(identity: str) -> SimpleNamespace:
     return SimpleNamespace(identity=identity, kind=ParticipantKind.PARTICIPANT_KIND_STANDARD, attributes={})
