@@ -151,6 +151,25 @@ async def test_a_call_goes_on_when_the_node_is_lost_by_which_its_caller_came(who
     log.info("lost", what="another node", waited=round(waited, 1), told=typist.told)
 
 
+async def test_a_room_of_a_node_that_no_worker_is_registered_with_is_answered(whole: Cluster) -> None:
+    home, other = NODES
+    whole.inside.servers = {whole.nodes[other]}
+    try:
+        await whole.lose(home)
+        await whole.mend()
+        typist = await whole.call_by_way(home=home, by=home)
+        async with AsyncExitStack() as calls:
+            calls.push_async_callback(typist.leave)
+            await say_all([typist], range(2 * BEFORE))
+            session = await whole.session_of(typist.room_name)
+            assert await whole.node_of(typist.room_name) == home
+        assert not whole.has_workers(home)
+        assert whole.has_workers(other)
+    finally:
+        whole.inside.servers = set(whole.nodes.values())
+    await judge(whole, typist, session)
+
+
 async def test_a_node_that_is_stopped_ends_with_its_last_call_and_new_ones_go_to_another(whole: Cluster) -> None:
     async with AsyncExitStack() as calls:
         first = await whole.call()

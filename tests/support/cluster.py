@@ -32,6 +32,7 @@ ALIVE: Final = (200, 406)
 WHOLE_WITHIN: Final = 120.0
 ROOMS: Final = "room_node_map"
 """Where LiveKit keeps which node a room is on."""
+STARTS: Final = "starting LiveKit server"
 SAID: Final = re.compile(r"^\{.*\}$", re.MULTILINE)
 
 
@@ -44,6 +45,8 @@ class Cluster(Fleet):
     redis_url: str = ""
     key: str = ""
     agent_id: int = 0
+    inside: Balancer = field(default_factory=Balancer)
+    """Before the nodes, for all but callers."""
     visitors: Balancer = field(default_factory=Balancer)
     """Before the nodes, for callers alone."""
     nodes: dict[str, int] = field(default_factory=dict)
@@ -74,14 +77,14 @@ class Cluster(Fleet):
 
     async def node_of(self, room: str) -> str:
         """Which livekit-server a room is on."""
-        async with Redis.from_url(self.redis_url) as redis:
-            node = (await redis.hget(ROOMS, room) or b"").decode()
+        async with Redis.from_url(self.redis_url, decode_responses=True) as redis:
+            node = await redis.hget(ROOMS, room)
         found = [name for name in NODES if self._node_id(name) == node]
-        assert len(found) == 1, f"{room} is on {node}"
+        assert len(found) == 1, f"{room} is on {node!r}"
         return found[0]
 
     def _node_id(self, name: str) -> str:
-        return str([each["nodeID"] for each in self.said(name) if each.get("msg") == "starting LiveKit server"][-1])
+        return str([each["nodeID"] for each in self.said(name) if each.get("msg") == STARTS][-1])
 
     async def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """What the database has."""
@@ -93,6 +96,12 @@ class Cluster(Fleet):
         rows = await self.rows("select id from session where %s like '%%' || room_name and status = 'active'", room)
         assert len(rows) == 1, f"{room} has {len(rows)} conversations"
         return int(rows[0][0])
+
+    def has_workers(self, node: str) -> bool:
+        """Whether a worker has registered with a node since it was started."""
+        said = [each.get("msg") for each in self.said(node)]
+        began = max(place for place, msg in enumerate(said) if msg == STARTS)
+        return "worker registered" in said[began:]
 
     async def worker_of(self, session: int) -> str:
         """Which worker has a conversation."""
@@ -135,7 +144,7 @@ class Cluster(Fleet):
             "select count(*) from worker where connected and seen_at > now() - interval '8 s' and capacity > 0"
         )
         held = await self.rows("select count(*) from slot where session_id is not null")
-        return here[0][0] >= len(WORKERS) and held[0][0] == 0
+        return bool(here[0][0] >= len(WORKERS) and held[0][0] == 0)
 
 
 @asynccontextmanager
@@ -172,6 +181,7 @@ async def a_cluster(app_url: str, owner_url: str, redis_url: str, folder: Path) 
             folder=folder,
             database_url=owner_url,
             redis_url=redis_url,
+            inside=inside,
             visitors=visitors,
             nodes={name: ports["livekit"] for name, ports in nodes.items()},
         )
