@@ -60,15 +60,21 @@ class Cluster(Fleet):
     async def call_by_way(self, *, home: str, by: str) -> Typist:
         """A caller in a room of the one node, who comes to it by this one or the other."""
         typist = await self.call()
+        async with self.way(typist.room_name, home=home, by=by):
+            await typist.enter()
+        return typist
+
+    @asynccontextmanager
+    async def way(self, room: str, *, home: str, by: str) -> AsyncIterator[None]:
+        """Whoever comes within the block comes by one node, and to this room on the other or the same one."""
         async with Redis.from_url(self.redis_url) as redis:
-            await redis.hset(ROOMS, typist.room_name, self._node_id(home))
+            await redis.hset(ROOMS, room, self._node_id(home))
         self.visitors.servers = {self.nodes[by]}
         await self.visitors.look()
         try:
-            await typist.enter()
+            yield
         finally:
             self.visitors.servers = set(self.nodes.values())
-        return typist
 
     def said(self, part: str) -> list[dict[str, Any]]:
         """What a process has logged."""
