@@ -4,8 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from itertools import groupby
 from typing import Final
 
+import numpy as np
 import pytest
 import structlog
 from livekit import rtc
@@ -15,6 +17,7 @@ from parley.stack.postgres import EmbeddedPostgres
 from parley.stack.secrets import Secrets
 from tests.support.cluster import NODES, PLANES, Cluster, a_cluster
 from tests.support.database import cloned
+from tests.support.rooms import RATE, somebody
 from tests.support.typists import ANSWERED_WITHIN, Typist, check_answers, check_lines, ended, lines_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
@@ -28,6 +31,8 @@ SOON: Final = 15.0
 AGAIN_WITHIN: Final = 60.0
 """Seconds for an answer of whom another persona comes to, with the start of its process, on a busy machine."""
 ENTERS_WITHIN: Final = 60.0
+SENTENCES, HEARS, GAP = 16, 8.0, 1.0
+"""Of a greeting, the seconds of it that are listened to before and after a loss, and what they may be silent for."""
 
 log = structlog.get_logger()
 
@@ -149,6 +154,53 @@ async def test_a_call_goes_on_when_the_node_is_lost_by_which_its_caller_came(who
     await whole.mend()
     await judge(whole, typist, session, jobs=jobs)
     log.info("lost", what="another node", waited=round(waited, 1), told=typist.told)
+
+
+async def test_who_listens_hears_on_when_the_node_is_lost_by_which_they_came(whole: Cluster) -> None:
+    home, other = NODES
+    greeting = " ".join(f"This is sentence number {number} of a long greeting." for number in range(SENTENCES))
+    body = {"name": "Talks", "instructions": "Talk.", "greeting": greeting}
+    agent = (await whole.ask("POST", "/agents", whole.key, body))["agent"]["id"]
+    body = {"identity": "listener", "room": "listening", "agent_config_id": agent}
+    made = await whole.ask("POST", "/token", whole.key, body)
+    async with AsyncExitStack() as calls:
+        async with whole.way(made["room"], home=home, by=other):
+            person = await calls.enter_async_context(somebody(made["wsUrl"], made["token"]))
+        await person.until("track", f"agent-{agent}", within=AGAIN_WITHIN)
+        before = await person.listen_to(f"agent-{agent}", HEARS)
+        await whole.lose(other)
+        began = time.monotonic()
+        after = await person.listen_to(f"agent-{agent}", HEARS)
+        late = time.monotonic() - began - HEARS
+        assert await whole.node_of(made["room"]) == home
+    log.info("heard", silent=[round(longest_silence(sound), 2) for sound in (before, after)], late=round(late, 2))
+    assert max(longest_silence(after), late) < GAP
+
+
+def longest_silence(sound: np.ndarray) -> float:
+    """Seconds, after the first sound."""
+    loud = [float(np.abs(part).max()) > 500 for part in np.array_split(sound, int(len(sound) / RATE / 0.02))]
+    runs = [len(list(run)) for is_loud, run in groupby(loud[loud.index(True) :]) if not is_loud]
+    return max(runs, default=0) * 0.02
+
+
+async def test_a_room_of_a_node_that_no_worker_is_registered_with_is_answered(whole: Cluster) -> None:
+    home, other = NODES
+    whole.inside.servers = {whole.nodes[other]}
+    try:
+        await whole.lose(home)
+        await whole.mend()
+        typist = await whole.call_by_way(home=home, by=home)
+        async with AsyncExitStack() as calls:
+            calls.push_async_callback(typist.leave)
+            await say_all([typist], range(2 * BEFORE))
+            session = await whole.session_of(typist.room_name)
+            assert await whole.node_of(typist.room_name) == home
+        assert not whole.has_workers(home)
+        assert whole.has_workers(other)
+    finally:
+        whole.inside.servers = set(whole.nodes.values())
+    await judge(whole, typist, session)
 
 
 async def test_a_node_that_is_stopped_ends_with_its_last_call_and_new_ones_go_to_another(whole: Cluster) -> None:

@@ -32,6 +32,7 @@ ALIVE: Final = (200, 406)
 WHOLE_WITHIN: Final = 120.0
 ROOMS: Final = "room_node_map"
 """Where LiveKit keeps which node a room is on."""
+STARTS: Final = "starting LiveKit server"
 SAID: Final = re.compile(r"^\{.*\}$", re.MULTILINE)
 
 
@@ -44,6 +45,8 @@ class Cluster(Fleet):
     redis_url: str = ""
     key: str = ""
     agent_id: int = 0
+    inside: Balancer = field(default_factory=Balancer)
+    """Before the nodes, for all but callers."""
     visitors: Balancer = field(default_factory=Balancer)
     """Before the nodes, for callers alone."""
     nodes: dict[str, int] = field(default_factory=dict)
@@ -57,15 +60,21 @@ class Cluster(Fleet):
     async def call_by_way(self, *, home: str, by: str) -> Typist:
         """A caller in a room of the one node, who comes to it by this one or the other."""
         typist = await self.call()
+        async with self.way(typist.room_name, home=home, by=by):
+            await typist.enter()
+        return typist
+
+    @asynccontextmanager
+    async def way(self, room: str, *, home: str, by: str) -> AsyncIterator[None]:
+        """Whoever comes within the block comes by one node, and to this room on the other or the same one."""
         async with Redis.from_url(self.redis_url) as redis:
-            await redis.hset(ROOMS, typist.room_name, self._node_id(home))
+            await redis.hset(ROOMS, room, self._node_id(home))
         self.visitors.servers = {self.nodes[by]}
         await self.visitors.look()
         try:
-            await typist.enter()
+            yield
         finally:
             self.visitors.servers = set(self.nodes.values())
-        return typist
 
     def said(self, part: str) -> list[dict[str, Any]]:
         """What a process has logged."""
@@ -74,14 +83,14 @@ class Cluster(Fleet):
 
     async def node_of(self, room: str) -> str:
         """Which livekit-server a room is on."""
-        async with Redis.from_url(self.redis_url) as redis:
-            node = (await redis.hget(ROOMS, room) or b"").decode()
+        async with Redis.from_url(self.redis_url, decode_responses=True) as redis:
+            node = await redis.hget(ROOMS, room)
         found = [name for name in NODES if self._node_id(name) == node]
-        assert len(found) == 1, f"{room} is on {node}"
+        assert len(found) == 1, f"{room} is on {node!r}"
         return found[0]
 
     def _node_id(self, name: str) -> str:
-        return str([each["nodeID"] for each in self.said(name) if each.get("msg") == "starting LiveKit server"][-1])
+        return str([each["nodeID"] for each in self.said(name) if each.get("msg") == STARTS][-1])
 
     async def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """What the database has."""
@@ -93,6 +102,12 @@ class Cluster(Fleet):
         rows = await self.rows("select id from session where %s like '%%' || room_name and status = 'active'", room)
         assert len(rows) == 1, f"{room} has {len(rows)} conversations"
         return int(rows[0][0])
+
+    def has_workers(self, node: str) -> bool:
+        """Whether a worker has registered with a node since it was started."""
+        said = [each.get("msg") for each in self.said(node)]
+        began = max(place for place, msg in enumerate(said) if msg == STARTS)
+        return "worker registered" in said[began:]
 
     async def worker_of(self, session: int) -> str:
         """Which worker has a conversation."""
@@ -135,7 +150,7 @@ class Cluster(Fleet):
             "select count(*) from worker where connected and seen_at > now() - interval '8 s' and capacity > 0"
         )
         held = await self.rows("select count(*) from slot where session_id is not null")
-        return here[0][0] >= len(WORKERS) and held[0][0] == 0
+        return bool(here[0][0] >= len(WORKERS) and held[0][0] == 0)
 
 
 @asynccontextmanager
@@ -172,6 +187,7 @@ async def a_cluster(app_url: str, owner_url: str, redis_url: str, folder: Path) 
             folder=folder,
             database_url=owner_url,
             redis_url=redis_url,
+            inside=inside,
             visitors=visitors,
             nodes={name: ports["livekit"] for name, ports in nodes.items()},
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
+import numpy as np
 from aiohttp import web
 
 from control_plane.accounts.keys import seal_key
@@ -33,11 +34,14 @@ LIVEKIT_SECRET: Final = "devsecret-devsecret-devsecret-devsecret"
 
 
 class Models:
-    """A model that says yes to whatever was said last."""
+    """A model that says yes to whatever was said last, and a voice that says a tone of `SENTENCE` seconds for it."""
+
+    RATE, SENTENCE, HERTZ = 24_000, 2.0, 300
 
     def __init__(self) -> None:
         self._app = web.Application()
         self._app.router.add_post("/v1/chat/completions", self._answer)
+        self._app.router.add_post("/v1/audio/speech", self._speak)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         messages = (await request.json())["messages"]
@@ -51,6 +55,12 @@ class Models:
             await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
         await response.write(b"data: [DONE]\n\n")
         return response
+
+    async def _speak(self, request: web.Request) -> web.Response:
+        await request.read()
+        moments = np.arange(int(self.RATE * self.SENTENCE)) / self.RATE
+        tone = np.sin(2 * np.pi * self.HERTZ * moments) * 9000
+        return web.Response(body=tone.astype("<i2").tobytes(), content_type="audio/pcm")
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
