@@ -39,6 +39,7 @@ export const NAMED = [
   "bot.transcribed",
   "calendar.sync_events",
   "calendar.revoked",
+  "recording.announced",
   "recording.starting",
   "recording.stopping",
   "recording.failed",
