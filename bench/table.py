@@ -11,7 +11,7 @@ import platform
 import signal
 import subprocess
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -28,12 +28,14 @@ from bench.table_page import page, picture, shown
 from tests.support.database import CHECKOUT
 
 ROWS: Final[tuple[Row, ...]] = (*row_calls.ROWS, *row_api.ROWS, *row_stores.ROWS, *row_clone.ROWS)
+MINUTES: Final = 60
+"""Of a whole run; the rows' own add up to no more."""
 ASIDE: Final = CHECKOUT / ".cache" / "bench"
 
 
 def measure(rows: list[Row], *, quick: bool, console: Console) -> list[Result]:
     """One row after the other; its cores are ours again after each."""
-    results, cores = [], os.sched_getaffinity(0)
+    results, cores, began = [], os.sched_getaffinity(0), time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("", total=len(rows))
@@ -43,7 +45,11 @@ def measure(rows: list[Row], *, quick: bool, console: Console) -> list[Result]:
                 progress.update(task, description=f"{row.name}: {text}")
 
             say("begins")
-            result = take(row, Plan(quick=quick, say=say))
+            left = MINUTES - (time.monotonic() - began) / 60
+            if left > 0:
+                result = take(replace(row, minutes=min(row.minutes, left)), Plan(quick=quick, say=say))
+            else:
+                result = Result(row, failed=f"the {MINUTES} minutes of a run were over")
             os.sched_setaffinity(0, cores)
             results.append(result)
             progress.advance(task)

@@ -91,7 +91,7 @@ def page(result: dict[str, Any], results: list[Result]) -> str:
         if each.row.limit:
             notes[-1] += f" Limit: {each.row.limit}."
         notes += [f"  * {name}: {recorded.source}." for name, recorded in each.row.recorded.items()]
-        notes += [f"  * {name} is not here: {why}." for name, why in each.missing.items()]
+        notes += [f"  * {name}: {why}." for name, why in each.missing.items()]
         notes += [f"  * {each.failed}." for _ in range(bool(each.failed))]
     return "\n".join([*told, "", *notes, ""])
 
