@@ -53,7 +53,9 @@ def _bolna() -> Iterator[Server]:
         place = Path(original) if original else THEIRS / "bolna_server.py"
         command = [str(interpreter), "-m", "uvicorn", f"{place.stem}:app", "--app-dir", str(place.parent)]
         command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
-        start(cleanup, command, {"REDIS_URL": f"redis://127.0.0.1:{redis}"}, SERVER_CORE, folder=folder)
+        # Its model library asks the network for prices otherwise.
+        settings = {"REDIS_URL": f"redis://127.0.0.1:{redis}", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+        start(cleanup, command, settings, SERVER_CORE, folder=folder)
         try:
             wait_for(port)
         except SystemExit as error:
