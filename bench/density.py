@@ -13,7 +13,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -48,9 +48,10 @@ def memory_mb(pids: Sequence[int], kind: str) -> float:
     """Megabytes that processes take: `Pss:`, what they share with others in parts, or `Private_Dirty:`."""
     total = 0
     for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith(kind):
-                total += int(line.split()[1])
+        with suppress(OSError):  # it has just ended
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith(kind):
+                    total += int(line.split()[1])
     return total * 1024 / 1e6
 
 

@@ -11,6 +11,7 @@ import platform
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -21,9 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import row_api, row_calls, row_clone, row_stores
-from bench.environments import versions
+from bench.environments import PEERS, python_of, versions
 from bench.platform import RESULTS
-from bench.rows import Plan, Result, Row, take
+from bench.rows import NotHere, Plan, Result, Row, take
 from bench.table_page import page, picture, shown
 from tests.support.database import CHECKOUT
 
@@ -31,6 +32,14 @@ ROWS: Final[tuple[Row, ...]] = (*row_calls.ROWS, *row_api.ROWS, *row_stores.ROWS
 MINUTES: Final = 60
 """Of a whole run; the rows' own add up to no more."""
 ASIDE: Final = CHECKOUT / ".cache" / "bench"
+
+
+def prepare(rows: list[Row], console: Console) -> None:
+    """Install the peers of some rows before any of them is timed; rows tell of those that cannot be."""
+    for name, package in PEERS.items():
+        if name != row_clone.STOCK and any(name in row.peers for row in rows):
+            with console.status(f"{name}: its environment"), suppress(NotHere):
+                python_of(package)
 
 
 def measure(rows: list[Row], *, quick: bool, console: Console) -> list[Result]:
@@ -121,6 +130,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever is measured ends with us
     console, load, began = Console(), os.getloadavg()[0], time.monotonic()
     rows = [row for row in ROWS if not told.only or row.name in told.only]
+    prepare(rows, console)
     results = measure(rows, quick=told.quick, console=console)
     whole = not (told.quick or told.only)
     command = " ".join(["make bench", *(["quick"] if told.quick else []), *(told.only or [])])

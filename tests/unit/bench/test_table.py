@@ -4,9 +4,11 @@ import json
 import xml.etree.ElementTree as ET
 from collections.abc import Generator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from bench import environments
 from bench.environments import PEERS, THEIRS, versions
 from bench.rows import LIMIT, OURS, Bar, NotHere, Plan, Recorded, Result, Round, Row, Spread, take
 from bench.table import MINUTES, ROWS, describe
@@ -176,6 +178,23 @@ def test_rows_have_names_of_their_own_and_bars_about_somebody_in_them() -> None:
         for bar in row.bars:
             assert bar.of in ("", LIMIT, *row.peers, *row.recorded), row.name
     assert sum(row.minutes for row in ROWS) <= MINUTES
+
+
+def test_a_peer_that_cannot_be_installed_is_tried_once_and_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def fail(peer: str, _venv: Path) -> Path:
+        tried.append(peer)
+        raise NotHere("no such version")
+
+    monkeypatch.setattr(environments, "install", fail)
+    monkeypatch.setattr(environments, "cache_dir", lambda: Path("/nowhere"))
+    environments._made_once.cache_clear()
+    for _ in range(2):
+        with pytest.raises(NotHere, match="no such version"):
+            environments.python_of("openrtc")
+    environments._made_once.cache_clear()
+    assert tried == ["openrtc"]
 
 
 def test_peers_are_pinned_with_hashes() -> None:
