@@ -85,7 +85,10 @@ def _rates(loads: Loads, plan: Plan, clients: int) -> Generator[Round, None, Non
         wrk(server, load, 1, clients=clients)  # warms it up
     seconds = plan.scaled(3, 2)
     while True:
-        yield {name: wrk(server, load, seconds, clients=clients)[0] for name, (server, load) in loads.items()}
+        found = {name: wrk(server, load, seconds, clients=clients)[0] for name, (server, load) in loads.items()}
+        if silent := [name for name, rate in found.items() if not rate]:
+            raise NotHere(f"no answer in {seconds} s, the machine is too busy: {', '.join(silent)}")
+        yield found
 
 
 def _need_wrk() -> None:

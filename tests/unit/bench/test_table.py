@@ -143,7 +143,7 @@ def test_nothing_can_be_measured_without_its_tool() -> None:
 
     result = take(row_of(measure=measure, rounds=2), Plan())
     assert (result.failed, result.rounds) == ("wrk is not installed", [])
-    assert list(lines(result)) == [(OURS, "not measured", "", "")]
+    assert list(lines(result)) == [(LIMIT, "not measured", "", ""), (OURS, "not measured", "", "")]
 
 
 def _whole(*results: Result) -> dict[str, object]:
@@ -163,7 +163,7 @@ def test_the_result_has_machine_versions_date_rounds_ratios_and_bars_and_can_be_
     assert kept["rows"][1]["figures"][OURS] == {"median": 375, "low": 312.5, "high": 437.5}
     drawn = ET.fromstring(picture([first, second]))
     dots = [each.get("fill") for each in drawn if each.tag.endswith("circle")]
-    assert dots == ["#dc2626", "#16a34a", "#dc2626"]
+    assert dots == ["#9ca3af", "#16a34a", "#9ca3af"]
     assert shown([first, second]).row_count == 5
 
 
