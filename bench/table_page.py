@@ -115,7 +115,7 @@ def picture(results: list[Result]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" font-family="sans-serif" font-size="12">',
         f'<rect width="{wide}" height="{high}" fill="#ffffff"/>',
-        f'<text x="{left}" y="14" fill="#374151">ours is so many times as good (right of 1: better; grey: the limit)</text>',
+        f'<text x="{left}" y="14" fill="#374151">how many times as good ours is (grey: as the limit)</text>',
     ]
     for exponent in range(-power, power + 1):
         place, colour = x(10.0**exponent), "#6b7280" if exponent == 0 else "#e5e7eb"
