@@ -12,8 +12,8 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +25,7 @@ from rich.table import Table
 from bench.call import RESULTS
 from bench.fakes import fixed_models
 from bench.platform import TICKS
-from bench.workers import HERE_WITHIN, KINDS, Worker, silent, somebody, worker
+from bench.workers import KINDS, agent_comes, silent, worker
 
 KEPT: Final = RESULTS / "density.json"
 GOAL: Final = 25.0
@@ -48,9 +48,10 @@ def memory_mb(pids: Sequence[int], kind: str) -> float:
     """Megabytes that processes take: `Pss:`, what they share with others in parts, or `Private_Dirty:`."""
     total = 0
     for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith(kind):
-                total += int(line.split()[1])
+        with suppress(OSError):  # it has just ended
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith(kind):
+                    total += int(line.split()[1])
     return total * 1024 / 1e6
 
 
@@ -66,7 +67,8 @@ async def measure(kind: str, sessions: int, *, most: int, settle: float, seconds
         async with fixed_models() as models, AsyncExitStack() as stack:
             asked = await stack.enter_async_context(worker(kind, Path(name), models, places=most))
             for _ in range(sessions):
-                await stack.enter_async_context(_call(asked))
+                room = await agent_comes(asked, stack)
+                await stack.enter_async_context(silent(room))
             await asyncio.sleep(settle)
             pids = list(family(asked.pid))
             cpu, began = cpu_seconds(pids), time.monotonic()
@@ -74,16 +76,6 @@ async def measure(kind: str, sessions: int, *, most: int, settle: float, seconds
             cores = (cpu_seconds(pids) - cpu) / max(0.001, time.monotonic() - began)
             own, pss = memory_mb(pids, "Private_Dirty:"), memory_mb(pids, "Pss:")
             return {"pss_mb": pss, "own_mb": own, "cores": cores, "processes": len(pids)}
-
-
-@asynccontextmanager
-async def _call(asked: Worker) -> AsyncIterator[None]:
-    """A call whose caller says nothing, and whose agent is there."""
-    async with somebody(asked) as (room, here), silent(room):
-        async with asyncio.timeout(HERE_WITHIN):
-            await asked.ask(room.name)
-            await here.wait()
-        yield
 
 
 def slope(found: dict[int, dict[str, float]], name: str) -> float:

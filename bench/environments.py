@@ -28,12 +28,22 @@ class Environments(Setup):
         return interpreter
 
 
-@cache
 def python_of(peer: str) -> Path:
     """The interpreter with a peer's packages, installed if it is not there. Raises `NotHere`."""
+    found = _made_once(peer)
+    if isinstance(found, NotHere):
+        raise found
+    return found
+
+
+@cache
+def _made_once(peer: str) -> Path | NotHere:
     venv = cache_dir() / "peers" / f"{peer}-{hashlib.sha256(_lock(peer).read_bytes()).hexdigest()[:12]}"
     if not (venv / ".complete").exists():
-        install(peer, venv)
+        try:
+            install(peer, venv)
+        except NotHere as error:
+            return error  # it is not tried again for each row
         (venv / ".complete").touch()
     return venv / "bin" / "python"
 

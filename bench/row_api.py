@@ -53,7 +53,9 @@ def _bolna() -> Iterator[Server]:
         place = Path(original) if original else THEIRS / "bolna_server.py"
         command = [str(interpreter), "-m", "uvicorn", f"{place.stem}:app", "--app-dir", str(place.parent)]
         command += ["--port", str(port), "--no-access-log", "--log-level", "warning"]
-        start(cleanup, command, {"REDIS_URL": f"redis://127.0.0.1:{redis}"}, SERVER_CORE, folder=folder)
+        # Its model library asks the network for prices otherwise.
+        settings = {"REDIS_URL": f"redis://127.0.0.1:{redis}", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+        start(cleanup, command, settings, SERVER_CORE, folder=folder)
         try:
             wait_for(port)
         except SystemExit as error:
@@ -83,7 +85,10 @@ def _rates(loads: Loads, plan: Plan, clients: int) -> Generator[Round, None, Non
         wrk(server, load, 1, clients=clients)  # warms it up
     seconds = plan.scaled(3, 2)
     while True:
-        yield {name: wrk(server, load, seconds, clients=clients)[0] for name, (server, load) in loads.items()}
+        found = {name: wrk(server, load, seconds, clients=clients)[0] for name, (server, load) in loads.items()}
+        if silent := [name for name, rate in found.items() if not rate]:
+            raise NotHere(f"no answer in {seconds} s, the machine is too busy: {', '.join(silent)}")
+        yield found
 
 
 def _need_wrk() -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from bench.density import measure
 from bench.fakes import fixed_models
 from bench.rows import LIMIT, OURS, Bar, NotHere, Plan, Round, Row, in_loop
-from bench.workers import seconds_to_come, worker
+from bench.workers import COMES_WITHIN, seconds_to_come, worker
 
 STOCK, COLD, OPENRTC, PIPECAT = "livekit-agents", "livekit-agents, cold", "OpenRTC", "Pipecat"
 STARTS: Final = {
@@ -50,7 +50,11 @@ async def _starts(plan: Plan) -> AsyncGenerator[Round, None]:
         while True:
             found: Round = {}
             for name, asked in workers.items():
-                found[name] = 1000 * await seconds_to_come(asked)
+                plan.say(f"{name} is asked")
+                try:
+                    found[name] = 1000 * await seconds_to_come(asked)
+                except TimeoutError:
+                    plan.missing[name] = f"it did not come within {COMES_WITHIN:g} s, once at least"
                 await asyncio.sleep(REST)
             yield found
 
@@ -72,8 +76,8 @@ def memory(sessions: int, plan: Plan) -> Generator[Round, None, None]:
                     one = _of_one.get(kind) or _megabytes(kind, 1, plan)
                     _of_one[kind] = one
                     found[name] = (_megabytes(kind, sessions, plan) - one) / (sessions - 1)
-            except NotHere as error:
-                plan.missing[name] = str(error)
+            except (NotHere, TimeoutError) as error:
+                plan.missing[name] = str(error) or "an agent did not come"
         yield found
 
 

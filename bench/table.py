@@ -11,7 +11,8 @@ import platform
 import signal
 import subprocess
 import time
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -21,19 +22,29 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import row_api, row_calls, row_clone, row_stores
-from bench.environments import versions
+from bench.environments import PEERS, python_of, versions
 from bench.platform import RESULTS
-from bench.rows import Plan, Result, Row, take
+from bench.rows import NotHere, Plan, Result, Row, take
 from bench.table_page import page, picture, shown
 from tests.support.database import CHECKOUT
 
 ROWS: Final[tuple[Row, ...]] = (*row_calls.ROWS, *row_api.ROWS, *row_stores.ROWS, *row_clone.ROWS)
+MINUTES: Final = 60
+"""Of a whole run; the rows' own add up to no more."""
 ASIDE: Final = CHECKOUT / ".cache" / "bench"
+
+
+def prepare(rows: list[Row], console: Console) -> None:
+    """Install the peers of some rows before any of them is timed; rows tell of those that cannot be."""
+    for name, package in PEERS.items():
+        if name != row_clone.STOCK and any(name in row.peers for row in rows):
+            with console.status(f"{name}: its environment"), suppress(NotHere):
+                python_of(package)
 
 
 def measure(rows: list[Row], *, quick: bool, console: Console) -> list[Result]:
     """One row after the other; its cores are ours again after each."""
-    results, cores = [], os.sched_getaffinity(0)
+    results, cores, began = [], os.sched_getaffinity(0), time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("", total=len(rows))
@@ -43,7 +54,11 @@ def measure(rows: list[Row], *, quick: bool, console: Console) -> list[Result]:
                 progress.update(task, description=f"{row.name}: {text}")
 
             say("begins")
-            result = take(row, Plan(quick=quick, say=say))
+            left = MINUTES - (time.monotonic() - began) / 60
+            if left > 0:
+                result = take(replace(row, minutes=min(row.minutes, left)), Plan(quick=quick, say=say))
+            else:
+                result = Result(row, failed=f"the {MINUTES} minutes of a run were over")
             os.sched_setaffinity(0, cores)
             results.append(result)
             progress.advance(task)
@@ -115,6 +130,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever is measured ends with us
     console, load, began = Console(), os.getloadavg()[0], time.monotonic()
     rows = [row for row in ROWS if not told.only or row.name in told.only]
+    prepare(rows, console)
     results = measure(rows, quick=told.quick, console=console)
     whole = not (told.quick or told.only)
     command = " ".join(["make bench", *(["quick"] if told.quick else []), *(told.only or [])])

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.rows import OURS, Judged, Result, Spread
+from bench.rows import LIMIT, OURS, Judged, Result, Spread
 
 
 def number(value: float) -> str:
@@ -33,7 +33,8 @@ def lines(result: Result) -> Iterator[tuple[str, str, str, str]]:
     row, ratios, bars = result.row, result.ratios(), result.judged()
     recorded = [name for name in row.recorded if name not in result.contestants]
     absent = [name for name in result.missing if name not in result.contestants]
-    unknown = [name for name in row.peers if name not in [*result.contestants, *absent]]
+    expected = [*([LIMIT] if row.limit else []), *row.peers]
+    unknown = [name for name in expected if name not in [*result.contestants, *absent]]
     for name in [*(name for name in result.contestants if name != OURS), *recorded, *absent, *unknown]:
         about = "; ".join(verdict(each, row.unit) for each in bars if each.bar.of == name)
         ratio = with_spread(ratios[name]) if name in ratios else ""
@@ -91,7 +92,7 @@ def page(result: dict[str, Any], results: list[Result]) -> str:
         if each.row.limit:
             notes[-1] += f" Limit: {each.row.limit}."
         notes += [f"  * {name}: {recorded.source}." for name, recorded in each.row.recorded.items()]
-        notes += [f"  * {name} is not here: {why}." for name, why in each.missing.items()]
+        notes += [f"  * {name}: {why}." for name, why in each.missing.items()]
         notes += [f"  * {each.failed}." for _ in range(bool(each.failed))]
     return "\n".join([*told, "", *notes, ""])
 
@@ -114,7 +115,7 @@ def picture(results: list[Result]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" font-family="sans-serif" font-size="12">',
         f'<rect width="{wide}" height="{high}" fill="#ffffff"/>',
-        f'<text x="{left}" y="14" fill="#374151">ours is so many times as good (right of 1: better)</text>',
+        f'<text x="{left}" y="14" fill="#374151">how many times as good ours is (grey: as the limit)</text>',
     ]
     for exponent in range(-power, power + 1):
         place, colour = x(10.0**exponent), "#6b7280" if exponent == 0 else "#e5e7eb"
@@ -124,7 +125,7 @@ def picture(results: list[Result]) -> str:
         )
     for place, (row, name, spread) in enumerate(dots):
         y = head + step * place + 6
-        colour = "#16a34a" if spread.median >= 1 else "#dc2626"
+        colour = "#9ca3af" if name == LIMIT else "#16a34a" if spread.median >= 1 else "#dc2626"
         first = place == 0 or dots[place - 1][0] != row
         parts.append(f'<text x="8" y="{y + 4}" fill="#111827" font-weight="bold">{row if first else ""}</text>')
         parts.append(f'<text x="{left - 12}" y="{y + 4}" text-anchor="end" fill="#374151">{name}</text>')

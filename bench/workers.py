@@ -38,8 +38,9 @@ RATE: Final = 24_000
 HERE_WITHIN: Final = 120.0
 """Seconds for somebody to be there."""
 ASKED_AGAIN: Final = 5.0
-"""Seconds after which a worker is asked once more, and twice as long each time: LiveKit forgets whom it asked for while
-none was there."""
+"""Seconds after which a worker is asked once more, and twice as long each time."""
+COMES_WITHIN: Final = 30.0
+"""Seconds for an agent whose coming is timed."""
 
 Ask = Callable[[str], Awaitable[None]]
 
@@ -73,7 +74,8 @@ async def worker(
             starting = _theirs(media, server, own, models, kind, interpreter)
         found = await stack.enter_async_context(starting)
         try:
-            await _first(found)
+            async with AsyncExitStack() as first:  # what a first call loads is not the measured ones'
+                await agent_comes(found, first)
         except TimeoutError:
             raise NotHere(f"{kind}: nobody came within {HERE_WITHIN:g} s: {_last_words(own)}") from None
         yield found
@@ -158,18 +160,27 @@ def _last_words(folder: Path) -> str:
     return lines[-1][:200] if lines else "it said nothing"
 
 
-async def _first(asked: Worker) -> None:
-    """Until it has come once: what a first call loads is not the measured ones'."""
-    patience = ASKED_AGAIN
-    async with asyncio.timeout(HERE_WITHIN):
-        while True:
+async def agent_comes(asked: Worker, stack: AsyncExitStack) -> rtc.Room:
+    """A room with somebody in it for the length of the stack, to which an agent has come. Raises `TimeoutError`.
+
+    One that does not come is asked for in another room: LiveKit forgets whom it asked for while a worker is not there
+    or says that it has too much to do.
+    """
+    patience, until = ASKED_AGAIN, time.monotonic() + HERE_WITHIN
+    while True:
+        async with AsyncExitStack() as attempt:
+            room, here = await attempt.enter_async_context(somebody(asked))
             try:
-                async with asyncio.timeout(patience), somebody(asked) as (room, here):
+                async with asyncio.timeout(patience):
                     await asked.ask(room.name)
                     await here.wait()
-                    return
             except TimeoutError:
+                if time.monotonic() > until:
+                    raise
                 patience *= 2
+                continue
+            stack.push_async_exit(attempt.pop_all())
+            return room
 
 
 @asynccontextmanager
@@ -186,8 +197,8 @@ async def somebody(asked: Worker) -> AsyncIterator[tuple[rtc.Room, asyncio.Event
 
 
 async def seconds_to_come(asked: Worker) -> float:
-    """From asking until the agent's voice can be subscribed to."""
-    async with asyncio.timeout(HERE_WITHIN), somebody(asked) as (room, here):
+    """From asking until the agent's voice can be subscribed to. Raises `TimeoutError`."""
+    async with asyncio.timeout(COMES_WITHIN), somebody(asked) as (room, here):
         began = time.perf_counter()
         await asked.ask(room.name)
         await here.wait()

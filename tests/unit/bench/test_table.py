@@ -4,12 +4,14 @@ import json
 import xml.etree.ElementTree as ET
 from collections.abc import Generator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from bench import environments
 from bench.environments import PEERS, THEIRS, versions
 from bench.rows import LIMIT, OURS, Bar, NotHere, Plan, Recorded, Result, Round, Row, Spread, take
-from bench.table import ROWS, describe
+from bench.table import MINUTES, ROWS, describe
 from bench.table_page import lines, page, picture, shown
 
 
@@ -131,7 +133,7 @@ def test_whoever_is_not_here_is_told_in_the_table() -> None:
         ("OpenRTC", "not measured", "", ""),
         (OURS, "20", "", ""),
     ]
-    assert "Pipecat is not here: it could not be installed." in page(_whole(result), [result])
+    assert "  * Pipecat: it could not be installed." in page(_whole(result), [result])
 
 
 def test_nothing_can_be_measured_without_its_tool() -> None:
@@ -141,7 +143,7 @@ def test_nothing_can_be_measured_without_its_tool() -> None:
 
     result = take(row_of(measure=measure, rounds=2), Plan())
     assert (result.failed, result.rounds) == ("wrk is not installed", [])
-    assert list(lines(result)) == [(OURS, "not measured", "", "")]
+    assert list(lines(result)) == [(LIMIT, "not measured", "", ""), (OURS, "not measured", "", "")]
 
 
 def _whole(*results: Result) -> dict[str, object]:
@@ -161,7 +163,7 @@ def test_the_result_has_machine_versions_date_rounds_ratios_and_bars_and_can_be_
     assert kept["rows"][1]["figures"][OURS] == {"median": 375, "low": 312.5, "high": 437.5}
     drawn = ET.fromstring(picture([first, second]))
     dots = [each.get("fill") for each in drawn if each.tag.endswith("circle")]
-    assert dots == ["#dc2626", "#16a34a", "#dc2626"]
+    assert dots == ["#9ca3af", "#16a34a", "#9ca3af"]
     assert shown([first, second]).row_count == 5
 
 
@@ -175,7 +177,24 @@ def test_rows_have_names_of_their_own_and_bars_about_somebody_in_them() -> None:
     for row in ROWS:
         for bar in row.bars:
             assert bar.of in ("", LIMIT, *row.peers, *row.recorded), row.name
-    assert sum(row.minutes for row in ROWS) <= 60
+    assert sum(row.minutes for row in ROWS) <= MINUTES
+
+
+def test_a_peer_that_cannot_be_installed_is_tried_once_and_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def fail(peer: str, _venv: Path) -> Path:
+        tried.append(peer)
+        raise NotHere("no such version")
+
+    monkeypatch.setattr(environments, "install", fail)
+    monkeypatch.setattr(environments, "cache_dir", lambda: Path("/nowhere"))
+    environments._made_once.cache_clear()
+    for _ in range(2):
+        with pytest.raises(NotHere, match="no such version"):
+            environments.python_of("openrtc")
+    environments._made_once.cache_clear()
+    assert tried == ["openrtc"]
 
 
 def test_peers_are_pinned_with_hashes() -> None:
