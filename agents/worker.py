@@ -318,18 +318,13 @@ class Worker:
 
     async def _fail(self, job: PersonaJob, reason: EndReason, said: LineSpoken | None) -> None:
         """Say for a job what it cannot say itself any more: what it had begun to say, and that it is over."""
-        sequence = self.spool.next_sequence(job.session_id, job.epoch) + LATE_SEQUENCES
+        first = self.spool.next_sequence(job.session_id, job.epoch) + LATE_SEQUENCES
+        about: Any = {"session_id": job.session_id, "epoch": job.epoch, "capability": job.capability}
         ended = CallEnded(at=moment(time.time()), reason=reason, failed=True, duration_ms=0)
-        for report in (said, ended) if said is not None and job.keeps_words else (ended,):
-            submission = Submission(
-                session_id=job.session_id,
-                epoch=job.epoch,
-                sequence=sequence,
-                capability=job.capability,
-                report=report.model_dump(mode="json"),
-                trace=job.trace,
-            )
-            sequence += 1
+        reports = (said, ended) if said is not None and job.keeps_words else (ended,)
+        for sequence, report in enumerate(reports, first):
+            told = report.model_dump(mode="json")
+            submission = Submission(**about, sequence=sequence, report=told, trace=job.trace)
             metrics.show_report(submission.report)
             await asyncio.to_thread(self.spool.keep, submission)
             await self.uplink.submit(submission)
