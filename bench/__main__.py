@@ -23,6 +23,7 @@ from bench import (
     pages,
     phone,
     recordings,
+    turn,
     webhooks,
 )
 
@@ -44,6 +45,7 @@ MEASURES = {
     "metrics": metrics.main,
     "capacity": capacity.main,
     "density": density.main,
+    "turn": turn.main,
 }
 
 
