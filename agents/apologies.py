@@ -12,6 +12,7 @@ import structlog
 from livekit.agents import AgentSession
 from livekit.agents.voice import events
 
+from agents.listening import Listener
 from agents.prepared import Sounds
 
 TURNS: Final = 2
@@ -52,9 +53,9 @@ class Apologies:
         self._timers: list[asyncio.TimerHandle] = []
         self._leaving: asyncio.Future[None] | None = None
         session.on("error", self._on_error)
-        session.on("user_state_changed", self._on_user)
-        session.on("user_input_transcribed", self._on_words)
-        session.on("conversation_item_added", self._on_item)
+        session.on("user_state_changed", Listener(self._on_user))
+        session.on("user_input_transcribed", Listener(self._on_words))
+        session.on("conversation_item_added", Listener(self._on_item))
 
     async def close(self) -> None:
         """Watch no longer."""

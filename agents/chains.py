@@ -11,6 +11,7 @@ import structlog
 from agents.attempts import is_its_fault, reason_of, was_silent
 from agents.breaker import Breaker
 from agents.contract import ProviderChanged
+from agents.listening import Listener
 from agents.noted import FaultSeen
 from agents.tally import count_attempt
 from agents.timing import moment
@@ -109,8 +110,9 @@ class Chained(Generic[M]):
     def link(self, chain: Chain[M]) -> None:
         """Stand for these. What each of them counts is passed on."""
         self.chain = chain
+        self._on_counted = Listener(self._counted)
         for model in self._models():
-            model.on("metrics_collected", self._counted)
+            model.on("metrics_collected", self._on_counted)
 
     @property
     def model(self) -> str:
@@ -129,7 +131,7 @@ class Chained(Generic[M]):
     async def aclose(self) -> None:
         """Leave nothing under way."""
         for model in self._models():
-            model.off("metrics_collected", self._counted)
+            model.off("metrics_collected", self._on_counted)
             await model.aclose()
 
     def _serving(self) -> Any:
@@ -138,9 +140,9 @@ class Chained(Generic[M]):
     def _models(self) -> list[Any]:
         return [member.model for member in self.chain.members]
 
-    def _counted(self, *counted: Any) -> None:
+    def _counted(self, counted: Any) -> None:
         emit: Callable[..., None] = getattr(self, "emit")  # noqa: B009 - of the framework's class that is beside this one
-        emit("metrics_collected", *counted)
+        emit("metrics_collected", counted)
 
 
 def _changed(service: Service, wanted: str, used: str, reason: str) -> ProviderChanged:

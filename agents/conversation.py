@@ -21,6 +21,7 @@ from agents.contract import CallEnded, CallReady, CallStarted, Command, EndReaso
 from agents.departure import Departure
 from agents.handover import Handover
 from agents.happenings import Happenings
+from agents.listening import Listener
 from agents.models import Models
 from agents.persona import Persona
 from agents.phone import Keypad
@@ -277,10 +278,10 @@ class Conversation:
         task.add_done_callback(self._doing.discard)
 
     def _listen(self) -> None:
-        self.session.on("user_state_changed", self._on_user_state)
-        self.session.on("agent_state_changed", self._on_agent_state)
-        self.session.on("user_input_transcribed", self._transcript.transcribed)
-        self.session.on("conversation_item_added", self._transcript.added)
+        self.session.on("user_state_changed", Listener(self._on_user_state))
+        self.session.on("agent_state_changed", Listener(self._on_agent_state))
+        self.session.on("user_input_transcribed", Listener(self._transcript.transcribed))
+        self.session.on("conversation_item_added", Listener(self._transcript.added))
         self.session.on("close", self._on_close)
         Departure(self.room, self.job.phone, self.end)
         self.reporter.on_command(self._obey)

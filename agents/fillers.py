@@ -91,7 +91,9 @@ async def fill(
     coming = asyncio.ensure_future(_next(frames))
     try:
         while True:
-            await asyncio.wait({coming}, timeout=max(0.0, due() - clock()))
+            await asyncio.sleep(0)  # most frames of a sentence are there: no timer is set for those
+            if not coming.done():
+                await asyncio.wait({coming}, timeout=max(0.0, due() - clock()))
             if coming.done():
                 if (frame := coming.result()) is None:
                     return

@@ -8,6 +8,7 @@ from livekit.agents import AgentSession
 from livekit.agents.voice import events
 
 from agents.attempts import reason_of
+from agents.listening import Listener
 from agents.noted import LONGEST_NOTE, FaultSeen, ToolUsed
 from agents.persona import Persona
 from agents.reporter import Reporter
@@ -29,8 +30,8 @@ class Happenings:
         self._faults = 0
         session.on("function_tools_executed", self.used)
         session.on("error", self.failed)
-        session.on("user_state_changed", self._person)
-        session.on("agent_state_changed", self._itself)
+        session.on("user_state_changed", Listener(self._person))
+        session.on("agent_state_changed", Listener(self._itself))
         persona.on_fault = self.knowledge_failed
 
     def used(self, event: events.FunctionToolsExecutedEvent) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakSet
@@ -83,6 +84,7 @@ class Recognisers(Chained[Model], stt.STT[Any]):
 class _Hearing(stt.RecognizeStream):
     def __init__(self, recognisers: Recognisers, language: NotGivenOr[str]) -> None:
         super().__init__(stt=recognisers, conn_options=ONCE)
+        self._event_aiter = self._event_ch  # has one reader: see `_metrics_monitor_task`
         self._recognisers, self._language = recognisers, language
         self._sound: deque[rtc.AudioFrame | stt.RecognizeStream._FlushSentinel] = deque()
         self._seconds = 0.0
@@ -100,19 +102,43 @@ class _Hearing(stt.RecognizeStream):
         if self._seconds and (not is_last or silent > self._recognisers.limits.first):
             self._given_up.set()
 
+    def push_frame(self, frame: rtc.AudioFrame) -> None:
+        """Keep what is not recognised yet, and pass it on in the same step: fifty of these come each second."""
+        self._check_input_not_ended()
+        self._check_not_closed()
+        self._sound.append(frame)
+        self._seconds += frame.duration
+        while self._seconds > KEPT:
+            oldest = self._sound.popleft()
+            self._seconds -= oldest.duration if isinstance(oldest, rtc.AudioFrame) else 0.0
+        if self._current is not None:
+            _give(self._current, frame)
+
+    def flush(self) -> None:
+        """The end of a phrase."""
+        self._check_input_not_ended()
+        self._check_not_closed()
+        self._sound.append(self._FlushSentinel())
+        if self._current is not None:
+            _give(self._current, self._sound[-1])
+
+    def end_input(self) -> None:
+        """Nothing more is said."""
+        super().end_input()
+        self._over = True
+        if self._current is not None:
+            with suppress(RuntimeError):  # as in `_give`
+                self._current.end_input()
+
     async def _run(self) -> None:
-        keeping = asyncio.create_task(self._keep())
         tries = 0
-        try:
-            while True:
-                before = self._recognisers.chain.serving
-                if await self._ask_all():
-                    return
-                tries = 0 if self._recognisers.chain.serving is not before else tries
-                await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
-                tries += 1
-        finally:
-            await utils.aio.cancel_and_wait(keeping)
+        while True:
+            before = self._recognisers.chain.serving
+            if await self._ask_all():
+                return
+            tries = 0 if self._recognisers.chain.serving is not before else tries
+            await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
+            tries += 1
 
     async def _ask_all(self) -> bool:
         """Whether the sound has ended; False where it is all to be asked again."""
@@ -170,24 +196,8 @@ class _Hearing(stt.RecognizeStream):
             raise APIError("it ended")
         return True
 
-    async def _keep(self) -> None:
-        """Keep what is not recognised yet, and pass it on as it comes."""
-        async for piece in self._input_ch:
-            self._sound.append(piece)
-            if isinstance(piece, rtc.AudioFrame):
-                self._seconds += piece.duration
-            while self._seconds > KEPT:
-                oldest = self._sound.popleft()
-                self._seconds -= oldest.duration if isinstance(oldest, rtc.AudioFrame) else 0.0
-            if self._current is not None:
-                _give(self._current, piece)
-        self._over = True
-        if self._current is not None:
-            self._current.end_input()
-
     async def _metrics_monitor_task(self, event_aiter: AsyncIterable[stt.SpeechEvent]) -> None:
-        async for _ in event_aiter:  # each member counts what it was asked for
-            pass
+        """Nothing is counted here: each member counts what it was asked for."""
 
 
 def _give(stream: stt.RecognizeStream, piece: Any) -> None:

@@ -48,6 +48,7 @@ class _Reply(llm.LLMStream):
         self, replies: Replies, *, chat_ctx: llm.ChatContext, tools: list[llm.Tool], options: dict[str, Any]
     ) -> None:
         super().__init__(replies, chat_ctx=chat_ctx, tools=tools, conn_options=ONCE)
+        self._event_aiter = self._event_ch  # has one reader: see `_metrics_monitor_task`
         self._replies, self._options = replies, options
         self._said, self._used_tools = "", False
         self._half = ""
@@ -110,5 +111,4 @@ class _Reply(llm.LLMStream):
         return bool(self._chat_ctx.items) and self._chat_ctx.items[-1].type == "function_call_output"
 
     async def _metrics_monitor_task(self, event_aiter: AsyncIterable[llm.ChatChunk]) -> None:
-        async for _ in event_aiter:  # each member counts what it was asked for
-            pass
+        """Nothing is counted here: each member counts what it was asked for."""

@@ -19,6 +19,7 @@ from livekit.agents.voice import events
 from agents.audience import SUPERVISING, SUPERVISING_SINCE, PersonaStated, is_voice, may_speak
 from agents.calling import PersonaJob
 from agents.contract import Command
+from agents.listening import Listener
 from agents.models import TRIES, Models
 from agents.overhearing import Sentence, find_voices, line_of, overhear
 from agents.persona import Persona
@@ -70,7 +71,7 @@ class Supervision:
         room.on("local_track_published", lambda *_: self.enforce())
         room.on("track_subscribed", self._on_track)
         room.on("track_unsubscribed", self._on_track_gone)
-        session.on("agent_state_changed", self._on_state)
+        session.on("agent_state_changed", Listener(self._on_state))
 
     def whisper(self, command: Command) -> None:
         """Take a hint, or go and hear it."""

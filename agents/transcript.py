@@ -12,6 +12,7 @@ from livekit.agents.voice import SpeechHandle, events
 from agents.attendance import Word
 from agents.calling import PersonaJob
 from agents.contract import LineInterim, LineSpoken, OptedOut, timestamp_ms
+from agents.listening import Listener
 from agents.optout import wants_no_calls
 from agents.persona import Persona
 from agents.reporter import Reporter
@@ -50,7 +51,7 @@ class Transcript:
         """When the persona began the line that it is saying, as long as it is shown and nothing is known of its end."""
         self._shown, self._shown_at = "", 0.0
         persona.on_saying = self.saying
-        session.on("agent_state_changed", self._unsaid)
+        session.on("agent_state_changed", Listener(self._unsaid))
 
     def transcribed(self, event: events.UserInputTranscribedEvent) -> None:
         """Words of a person, finished or as they stand."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from livekit.agents.metrics import LLMMetrics, STTMetrics, TTSMetrics
 
 from agents.contract import UsageCounted
+from agents.listening import Listener
 from agents.timing import moment
 
 Service = Literal["llm", "stt", "tts"]
@@ -21,7 +22,7 @@ class UsageMeter:
         self._counted: dict[tuple[Service, str, str], UsageCounted] = {}
         self._last_prompt = 0
         for model in models:
-            model.on("metrics_collected", self._count)
+            model.on("metrics_collected", Listener(self._count))
 
     def read(self) -> list[UsageCounted]:
         """What was used since it was last read, one report for each model."""

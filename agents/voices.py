@@ -40,6 +40,7 @@ class Voices(Chained[Model], tts.TTS[Any]):
 class _Sentence(tts.ChunkedStream):
     def __init__(self, voices: Voices, text: str) -> None:
         super().__init__(tts=voices, input_text=text, conn_options=ONCE)
+        self._event_aiter = self._event_ch  # has one reader: see `_metrics_monitor_task`
         self._voices = voices
 
     async def _run(self, output_emitter: tts.AudioEmitter) -> None:
@@ -71,8 +72,7 @@ class _Sentence(tts.ChunkedStream):
         raise failure if isinstance(failure, APIError) else APIError(type(failure).__name__) from failure
 
     async def _metrics_monitor_task(self, event_aiter: AsyncIterable[tts.SynthesizedAudio]) -> None:
-        async for _ in event_aiter:  # each member counts what it was asked for
-            pass
+        """Nothing is counted here: each member counts what it was asked for."""
 
 
 async def _spoken_by(model: Model, text: str, first: float, between: float) -> AsyncGenerator[rtc.AudioFrame, None]:

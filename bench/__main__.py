@@ -24,6 +24,7 @@ from bench import (
     phone,
     recordings,
     table,
+    turn,
     webhooks,
 )
 
@@ -46,6 +47,7 @@ MEASURES = {
     "capacity": capacity.main,
     "density": density.main,
     "table": table.main,
+    "turn": turn.main,
 }
 
 
