@@ -1,6 +1,6 @@
 # What one does with this tree. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test test-sentence-transformers test-voices demo up doctor test check check-api check-deploy check-security licences sbom fix unit integration plans e2e cluster chaos crash-points chaos-seeds bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
+.PHONY: help setup setup-test setup-bench test-sentence-transformers test-voices demo up doctor test check check-api check-deploy check-security licences sbom fix unit integration plans e2e cluster chaos crash-points chaos-seeds bench bench-api bench-phone bench-recordings bench-knowledge migrate pictures web lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,6 +17,9 @@ setup: ## Install what is missing: packages, .venv, livekit-server, pages
 
 setup-test:
 	@$(PYTHON) tools/setup.py --test
+
+setup-bench:
+	@$(PYTHON) tools/setup.py --bench
 
 demo: setup ## Start everything and listen to a scripted call (ONCE=1 leaves after it; DATA=, PORT=)
 	@$(BIN)/parley demo $(UP) $(if $(filter-out 0,$(ONCE)),--once)
@@ -94,7 +97,7 @@ test-voices: setup-test ## Install the optional providers of voices (apart) and 
 	@$(PYTHON) tools/setup.py --voices
 	.venv-voices/bin/python -m pytest tests/extras/test_voices.py tests/extras/test_voice_meeting.py $(ARGS)
 
-bench: setup-test ## One table: bare limits, peers and ours, in an hour (QUICK=1: eight minutes; ONLY="token search"; docs/bench.md)
+bench: setup-bench ## One table: bare limits, peers and ours, in an hour (QUICK=1: eight minutes; ONLY="token search"; docs/bench.md)
 	$(BIN)/python -m bench table $(if $(filter-out 0,$(QUICK)),--quick) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 bench-api: ## Measure API, monitor and webhooks beside peers: each figure and what it should be, ten minutes (ARGS="--rounds 3")

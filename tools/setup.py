@@ -46,9 +46,9 @@ def cache_dir() -> Path:
 class Setup:
     """The steps, each of which returns a word on what it found or did."""
 
-    def __init__(self, cache: Path, *, for_tests: bool) -> None:
+    def __init__(self, cache: Path, *, for_tests: bool, for_benches: bool) -> None:
         self.cache = cache
-        self.for_tests = for_tests
+        self.for_tests, self.for_benches = for_tests or for_benches, for_benches
         self.log = cache / "setup.log"
 
     def run(self) -> None:
@@ -82,9 +82,11 @@ class Setup:
             missing.append("python3-venv")
         if self.for_tests and not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
             missing.append("chromium")
-        for program, package in (("baresip", "baresip-core"), ("sipp", "sip-tester"), ("wrk", "wrk")):
+        for program, package in (("baresip", "baresip-core"), ("sipp", "sip-tester")):
             if self.for_tests and not shutil.which(program):
                 missing.append(package)
+        if self.for_benches and not shutil.which("wrk"):
+            missing.append("wrk")
         if not missing:
             return "all there"
         apt = apt_get()
@@ -355,6 +357,7 @@ def main() -> int:
     """Set up; return the exit status."""
     parser = argparse.ArgumentParser(description="Set up what Parley needs on this machine.")
     parser.add_argument("--test", action="store_true", help="also what only the tests need")
+    parser.add_argument("--bench", action="store_true", help="also what only the tests and the benches need")
     parser.add_argument("--sentence-transformers", action="store_true", help="only the optional embedder's packages")
     parser.add_argument("--voices", action="store_true", help="an installation with the providers of voices, apart")
     parser.add_argument("--deploy", action="store_true", help="only helm and the reader of compose files")
@@ -365,7 +368,7 @@ def main() -> int:
         cache = cache_dir()
         cache.mkdir(parents=True, exist_ok=True)
         with only_one(cache):
-            work = Setup(cache, for_tests=arguments.test)
+            work = Setup(cache, for_tests=arguments.test, for_benches=arguments.bench)
             work.log.unlink(missing_ok=True)
             if arguments.lock:
                 work.lock()
