@@ -16,6 +16,8 @@ from agents.words import words_of
 
 RECORDED = "parley.recorded"
 """Attribute of a persona whose conversation is recorded."""
+RECORDED_WITHIN = 1.0
+"""Seconds that the first word waits for its recording, which says afterwards how much it missed."""
 
 log = structlog.get_logger()
 
@@ -36,17 +38,17 @@ class Announcement:
         self._heard.set()
         return self.job.announces and not self._begun
 
-    async def until_recorded(self, within: float) -> None:
+    async def until_recorded(self) -> None:
         """Let the recording that was ordered begin, so that the first word is in it; and have everybody see it."""
         if self.job.recorded and not self.job.announces:
             await self.show(on=True)
-            await self._until_heard(0 if self.job.resumed else within)
+            await self._until_heard(0 if self.job.resumed else RECORDED_WITHIN)
 
-    async def before_the_first_word(self, within: float) -> None:
+    async def before_the_first_word(self) -> None:
         """Tell people, where they are to be told; what is said next waits for the recorder, which is asked now."""
         wanted = self.job.recorded or self._heard.is_set()
         if wanted and await self.tell() and self.job.recorded:
-            await self._until_heard(within)
+            await self._until_heard(RECORDED_WITHIN)
 
     async def tell(self) -> bool:
         """Say it and report that it was heard; whether it was. Nobody speaks over it."""

@@ -48,8 +48,6 @@ BEEP = 1.5
 """Seconds that a machine takes for its tone, once it has finished speaking."""
 MESSAGE_WITHIN = 120.0
 """Seconds that a message on a machine may take."""
-RECORDED_WITHIN = 1.0
-"""Seconds that the first word waits for its recording, which says afterwards how much it missed."""
 
 log = structlog.get_logger()
 
@@ -73,7 +71,7 @@ class Conversation:
         self.persona = Persona(job, knowledge, tools, self._sight, models.pictures, self.sounds)
         self.session = build_session(job, models, shared=settings.is_dense)
         self._keypad: Keypad | None = None
-        self._doing: set[asyncio.Task[None]] = set()
+        self._doing: set[asyncio.Task[object]] = set()
         self._handing_over: asyncio.Task[None] | None = None
         self._usage = UsageMeter(*models.counted)
         self._winding_up = asyncio.Event()
@@ -107,7 +105,7 @@ class Conversation:
             reason = self._ended.result() if self._failed else reason
             self.reporter.report(CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=0))
             return
-        await self._recording.until_recorded(RECORDED_WITHIN)
+        await self._recording.until_recorded()
         if self.job.phone is not None:
             hears = self.job.hears_keys or self.job.opt_out_key
             self._keypad = Keypad(self.room, self.job.phone, self._on_keys if hears else None)
@@ -166,7 +164,7 @@ class Conversation:
                 self.hand_over(command.to)
             case "recorded":
                 if self._recording.hears() and self._may_speak():
-                    self._begin(self._announce())
+                    self._begin(self._recording.tell())
             case "unrecorded":
                 self._begin(self._recording.show(on=False))
             case "whisper":
@@ -237,13 +235,10 @@ class Conversation:
         await asyncio.gather(coming, return_exceptions=True)
         return False
 
-    async def _announce(self) -> None:
-        await self._recording.tell()
-
     async def _open(self) -> None:
         """Have the persona greet, leave a message on the machine that answered, or go on with what was begun."""
         if self.job.resumed is not None:
-            await self._recording.before_the_first_word(RECORDED_WITHIN)
+            await self._recording.before_the_first_word()
             self._opened = True
             self.persona.resume()
             return
@@ -255,7 +250,7 @@ class Conversation:
             if by == "machine":
                 await self._leave_message(self.job.voicemail, takes_messages=takes_messages)
                 return
-        await self._recording.before_the_first_word(RECORDED_WITHIN)
+        await self._recording.before_the_first_word()
         self._opened = True
         self.persona.greet()
 
@@ -272,7 +267,7 @@ class Conversation:
         if not self._transcript.opts_out(keys) and self.job.hears_keys:
             self._begin(self._answer_line(KEYS_ENTERED.format(keys=" ".join(keys))))
 
-    def _begin(self, doing: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, doing: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(doing)
         self._doing.add(task)
         task.add_done_callback(self._doing.discard)

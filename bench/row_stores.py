@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Any, Final
@@ -92,8 +92,7 @@ def deliveries(plan: Plan) -> Generator[Round, None, None]:
             async for found in taking:
                 yield {LIMIT: found["bare"][0], OURS: found["ours"][0]}
 
-    with ExitStack() as cleanup:
-        yield from in_loop(rounds(*stores(cleanup, free_port())))
+    return _on_stores(rounds)
 
 
 def broadcasts(plan: Plan) -> Generator[Round, None, None]:
@@ -106,6 +105,11 @@ def broadcasts(plan: Plan) -> Generator[Round, None, None]:
                 yield {LIMIT: found["bare"][0].per_cpu_second, OURS: found["ours"][0].per_cpu_second}
 
     fanout.allow_sockets()
+    return _on_stores(rounds)
+
+
+def _on_stores(rounds: Callable[[DatabaseUrls, str], AsyncGenerator[Round, None]]) -> Generator[Round, None, None]:
+    """Rounds on a database and a Redis of their own."""
     with ExitStack() as cleanup:
         yield from in_loop(rounds(*stores(cleanup, free_port())))
 

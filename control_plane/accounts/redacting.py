@@ -1,6 +1,8 @@
-"""Whether and how a project's personal data is taken out of what is kept, shown and told."""
+"""Whether and how a project's personal data is taken out of what is kept, shown and told; and what else of privacy its
+workers are told."""
 
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from sqlmodel import select
@@ -15,15 +17,26 @@ KNOWN_FOR: Final = 3.0
 MOST_KNOWN: Final = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a project wants, as workers are told."""
+
+    redaction: Redaction | None
+    """How personal data is taken out; None: not at all."""
+    announces: bool
+    """Whether people are told before anything is recorded."""
+
+
+async def wishes_of(db: Db, project_id: int) -> Wishes:
+    """What a project wants; one that is gone wants nothing."""
+    wanted = select(Project.redact, Project.redact_names, Project.announce_recordings).where(Project.id == project_id)
+    redact, names, told = (await db.exec(wanted)).one_or_none() or (False, [], False)
+    return Wishes(Redaction(names=names) if redact else None, told)
+
+
 async def redaction_of(db: Db, project_id: int) -> Redaction | None:
-    """How a project wants it, as workers are told; None: not at all."""
-    row = (await db.exec(select(Project.redact, Project.redact_names).where(Project.id == project_id))).one_or_none()
-    return Redaction(names=row[1]) if row is not None and row[0] else None
-
-
-async def announces(db: Db, project_id: int) -> bool:
-    """Whether a project wants people to be told before anything is recorded."""
-    return bool(await db.scalar(select(Project.announce_recordings).where(Project.id == project_id)))
+    """How a project wants personal data taken out; None: not at all."""
+    return (await wishes_of(db, project_id)).redaction
 
 
 async def redactor_of(db: Db, project_id: int) -> Redactor | None:

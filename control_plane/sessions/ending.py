@@ -281,11 +281,9 @@ async def _still_to_close(db: Db, room_id: int | None, full_name: str, *, now: d
     there = select(Room.id, Room.origin, somebody).where(Room.full_name == full_name, Room.status == RoomStatus.OPEN)
     active = select(Session.id).where(Session.room_name == full_name, Session.status == SessionStatus.ACTIVE)
     awaited = select(Slot.id).where(Slot.room_name == full_name, col(Slot.expires_at) > now)
-    row = (await db.exec(there)).first()
-    if row is None:
+    if (found := (await db.exec(there)).first()) is None:
         is_it = room_id is None  # LiveKit may not have told of it yet
     else:
-        is_it = row[0] == room_id or (row[1] != RoomOrigin.API and (room_id is None or not row[2]))
-    if not is_it:
-        return False
-    return (await db.exec(active)).first() is None and (await db.exec(awaited)).first() is None
+        open_id, origin, has_people = found
+        is_it = open_id == room_id or (origin != RoomOrigin.API and (room_id is None or not has_people))
+    return is_it and (await db.exec(active)).first() is None and (await db.exec(awaited)).first() is None

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from agents.calling import PersonaJob, Resumed, Said, Voicemail
 from agents.choices import Fallbacks, ModelChoice, TurnTaking
 from agents.contract import Exchange
-from control_plane.accounts.redacting import announces, redaction_of
+from control_plane.accounts.redacting import wishes_of
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound, Unavailable
@@ -106,8 +106,9 @@ class TicketExchange:
 
     async def _resume(self, job: PersonaJob, session: Session) -> PersonaJob:
         """A job that goes on with what another one, which was lost, has begun."""
-        untold = session.recording_announced_at is None and await announces(self.db, session.project_id)
-        job = job.model_copy(update={"redaction": await redaction_of(self.db, session.project_id), "announces": untold})
+        wishes = await wishes_of(self.db, session.project_id)
+        untold = wishes.announces and session.recording_announced_at is None
+        job = job.model_copy(update={"redaction": wishes.redaction, "announces": untold})
         if job.epoch == 1 or session.announced_at is None:
             return job
         lost = select(SessionJob.id).where(

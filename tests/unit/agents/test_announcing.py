@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agents import conversation
+from agents import announcing
 from agents.announcing import Announcement
 from agents.calling import PersonaJob, Resumed
 from agents.contract import CallStarted, Command, OptedOut, RecordingAnnounced
@@ -76,7 +76,7 @@ class Telling(Call):
 async def test_nothing_is_said_and_no_recorder_asked_before_people_have_heard_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(conversation, "RECORDED_WITHIN", 5)
+    monkeypatch.setattr(announcing, "RECORDED_WITHIN", 5)
     call = Telling(monkeypatch)
     await begun(call)
     assert (call.says.acts, call.says.interruptible) == ([ENGLISH.recorded], [False])
@@ -108,7 +108,7 @@ async def test_a_sentence_that_was_cut_off_or_never_heard_tells_nobody(
 
 
 async def test_a_persona_that_comes_back_tells_what_the_one_before_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation, "RECORDED_WITHIN", 0.01)
+    monkeypatch.setattr(announcing, "RECORDED_WITHIN", 0.01)
     call = Telling(monkeypatch, TELLS.model_copy(update={"resumed": Resumed(elapsed=3)}))
     await begun(call)
     await call.heard()

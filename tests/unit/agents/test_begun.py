@@ -1,20 +1,16 @@
 """What a persona was saying when its process died is on record, as far as it was heard at all."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from agents.audience import PersonaStated
 from agents.calling import PersonaJob, Resumed, Said
 from agents.contract import LineInterim, LineSpoken, Submission
 from agents.persona import CUT_OFF, Persona
-from agents.settings import WorkerSettings
 from agents.worker import Taken, Worker
 from tests.support.jobs import persona_job
 
@@ -37,21 +33,6 @@ def state(name: Any) -> PersonaStated:
 
 
 SPEAKING, LISTENING = state("speaking"), state("listening")
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Worker]:
-    """A worker whose control plane is away."""
-    settings = WorkerSettings(
-        environment="development",
-        worker_token=SecretStr("token"),
-        livekit_api_key="key",
-        livekit_api_secret=SecretStr("secret"),
-        spool_dir=tmp_path,
-    )
-    worker = Worker(settings)
-    yield worker
-    worker.spool.close()
 
 
 async def told_after_death(worker: Worker, job: PersonaJob, *reports: Any) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from livekit.agents.metrics import LLMMetrics, STTMetrics, TTSMetrics
 from livekit.agents.metrics.base import Metadata
 from livekit.rtc import DisconnectReason, EventEmitter, ParticipantKind
 
-from agents import apologies, conversation
+from agents import announcing, apologies, conversation
 from agents.calling import PersonaJob
 from agents.contract import (
     CallEnded,
@@ -356,7 +356,7 @@ async def test_a_command_of_the_platform_reaches_the_job_process(tmp_path: Path)
 async def test_the_first_word_waits_for_its_recording_but_not_for_long(
     monkeypatch: pytest.MonkeyPatch, heard: bool
 ) -> None:
-    monkeypatch.setattr(conversation, "RECORDED_WITHIN", 5 if heard else 0.05)
+    monkeypatch.setattr(announcing, "RECORDED_WITHIN", 5 if heard else 0.05)
     call = Call(monkeypatch, "somebody", job=JOB.model_copy(update={"recorded": True}))
     assert await call.room.shown.get() == {"parley.recorded": "true"}
     await asyncio.sleep(0)

@@ -1,33 +1,14 @@
 """What a worker does for a job whose process is no more."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from pydantic import SecretStr
 
 from agents.contract import Exchange, Submission
-from agents.settings import WorkerSettings
 from agents.worker import Taken, Worker
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Worker]:
-    """A worker whose control plane is away."""
-    settings = WorkerSettings(
-        environment="development",
-        worker_token=SecretStr("token"),
-        livekit_api_key="key",
-        livekit_api_secret=SecretStr("secret"),
-        spool_dir=tmp_path,
-    )
-    worker = Worker(settings)
-    yield worker
-    worker.spool.close()
 
 
 async def test_a_worker_answers_for_a_call_until_all_of_it_is_told(worker: Worker) -> None:
