@@ -20,6 +20,7 @@ from agents.contract import PERSONA_PREFIX
 from parley.client import Access, Api, PlatformError
 from parley.commands.running import console, plain, run
 from parley.commands.typed_lines import TypedLines
+from pocket.rooms.joining import connect
 
 _CHAT: Final = "lk.chat"
 _TRANSCRIPTION: Final = "lk.transcription"
@@ -237,7 +238,8 @@ async def _connect(room: rtc.Room, admitted: dict[str, Any]) -> None:
     try:
         async with asyncio.timeout(_CONNECT_WITHIN_S):
             # Its voice is taken though nobody plays it: a persona speaks only to those who hear it.
-            await room.connect(admitted["wsUrl"], admitted["token"])
+            options = rtc.RoomOptions(connect_timeout=_CONNECT_WITHIN_S)
+            await connect(room, admitted["wsUrl"], admitted["token"], options)
     except (rtc.ConnectError, TimeoutError) as error:
         raise PlatformError(
             f"{admitted['wsUrl']} could not be joined. A firewall may block it; voice needs WebSockets and UDP or TCP"

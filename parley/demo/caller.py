@@ -14,6 +14,7 @@ from livekit import rtc
 
 from parley.demo.voice import Phrase, Voice
 from parley.offline.audio import RECOGNITION_RATE, Samples
+from pocket.rooms.joining import connect
 
 log = structlog.get_logger()
 
@@ -23,6 +24,7 @@ _FRAME: Final = int(MICROPHONE_RATE * _FRAME_S)
 _LEAD_S: Final = 0.04  # audio waiting in the source, so that a late task tears no hole into the speech
 _EAR_FRAME_MS: Final = 10
 _LOUD: Final = 400  # of 32767
+_ENTERS_WITHIN_S: Final = 15
 _LONGEST_ANSWER_S: Final = 120
 _STATE: Final = "lk.agent.state"
 _TALKATIVE: Final = ("thinking", "speaking", "initializing")
@@ -65,14 +67,14 @@ class Caller:
             self._room.on("track_unsubscribed", self._on_track_gone)
             self._room.on("participant_attributes_changed", self._on_attributes)
             self._room.on("disconnected", self._on_disconnected)
-            async with asyncio.timeout(15):
-                await self._room.connect(self._url, self._token)
             cleanup.push_async_callback(self._room.disconnect)
+            async with asyncio.timeout(_ENTERS_WITHIN_S):
+                await connect(self._room, self._url, self._token, rtc.RoomOptions(connect_timeout=_ENTERS_WITHIN_S))
             source = rtc.AudioSource(MICROPHONE_RATE, 1, queue_size_ms=200)
             cleanup.push_async_callback(source.aclose)
             track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
             options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(_ENTERS_WITHIN_S):
                 await self._room.local_participant.publish_track(track, options)
             microphone = asyncio.create_task(self._speak_into(source))
             microphone.add_done_callback(self._on_microphone_end)

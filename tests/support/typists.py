@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from livekit import rtc
 
 from agents.words import ENGLISH
+from pocket.rooms.joining import connect
 from tests.support.fleet import Fleet
 
 ANSWERED_WITHIN: Final = 15.0
@@ -55,7 +56,7 @@ class Typist:
         self.room.on("reconnecting", lambda: self.told.append("reconnecting"))
         self.room.on("reconnected", lambda: self.told.append("reconnected"))
         self.room.on("disconnected", lambda *_: self.told.append("disconnected"))
-        await self.room.connect(self.url, self.token)
+        await connect(self.room, self.url, self.token, rtc.RoomOptions())
 
     async def leave(self) -> None:
         """Hang up."""
