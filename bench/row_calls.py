@@ -1,6 +1,8 @@
-"""Rows of workers: how soon an agent is in its room, and what sessions take in memory."""
+"""Rows of workers: a turn, how soon an agent is in its room, and what sessions take in memory."""
 
 import asyncio
+import logging
+import statistics
 import tempfile
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack
@@ -8,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench import turn
 from bench.density import measure
 from bench.fakes import fixed_models
 from bench.rows import LIMIT, OURS, Bar, NotHere, Plan, Round, Row, in_loop
@@ -34,6 +37,27 @@ MEMORY: Final = {
 }
 REST: Final = 1.5
 """Seconds in which a worker warms what it has just used."""
+
+
+async def _turns(plan: Plan) -> AsyncGenerator[Round, None]:
+    plan.missing[PIPECAT] = "it takes turns by timers of its own, and the difference would be theirs"
+    logging.getLogger("livekit.agents").setLevel(logging.ERROR)  # that the room's own sound is not used
+    with tempfile.TemporaryDirectory(prefix="parley-bench-") as name:
+        folder, names = Path(name), dict(zip(turn.KINDS, (LIMIT, OURS), strict=True))
+        order = list(names)
+        while True:
+            found: Round = {}
+            for kind in order:
+                plan.say(f"{names[kind]} is talked to")
+                answered = await turn.one_round(kind, folder, plan.scaled(10, 4))
+                found[names[kind]] = statistics.median(answered.answers_ms)
+            order.reverse()
+            yield found
+
+
+def turns(plan: Plan) -> Generator[Round, None, None]:
+    """Rounds of questions, each in a session of its own; who is first changes."""
+    return in_loop(_turns(plan))
 
 
 async def _starts(plan: Plan) -> AsyncGenerator[Round, None]:
@@ -96,13 +120,15 @@ LIMIT_OF_WORKERS: Final = "a process of livekit's SDK that joins, has a track, a
 ROWS: Final = (
     Row(
         name="turn",
-        what="a turn: what is added between question and answer",
+        what="a turn: from the end of a question until its answer is heard",
         unit="ms",
         better="less",
         limit="livekit-agents' AgentSession with the same fakes",
-        measure=None,
+        measure=turns,
         bars=(Bar("≤", 1.02, LIMIT),),
         peers=(PIPECAT,),
+        rounds=7,
+        minutes=8,
     ),
     Row(
         name="session-start",

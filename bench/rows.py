@@ -77,8 +77,7 @@ class Row:
     better: Literal["more", "less"]
     limit: str
     """What the bare limit is; empty where there is none."""
-    measure: Callable[[Plan], Generator[Round, None, None]] | None
-    """None: there is no measure of it yet, and the table says so."""
+    measure: Callable[[Plan], Generator[Round, None, None]]
     bars: tuple[Bar, ...] = ()
     peers: tuple[str, ...] = ()
     """Those that belong in it, measured in each round or told as missing."""
@@ -168,9 +167,6 @@ class Result:
 def take(row: Row, plan: Plan, *, clock: Callable[[], float] = time.monotonic) -> Result:
     """Measure a row: so many rounds, or as many as its time is enough for, the first in any case."""
     result = Result(row)
-    if row.measure is None:
-        result.failed = "no measure of it yet"
-        return result
     wanted = row.quick_rounds if plan.quick else row.rounds
     if not wanted:
         result.failed = "left out of quick runs"

@@ -345,6 +345,14 @@ RULES: Final = (
         ),
     ),
     Rule(
+        "broken-join",
+        "LiveKit's library ends the process whose join is cancelled half-way",
+        lambda node: called(node).endswith("room.connect"),
+        "await room.connect(url, token)",
+        "await joining.connect(room, url, token, options)",
+        but=("pocket/rooms/joining.py",),
+    ),
+    Rule(
         "own-clock",
         "time is the clock's, which tests turn",
         lambda node: called(node) in ("datetime.now", "datetime.utcnow", "datetime.today"),

@@ -35,6 +35,16 @@ def row_of(*rounds: Round, **fields: object) -> Row:
     return Row(**(told | fields))  # type: ignore[arg-type]
 
 
+def unmeasured() -> Row:
+    """A row that cannot be measured here."""
+
+    def measure(_plan: Plan) -> Generator[Round, None, None]:
+        raise NotHere("nobody is here")
+        yield {}
+
+    return row_of({OURS: 1}, measure=measure)
+
+
 def test_the_spread_is_the_median_and_the_quartiles() -> None:
     assert Spread.of([5, 1, 3, 2, 4]) == Spread(3, 2, 4)
     assert Spread.of([1, 2]) == Spread(1.5, 1.25, 1.75)
@@ -78,8 +88,8 @@ def test_a_bar_is_judged_by_the_median(bar: Bar, figure: float | None, reached: 
 
 
 def test_a_row_that_was_not_measured_reaches_no_bar() -> None:
-    result = take(row_of(measure=None, bars=(Bar("≤", 25),)), Plan())
-    assert result.failed == "no measure of it yet"
+    result = take(replace(unmeasured(), bars=(Bar("≤", 25),)), Plan())
+    assert result.failed == "nobody is here"
     assert [each.reached for each in result.judged()] == [None]
 
 
@@ -155,7 +165,7 @@ def test_the_result_has_machine_versions_date_rounds_ratios_and_bars_and_can_be_
     recorded = {"Dograh": Recorded(100, "elsewhere")}
     first = take(row_of({LIMIT: 1000, OURS: 400}, better="more", bars=bars, recorded=recorded), Plan())
     second = take(row_of({LIMIT: 1, OURS: 250}, {LIMIT: 2, OURS: 500}, name="s"), Plan())
-    kept = json.loads(json.dumps(_whole(first, second, take(row_of(measure=None), Plan()))))
+    kept = json.loads(json.dumps(_whole(first, second, take(unmeasured(), Plan()))))
     assert kept["machine"]["cores"] > 0
     assert set(PEERS) | {"Parley", "Python"} <= set(kept["versions"])
     assert kept["rows"][0]["ours as a multiple of"]["Dograh"]["median"] == 4
@@ -168,7 +178,7 @@ def test_the_result_has_machine_versions_date_rounds_ratios_and_bars_and_can_be_
 
 
 def test_a_picture_of_nothing_can_be_drawn() -> None:
-    ET.fromstring(picture([take(row_of(measure=None), Plan())]))
+    ET.fromstring(picture([take(unmeasured(), Plan())]))
 
 
 def test_rows_have_names_of_their_own_and_bars_about_somebody_in_them() -> None:
