@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import aiohttp
 from livekit import api
@@ -108,6 +108,9 @@ class MediaServer(Protocol):
     async def dispatch(self, room: str, *, agent_name: str, metadata: str) -> None:
         """Ask for an agent in a room that exists."""
 
+    async def has_dispatch(self, room: str, *, agent_name: str) -> bool:
+        """Whether such agents were asked for in a room, by a token or since; not where the room is gone."""
+
 
 def room_of(room: api.Room) -> LiveRoom:
     """Translate LiveKit's room."""
@@ -180,6 +183,10 @@ def merge_permission(now: api.ParticipantPermission, change: ParticipantChange) 
     return merged
 
 
+_NO_NODE: Final = "could not find object"
+"""What livekit-server says of a room whose node is dead and was taken out of its list."""
+
+
 def told(error: api.TwirpError) -> str:
     """LiveKit's own words."""
     return error.message.removeprefix("twirp error unknown: ")
@@ -196,6 +203,8 @@ def _error_of(error: api.TwirpError) -> PlatformError:
             return InvalidRequest(f"LiveKit refused: {message}")
         case "unavailable":
             return RoomDeserted("LiveKit answered unavailable")
+        case "unknown" if message == _NO_NODE:
+            return RoomDeserted("LiveKit has forgotten the room's node")
         case _:  # our own key is wrong, or LiveKit is in trouble: neither is the caller's fault
             return Unavailable(f"LiveKit answered {error.code}")
 
@@ -293,3 +302,10 @@ class LiveKitMedia:
     async def dispatch(self, room: str, *, agent_name: str, metadata: str) -> None:
         request = api.CreateAgentDispatchRequest(agent_name=agent_name, room=room, metadata=metadata)
         await self._ask(self._api.agent_dispatch.create_dispatch(request))
+
+    async def has_dispatch(self, room: str, *, agent_name: str) -> bool:
+        try:
+            asked = await self._ask(self._api.agent_dispatch.list_dispatch(room))
+        except NotFound:
+            return False
+        return any(each.agent_name == agent_name for each in asked)

@@ -21,7 +21,7 @@ from control_plane.media.server import MediaServer
 from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
 from control_plane.rooms.repository import PEOPLE, RoomRepository
-from control_plane.sessions.models import Session, SessionJob, SessionStatus, Slot
+from control_plane.sessions.models import BOT, Session, SessionJob, SessionStatus, Slot
 from control_plane.sessions.slots import persona_identity
 
 CLOSE_ROOM = "room.close"
@@ -262,6 +262,8 @@ async def close_again(db: Db, full_name: str, *, at: datetime) -> None:
     last = (await db.exec(select(Session).where(*mine).order_by(col(Session.started_at).desc()).limit(1))).first()
     if last is None or last.status == SessionStatus.ACTIVE or may_go_on(last, last.end_reason):
         return
+    if last.session_type == BOT:
+        return  # it was a guest
     await enqueue(db, CLOSE_ROOM, full_name, run_at=at, room_name=full_name, room_id=None)
 
 

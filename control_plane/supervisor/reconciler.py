@@ -21,6 +21,7 @@ from control_plane.meetings.hooks import person_came
 from control_plane.rooms.models import Participant, Room, RoomStatus
 from control_plane.rooms.projection import has_news
 from control_plane.supervisor.choosing import Choice
+from control_plane.supervisor.forsaken import close_forsaken
 from control_plane.supervisor.leftovers import SETTLE, Leftovers
 from control_plane.telephony.models import Call
 
@@ -59,6 +60,7 @@ class Reconciler:
         self._shown = frozenset(room.sid for room in live.values())
         await self._look(known, live)
         await self._leftovers.clear(live.keys(), before=seen_at - SETTLE)
+        await close_forsaken(self.database, self.media, self.clock, live)
 
     async def _finish(self, known: Sequence[Room], live: dict[str, LiveRoom], queued: set[str]) -> None:
         """Close rooms that LiveKit has no more. One whose name it has under another id is closed by that one."""

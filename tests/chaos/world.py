@@ -266,6 +266,11 @@ class World:
         hall = self.halls.get(room) or self.open(room)
         self.agenda.soon(f"a job for {room} is offered", lambda: self._offer(hall, metadata))
 
+    async def has_dispatch(self, room: str, *, agent_name: str) -> bool:
+        """As `MediaServer`."""
+        self._demand()
+        return room in self.halls
+
     # --- Dialer -----------------------------------------------------------------------------------------------------
 
     async def call(self, call: OutgoingCall) -> Outcome:

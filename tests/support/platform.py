@@ -81,6 +81,8 @@ class FakeMedia:
     rooms: dict[str, LiveRoom] = field(default_factory=dict)
     people: dict[str, list[LiveParticipant]] = field(default_factory=dict)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    asked_for: set[str] = field(default_factory=set)
+    """Rooms into which a token has brought an agent."""
     fail_next: Exception | None = None
 
     def _called(self, *call: Any) -> None:
@@ -131,6 +133,10 @@ class FakeMedia:
 
     async def dispatch(self, room: str, *, agent_name: str, metadata: str) -> None:
         self._called("dispatch", room, metadata)
+
+    async def has_dispatch(self, room: str, *, agent_name: str) -> bool:
+        self._called("has_dispatch", room)
+        return room in self.asked_for
 
 
 @dataclass

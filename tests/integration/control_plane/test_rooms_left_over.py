@@ -1,14 +1,18 @@
 """Rooms whose conversation is over: whoever comes back to one is not left alone in it, and none stays open."""
 
+from datetime import timedelta
+
 import pytest
 from sqlmodel import col, select, update
 
 from agents.calling import PersonaJob
 from control_plane.clock import Clock
 from control_plane.jobs.models import Job
+from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
 from control_plane.sessions.ending import CLOSE_ROOM, close_room
 from control_plane.sessions.models import Session
+from control_plane.supervisor.reconciler import Reconciler
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import FakeWorker, ticket_of, worker
 
@@ -112,6 +116,65 @@ async def test_a_room_that_was_taken_over_to_be_closed_is_closed_by_whoever_goes
         await gone(platform)
         await opened(platform, tenant, "RM_2")
         assert await closed(platform) == ["proj_r"]
+
+
+async def comes_back(platform: Platform, tenant: Tenant, *, since: timedelta = timedelta(minutes=1)) -> Reconciler:
+    """The caller is in the room again though their conversation has long been over; nobody heard of the ticket that
+    their token brought."""
+    await opened(platform, tenant, "RM_2")
+    room_id, began = (await rooms(platform))[-1], Clock().now() - since
+    who = {"sid": "PA_1", "identity": "caller", "kind": "standard"}
+    await platform.add(Participant(project_id=tenant.project.id, room_id=room_id, joined_at=began, **who))
+    async with platform.database.platform() as db:
+        await db.exec(update(Session).values(ended_at=began))
+    shown = {"name": "", "state": "ACTIVE", "joined_at": int(began.timestamp()), "hidden": False, "tracks": []}
+    platform.media.rooms["proj_r"] = LiveRoom("proj_r", "RM_2", began.timestamp(), 300, 0, num_participants=1)
+    platform.media.people["proj_r"] = [LiveParticipant(**(who | shown))]
+    platform.media.asked_for = {"proj_r"}
+    return Reconciler(platform.database, platform.media, Clock())
+
+
+async def test_whoever_comes_back_unheard_is_found_alone_by_a_pass(platform: Platform, tenant: Tenant) -> None:
+    async with worker(platform) as fake:
+        await a_call_that_is_over(platform, tenant, fake)
+        await closed(platform)
+        await gone(platform)
+        reconciler = await comes_back(platform, tenant)
+        await reconciler.reconcile()
+        assert await closed(platform) == ["proj_r"]
+
+
+async def test_whoever_comes_back_just_now_may_still_be_turned_away(platform: Platform, tenant: Tenant) -> None:
+    async with worker(platform) as fake:
+        await a_call_that_is_over(platform, tenant, fake)
+        await closed(platform)
+        await gone(platform)
+        reconciler = await comes_back(platform, tenant, since=timedelta(seconds=5))
+        await reconciler.reconcile()
+        assert await closed(platform) == []
+
+
+async def test_people_whose_tokens_bring_no_agent_talk_on_in_a_name_that_was_a_conversations(
+    platform: Platform, tenant: Tenant
+) -> None:
+    async with worker(platform) as fake:
+        await a_call_that_is_over(platform, tenant, fake)
+        await closed(platform)
+        await gone(platform)
+        reconciler = await comes_back(platform, tenant)
+        platform.media.asked_for.clear()
+        await reconciler.reconcile()
+        assert await closed(platform) == []
+
+
+@pytest.mark.parametrize(("age", "expected"), [(400, ["proj_r"]), (330, [])])
+async def test_a_room_that_nobody_entered_and_its_dead_server_does_not_close_is_closed(
+    platform: Platform, tenant: Tenant, age: int, expected: list[str]
+) -> None:
+    await opened(platform, tenant, "RM_1", RoomOrigin.API)
+    platform.media.rooms["proj_r"] = LiveRoom("proj_r", "RM_1", Clock().now().timestamp() - age, 300, 0)
+    await Reconciler(platform.database, platform.media, Clock()).reconcile()
+    assert await closed(platform) == expected
 
 
 async def rooms(platform: Platform) -> list[int]:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+import redis
 
 from control_plane.errors import PlatformError, Unavailable
 from control_plane.media.server import LiveKitMedia
@@ -84,6 +85,22 @@ async def test_a_room_whose_livekit_server_died_can_be_closed(tmp_path: Path) ->
             while await names(media):
                 with suppress(Unavailable):  # for as long as LiveKit believes in the dead one
                     await media.close_room("deserted")
+
+
+async def test_a_room_can_be_closed_whose_livekit_server_died_and_was_forgotten(tmp_path: Path) -> None:
+    """One that stood still before it died is out of LiveKit's list of nodes once another has started."""
+    servers = Servers(tmp_path)
+    async with servers.running() as media:
+        await make(media, "deserted")
+        services = servers.stack.services
+        cache = redis.Redis(port=services.ports["redis"], password=services.secrets.redis_password)
+        (node,) = cache.hkeys("nodes")
+        await servers.kill("livekit")
+        cache.hdel("nodes", node)
+        cache.close()
+        assert await names(media) == ["deserted"]
+        await media.close_room("deserted")
+        assert await names(media) == []
 
 
 async def test_a_platform_that_starts_has_no_room_of_the_one_before(tmp_path: Path) -> None:
