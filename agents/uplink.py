@@ -43,7 +43,7 @@ SILENCE = 10.0
 EXCHANGE_REPEAT = 1.0
 """Seconds after which an unanswered ticket is sent again."""
 BEGINNINGS = ("call.ready.v1", "call.started.v1")
-"""Reports that overtake those of other calls."""
+"""Reports that overtake those of other calls; so does the end of a job that never began, which has no others."""
 WINDOW = 100
 """Reports on their way at a time. A control plane that is behind is not helped by more: they would wait there."""
 
@@ -200,7 +200,9 @@ class Uplink:
     def _queue_up(self, submission: Submission) -> None:
         key = _key(submission)
         if key not in self._flying and key not in self._for_later:
-            (self._first if submission.report.get("type") in BEGINNINGS else self._rest)[key] = submission
+            report = submission.report
+            is_first = report.get("type") in BEGINNINGS or report.get("reason") == "not_started"
+            (self._first if is_first else self._rest)[key] = submission
 
     async def _beat(self) -> None:
         waited: set[Key] = set()

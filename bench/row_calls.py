@@ -49,7 +49,7 @@ async def _turns(plan: Plan) -> AsyncGenerator[Round, None]:
             found: Round = {}
             for kind in order:
                 plan.say(f"{names[kind]} is talked to")
-                answered = await turn.one_round(kind, folder, plan.scaled(10, 4))
+                answered = await turn.one_round(kind, folder, plan.scaled(6, 3))
                 found[names[kind]] = statistics.median(answered.answers_ms)
             order.reverse()
             yield found
@@ -127,8 +127,6 @@ ROWS: Final = (
         measure=turns,
         bars=(Bar("≤", 1.02, LIMIT),),
         peers=(PIPECAT,),
-        rounds=7,
-        minutes=8,
     ),
     Row(
         name="session-start",

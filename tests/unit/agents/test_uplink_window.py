@@ -95,18 +95,24 @@ async def test_what_gets_no_verdict_is_said_again_and_nothing_beyond_the_window_
         await plane.until(lambda: plane.came[1, WINDOW + 50] >= 1)
 
 
-async def test_a_call_that_begins_is_told_before_what_others_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "more"), [("call.started.v1", {}), ("call.ended.v1", {"reason": "not_started"})], ids=("begins", "never")
+)
+async def test_a_call_that_begins_or_never_does_is_told_before_what_others_said(
+    tmp_path: Path, kind: str, more: dict[str, str]
+) -> None:
     plane, spool = SlowPlane(), Spool(tmp_path)
     for sequence in range(1, WINDOW + 11):
         assert spool.keep(report(1, sequence))
     async with talking(plane, spool) as line:
         await plane.until(lambda: len(plane.came) == WINDOW)
-        began = report(2, 1, "call.started.v1")
+        began = report(2, 1, kind)
+        began.report.update(more)
         assert spool.keep(began)
         await line.submit(began)
         await plane.answer(1, 1)
         await plane.until(lambda: len(plane.came) == WINDOW + 1)
-    assert plane.order[-1] == (2, 1, "call.started.v1")
+    assert plane.order[-1] == (2, 1, kind)
 
 
 async def test_what_is_adopted_while_the_uplink_stands_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
