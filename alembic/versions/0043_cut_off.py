@@ -1,6 +1,7 @@
-"""cut off: recordings found by their session"""
+"""cut off: what a persona was saying as its worker was lost, and recordings found by their session"""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from alembic import op
 
@@ -13,6 +14,7 @@ INDEX = "recording_of_session"
 
 
 def upgrade() -> None:
+    op.add_column("session_job", sa.Column("begun", JSONB(), nullable=True))
     with op.get_context().autocommit_block():
         # One that was broken off is there, and good for nothing.
         op.drop_index(INDEX, table_name="recording", if_exists=True, postgresql_concurrently=True)
@@ -22,3 +24,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index(INDEX, table_name="recording", if_exists=True)
+    op.drop_column("session_job", "begun")
