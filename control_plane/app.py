@@ -216,19 +216,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
     async def hear() -> None:
         await state.live.hear(
+            {LIVE_LINES: tell_line, LIVE_STATES: tell_state},
+            {MEETINGS: state.sockets.hear},
             {
-                LIVE_LINES: tell_line,
-                LIVE_STATES: tell_state,
-                MEETINGS: state.sockets.hear,
                 END_CALLS: state.uplink.end_calls,
                 PRESS_KEYS: state.uplink.press_keys,
                 HAND_OVER: state.uplink.hand_over,
                 RECORDED: state.uplink.recorded,
                 CHAT: state.uplink.chat,
                 WHISPER: state.uplink.whisper,
-                FORGET: state.uplink.forget,
-                BOTS: state.bots.wake,
-            }
+            },
+            {FORGET: state.uplink.forget},
+            {BOTS: state.bots.wake},
         )
 
     async def write_key_use() -> None:

@@ -98,6 +98,9 @@ class Dialer(Protocol):
     async def list_ids(self) -> frozenset[str]:
         """All trunks and rules that LiveKit has, by their ids."""
 
+    async def list_own(self, key: str) -> tuple[list[str], list[str]]:
+        """The trunks and the rules that LiveKit has of a carrier, whether it was heard that it made them or not."""
+
     async def call(self, call: OutgoingCall) -> Outcome:
         """Ring until there is an answer, or none. `SipAwayError` only where nothing was sent."""
 
@@ -130,10 +133,17 @@ class LiveKitDialer:
             auth_password=carrier.password,
         )
         asked = api.CreateSIPOutboundTrunkRequest(trunk=trunk)
+
+        async def find_own() -> str | None:
+            found = await self._api.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest(numbers=[carrier.number]))
+            return next((each.sip_trunk_id for each in found.items if each.metadata == carrier.key), None)
+
         kept = await self._keep(
             trunk_id,
             update=lambda known: self._api.sip.update_outbound_trunk(known, trunk),
             create=lambda: self._api.sip.create_outbound_trunk(asked),
+            find_own=find_own,
+            may_double=True,
         )
         return kept.sip_trunk_id
 
@@ -197,14 +207,23 @@ class LiveKitDialer:
             return
 
     async def list_ids(self) -> frozenset[str]:
+        trunks, rules = await self._list()
+        return frozenset([*trunks, *rules])
+
+    async def list_own(self, key: str) -> tuple[list[str], list[str]]:
+        trunks, rules = await self._list()
+        return [own for own, of in trunks.items() if of == key], [own for own, of in rules.items() if of == key]
+
+    async def _list(self) -> tuple[dict[str, str], dict[str, str]]:
+        """All trunks and all rules, each with the key of its carrier."""
         ask, sip = self._ask, self._api.sip
         outbound = await ask(sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest()))
         inbound = await ask(sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest()))
         rules = await ask(sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest()))
-        return frozenset(
-            [trunk.sip_trunk_id for trunk in outbound.items]
-            + [trunk.sip_trunk_id for trunk in inbound.items]
-            + [rule.sip_dispatch_rule_id for rule in rules.items]
+        trunks = {trunk.sip_trunk_id: trunk.metadata for trunk in outbound.items}
+        return (
+            trunks | {trunk.sip_trunk_id: trunk.metadata for trunk in inbound.items},
+            {rule.sip_dispatch_rule_id: rule.metadata for rule in rules.items},
         )
 
     async def call(self, call: OutgoingCall) -> Outcome:
@@ -280,18 +299,22 @@ class LiveKitDialer:
         *,
         update: Callable[[str], Awaitable[T]],
         create: Callable[[], Awaitable[T]],
-        find_own: Callable[[], Awaitable[str | None]] | None = None,
+        find_own: Callable[[], Awaitable[str | None]],
+        may_double: bool = False,
     ) -> T:
-        """Update what LiveKit has, or create it; `find_own` is for what it gave us and no row of ours tells of."""
+        """Update what LiveKit has, or create it; `find_own` is for what it gave us and no row of ours tells of. Where
+        it would make the same a second time (`may_double`), that is looked for before."""
         if known is not None:
             try:
                 return await self._ask(update(known))
             except _Missing:
                 pass
+        if may_double and (own := await self._ask(find_own())) is not None:
+            return await self._ask(update(own))
         try:
             return await self._ask(create())
         except SipRefusedError:
-            own = await self._ask(find_own()) if find_own else None
+            own = await self._ask(find_own())
             if own is None:
                 raise
             return await self._ask(update(own))

@@ -78,8 +78,16 @@ class ConnectionPool:
     takes those along that idled beside it.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[TimedConnection]], *, size: int, within: float) -> None:
-        self._connect, self._places, self._within = connect, asyncio.Semaphore(size), within
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[TimedConnection]],
+        *,
+        size: int,
+        within: float,
+        since: Callable[[], float],
+    ) -> None:
+        """Connections opened before the moment that `since` says, by the monotonic clock, are used no more."""
+        self._connect, self._places, self._within, self._since = connect, asyncio.Semaphore(size), within, since
         self._idle: deque[tuple[TimedConnection, float]] = deque()
 
     @asynccontextmanager
@@ -97,7 +105,7 @@ class ConnectionPool:
             finally:
                 if connection.closed:
                     await self.close()
-                elif connection.pgconn.transaction_status != TransactionStatus.IDLE or monotonic() - born > LIFETIME:
+                elif connection.pgconn.transaction_status != TransactionStatus.IDLE or self._is_old(born):
                     await connection.close()
                 else:
                     self._idle.append((connection, born))
@@ -113,7 +121,10 @@ class ConnectionPool:
     def _take(self) -> tuple[TimedConnection, float] | None:
         while self._idle:
             connection, born = self._idle.pop()
-            if connection.is_quiet:
+            if connection.is_quiet and not self._is_old(born):
                 return connection, born
             connection.pgconn.finish()
         return None
+
+    def _is_old(self, born: float) -> bool:
+        return born < max(self._since(), monotonic() - LIFETIME)

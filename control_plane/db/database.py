@@ -15,7 +15,7 @@ import psycopg
 import structlog
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.asyncio import AsyncSession as SQLAlchemySession
@@ -39,6 +39,10 @@ POOL_TIMEOUT = 5.0
 AWAY = ("08", "57", "40", "53", "55P03", "25006", "58")
 """SQLSTATEs that mean "not now": connection lost, server stopping, time-outs, deadlock, no resources, a server that
 takes no writes (it is no longer the first of several, or its disk is nearly full), faults of its disk."""
+
+DEMOTED = "25006"
+"""A server that takes no writes: connections opened until then may lead to one that is no longer the first."""
+_BORN = "born"
 
 UNFIT = "22"
 """Class of SQLSTATE for data that no column can hold; schemas refuse it earlier, this is the net below them."""
@@ -87,12 +91,17 @@ class Database:
 
     def __init__(self, url: str, *, pool: int) -> None:
         self._listeners: list[Callable[[], None]] = []
+        self._trusted_since = 0.0
+        """When, on the monotonic clock, connections were given up that had been opened before."""
         straight: dict[str, Any] = {"autocommit": True, "row_factory": namedtuple_row} | _connect_options(project="")
         address = url.replace("postgresql+psycopg://", "postgresql://", 1)
         connect = partial(TimedConnection.connect, address, **straight)
-        self._direct = ConnectionPool(connect, size=pool, within=POOL_TIMEOUT)
-        self._watch = ConnectionPool(connect, size=1, within=POOL_TIMEOUT)
-        self._engines = [_engine(url, pool, project=""), _engine(url, max(4, pool // 2), project="all")]
+        self._direct = ConnectionPool(connect, size=pool, within=POOL_TIMEOUT, since=self._since)
+        self._watch = ConnectionPool(connect, size=1, within=POOL_TIMEOUT, since=self._since)
+        self._engines = [
+            _engine(url, pool, project="", since=self._since),
+            _engine(url, max(4, pool // 2), project="all", since=self._since),
+        ]
         self._tenant, self._platform = (
             async_sessionmaker(engine, class_=Db, expire_on_commit=False, info={"listeners": self._listeners})
             for engine in self._engines
@@ -104,11 +113,11 @@ class Database:
 
     def tenant(self, project_id: int) -> AbstractAsyncContextManager[Db]:
         """Transactions that see one project's rows. Commits on a clean exit; raises `Unavailable`."""
-        return _open(self._tenant, project_id)
+        return self._open(self._tenant, project_id)
 
     def platform(self) -> AbstractAsyncContextManager[Db]:
         """A transaction across projects, for hooks, uplink, sweeps. Commits on a clean exit; raises `Unavailable`."""
-        return _open(self._platform)
+        return self._open(self._platform)
 
     async def one(self, sql: str, values: dict[str, Any]) -> Any:
         """The one row of one statement, straight through the driver: a transaction of its own, in one round trip.
@@ -116,7 +125,7 @@ class Database:
         For the paths where every tenth of a millisecond counts. It names no project and sees no tenant's rows, so the
         statement calls a function that looks for itself. Raises `Unavailable`.
         """
-        with _told():
+        with self._told():
             async with self._direct.connection() as connection:
                 row = await (await connection.execute(sql, values)).fetchone()
         assert row is not None
@@ -124,7 +133,7 @@ class Database:
 
     async def rows(self, project_id: int, sql: str, values: dict[str, Any]) -> list[Any]:
         """All rows of one statement that reads a project's rows, as `one` does it. Raises `Unavailable`."""
-        with _told():
+        with self._told():
             # Both go out together and form one transaction, so the project is that of this statement alone.
             async with self._direct.connection() as connection, connection.pipeline():
                 await connection.execute(_NAME_PROJECT, [str(project_id)])
@@ -136,7 +145,7 @@ class Database:
         """
         end = asyncio.get_running_loop().time() + within
         try:
-            with _told():
+            with self._told():
                 async with asyncio.timeout_at(end), self._watch.connection() as connection:
                     # It ends by itself: psycopg would ask a server that is silent to cancel, and wait for that.
                     connection.answer_within = max(0.01, end - asyncio.get_running_loop().time() - 0.05)
@@ -152,6 +161,35 @@ class Database:
         for engine in self._engines:
             await engine.dispose()
 
+    @asynccontextmanager
+    async def _open(self, sessions: async_sessionmaker[Db], project_id: int | None = None) -> AsyncIterator[Db]:
+        with self._told():
+            async with sessions() as db:
+                db.info["project"] = project_id
+                yield db
+                await db.commit()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Faults of the database as errors that can be answered."""
+        try:
+            yield
+        except (PoolTimeout, PoolBusy) as error:
+            raise Unavailable("The database is busy; try again") from error
+        except (DBAPIError, psycopg.Error) as error:
+            if sqlstate(error) == DEMOTED:
+                self._trusted_since = monotonic()
+            if is_away(error):
+                log.warning("the database cannot do this now", sqlstate=sqlstate(error), error=type(error).__name__)
+                raise Unavailable("The database cannot do this now; try again") from error
+            # The driver refuses some by itself, such as NUL in a text: then the server has said nothing.
+            if isinstance(error, DataError | psycopg.DataError) or sqlstate(error).startswith(UNFIT):
+                raise InvalidRequest("The request holds a value that cannot be stored") from error
+            raise
+
+    def _since(self) -> float:
+        return self._trusted_since
+
 
 async def take_long(db: Db, seconds: int) -> None:
     """Let the statements of this transaction take up to `seconds` each."""
@@ -161,8 +199,9 @@ async def take_long(db: Db, seconds: int) -> None:
     await db.execute(text(f"set local statement_timeout = '{seconds:d}s'"))
 
 
-def _engine(url: str, pool: int, *, project: str) -> AsyncEngine:
-    return create_async_engine(
+def _engine(url: str, pool: int, *, project: str, since: Callable[[], float]) -> AsyncEngine:
+    """An engine whose connections are used that were opened after the moment that `since` says."""
+    engine = create_async_engine(
         url,
         pool_size=pool,
         max_overflow=0,
@@ -171,6 +210,17 @@ def _engine(url: str, pool: int, *, project: str) -> AsyncEngine:
         hide_parameters=True,  # they are what customers said, and hashes
         connect_args=_connect_options(project=project) | {"async_creator_fn": TimedConnection.connect},
     )
+
+    def note(_connection: Any, record: Any) -> None:
+        record.info[_BORN] = monotonic()
+
+    def check(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info[_BORN] < since():
+            raise DisconnectionError("another server may be the first by now")  # the pool opens another
+
+    event.listen(engine.sync_engine, "connect", note)
+    event.listen(engine.sync_engine, "checkout", check)
+    return engine
 
 
 def _connect_options(*, project: str) -> dict[str, Any]:
@@ -185,32 +235,6 @@ def _name_project(session: Session, transaction: SessionTransaction, connection:
 
 
 event.listen(Session, "after_begin", _name_project)
-
-
-@asynccontextmanager
-async def _open(sessions: async_sessionmaker[Db], project_id: int | None = None) -> AsyncIterator[Db]:
-    with _told():
-        async with sessions() as db:
-            db.info["project"] = project_id
-            yield db
-            await db.commit()
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Faults of the database as errors that can be answered."""
-    try:
-        yield
-    except (PoolTimeout, PoolBusy) as error:
-        raise Unavailable("The database is busy; try again") from error
-    except (DBAPIError, psycopg.Error) as error:
-        if is_away(error):
-            log.warning("the database cannot do this now", sqlstate=sqlstate(error), error=type(error).__name__)
-            raise Unavailable("The database cannot do this now; try again") from error
-        # The driver refuses some by itself, such as NUL in a text: then the server has said nothing.
-        if isinstance(error, DataError | psycopg.DataError) or sqlstate(error).startswith(UNFIT):
-            raise InvalidRequest("The request holds a value that cannot be stored") from error
-        raise
 
 
 def is_away(error: DBAPIError | psycopg.Error) -> bool:

@@ -6,6 +6,7 @@ A command that nothing repeats is passed on by `command`, whose caller learns wh
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Self
 
 import structlog
@@ -14,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from control_plane.errors import Unavailable
+from control_plane.events.lanes import Lanes
 from guard.outages import REDIS_AWAY
 
 PREFIX = "parley:live:"
@@ -24,6 +26,10 @@ TIMEOUT = 2.0
 PUBLISH_WITHIN = 0.2
 AWAY = 3.0
 """Seconds for which nothing is tried after Redis did not take a message: reports must not queue behind it."""
+HANDLED_WITHIN = 20.0
+"""Seconds for one message; longer than a database that is away takes to be given up."""
+ABOUT = ("session_id", "room", "room_name")
+"""What a message is about, by the first of these that it has."""
 
 Handler = Callable[[dict[str, Any]], Awaitable[None] | None]
 
@@ -75,35 +81,54 @@ class LiveBus:
         async with asyncio.timeout(within):
             return bool(await self._redis.publish(PREFIX + channel, json.dumps(message)))
 
-    async def hear(self, handlers: dict[str, Handler]) -> None:
-        """Give each channel's messages to its handler until cancelled; connects again after a fault."""
-        while True:
-            listener = redis.Redis.from_url(self._url, socket_connect_timeout=TIMEOUT, health_check_interval=10)
-            try:
-                async with listener.pubsub() as subscription:
-                    await subscription.subscribe(*(PREFIX + channel for channel in (*handlers, NOTHING)))
-                    while True:
-                        # A time limit lets the health check notice a peer that went silent.
-                        message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5)
-                        if message is not None:
-                            await self._handle(handlers, message)
-            except REDIS_AWAY:
-                log.warning("live channel interrupted")
-                await asyncio.sleep(RETRY)
-            finally:
-                await listener.aclose()
+    async def hear(self, *groups: dict[str, Handler]) -> None:
+        """Give each channel's messages to its handler until cancelled; connects again after a fault.
 
-    async def _handle(self, handlers: dict[str, Handler], message: dict[str, Any]) -> None:
-        try:
-            channel = message["channel"].decode().removeprefix(PREFIX)
-            if channel == NOTHING:
-                return
-            done = handlers[channel](json.loads(message["data"]))
-            if done is not None:
-                await done
-        except Exception:  # what may be lost must not end those who listen
-            log.exception("live message not handled")
+        What is told in the channels of a group of the same session or room is handled in its order, each message within
+        `HANDLED_WITHIN` seconds; nothing else waits for that.
+        """
+        found = {channel: (group, handlers[channel]) for group, handlers in enumerate(groups) for channel in handlers}
+        async with Lanes() as lanes:
+            while True:
+                listener = redis.Redis.from_url(self._url, socket_connect_timeout=TIMEOUT, health_check_interval=10)
+                try:
+                    async with listener.pubsub() as subscription:
+                        await subscription.subscribe(*(PREFIX + channel for channel in (*found, NOTHING)))
+                        while True:
+                            # A time limit lets the health check notice a peer that went silent.
+                            message = await subscription.get_message(ignore_subscribe_messages=True, timeout=5)
+                            if message is not None:
+                                _hand_on(lanes, found, message)
+                except REDIS_AWAY:
+                    log.warning("live channel interrupted")
+                    await asyncio.sleep(RETRY)
+                finally:
+                    await listener.aclose()
 
     async def close(self) -> None:
         """Close the publishing connection."""
         await self._redis.aclose()
+
+
+def _hand_on(lanes: Lanes, found: dict[str, tuple[int, Handler]], message: dict[str, Any]) -> None:
+    try:
+        channel = message["channel"].decode().removeprefix(PREFIX)
+        if channel == NOTHING:
+            return
+        group, handler = found[channel]
+        told = json.loads(message["data"])
+        about = next((told[name] for name in ABOUT if name in told), None)
+        if not lanes.put((group, about), partial(_handle, channel, handler, told)):
+            log.warning("live message dropped: too many wait", channel=channel)
+    except Exception:  # what may be lost must not end those who listen
+        log.exception("live message not understood")
+
+
+async def _handle(channel: str, handler: Handler, told: dict[str, Any]) -> None:
+    try:
+        async with asyncio.timeout(HANDLED_WITHIN):
+            done = handler(told)
+            if done is not None:
+                await done
+    except Exception:
+        log.exception("live message not handled", channel=channel)

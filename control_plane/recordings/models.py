@@ -48,6 +48,7 @@ class Recording(SQLModel, table=True):
         UniqueConstraint("project_id", "id"),
         Index("recording_by_project", "project_id", "id"),
         Index("recording_over", "project_id", "ended_at", postgresql_where=text("deleted_at is null")),
+        Index("recording_of_session", "session_id", postgresql_where=text("session_id is not null")),
         Index(
             "recording_at_work",
             "id",

@@ -21,6 +21,7 @@ from control_plane.media.server import MediaServer
 from control_plane.personas.serving import SCRIBE
 from control_plane.rooms.models import Participant, Room, RoomOrigin, RoomStatus
 from control_plane.rooms.repository import PEOPLE, RoomRepository
+from control_plane.sessions.lines import write_begun
 from control_plane.sessions.models import BOT, Session, SessionJob, SessionStatus, Slot
 from control_plane.sessions.slots import persona_identity
 
@@ -107,6 +108,9 @@ async def end_job(db: Db, log: EventLog, running: Running, *, outcome: str, reas
     """End a job; with the last one its session, unless another job of its persona is to come, or to apologise."""
     job, session = running.job, running.session
     job.ended_at = at
+    if reason in LOST:
+        await write_begun(db, log, session, job)
+    job.begun = None
     if session.giving_up is not None:
         if running.alone:
             await end_failed(db, log, session, at=at)

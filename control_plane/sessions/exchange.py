@@ -13,6 +13,7 @@ from control_plane.accounts.redacting import wishes_of
 from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, NotFound, Unavailable
+from control_plane.events.log import EventLog
 from control_plane.ids import fingerprint
 from control_plane.personas.models import Persona
 from control_plane.personas.serving import Serving, find_serving, find_version
@@ -20,6 +21,7 @@ from control_plane.personas.tools import acts_of, numbers_of
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import lock_session
 from control_plane.sessions.filling import fill, read_variables, said_variables
+from control_plane.sessions.lines import write_begun
 from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine
 from control_plane.sessions.repository import SessionRepository
 from control_plane.sessions.slots import StandingSigner, Ticket, persona_identity
@@ -102,6 +104,7 @@ class TicketExchange:
             if last.lease_until > self.clock.now():
                 raise Conflict("this agent is in the room already")
             last.ended_at = last.lost_at = self.clock.now()  # before anybody else noticed
+            await write_begun(self.db, EventLog(self.db, self.clock), session, last)
         return last
 
     async def _resume(self, job: PersonaJob, session: Session) -> PersonaJob:

@@ -156,6 +156,8 @@ class SessionJob(SQLModel, table=True):
     """When its worker's last report came: a bot that has left still writes down what was said."""
     wind_up_at: datetime | None = moment(nullable=True)
     """When it was decided to bring this job to a polite end."""
+    begun: dict[str, Any] | None = json_value()
+    """What its persona was heard saying as its worker closed its uplink, as a report; nothing once that is back."""
 
 
 class TranscriptLine(SQLModel, table=True):

@@ -2,14 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
-from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import SQLModel, col, func, select
+from sqlmodel import col, func, select
 
 from agents.audience import PersonaStated
+from agents.begun import Begun
 from agents.contract import (
     GONE,
     NOT_OF_THIS_VERSION,
@@ -45,7 +44,8 @@ from control_plane.metering.models import UsageEntry
 from control_plane.personas.models import Persona
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import announce, end_job, find_running, told_all
-from control_plane.sessions.models import Session, SessionJob, SessionTrace, TranscriptLine, Turn
+from control_plane.sessions.lines import clean, keep_once, write_line
+from control_plane.sessions.models import Session, SessionJob, SessionTrace, Turn
 from control_plane.sessions.repository import last_words
 from guard.redaction import TAIL, Redactor, build
 from knowledge.unanswered import keep_unanswered
@@ -55,6 +55,8 @@ LIVE_LINES = "lines"
 _REDACTED = LineSpoken | TurnMeasured | ToolUsed | FaultSeen | RecordingAnnounced
 MOST_SPEAKERS = 1000
 """Whose last words are remembered in one process."""
+MOST_FOLLOWED = 10_000
+"""Jobs of which one process knows what is being said."""
 LIVE_STATES = "states"
 """Channel of what personas are doing: `project_id`, `room_name`, `session_id`, `state`."""
 
@@ -80,6 +82,8 @@ class ReportDesk:
         self.redactions = Redactions(database)
         self._said: dict[tuple[int, str, str], str] = {}
         """What was said last, redacted, for lines that are only shown: those of a worker come to one process."""
+        self._saying: dict[tuple[int, int], Begun] = {}
+        """What the personas of jobs are saying, whoever was heard of last at the end."""
 
     async def submit(self, first: Submission, *more: Submission) -> None:
         """Apply a report, or several of one job in their order: all, or none.
@@ -95,6 +99,7 @@ class ReportDesk:
                 report = REPORT.validate_python(submission.report)
             except ValidationError as error:
                 raise ReportRefused(f"{NOT_OF_THIS_VERSION}: {error.error_count()} problems") from error
+            self._follow(submission)
             if isinstance(report, LineInterim):
                 await self._show_line(project_id, first.session_id, report)
             elif isinstance(report, PersonaStated):
@@ -124,6 +129,25 @@ class ReportDesk:
         for line in unkept:
             await self._tell(project_id, session.id, line, session.room_name, is_final=True)
 
+    def _follow(self, submission: Submission) -> None:
+        key = submission.session_id, submission.epoch
+        begun = self._saying.pop(key, None) or Begun()
+        begun.note(submission.report)
+        if submission.report.get("type") != "call.ended.v1":
+            self._saying[key] = begun
+        if len(self._saying) > MOST_FOLLOWED:
+            del self._saying[next(iter(self._saying))]
+
+    async def keep_begun(self, db: Db, job: SessionJob) -> None:
+        """Keep with a job, whose worker may be gone, what its persona is heard saying: whoever finds it lost writes it
+        down."""
+        begun = self._saying.get((job.session_id, job.epoch))
+        line = begun.cut_off() if begun is not None else None
+        session = await db.get(Session, job.session_id) if line is not None else None
+        if line is not None and session is not None and session.store_transcripts:
+            redactor = await self.redactions.find(job.project_id)
+            job.begun = (await self._cleared(db, session, redactor, line)).model_dump(mode="json")
+
     async def _apply(
         self, db: Db, session: Session, redactor: Redactor | None, submission: Submission, report: AnyReport
     ) -> LineSpoken | None:
@@ -136,7 +160,7 @@ class ReportDesk:
                 await self._begun(db, session, submission)
                 announce(EventLog(db, self.clock), session, at=self.clock.now())
             case LineSpoken() if session.store_transcripts:
-                await self._line(db, session, submission, report)
+                await write_line(db, EventLog(db, self.clock), session, submission.epoch, submission.sequence, report)
             case LineSpoken():
                 return report
             case TurnMeasured():
@@ -144,7 +168,8 @@ class ReportDesk:
             case ProviderChanged():
                 await self._trace(db, session, submission, "fallback", report)
                 if session.store_transcripts:
-                    await self._line(db, session, submission, _told(session, report))
+                    log, line = EventLog(db, self.clock), _told(session, report)
+                    await write_line(db, log, session, submission.epoch, submission.sequence, line)
             case ToolUsed():
                 await self._trace(db, session, submission, "tool", report)
             case FaultSeen():
@@ -205,30 +230,6 @@ class ReportDesk:
         if lost_at is not None:
             metrics.RESPAWN.observe((at - lost_at).total_seconds())
 
-    async def _line(self, db: Db, session: Session, submission: Submission, report: LineSpoken) -> None:
-        values = {
-            "speaker": report.speaker,
-            "identity": clean(report.identity),
-            "name": clean(report.name),
-            "content": clean(report.text),
-            "timestamp_ms": report.timestamp_ms,
-            "interrupted": report.interrupted,
-        }
-        words = [each.model_dump() | {"text": clean(each.text)} for each in report.words] or None
-        row = values | {"duration_ms": report.duration_ms, "words": words, "created_at": report.at}
-        if await self._keep(db, TranscriptLine, session, submission, row):
-            session.message_count += 1
-            EventLog(db, self.clock).append(
-                Fact.TRANSCRIPT_LINE,
-                project_id=session.project_id,
-                room_name=session.room_name,
-                session_id=session.id,
-                is_final=True,
-                final_at=iso_ms(report.at),
-                in_chat=report.in_chat,
-                **values,
-            )
-
     async def _turn(self, db: Db, session: Session, submission: Submission, report: TurnMeasured) -> None:
         parts = {name: part for name, part in report.model_dump().items() if name.endswith("_ms")}
         values = {
@@ -238,7 +239,7 @@ class ReportDesk:
             "chunks": [chunk.model_dump() for chunk in report.chunks],
             "created_at": report.at,
         }
-        kept = await self._keep(db, Turn, session, submission, values)
+        kept = await keep_once(db, Turn, session, submission.epoch, submission.sequence, values)
         if kept:
             EventLog(db, self.clock).append(
                 Fact.TURN_MEASURED,
@@ -278,7 +279,7 @@ class ReportDesk:
             "began_at": report.began_at if isinstance(report, ToolUsed) else report.at,
             "created_at": report.at,
         }
-        kept = await self._keep(db, SessionTrace, session, submission, values)
+        kept = await keep_once(db, SessionTrace, session, submission.epoch, submission.sequence, values)
         if kept and isinstance(report, ToolUsed):
             EventLog(db, self.clock).append(
                 Fact.TOOL_USED,
@@ -327,20 +328,6 @@ class ReportDesk:
         if job is None:
             raise ReportRefused("there is no such job")
         return job
-
-    async def _keep(
-        self, db: Db, table: type[SQLModel], session: Session, submission: Submission, values: dict[str, Any]
-    ) -> bool:
-        """Write a row under the report's key; False where it was there."""
-        key = {
-            "project_id": session.project_id,
-            "session_id": session.id,
-            "epoch": submission.epoch,
-            "sequence": submission.sequence,
-        }
-        statement = insert(table).values(**key, **values).on_conflict_do_nothing().returning(text("id"))
-        with db.no_autoflush:  # rows and facts of reports that come together are written together
-            return await db.scalar(statement) is not None
 
     async def _show_line(self, project_id: int, session_id: int, report: LineInterim) -> None:
         """Show what is being said to whoever watches."""
@@ -393,8 +380,3 @@ def _told(session: Session, report: ProviderChanged) -> LineSpoken:
     text = f"{report.used} {work} from here on. {report.wanted}: {report.reason}."
     at = timestamp_ms(session.started_at, report.at)
     return LineSpoken(at=report.at, speaker="system", text=text, timestamp_ms=at)
-
-
-def clean(text: str) -> str:
-    """Text without what PostgreSQL cannot store."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -14,6 +14,7 @@ one left in the room is put out first: LiveKit (1.13) ends the job that it knows
 that goes, and that of the next persona is the same.
 """
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -21,15 +22,15 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import and_, exists, not_, or_, text
 from sqlalchemy.orm import aliased
-from sqlmodel import col, func, select
+from sqlmodel import col, func, select, update
 
 from agents.calling import DispatchMetadata
 from agents.contract import AGENT_NAME
 from control_plane import metrics
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
-from control_plane.errors import Conflict, NotFound, PlatformError
-from control_plane.media.server import MediaServer, RoomDeserted
+from control_plane.errors import Conflict, NotFound, PlatformError, Unavailable
+from control_plane.media.server import MediaServer
 from control_plane.meetings.holding import find_unattended, take_place
 from control_plane.personas.serving import find_serving
 from control_plane.rooms.models import Participant, Room, RoomStatus
@@ -46,13 +47,16 @@ AT_ONCE: Final = 20
 
 _WORKER_PLACES: Final = text("select worker_places(:since)")
 
+Renewed = tuple[str, list[DispatchMetadata], set[str]]
+"""A room, who is dispatched again for it, and the identities of personas that were lost."""
+
 log = structlog.get_logger()
 
 
 async def redispatch(
     database: Database, media: MediaServer, clock: Clock, tickets: StandingSigner, *, slot_lifetime: timedelta
 ) -> int:
-    """Dispatch again for everybody who waits; how many. Raises `Unavailable` where LiveKit is away."""
+    """Dispatch again for everybody who waits; how many. Whoever cannot be helped keeps nobody else waiting."""
     async with database.platform() as db:
         most = min(await free_places(db, clock), AT_ONCE)
         if most <= 0:
@@ -60,31 +64,52 @@ async def redispatch(
         slots = list((await db.exec(_waiting(clock).limit(most))).all())
         meetings = await find_unattended(db, clock.now() - PATIENCE, most - len(slots))
     for meeting in meetings:
-        with suppress(Conflict, NotFound):  # it is over by now, or its plan or budget is used up until further notice
+        try:
             async with database.platform() as db:
                 slot = await take_place(db, clock, *meeting)
                 slot.expires_at = clock.now() + slot_lifetime  # no session takes it at once
-                slots.append(slot.id)
-    for slot_id in slots:
-        async with database.platform() as db:
-            renewed = await _renew(db, slot_id, clock, tickets, slot_lifetime=slot_lifetime)
-        if renewed is None:
+            slots.append(slot.id)
+        except (Conflict, NotFound):  # it is over by now, or its plan or budget is used up until further notice
             continue
-        room_name, dispatches, lost = renewed
-        log.warning("dispatching again", **{"pii.room": room_name})
-        for dispatch in dispatches:
-            try:
-                if dispatch.identity in lost:
-                    await see_out(media, room_name, dispatch.identity)
-                await media.dispatch(room_name, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
-            except RoomDeserted:  # its node is dead: the next look finds it where its people have come back
-                metrics.DISPATCHES.labels("failed").inc()
-                break
-            except PlatformError:
-                metrics.DISPATCHES.labels("failed").inc()
-                raise
-            metrics.DISPATCHES.labels("again").inc()
+        except Unavailable:
+            raise
+        except Exception:  # such as one bad row
+            log.exception("a meeting is not attended", meeting=meeting[0])
+    again = [await _renew_alone(database, each, clock, tickets, slot_lifetime=slot_lifetime) for each in slots]
+    await asyncio.gather(*(_dispatch(media, *each) for each in again if each is not None))
     return len(slots)
+
+
+async def _renew_alone(
+    database: Database, slot_id: int, clock: Clock, tickets: StandingSigner, *, slot_lifetime: timedelta
+) -> Renewed | None:
+    """As `_renew`; a slot that cannot be renewed is put off like one that was, so that it is not the first each time.
+    Raises `Unavailable`."""
+    try:
+        async with database.platform() as db:
+            return await _renew(db, slot_id, clock, tickets, slot_lifetime=slot_lifetime)
+    except Unavailable:
+        raise
+    except Exception:  # such as one bad row
+        log.exception("nobody is dispatched again", slot=slot_id)
+    async with database.platform() as db:
+        await db.exec(update(Slot).where(col(Slot.id) == slot_id).values(dispatched_at=clock.now()))
+    return None
+
+
+async def _dispatch(media: MediaServer, room_name: str, dispatches: list[DispatchMetadata], lost: set[str]) -> None:
+    """Ask for the personas of one room; where LiveKit does not take it, the next look finds its people again."""
+    log.warning("dispatching again", **{"pii.room": room_name})
+    for dispatch in dispatches:
+        try:
+            if dispatch.identity in lost:
+                await see_out(media, room_name, dispatch.identity)
+            await media.dispatch(room_name, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
+        except PlatformError as error:  # such as a room whose node is dead
+            metrics.DISPATCHES.labels("failed").inc()
+            log.warning("not dispatched", reason=error.message, **{"pii.room": room_name})
+            return
+        metrics.DISPATCHES.labels("again").inc()
 
 
 async def see_out(media: MediaServer, room_name: str, identity: str) -> None:
@@ -142,9 +167,8 @@ def _is_last_and_lost(job: Any, later: Any) -> tuple[Any, ...]:
 
 async def _renew(
     db: Db, slot_id: int, clock: Clock, tickets: StandingSigner, *, slot_lifetime: timedelta
-) -> tuple[str, list[DispatchMetadata], set[str]] | None:
-    """What is dispatched again for a slot, and the identities of personas that were lost; None where somebody came
-    meanwhile."""
+) -> Renewed | None:
+    """What is dispatched again for a slot; None where somebody came meanwhile."""
     slot = (await db.exec(select(Slot).where(Slot.id == slot_id).with_for_update())).one_or_none()
     if slot is None:
         return None

@@ -68,10 +68,10 @@ SyncDep = Annotated[TrunkSync, Depends(find_sync)]
 
 
 async def find_trunks(
-    request: Request, db: DbDep, caller: CallerDep, sync: SyncDep, settings: SettingsDep
+    request: Request, db: DbDep, caller: CallerDep, sync: SyncDep, settings: SettingsDep, attempt: AttemptDep
 ) -> TrunkService:
     """The trunks of this request's caller."""
-    return TrunkService(db, caller, sync, TrunkRules.of(settings), request.app.state.outbound)
+    return TrunkService(db, caller, sync, TrunkRules.of(settings), request.app.state.outbound, attempt)
 
 
 Trunks = Annotated[TrunkService, Depends(find_trunks)]

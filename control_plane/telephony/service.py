@@ -76,6 +76,7 @@ class ConfigService:
         on this server, and `Unavailable`; whatever is raised, nothing is kept.
         """
         agent = await self.personas.get(body.agent_config_id)
+        await self._intend(body.phone_number)
         await self.quota.take("sip_configs")
         config = SipConfig(project_id=self.caller.project_id, **body.model_dump())
         self.db.add(config)
@@ -90,6 +91,7 @@ class ConfigService:
         changes = body.changes()
         if "agent_config_id" in changes:
             name = (await self.personas.get(changes["agent_config_id"])).name
+        await self._intend(before, changes.get("phone_number", before))
         config.sqlmodel_update(changes)
         await self._claim_number(config.phone_number)
         await self._tell(before, config.phone_number)
@@ -98,14 +100,21 @@ class ConfigService:
     async def delete(self, config_id: int) -> None:
         """Give up a configuration. Raises `NotFound`, `Forbidden`, `Unavailable`."""
         config, _ = await self._config(config_id)
+        await self._intend(config.phone_number)
         await self.db.delete(config)
         await self.db.flush()
         await self._tell(config.phone_number)
 
+    async def _intend(self, *phone_numbers: str) -> None:
+        """Note that LiveKit is about to be told: where we die in the middle, the repair tells it what is so."""
+        mine = (col(SipTrunk.project_id) == self.caller.project_id, col(SipTrunk.phone_number).in_(phone_numbers))
+        if (await self.db.exec(update(SipTrunk).where(*mine).values(synced_at=None))).rowcount:
+            await self.db.commit()
+
     async def _tell(self, *phone_numbers: str) -> None:
         """Tell LiveKit while nothing is committed: where it cannot be told, nothing has changed.
 
-        Where the commit fails afterwards LiveKit is ahead of us, and its rule opens nothing: the ticket has no row.
+        Where the commit fails afterwards LiveKit is ahead of us until the repair; its rule may open nothing.
         """
         query = trunks_of(self.caller.project_id).where(col(SipTrunk.phone_number).in_(phone_numbers))
         trunks = (await self.db.exec(query.with_for_update())).all()

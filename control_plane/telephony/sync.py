@@ -32,6 +32,11 @@ def sealed_for(trunk_id: int) -> str:
     return f"sip_trunk:{trunk_id}"
 
 
+def key_of(trunk_id: int) -> str:
+    """What LiveKit knows our trunk by."""
+    return f"parley:trunk:{trunk_id}"
+
+
 class TrunkSync:
     """Tells LiveKit of trunks as our rows have them: one each way, and a rule where a number is answered."""
 
@@ -43,7 +48,7 @@ class TrunkSync:
         sealed = trunk.sealed_password
         answered = await self._line(db, trunk)
         carrier = Carrier(
-            key=f"parley:trunk:{trunk.id}",
+            key=key_of(trunk.id),
             name=trunk.name,
             number=trunk.phone_number,
             address=trunk.address,
@@ -66,11 +71,11 @@ class TrunkSync:
 
     async def forget(self, db: Db, trunk: SipTrunk) -> None:
         """Take a trunk that was given up from LiveKit, then its row. Raises `SipAwayError`."""
-        if trunk.dispatch_rule_id is not None:
-            await self.dialer.close_rule(trunk.dispatch_rule_id)
-        for livekit_id in (trunk.outbound_trunk_id, trunk.inbound_trunk_id):
-            if livekit_id is not None:
-                await self.dialer.close_trunk(livekit_id)
+        trunks, rules = await self.dialer.list_own(key_of(trunk.id))  # it may have made what we did not hear of
+        for rule_id in filter(None, dict.fromkeys([trunk.dispatch_rule_id, *rules])):
+            await self.dialer.close_rule(rule_id)
+        for livekit_id in filter(None, dict.fromkeys([trunk.outbound_trunk_id, trunk.inbound_trunk_id, *trunks])):
+            await self.dialer.close_trunk(livekit_id)
         await db.delete(trunk)
         await db.commit()
 
@@ -136,6 +141,9 @@ async def _repair(db: Db, sync: TrunkSync, trunk: SipTrunk, lost: set[str]) -> N
         if trunk.deleted_at is not None:
             await sync.forget(db, trunk)
         elif trunk.synced_at is None:
+            if trunk.dispatch_rule_id is None:  # whoever had it made may have died before that was kept
+                _, rules = await sync.dialer.list_own(key_of(trunk.id))
+                trunk.dispatch_rule_id = next(iter(rules), None)
             await sync.tell(db, trunk)
     except SipRefusedError as error:
         trunk.synced_at = sync.clock.now()  # it will not be taken the next time either

@@ -1,5 +1,7 @@
 """Carriers' lines, as a customer handles them."""
 
+from contextlib import suppress
+
 import structlog
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -7,6 +9,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Db
 from control_plane.db.rows import refuse_missing
+from control_plane.gate.idempotency import Attempt
 from control_plane.telephony.carriers import TrunkRules
 from control_plane.telephony.models import SipTrunk
 from control_plane.telephony.schemas import TrunkCreate, TrunkUpdate
@@ -20,8 +23,10 @@ log = structlog.get_logger()
 class TrunkService:
     """The trunks of one caller. The row is written first; what LiveKit did not take is repaired, or undone and told."""
 
-    def __init__(self, db: Db, caller: Caller, sync: TrunkSync, rules: TrunkRules, outbound: Outbound) -> None:
-        self.db, self.caller, self.sync = db, caller, sync
+    def __init__(
+        self, db: Db, caller: Caller, sync: TrunkSync, rules: TrunkRules, outbound: Outbound, attempt: Attempt
+    ) -> None:
+        self.db, self.caller, self.sync, self.attempt = db, caller, sync, attempt
         self.rules, self.outbound = rules, outbound
 
     async def all(self) -> list[SipTrunk]:
@@ -31,7 +36,8 @@ class TrunkService:
     async def get(self, trunk_id: int, *, lock: bool = False) -> SipTrunk:
         """One trunk; `NotFound` or `Forbidden`."""
         query = trunks_of(self.caller.project_id).where(SipTrunk.id == trunk_id)
-        found = (await self.db.exec(query.with_for_update() if lock else query)).one_or_none()
+        query = query.with_for_update().execution_options(populate_existing=True) if lock else query
+        found = (await self.db.exec(query)).one_or_none()
         return found or await refuse_missing(self.db, "sip_trunk", trunk_id, "trunk")
 
     async def create(self, body: TrunkCreate) -> SipTrunk:
@@ -40,6 +46,25 @@ class TrunkService:
         Raises `Unavailable` without a SIP service, `Conflict` where its number is in use, `InvalidRequest` where
         LiveKit refuses it, and as `TrunkRules` does.
         """
+        trunk = await self._find_made() or await self._write(body)
+        if trunk.synced_at is None:
+            try:
+                await self._clear(trunk.phone_number)
+                await self._tell(trunk)
+            except BaseException:
+                trunk.deleted_at = self.sync.clock.now()
+                await self.db.commit()
+                raise
+        return trunk
+
+    async def _find_made(self) -> SipTrunk | None:
+        """The trunk that an earlier try of this request has made, and did not give up: LiveKit would refuse another."""
+        if not self.attempt.made:
+            return None
+        made = trunks_of(self.caller.project_id).where(SipTrunk.id == int(self.attempt.made))
+        return (await self.db.exec(made)).one_or_none()
+
+    async def _write(self, body: TrunkCreate) -> SipTrunk:
         await self._check(body.address, has_password=bool(body.password))
         callers = await self.rules.callers_of(self.outbound, body.address, body.allowed_addresses)
         given = body.model_dump(exclude={"password"}) | {"allowed_addresses": callers}
@@ -47,15 +72,23 @@ class TrunkService:
         self.db.add(trunk)
         await self.db.flush()
         self._seal(trunk, body.password)
+        await self.attempt.note(self.db, f"{trunk.id}")
         await self.db.commit()
-        try:
-            await tell_now(self.db, self.sync, trunk)
-            await self.db.commit()
-        except BaseException:
-            trunk.deleted_at = self.sync.clock.now()
-            await self.db.commit()
-            raise
         return trunk
+
+    async def _clear(self, phone_number: str) -> None:
+        """Have LiveKit forget what was given up of a number: it has one line for each."""
+        mine = (SipTrunk.project_id == self.caller.project_id, SipTrunk.phone_number == phone_number)
+        query = select(SipTrunk).where(*mine, col(SipTrunk.deleted_at).is_not(None)).with_for_update(skip_locked=True)
+        with suppress(SipAwayError):  # whoever tells it of the next one says so
+            while (given_up := (await self.db.exec(query.limit(1))).first()) is not None:
+                await self.sync.forget(self.db, given_up)
+
+    async def _tell(self, trunk: SipTrunk) -> None:
+        """Tell LiveKit, and nobody beside us: of two that tell it at once each would have it make what it lacks."""
+        await self.get(trunk.id, lock=True)
+        await tell_now(self.db, self.sync, trunk)
+        await self.db.commit()
 
     async def update(self, trunk_id: int, body: TrunkUpdate) -> SipTrunk:
         """Change a trunk. Raises as `create` does, and then nothing has changed; `NotFound`, `Forbidden`."""
@@ -78,8 +111,7 @@ class TrunkService:
         trunk.synced_at = None
         await self.db.commit()
         try:
-            await tell_now(self.db, self.sync, trunk)
-            await self.db.commit()
+            await self._tell(trunk)
         except BaseException:
             trunk.sqlmodel_update(before | {"synced_at": None})
             await self.db.commit()

@@ -249,7 +249,7 @@ class UplinkService:
             renewed = await db.scalars(
                 update(SessionJob)
                 .where(col(SessionJob.livekit_job_id).in_(calls))
-                .values(lease_until=now + self.lease, worker_id=worker_id)
+                .values(lease_until=now + self.lease, worker_id=worker_id, begun=None)
                 .returning(SessionJob)
             )
             jobs = renewed.all()
@@ -270,11 +270,14 @@ class UplinkService:
                 gone = await db.exec(update(Worker).where(*here_last).values(connected=False))
                 if not gone.rowcount:
                     return
-                await db.exec(
+                missed = await db.scalars(
                     update(SessionJob)
                     .where(col(SessionJob.worker_id) == worker_id, col(SessionJob.ended_at).is_(None))
                     .values(lease_until=self.clock.now() + LOST_WITHIN)
+                    .returning(SessionJob)
                 )
+                for job in missed.all():
+                    await self.desk.keep_begun(db, job)
         except Unavailable:
             log.warning("leases not shortened", worker=worker_id)
 

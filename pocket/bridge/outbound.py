@@ -132,7 +132,7 @@ class Dialling:
                     return response
                 if response.status >= 180 and not ringing:
                     ringing = True
-                    self._house.own(self.call.participant.tell({STATUS: "ringing"}))
+                    self.call.participant.note({STATUS: "ringing"})
         finally:
             if not transaction.finished:
                 self._house.own(take_back(self._house.agent, transaction))

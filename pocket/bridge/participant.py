@@ -1,6 +1,7 @@
 """A call as its room sees it: one participant of kind SIP, with a microphone, attributes and digits."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ log = structlog.get_logger()
 SAMPLE_RATE: Final = 16_000
 JOIN_WITHIN, RETURN_WITHIN, ATTRIBUTES_WITHIN, LEAVE_WITHIN = 10.0, 8.0, 3.0, 5.0
 """Seconds. The SDK tries to come back into a lost room for minutes, while the caller would hear nothing."""
+MOST_TRIES: Final = 20
+"""Of telling a room what it does not show."""
 STATUS: Final = "sip.callStatus"
 APART: Final = "parley.apart"
 """A phone that joins with this attribute and the other phones do not hear each other until it is taken away."""
@@ -43,6 +46,12 @@ class Participant:
         """As was asked when it joined, until LiveKit tells of another wish: what it has said itself comes back late."""
         self._leaving = False
         self._lost: asyncio.TimerHandle | None = None
+        self._untold: deque[tuple[Mapping[str, str], asyncio.Future[None]]] = deque()
+        """Attributes that wait to be set, and for whom."""
+        self._told: dict[str, str] = {}
+        self._changed = asyncio.Event()
+        """LiveKit shows other attributes than before, or there are others to be set."""
+        self._telling: asyncio.Task[None] | None = None
         self._room.on("disconnected", self._disconnected)
         self._room.on("reconnecting", self._reconnecting)
         self._room.on("reconnected", self._reconnected)
@@ -95,13 +104,53 @@ class Participant:
 
     async def tell(self, attributes: Mapping[str, str]) -> None:
         """Set attributes; a room that does not answer does not hold the call up."""
+        await asyncio.wait({self.note(attributes)}, timeout=ATTRIBUTES_WITHIN)
+
+    def note(self, attributes: Mapping[str, str]) -> asyncio.Future[None]:
+        """Have attributes set, after those before; done once the room has heard. A room that does not show them is told
+        again: somebody may wait in it for the word that the phone was answered."""
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not self._room.isconnected() or self._leaving:
-            return
-        try:
-            async with asyncio.timeout(ATTRIBUTES_WITHIN):
-                await self._room.local_participant.set_attributes(dict(attributes))
-        except (TimeoutError, RuntimeError):
-            log.warning("attributes of a call could not be set")
+            heard.set_result(None)
+            return heard
+        self._untold.append((attributes, heard))
+        self._changed.set()
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_all())
+        return heard
+
+    async def _tell_all(self) -> None:
+        """Until the room shows it. One after the other: of two at once the library sends either first, and it does not
+        say that one was lost."""
+        for _ in range(MOST_TRIES):
+            try:
+                async with asyncio.timeout(ATTRIBUTES_WITHIN):
+                    while self._untold or self._lacking():
+                        if self._untold:
+                            await self._tell_next()
+                        else:
+                            self._changed.clear()
+                            await self._changed.wait()
+                return
+            except TimeoutError:
+                log.warning("attributes of a call are set again")
+                if not self._untold:
+                    self._untold.append((self._lacking(), asyncio.get_running_loop().create_future()))
+            except RuntimeError:
+                log.warning("attributes of a call could not be set")
+                return
+
+    async def _tell_next(self) -> None:
+        attributes, heard = self._untold[0]
+        await self._room.local_participant.set_attributes(dict(attributes))
+        self._told |= attributes
+        self._untold.popleft()
+        heard.set_result(None)
+
+    def _lacking(self) -> dict[str, str]:
+        """What was set, and the room does not show; nothing outside of a room."""
+        shown, is_there = self.attributes, self._room.isconnected()
+        return {name: value for name, value in self._told.items() if is_there and shown.get(name) != value}
 
     async def tell_digit(self, digit: str) -> None:
         """Tell the room of a key that the caller pressed."""
@@ -112,6 +161,9 @@ class Participant:
         """Leave the room, for a reason that its others see."""
         self._leaving = True
         self._reconnected()
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
         self.mixer.close()
         try:
             async with asyncio.timeout(LEAVE_WITHIN):
@@ -148,8 +200,9 @@ class Participant:
         return is_phone and (self._is_apart or bool(participant.attributes.get(APART)))
 
     def _attributes_changed(self, changed: Mapping[str, str], participant: rtc.Participant) -> None:
-        if APART in changed and participant.identity == self._room.local_participant.identity:
-            self._is_apart = bool(changed[APART])
+        if participant.identity == self._room.local_participant.identity:
+            self._changed.set()
+            self._is_apart = bool(changed[APART]) if APART in changed else self._is_apart
         if APART in changed and self._listening:
             self.listen()
 

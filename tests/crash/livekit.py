@@ -229,6 +229,10 @@ class Phones:
     def list_ids(self) -> frozenset[str]:
         return frozenset(self.known)
 
+    def list_own(self, key: str) -> tuple[list[str], list[str]]:
+        own = [each for each in self.known if f"_{key}_" in each]
+        return [each for each in own if each.startswith("ST")], [each for each in own if each.startswith("SDR")]
+
     def call(self, call: OutgoingCall) -> Outcome:
         self.invites.append((call.room, call.identity))
         if self.answer.status == "answered":

@@ -177,6 +177,7 @@ FILLINGS: Final[dict[str, Filler]] = {
         "ended_at": None,
         "lost_at": None,
         "wind_up_at": None,
+        "begun": None,
     },
     "session_trace": lambda e, _: {
         "epoch": 1,

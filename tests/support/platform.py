@@ -151,6 +151,8 @@ class FakeDialer:
     """Whose they are."""
     known: set[str] = field(default_factory=set)
     """Trunks and rules that it has; without them it has forgotten everything."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Whose each of them is or was."""
     listed: int = 0
     """How often it was asked what it has."""
 
@@ -161,20 +163,21 @@ class FakeDialer:
 
     async def open_trunk(self, carrier: Carrier, trunk_id: str | None) -> str:
         self._called("open_trunk", carrier, trunk_id)
-        return self._has(trunk_id, "ST")
+        return self._has(trunk_id, "ST", carrier)
 
     async def open_inbound(self, carrier: Carrier, trunk_id: str | None) -> str:
         self._called("open_inbound", carrier, trunk_id)
         if (owner := self.numbers.setdefault(carrier.number, carrier.key)) != carrier.key:
             raise NumberTakenError(f'Conflicting inbound SIP Trunks: "<new>" and "{owner}"')
-        return self._has(trunk_id, "ST")
+        return self._has(trunk_id, "ST", carrier)
 
     async def open_rule(self, carrier: Carrier, line: Line, inbound_id: str, rule_id: str | None) -> str:
         self._called("open_rule", carrier, line, inbound_id, rule_id)
-        return self._has(rule_id, "SDR")
+        return self._has(rule_id, "SDR", carrier)
 
-    def _has(self, known: str | None, prefix: str) -> str:
+    def _has(self, known: str | None, prefix: str, carrier: Carrier) -> str:
         given = known if known in self.known else f"{prefix}_{len(self.calls)}"
+        self.owners[given] = carrier.key
         self.known.add(given)
         return given
 
@@ -185,12 +188,21 @@ class FakeDialer:
     async def close_trunk(self, trunk_id: str) -> None:
         self._called("close_trunk", trunk_id)
         self.known.discard(trunk_id)
+        owner = self.owners.get(trunk_id)
+        if not any(self.owners[each] == owner for each in self.known if each.startswith("ST")):
+            self.numbers = {number: key for number, key in self.numbers.items() if key != owner}
 
     async def list_ids(self) -> frozenset[str]:
         self.listed += 1
         if self.away:
             raise SipAwayError("no SIP service answers")
         return frozenset(self.known)
+
+    async def list_own(self, key: str) -> tuple[list[str], list[str]]:
+        if self.away:
+            raise SipAwayError("no SIP service answers")
+        own = sorted(each for each in self.known if self.owners[each] == key)
+        return [each for each in own if each.startswith("ST")], [each for each in own if each.startswith("SDR")]
 
     def forget(self) -> None:
         """Lose everything, as LiveKit does with its Redis."""

@@ -181,3 +181,25 @@ async def test_a_database_without_room_is_answered_for_with_503(
         assert (await read(tenant)).status_code == 200
         await owner.execute("drop trigger full_disk on persona")
     assert (await write(tenant)).status_code == 201
+
+
+async def test_connections_to_a_server_that_is_no_longer_the_first_are_given_up_at_its_first_word(
+    platform: Platform, tenant: Tenant, clone: Clone
+) -> None:
+    """The same database plays both: whoever connected while it was a standby may only read."""
+    await everything_is_back(platform, tenant)
+    async with await psycopg.AsyncConnection.connect(clone.superuser, autocommit=True) as owner:
+        await owner.execute(f"alter database {clone.name} set default_transaction_read_only = on".encode())
+        await owner.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        answered = set[int]()
+        async with asyncio.timeout(BACK_WITHIN):
+            while answered != {200}:  # none of the connections that were cut is left
+                answered = {each.status_code for each in await asyncio.gather(*(read(tenant) for _ in range(24)))}
+        await owner.execute(f"alter database {clone.name} reset default_transaction_read_only".encode())
+    one_by_one = [(await ask(tenant)).status_code for ask in ASKED]
+    assert one_by_one.count(503) <= 1, one_by_one
+    answers = await asyncio.gather(*(ask(tenant) for ask in ASKED for _ in range(12)))
+    assert {answer.status_code for answer in answers} <= {200, 201}

@@ -49,6 +49,8 @@ async def a_call(platform: Platform, tenant: Tenant) -> None:
         job = PersonaJob.model_validate(told["job"])
         line = {"type": "line.spoken.v1", "speaker": "user", "identity": "caller", "timestamp_ms": 1, "text": "Hi."}
         assert (await at.report(job, 1, **line))["refused"] is None
+        assert (await at.report(job, 2, type="call.started.v1"))["refused"] is None
+        assert (await at.report(job, 3, type="recording.announced.v1", text="Recorded."))["refused"] is None
 
 
 async def test_no_statement_reads_a_whole_table(platform: Platform, clone: Clone) -> None:

@@ -18,12 +18,17 @@ async def test_what_livekit_has_of_ours_is_kept_and_a_number_of_others_is_taken(
     try:
         inbound = await dialer.open_inbound(ours, None)
         rule = await dialer.open_rule(ours, line, inbound, None)
+        outbound = await dialer.open_trunk(ours, None)
+        assert await dialer.open_trunk(ours, None) == outbound
         assert await dialer.open_inbound(ours, None) == inbound
         assert await dialer.open_rule(ours, line, inbound, None) == rule
         with pytest.raises(NumberTakenError):
             await dialer.open_inbound(theirs, None)
+        own, rules = await dialer.list_own("ours")
+        assert (sorted(own), rules) == (sorted([inbound, outbound]), [rule])
         await dialer.close_rule(rule)
         await dialer.close_trunk(inbound)
+        await dialer.close_trunk(outbound)
     finally:
         await dialer.close()
 

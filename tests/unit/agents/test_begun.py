@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agents.audience import PersonaStated
+from agents.begun import Begun
 from agents.calling import PersonaJob, Resumed, Said
 from agents.contract import LineInterim, LineSpoken, Submission
 from agents.persona import CUT_OFF, Persona
@@ -102,3 +103,15 @@ def test_the_next_persona_goes_on_with_what_was_left_open(
     monkeypatch.setattr(Persona, "session", session)
     Persona(persona_job(resumed=Resumed(elapsed=3.0, said=[last])), None, []).resume()
     assert calls == asked
+
+
+def test_a_line_that_was_shown_after_it_was_written_down_is_no_other_one() -> None:
+    begun = Begun()
+    for report in (SPEAKING, spoken(ANSWER), interim(ANSWER)):
+        begun.note(report.model_dump(mode="json"))
+    assert begun.cut_off() is None
+    begun.note(interim("We open at nine.").model_copy(update={"timestamp_ms": 9000}).model_dump(mode="json"))
+    begun.note(spoken(ANSWER).model_dump(mode="json"))
+    line = begun.cut_off()
+    assert line is not None
+    assert line.text == "We open at nine."

@@ -118,3 +118,32 @@ async def test_a_number_of_somebody_else_stays_theirs(dialer: LiveKitDialer, mon
     answers(monkeypatch, dialer._api.sip, "list_inbound_trunk", api.ListSIPInboundTrunkResponse(items=[theirs]))
     with pytest.raises(NumberTakenError):
         await dialer.open_inbound(CARRIER, None)
+
+
+async def test_an_outbound_trunk_that_livekit_made_and_nobody_heard_of_is_not_made_twice(
+    dialer: LiveKitDialer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sip = dialer._api.sip
+    listed = [
+        api.SIPOutboundTrunkInfo(sip_trunk_id="ST_other", metadata="parley:trunk:8"),
+        api.SIPOutboundTrunkInfo(sip_trunk_id="ST_own", metadata=CARRIER.key),
+    ]
+    created = answers(monkeypatch, sip, "create_outbound_trunk", listed[1])
+    answers(monkeypatch, sip, "list_outbound_trunk", api.ListSIPOutboundTrunkResponse(items=listed))
+    updated = answers(monkeypatch, sip, "update_outbound_trunk", listed[1])
+    assert await dialer.open_trunk(CARRIER, None) == "ST_own"
+    assert (created, updated[0][0]) == ([], "ST_own")
+
+
+async def test_what_livekit_has_of_a_carrier_is_found_by_its_key(
+    dialer: LiveKitDialer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sip, key = dialer._api.sip, CARRIER.key
+    outbound, inbound = api.SIPOutboundTrunkInfo, api.SIPInboundTrunkInfo
+    out = [outbound(sip_trunk_id="ST_1", metadata=key), outbound(sip_trunk_id="ST_2", metadata="parley:trunk:70")]
+    rules = [api.SIPDispatchRuleInfo(sip_dispatch_rule_id="SDR_1", metadata=key)]
+    answers(monkeypatch, sip, "list_outbound_trunk", api.ListSIPOutboundTrunkResponse(items=out))
+    ours = api.ListSIPInboundTrunkResponse(items=[inbound(sip_trunk_id="ST_3", metadata=key)])
+    answers(monkeypatch, sip, "list_inbound_trunk", ours)
+    answers(monkeypatch, sip, "list_dispatch_rule", api.ListSIPDispatchRuleResponse(items=rules))
+    assert await dialer.list_own(key) == (["ST_1", "ST_3"], ["SDR_1"])

@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 
 from control_plane.clock import Clock
+from control_plane.gate.models import IdempotentRequest
 from control_plane.telephony.models import SipTrunk
 from control_plane.telephony.sync import repair_trunks
 from sip.dialer import Carrier, Line, SipAwayError
@@ -160,3 +161,69 @@ async def test_a_trunk_is_read_back_without_its_password(platform: Platform, ten
     other = await platform.tenant("other")
     assert (await other.http.get(url)).status_code == 403
     assert (await tenant.http.get("/sip/trunks/999999")).status_code == 404
+
+
+SECOND = TRUNK | {"phone_number": "+18001234568"}
+
+
+async def listed(tenant: Tenant, number: str) -> list[int]:
+    """The trunks of a number, as their customer sees them."""
+    trunks = (await tenant.http.get("/sip/trunks")).json()["trunks"]
+    return [trunk["id"] for trunk in trunks if trunk["phone_number"] == number]
+
+
+async def test_a_request_whose_process_died_after_livekit_had_the_trunk_is_gone_on_with(
+    platform: Platform, tenant: Tenant
+) -> None:
+    key = {"Idempotency-Key": "once"}
+    assert (await tenant.http.post("/sip/trunks", json=SECOND, headers=key)).status_code == 201
+    async with platform.database.platform() as db:  # as it is where the last commit never came
+        given = {"outbound_trunk_id": None, "inbound_trunk_id": None, "synced_at": None}
+        await db.exec(update(SipTrunk).where(col(SipTrunk.phone_number) == SECOND["phone_number"]).values(given))
+        unanswered = {"status": None, "sealed_body": None, "lease_until": Clock().now() - timedelta(seconds=1)}
+        await db.exec(update(IdempotentRequest).values(unanswered))
+    again = await tenant.http.post("/sip/trunks", json=SECOND, headers=key)
+    assert again.status_code == 201, again.text
+    assert await listed(tenant, SECOND["phone_number"]) == [again.json()["trunk"]["id"]]
+
+
+async def test_what_livekit_made_without_our_hearing_of_it_is_in_nobodys_way(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = platform.dialer.open_inbound
+
+    async def open_inbound(carrier: Carrier, trunk_id: str | None) -> str:
+        await opened(carrier, trunk_id)
+        raise SipAwayError("LiveKit cannot be reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(platform.dialer, "open_inbound", open_inbound)
+        assert (await tenant.http.post("/sip/trunks", json=SECOND)).status_code == 503
+    again = await tenant.http.post("/sip/trunks", json=SECOND)
+    assert again.status_code == 201, again.text
+    (first, second) = await trunks(platform)
+    kept = {getattr(trunk, name) for trunk in (first, second) for name in ("inbound_trunk_id", "outbound_trunk_id")}
+    assert platform.dialer.known == kept, "LiveKit has what rows tell of, and nothing else"
+
+
+async def test_a_number_whose_change_was_lost_with_its_process_is_told_again(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = (await tenant.http.get("/agents")).json()["agents"][0]["id"]
+    told = platform.dialer.open_rule
+
+    async def open_rule(carrier: Carrier, line: Line, inbound_id: str, rule_id: str | None) -> str:
+        await told(carrier, line, inbound_id, rule_id)
+        raise Dead
+
+    monkeypatch.setattr(platform.dialer, "open_rule", open_rule)
+    body = {"name": "Inbound", "phone_number": LINE, "agent_config_id": agent}
+    assert (await tenant.http.post("/sip/configs", json=body)).status_code == 500
+    async with platform.database.platform() as db:
+        await db.exec(update(SipTrunk).values(created_at=Clock().now() - timedelta(minutes=1)))
+    assert await repair_trunks(platform.database, platform.app.state.trunks) == 1
+    assert not [each for each in platform.dialer.known if each.startswith("SDR")], "nobody answers the number"
+
+
+class Dead(Exception):
+    """The process is no more: nothing is undone."""

@@ -1,0 +1,65 @@
+"""Lines of a transcript, as workers tell them: a row and a fact each, once."""
+
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import SQLModel
+
+from agents.contract import LineSpoken
+from control_plane.clock import iso_ms
+from control_plane.db.database import Db
+from control_plane.events.facts import Fact
+from control_plane.events.log import EventLog
+from control_plane.sessions.models import Session, SessionJob, TranscriptLine
+
+CUT_OFF: Final = 2**31 - 1
+"""Sequence of the line that a job's persona was saying as its worker was lost: after all that it told itself."""
+
+
+async def write_line(db: Db, log: EventLog, session: Session, epoch: int, sequence: int, report: LineSpoken) -> None:
+    """Write a line into a locked session; a repeat changes nothing."""
+    values = {
+        "speaker": report.speaker,
+        "identity": clean(report.identity),
+        "name": clean(report.name),
+        "content": clean(report.text),
+        "timestamp_ms": report.timestamp_ms,
+        "interrupted": report.interrupted,
+    }
+    words = [each.model_dump() | {"text": clean(each.text)} for each in report.words] or None
+    row = values | {"duration_ms": report.duration_ms, "words": words, "created_at": report.at}
+    if await keep_once(db, TranscriptLine, session, epoch, sequence, row):
+        session.message_count += 1
+        log.append(
+            Fact.TRANSCRIPT_LINE,
+            project_id=session.project_id,
+            room_name=session.room_name,
+            session_id=session.id,
+            is_final=True,
+            final_at=iso_ms(report.at),
+            in_chat=report.in_chat,
+            **values,
+        )
+
+
+async def write_begun(db: Db, log: EventLog, session: Session, job: SessionJob) -> None:
+    """A job of a locked session is lost: what its persona was heard saying is a line that was cut off, if anything."""
+    if job.begun is not None and session.store_transcripts:
+        await write_line(db, log, session, job.epoch, CUT_OFF, LineSpoken.model_validate(job.begun))
+    job.begun = None
+
+
+async def keep_once(
+    db: Db, table: type[SQLModel], session: Session, epoch: int, sequence: int, values: dict[str, Any]
+) -> bool:
+    """Write a row under the key of its report; False where it was there."""
+    key = {"project_id": session.project_id, "session_id": session.id, "epoch": epoch, "sequence": sequence}
+    statement = insert(table).values(**key, **values).on_conflict_do_nothing().returning(text("id"))
+    with db.no_autoflush:  # rows and facts of reports that come together are written together
+        return await db.scalar(statement) is not None
+
+
+def clean(text: str) -> str:
+    """Text without what PostgreSQL cannot store."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
