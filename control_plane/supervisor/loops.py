@@ -59,6 +59,7 @@ from control_plane.supervisor.forgetting import forget
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.supervisor.retaining import retain
 from control_plane.supervisor.work import Parts, Work
+from control_plane.telephony.carriers import TrunkRules
 from control_plane.telephony.placing import CallPlacer
 from control_plane.telephony.sweeping import cut_longest, give_up_unattended, hang_up_leftovers, sweep_calls
 from control_plane.telephony.sync import TrunkSync, repair_trunks
@@ -210,7 +211,8 @@ async def place_calls(parts: Parts) -> None:
     """Place the calls that wait for their turn, for ever."""
     settings = parts.settings
     async with Outbound(settings.webhook_networks) as outbound:
-        placer = CallPlacer(parts.database, parts.clock, parts.media, parts.dialer, outbound)
+        rules = TrunkRules.of(settings)
+        placer = CallPlacer(parts.database, parts.clock, parts.media, parts.dialer, outbound, rules)
         await placer.run(settings.database_url.get_secret_value())
 
 
