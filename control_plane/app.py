@@ -159,7 +159,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.passes = Passes(state.token_signer, state.standing, settings.livekit_public_url)
     host = Host(state.database, clock, state.media)
     state.sockets = MeetingSockets(state.database, clock, state.live, state.passes, TokenReader(key, secret), host)
-    state.switchboard = Switchboard(state.database, clock, state.dialer)
+    state.switchboard = Switchboard(state.database, clock, state.dialer, state.media)
     state.trunks = TrunkSync(state.dialer, state.secrets, StandingSigner(secret_keys, "number"), clock)
     state.outbound = Outbound(settings.webhook_networks)
     calendar_outbound = open_outbound(settings.webhook_networks)

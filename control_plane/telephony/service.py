@@ -295,6 +295,10 @@ class CallService:
 
     async def _answered(self, call_id: int) -> Call:
         call = await self._get(call_id)
+        if call.answered_at is None and call.ended_at is None:
+            await self.db.commit()
+            if await self.switchboard.notice_answer(call):
+                await self.db.refresh(call)
         if call.answered_at is None or call.ended_at is not None:
             state = STATES.get(call.status, "is not answered yet")
             raise Conflict(f"Call {call_id} {state}: there is nobody on the line")
