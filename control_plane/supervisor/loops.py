@@ -120,7 +120,6 @@ async def run(
     watch = RecordingWatch(database, clock, recorder, finisher, longest=settings.recordings_longest)
     bots = BotWatch(database, clock, box, longest=settings.recordings_longest)
     trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_keys, "number"), clock)
-    starter = RecordingStarter(database, RecordingTaker(database, clock, recorder, box))
     supervise = partial(
         every,
         SWEEP_EVERY,
@@ -159,7 +158,7 @@ async def run(
         tasks.create_task(govern(url, Lock.BOOKS, partial(keep_books, parts)))
         tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep), partial(finisher.find_playable)))
         tasks.create_task(every(FORGET_EVERY, partial(watch.look_again), partial(bots.forget_keys)))
-        tasks.create_task(starter.run(url))
+        tasks.create_task(begin_recordings(parts))
         for follower in followers:
             tasks.create_task(follower.run(url))
         tasks.create_task(place_calls(parts))
@@ -205,6 +204,14 @@ async def deliver_webhooks(parts: Parts) -> None:
         dialects: dict[str, Dialect] = {DIALECT: letters, BOT_DIALECT: told}
         deliverer = Deliverer(database, clock, parts.box, outbound, dialects=dialects)
         await deliverer.run(settings.database_url.get_secret_value())
+
+
+async def begin_recordings(parts: Parts) -> None:
+    """Begin the recordings that wait for it, for ever."""
+    settings = parts.settings
+    async with Outbound(settings.webhook_networks) as outbound:
+        taker = RecordingTaker(parts.database, parts.clock, parts.recorder, parts.box, outbound)
+        await RecordingStarter(parts.database, taker).run(settings.database_url.get_secret_value())
 
 
 async def place_calls(parts: Parts) -> None:
