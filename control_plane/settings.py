@@ -55,6 +55,12 @@ def _carriers(value: str) -> str:
     return value
 
 
+def _bridges(value: str) -> str:
+    if any(read_carriers(value).values()):
+        raise ValueError("must be hosts: sip.example.com, sip.example.org")
+    return value
+
+
 def _networks(value: str) -> str:
     parse_networks(value)
     return value
@@ -176,6 +182,11 @@ class Settings(SecretsSettings):
         description="Hosts, comma-separated, of carriers that know this machine by its address: trunks to them need no "
         "password, outside development no others go without. `host=slug` keeps a host for that project.",
     )
+    meeting_hosts: Annotated[str, AfterValidator(_bridges)] = Field(
+        "",
+        description="Hosts, comma-separated, of meeting services besides Zoom where bots call rooms by digits alone, "
+        "as `sip:123456789@host`: at any other host digits may be a telephone number, and are not called.",
+    )
     google_oauth_url: str = Field(
         "https://oauth2.googleapis.com", description="Where Google gives access tokens, at `/token` below it."
     )
@@ -231,6 +242,11 @@ class Settings(SecretsSettings):
     def trusting_carriers(self) -> dict[str, frozenset[str]]:
         """`trunks_without_password`, read."""
         return read_carriers(self.trunks_without_password)
+
+    @property
+    def bridges(self) -> frozenset[str]:
+        """`meeting_hosts`, read."""
+        return frozenset(read_carriers(self.meeting_hosts))
 
     @property
     def webhook_networks(self) -> tuple[Network, ...]:

@@ -113,3 +113,26 @@ def closed_host(host: str, allow: Sequence[Network] = (), *, port: int | None = 
 
 def _first(address: Address, table: Sequence[tuple[Network, str]]) -> str | None:
     return next((kind for network, kind in table if address in network), None)
+
+
+def closed_networks(allow: Sequence[Network] = ()) -> list[Network]:
+    """The networks that nothing is sent into, without what the operator opened: for programs that connect by
+    themselves."""
+    closed: list[Network] = [network for network, _ in _CLOSED_V4]
+    closed += [network for network, _ in _CLOSED_V6]
+    closed += IPv6Network("::/0").address_exclude(_GLOBAL_V6)
+    for opened in allow:
+        closed = [rest for network in closed for rest in _without(network, opened)]
+    return closed
+
+
+def _without(network: Network, part: Network) -> Sequence[Network]:
+    if isinstance(network, IPv4Network) and isinstance(part, IPv4Network):
+        if network.subnet_of(part):
+            return []
+        return list(network.address_exclude(part)) if part.subnet_of(network) else [network]
+    if isinstance(network, IPv6Network) and isinstance(part, IPv6Network):
+        if network.subnet_of(part):
+            return []
+        return list(network.address_exclude(part)) if part.subnet_of(network) else [network]
+    return [network]

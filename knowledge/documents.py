@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final
+from unicodedata import category
 
 from knowledge.chunking import Passage
 from knowledge.markup import read_html
@@ -55,6 +56,8 @@ FOREIGN: Final = {
 }
 
 FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
+JOINERS: Final = "\u200c\u200d"
+"""Of letters, in names: all else that is not drawn, such as marks of direction, makes one look like another."""
 HEADING: Final = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*")
 FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
 
@@ -121,11 +124,15 @@ def read_text(content: str) -> list[Passage]:
 def source_name(name: str) -> str:
     """A file name or label fit to be kept and shown: no folders, no control characters, at most 255 characters."""
     bare = name.replace("\\", "/").rsplit("/", 1)[-1].strip()
-    if bare in {"", ".", ".."} or FORBIDDEN.search(bare):
+    if bare in {"", ".", ".."} or FORBIDDEN.search(bare) or not all(map(_is_shown, bare)):
         raise DocumentError("bad_name", "The document needs a name of visible characters.")
     if len(bare) > MAX_NAME:
         raise DocumentError("bad_name", f"The document's name is over {MAX_NAME} characters long. Shorten it.")
     return bare
+
+
+def _is_shown(character: str) -> bool:
+    return character in JOINERS or category(character) not in ("Cc", "Cf", "Zl", "Zp")
 
 
 def checked(text: str) -> str:

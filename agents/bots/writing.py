@@ -25,6 +25,8 @@ ON_THE_WAY: Final = 0.04
 """Seconds from a mouth to here: encoding, the network, the buffer that evens it out."""
 LINE_NAME: Final = "Meeting"
 """Everybody behind a telephone is one speaker."""
+UNHEARD: Final = "[redacted]"
+"""The line of a sentence that nobody recognised, where what is said is redacted."""
 
 log = structlog.get_logger()
 
@@ -62,6 +64,7 @@ class Writing:
         self._model = recogniser.model(job.stt.model)
         self._voices: dict[str, _Voice] = {}
         self._writers: set[asyncio.Task[None]] = set()
+        self._unwritten: dict[int, tuple[_Voice, Sentence]] = {}
         self._waiting = 0.0
         self._lost = 0
 
@@ -95,6 +98,8 @@ class Writing:
             _, late = await asyncio.wait(self._writers, timeout=within)
             if late:
                 log.warning("sentences not recognised in time", session=self._job.session_id, seconds=self._waiting)
+            for voice, sentence in self._unwritten.values():
+                self._leave_out(voice, sentence)
 
     async def close(self) -> None:
         """Drop whatever is left."""
@@ -111,7 +116,9 @@ class Writing:
     def _add(self, voice: _Voice, sentence: Sentence) -> None:
         if self._waiting + sentence.seconds > MOST_WAITING:
             self._lost += 1
+            self._leave_out(voice, sentence)
             return
+        self._unwritten[id(sentence)] = voice, sentence
         self._waiting += sentence.seconds
         voice.sentences.put_nowait(sentence)
 
@@ -123,32 +130,32 @@ class Writing:
                 )
             except RecognitionError as error:
                 log.warning("sentence not recognised", session=self._job.session_id, reason=str(error))
+                self._leave_out(voice, sentence)
             else:
                 self._write_down(voice, sentence, heard)
             finally:
                 self._waiting -= sentence.seconds
+                self._unwritten.pop(id(sentence), None)
+
+    def _leave_out(self, voice: _Voice, sentence: Sentence) -> None:
+        """Nobody knows what was said: where that matters, it is taken for private."""
+        if self._job.redaction is not None:
+            began = self._began(sentence)
+            self._report_line(voice, UNHEARD, began, began + _ms(sentence.seconds), [])
+
+    def _began(self, sentence: Sentence) -> int:
+        return timestamp_ms(self._job.started_at, moment(sentence.began - ON_THE_WAY))
 
     def _write_down(self, voice: _Voice, sentence: Sentence, heard: Heard) -> None:
         text = heard.text.strip()
         if text:
-            began = timestamp_ms(self._job.started_at, moment(sentence.began - ON_THE_WAY))
+            began = self._began(sentence)
             words = [
                 Word(text=each.word, start_ms=began + round(each.start * 1000), end_ms=began + round(each.end * 1000))
                 for each in within(heard.words, sentence.seconds)
             ]
             first, last = (words[0].start_ms, words[-1].end_ms) if words else (began, began + _ms(sentence.seconds))
-            self._report(
-                LineSpoken(
-                    at=moment(time.time()),
-                    speaker="agent" if voice.identity.startswith(PERSONA_PREFIX) else "user",
-                    identity=voice.identity,
-                    name=voice.name,
-                    text=text,
-                    timestamp_ms=first,
-                    duration_ms=last - first,
-                    words=words,
-                )
-            )
+            self._report_line(voice, text, first, last, words)
         self._report(
             UsageCounted(
                 at=moment(time.time()),
@@ -157,6 +164,20 @@ class Writing:
                 model=self._model,
                 audio_seconds=sentence.seconds,
                 requests=1,
+            )
+        )
+
+    def _report_line(self, voice: _Voice, text: str, first: int, last: int, words: list[Word]) -> None:
+        self._report(
+            LineSpoken(
+                at=moment(time.time()),
+                speaker="agent" if voice.identity.startswith(PERSONA_PREFIX) else "user",
+                identity=voice.identity,
+                name=voice.name,
+                text=text,
+                timestamp_ms=first,
+                duration_ms=last - first,
+                words=words,
             )
         )
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-ZOOM_GATEWAY: Final = "zoomcrc.com"
+from control_plane.telephony.numbers import ZOOM_GATEWAY
+
 NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 PIN: Final = re.compile(r"[0-9*#]{1,32}")
 SIP_ADDRESS: Final = re.compile(r"sips?:[A-Za-z0-9_.!~*'()&=+$,;?/%-]{1,200}@[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")

@@ -41,6 +41,8 @@ class BotAsk(BaseModel):
     zoom_obf_token_url: str | None = None
     zoom_obf_token_user_id: str | None = None
     reserved: bool = False
+    listens: bool = True
+    """Whether each host that it has had was to write down what is said: as asked, or to redact its recording."""
 
     @classmethod
     def of(cls, bot: Bot) -> "BotAsk":

@@ -128,9 +128,12 @@ class BotClaimer:
             lease_until=now + self.lease,
         )
         db.add(job)
-        redaction = await redaction_of(db, bot.project_id)
+        redaction, ask = await redaction_of(db, bot.project_id), BotAsk.of(bot)
+        # What is not written down cannot be taken out of the recording.
+        listens = ask.recogniser == "Default" or (redaction is not None and session.store_transcripts)
+        bot.asked = bot.asked | {"listens": ask.listens and listens}
         described = self._job(bot, session, job, token, waits=waits, line=line)
-        return described.model_copy(update={"redaction": redaction})
+        return described.model_copy(update={"redaction": redaction, "transcribe": listens})
 
     async def _session(self, db: Db, bot: Bot) -> Session | None:
         """The bot's session, locked: the one it has had before, unless that has ended; or a new one with a place of the
@@ -172,7 +175,6 @@ class BotClaimer:
             token=token,
             waits=waits,
             line=line,
-            transcribe=ask.recogniser == "Default",
             patience=Patience(
                 waiting_room=ask.waiting_room_timeout,
                 nobody=ask.noone_joined_timeout,

@@ -1,6 +1,5 @@
 """Meetings behind a telephone: a line is called into the room where the bot sits, and the meeting's PIN is pressed."""
 
-from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import text
@@ -16,7 +15,7 @@ from control_plane.telephony.carriers import TrunkRules
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.gate import Wish, judge_call
 from control_plane.telephony.models import Call
-from control_plane.telephony.numbers import find_number, host_of
+from control_plane.telephony.numbers import find_callee, host_of
 from control_plane.telephony.queueing import ATTENDED
 from control_plane.telephony.settling import LONGEST_HANDED_OVER, tell_begin
 from control_plane.telephony.trunks import trunks_of
@@ -35,21 +34,21 @@ async def dial(db: Db, clock: Clock, bot: Bot, line: Line, rules: TrunkRules) ->
     if trunk is None:
         raise CannotJoin("NO_TRUNK", "a meeting behind a telephone needs a SIP trunk of the project")
     now = clock.now()
-    try:
-        number = number_of(line, {each.address for each in trunks})
-    except ValueError as error:
-        raise CannotJoin("NOT_ALLOWED", f"this meeting is not called: {error}") from error
     own = {host_of(each.address) for each in trunks}
-    if number is None and (host := host_of_line(line)) in rules.trusting and host not in own:
+    try:
+        callee = find_callee(line.to, own, rules.bridges)
+    except ValueError as error:
+        raise CannotJoin("NOT_ALLOWED", f"this meeting is not called: its address {error}") from error
+    if (host := host_of(callee.host)) in rules.trusting and host not in own:
         raise CannotJoin("NOT_ALLOWED", "this meeting is not called: its server is a carrier of this machine's")
     wish = Wish(
         bot.project_id,
         "bot",
-        number,
+        callee.number,
         trunk.phone_number,
         trunk.address,
         longest=round(LONGEST_HANDED_OVER),
-        address=line.to,
+        address=callee.address,
         key_id=bot.key_id,
     )
     allowed = await judge_call(db, wish, now=now)
@@ -61,7 +60,7 @@ async def dial(db: Db, clock: Clock, bot: Bot, line: Line, rules: TrunkRules) ->
         project_id=bot.project_id,
         session_id=bot.session_id,
         room_name=bot.room_name,
-        phone_number=line.to,
+        phone_number=callee.address,
         caller_id=trunk.phone_number,
         status="queued",
         identity=line_identity(bot),
@@ -77,23 +76,6 @@ async def dial(db: Db, clock: Clock, bot: Bot, line: Line, rules: TrunkRules) ->
     allowed.call_id = call.id
     tell_begin(db, clock, call)
     await db.execute(text(f"select pg_notify('{PLACED}', '')"))
-
-
-def number_of(line: Line, carriers: Collection[str]) -> str | None:
-    """The telephone number that a line reaches; None for a room of a SIP server that is none of these carriers'.
-
-    Raises `ValueError` where it may be a number, but does not say which.
-    """
-    user, _, host = line.to.partition(":")[2].rpartition("@")
-    is_carrier = host_of(host) in {host_of(each) for each in carriers}
-    if host and not is_carrier and not user.lower().startswith(("+", "%2b")):
-        return None
-    return find_number(line.to)
-
-
-def host_of_line(line: Line) -> str:
-    """The host of a line's SIP address; empty for a plain number."""
-    return host_of(line.to.partition(":")[2].rpartition("@")[2]) if "@" in line.to else ""
 
 
 def keys_of(pin: str) -> str:

@@ -19,6 +19,7 @@ from control_plane.db.database import Db
 from control_plane.events.log import EventLog
 from control_plane.jobs.queue import enqueue
 from control_plane.media.orders import Picture
+from control_plane.recordings.beeping import LISTENED, problem_of
 from control_plane.recordings.models import Recording, RecordingOrigin, RecordingStatus
 from control_plane.recordings.sessions import WANTED
 from control_plane.recordings.settling import fail, lock_recording
@@ -78,7 +79,8 @@ async def joined(db: Db, clock: Clock, box: SecretBox, session_id: int) -> bool:
 
 async def _record(db: Db, clock: Clock, bot: Bot) -> None:
     session = await db.get(Session, bot.session_id)
-    view, now = BotAsk.of(bot).recording_mode, clock.now()
+    ask, now = BotAsk.of(bot), clock.now()
+    view = ask.recording_mode
     assert session is not None
     recording = new_recording(
         bot.project_id,
@@ -91,13 +93,15 @@ async def _record(db: Db, clock: Clock, bot: Bot) -> None:
     recording.session_id, recording.zero_at = session.id, session.started_at
     width, height, rate = SIZE
     picture = None if view == "audio_only" else Picture(width, height, rate, layout=LAYOUTS[view])
-    recording.details = {"bot": str(bot.uuid), "picture": asdict(picture) if picture else None}
+    looks = {"picture": asdict(picture) if picture else None}
+    recording.details = {"bot": str(bot.uuid), LISTENED: ask.listens} | looks
     full = await is_full(db, bot.project_id, "recordings", now)
     db.add(recording)
     await db.flush()
     bot.recording_id = recording.id
-    if full:
-        fail(db, clock, recording, "all recordings of the plan were in use")
+    problem = "all recordings of the plan were in use" if full else await problem_of(db, recording)
+    if problem is not None:
+        fail(db, clock, recording, problem)
     else:
         await db.execute(text(f"select pg_notify('{WANTED}', '')"))
 

@@ -2,29 +2,34 @@
 that the file is there. The file as it was goes before that, too."""
 
 import asyncio
+import math
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import av
 import structlog
-from sqlmodel import select
+from sqlmodel import col, select
 
 from control_plane.accounts.redacting import redaction_of
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, PlatformError
-from control_plane.recordings.models import FILES, Recording, RecordingOrigin
+from control_plane.recordings.models import FILES, Recording
 from control_plane.recordings.settling import fail, lock_recording
 from control_plane.recordings.storage import SEALED, RecordingStore
 from control_plane.recordings.tones import joined, overwrite
-from control_plane.sessions.models import Session, SessionStatus, TranscriptLine
+from control_plane.sessions.ending import is_writing
+from control_plane.sessions.models import Session, SessionJob, SessionStatus, TranscriptLine
 
 BEEPED, RAW = "beeped", "raw"
 """Members of a recording's details: that it is as it may be heard, and the file that is still to be removed."""
+LISTENED: Final = "listened"
+"""Another, of a bot: whether all that was said while it was there was written down as it was said."""
 AROUND_WORD, AROUND_LINE = 0.1, 0.2
 """Seconds on both sides of what is overwritten: of words whose times were measured, and of whole lines."""
 UNKNOWN: Final = 60.0
@@ -35,8 +40,8 @@ LINES_WITHIN: Final = timedelta(minutes=1)
 """How long the lines of a conversation are waited for that goes on after its recording."""
 NO_LIVE: Final = "This project redacts what is said: what is streamed live cannot be taken back"
 NO_LISTENER: Final = (
-    "This project redacts what is said: a room is recorded only while an agent with transcripts listens there, whose "
-    "lines say what is to be taken out"
+    "This project redacts what is said: a room is recorded only while an agent or a bot with transcripts listens "
+    "there, whose lines say what is to be taken out"
 )
 UNREADABLE: Final = "its sound could not be redacted"
 _MASK: Final = re.compile(r"\[(phone|card|iban|email|name|number|redacted)\]")
@@ -46,7 +51,7 @@ log = structlog.get_logger()
 
 async def demand_redactable(db: Db, recording: Recording) -> None:
     """Raise `Conflict` where a recording could not be redacted though its project wants it."""
-    if recording.origin == RecordingOrigin.BOT or await redaction_of(db, recording.project_id) is None:
+    if await redaction_of(db, recording.project_id) is None:
         return
     if recording.kind not in FILES:
         raise Conflict(NO_LIVE)
@@ -102,6 +107,23 @@ def _whole(line: TranscriptLine, starts: Sequence[int]) -> dict[str, Any]:
     return {"start_ms": line.timestamp_ms, "end_ms": min(end, line.timestamp_ms + round(UNKNOWN * 1000))}
 
 
+def deaf(
+    jobs: Sequence[SessionJob], lines: Sequence[TranscriptLine], *, is_lost: bool
+) -> Iterator[tuple[float, float]]:
+    """From and to when, in the seconds of lines, nobody may have listened because whoever did was lost: from the last
+    words that one of them told to the first of who came in its place. `is_lost`: nobody came for the last.
+
+    `jobs` are in their order.
+    """
+    for identity in {job.identity for job in jobs}:
+        epochs = [job.epoch for job in jobs if job.identity == identity]
+        own = [line for line in lines if line.epoch in epochs]
+        for epoch, following in pairwise([*epochs, *([epochs[-1] + 1] if is_lost else [])]):
+            before = [line.timestamp_ms + line.duration_ms for line in own if line.epoch <= epoch]
+            after = [line.timestamp_ms for line in own if line.epoch >= following]
+            yield max(before, default=0) / 1000, min(after) / 1000 if after else math.inf
+
+
 class Beeper:
     """Overwrites what is private in files that are in the store; one try of a recording at a time in this process."""
 
@@ -145,20 +167,27 @@ class Beeper:
     async def _spans(self, recording: Recording) -> list[tuple[float, float]] | None:
         """What is to be overwritten; None while more may be said of it."""
         length, begins = recording.duration or 0.0, recording.started_at
-        if recording.session_id is None:
+        if recording.session_id is None or not recording.details.get(LISTENED, True):
             return [(0.0, length + UNKNOWN)]
         async with self.database.platform() as db:
             session = await db.get(Session, recording.session_id)
             query = select(TranscriptLine).where(TranscriptLine.session_id == recording.session_id)
             lines = (await db.exec(query)).all()
+            of_session = select(SessionJob).where(SessionJob.session_id == recording.session_id)
+            jobs = (await db.exec(of_session.order_by(col(SessionJob.epoch)))).all()
+            more = await is_writing(db, recording.session_id, at=self.clock.now())
         if session is None or not session.store_transcripts:
             return [(0.0, length + UNKNOWN)]
         ended = recording.ended_at or self.clock.now()
-        if session.status != SessionStatus.COMPLETED and self.clock.now() - ended < LINES_WITHIN:
+        if more or (session.status != SessionStatus.COMPLETED and self.clock.now() - ended < LINES_WITHIN):
             return None
         heard = session.started_at, session.ended_at or ended
         zero = recording.zero_at or session.started_at
-        return private(lines, zero=zero, begins=begins, heard=heard, length=length + UNHEARD)
+        known = private(lines, zero=zero, begins=begins, heard=heard, length=length + UNHEARD)
+        is_lost = session.end_reason == "worker_lost"
+        offset = (zero - begins).total_seconds()
+        unheard = [(begin + offset, end + offset) for begin, end in deaf(jobs, lines, is_lost=is_lost)]
+        return joined([*known, *unheard], length=length + UNHEARD)
 
     async def _make(self, recording: Recording, key: str, size: int, spans: list[tuple[float, float]]) -> str | None:
         """The key of the file as it may be heard; None where it cannot be made."""
@@ -210,7 +239,7 @@ def beeped_key(key: str, format: str) -> str:
 
 async def wants_beeps(db: Db, recording: Recording) -> bool:
     """Whether a file is not to be given to anybody yet."""
-    if recording.kind not in FILES or recording.origin == RecordingOrigin.BOT:
+    if recording.kind not in FILES:
         return False
     if recording.details.get(BEEPED):
         return RAW in recording.details

@@ -18,6 +18,7 @@ from control_plane.recordings.settling import fail, lock_recording, settle
 from control_plane.recordings.telling import ask_stop, tell
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.repository import SessionRepository
+from guard.outbound import RTMP, BadAddress, Outbound
 
 log = structlog.get_logger()
 
@@ -47,8 +48,11 @@ async def tie_to_session(db: Db, recording: Recording) -> None:
 class RecordingTaker:
     """Asks the recorder for what a row holds."""
 
-    def __init__(self, database: Database, clock: Clock, recorder: Recorder, box: SecretBox) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, recorder: Recorder, box: SecretBox, outbound: Outbound
+    ) -> None:
         self.database, self.clock, self.recorder, self.box = database, clock, recorder, box
+        self.outbound = outbound
 
     async def order(self, recording_id: int) -> Recording:
         """Have a recording made, unless that was asked before. Holds no connection meanwhile.
@@ -60,11 +64,22 @@ class RecordingTaker:
             raise Conflict("This recording has begun already")
         order = order_of(recording, self.box)
         try:
+            await self._judge(order)
             egress = await self.recorder.start(order)
         except PlatformError as error:
             await self._refused(recording_id, error.message)
             raise
         return await self._begun(recording_id, egress)
+
+    async def _judge(self, order: RecordingOrder) -> None:
+        """What was judged when it was given is judged where it is used: its name may lead elsewhere by now."""
+        try:
+            for url in order.urls:
+                await self.outbound.check(url, RTMP)
+            if order.picture is not None and order.picture.template_url:
+                await self.outbound.check(order.picture.template_url)
+        except BadAddress as error:
+            raise Conflict(f"An address that this needs {error.reason}") from error
 
     async def _claim(self, recording_id: int) -> Recording | None:
         async with self.database.platform() as db:

@@ -59,6 +59,7 @@ from control_plane.supervisor.forgetting import forget
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.supervisor.retaining import retain
 from control_plane.supervisor.work import Parts, Work
+from control_plane.telephony.carriers import TrunkRules
 from control_plane.telephony.placing import CallPlacer
 from control_plane.telephony.sweeping import cut_longest, give_up_unattended, hang_up_leftovers, sweep_calls
 from control_plane.telephony.sync import TrunkSync, repair_trunks
@@ -119,7 +120,6 @@ async def run(
     watch = RecordingWatch(database, clock, recorder, finisher, longest=settings.recordings_longest)
     bots = BotWatch(database, clock, box, longest=settings.recordings_longest)
     trunks = TrunkSync(dialer, box, StandingSigner(settings.secret_keys, "number"), clock)
-    starter = RecordingStarter(database, RecordingTaker(database, clock, recorder, box))
     supervise = partial(
         every,
         SWEEP_EVERY,
@@ -158,7 +158,7 @@ async def run(
         tasks.create_task(govern(url, Lock.BOOKS, partial(keep_books, parts)))
         tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep), partial(finisher.find_playable)))
         tasks.create_task(every(FORGET_EVERY, partial(watch.look_again), partial(bots.forget_keys)))
-        tasks.create_task(starter.run(url))
+        tasks.create_task(begin_recordings(parts))
         for follower in followers:
             tasks.create_task(follower.run(url))
         tasks.create_task(place_calls(parts))
@@ -206,11 +206,20 @@ async def deliver_webhooks(parts: Parts) -> None:
         await deliverer.run(settings.database_url.get_secret_value())
 
 
+async def begin_recordings(parts: Parts) -> None:
+    """Begin the recordings that wait for it, for ever."""
+    settings = parts.settings
+    async with Outbound(settings.webhook_networks) as outbound:
+        taker = RecordingTaker(parts.database, parts.clock, parts.recorder, parts.box, outbound)
+        await RecordingStarter(parts.database, taker).run(settings.database_url.get_secret_value())
+
+
 async def place_calls(parts: Parts) -> None:
     """Place the calls that wait for their turn, for ever."""
     settings = parts.settings
     async with Outbound(settings.webhook_networks) as outbound:
-        placer = CallPlacer(parts.database, parts.clock, parts.media, parts.dialer, outbound)
+        rules = TrunkRules.of(settings)
+        placer = CallPlacer(parts.database, parts.clock, parts.media, parts.dialer, outbound, rules)
         await placer.run(settings.database_url.get_secret_value())
 
 

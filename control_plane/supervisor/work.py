@@ -98,7 +98,7 @@ class Work:
         }
 
     def _waiting(self) -> dict[str, Handler]:
-        switchboard = Switchboard(self.database, self.clock, self.parts.dialer)
+        switchboard = Switchboard(self.database, self.clock, self.parts.dialer, self.media)
         return {GIVE_UP: Parting(self.database, self.clock, self.media, switchboard, self.parts.tickets).handle}
 
     def _slow(self) -> dict[str, Handler]:

@@ -1,13 +1,13 @@
 """Where a trunk leads: one rule for testing it and for calling by it, the same as for every address of a customer; and
 which trunks there may be at all, so that nobody calls on another's bill, and no stranger calls in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from control_plane.errors import Forbidden, InvalidRequest
 from control_plane.settings import Settings
-from control_plane.telephony.numbers import host_of
+from control_plane.telephony.numbers import ZOOM_GATEWAY, host_of
 from guard.outbound import BadAddress, NotAnswered, Outbound
 
 ADVICE: Final = "The operator opens networks of his own with PARLEY_WEBHOOK_ALLOW"
@@ -37,11 +37,14 @@ class TrunkRules:
     is_strict: bool = False
     trusting: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Hosts that know this machine by its address, each with the projects that may call by it; empty: all."""
+    bridges: frozenset[str] = frozenset({ZOOM_GATEWAY})
+    """Hosts of meeting services, whose rooms are called by digits."""
 
     @classmethod
     def of(cls, settings: Settings) -> "TrunkRules":
         """Those of a process."""
-        return cls(settings.environment != "development", settings.trusting_carriers)
+        bridges = frozenset({ZOOM_GATEWAY, *settings.bridges})
+        return cls(settings.environment != "development", settings.trusting_carriers, bridges)
 
     def is_foreign(self, address: str, slug: str) -> bool:
         """Whether an address is of a host that the operator keeps for other projects."""
@@ -54,7 +57,7 @@ class TrunkRules:
         password is needed.
         """
         host = host_of(address)
-        if self.is_foreign(address, slug) or await self._is_alias(outbound, address, slug):
+        if await self.leads_to_foreign(outbound, address, slug):
             raise Forbidden(f"Only projects that the operator names call by {host}", details={"rule": "carriers"})
         if self.is_strict and not has_password and host not in self.trusting:
             needed = (
@@ -78,14 +81,29 @@ class TrunkRules:
             raise InvalidRequest.field("allowed_addresses", missing)
         return sorted(found)
 
-    async def _is_alias(self, outbound: Outbound, address: str, slug: str) -> bool:
-        kept = [host for host in self.trusting if host != host_of(address) and self.is_foreign(host, slug)]
-        if not kept:
-            return False
+    async def leads_to_foreign(self, outbound: Outbound, address: str, slug: str) -> bool:
+        """Whether an address is, by whatever name, of a host that the operator keeps for other projects."""
+        kept = [host for host in self.trusting if self.is_foreign(host, slug)]
+        return await _leads_to(outbound, address, kept)
+
+    async def leads_to_trusting(self, outbound: Outbound, address: str, own: Iterable[str]) -> bool:
+        """Whether an address is, by whatever name, of a host that knows this machine and is none of these."""
+        return await _leads_to(outbound, address, self.trusting.keys() - set(own))
+
+
+async def _leads_to(outbound: Outbound, address: str, hosts: Iterable[str]) -> bool:
+    hosts = set(hosts)
+    if not hosts or host_of(address) in hosts:
+        return bool(hosts)
+    try:
+        found = set(await find_carrier(outbound, address))
+    except ClosedAddressError:
+        return False  # it is not called either
+    for host in hosts:
         try:
-            own, theirs = set(await find_carrier(outbound, address)), set[str]()
-            for host in kept:
-                theirs.update(await find_carrier(outbound, host))
-            return bool(own & theirs)
+            theirs = await find_carrier(outbound, host)
         except ClosedAddressError:
-            return False  # it is not called either
+            continue  # nor is this one, by any name
+        if not found.isdisjoint(theirs):
+            return True
+    return False

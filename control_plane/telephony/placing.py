@@ -14,6 +14,7 @@ from sqlmodel import col, select
 
 from agents.calling import DispatchMetadata
 from agents.contract import AGENT_NAME, APART
+from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import PlatformError, Unavailable
@@ -23,11 +24,11 @@ from control_plane.media.server import MediaServer
 from control_plane.personas.serving import find_serving
 from control_plane.sessions.models import Session, Slot
 from control_plane.sessions.slots import Ticket, dispatch_of, new_secret
-from control_plane.telephony.carriers import ClosedAddressError, find_carrier
+from control_plane.telephony.carriers import ClosedAddressError, TrunkRules, find_carrier
 from control_plane.telephony.dialling import PLACED
 from control_plane.telephony.gate import judge_again
 from control_plane.telephony.models import Call, DialDecision, SipTrunk
-from control_plane.telephony.numbers import find_number
+from control_plane.telephony.numbers import find_number, host_of
 from control_plane.telephony.queueing import ATTENDED, HELD_BACK, RINGING, SLOW, WATCHED, CallQueue
 from control_plane.telephony.settling import (
     CALLED_INTO,
@@ -41,6 +42,7 @@ from control_plane.telephony.settling import (
     settle_answered,
     shorter,
 )
+from control_plane.telephony.trunks import trunks_of
 from guard.outbound import Outbound
 from sip.dialer import Dialer, OutgoingCall, SipAwayError, SipRefusedError
 from sip.outcomes import Outcome
@@ -76,9 +78,16 @@ class CallPlacer:
     """Takes queued calls, oldest first, no faster than their trunk allows, and sees each to its outcome."""
 
     def __init__(
-        self, database: Database, clock: Clock, media: MediaServer, dialer: Dialer, outbound: Outbound
+        self,
+        database: Database,
+        clock: Clock,
+        media: MediaServer,
+        dialer: Dialer,
+        outbound: Outbound,
+        rules: TrunkRules | None = None,
     ) -> None:
         self.database, self.clock, self.media, self.dialer, self.outbound = database, clock, media, dialer, outbound
+        self.rules = rules or TrunkRules()
         self._watched: set[asyncio.Task[None]] = set()
         self._leads: deque[float] = deque(maxlen=LEADS)
         self.queue = CallQueue(database, clock)
@@ -118,7 +127,7 @@ class CallPlacer:
         looking = asyncio.create_task(self._look(call_id, call))
         pacing = asyncio.create_task(self._pace(call, trunk, placed_at))
         try:
-            await find_carrier(self.outbound, call.host or trunk.address)
+            await self._judge_carrier(call, trunk)
             outcome = await self._dial(call_id, call, dispatch)
         except ClosedAddressError as error:
             outcome = Outcome("failed", None, str(error))
@@ -129,6 +138,27 @@ class CallPlacer:
         wanted = await self._persist(partial(self._settle, call_id, outcome))
         if outcome.status == "answered" and not wanted:
             await self._take_back(call)
+
+    async def _judge_carrier(self, call: OutgoingCall, trunk: SipTrunk) -> None:
+        """What was judged when it was given is judged where it is used: its name may lead elsewhere by now. Raises
+        `ClosedAddressError`."""
+        await find_carrier(self.outbound, call.host or trunk.address)
+        if not self.rules.trusting:
+            return
+        slug, own = await self._persist(partial(self._carriers_of, trunk.project_id))
+        if call.host:
+            is_others = await self.rules.leads_to_trusting(self.outbound, call.host, own)
+        else:
+            is_others = await self.rules.leads_to_foreign(self.outbound, trunk.address, slug)
+        if is_others:
+            raise ClosedAddressError("It leads to a carrier that other projects call by")
+
+    async def _carriers_of(self, project_id: int) -> tuple[str, set[str]]:
+        """The slug of a project, and the hosts of its trunks."""
+        async with self.database.platform() as db:
+            slug = (await db.exec(select(Project.slug).where(Project.id == project_id))).one()
+            trunks = (await db.exec(trunks_of(project_id))).all()
+        return slug, {host_of(each.address) for each in trunks}
 
     async def _pace(self, call: OutgoingCall, trunk: SipTrunk, placed_at: datetime) -> None:
         """Count the trunk's next call from when this one was sent, not from when that was decided."""

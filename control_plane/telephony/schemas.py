@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from agents.contract import DIGITS
 from control_plane.phones import PhoneNumber
 from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.numbers import CarrierAddress, Country, Network
+from control_plane.telephony.policy import canonical
 from control_plane.wire import FRESH_ROOM_NAME, Change, Clean, Exactly, GivenId, Instant, Paged, Storable
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
@@ -29,7 +30,7 @@ CallStatus = Literal[
 class Dial(Exactly):
     """`POST /sip/dial`."""
 
-    phone_number: PhoneNumber
+    phone_number: Annotated[PhoneNumber, AfterValidator(canonical)]
     agent_config_id: GivenId | None = Field(None, description="The first active agent where this is left out.")
     room_name: Annotated[str, Field(json_schema_extra=FRESH_ROOM_NAME)] | None = None
     caller_id: PhoneNumber | None = Field(None, description="A number of the project's trunks.")

@@ -255,6 +255,7 @@ class CallService:
         """
         if not is_possible(to):
             raise InvalidRequest.field("to", "must be a number in E.164 form for a warm transfer")
+        to = canonical(to)
         call = await self._with_persona(call_id)
         if call.identity == f"sip_{to}":
             raise Conflict(f"{to} is the number of the phone in call {call_id}")
@@ -279,7 +280,7 @@ class CallService:
         is_asked = asked_at is not None and now - datetime.fromisoformat(asked_at) < CALLED_IN_WITHIN
         if is_asked or (await self.db.exec(others.where(col(Call.ended_at).is_(None)))).first() is not None:
             raise Conflict(f"Somebody is being asked to take call {call_id} already")
-        call.details = call.details | {ASKED_AT: now.isoformat(), ASKED_TO: canonical(to)}
+        call.details = call.details | {ASKED_AT: now.isoformat(), ASKED_TO: to}
         await self.db.commit()
         try:
             await self.live.command(HAND_OVER, {"session_id": call.session_id, "to": to})
@@ -303,6 +304,10 @@ class CallService:
 
     async def _answered(self, call_id: int) -> Call:
         call = await self._get(call_id)
+        if call.answered_at is None and call.ended_at is None:
+            await self.db.commit()
+            if await self.switchboard.notice_answer(call):
+                await self.db.refresh(call)
         if call.answered_at is None or call.ended_at is not None:
             state = STATES.get(call.status, "is not answered yet")
             raise Conflict(f"Call {call_id} {state}: there is nobody on the line")

@@ -16,6 +16,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, PlatformError, Unavailable
 from control_plane.gate.models import AuditEntry
+from control_plane.media.server import MediaServer
 from control_plane.phones import is_possible
 from control_plane.telephony.answering import miss_call
 from control_plane.telephony.dialling import PLACED
@@ -26,15 +27,18 @@ from control_plane.telephony.policy import canonical
 from control_plane.telephony.settling import (
     ASKED_AT,
     ASKED_TO,
+    BEFORE_ANSWER,
     CALLED_INTO,
     LONGEST_HANDED_OVER,
     NOBODY_WAITS,
+    SPEAKING,
     lock_call,
     settle,
     tell_begin,
 )
 from control_plane.telephony.trunks import trunks_of
 from sip.dialer import Dialer, SipAwayError, SipRefusedError
+from sip.outcomes import ANSWERED
 
 WITHIN: Final = 30.0
 """Seconds the other phone may ring."""
@@ -56,8 +60,34 @@ class _Target:
 class Switchboard:
     """Reaches phones by LiveKit. The project's policy holds for whom a phone is sent to as for whom we call."""
 
-    def __init__(self, database: Database, clock: Clock, dialer: Dialer) -> None:
-        self.database, self.clock, self.dialer = database, clock, dialer
+    def __init__(self, database: Database, clock: Clock, dialer: Dialer, media: MediaServer) -> None:
+        self.database, self.clock, self.dialer, self.media = database, clock, dialer, media
+
+    async def notice_answer(self, call: Call) -> bool:
+        """Whether somebody speaks at the phone of a call whose row does not say so yet; it does then. LiveKit knows of
+        an answer before the report of a worker comes, or the word of whoever placed the call."""
+        if call.status not in BEFORE_ANSWER or call.status == "queued":
+            return False
+        try:
+            phone = await self.media.find_participant(call.room_name, call.identity)
+        except PlatformError:
+            return False
+        if phone.attributes.get("sip.callStatus") not in SPEAKING:
+            return False
+        async with self.database.tenant(call.project_id) as db:
+            known = await lock_call(db, call.id)
+            if known is None or known.ended_at is not None:
+                return False
+            await settle(db, self.clock, known, ANSWERED)
+        return True
+
+    async def _look_at(self, project_id: int, session_id: int) -> None:
+        """Take notice of an answer to the call of a session."""
+        rings = (col(Call.answered_at).is_(None), col(Call.ended_at).is_(None))
+        async with self.database.tenant(project_id) as db:
+            call = (await db.exec(select(Call).where(Call.session_id == session_id, *rings).limit(1))).first()
+        if call is not None:
+            await self.notice_answer(call)
 
     async def transfer(self, call: Call, to: str, *, asked_by: AskedBy) -> None:
         """Send the phone of a call that goes on to a number, or to a name at the project's carrier; holds no connection
@@ -158,6 +188,7 @@ class Switchboard:
         number = _number_of(to)
         if number not in listed:
             raise _unlisted(to)
+        await self._look_at(project_id, session_id)
         async with self.database.tenant(project_id) as db:
             call = await _find_answered(db, session_id)
         if call is None:
@@ -172,6 +203,7 @@ class Switchboard:
         """
         to, now = _number_of(to), self.clock.now()
         identity = f"sip_{to}"
+        await self._look_at(project_id, session_id)
         async with self.database.tenant(project_id) as db:
             call = await _find_answered(db, session_id)
             if call is None or call.identity == identity:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from guard.addresses import closed_networks, parse_networks
 from parley.stack import probes
 from parley.stack.children import Child, ready_file_exists
 from parley.stack.database import DatabaseUrls
@@ -306,7 +307,8 @@ class Services:
 
     def pocket(self, service: str) -> tuple[list[str], dict[str, str]]:
         """Return command and environment of one of LiveKit's services in its pocket edition, without settings."""
-        return python("pocket", service), self._environment({})
+        closed = ",".join(map(str, closed_networks(parse_networks(_LOOPBACK))))
+        return python("pocket", service), self._environment({f"POCKET_{service.upper()}_CLOSED": closed})
 
     @property
     def phone_address(self) -> str:

@@ -11,6 +11,7 @@ from pocket.bridge.outcomes import CallFailedError, broken, refused, silent, una
 from pocket.bridge.participant import STATUS
 from pocket.bridge.protobufs.rpc_sip_pb2 import InternalCreateSIPParticipantRequest as Asked
 from pocket.bridge.seconds import seconds
+from pocket.networks import read_networks
 from pocket.psrpc.errors import RpcError
 from pocket.rtp import sdp
 from pocket.rtp.keys import CryptoKey, make_keys
@@ -55,6 +56,7 @@ class Dialling:
         self.joined: asyncio.Future[None] = loop.create_future()
         self.answered: asyncio.Future[None] = loop.create_future()
         self._house: House = call.house
+        self._closed = read_networks(call.house.settings.closed)
         self._transport = _TRANSPORTS[asked.transport]
         self._encryption = _ENCRYPTIONS[asked.media_encryption or asked.media.encryption]
 
@@ -103,7 +105,7 @@ class Dialling:
         credentials: tuple[str, str] | None = None
         try:
             async with asyncio.timeout(seconds(asked.ringing_timeout) or RINGING):
-                flow = await house.agent.reach(Uri.parse(target), self._transport)
+                flow = await house.agent.reach(Uri.parse(target), self._transport, self._closed)
                 for number in range(1, ATTEMPTS + 1):
                     request = self._request(target, request_id, number, credentials)
                     transaction = house.agent.send(request, flow)

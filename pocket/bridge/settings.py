@@ -3,6 +3,8 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pocket.networks import Networks
+
 
 class Settings(BaseSettings):
     """Times are in seconds."""
@@ -30,3 +32,4 @@ class Settings(BaseSettings):
     most_memory: int = Field(default=1 << 30, description="Bytes; beyond, it ends when idle, to be started anew.")
     drain: float = Field(default=10.0, description="How long calls may go on after SIGTERM.")
     requests_per_second: float = Field(default=50.0, description="Of one source, of those that begin something.")
+    closed: Networks = Field(default="", description="Networks, comma-separated, in which nobody is called.")

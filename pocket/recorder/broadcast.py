@@ -1,12 +1,13 @@
 """The livestreams of one recording. What becomes of one of them is no other's affair."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, cast
 
 import structlog
 from livekit.protocol import egress
 
+from pocket.networks import Network
 from pocket.recorder.flv import Cutter, Tag
 from pocket.recorder.journal import Entry
 from pocket.recorder.livestream import ACTIVE, CLOSED_WITHIN, Livestream, end
@@ -22,8 +23,14 @@ class Broadcast:
     (without an error: it was taken away); neither after `close`.
     """
 
-    def __init__(self, entry: Entry, changed: Callable[[], None], gone: Callable[[str], None]) -> None:
-        self._entry = entry
+    def __init__(
+        self,
+        entry: Entry,
+        changed: Callable[[], None],
+        gone: Callable[[str], None],
+        closed: Sequence[Network] = (),
+    ) -> None:
+        self._entry, self._closed_networks = entry, closed
         self._changed, self._gone = changed, gone
         self._loop = asyncio.get_running_loop()
         self._streams: dict[asyncio.Task[None], Livestream] = {}
@@ -75,7 +82,7 @@ class Broadcast:
         return list(zip(self._entry.streams, self._entry.info.stream_results, strict=True))
 
     def _connect(self, url: str, info: egress.StreamInfo) -> None:
-        stream = Livestream(url, info, lambda: [*self._head, *self._group], self._tell)
+        stream = Livestream(url, info, lambda: [*self._head, *self._group], self._tell, self._closed_networks)
         task = asyncio.create_task(stream.run())
         self._streams[task] = stream
         task.add_done_callback(self._ended)

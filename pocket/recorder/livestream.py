@@ -7,11 +7,13 @@ import ssl
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from livekit.protocol import egress
 
+from pocket.networks import Network, is_closed
 from pocket.recorder import pushing
 from pocket.recorder.flv import HEADER, Tag
 
@@ -39,9 +41,15 @@ class Livestream:
     """
 
     def __init__(
-        self, url: str, info: egress.StreamInfo, opening: Callable[[], list[Tag]], changed: Callable[[], None]
+        self,
+        url: str,
+        info: egress.StreamInfo,
+        opening: Callable[[], list[Tag]],
+        changed: Callable[[], None],
+        closed: Sequence[Network] = (),
     ) -> None:
         self.url, self.info = url, info
+        self._closed = closed
         self._opening, self._changed = opening, changed
         self._tags: asyncio.Queue[Tag | None] = asyncio.Queue()
         self.taking = False
@@ -87,6 +95,7 @@ class Livestream:
 
     async def _stream(self) -> None:
         """Connect, and send until the end. Raises `StreamError`."""
+        await self._judge()
         try:
             command = [sys.executable, "-I", str(pushing.__file__)]
             child = await asyncio.create_subprocess_exec(
@@ -106,6 +115,18 @@ class Livestream:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.communicate()
+
+    async def _judge(self) -> None:
+        """Raise `StreamError` for a server in a closed network. Its name is looked up once more by who connects."""
+        if not self._closed:
+            return
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN):
+                found = await asyncio.get_running_loop().getaddrinfo(urlsplit(self.url).hostname, None)
+        except (OSError, TimeoutError, ValueError):
+            raise StreamError("no such server") from None
+        if any(is_closed(str(each[4][0]), self._closed) for each in found):
+            raise StreamError("its address is in a closed network")
 
     async def _connect(self, child: Process) -> None:
         assert child.stdin is not None

@@ -14,6 +14,7 @@ import structlog
 from livekit.protocol import egress
 
 from pocket.ending import EndedError, unless
+from pocket.networks import read_networks
 from pocket.psrpc import RpcError
 from pocket.recorder import states
 from pocket.recorder.broadcast import Broadcast
@@ -57,7 +58,8 @@ class Recording:
             on_end=self._source_ended,
             on_replaced=self._replaced,
         )
-        self._broadcast = Broadcast(entry, self._tell_streams, self._streams_gone) if plan.streams else None
+        closed = read_networks(house.settings.closed)
+        self._broadcast = Broadcast(entry, self._tell_streams, self._streams_gone, closed) if plan.streams else None
         self._missing = 0.0
         """Seconds of silence where a recorder was killed and another had not begun."""
         self._is_replaced = False

@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pocket.networks import Networks
+
 
 class Settings(BaseSettings):
     """Times are in seconds, sizes in bytes."""
@@ -31,6 +33,7 @@ class Settings(BaseSettings):
     abandoned_after: float = Field(default=120.0, gt=0, description="Of such a recording, until it is failed.")
     most_memory: int = Field(default=1 << 30, description="Bytes; beyond, it ends when idle, to be started anew.")
     threads: int = Field(default=2, ge=1, description="That mix and encode.")
+    closed: Networks = Field(default="", description="Networks, comma-separated, into which nothing is streamed.")
 
     @property
     def state_folder(self) -> Path:

@@ -3,12 +3,13 @@
 import secrets
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
+from pocket.networks import Network
 from pocket.sip.admission import Admission, Rate
 from pocket.sip.message import Request, parse
 from pocket.sip.transactions import ClientTransaction, ServerTransaction
@@ -76,9 +77,10 @@ class UserAgent:
         suffix = "" if transport == "UDP" else f";transport={transport.lower()}"
         return f"<sip:{self.host}:{port}{suffix}>"
 
-    async def reach(self, uri: Uri, transport: str) -> Flow:
-        """A way to whom a URI names. Raises `OSError`."""
-        return await self._transports.reach(transport, uri.host, uri.port or (5061 if transport == "TLS" else 5060))
+    async def reach(self, uri: Uri, transport: str, closed: Sequence[Network] = ()) -> Flow:
+        """A way to whom a URI names, at no address of these networks. Raises `OSError`."""
+        port = uri.port or (5061 if transport == "TLS" else 5060)
+        return await self._transports.reach(transport, uri.host, port, closed)
 
     def send(self, request: Request, flow: Flow) -> ClientTransaction:
         """Send a request. Its Via and Max-Forwards are added."""

@@ -5,10 +5,12 @@ import re
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from pocket.networks import Network, is_closed
 from pocket.sip.message import LARGEST, LARGEST_BODY
 
 CONNECT_WITHIN: Final = 10.0
@@ -79,29 +81,20 @@ class Transports:
         if self._udp is not None:
             self._udp.close()
 
-    async def reach(self, transport: str, host: str, port: int) -> Flow:
-        """A way to a peer, over a stream that is open where there is one. Raises `OSError`."""
+    async def reach(self, transport: str, host: str, port: int, closed: Sequence[Network] = ()) -> Flow:
+        """A way to a peer, over a stream that is open where there is one, at no address of a closed network. Raises
+        `OSError`."""
         if transport == "UDP":
-            loop = asyncio.get_running_loop()
-            try:
-                found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
-            except UnicodeError:
-                raise OSError("not a name of a host") from None
-            address = found[0][4]
-            return Flow("UDP", str(address[0]), int(address[1]))
+            return Flow("UDP", (await _find(host, port, closed))[0], port)
         key = (transport, host, port)
         writer = self._streams.get(key)
         if writer is None or writer.is_closing():
             tls = self._client_tls if transport == "TLS" else None
             try:
                 async with asyncio.timeout(CONNECT_WITHIN):
-                    reader, writer = await asyncio.open_connection(
-                        host, port, family=socket.AF_INET, limit=LARGEST, ssl=tls
-                    )
+                    reader, writer = await _connect(await _find(host, port, closed), port, tls, host)
             except TimeoutError:
                 raise OSError("the peer accepts no connection") from None
-            except UnicodeError:
-                raise OSError("not a name of a host") from None
             self._streams[key] = writer
             task = asyncio.create_task(self._read(reader, writer, key))
             self._readers.add(task)
@@ -158,6 +151,32 @@ class Transports:
             if self._streams.get(key) is writer:
                 del self._streams[key]
             writer.close()
+
+
+async def _find(host: str, port: int, closed: Sequence[Network]) -> list[str]:
+    """The addresses of a host that are connected to: looked up once, so that they are those that were judged. At least
+    one. Raises `OSError`."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+    except UnicodeError:
+        raise OSError("not a name of a host") from None
+    addresses = [str(each[4][0]) for each in found]
+    allowed = [each for each in addresses if not is_closed(each, closed)]
+    if not allowed:
+        raise OSError("its address is in a closed network")
+    return allowed
+
+
+async def _connect(
+    addresses: Sequence[str], port: int, tls: ssl.SSLContext | None, name: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A stream to the first of some addresses that accepts one. Raises `OSError`."""
+    *others, last = addresses
+    server = name if tls is not None else None
+    for address in others:
+        with suppress(OSError):
+            return await asyncio.open_connection(address, port, limit=LARGEST, ssl=tls, server_hostname=server)
+    return await asyncio.open_connection(last, port, limit=LARGEST, ssl=tls, server_hostname=server)
 
 
 class _Datagrams(asyncio.DatagramProtocol):

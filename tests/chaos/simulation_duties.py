@@ -85,7 +85,8 @@ class Jobs(Process):
         self.placer = CallPlacer(database, clock, self.media, self.dialer, self.outbound)
         self.bots = BotWatch(database, clock, self.box, longest=settings.recordings_longest)
         held, tickets = settings.slot_lifetime, StandingSigner(SECRET_KEY, "slot")
-        parting = Parting(database, clock, self.media, Switchboard(database, clock, self.dialer), tickets)
+        switchboard = Switchboard(database, clock, self.dialer, self.media)
+        parting = Parting(database, clock, self.media, switchboard, tickets)
         work = {CLOSE_ROOM: self._close_room, SHUT: self._close_room, ANALYSE: self._analyse, GIVE_UP: parting.handle}
         self.runner = JobRunner(database, clock, work)
         self.analyst = Analyst(database, clock, None, None)  # type: ignore[arg-type]

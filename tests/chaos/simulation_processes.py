@@ -264,7 +264,7 @@ class Serve(Process):
             StandingSigner(SECRET_KEY, "slot"),
             StandingSigner(SECRET_KEY, "meeting"),
             derive_key(WORKER_TOKEN),
-            Switchboard(self.database, self.clock, self.dialer),
+            Switchboard(self.database, self.clock, self.dialer, self.media),
             SecretBox(SECRET_KEY),
             lease=simulation.settings.lease,
         )

@@ -15,8 +15,9 @@ from tests.support.platform import SECRET_KEY, Platform
 async def work_off(platform: Platform, media: MediaServer | None = None) -> int:
     """Do what waits in the queue for those who were given up, also what was done before; how many they are. `media`:
     where they are, if not in the platform's own."""
-    switchboard, tickets = Switchboard(platform.database, Clock(), platform.dialer), StandingSigner(SECRET_KEY, "slot")
-    parting = Parting(platform.database, Clock(), media or platform.media, switchboard, tickets, begin_within=1.0)
+    where, tickets = media or platform.media, StandingSigner(SECRET_KEY, "slot")
+    switchboard = Switchboard(platform.database, Clock(), platform.dialer, where)
+    parting = Parting(platform.database, Clock(), where, switchboard, tickets, begin_within=1.0)
     async with platform.database.platform() as db:
         payloads = (await db.exec(select(Job.payload).where(Job.kind == GIVE_UP).order_by(col(Job.id)))).all()
     for payload in payloads:

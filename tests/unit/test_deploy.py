@@ -17,6 +17,7 @@ from control_plane.__main__ import GRACE
 from control_plane.settings import MigrationSettings, Settings
 from knowledge.settings import KnowledgeSettings
 from parley.stack.directories import cache_dir
+from tests.support.tried import tried
 
 CHECKOUT = Path(__file__).parents[2]
 CHART = CHECKOUT / "deploy" / "helm" / "parley"
@@ -135,6 +136,7 @@ def test_only_the_control_plane_knows_the_key_of_what_is_encrypted_and_only_migr
 
 def test_a_pod_may_do_little_and_has_its_limits(rendered: list[dict[str, Any]]) -> None:
     for name, pod in pods(rendered):
+        tried("containers: services × hardening", 5)
         spec = pod["spec"]
         assert spec["automountServiceAccountToken"] is False, name
         assert spec["securityContext"]["runAsNonRoot"] is True
@@ -142,6 +144,7 @@ def test_a_pod_may_do_little_and_has_its_limits(rendered: list[dict[str, Any]]) 
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
         assert all(set(volume) - {"name"} == {"emptyDir"} for volume in spec["volumes"])
     for name, container in containers(rendered).items():
+        tried("containers: services × hardening", 4)
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

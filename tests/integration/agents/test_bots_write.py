@@ -153,14 +153,21 @@ async def test_speakers_are_told_apart_and_the_line_is_one(media: Media, tmp_pat
         assert lines == [("user", "ada"), ("agent", "agent-7")]
 
 
-async def test_a_bot_goes_on_where_nothing_is_recognised(media: Media, tmp_path: Path) -> None:
+@pytest.mark.parametrize("redacts", [False, True])
+async def test_a_bot_goes_on_where_nothing_is_recognised(media: Media, tmp_path: Path, redacts: bool) -> None:
+    """Where its project redacts, what nobody knows is left out, of the recording too."""
     room = uuid.uuid4().hex
-    job = bot_job(media, room, transcribe=True)
+    job = bot_job(media, room, transcribe=True, redaction={"names": []} if redacts else None)
     async with writing_host(media, tmp_path, "http://127.0.0.1:9/v1") as (_, plane):
         async with in_room(media, room, "ada") as ada:
             await plane.attend(job)
             await plane.reported(job, "call.started")
-            _, spoken = await say(ada, job, *WORDS)
+            offset, spoken = await say(ada, job, *WORDS)
             await asyncio.sleep(2 + spoken[-1].end)
         ended = await plane.reported(job, "call.ended", within=PATIENCE)
         assert (ended["reason"], ended["failed"]) == ("caller_left", False)
+        lines = plane.of(job, "line.spoken")
+        assert {line["text"] for line in lines} == ({"[redacted]"} if redacts else set())
+        if redacts:
+            assert lines[0]["timestamp_ms"] < offset + spoken[0].end * 1000
+            assert lines[-1]["timestamp_ms"] + lines[-1]["duration_ms"] > offset + spoken[-1].start * 1000

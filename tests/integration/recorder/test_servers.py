@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from livekit.protocol import egress
 
+from pocket.networks import read_networks
 from pocket.recorder import livestream
 from pocket.recorder.encoding import Writer
 from pocket.recorder.flv import Cutter, Tag
@@ -24,6 +25,7 @@ from tests.support.takes import seconds
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 FAILED, FINISHED = egress.StreamInfo.FAILED, egress.StreamInfo.FINISHED
+CLOSED = "10.0.0.0/8,127.0.0.0/8,::1/128"
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,16 @@ async def test_a_stream_is_sent_to_its_end(tmp_path: Path, tags: list[Tag]) -> N
     await running
     assert seconds(await asyncio.to_thread(server.wait)) == pytest.approx(2.0, abs=0.1)
     assert (info.status, info.error, told.times) == (FINISHED, "", 2)
+
+
+async def test_nothing_is_streamed_into_a_closed_network(tmp_path: Path, tags: list[Tag]) -> None:
+    server = RtmpServer(tmp_path, "key")
+    info = egress.StreamInfo()
+    stream = Livestream(server.url.replace("127.0.0.1", "localhost"), info, lambda: tags, Told(), read_networks(CLOSED))
+    async with asyncio.timeout(30):
+        await stream.run()
+    assert (info.status, info.error, info.started_at) == (FAILED, "its address is in a closed network", 0)
+    server.kill()
 
 
 async def test_a_server_that_stays_away_is_tried_for_a_while_and_then_given_up(

@@ -27,7 +27,7 @@ from tests.support.calls import TRUNK
 from tests.support.platform import Platform, Tenant
 from tests.support.spellings import SPELLINGS, Canary, Names
 from tests.support.tried import FULL, tried
-from tests.support.videosdk import make_room, v2
+from tests.support.videosdk import Hooks, make_room, v2
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 
@@ -261,4 +261,21 @@ async def test_no_spelling_is_taken_where_it_is_given(platform: Platform, tenant
                     assert (await tenant.http.delete(path)).is_success
         tried(LINE, len(surfaces) * len(TRIED), canary.visits)
     assert not canary.visits
+    assert not platform.recorder.calls
+
+
+@pytest.mark.parametrize("what", ["stream", "recording's page", "page of HLS"])
+async def test_no_recorder_is_asked_for_what_leads_inside_by_then(
+    platform: Platform, tenant: Tenant, what: str
+) -> None:
+    for closed in CLOSED if FULL else CLOSED[::9]:
+        names = Names(rebinding_example=[[PUBLIC], [closed]])
+        async with Outbound(resolver=names, timeout=5) as outbound, v2(platform, tenant) as rooms:
+            room = (await make_room(rooms))["roomId"]
+            await Hooks(platform, f"proj_{room}").joins("ada")
+            give = (await given(platform, tenant, rooms, room))[what]
+            platform.app.state.outbound = platform.app.state.taker.outbound = outbound
+            refused = await give("http://rebinding.example/")
+            assert "not allowed" in refused.text, refused.text
+        tried(LINE, 1, len(platform.recorder.calls))
     assert not platform.recorder.calls

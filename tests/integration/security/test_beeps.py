@@ -1,6 +1,7 @@
 """What is taken out of the words is taken out of the sound, before anybody is told of the file; else none is made."""
 
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ from sqlmodel import select
 
 from control_plane.clock import Clock
 from control_plane.events.models import Event
-from control_plane.recordings.beeping import NO_LISTENER, Beeper, private
+from control_plane.recordings.beeping import NO_LISTENER, Beeper, deaf, private
 from control_plane.recordings.finishing import Finisher
-from control_plane.recordings.models import Recording
+from control_plane.recordings.models import Recording, RecordingOrigin
 from control_plane.recordings.removing import Remover
-from control_plane.sessions.models import Session, TranscriptLine
+from control_plane.sessions.models import Session, SessionJob, TranscriptLine
+from tests.support.bothost import baas, bot_host, in_state, send
 from tests.support.humming import VOICE, energy, listen, loudest, record
+from tests.support.meetings import meet_people
 from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
@@ -23,8 +26,8 @@ BEGAN = datetime.now(UTC) - timedelta(hours=1)
 LENGTH = 6.0
 
 
-def line(begin: int, content: str, *, words: Any = None, duration: int = 0) -> TranscriptLine:
-    told = {"project_id": 1, "session_id": 1, "sequence": begin, "speaker": "user", "created_at": BEGAN}
+def line(begin: int, content: str, *, words: Any = None, duration: int = 0, epoch: int = 0) -> TranscriptLine:
+    told = {"project_id": 1, "session_id": 1, "sequence": begin, "speaker": "user", "created_at": BEGAN, "epoch": epoch}
     return TranscriptLine(**told, content=content, timestamp_ms=begin, words=words, duration_ms=duration)
 
 
@@ -44,6 +47,28 @@ def test_words_are_overwritten_where_they_are_timed_and_whole_lines_where_they_a
         length=20,
     )
     assert found == [pytest.approx(each) for each in [(2.2, 3.1), (3.8, 4.7), (4.8, 6.2), (10, 20)]]
+
+
+def a_job(epoch: int, identity: str, **fields: Any) -> SessionJob:
+    told = {
+        "project_id": 1,
+        "session_id": 1,
+        "livekit_job_id": f"{identity}-{epoch}",
+        "persona_id": 0,
+        "worker_id": "w",
+    }
+    return SessionJob(
+        **told | {"epoch": epoch, "identity": identity, "accepted_at": BEGAN, "lease_until": BEGAN} | fields
+    )
+
+
+def test_what_nobody_heard_because_a_host_was_lost_is_known_by_the_words_around_it() -> None:
+    jobs = [a_job(1, "bot-a"), a_job(2, "agent-7"), a_job(3, "bot-a")]
+    lines = [line(1000, "a", duration=500, epoch=1), line(2000, "b", epoch=2), line(9000, "c", epoch=3)]
+    assert set(deaf(jobs, lines, is_lost=False)) == {(1.5, 9.0)}
+    assert set(deaf(jobs, lines, is_lost=True)) == {(1.5, 9.0), (9.0, inf), (2.0, inf)}
+    assert set(deaf(jobs[:1], lines, is_lost=False)) == set()
+    assert set(deaf(jobs, [], is_lost=False)) == {(0.0, inf)}
 
 
 async def talk(platform: Platform, tenant: Tenant, tmp_path: Path, **fields: Any) -> int:
@@ -161,3 +186,63 @@ async def test_where_nobody_listens_nothing_is_recorded(platform: Platform, tena
     assert platform.recorder.calls == []
     await tenant.http.patch(f"/projects/{tenant.project.id}", json={"redact": False})
     assert (await tenant.http.post("/rooms/r/recordings/start")).status_code == 201
+
+
+async def beeped(platform: Platform, recording_id: int) -> Recording:
+    """A recording after it was looked at as often as it takes, if it is not waited for."""
+    beeper = Beeper(platform.database, Clock(), platform.app.state.recordings)
+    finisher = Finisher(platform.database, Clock(), platform.app.state.recordings, beeper)
+    for _ in range(2):
+        await finisher.finish(recording_id)
+        await beeper.wait()
+    return await read(platform, recording_id)
+
+
+async def test_a_bots_recording_has_its_tones_once_its_host_has_written_all_down(
+    platform: Platform, tenant: Tenant, tmp_path: Path
+) -> None:
+    await tenant.http.patch(f"/projects/{tenant.project.id}", json={"redact": True})
+    recording_id = await talk(platform, tenant, tmp_path, origin=RecordingOrigin.BOT, details={"listened": True})
+    session_id = (await read(platform, recording_id)).session_id
+    lease = {"lease_until": Clock().now() + timedelta(hours=1)}
+    host = a_job(1, "bot-a", **lease, project_id=tenant.project.id, session_id=session_id)
+    await platform.add(host)
+
+    assert (await beeped(platform, recording_id)).status == "recording", "more may be said of it"
+    async with platform.database.platform() as db:
+        (await db.merge(host)).told_at = Clock().now()
+    done = await beeped(platform, recording_id)
+
+    assert (done.status, done.error) == ("completed", None)
+    sound = listen(platform.recorder.folder / (done.storage_key or ""))
+    assert energy(sound, 1000, 1.0, 2.0) > 0.2
+    assert loudest(sound, VOICE, 1.05, 1.95) < 0.005
+    assert energy(sound, VOICE, 2.1, 5.9) > 0.2
+
+
+async def test_of_a_bots_recording_nothing_is_left_where_nobody_wrote_down_what_was_said(
+    platform: Platform, tenant: Tenant, tmp_path: Path
+) -> None:
+    recording_id = await talk(platform, tenant, tmp_path, origin=RecordingOrigin.BOT, details={"listened": False})
+    await tenant.http.patch(f"/projects/{tenant.project.id}", json={"redact": True})  # while it was there
+
+    done = await beeped(platform, recording_id)
+
+    assert loudest(listen(platform.recorder.folder / (done.storage_key or "")), VOICE, 0.1, 5.9) < 0.005
+
+
+@pytest.mark.parametrize("keeps_words", [True, False])
+async def test_a_bot_writes_down_what_its_recording_is_redacted_by_or_is_not_recorded(
+    platform: Platform, tenant: Tenant, keeps_words: bool
+) -> None:
+    asked = {"redact": True, "store_transcripts": keeps_words}
+    await tenant.http.patch(f"/projects/{tenant.project.id}", json=asked)
+    meeting = await meet_people(tenant)
+    async with baas(platform, tenant) as http, platform.jobs(), bot_host(platform) as host:
+        bot_id = await send(http, meeting["url"])  # without speech_to_text
+        job = await host.attend()
+        assert job.transcribe is keeps_words
+        await host.starts(job)
+        bot = await in_state(platform, bot_id, "attending")
+        recording = await read(platform, bot.recording_id or 0)
+        assert (recording.status, recording.error) == (("recording", None) if keeps_words else ("error", NO_LISTENER))

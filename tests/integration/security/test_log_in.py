@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from control_plane.accounts.console.service import OF_ADDRESS
-from tests.support.console import EMAIL, WHO, browser, new_window
+from tests.support.console import EMAIL, PASSWORD, WHO, browser, new_window
 from tests.support.platform import Platform
 from tests.support.tried import sample, tried
 
@@ -72,6 +72,31 @@ async def test_the_time_of_an_answer_does_not_tell_whether_there_is_an_account(
     chance = likeness(*took.values())
     tried("log-in: timing of known and unknown accounts", 2 * ROUNDS, chance < 1e-4)
     assert chance >= 1e-4, {email: sorted(times) for email, times in took.items()}
+
+
+async def test_what_is_answered_does_not_tell_whether_there_is_an_account(
+    platform: Platform, grace: httpx2.AsyncClient
+) -> None:
+    passwords = ["", "a wrong one", f"{PASSWORD} ", PASSWORD.upper(), "x" * 200, "x" * 5000, "\x00", "a\x00b", "é" * 40]
+    spellings = ["{}", " {}", "{} ", "{}."]
+    own = ("date", "x-request-id", "x-ratelimit-remaining", "x-ratelimit-reset")
+    differ: list[object] = []
+    asked = 0
+    async with browser(platform) as stranger:
+        for password in passwords:
+            for spelling in spellings:
+                await new_window(platform)
+                told = []
+                for email in (EMAIL.upper(), "nobody@EXAMPLE.ORG"):
+                    sent = {"email": spelling.format(email), "password": password}
+                    answer = await stranger.post("/auth/login", json=sent)
+                    kept = {name: value for name, value in answer.headers.items() if name not in own}
+                    told.append((answer.status_code, {**answer.json(), "request_id": None}, kept))
+                    asked += 1
+                if told[0] != told[1]:
+                    differ.append((password, spelling, told))
+    tried("log-in: answers to known and unknown accounts", asked, len(differ))
+    assert not differ
 
 
 async def test_who_signs_up_to_learn_who_has_an_account_is_bounded(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_plane.phones import is_possible
-from control_plane.telephony.numbers import find_desk, find_number
+from control_plane.telephony.numbers import ZOOM_GATEWAY, Callee, find_callee, find_desk, find_number
 
 
 @pytest.mark.parametrize("number", ["+17751234567", "+18001234567", "+442071838750", "+4930901820", "+390236618300"])
@@ -116,3 +116,67 @@ def test_a_desk_is_found_at_the_carriers_that_are_ours_and_nothing_else_goes_on(
 def test_any_address_is_a_desk_of_ours_or_none(text: str) -> None:
     found = find_desk(text, ["sip.example.com"])
     assert found is None or found.endswith("@sip.example.com")
+
+
+CARRIERS, BRIDGES = {"carrier.example"}, {ZOOM_GATEWAY, "meet.example"}
+NUMBER = "+442079460958"
+
+
+@pytest.mark.parametrize(
+    ("address", "callee"),
+    [
+        (NUMBER, Callee(NUMBER, number=NUMBER)),
+        ("+4402079460958", Callee(NUMBER, number=NUMBER)),
+        ("tel:+44-20-7946-0958;ext=7", Callee(NUMBER, number=NUMBER)),
+        ("tel:+44(0)2079460958;phone-context=+1900", Callee(NUMBER, number=NUMBER)),
+        (f"sip:{NUMBER}@Elsewhere.Example.", Callee(NUMBER, "elsewhere.example", NUMBER)),
+        (f"sip:{NUMBER};rn=+19005550123;npdi@elsewhere.example", Callee(NUMBER, "elsewhere.example", NUMBER)),
+        (f"sip:{NUMBER},,19005550123@CARRIER.example:05060", Callee(NUMBER, "carrier.example:5060", NUMBER)),
+        ("sip:%2B4402079460958@carrier.example", Callee(NUMBER, "carrier.example", NUMBER)),
+        (f"sip:{NUMBER}@{ZOOM_GATEWAY}", Callee(NUMBER, ZOOM_GATEWAY, NUMBER)),
+        ("sip:Room.7@ELSEWHERE.example:5080", Callee("Room.7", "elsewhere.example:5080")),
+        ("sip:r%6Fom@elsewhere.example", Callee("room", "elsewhere.example")),
+        (f"sip:85123456789.112233@{ZOOM_GATEWAY}", Callee("85123456789.112233", ZOOM_GATEWAY)),
+        ("sip:19005550123@Meet.Example.:5061", Callee("19005550123", "meet.example:5061")),
+    ],
+)
+def test_whom_a_line_reaches_is_told_in_one_form_however_it_is_written(address: str, callee: Callee) -> None:
+    assert find_callee(address, CARRIERS, BRIDGES) == callee
+    assert find_callee(callee.address, CARRIERS, BRIDGES) == callee, "what is dialled is what was judged"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "sip:19005550123@elsewhere.example",
+        "sip:0019005550123@elsewhere.example",
+        "sip:911@elsewhere.example",
+        "sip:%31900555%30123@elsewhere.example",
+        "sip:room19005550123@elsewhere.example",
+        "sip:19005550123;x=@meet.example",
+        "sip:19005550123@meet.example.evil.example",
+        "sip:19005550123@203.0.113.7",
+        "sip:%EF%BC%91%EF%BC%99%EF%BC%90%EF%BC%90@elsewhere.example",
+        "sip:a%EF%BC%91%EF%BC%99%EF%BC%90%EF%BC%90%EF%BC%95%EF%BC%95%EF%BC%95@elsewhere.example",
+        "sip:room;maddr=10.0.0.1@elsewhere.example",
+        "sip:room%0d%0aRoute:x@elsewhere.example",
+        "sip:room@else..where.example",
+        "sip:room@elsewhere.example:0",
+        "sip:room@elsewhere.example:99999",
+        "sip:room",
+    ],
+)
+def test_what_a_carrier_may_read_in_a_way_of_its_own_is_called_nowhere(address: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        find_callee(address, CARRIERS, BRIDGES)
+    with pytest.raises(ValueError, match="must"):
+        find_callee("sip:19005550123@meet.example", {"meet.example"}, BRIDGES)
+
+
+@given(st.text(max_size=60))
+def test_any_line_is_dialled_as_it_is_judged_or_not_at_all(text: str) -> None:
+    try:
+        callee = find_callee(text, CARRIERS, BRIDGES)
+    except ValueError:
+        return
+    assert find_callee(callee.address, CARRIERS, BRIDGES) == callee

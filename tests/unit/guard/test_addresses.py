@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from guard.addresses import closed_kind, parse_networks
+from guard.addresses import Network, closed_kind, closed_networks, parse_networks
 
 LOOPBACK = parse_networks("127.0.0.0/8,::1/128")
 
@@ -102,3 +102,11 @@ def test_the_operator_may_open_networks() -> None:
     assert parse_networks("") == parse_networks(" , ") == ()
     with pytest.raises(ValueError, match=r"10\.0\.0\.1/8"):
         parse_networks("10.0.0.1/8")
+
+
+@pytest.mark.parametrize("allow", [(), LOOPBACK], ids=["nothing opened", "the loopback opened"])
+def test_programs_that_connect_by_themselves_are_told_of_the_same_networks(allow: tuple[Network, ...]) -> None:
+    networks = closed_networks(allow)
+    for text in (*CLOSED, *OPEN):
+        address = ip_address(text)
+        assert any(address in network for network in networks) == (closed_kind(address, allow) is not None), text

@@ -353,6 +353,17 @@ async def test_a_call_that_is_settled_while_its_persona_comes_is_no_deadlock(
     assert (await call_of(tenant, placed["id"]))["status"] == "busy"
 
 
+async def test_a_number_is_dialled_in_the_form_in_which_it_was_judged(platform: Platform, tenant: Tenant) -> None:
+    placed = await dial(tenant, phone_number="+117751234567")
+    placer = CallPlacer(platform.database, Clock(), platform.media, platform.dialer, platform.app.state.outbound)
+    platform.dialer.picked_up.set()
+    for call_id in await placer.claim():
+        await placer.place(call_id)
+    called = [call[1] for call in platform.dialer.calls if call[0] == "call"]
+    assert [(each.number, each.identity) for each in called] == [(CALLEE, f"sip_{CALLEE}")]
+    assert (await call_of(tenant, placed["id"]))["phone_number"] == CALLEE
+
+
 async def test_what_became_of_a_call_is_written_down_though_the_database_could_not_at_once(
     platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,22 +2,25 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlmodel import select, update
+from sqlmodel import col, select, update
 
 from agents.calling import DispatchMetadata, PersonaJob
 from agents.contract import TransferAsked
 from control_plane.clock import Clock
 from control_plane.gate.models import AuditEntry
+from control_plane.media.server import LiveParticipant
 from control_plane.sessions.models import SessionJob
-from control_plane.telephony.models import Call, Transfer
+from control_plane.telephony.models import Call, DialDecision, Transfer
 from sip.dialer import SipAwayError
 from sip.outcomes import ANSWERED, Outcome, of_status
 from tests.support.calls import (
     CALLEE,
     LINE,
+    LISTED,
     ROOM,
     a_placer,
     an_answered_call,
@@ -301,3 +304,50 @@ async def test_a_persona_that_was_lost_transfers_nobody_any_more(
         assert await ask(platform, job, CALLEE, warm=warm) == "this persona is not in the call any more"
     assert await written(platform) == []
     assert len(await calls_of(tenant)) == 1
+
+
+def speaks(platform: Platform, room: str, status: str = "active") -> None:
+    """LiveKit has the phone of a call that comes in, and says so much of it; no worker has reported anything."""
+    identity = f"sip_{room.split('_')[2]}"
+    phone = LiveParticipant("PA_1", identity, "", "sip", "ACTIVE", 1, hidden=False, tracks=[])
+    platform.media.people[room] = [replace(phone, attributes={"sip.callStatus": status})]
+
+
+@pytest.mark.parametrize("asked_by", ["api", "agent"])
+async def test_a_transfer_in_the_first_instant_of_a_call_is_judged_and_counted_like_any_other(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata, asked_by: str
+) -> None:
+    await allow(tenant, minutes_per_day=30)
+    found: list[Any] = []
+    for room, job_id in ((ROOM, "AJ_1"), (ROOM.replace("0100", "0101"), "AJ_2")):
+        job = (await exchange(platform, line, room, job_id)).job
+        assert job is not None
+        call_id = (await calls_of(tenant))[0]["id"]
+        for status in ("ringing", "active"):
+            speaks(platform, room, status)
+            if asked_by == "agent":
+                found.append(await ask(platform, job, CALLEE))
+            else:
+                found.append((await transfer(tenant, call_id))[0])
+    ringing, through, _, refused = found
+    assert (ringing, through) == (("there is nobody on the line", None) if asked_by == "agent" else (409, 200))
+    assert refused == 403 or "30 minutes a day" in str(refused)
+    async with platform.database.platform() as db:
+        (row,) = (await db.exec(select(Transfer))).all()
+        decided = (await db.exec(select(DialDecision).order_by(col(DialDecision.id)))).all()
+    assert [(each.allowed, each.longest_seconds) for each in decided] == [(True, 1800), (False, 0)]
+    assert (row.status, row.longest_seconds) == ("done", 1800), "as long as its call might have lasted"
+    assert await asked_for(platform, "transfer") == 1
+
+
+async def test_somebody_is_called_in_in_the_first_instant_of_a_call(
+    platform: Platform, tenant: Tenant, line: DispatchMetadata
+) -> None:
+    await allow(tenant, calls_per_day=1)
+    job = (await exchange(platform, line)).job
+    assert job is not None
+    assert await ask(platform, job, CALLEE, warm=True) == "there is nobody on the line"
+    speaks(platform, ROOM)
+    assert await ask(platform, job, STRANGER, warm=True) is not None
+    assert await ask(platform, job, CALLEE, warm=True) is None
+    assert "1 calls a day" in str(await ask(platform, job, LISTED[1]["number"], warm=True))

@@ -1,13 +1,27 @@
 """Which trunks there may be outside development: nobody calls on another's bill, and no stranger calls in."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from control_plane.bots.addresses import Line
-from control_plane.bots.dialling import host_of_line
+from control_plane.bots.dialling import dial as dial_meeting
+from control_plane.bots.models import Bot
+from control_plane.clock import Clock
+from control_plane.meetings.attending import CannotJoin
+from control_plane.sessions.models import Session
 from control_plane.settings import read_carriers
+from control_plane.telephony.carriers import TrunkRules
+from control_plane.telephony.models import SipTrunk
+from control_plane.telephony.numbers import find_callee, host_of
+from control_plane.telephony.placing import CallPlacer
+from guard.addresses import parse_networks
+from guard.outbound import Outbound
+from tests.support.calls import asked_for, call_of, dial
 from tests.support.platform import Platform, Tenant
+from tests.support.spellings import Names
 
 pytestmark = pytest.mark.anyio
 
@@ -97,5 +111,66 @@ def test_the_operators_hosts_are_read_as_they_are_written() -> None:
 
 
 def test_the_host_of_a_meetings_line_is_known_however_it_is_written() -> None:
-    hosts = {"sip:room@Host.Example:5080": "host.example", "sips:1@h.": "h", "tel:+18005550100": "", "+18005550100": ""}
-    assert {address: host_of_line(Line(address)) for address in hosts} == hosts
+    hosts = {"sip:room@Host.Example:5080": "host.example", "sips:a@h.": "h", "tel:+18005550100": "", "+18005550100": ""}
+    assert {address: host_of(find_callee(address, (), ()).host) for address in hosts} == hosts
+
+
+@pytest.mark.parametrize(
+    ("address", "leads_to", "is_called"),
+    [
+        ("sip:room@alias.example", ["192.0.2.9"], False),
+        ("sip:+18005550100@alias.example", ["192.0.2.9"], False),
+        ("sip:room@192.0.2.9", [], False),
+        ("sip:+18005550100@trusting.example", ["192.0.2.9"], False),
+        ("sip:room@trusting.example.:5060", ["192.0.2.9"], False),
+        ("sip:room@alias.example", ["192.0.2.10"], True),
+    ],
+)
+async def test_no_bot_calls_by_a_carrier_of_others_under_another_name(
+    platform: Platform, tenant: Tenant, address: str, leads_to: list[str], is_called: bool
+) -> None:
+    bot = await a_bot(platform, tenant)
+    async with platform.database.platform() as db:
+        known = (await db.exec(select(Bot).where(Bot.id == bot.id).with_for_update())).one()
+        with suppress(CannotJoin):
+            await dial_meeting(db, Clock(), known, Line(address), RULES)
+    await place_all(platform, leads_to)
+    assert await asked_for(platform, "call") == is_called
+
+
+@pytest.mark.parametrize(("leads_to", "is_called"), [(["192.0.2.9"], False), (["192.0.2.10"], True)])
+async def test_a_trunk_whose_name_leads_to_a_carrier_of_others_by_now_calls_nobody(
+    platform: Platform, tenant: Tenant, leads_to: list[str], is_called: bool
+) -> None:
+    line: dict[str, Any] = {"phone_number": "+18001234500", "address": "alias.example", "outbound_trunk_id": "ST_7"}
+    await platform.add(SipTrunk(project_id=tenant.project.id, name="Moved", **line))
+    placed = await dial(tenant, caller_id="+18001234500")
+    await place_all(platform, leads_to)
+    assert await asked_for(platform, "call") == is_called
+    assert (await call_of(tenant, placed["id"]))["status"] == ("answered" if is_called else "failed")
+
+
+RULES = TrunkRules(trusting={host: frozenset({"other"}) for host in ("closed.example", "trusting.example")})
+
+
+async def a_bot(platform: Platform, tenant: Tenant) -> Bot:
+    now = Clock().now()
+    mine: dict[str, Any] = {"project_id": tenant.project.id, "room_name": "proj_bot"}
+    session = Session(**mine, status="active", started_at=now)
+    await platform.add(session)
+    mine |= {"key_id": "k", "bot_name": "Notetaker", "meeting_url": "", "session_id": session.id}
+    bot = Bot(**mine, due_at=now, created_at=now)
+    await platform.add(bot)
+    return bot
+
+
+async def place_all(platform: Platform, alias_leads_to: list[str]) -> None:
+    """Place what waits, where `alias.example` leads to these addresses."""
+    names = Names(
+        closed_example=[["10.0.0.1"]], trusting_example=[["192.0.2.9"]], alias_example=[alias_leads_to or ["192.0.2.1"]]
+    )
+    platform.dialer.picked_up.set()
+    async with Outbound(parse_networks("192.0.2.0/24"), resolver=names) as outbound:
+        placer = CallPlacer(platform.database, Clock(), platform.media, platform.dialer, outbound, RULES)
+        for call_id in await placer.claim():
+            await placer.place(call_id)
