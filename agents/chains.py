@@ -42,11 +42,6 @@ class Chain(Generic[M]):
         """Who did its work last."""
 
     @property
-    def first(self) -> M:
-        """Who is asked before all others."""
-        return self.members[0].model
-
-    @property
     def is_first_serving(self) -> bool:
         """Whether who was wanted most did its work last."""
         return self.serving is self.members[0]
