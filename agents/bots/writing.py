@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -139,7 +138,7 @@ class Writing:
             first, last = (words[0].start_ms, words[-1].end_ms) if words else (began, began + _ms(sentence.seconds))
             self._report(
                 LineSpoken(
-                    at=moment(time.time()),
+                    at=moment(),
                     speaker="agent" if voice.identity.startswith(PERSONA_PREFIX) else "user",
                     identity=voice.identity,
                     name=voice.name,
@@ -151,7 +150,7 @@ class Writing:
             )
         self._report(
             UsageCounted(
-                at=moment(time.time()),
+                at=moment(),
                 service="stt",
                 provider=self._recogniser.provider,
                 model=self._model,
