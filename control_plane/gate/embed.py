@@ -16,10 +16,10 @@ from starlette.datastructures import Headers
 from control_plane.auth.callers import KEY_LENGTH, Caller
 from control_plane.db.database import Database
 from control_plane.errors import Forbidden, Unauthorized, Unavailable
-from control_plane.gate.operation import SAFE
 from control_plane.gate.route import Door, Route
 from control_plane.gate.turns import Turns
 from control_plane.ids import is_mistyped
+from control_plane.wire import SAFE
 
 PREFIX: Final = "ek_"
 HEADER: Final = "x-embed-key"

@@ -16,11 +16,10 @@ from control_plane.gate.route import Door, Handler, Route, audit_values
 from control_plane.gate.transaction import Transaction
 from control_plane.gate.turns import Turns
 from control_plane.refusals import encode
-from control_plane.wire import SURFACE
+from control_plane.wire import SAFE, SURFACE
 
 _WRITE_ENTRY: Final = insert(AuditEntry.metadata.tables["audit_entry"])
 """Every change writes one: the statement alone takes half the time of a row that is tracked."""
-SAFE: Final = ("GET", "HEAD")
 READS: Final = {"x-reads": True}
 """`openapi_extra` of a POST that changes nothing."""
 CONFLICTS: Final = {"x-conflicts": True}
