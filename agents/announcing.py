@@ -1,7 +1,6 @@
 """What people are told and shown of a recording, and when they were told."""
 
 import asyncio
-import time
 from contextlib import suppress
 
 import structlog
@@ -65,7 +64,7 @@ class Announcement:
             log.warning("nobody was told that this is recorded", session=self.job.session_id)
             self._begun = False
             return False
-        self.reporter.report(RecordingAnnounced(at=moment(time.time()), text=text))
+        self.reporter.report(RecordingAnnounced(at=moment(), text=text))
         await self.show(on=True)
         return True
 

@@ -1,7 +1,6 @@
 """What is left where nothing helps any more: a sentence that is sound already, and the end. No model is asked."""
 
 import asyncio
-import time
 from contextlib import suppress
 from typing import Final
 
@@ -44,7 +43,7 @@ class Apology:
 
     async def run(self) -> None:
         """Say it and end. Returns when all has been reported."""
-        began = moment(time.time())
+        began = moment()
         if self.job.only_apologises:
             self.reporter.report(CallStarted(at=began))
         saying = asyncio.create_task(self._say())
@@ -57,7 +56,7 @@ class Apology:
             log.warning("apology not heard", session=self.job.session_id, reason=type(said).__name__)
         elif said is True:
             self._write_down(since=timestamp_ms(self.job.started_at, began))
-        now = moment(time.time())
+        now = moment()
         duration = timestamp_ms(began, now)
         self.reporter.report(CallEnded(at=now, reason=self.reason, failed=True, duration_ms=duration))
 
@@ -90,7 +89,7 @@ class Apology:
         )
 
     def _write_down(self, *, since: int) -> None:
-        now = moment(time.time())
+        now = moment()
         line = LineSpoken(
             at=now,
             speaker="agent",

@@ -168,14 +168,12 @@ class Breaker:
         self._probing = self._breakers.begin_probe(self._key)
         return self._probing
 
-    def answered(self) -> bool:
-        """It did its work; True where it had been left alone."""
+    def answered(self) -> None:
+        """It did its work."""
         self._failures.clear()
-        was_open = self.is_open()
-        if was_open or self._probing:
+        if self._probing or self.is_open():
             self._breakers.clear(self._key)
         self._probing = False
-        return was_open
 
     def failed(self, reason: str, *, silent: bool = False) -> None:
         """It did not; `silent`: it took all its time for it."""
@@ -200,8 +198,3 @@ class Breaker:
         if self._probing:
             self._breakers.end_probe(self._key)
             self._probing = False
-
-
-def open_breakers(folder: Path) -> list[Opening]:
-    """What the calls of this host leave alone; for whoever tells of the host's health. Reads a few small files."""
-    return Breakers(folder).open()

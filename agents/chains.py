@@ -1,6 +1,5 @@
 """Several models of one kind in the order in which they are asked; what is left alone is skipped."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,11 +41,6 @@ class Chain(Generic[M]):
         """Who did its work last."""
 
     @property
-    def first(self) -> M:
-        """Who is asked before all others."""
-        return self.members[0].model
-
-    @property
     def is_first_serving(self) -> bool:
         """Whether who was wanted most did its work last."""
         return self.serving is self.members[0]
@@ -74,7 +68,7 @@ class Chain(Generic[M]):
         is_back = self.members.index(member) < self.members.index(before)
         wanted, reason = (member, "it answers again") if is_back else (before, "it does not answer")
         log.warning("provider changed", service=self.service, wanted=wanted.name, used=member.name)
-        self._tell(_changed(self.service, wanted.name, member.name, reason))
+        self._tell(changed(self.service, wanted.name, member.name, reason))
 
     def _failed(self, member: Member[M], error: BaseException, *, is_last: bool) -> None:
         """It did not. Of the last of all, whoever asked tells."""
@@ -84,9 +78,9 @@ class Chain(Generic[M]):
             member.breaker.failed(reason, silent=was_silent(error))
         log.warning("model failed", service=self.service, model=member.name, reason=reason)
         if not is_last:
-            at = moment(time.time())
             source = member.name[:200]
-            self._tell(FaultSeen(at=at, service=self.service, source=source, reason=reason[:500], recovered=True))
+            fault = FaultSeen(at=moment(), service=self.service, source=source, reason=reason[:500], recovered=True)
+            self._tell(fault)
 
     @contextmanager
     def asking(self, member: Member[M], *, is_last: bool) -> Iterator[None]:
@@ -145,5 +139,6 @@ class Chained(Generic[M]):
         emit("metrics_collected", counted)
 
 
-def _changed(service: Service, wanted: str, used: str, reason: str) -> ProviderChanged:
-    return ProviderChanged(at=moment(time.time()), service=service, wanted=wanted, used=used, reason=reason[:500])
+def changed(service: Service, wanted: str, used: str, reason: str) -> ProviderChanged:
+    """That another does the work from here on."""
+    return ProviderChanged(at=moment(), service=service, wanted=wanted, used=used, reason=reason[:500])

@@ -103,7 +103,7 @@ class Conversation:
             await self._close()
             reason: EndReason = "nobody_came" if self.job.phone is None else "not_answered"
             reason = self._ended.result() if self._failed else reason
-            self.reporter.report(CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=0))
+            self.reporter.report(CallEnded(at=moment(), reason=reason, failed=self._failed, duration_ms=0))
             return
         await self._recording.until_recorded()
         if self.job.phone is not None:
@@ -111,7 +111,7 @@ class Conversation:
             self._keypad = Keypad(self.room, self.job.phone, self._on_keys if hears else None)
         self._last_word = time.time()
         self._began = self._last_word - (self.job.resumed.elapsed if self.job.resumed else 0.0)
-        self.reporter.report(CallStarted(at=moment(time.time())))
+        self.reporter.report(CallStarted(at=moment()))
         self._begin(typed.run())
         self.models.on_change(self.reporter.report)
         if not self.job.only_text:
@@ -131,7 +131,7 @@ class Conversation:
         self._count_usage()
         duration = max(0, round((time.time() - self._began) * 1000))
         log.info("call ended", session=self.job.session_id, reason=reason)
-        last = CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=duration)
+        last = CallEnded(at=moment(), reason=reason, failed=self._failed, duration_ms=duration)
         self.reporter.report(last)
 
     async def _close(self) -> None:
@@ -222,7 +222,7 @@ class Conversation:
         coming = asyncio.create_task(wait_for_answer(self.room, phone) if phone else wait_for_person(self.room))
         await asyncio.sleep(0)  # most have come: they made the room
         if not coming.done():
-            self.reporter.report(CallReady(at=moment(time.time())))
+            self.reporter.report(CallReady(at=moment()))
             preparing = asyncio.create_task(self.persona.prepare(self.models.tts))
             timeout = COME_WITHIN if phone is None else None
             either: list[asyncio.Future[Any]] = [coming, self._ended]
@@ -245,7 +245,7 @@ class Conversation:
         if self.job.phone is not None and self.job.voicemail is not None:
             by, takes_messages = await listen_to(self.session, self.job.phone)
             log.info("phone answered", session=self.job.session_id, by=by)
-            self.reporter.report(PhoneAnswered(at=moment(time.time()), by=by))
+            self.reporter.report(PhoneAnswered(at=moment(), by=by))
             await self.session.interrupt(force=True)  # what would have answered "hello?": the greeting does
             if by == "machine":
                 await self._leave_message(self.job.voicemail, takes_messages=takes_messages)

@@ -1,6 +1,5 @@
 """What happens in a call besides words: tools that were used, services that failed. Told as it happens."""
 
-import time
 from typing import Final, Literal
 
 import structlog
@@ -76,7 +75,7 @@ class Happenings:
             return
         self._reporter.report(
             FaultSeen(
-                at=moment(time.time()),
+                at=moment(),
                 service=service,
                 source=source[:200],
                 reason=reason[:500],

@@ -4,10 +4,9 @@ What was asked for and cannot be had, or fails, is replaced by the next of its k
 each change is told. All of a kind are one chain, which waits for none of them for longer than it may take.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import httpx2
 import openai
@@ -20,7 +19,7 @@ from livekit.plugins import openai as plugin
 from agents.attempts import ONCE, Limits
 from agents.breaker import Breakers
 from agents.calling import PersonaJob
-from agents.chains import Chain, Member
+from agents.chains import Chain, Member, Service, Tell, changed
 from agents.choices import ModelChoice, Provider
 from agents.contract import ProviderChanged
 from agents.noted import FaultSeen
@@ -29,7 +28,6 @@ from agents.recognisers import Recognisers
 from agents.replies import Replies
 from agents.searching import build_search
 from agents.settings import WorkerSettings
-from agents.timing import moment
 from agents.voices import Voices
 from guard.outbound import Outbound
 
@@ -44,7 +42,6 @@ MIN_SILENCE = 0.12
 HOUSE: Final = "openai"
 """The provider that is the operator's own server."""
 
-Service = Literal["llm", "stt", "tts"]
 Built = tuple[str, Any, str]
 """A model, its provider's or its own name, and what else it is known by to the breaker."""
 
@@ -73,7 +70,7 @@ class Models:
         self.settings, self.job, self.outbound = settings, job, outbound
         self.changes: list[ProviderChanged | FaultSeen] = []
         """What cannot be had from the beginning."""
-        self._tell: Callable[[ProviderChanged | FaultSeen], None] = self.changes.append
+        self._tell: Tell = self.changes.append
         self._breakers = Breakers(settings.spool_dir / "breakers")
         own = job.keys.get(HOUSE)
         url = settings.provider_urls.get(HOUSE, HOMES[HOUSE]).rstrip("/")
@@ -108,7 +105,7 @@ class Models:
         """Whether an answer may take long."""
         return self.job.powers.deep_thinking
 
-    def on_change(self, tell: Callable[[ProviderChanged | FaultSeen], None]) -> None:
+    def on_change(self, tell: Tell) -> None:
         """Call this when another model takes over or makes a fault good, and now with what could not be had."""
         self._tell = tell
         while self.changes:
@@ -209,9 +206,7 @@ class Models:
 
     def _changed(self, service: Service, wanted: str, used: str, reason: str) -> None:
         log.warning("provider changed", session=self.job.session_id, service=service, wanted=wanted, used=used)
-        self._tell(
-            ProviderChanged(at=moment(time.time()), service=service, wanted=wanted, used=used, reason=reason[:500])
-        )
+        self._tell(changed(service, wanted, used, reason))
 
     def _client_of(self, choice: ModelChoice) -> openai.AsyncOpenAI:
         is_own = self._own is not None and choice.provider in (None, HOUSE)

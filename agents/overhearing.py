@@ -43,7 +43,7 @@ def line_of(
 ) -> LineSpoken:
     """The report of a sentence of somebody's, in a conversation that began at `since`."""
     return LineSpoken(
-        at=moment(time.time()),
+        at=moment(),
         speaker=speaker,
         identity=who.identity,
         name=name,

@@ -24,7 +24,10 @@ LONGEST_TEXT = 40_000
 """Characters that are left of each of its texts."""
 QUEUE = 2000
 """Reports that may wait for the main process; interim ones are dropped first."""
-
+FLUSH = 5.0
+"""Seconds that the last reports have to reach the disk."""
+TRANSFERRED_WITHIN = 40.0
+"""Seconds until what became of a transfer is known; the other phone may ring for 30 of them."""
 BEAT = 1.0
 """Seconds between signs of life."""
 
@@ -37,10 +40,6 @@ class JobRefused(Exception):
 
 class Reporter:
     """Open it in the job process. Leaving it waits until every report is on disk, within `FLUSH` seconds."""
-
-    FLUSH = 5.0
-    TRANSFERRED_WITHIN = 40.0
-    """Seconds; the other phone may ring for 30 of them."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -97,7 +96,7 @@ class Reporter:
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            async with asyncio.timeout(self.FLUSH):
+            async with asyncio.timeout(FLUSH):
                 while self._kept < self._next - 1:
                     self._all_kept.clear()
                     await self._all_kept.wait()
@@ -153,7 +152,7 @@ class Reporter:
         async with self._asking:
             self._transferred = asyncio.get_running_loop().create_future()
             self._send_question(**question)
-            async with asyncio.timeout(self.TRANSFERRED_WITHIN):
+            async with asyncio.timeout(TRANSFERRED_WITHIN):
                 return await self._transferred
 
     def _send_question(self, **question: Any) -> None:

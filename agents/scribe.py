@@ -46,7 +46,7 @@ class Scribe:
     async def run(self) -> None:
         """Wait for somebody, write, end. Returns when all has been reported."""
         if not await self._somebody_is_there():
-            self.reporter.report(CallEnded(at=moment(time.time()), reason="nobody_came", duration_ms=0))
+            self.reporter.report(CallEnded(at=moment(), reason="nobody_came", duration_ms=0))
             return
         began = time.time()
         self.reporter.report(CallStarted(at=moment(began)))
@@ -61,9 +61,7 @@ class Scribe:
         await asyncio.gather(*following, return_exceptions=True)
         self._count_usage()
         duration = round((time.time() - began) * 1000)
-        self.reporter.report(
-            CallEnded(at=moment(time.time()), reason=reason, failed=self._failed, duration_ms=duration)
-        )
+        self.reporter.report(CallEnded(at=moment(), reason=reason, failed=self._failed, duration_ms=duration))
 
     def end(self, reason: EndReason, *, failed: bool = False) -> None:
         """End; the first reason counts."""

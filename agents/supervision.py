@@ -5,7 +5,6 @@ word of the platform, and ends as its supervisor leaves, however that happens.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import Any, Final
@@ -214,7 +213,7 @@ class Supervision:
             self._tell(event.new_state)
 
     def _tell(self, state: Any) -> None:
-        now = moment(time.time())
+        now = moment()
         self.reporter.report(PersonaStated(at=now, room_name=self.job.room_name, state=state))
 
 

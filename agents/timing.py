@@ -44,7 +44,7 @@ class TurnMarks:
                 seconds["model_ms"] -= seconds["tools_ms"]
             position, unexplained = reached, False
         return TurnMeasured(
-            at=moment(time.time()),
+            at=moment(),
             speech_ended_at=moment(self.speech_ended) if self.speech_ended else None,
             audio_started_at=moment(audio_started),
             chunks=self.chunks,
@@ -89,6 +89,6 @@ def _within(spans: list[tuple[float, float]], begin: float, end: float) -> float
     return covered
 
 
-def moment(unix: float) -> datetime:
-    """A point in time from Unix seconds."""
-    return datetime.fromtimestamp(unix, UTC)
+def moment(unix: float | None = None) -> datetime:
+    """A point in time from Unix seconds; without them this one, by the worker's clock."""
+    return datetime.fromtimestamp(time.time() if unix is None else unix, UTC)

@@ -132,7 +132,7 @@ class Transcript:
     def _show(self, text: str, since: float) -> None:
         self.reporter.report(
             LineInterim(
-                at=moment(time.time()),
+                at=moment(),
                 room_name=self.job.room_name,
                 speaker="agent",
                 identity=self.job.identity,
@@ -144,7 +144,7 @@ class Transcript:
 
     def typed(self, text: str, identity: str, name: str, *, in_chat: bool) -> None:
         """A line that somebody typed, or pressed; for the meeting's chat where that does not have it yet."""
-        now = moment(time.time())
+        now = moment()
         if not identity:
             identity, name = self._speaker()
         self.reporter.report(

@@ -1,6 +1,5 @@
 """What the models of a call were asked for, counted where they are called."""
 
-import time
 from typing import Any, Literal
 
 from livekit.agents.metrics import LLMMetrics, STTMetrics, TTSMetrics
@@ -56,10 +55,6 @@ class UsageMeter:
         named = metrics.metadata
         provider, model = (named.model_provider or "", named.model_name or "") if named else ("", "")
         key = service, provider, model
-        before = self._counted.get(key) or UsageCounted(
-            at=moment(time.time()), service=service, provider=provider, model=model
-        )
+        before = self._counted.get(key) or UsageCounted(at=moment(), service=service, provider=provider, model=model)
         sums = {name: getattr(before, name) + amount for name, amount in amounts.items()}
-        self._counted[key] = before.model_copy(
-            update={**sums, "requests": before.requests + 1, "at": moment(time.time())}
-        )
+        self._counted[key] = before.model_copy(update={**sums, "requests": before.requests + 1, "at": moment()})

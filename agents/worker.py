@@ -320,7 +320,7 @@ class Worker:
         """Say for a job what it cannot say itself any more: what it had begun to say, and that it is over."""
         first = self.spool.next_sequence(job.session_id, job.epoch) + LATE_SEQUENCES
         about: Any = {"session_id": job.session_id, "epoch": job.epoch, "capability": job.capability}
-        ended = CallEnded(at=moment(time.time()), reason=reason, failed=True, duration_ms=0)
+        ended = CallEnded(at=moment(), reason=reason, failed=True, duration_ms=0)
         reports = (said, ended) if said is not None and job.keeps_words else (ended,)
         for sequence, report in enumerate(reports, first):
             told = report.model_dump(mode="json")

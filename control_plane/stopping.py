@@ -6,11 +6,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_plane.errors import Unavailable
 from control_plane.refusals import refuse
-from control_plane.wire import SOCKETS
+from control_plane.wire import SAFE, SOCKETS
 
 HOOKS: Final = "/livekit/"
 """What LiveKit tells is taken to the end: it tells it once."""
-READING: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class Stopping:
@@ -63,4 +62,4 @@ def _is_new(scope: Scope) -> bool:
     """Whether a request begins or changes something, or is the first of a Socket.IO connection without a WebSocket."""
     if scope["path"].startswith(SOCKETS):
         return b"sid=" not in scope["query_string"]
-    return scope["method"] not in READING and not scope["path"].startswith(HOOKS)
+    return scope["method"] not in SAFE and not scope["path"].startswith(HOOKS)

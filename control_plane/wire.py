@@ -43,6 +43,8 @@ SIGNED = "/v2/"
 """Where requests carry a token signed with a key's secret."""
 SOCKETS = "/socket.io/"
 """Socket.IO; the slash at the end belongs to it."""
+SAFE = ("GET", "HEAD", "OPTIONS")
+"""Methods of requests that change nothing."""
 JSON_DEPTH = 20
 """How deep free JSON may be nested."""
 NO_NUL = "^[^\\u0000]*$"

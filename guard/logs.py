@@ -19,7 +19,6 @@ from guard import redaction
 SECRET_WORDS = ("secret", "password", "token", "api_key", "authorization", "capability", "ticket")
 """A field whose name contains one of these is written as `***`."""
 
-
 SECRET_TEXT = re.compile(
     r"""
     \b(?:pk|sk|ak|ek|tk|mt|cs|adm|sup|rst|rpl|whsec)_[A-Za-z0-9_+/=-]{12,}  # credentials of ours
@@ -38,18 +37,17 @@ SECRET_QUERY = re.compile(
     r"([?&#](?:ticket|token|api_?key|key|signature|sig|access_token|refresh_token|password|secret)=)[^&\s\"']+"
 )
 """The same in an address after its `?`."""
-
-
 PERSONAL: Final = "pii."
 """How keys begin under which something personal may stand: numbers and addresses are taken out of that, whoever wants
 them elsewhere."""
 
-_CONCEALED: Counter[str] = Counter()
-"""And how many want it so."""
 SHORTEST_CONCEALED = 8
-"""Characters; what is shorter stands in too many words."""
+"""Characters of a secret that is concealed; what is shorter stands in too many words."""
 DEEPEST = 8
 """Levels of a value that are written as they are; what is deeper is written as one text."""
+
+_CONCEALED: Counter[str] = Counter()
+"""What is never written, and how many want it so."""
 
 
 def conceal(*secrets: str) -> Callable[[], None]:
@@ -131,10 +129,6 @@ def configure(style: Literal["json", "console"] = "json") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    for noisy in (
-        "httpx",
-        "httpx2",
-        "uvicorn.access",
-        "uvicorn.error",
-    ):  # request lines carry addresses and query strings
+    # Their request lines carry addresses and query strings.
+    for noisy in ("httpx", "httpx2", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -77,38 +77,18 @@ def runs(folded: str) -> Iterator[Run]:
 
 
 def read(folded: str) -> str:
-    """The digits of a run, as far as its words are single digits of English; empty where others are among them."""
+    """The digits of a run whose words are single digits; empty where others are among them."""
     digits, by = "", 1
     for token in _TOKEN.findall(folded):
         if token[0].isdigit():
             digits, by = digits + token[0] * (by - 1) + token, 1
-        elif token in _NAMED:
-            digits, by = digits + _NAMED[token] * by, 1
+        elif digit := spoken.digit_of(token):
+            digits, by = digits + digit * by, 1
         elif spoken.times(token):
             by = spoken.times(token)
         elif token not in spoken.FILLERS:
             return ""
     return digits
-
-
-_NAMED: Final = {
-    name: str(digit)
-    for digit, names in enumerate(
-        (
-            "zero oh o nought null",
-            "one eins",
-            "two zwei zwo",
-            "three drei",
-            "four vier",
-            "five funf",
-            "six sechs",
-            "seven sieben",
-            "eight acht",
-            "nine neun",
-        )
-    )
-    for name in names.split()
-}
 
 
 class _Open:

@@ -11,6 +11,7 @@ import importlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -298,14 +299,10 @@ def _kind(digits: str, run: numerals.Run, folded: str) -> str:
     if len(digits) > 15:
         return "number"
     written = folded[max(0, run.start - 1) : run.start] == "+" or digits.startswith("00")
-    tries = ["+" + digits.removeprefix("00")] if written else [digits]
-    for given in tries:
-        for region in REGIONS:
-            try:
-                number = phonenumbers.parse(given, region)
-            except phonenumbers.NumberParseException:
-                continue
-            if phonenumbers.is_valid_number(number):
+    given = "+" + digits.removeprefix("00") if written else digits
+    for region in REGIONS:
+        with suppress(phonenumbers.NumberParseException):
+            if phonenumbers.is_valid_number(phonenumbers.parse(given, region)):
                 return "phone"
     return "phone" if written else "number"
 

@@ -9,65 +9,14 @@ from typing import Final
 import phonenumbers
 
 from guard import numerals, spoken
+from guard.spoken import MEANT, TENS_OF
 
 MOST_BESIDE: Final = 2
 """Words of another number, at most, that may stand on either side, as in "seven … six seven, one moment"."""
 _TOKEN: Final = re.compile(r"[0-9]+|[^\W\d_]+")
 
-_DIGITS: Final = {
-    "0": "zero oh o nought null nul cero",
-    "1": "one eins ein eine un une uno una um uma een",
-    "2": "two zwei zwo deux dos due dois duas twee",
-    "3": "three drei trois tres tre drie",
-    "4": "four vier quatre cuatro quattro quatro",
-    "5": "five funf fuenf cinq cinco cinque vijf",
-    "6": "six sechs seis sei meia zes",
-    "7": "seven sieben sept siete sette sete zeven",
-    "8": "eight acht huit ocho otto oito",
-    "9": "nine neun neuf nueve nove negen",
-}
-_TEENS: Final = (
-    "ten zehn dix diez dieci dez tien",
-    "eleven elf onze once undici",
-    "twelve zwolf zwoelf douze doce dodici doze twaalf",
-    "thirteen dreizehn treize trece tredici treze dertien",
-    "fourteen vierzehn quatorze catorce quattordici catorze veertien",
-    "fifteen funfzehn fuenfzehn quinze quince quindici vijftien",
-    "sixteen sechzehn seize dieciseis sedici dezasseis dezesseis zestien",
-    "seventeen siebzehn diecisiete diciassette dezassete dezessete zeventien",
-    "eighteen achtzehn dieciocho diciotto dezoito achttien",
-    "nineteen neunzehn diecinueve diciannove dezanove dezenove negentien",
-)
-_TENS: Final = {
-    "2": "twenty zwanzig vingt vingts veinte venti vinte twintig",
-    "3": "thirty dreissig dreißig trente treinta trenta trinta dertig",
-    "4": "forty fourty vierzig quarante cuarenta quaranta quarenta veertig",
-    "5": "fifty funfzig fuenfzig cinquante cincuenta cinquanta cinquenta vijftig",
-    "6": "sixty sechzig soixante sesenta sessanta sessenta zestig",
-    "7": "seventy siebzig septante setenta settanta zeventig",
-    "8": "eighty achtzig huitante ochenta ottanta oitenta tachtig",
-    "9": "ninety neunzig nonante noventa novanta negentig",
-}
-_HUNDREDS: Final = spoken.words("hundred hundert cent cien ciento cento cem honderd")
 _ACCENTED: Final = spoken.words("fünf zwölf zéro três dreißig")
-
-
-def _table() -> dict[str, tuple[str, ...]]:
-    """For each plain word the digits it may stand for."""
-    known: dict[str, list[str]] = {}
-    told = [*_DIGITS.items(), *((str(number), words) for number, words in enumerate(_TEENS, 10))]
-    told += [(f"{tens}0", words) for tens, words in _TENS.items()]
-    for digits, words in told:
-        for word in spoken.words(words):
-            known.setdefault(spoken.fold(word), []).append(digits)
-    for word in _HUNDREDS:
-        known.setdefault(word, []).extend(("00", "100"))
-    return {word: tuple(digits) for word, digits in known.items()}
-
-
-_WORDS: Final = _table()
-_TENS_OF: Final = {spoken.fold(word): tens for tens, words in _TENS.items() for word in words.split()}
-_STEMS: Final = sorted({*_WORDS, *_ACCENTED, *(ten[:-1] for ten in _TENS_OF)}, key=len)
+_STEMS: Final = sorted({*MEANT, *_ACCENTED, *(ten[:-1] for ten in TENS_OF)}, key=len)
 _LONG: Final = [
     stem for stem in _STEMS if len(stem) > 3 and not any(stem[:end] in _STEMS for end in range(4, len(stem)))
 ]
@@ -141,7 +90,7 @@ def _spells(words: tuple[str, ...], digits: str) -> bool:
     if first.isdigit():
         return digits.startswith(first) and _spells(rest, digits[len(first) :])
     if times := spoken.times(first):
-        said = _WORDS.get(rest[0], ()) if rest else ()
+        said = MEANT.get(rest[0], ()) if rest else ()
         said = (rest[0],) if rest and rest[0].isdigit() else said
         return any(
             len(each) == 1 and digits.startswith(each * times) and _spells(rest[1:], digits[times:]) for each in said
@@ -156,15 +105,15 @@ def _spells(words: tuple[str, ...], digits: str) -> bool:
 @lru_cache(4096)
 def _meant(word: str) -> tuple[str, ...]:
     """The digits that a word may stand for, which may be two in one: "siebenundsiebzig", "veinticinco"."""
-    plain = _WORDS.get(word, ())
+    plain = MEANT.get(word, ())
     if plain or len(word) < 7:
         return plain
-    for ten, tens in _TENS_OF.items():
+    for ten, tens in TENS_OF.items():
         rests = [word.removesuffix(ten).removesuffix(link) for link in ("und", "en") if word.endswith(link + ten)]
         rests += [word.removeprefix(stem) for stem in (ten, ten[:-1], f"{ten[:-1]}i") if word.startswith(stem)]
         for rest in rests:
-            if len(digits := "".join(_WORDS.get(rest, ())[:1])) == 1 and digits != "0":
-                return (tens + digits,)
+            if (digit := spoken.digit_of(rest)) not in ("", "0"):
+                return (tens + digit,)
     return ()
 
 
@@ -174,9 +123,9 @@ def _tens(first: str, rest: tuple[str, ...]) -> Iterator[tuple[str, int]]:
     if first == "quatre" and rest[:1] in (("vingt",), ("vingts",)):
         yield "80", 1
         yield from _added(80, rest, 1, most=20)
-    elif first in _TENS_OF:
+    elif first in TENS_OF:
         skipped = int(rest[:1] in (("y",), ("e",), ("et",), ("and",)))
-        yield from _added(int(_TENS_OF[first]) * 10, rest, skipped, most=20 if first == "soixante" else 10)
+        yield from _added(int(TENS_OF[first]) * 10, rest, skipped, most=20 if first == "soixante" else 10)
 
 
 def _added(ten: int, rest: tuple[str, ...], place: int, *, most: int) -> Iterator[tuple[str, int]]:
@@ -187,4 +136,4 @@ def _added(ten: int, rest: tuple[str, ...], place: int, *, most: int) -> Iterato
 
 
 def _told(words: tuple[str, ...]) -> tuple[str, ...]:
-    return _WORDS.get(words[0], ()) if words else ()
+    return MEANT.get(words[0], ()) if words else ()

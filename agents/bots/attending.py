@@ -80,7 +80,7 @@ class Bot:
                 await self._writing.close()
             if over is not None:
                 duration = round((left_at - self._began) * 1000) if self._began else 0
-                at = moment(time.time())
+                at = moment()
                 self.report(CallEnded(at=at, reason=over.reason, failed=over.failed, duration_ms=duration))
 
     async def _attend_until_over(self) -> Over | None:
@@ -108,7 +108,7 @@ class Bot:
     async def _attend(self) -> None:
         job, token = self.job, self.job.token
         if job.waits:
-            self.report(BotWaits(at=moment(time.time())))
+            self.report(BotWaits(at=moment()))
             token = await rooms.be_admitted(self._url, token, job.patience.waiting_room, again=job.epoch > 1)
         async with AsyncExitStack() as leaving:
             room = rtc.Room()

@@ -63,16 +63,12 @@ class BotHost:
     async def run(self) -> None:
         """Work until SIGTERM. The bots leave then without a last word, so that they are sent again from elsewhere."""
         stop = asyncio.Event()
-
-        async def be_stopped() -> None:
-            await stop.wait()
-
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         if self.settings.ready_file:
             self.settings.ready_file.unlink(missing_ok=True)  # of a process before us in the same pod
         uplink = asyncio.create_task(self.uplink.run())
-        stopping = asyncio.create_task(be_stopped())
+        stopping = asyncio.create_task(stop.wait())
         looking = asyncio.create_task(self.pulse.run())
         adopting = asyncio.create_task(self.folder.adopt(self.spool))
         working = (uplink, looking, adopting)
@@ -89,8 +85,8 @@ class BotHost:
                 await self.spool.wait_until_acknowledged()
         finally:
             ending = (*working, stopping, *self._tasks)
-            for task in ending:
-                task.cancel()
+            for each in ending:
+                each.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
             self.spool.close()
             self.folder.close()

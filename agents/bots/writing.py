@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -158,7 +157,7 @@ class Writing:
             self._report_line(voice, text, first, last, words)
         self._report(
             UsageCounted(
-                at=moment(time.time()),
+                at=moment(),
                 service="stt",
                 provider=self._recogniser.provider,
                 model=self._model,
@@ -170,7 +169,7 @@ class Writing:
     def _report_line(self, voice: _Voice, text: str, first: int, last: int, words: list[Word]) -> None:
         self._report(
             LineSpoken(
-                at=moment(time.time()),
+                at=moment(),
                 speaker="agent" if voice.identity.startswith(PERSONA_PREFIX) else "user",
                 identity=voice.identity,
                 name=voice.name,

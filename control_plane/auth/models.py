@@ -39,5 +39,5 @@ class ConsoleSession(SQLModel, table=True):
     hash: bytes = Field(sa_type=LargeBinary, unique=True)
     last_used_at: datetime = moment()
     expires_at: datetime = moment()
-    """Whatever happens; one that is not used ends earlier, see `callers.IDLE`."""
+    """Whatever happens; one that is not used for a week ends then: `auth.callers`."""
     created_at: datetime = created_now()

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from control_plane.auth.models import ConsoleSession
 from control_plane.db.database import Db
 from control_plane.ids import fingerprint, random_id, random_secret
+from control_plane.wire import SAFE
 
 LIFETIME: Final = timedelta(days=30)
 """After this one has to log in again, however often one was there."""
@@ -22,7 +23,6 @@ PREFIX: Final = "ses_"
 """Of the public names of sessions, where keys have `key_`."""
 COOKIE: Final = "cs_"
 """Of what stands in cookies."""
-SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class SessionCookie:

@@ -8,7 +8,7 @@ from fastapi import Request
 from control_plane.auth.callers import Caller
 from control_plane.db.database import Database
 from control_plane.errors import Forbidden
-from control_plane.gate.operation import Operation
+from control_plane.gate.operation import Operation, caller_of
 from control_plane.gate.route import Door, Route
 from control_plane.gate.turns import Turns
 
@@ -37,10 +37,7 @@ class SessionOperation(Route):
         return SESSION
 
     def admit(self, request: Request, database: Database) -> Door:
-        state = request.scope["state"]
-        caller: Caller | None = state["caller"]
-        if caller is None:
-            raise state["refusal"]
+        caller = caller_of(request)
         if not caller.is_console:
             raise Forbidden("This needs a browser's session; an API key does not do it")
         turns: Turns = request.app.state.turns

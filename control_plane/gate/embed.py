@@ -16,10 +16,10 @@ from starlette.datastructures import Headers
 from control_plane.auth.callers import KEY_LENGTH, Caller
 from control_plane.db.database import Database
 from control_plane.errors import Forbidden, Unauthorized, Unavailable
-from control_plane.gate.operation import SAFE
 from control_plane.gate.route import Door, Route
 from control_plane.gate.turns import Turns
 from control_plane.ids import is_mistyped
+from control_plane.wire import SAFE
 
 PREFIX: Final = "ek_"
 HEADER: Final = "x-embed-key"
@@ -76,8 +76,7 @@ async def find_visit(database: Database, headers: Headers) -> Visit:
     if not keys:
         raise Unauthorized("Missing X-Embed-Key header")
     key = keys[0]
-    could_be_one = key.startswith(PREFIX) and key.isascii() and key.isprintable() and len(key) <= KEY_LENGTH
-    if len(keys) > 1 or not could_be_one or is_mistyped(key, PREFIX):
+    if len(keys) > 1 or not _could_be_one(key):
         raise Unauthorized("Unknown embed key")
     async with database.platform() as db:
         row: Any = (await db.execute(_FIND, {"wanted": key})).one_or_none()
@@ -115,10 +114,9 @@ async def is_named(database: Database, origin: str) -> bool:
 async def find_framing(database: Database, key: str, origin: str) -> tuple[str, ...]:
     """Whose pages may show ours in a frame: those of an embed key's origins, or of the one that says it is, where an
     embed key or a project names it. Nobody's where the database is away."""
-    could_be_one = key.startswith(PREFIX) and key.isascii() and key.isprintable() and len(key) <= KEY_LENGTH
     try:
         async with database.platform() as db:
-            if could_be_one and not is_mistyped(key, PREFIX):
+            if _could_be_one(key):
                 origins = await db.scalar(_ORIGINS, {"key": key}) or ()
                 return tuple(each for each in origins if ORIGIN.fullmatch(each))
             if ORIGIN.fullmatch(origin) and len(origin) <= LONGEST_ORIGIN:
@@ -126,6 +124,11 @@ async def find_framing(database: Database, key: str, origin: str) -> tuple[str, 
     except Unavailable:
         return ()
     return ()
+
+
+def _could_be_one(key: str) -> bool:
+    shaped = key.startswith(PREFIX) and key.isascii() and key.isprintable() and len(key) <= KEY_LENGTH
+    return shaped and not is_mistyped(key, PREFIX)
 
 
 class EmbedOperation(Route):

@@ -116,42 +116,39 @@ class Admission:
 
 async def admit(state: State, shown: Shown, client: tuple[str, int] | None) -> Admission:
     """Take a request out of the window of whoever makes it."""
-    keys: KeyRing = state.keys
-    limiter: RateLimiter = state.limiter
     operator: OperatorKey = state.operator
     try:
         if operator.opens(shown.key):
-            taken = await limiter.take("admin", RATE)
+            taken = await state.limiter.take("admin", RATE)
             return Admission(taken, operator=True, refusal=Forbidden("The operator's key opens only /api/v1/admin"))
-        credential = shown.credential()
-        caller = keys.remembered(credential) or await keys.look_up(credential)
-        taken = await limiter.take(f"key:{caller.key_id}", rate_of(caller), key_id=caller.key_id)
-        if taken.changed:
-            caller = await keys.look_up(credential)
-        keys.used(caller)
-        return Admission(taken, caller)
+        return await _admit_caller(state, shown.credential())
     except PlatformError as error:  # no good key; or the database is away: nobody can be told from a stranger
         refusal = error
-    return Admission(await take_of_stranger(limiter, client[0] if client else None), refusal=refusal)
+    return Admission(await take_of_stranger(state.limiter, client[0] if client else None), refusal=refusal)
 
 
 async def admit_signed(state: State, tokens: list[str], client: tuple[str, int] | None) -> Admission:
     """The same for a token that the secret of a key has signed; of two neither is obeyed."""
-    keys: KeyRing = state.keys
-    limiter: RateLimiter = state.limiter
     try:
         token = SignedToken.read(",".join(tokens).encode("latin-1") or None)
-        credential = Credential(token.key_hash)
-        caller = keys.remembered(credential) or await keys.look_up(credential)
-        claims = token.verify(state.secrets, caller)
-        taken = await limiter.take(f"key:{caller.key_id}", rate_of(caller), key_id=caller.key_id)
-        if taken.changed:
-            caller = await keys.look_up(credential)
-        keys.used(caller)
-        return Admission(taken, caller, claims)
+        return await _admit_caller(state, Credential(token.key_hash), token)
     except PlatformError as error:
         refusal = error
-    return Admission(await take_of_stranger(limiter, client[0] if client else None), refusal=refusal)
+    return Admission(await take_of_stranger(state.limiter, client[0] if client else None), refusal=refusal)
+
+
+async def _admit_caller(state: State, credential: Credential, token: SignedToken | None = None) -> Admission:
+    """Take a request out of the window of its key or session, whose secret has signed the token that came with it.
+    Raises `Unauthorized`, `Forbidden`, `Unavailable`."""
+    keys: KeyRing = state.keys
+    limiter: RateLimiter = state.limiter
+    caller = keys.remembered(credential) or await keys.look_up(credential)
+    claims = token.verify(state.secrets, caller) if token is not None else None
+    taken = await limiter.take(f"key:{caller.key_id}", rate_of(caller), key_id=caller.key_id)
+    if taken.changed:
+        caller = await keys.look_up(credential)
+    keys.used(caller)
+    return Admission(taken, caller, claims)
 
 
 async def admit_visitor(state: State, scope: Scope) -> Admission:

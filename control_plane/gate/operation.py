@@ -16,11 +16,10 @@ from control_plane.gate.route import Door, Handler, Route, audit_values
 from control_plane.gate.transaction import Transaction
 from control_plane.gate.turns import Turns
 from control_plane.refusals import encode
-from control_plane.wire import SURFACE
+from control_plane.wire import SAFE, SURFACE
 
 _WRITE_ENTRY: Final = insert(AuditEntry.metadata.tables["audit_entry"])
 """Every change writes one: the statement alone takes half the time of a row that is tracked."""
-SAFE: Final = ("GET", "HEAD")
 READS: Final = {"x-reads": True}
 """`openapi_extra` of a POST that changes nothing."""
 CONFLICTS: Final = {"x-conflicts": True}
@@ -69,7 +68,7 @@ class Operation(Route):
         return f"{self.area}:{'write' if self.writes else 'read'}"
 
     def admit(self, request: Request, database: Database) -> Door:
-        caller = _caller(request)
+        caller = caller_of(request)
         caller.demand(self.area, write=self.writes)
         door = self.door(caller, database)
         turns: Turns = request.app.state.turns
@@ -83,7 +82,7 @@ class Operation(Route):
         given = _idempotency_key(request)
         if not self.writes:
             return await handle(request)
-        caller = _caller(request)
+        caller = caller_of(request)
         replay = await _replay(request, caller, given) if given else None
         request.state.attempt = Attempt(replay)
         if replay is not None:
@@ -136,7 +135,8 @@ def _name(route: APIRoute) -> str:
     return route.name
 
 
-def _caller(request: Request) -> Caller:
+def caller_of(request: Request) -> Caller:
+    """Who calls. Raises why they are no caller."""
     state = request.scope["state"]
     caller: Caller | None = state["caller"]
     if caller is None:

@@ -34,6 +34,7 @@ MOST_SOUND: Final = 512 << 20
 MOST_ROWS: Final = 50_000
 """Rows of one table in one file, the newest."""
 PATIENT: Final = 30
+"""Seconds one statement of it may take."""
 
 _HIDDEN: Final = (
     "project_id", "account_id", "ticket_hash", "nonce", "admin_hash", "digest", "hash", "sealed_urls", "key_id",
@@ -82,13 +83,23 @@ _ROWS: Final = {
 }
 _CHAT: Final = text("""
     select line from bot, jsonb_array_elements(chat) line
-    where project_id = :project and line ->> 'identity' = any(:identities) limit 50000
+    where project_id = :project and line ->> 'identity' = any(:identities) limit :most
 """)
 _INVITATIONS: Final = text("""
     select jsonb_build_object('name', name, 'starts_at', starts_at, 'ends_at', ends_at) from calendar_event
     where project_id = :project and lower(attendees::text || coalesce(organizer_email, '')) like any(:mails)
-    limit 50000
+    limit :most
 """)
+_GIVE_UP: Final = text("""
+    update privacy_request set status = 'failed', finished_at = :now, sealed_person = null
+    where status = 'pending' and exists (
+        select from job where kind in ('privacy.export', 'privacy.erase') and state = 'failed'
+            and payload ->> 'request_id' = privacy_request.id::text)
+    and not exists (
+        select from job where kind in ('privacy.export', 'privacy.erase') and state in ('waiting', 'running')
+            and payload ->> 'request_id' = privacy_request.id::text)
+""")
+"""Requests of either kind whose jobs have all failed."""
 
 log = structlog.get_logger()
 
@@ -191,17 +202,6 @@ class Exporter:
                 await db.exec(update(PrivacyRequest).where(mine).values(storage_key=None))
 
 
-_GIVE_UP: Final = text("""
-    update privacy_request set status = 'failed', finished_at = :now, sealed_person = null
-    where status = 'pending' and exists (
-        select from job where kind in ('privacy.export', 'privacy.erase') and state = 'failed'
-            and payload ->> 'request_id' = privacy_request.id::text)
-    and not exists (
-        select from job where kind in ('privacy.export', 'privacy.erase') and state in ('waiting', 'running')
-            and payload ->> 'request_id' = privacy_request.id::text)
-""")
-
-
 async def collect(db: Db, project_id: int, found: Found, names: Names) -> dict[str, Any]:
     """The parts of an export that are rows."""
     spans = [span(stay) for stay in found.stays]
@@ -218,11 +218,12 @@ async def collect(db: Db, project_id: int, found: Found, names: Names) -> dict[s
         "rooms": [room for room, _, _ in spans],
         "since": [since for _, since, _ in spans],
         "until": [until for _, _, until in spans],
+        "most": MOST_ROWS,
     }
     parts = {part: list((await db.scalars(query, values)).all()) for part, query in _ROWS.items()}
     parts["chat"] = list((await db.scalars(_CHAT, values)).all())
     mails = [like for like in names.likes() if "@" in like]
-    parts["invitations"] = list((await db.scalars(_INVITATIONS, {"project": project_id, "mails": mails})).all())
+    parts["invitations"] = list((await db.scalars(_INVITATIONS, values | {"mails": mails})).all())
     return parts
 
 

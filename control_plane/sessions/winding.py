@@ -11,7 +11,7 @@ import structlog
 from sqlmodel import col, select, update
 
 from control_plane.clock import Clock
-from control_plane.db.database import Database, Db
+from control_plane.db.database import Database
 from control_plane.events.log import EventLog
 from control_plane.metering.budget import find_used_up
 from control_plane.sessions.ending import end_job, lock_running
@@ -19,6 +19,8 @@ from control_plane.sessions.models import SessionJob
 
 CUT_OFF = timedelta(seconds=20)
 """From the decision to the end: a heartbeat, the rest of a sentence, a goodbye."""
+AT_ONCE = 100
+"""Jobs that a pass ends."""
 
 log = structlog.get_logger()
 
@@ -48,16 +50,11 @@ async def cut_off(database: Database, clock: Clock) -> int:
         late: Any = select(SessionJob.id, SessionJob.session_id, SessionJob.project_id).where(
             col(SessionJob.ended_at).is_(None), col(SessionJob.wind_up_at) < clock.now() - CUT_OFF
         )
-        found = (await db.exec(late.limit(100))).all()
+        found = (await db.exec(late.limit(AT_ONCE))).all()
     for job_id, session_id, project_id in found:
         async with database.platform() as db:
-            await _end_job(db, clock, job_id, session_id, project_id)
+            running = await lock_running(db, job_id, session_id, project_id=project_id)
+            if running is not None:
+                log.warning("call cut off", session=session_id, worker=running.job.worker_id)
+                await end_job(db, EventLog(db, clock), running, outcome="ok", reason="budget", at=clock.now())
     return len(found)
-
-
-async def _end_job(db: Db, clock: Clock, job_id: int, session_id: int, project_id: int) -> None:
-    running = await lock_running(db, job_id, session_id, project_id=project_id)
-    if running is None:
-        return
-    log.warning("call cut off", session=session_id, worker=running.job.worker_id)
-    await end_job(db, EventLog(db, clock), running, outcome="ok", reason="budget", at=clock.now())

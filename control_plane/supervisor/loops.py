@@ -75,6 +75,7 @@ RETAIN_EVERY = 600.0
 BRING_BACK_EVERY = 0.5
 """Seconds between looks for people without their persona; who loses one says so besides."""
 PATIENCE = 10.0
+"""Seconds until anybody is missed: after a restart of everything, workers get the time to say what they hold."""
 
 Duty = partial[Any]
 
@@ -86,9 +87,9 @@ async def attempt(duty: Duty) -> None:
     try:
         await duty()
     except (PlatformError, SipAwayError) as error:
-        log.warning("duty failed", duty=duty.func.__name__, reason=str(error))
+        log.warning("duty failed", duty=duty.func.__qualname__, reason=str(error))
     except Exception:  # such as one bad row
-        log.exception("duty failed", duty=duty.func.__name__)
+        log.exception("duty failed", duty=duty.func.__qualname__)
 
 
 async def every(seconds: float, *duties: Duty) -> None:
@@ -172,21 +173,14 @@ def bringing_back(parts: Parts) -> Callable[[], Coroutine[Any, Any, None]]:
     database, settings, clock = parts.database, parts.settings, parts.clock
     began, leases = clock.monotonic(), LeaseWatch(database, clock, lease=settings.lease)
 
-    # After a restart of everything, workers get the time to say what they hold before they are missed.
-    async def find_lost() -> None:
-        if clock.monotonic() - began > PATIENCE:
-            await leases.sweep()
-
-    async def give_up_lost() -> None:
-        if clock.monotonic() - began > PATIENCE:
-            await give_up(database, clock)
-
     async def bring_back() -> None:
         lifetime = settings.slot_lifetime
         dispatch = partial(redispatch, database, parts.media, clock, parts.tickets, slot_lifetime=lifetime)
+        missing = (partial(leases.sweep), partial(give_up, database, clock))
         async with Listener(settings.database_url.get_secret_value(), PERSONA_LOST).listening() as listener:
             while True:
-                for duty in (partial(find_lost), partial(give_up_lost), dispatch):
+                misses = clock.monotonic() - began > PATIENCE
+                for duty in (*missing, dispatch) if misses else (dispatch,):
                     await attempt(duty)
                 await listener.wait(BRING_BACK_EVERY)
 

@@ -11,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from agents import metrics as of_hosts
 from control_plane import metrics as of_control_plane
+from control_plane.db.leadership import Lock
 from tools.reference import figures_of, shown_name
 
 CHECKOUT = Path(__file__).parents[2]
@@ -83,6 +84,11 @@ def test_every_alert_names_its_section_of_the_page_on_incidents() -> None:
             assert rule["labels"]["severity"] in ("page", "warn")
             assert rule["annotations"]["summary"].endswith(".")
             assert rule["annotations"]["section"] in sections, rule["annotations"]["section"]
+
+
+def test_the_alert_on_leaders_counts_every_lock_that_one_process_holds() -> None:
+    held_by_one = set(Lock) - {Lock.HEARING}  # all control planes share it
+    assert dict(queries())["ParleyNoLeader"].endswith(f"< {len(held_by_one)}")
 
 
 def test_the_scrape_file_asks_processes_that_compose_runs_and_loads_the_rules() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.breaker import FORGOTTEN, LONGEST_REST, PROBE, REST, Breakers, open_breakers
+from agents.breaker import FORGOTTEN, LONGEST_REST, PROBE, REST, Breakers
 
 
 class Clock:
@@ -52,7 +52,7 @@ def test_after_a_rest_it_is_asked_once_and_is_back_if_it_answers(clock: Clock, f
     clock.now += 0.2
     assert one.may_ask()
     assert not other.may_ask(), "one call finds out, the others need not wait for it"
-    assert one.answered()
+    one.answered()
     assert other.may_ask()
     assert breakers.open() == []
 
@@ -118,7 +118,7 @@ def test_a_clock_that_jumps_leaves_nothing_alone_for_ever(clock: Clock, folder: 
 
 def test_what_is_open_tells_what_it_is_and_no_secret(tmp_path: Path) -> None:
     Breakers(tmp_path).of("llm", "m", "https://x\nsk-secret").failed("it cannot be reached", silent=True)
-    (opening,) = open_breakers(tmp_path)
+    (opening,) = Breakers(tmp_path).open()
     assert (opening.service, opening.model, opening.reason, opening.rest) == ("llm", "m", "it cannot be reached", REST)
     assert not any(b"secret" in path.read_bytes() or "secret" in path.name for path in tmp_path.iterdir())
 

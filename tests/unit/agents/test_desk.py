@@ -16,7 +16,7 @@ from agents.attendance import Word
 from agents.calling import PersonaJob
 from agents.contract import LineSpoken, Submission, TransferAsked
 from agents.desk import JobDesk
-from agents.reporter import LONGEST_TEXT, Reporter
+from agents.reporter import FLUSH, LONGEST_TEXT, Reporter
 from agents.spool import Spool
 from tests.support.jobs import persona_job
 
@@ -57,7 +57,7 @@ async def test_a_job_does_not_wait_for_a_disk_that_is_full_and_its_reports_are_o
             for number in range(3):
                 reporter.report(LineSpoken(at=NOW, speaker="user", text="hi", timestamp_ms=number))
             ends = loop.time()
-        assert loop.time() - ends < Reporter.FLUSH
+        assert loop.time() - ends < FLUSH
         async with asyncio.timeout(20):
             while len(sent) < 3:
                 await asyncio.sleep(0.01)

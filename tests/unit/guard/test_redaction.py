@@ -14,6 +14,7 @@ PRIVATE = [
     ("Call me at +1 (415) 555-2671 please", "Call me at [phone] please"),
     ("my number is four one five, double five five, two six seven one", "my number is [phone]"),
     ("Meine Nummer: null eins fünf eins zwei drei vier fünf sechs sieben.", "Meine Nummer: [phone]."),
+    ("c'est le zéro six un deux trois quatre cinq six sept huit", "c'est le [phone]"),
     ("c'est le zéro six douze trente-quatre cinquante-six soixante-dix-huit", "c'est le [number]"),
     ("card 4111-1111-1111-1111 thanks", "card [card] thanks"),
     ("four one one one, one one one one, one one one one, one one one one", "[card]"),
