@@ -5,7 +5,7 @@ import importlib
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -29,7 +29,7 @@ from agents.settings import WorkerSettings
 from guard import logs, redaction
 from guard.outbound import Outbound
 from knowledge.client import KnowledgeClient
-from pocket.rooms.joining import unbroken
+from pocket.rooms.joining import during, unbroken
 
 CLAIM_WITHIN = 10.0
 """Seconds to get the job from the main process, which asks the control plane until it answers."""
@@ -130,18 +130,17 @@ async def entrypoint(context: JobContext) -> None:
                     await unbroken(context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
                     await apology.run()
                     return
-                models = Models(settings, job, context.proc.userdata["client"], outbound)
                 work: Conversation | Scribe
-                if job.only_writes:
-                    work, hears = Scribe(job, context.room, models, reporter), AutoSubscribe.AUDIO_ONLY
-                else:
-                    work = Conversation(job, context.room, knowledge, models, reporter, settings)
-                    hears = AutoSubscribe.SUBSCRIBE_ALL
-                try:
-                    await unbroken(context.connect(auto_subscribe=hears))
+                hears = AutoSubscribe.AUDIO_ONLY if job.only_writes else AutoSubscribe.SUBSCRIBE_ALL
+                async with AsyncExitStack() as closing:
+                    async with during(context.connect(auto_subscribe=hears)):
+                        models = Models(settings, job, context.proc.userdata["client"], outbound)
+                        closing.push_async_callback(models.close)
+                        if job.only_writes:
+                            work = Scribe(job, context.room, models, reporter)
+                        else:
+                            work = Conversation(job, context.room, knowledge, models, reporter, settings)
                     await work.run()
-                finally:
-                    await models.close()
             except Exception:  # whatever it was, the caller must not be left with a silent persona
                 log.exception("call failed", session=job.session_id)
                 if job.only_writes:  # whose people talk on

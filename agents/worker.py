@@ -24,7 +24,7 @@ from agents.calling import DispatchMetadata, PersonaJob
 from agents.contract import AGENT_NAME, CallEnded, Command, EndReason, Exchange, LineSpoken, Submission
 from agents.desk import JobDesk
 from agents.folders import OwnFolder
-from agents.job import entrypoint, prewarm, share
+from agents.job import LAZY, entrypoint, prewarm, share
 from agents.pulse import Pulse
 from agents.reporter import BEAT
 from agents.settings import WorkerSettings, read_settings
@@ -127,6 +127,8 @@ class Worker:
             "host": "127.0.0.1",
             "port": 0,
             "setup_fnc": partial(prewarm, jobs_socket=self.folder.jobs_socket),
+            # Imported once, before any process of a call is forked: each starts with them.
+            "preload_modules": [entrypoint.__module__, *LAZY],
             "num_idle_processes": settings.idle_processes,
             "initialize_process_timeout": 60,
             # Counting is exact; a measure of the machine's load is late and calls a busy machine full at random.
@@ -148,11 +150,8 @@ class Worker:
         except ImportError as error:
             log.error("no dense mode with these libraries: each call has a process of its own", reason=str(error))
             return AgentServer(**options)
-        server = halls.HallServer(
-            plan=halls.Plan(settings.calls_per_process, settings.max_calls, share),
-            preload_modules=[entrypoint.__module__],
-            **options,
-        )
+        plan = halls.Plan(settings.calls_per_process, settings.max_calls, share)
+        server = halls.HallServer(plan=plan, **options)
         self._evict = server.evict
         built: AgentServer = server
         return built

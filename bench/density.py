@@ -57,8 +57,12 @@ def memory_mb(pids: Sequence[int], kind: str) -> float:
 
 def cpu_seconds(pids: Sequence[int]) -> float:
     """Processor time of processes."""
-    times = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids)
-    return sum(int(user) + int(system) for user, system in times) / TICKS
+    ticks = 0
+    for pid in pids:
+        with suppress(OSError):  # it has just ended
+            user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+            ticks += int(user) + int(system)
+    return ticks / TICKS
 
 
 async def measure(kind: str, sessions: int, *, most: int, settle: float, seconds: float) -> dict[str, float]:

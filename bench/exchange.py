@@ -14,7 +14,7 @@ import yaml
 from livekit import api
 
 from bench.platform import ALL_CORES, start, wait_for
-from parley.stack.livekit import livekit_program
+from parley.stack.livekit import NO_STUN, livekit_program
 
 KEY, SECRET = "devkey", "devsecret-devsecret-devsecret-devsecret"
 LIVEKIT: Final = 9580
@@ -61,7 +61,7 @@ def exchange(*, most_calls: int) -> Iterator[Exchange]:
             "node_ip": HOST,
             "interfaces": {"includes": ["lo"]},
             # As on the platform: else clients are told public ones, and each call waits for their names in threads.
-            "stun_servers": [f"{HOST}:{LIVEKIT + 2}"],
+            "stun_servers": [NO_STUN],
         }
         configuration = {
             "port": LIVEKIT,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from bench import turn
-from bench.density import measure
+from bench.density import cpu_seconds, family, measure
 from bench.fakes import fixed_models
 from bench.rows import LIMIT, OURS, Bar, NotHere, Plan, Round, Row, in_loop
-from bench.workers import COMES_WITHIN, seconds_to_come, worker
+from bench.workers import COMES_WITHIN, Worker, seconds_of_each, seconds_to_come, worker
 
 STOCK, COLD, OPENRTC, PIPECAT = "livekit-agents", "livekit-agents, cold", "OpenRTC", "Pipecat"
 STARTS: Final = {
@@ -37,6 +37,10 @@ MEMORY: Final = {
 }
 REST: Final = 1.5
 """Seconds in which a worker warms what it has just used."""
+AT_REST: Final = 0.05
+"""Seconds of the processor in that time that are as good as nothing."""
+AT_ONCE, WARM = 10, 4
+FIRST: Final = "the first of ours"
 
 
 async def _turns(plan: Plan) -> AsyncGenerator[Round, None]:
@@ -88,6 +92,46 @@ def starts(plan: Plan) -> Generator[Round, None, None]:
     return in_loop(_starts(plan))
 
 
+async def _rest(asked: Worker) -> None:
+    """Until a worker and all its processes have nothing to do: those that wait for calls are warm."""
+    async with asyncio.timeout(COMES_WITHIN):
+        used, before = 0.0, -1.0
+        while used - before > AT_REST:
+            before = used
+            await asyncio.sleep(REST)
+            used = cpu_seconds(list(family(asked.pid)))
+
+
+async def _at_once(plan: Plan) -> AsyncGenerator[Round, None]:
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="parley-bench-")))
+        models = await stack.enter_async_context(fixed_models())
+        workers = {}
+        for kind, name in (("stock", STOCK), ("isolated", OURS)):
+            plan.say(f"{name} comes up")
+            starting = worker(kind, folder, models, places=AT_ONCE, waiting=WARM)
+            workers[name] = await stack.enter_async_context(starting)
+        while True:
+            found: Round = {}
+            for name, asked in workers.items():
+                plan.say(f"{name} is asked {AT_ONCE} times")
+                await _rest(asked)
+                try:
+                    seconds = await seconds_of_each(asked, AT_ONCE)
+                except TimeoutError:
+                    plan.missing[name] = f"not all {AT_ONCE} came within {COMES_WITHIN:g} s, once at least"
+                    continue
+                found[name] = 1000 * seconds[-1]
+                if name == OURS:
+                    found[FIRST] = 1000 * seconds[0]
+            yield found
+
+
+def at_once(plan: Plan) -> Generator[Round, None, None]:
+    """More are asked for than there are processes that wait."""
+    return in_loop(_at_once(plan))
+
+
 def memory(sessions: int, plan: Plan) -> Generator[Round, None, None]:
     """One session: all that the worker takes. More: each of them beyond the first."""
     while True:
@@ -127,6 +171,7 @@ ROWS: Final = (
         measure=turns,
         bars=(Bar("≤", 1.02, LIMIT),),
         peers=(PIPECAT,),
+        minutes=4,
     ),
     Row(
         name="session-start",
@@ -138,8 +183,21 @@ ROWS: Final = (
         bars=(Bar("≤", 0.15, COLD),),
         peers=(STOCK, COLD, OPENRTC, PIPECAT),
         rounds=9,
-        minutes=5,
+        minutes=4,
         quick_rounds=2,
+    ),
+    Row(
+        name="ten-at-once",
+        what=f"{AT_ONCE} agents asked for at once where {WARM} processes wait: until the last voice is in its room",
+        unit="ms",
+        better="less",
+        limit="",
+        measure=at_once,
+        bars=(Bar("≤", 4, FIRST),),
+        peers=(STOCK, FIRST),
+        rounds=5,
+        minutes=4,
+        quick_rounds=1,
     ),
     Row(
         name="memory-1",
@@ -167,6 +225,6 @@ ROWS: Final = (
             minutes=minutes,
             quick_rounds=0,
         )
-        for sessions, minutes in ((8, 8), (32, 11))
+        for sessions, minutes in ((8, 7), (32, 9))
     ),
 )

@@ -60,18 +60,24 @@ class Worker:
 
 @asynccontextmanager
 async def worker(
-    kind: str, folder: Path, models: str, *, places: int, interpreter: str = sys.executable
+    kind: str, folder: Path, models: str, *, places: int, waiting: int = 1, interpreter: str = sys.executable
 ) -> AsyncIterator[Worker]:
-    """One of `KINDS` with room for so many calls, which has served one. Raises `NotHere`."""
+    """One of `KINDS` with room for so many calls, which has served one; so many processes wait for calls where each has
+    its own. Raises `NotHere`."""
     own = folder / kind
     own.mkdir()
     async with AsyncExitStack() as stack:
         media = stack.enter_context(media_server(own))
         server = await stack.enter_async_context(media.api())
         if kind in ("isolated", "dense"):
-            starting = _ours(media, server, own, models, places if kind == "dense" else 1, places)
+            settings = {
+                "PARLEY_MAX_CALLS": str(places),
+                "PARLEY_CALLS_PER_PROCESS": str(places if kind == "dense" else 1),
+                "PARLEY_IDLE_PROCESSES": str(waiting),
+            }
+            starting = _ours(media, server, own, models, settings)
         else:
-            starting = _theirs(media, server, own, models, kind, interpreter)
+            starting = _theirs(media, server, own, models, kind, 0 if kind == "cold" else waiting, interpreter)
         found = await stack.enter_async_context(starting)
         try:
             async with AsyncExitStack() as first:  # what a first call loads is not the measured ones'
@@ -83,9 +89,8 @@ async def worker(
 
 @asynccontextmanager
 async def _ours(
-    media: Media, server: api.LiveKitAPI, folder: Path, models: str, places: int, calls: int
+    media: Media, server: api.LiveKitAPI, folder: Path, models: str, settings: dict[str, str]
 ) -> AsyncIterator[Worker]:
-    settings = {"PARLEY_MAX_CALLS": str(calls), "PARLEY_CALLS_PER_PROCESS": str(places)}
     numbers = itertools.count(1)
     async with call_worker(media, folder, models_url=models, own_session=True, **settings) as process:
 
@@ -101,7 +106,7 @@ async def _ours(
 
 @asynccontextmanager
 async def _theirs(
-    media: Media, server: api.LiveKitAPI, folder: Path, models: str, kind: str, interpreter: str
+    media: Media, server: api.LiveKitAPI, folder: Path, models: str, kind: str, waiting: int, interpreter: str
 ) -> AsyncIterator[Worker]:
     commands: dict[str, Callable[[], Sequence[str]]] = {
         "bare": lambda: [sys.executable, "-m", "bench.bare_worker"],
@@ -117,7 +122,7 @@ async def _theirs(
         "LIVEKIT_API_KEY": KEY,
         "LIVEKIT_API_SECRET": SECRET,
         "STOCK_MODELS": models,
-        "STOCK_WAITING": "0" if kind == "cold" else "1",
+        "STOCK_WAITING": str(waiting),
         "LOGURU_LEVEL": "WARNING",  # Pipecat tells of each frame otherwise
     }
     if kind in ("bare", "stock", "cold"):
@@ -203,6 +208,21 @@ async def seconds_to_come(asked: Worker) -> float:
         await asked.ask(room.name)
         await here.wait()
         return time.perf_counter() - began
+
+
+async def seconds_of_each(asked: Worker, count: int) -> list[float]:
+    """The same of so many in rooms of their own, who are asked for at once: the soonest first, none left out. Raises
+    `TimeoutError`."""
+    async with asyncio.timeout(COMES_WITHIN), AsyncExitStack() as stack:
+        rooms = [await stack.enter_async_context(somebody(asked)) for _ in range(count)]
+        began = time.perf_counter()
+
+        async def comes(room: rtc.Room, here: asyncio.Event) -> float:
+            await asked.ask(room.name)
+            await here.wait()
+            return time.perf_counter() - began
+
+        return sorted(await asyncio.gather(*(comes(*each) for each in rooms)))
 
 
 @asynccontextmanager

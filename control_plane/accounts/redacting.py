@@ -1,8 +1,6 @@
-"""Whether and how a project's personal data is taken out of what is kept, shown and told; and what else of privacy its
-workers are told."""
+"""Whether and how a project's personal data is taken out of what is kept, shown and told."""
 
 import time
-from dataclasses import dataclass
 from typing import Final
 
 from sqlmodel import select
@@ -17,26 +15,11 @@ KNOWN_FOR: Final = 3.0
 MOST_KNOWN: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a project wants, as workers are told."""
-
-    redaction: Redaction | None
-    """How personal data is taken out; None: not at all."""
-    announces: bool
-    """Whether people are told before anything is recorded."""
-
-
-async def wishes_of(db: Db, project_id: int) -> Wishes:
-    """What a project wants; one that is gone wants nothing."""
-    wanted = select(Project.redact, Project.redact_names, Project.announce_recordings).where(Project.id == project_id)
-    redact, names, told = (await db.exec(wanted)).one_or_none() or (False, [], False)
-    return Wishes(Redaction(names=names) if redact else None, told)
-
-
 async def redaction_of(db: Db, project_id: int) -> Redaction | None:
-    """How a project wants personal data taken out; None: not at all."""
-    return (await wishes_of(db, project_id)).redaction
+    """How a project wants personal data taken out; None: not at all, as where it is gone."""
+    wanted = select(Project.redact, Project.redact_names).where(Project.id == project_id)
+    redact, names = (await db.exec(wanted)).one_or_none() or (False, [])
+    return Redaction(names=names) if redact else None
 
 
 async def redactor_of(db: Db, project_id: int) -> Redactor | None:

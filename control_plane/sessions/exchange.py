@@ -9,27 +9,20 @@ from sqlmodel import col, select
 from agents.calling import PersonaJob, Resumed, Said, Voicemail
 from agents.choices import Fallbacks, ModelChoice, TurnTaking
 from agents.contract import Exchange
-from control_plane.accounts.redacting import wishes_of
 from control_plane.clock import Clock
 from control_plane.db.database import Db
-from control_plane.errors import Conflict, NotFound, Unavailable
+from control_plane.errors import NotFound
 from control_plane.events.log import EventLog
-from control_plane.ids import fingerprint
-from control_plane.personas.models import Persona
-from control_plane.personas.serving import Serving, find_serving, find_version
 from control_plane.personas.tools import acts_of, numbers_of
 from control_plane.sessions.capability import ReportSigner
-from control_plane.sessions.ending import lock_session
 from control_plane.sessions.filling import fill, read_variables, said_variables
 from control_plane.sessions.lines import write_begun
 from control_plane.sessions.models import Session, SessionJob, Slot, TranscriptLine
-from control_plane.sessions.repository import SessionRepository
-from control_plane.sessions.slots import StandingSigner, Ticket, persona_identity
+from control_plane.sessions.opening import Opened, open_job
+from control_plane.sessions.slots import StandingSigner, Ticket
 from guard import traces
 from knowledge import capability
 
-OPEN_TRIES = 3
-"""A session may end between the attempt to open one beside it and the look at it."""
 REMEMBERED = 100
 """Lines of what was said that another job of a persona begins with."""
 LONGEST_REMEMBERED = 4000
@@ -59,68 +52,39 @@ class TicketExchange:
         self.db, self.clock, self.signer, self.knowledge_key, self.lease = db, clock, signer, knowledge_key, lease
         self.answer, self.slots = answer, slots
 
-    async def exchange(self, request: Exchange, *, worker_id: str) -> PersonaJob:
-        """The job behind a ticket. Raises `NotFound` for an unknown or expired one, `Conflict` for a wrong room and
-        where its persona is there: however often one was dispatched, one comes."""
-        known = await self._find_job(request.job_id)
-        if known is not None:
-            return await self._describe(known)
-        slot, serving = await self._find_slot(request)
-        session = await self._open_session(slot, serving.persona)
-        known = await self._find_job(request.job_id)  # the session's lock waited for this request's earlier self
-        if known is not None:
-            return await self._describe(known)
-        await self._lock_slot(slot)
-        lost = await self._demand_alone(session, serving.persona)
-        persona = await self._as_begun(session, serving)
-        session.epochs += 1
-        now = self.clock.now()
-        job = SessionJob(
-            project_id=slot.project_id,
-            session_id=session.id,
-            epoch=session.epochs,
-            livekit_job_id=request.job_id,
-            persona_id=persona.id,
-            identity=persona_identity(persona.id),
-            worker_id=worker_id,
-            accepted_at=now,
-            lease_until=now + self.lease,
-            wind_up_at=lost.wind_up_at if lost else None,
-        )
-        self.db.add(job)
-        trace = traces.trace_of(_seed_of(slot, session))
-        # Where no token began it, the call begins here.
-        is_first = slot.nonce is None and job.epoch == 1
-        traces.record("dispatch", trace, slot.dispatched_at.timestamp(), now.timestamp(), root=is_first)
-        slot.session_id, slot.promised_until = session.id, None
-        await self.db.flush()
-        return await self._resume(self._job(job, session, persona, slot), session)
+    async def exchange(self, request: Exchange, *, worker_id: str) -> tuple[PersonaJob, Opened]:
+        """The job behind a ticket, and what it was made of. Raises `NotFound` for an unknown or expired one, `Conflict`
+        for a wrong room and where its persona is there: however often one was dispatched, one comes."""
+        ticket = Ticket.parse(request.ticket)
+        if ticket is None:
+            raise NotFound("this ticket opens nothing")
+        asked: dict[str, Any] = {"worker_id": worker_id, "lease": self.lease}
+        opened = await open_job(self.db, self.clock, request, ticket, slot_id=self.slots.holder_of(ticket), **asked)
+        if opened is None:
+            slot = await self.answer(self.db, ticket, request)
+            if slot is not None:
+                opened = await open_job(self.db, self.clock, request, ticket, slot_id=slot.id, is_made=True, **asked)
+        if opened is None:
+            raise NotFound("this ticket opens nothing")
+        if opened.missed is not None:
+            await self._write_begun(opened.missed)
+        if opened.is_fresh:
+            # Where no token began it, the call begins here.
+            is_first = opened.slot.nonce is None and opened.job.epoch == 1
+            began, ended = opened.slot.dispatched_at.timestamp(), opened.job.accepted_at.timestamp()
+            traces.record("dispatch", _trace_of(opened), began, ended, root=is_first)
+        return await self._resume(self._job(opened), opened), opened
 
-    async def _demand_alone(self, session: Session, persona: Persona) -> SessionJob | None:
-        """The last job of a persona that this session has had, which is over. Raises `Conflict` where it runs."""
-        mine = (SessionJob.session_id == session.id, SessionJob.persona_id == persona.id)
-        last = (await self.db.exec(select(SessionJob).where(*mine).order_by(col(SessionJob.epoch).desc()))).first()
-        if last is not None and last.ended_at is None:
-            if last.lease_until > self.clock.now():
-                raise Conflict("this agent is in the room already")
-            last.ended_at = last.lost_at = self.clock.now()  # before anybody else noticed
-            await write_begun(self.db, EventLog(self.db, self.clock), session, last)
-        return last
+    async def _write_begun(self, job_id: int) -> None:
+        """What a persona was saying whose job was lost before anybody else noticed."""
+        job = await self.db.get_one(SessionJob, job_id)
+        session = await self.db.get_one(Session, job.session_id)
+        await write_begun(self.db, EventLog(self.db, self.clock), session, job)
 
-    async def _resume(self, job: PersonaJob, session: Session) -> PersonaJob:
+    async def _resume(self, job: PersonaJob, opened: Opened) -> PersonaJob:
         """A job that goes on with what another one, which was lost, has begun."""
-        wishes = await wishes_of(self.db, session.project_id)
-        untold = wishes.announces and session.recording_announced_at is None
-        job = job.model_copy(update={"redaction": wishes.redaction, "announces": untold})
-        if job.epoch == 1 or session.announced_at is None:
-            return job
-        lost = select(SessionJob.id).where(
-            SessionJob.session_id == session.id,
-            SessionJob.persona_id == job.persona_id,
-            SessionJob.epoch < job.epoch,
-            col(SessionJob.lost_at).is_not(None),
-        )
-        if (await self.db.exec(lost.limit(1))).first() is None:
+        session = opened.session
+        if not opened.is_resumed or session.announced_at is None:
             return job
         lines = (
             select(TranscriptLine)
@@ -143,87 +107,8 @@ class TicketExchange:
         elapsed = (self.clock.now() - session.announced_at).total_seconds()
         return job.model_copy(update={"resumed": Resumed(elapsed=max(0.0, elapsed), said=said)})
 
-    async def _find_job(self, livekit_job_id: str) -> SessionJob | None:
-        query = select(SessionJob).where(SessionJob.livekit_job_id == livekit_job_id)
-        return (await self.db.exec(query)).one_or_none()
-
-    async def _find_slot(self, request: Exchange) -> tuple[Slot, Serving]:
-        ticket = Ticket.parse(request.ticket)
-        if ticket is None:
-            raise NotFound("this ticket opens nothing")
-        slot_id = self.slots.holder_of(ticket)
-        which = Slot.ticket_hash == fingerprint(ticket.secret) if slot_id is None else Slot.id == slot_id
-        slot = (await self.db.exec(select(Slot).where(which))).one_or_none()
-        if slot is None:
-            return await self._find_line(ticket, request)
-        if ticket.persona_id not in slot.persona_ids:
-            raise NotFound("this ticket opens nothing")
-        if slot.session_id is None and slot.expires_at <= self.clock.now():
-            raise NotFound("this ticket has expired")
-        if slot.room_name != request.room_name:
-            raise Conflict("this ticket is for another room")
-        serving = await find_serving(self.db, ticket.persona_id, project_id=slot.project_id, draft=slot.draft)
-        if serving is None or not serving.persona.is_active:
-            raise NotFound("the agent of this ticket is not in service")
-        return slot, serving
-
-    async def _lock_slot(self, slot: Slot) -> None:
-        """Lock a slot, after its session, as it was found. Raises `NotFound` where it has gone."""
-        held = select(Slot).where(Slot.id == slot.id)
-        locked = await self.db.exec(held.with_for_update().execution_options(populate_existing=True))
-        if locked.one_or_none() is None:
-            raise NotFound("this ticket opens nothing")
-
-    async def _find_line(self, ticket: Ticket, request: Exchange) -> tuple[Slot, Serving]:
-        slot = await self.answer(self.db, ticket, request)
-        serving = slot and await find_serving(self.db, ticket.persona_id, project_id=slot.project_id)
-        if not slot or not serving or not serving.persona.is_active:
-            raise NotFound("this ticket opens nothing")
-        return slot, serving
-
-    async def _as_begun(self, session: Session, serving: Serving) -> Persona:
-        """The agent as this session has used it from its first job on, whatever was published since."""
-        begun, key = session.persona_versions, str(serving.persona.id)
-        if key not in begun:
-            session.persona_versions = begun | {key: serving.version}
-        elif begun[key] != serving.version:
-            kept = await find_version(self.db, serving.persona.id, begun[key], project_id=session.project_id)
-            return (kept or serving).persona
-        return serving.persona
-
-    async def _open_session(self, slot: Slot, persona: Persona) -> Session:
-        sessions = SessionRepository(self.db, slot.project_id)
-        for _ in range(OPEN_TRIES):
-            begun = await sessions.begin(
-                slot.room_name,
-                persona,
-                at=self.clock.now(),
-                session_type="sip" if (slot.caller_identity or "").startswith("sip_") else "voice",
-                caller_identity=slot.caller_identity,
-            )
-            session = begun or await sessions.lock_active(slot.room_name)
-            if session is not None:
-                return session
-        raise Unavailable("the room's last session is just ending")
-
-    async def _describe(self, job: SessionJob) -> PersonaJob:
-        if job.ended_at is not None:
-            raise NotFound("this job has ended")
-        slot = (
-            await self.db.exec(
-                select(Slot).where(Slot.session_id == job.session_id, col(Slot.persona_ids).contains([job.persona_id]))
-            )
-        ).first()
-        session = await lock_session(self.db, job.session_id, project_id=job.project_id)
-        if slot is None or session is None:
-            raise NotFound("this job has ended")
-        version = session.persona_versions.get(str(job.persona_id))
-        serving = await find_version(self.db, job.persona_id, version, project_id=job.project_id, draft=slot.draft)
-        if serving is None:
-            raise NotFound("this job has ended")
-        return await self._resume(self._job(job, session, serving.persona, slot), session)
-
-    def _job(self, job: SessionJob, session: Session, persona: Persona, slot: Slot) -> PersonaJob:
+    def _job(self, opened: Opened) -> PersonaJob:
+        job, session, persona, slot = opened.job, opened.session, opened.persona, opened.slot
         knowledge = None
         if persona.knowledge_base_ids:
             until = self.clock.now() + timedelta(seconds=persona.max_call_duration) + KNOWLEDGE_GRACE
@@ -268,13 +153,15 @@ class TicketExchange:
             notice=fill(persona.record_notice, spoken),
             keeps_words=session.store_transcripts,
             started_at=session.started_at,
-            trace=traces.trace_of(_seed_of(slot, session)),
+            redaction=opened.redaction,
+            announces=opened.announces and session.recording_announced_at is None,
+            trace=_trace_of(opened),
         )
 
 
-def _seed_of(slot: Slot, session: Session) -> str:
-    """What the trace of a call is derived from: what its token knew, where there was one."""
-    return slot.nonce or f"session {session.id}"
+def _trace_of(opened: Opened) -> str:
+    """The trace of a call, derived from what its token knew, where there was one."""
+    return traces.trace_of(opened.slot.nonce or f"session {opened.session.id}")
 
 
 def _further(fallbacks: dict[str, Any]) -> Fallbacks:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import exists
+from sqlalchemy import exists, or_
 from sqlmodel import col, select
 
 from agents.contract import AGENT_NAME
@@ -68,7 +68,7 @@ def _nobody_in(names: Sequence[str], now: datetime) -> Any:
     """Rooms of these names in which nobody is by our rows, or was just now."""
     somebody = exists().where(
         col(Participant.room_id) == Room.id,
-        col(Participant.left_at).is_(None) | (col(Participant.left_at) > now - EMPTY_FOR),
+        or_(col(Participant.left_at).is_(None), col(Participant.left_at) > now - EMPTY_FOR),
     )
     return select(Room).where(Room.status == RoomStatus.OPEN, col(Room.full_name).in_(names), ~somebody)
 
@@ -87,11 +87,11 @@ def _left_alone(now: datetime) -> Any:
         Room.origin != RoomOrigin.API,
         exists().where(*there),
         exists().where(*mine, col(Session.started_at) > now - COMES_BACK_WITHIN),
-        ~exists().where(*mine, (Session.status == SessionStatus.ACTIVE) | (col(Session.ended_at) > now - ALONE_FOR)),
+        ~exists().where(*mine, or_(col(Session.status) == SessionStatus.ACTIVE, col(Session.ended_at) > now - ALONE_FOR)),
         ~exists().where(col(Slot.room_name) == Room.full_name, col(Slot.expires_at) > now),
         ~exists().where(
             col(Meeting.project_id) == Room.project_id,
             col(Meeting.room_name) == Room.full_name,
-            Meeting.status == MeetingStatus.ACTIVE,
+            col(Meeting.status) == MeetingStatus.ACTIVE,
         ),
     )

@@ -84,10 +84,10 @@ class UplinkService:
                 exchange = TicketExchange(
                     db, self.clock, self.signer, self.knowledge_key, self._answer, self.slots, lease=self.lease
                 )
-                job = await exchange.exchange(request, worker_id=worker_id)
+                job, opened = await exchange.exchange(request, worker_id=worker_id)
                 if job.phone is not None:
                     job = await join_call(db, job)
-                else:
+                elif opened.is_meeting:
                     job = await hold_meeting(db, self.box, job)
                 if job.recorded:
                     job = await record_session(db, self.clock, job)

@@ -18,6 +18,9 @@ from parley.stack.files import write_whole
 from parley.stack.secrets import Secrets
 
 VERSION = "1.13.5"
+NO_STUN = "127.0.0.1:9"
+"""Where nobody answers. Not the server's own port for media: clients take all that comes from a STUN server's address
+for its answers, so that no media by UDP would reach them, and every call would go by TCP, a tenth of a second later."""
 _PROGRAM = "livekit-server"
 # 406 says that its statistics are older than 4 s: a starved machine, not a broken server.
 _ALIVE = {200, 406}
@@ -53,7 +56,7 @@ def livekit_configuration(ports: Mapping[str, int], secrets: Secrets, *, webhook
                 "interfaces": {"includes": ["lo"]},  # else media listens on eth0 while 127.0.0.1 is advertised
                 "udp_port": ports["livekit_udp"],
                 "tcp_port": ports["livekit_tcp"],
-                "stun_servers": [f"127.0.0.1:{ports['livekit_udp']}"],  # else clients are told public ones
+                "stun_servers": [NO_STUN],  # else clients are told public ones
             },
             "prometheus": {"port": ports["livekit_metrics"]},
             "room": {

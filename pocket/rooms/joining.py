@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
 from livekit import rtc
@@ -31,3 +31,16 @@ async def unbroken(work: Coroutine[Any, Any, None]) -> None:
         if not connecting.cancelled():
             connecting.exception()  # of no interest any more
         raise
+
+
+@contextlib.asynccontextmanager
+async def during(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something to its end, as `unbroken` does, and the block meanwhile: it is under way when the block begins, and
+    done at its end."""
+    doing = asyncio.create_task(unbroken(work))
+    try:
+        await asyncio.sleep(0)  # `unbroken` begins
+        await asyncio.sleep(0)  # and has the work begin
+        yield
+    finally:
+        await doing

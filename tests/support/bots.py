@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from agents.attendance import BotJob, Patience
 from agents.contract import FROM_WORKER, Attend, Command, Heartbeat, Hello, Message, Submission, Verdict, Welcome
-from parley.stack.livekit import livekit_program
+from parley.stack.livekit import NO_STUN, livekit_program
 from tests.support.database import CHECKOUT
 from tests.support.ports import free_port
 from tests.support.studio import KEY, SECRET, wait_for_http
@@ -61,7 +61,7 @@ class Media:
                 "enable_loopback_candidate": True,
                 "node_ip": "127.0.0.1",
                 "interfaces": {"includes": ["lo"]},
-                "stun_servers": [f"127.0.0.1:{media}"],
+                "stun_servers": [NO_STUN],
             },
             "room": {"auto_create": True, "empty_timeout": 30, "departure_timeout": 20},
         }

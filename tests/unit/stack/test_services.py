@@ -114,7 +114,9 @@ def test_the_media_server_asks_nobody_outside_and_reports_to_the_control_plane(s
     configuration = yaml.safe_load(text)
     assert configuration["bind_addresses"] == ["127.0.0.1"]
     assert configuration["rtc"]["use_external_ip"] is False
-    assert configuration["rtc"]["stun_servers"][0].startswith("127.0.0.1:")
+    (stun,) = configuration["rtc"]["stun_servers"]
+    assert stun.startswith("127.0.0.1:")
+    assert stun != f"127.0.0.1:{configuration['rtc']['udp_port']}", "clients would take all media for its answers"
     assert configuration["webhook"]["urls"] == ["http://127.0.0.1:8000/livekit/webhook"]
     assert configuration["room"]["enable_remote_unmute"] is True
     assert configuration["keys"] == {services.secrets.livekit_api_key: services.secrets.livekit_api_secret}
