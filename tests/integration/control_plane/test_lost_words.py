@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import select, update
 
 from agents.calling import PersonaJob
 from control_plane.sessions.models import SessionJob
 from tests.integration.control_plane.test_brought_back import begin, dispatch_again, say
 from tests.integration.control_plane.test_monitor import hear, monitor, subscribe
 from tests.support.platform import Platform, Tenant
-from tests.support.uplink import FakeWorker, lease_watch, watch_for, worker
+from tests.support.uplink import FakeWorker, lease_watch, ticket_of, watch_for, worker
 from tests.support.webhooks import until
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +65,23 @@ async def test_what_was_heard_of_an_answer_is_written_down_and_the_next_persona_
         second = PersonaJob.model_validate((await other.exchange(again["ticket"], job_id="AJ_2"))["job"])
         assert second.resumed is not None
         assert [(line.text, line.cut_off) for line in second.resumed.said] == [(said[0][1], False), (ANSWER, True)]
+
+
+async def test_it_is_written_down_by_whoever_notices_first(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform, name="w2") as other:
+        ticket = await ticket_of(tenant)
+        async with worker(platform) as fake:
+            job = PersonaJob.model_validate((await fake.exchange(ticket))["job"])
+            await fake.report(job, 1, type="call.started.v1")
+            await speak(platform, tenant, fake, job, ANSWER, 3000)
+        await until_missed(platform)
+        async with platform.database.platform() as db:
+            await db.exec(update(SessionJob).values(lease_until=datetime.now(UTC) - timedelta(seconds=1)))
+        second = PersonaJob.model_validate((await other.exchange(ticket, job_id="AJ_2"))["job"])
+        assert second.resumed is not None
+        assert [(line.text, line.cut_off) for line in second.resumed.said] == [(ANSWER, True)]
+        assert await lines(tenant, job) == [("agent", ANSWER)]
 
 
 async def test_what_was_written_down_already_is_not_written_twice(platform: Platform) -> None:
