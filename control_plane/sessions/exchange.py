@@ -30,6 +30,8 @@ LONGEST_REMEMBERED = 4000
 KNOWLEDGE_GRACE = timedelta(hours=1)
 """A knowledge capability outlives the longest call by this much."""
 
+NO_TICKET = Ticket("", -1)
+"""Opens nothing; a job that was written before is told again all the same."""
 
 Answer = Callable[[Db, Ticket, Exchange], Awaitable[Slot | None]]
 """What a ticket opens that is no slot's: a place made for this call, or nothing."""
@@ -55,9 +57,7 @@ class TicketExchange:
     async def exchange(self, request: Exchange, *, worker_id: str) -> tuple[PersonaJob, Opened]:
         """The job behind a ticket, and what it was made of. Raises `NotFound` for an unknown or expired one, `Conflict`
         for a wrong room and where its persona is there: however often one was dispatched, one comes."""
-        ticket = Ticket.parse(request.ticket)
-        if ticket is None:
-            raise NotFound("this ticket opens nothing")
+        ticket = Ticket.parse(request.ticket) or NO_TICKET
         asked: dict[str, Any] = {"worker_id": worker_id, "lease": self.lease}
         opened = await open_job(self.db, self.clock, request, ticket, slot_id=self.slots.holder_of(ticket), **asked)
         if opened is None:
