@@ -82,12 +82,13 @@ def _left_alone(now: datetime) -> Any:
         col(Participant.left_at).is_(None),
         col(Participant.joined_at) < now - ALONE_FOR,
     )
+    goes_on = or_(col(Session.status) == SessionStatus.ACTIVE, col(Session.ended_at) > now - ALONE_FOR)
     return select(Room.full_name).where(
         Room.status == RoomStatus.OPEN,
         Room.origin != RoomOrigin.API,
         exists().where(*there),
         exists().where(*mine, col(Session.started_at) > now - COMES_BACK_WITHIN),
-        ~exists().where(*mine, or_(col(Session.status) == SessionStatus.ACTIVE, col(Session.ended_at) > now - ALONE_FOR)),
+        ~exists().where(*mine, goes_on),
         ~exists().where(col(Slot.room_name) == Room.full_name, col(Slot.expires_at) > now),
         ~exists().where(
             col(Meeting.project_id) == Room.project_id,
