@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ class FakeHouse:
     """What a call belongs to."""
 
     native: Any = None
+    settings = SimpleNamespace(closed="")
 
     def __init__(self) -> None:
         self.works: list[asyncio.Task[None]] = []
