@@ -18,6 +18,7 @@ SPOKEN: Final = 1.0
 PIECES: Final = 3
 """In which an answer comes."""
 ANSWER: Final = re.compile(r"Answer (\d+) to: (.+)")
+BEGUN: Final = re.compile(r"Answer (\d+) to:")
 HEARD: Final = "chaos-heard"
 """Name of the recognition of voice callers; each has its own, which ends in its name."""
 

@@ -71,6 +71,12 @@ def test_a_line_that_is_not_there_is_missed(place: int) -> None:
     assert rules(judge_lines(call(), kept, faults())) == {"no line lost"}
 
 
+def test_of_an_answer_that_was_cut_off_the_beginning_is_there() -> None:
+    kept = rows()
+    kept[-1] = Row(1, "agent", "Answer 9 to:")
+    assert judge_lines(call(), kept, faults()) == []
+
+
 @pytest.mark.parametrize("place", [0, 1, 3, 4])
 def test_a_line_that_is_there_twice_is_seen(place: int) -> None:
     given = rows()
