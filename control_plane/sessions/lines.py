@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, exists, func, inspect, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import SQLModel
+from sqlalchemy.orm import aliased
+from sqlmodel import SQLModel, col
 
 from agents.contract import LineSpoken
 from control_plane.clock import iso_ms
@@ -18,18 +19,20 @@ CUT_OFF: Final = 2**31 - 1
 
 
 async def write_line(db: Db, log: EventLog, session: Session, epoch: int, sequence: int, report: LineSpoken) -> None:
-    """Write a line into a locked session; a repeat changes nothing."""
+    """Write a line into a locked session; a repeat changes nothing, nor does the whole of a line that was cut off."""
+    content = clean(report.text)
     values = {
         "speaker": report.speaker,
         "identity": clean(report.identity),
         "name": clean(report.name),
-        "content": clean(report.text),
+        "content": content,
         "timestamp_ms": report.timestamp_ms,
         "interrupted": report.interrupted,
     }
     words = [each.model_dump() | {"text": clean(each.text)} for each in report.words] or None
     row = values | {"duration_ms": report.duration_ms, "words": words, "created_at": report.at}
-    if await keep_once(db, TranscriptLine, session, epoch, sequence, row):
+    unless = _was_cut_off(session, epoch, content) if report.speaker == "agent" and sequence != CUT_OFF else None
+    if await keep_once(db, TranscriptLine, session, epoch, sequence, row, unless=unless):
         session.message_count += 1
         log.append(
             Fact.TRANSCRIPT_LINE,
@@ -50,14 +53,35 @@ async def write_begun(db: Db, log: EventLog, session: Session, job: SessionJob) 
     job.begun = None
 
 
+def _was_cut_off(session: Session, epoch: int, content: str) -> ColumnElement[bool]:
+    """Whether a line is on record as far as it was heard when its job was lost, whose worker has come back since. It is
+    asked with the line's own statement: the session's lock may have waited for who wrote that."""
+    begun = aliased(TranscriptLine)
+    mine = (col(begun.session_id) == session.id, col(begun.epoch) == epoch, col(begun.sequence) == CUT_OFF)
+    return exists().where(*mine, func.starts_with(content, begun.content))
+
+
 async def keep_once(
-    db: Db, table: type[SQLModel], session: Session, epoch: int, sequence: int, values: dict[str, Any]
+    db: Db,
+    table: type[SQLModel],
+    session: Session,
+    epoch: int,
+    sequence: int,
+    values: dict[str, Any],
+    *,
+    unless: ColumnElement[bool] | None = None,
 ) -> bool:
-    """Write a row under the key of its report; False where it was there."""
-    key = {"project_id": session.project_id, "session_id": session.id, "epoch": epoch, "sequence": sequence}
-    statement = insert(table).values(**key, **values).on_conflict_do_nothing().returning(text("id"))
+    """Write a row under the key of its report, `unless` something is so; False where it was there, or that is so."""
+    row = {"project_id": session.project_id, "session_id": session.id, "epoch": epoch, "sequence": sequence} | values
+    statement = insert(table)
+    if unless is None:
+        statement = statement.values(**row)
+    else:
+        types = inspect(table).columns
+        given = select(*(literal(value, types[name].type) for name, value in row.items())).where(~unless)
+        statement = statement.from_select(list(row), given)
     with db.no_autoflush:  # rows and facts of reports that come together are written together
-        return await db.scalar(statement) is not None
+        return await db.scalar(statement.on_conflict_do_nothing().returning(text("id"))) is not None
 
 
 def clean(text: str) -> str:

@@ -95,6 +95,21 @@ async def test_what_was_written_down_already_is_not_written_twice(platform: Plat
     assert await lines(tenant, job) == [("agent", "We open at nine, and close at five.")]
 
 
+@pytest.mark.parametrize(("whole", "there"), [("We open at nine, and close at five.", []), ("Yes?", ["Yes?"])])
+async def test_a_worker_that_is_back_too_late_does_not_tell_it_twice(
+    platform: Platform, whole: str, there: list[str]
+) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = await begin(platform, tenant, fake)
+        await speak(platform, tenant, fake, job, ANSWER, 3000)
+    await until_missed(platform)
+    assert await watch_for(*lease_watch(platform), 2) == 1
+    async with worker(platform) as fake:
+        await say(fake, job, 3, "agent", whole)
+    assert sorted(text for _, text in await lines(tenant, job)) == [ANSWER, *there]
+
+
 async def test_a_worker_that_is_back_tells_it_itself(platform: Platform) -> None:
     tenant = await platform.tenant()
     async with worker(platform) as fake:
