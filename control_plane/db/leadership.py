@@ -42,8 +42,11 @@ class Lock(IntEnum):
 
 
 async def connect(url: str, *, options: str = "") -> TimedConnection:
-    """A connection of its own, outside the pools: for a lock, or to listen."""
-    return await TimedConnection.connect(url, autocommit=True, options=options, **NETWORK)
+    """A connection of its own, outside the pools: for a lock, or to listen. Only to a server that takes writes: one
+    that follows another has locks of its own, and nobody would notice who leads there. Raises `psycopg.Error`.
+    """
+    given = {"options": options, "target_session_attrs": "read-write"} | NETWORK
+    return await TimedConnection.connect(url, autocommit=True, **given)
 
 
 async def holds(connection: TimedConnection, lock: Lock) -> bool:

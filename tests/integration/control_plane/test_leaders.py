@@ -7,9 +7,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import psycopg
 import pytest
 
-from control_plane.db.leadership import STANDSTILL, Lock, govern
+from control_plane.db.leadership import STANDSTILL, Lock, connect, govern, holds
 from tests.support.database import CHECKOUT, Clone
 from tests.support.freezing import frozen
 
@@ -49,6 +50,16 @@ async def candidate(url: str) -> AsyncIterator[asyncio.Event]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_nobody_leads_by_a_server_that_follows_another(clone: Clone) -> None:
+    async with await psycopg.AsyncConnection.connect(clone.superuser, autocommit=True) as owner:
+        await owner.execute(f"alter database {clone.name} set default_transaction_read_only = on".encode())
+        with pytest.raises(psycopg.OperationalError, match="read-only"):
+            await connect(clone.app)
+        await owner.execute(f"alter database {clone.name} reset default_transaction_read_only".encode())
+    async with await connect(clone.app) as connection:
+        assert await holds(connection, Lock.SWEEP)
 
 
 async def test_a_leader_that_stands_still_is_replaced(clone: Clone) -> None:
