@@ -1,7 +1,8 @@
 """`retention_days` of a project: conversations that ended so long ago go, with all that belongs to them.
 
 What runs, or may still be told of, stays. So does what it cost (`usage_entry`: numbers) and the audit trail. Recordings
-have a way of their own, the file first: `recordings.removing`.
+have a way of their own, the file first: `recordings.removing`. Whole partitions go first, by the same rules, which the
+database has as well: `drop_unkept_partition`.
 """
 
 from typing import Any, Final
@@ -13,6 +14,7 @@ from sqlmodel import col, select
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Database
+from control_plane.supervisor.partitions import drop_partitions
 
 AT_ONCE: Final = 500
 """Rows of one table in one transaction."""
@@ -92,7 +94,9 @@ log = structlog.get_logger()
 
 
 async def retain(database: Database, clock: Clock) -> None:
-    """Delete what projects keep no longer. An interrupted pass has deleted what it has, and the next goes on."""
+    """Delete what projects keep no longer, whole partitions first. An interrupted pass has deleted what it has, and the
+    next goes on."""
+    await drop_partitions(database, clock)
     async with database.platform() as db:
         keepers = select(Project.id, Project.retention_days).where(col(Project.retention_days).is_not(None))
         wanted = (await db.exec(keepers.order_by(col(Project.id)))).all()
