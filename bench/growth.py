@@ -37,21 +37,21 @@ AGO: Final = "now() - (%(behind)s - n) * interval '60 days' / %(all)s"
 _FILL: Final = (
     "insert into session (id, project_id, room_name, status, outcome, session_type, message_count, store_transcripts,"
     " epochs, started_at, ended_at, duration, agent_name) overriding system value"
-    f" select %(session)s + n, 1, 'proj_z' || n, 'completed', 'ok', 'voice', 1, true, 1, {AGO}, {AGO}, 60, 'Robin'"
-    " from generate_series(%(first)s, %(last)s) n",
+    f" select %(session)s::bigint + n, 1, 'proj_z' || n, 'completed', 'ok', 'voice', 1, true, 1, {AGO}, {AGO}, 60, 'Robin'"
+    " from generate_series(%(first)s::bigint, %(last)s::bigint) n",
     "insert into transcript_line (project_id, session_id, epoch, sequence, speaker, identity, content, timestamp_ms,"
-    " interrupted, created_at) select 1, %(session)s + n, 1, 1, 'user', 'caller', 'What was said, ' || n, 1, false,"
+    " interrupted, created_at) select 1, %(session)s::bigint + n, 1, 1, 'user', 'caller', 'What was said, ' || n, 1, false,"
     f" {AGO}"
-    " from generate_series(%(first)s, %(last)s) n",
+    " from generate_series(%(first)s::bigint, %(last)s::bigint) n",
     "insert into turn (project_id, session_id, epoch, sequence, speech_ended_at, audio_started_at, created_at)"
-    f" select 1, %(session)s + n, 1, 2, {AGO}, {AGO}, {AGO} from generate_series(%(first)s, %(last)s) n",
+    f" select 1, %(session)s::bigint + n, 1, 2, {AGO}, {AGO}, {AGO} from generate_series(%(first)s::bigint, %(last)s::bigint) n",
     "insert into event (id, seq, project_id, type, room_name, data, created_at) overriding system value"
-    " select %(event)s + n, %(event)s + n, 1, 'session.ended', 'proj_z' || n,"
-    f" jsonb_build_object('session_id', %(session)s + n), {AGO} from generate_series(%(first)s, %(last)s) n",
+    " select %(event)s::bigint + n, %(event)s::bigint + n, 1, 'session.ended', 'proj_z' || n,"
+    f" jsonb_build_object('session_id', %(session)s::bigint + n), {AGO} from generate_series(%(first)s::bigint, %(last)s::bigint) n",
     "insert into usage_entry (project_id, source, session_id, service, provider, model, input_tokens, output_tokens,"
-    " audio_seconds, characters, requests, cost_usd, unpriced, at) select 1, 'report:' || %(session)s + n || ':1:3',"
-    f" %(session)s + n, 'llm', 'openai', 'gpt-4o', 100, 10, 0, 0, 1, 0.001, false, {AGO}"
-    " from generate_series(%(first)s, %(last)s) n",
+    " audio_seconds, characters, requests, cost_usd, unpriced, at) select 1, 'report:' || %(session)s::bigint + n || ':1:3',"
+    f" %(session)s::bigint + n, 'llm', 'openai', 'gpt-4o', 100, 10, 0, 0, 1, 0.001, false, {AGO}"
+    " from generate_series(%(first)s::bigint, %(last)s::bigint) n",
 )
 DELETE: Final = (
     "delete from session where id in (select id from session where project_id = 1 order by started_at limit 500)",
@@ -66,13 +66,13 @@ def fill(connection: psycopg.Connection[Any], there: int, wanted: int) -> None:
     for first in range(there + 1, wanted + 1, PART):
         last = min(first + PART - 1, wanted)
         for table, begin in (("session", SESSIONS_FROM), ("event", EVENTS_FROM)):
-            connection.execute("select setval(%s, %s)", (f"{table}_id_seq", begin + first))
+            connection.execute("select setval(%s::regclass, %s)", (f"{table}_id_seq", begin + first))
         connection.execute("select tend_partitions()")
         values = {"first": first, "last": last, "behind": wanted, "all": wanted}
         for statement in _FILL:
             connection.execute(statement.encode(), values | {"session": SESSIONS_FROM, "event": EVENTS_FROM})
         for table, begin in (("session", SESSIONS_FROM), ("event", EVENTS_FROM)):
-            connection.execute("select setval(%s, %s)", (f"{table}_id_seq", begin + last))
+            connection.execute("select setval(%s::regclass, %s)", (f"{table}_id_seq", begin + last))
     connection.execute("select tend_partitions()")
     connection.execute("vacuum analyze")
 

@@ -58,8 +58,8 @@ JOB_AGE: Final = Gauge("parley_job_due_seconds", "For which the oldest job that 
 JOBS_FAILED: Final = Gauge("parley_jobs_failed", "Jobs given up within the last week.")
 PARTITION_STRAYS: Final = Gauge(
     "parley_partition_strays",
-    "Rows in the part for the rest of a table (`kind`), as they found none of their own: none, unless new parts cannot be "
-    "made. It counts no further than 10,000.",
+    "Rows in the part for the rest of a table (`kind`), as they found none of their own. None, unless new parts cannot "
+    "be made; it counts no further than 10,000.",
     ["kind"],
 )
 
