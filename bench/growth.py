@@ -31,27 +31,25 @@ PART: Final = 50_000
 SESSIONS_FROM: Final = 1_000_000
 EVENTS_FROM: Final = 100_000_000
 """Numbers behind the parts that the migration makes."""
-MOST: Final = 3.0
-"""What a page may cost of a million, in times of what it costs of a thousand: totals are counted."""
 AGO: Final = "now() - (%(behind)s - n) * interval '60 days' / %(all)s"
+_N: Final = "generate_series(%(first)s::bigint, %(last)s::bigint) n"
 _FILL: Final = (
     "insert into session (id, project_id, room_name, status, outcome, session_type, message_count, store_transcripts,"
     " epochs, started_at, ended_at, duration, agent_name) overriding system value"
-    f" select %(session)s::bigint + n, 1, 'proj_z' || n, 'completed', 'ok', 'voice', 1, true, 1, {AGO}, {AGO}, 60, 'Robin'"
-    " from generate_series(%(first)s::bigint, %(last)s::bigint) n",
+    f" select %(session)s + n, 1, 'proj_z' || n, 'completed', 'ok', 'voice', 1, true, 1, {AGO}, {AGO}, 60, 'Robin'"
+    f" from {_N}",
     "insert into transcript_line (project_id, session_id, epoch, sequence, speaker, identity, content, timestamp_ms,"
-    " interrupted, created_at) select 1, %(session)s::bigint + n, 1, 1, 'user', 'caller', 'What was said, ' || n, 1, false,"
-    f" {AGO}"
-    " from generate_series(%(first)s::bigint, %(last)s::bigint) n",
+    " interrupted, created_at) select 1, %(session)s + n, 1, 1, 'user', 'caller', 'What was said, ' || n, 1, false,"
+    f" {AGO} from {_N}",
     "insert into turn (project_id, session_id, epoch, sequence, speech_ended_at, audio_started_at, created_at)"
-    f" select 1, %(session)s::bigint + n, 1, 2, {AGO}, {AGO}, {AGO} from generate_series(%(first)s::bigint, %(last)s::bigint) n",
+    f" select 1, %(session)s + n, 1, 2, {AGO}, {AGO}, {AGO} from {_N}",
     "insert into event (id, seq, project_id, type, room_name, data, created_at) overriding system value"
-    " select %(event)s::bigint + n, %(event)s::bigint + n, 1, 'session.ended', 'proj_z' || n,"
-    f" jsonb_build_object('session_id', %(session)s::bigint + n), {AGO} from generate_series(%(first)s::bigint, %(last)s::bigint) n",
+    " select %(event)s + n, %(event)s + n, 1, 'session.ended', 'proj_z' || n,"
+    f" jsonb_build_object('session_id', %(session)s + n), {AGO} from {_N}",
     "insert into usage_entry (project_id, source, session_id, service, provider, model, input_tokens, output_tokens,"
-    " audio_seconds, characters, requests, cost_usd, unpriced, at) select 1, 'report:' || %(session)s::bigint + n || ':1:3',"
-    f" %(session)s::bigint + n, 'llm', 'openai', 'gpt-4o', 100, 10, 0, 0, 1, 0.001, false, {AGO}"
-    " from generate_series(%(first)s::bigint, %(last)s::bigint) n",
+    " audio_seconds, characters, requests, cost_usd, unpriced, at) select 1, 'report:' || %(session)s + n || ':1:3',"
+    f" %(session)s + n, 'llm', 'openai', 'gpt-4o', 100, 10, 0, 0, 1, 0.001, false, {AGO}"
+    f" from {_N}",
 )
 DELETE: Final = (
     "delete from session where id in (select id from session where project_id = 1 order by started_at limit 500)",
@@ -85,7 +83,6 @@ def pages(newest: int) -> dict[str, str]:
         "a session": f"/sessions/{session}/detail",
         "its transcript": f"/sessions/{session}/transcript",
         "the last hundred events": f"/events?limit=100&after={EVENTS_FROM + newest - 100}",
-        "the overview of thirty days": "/overview",
         "usage of this month": "/usage?period=month",
     }
 
