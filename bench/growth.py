@@ -53,8 +53,8 @@ _FILL: Final = (
 )
 DELETE: Final = (
     "delete from session where id in (select id from session where project_id = 1 order by started_at limit 500)",
-    "delete from event where id in ("
-    "select id from event where project_id = 1 and seq is not null order by seq limit 500)",
+    "delete from event where id = any(array("
+    "select id from event where project_id = 1 and seq is not null order by seq limit 500))",
 )
 """A batch of what `retaining` does of each table."""
 

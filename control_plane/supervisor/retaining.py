@@ -76,16 +76,17 @@ _OLD: Final[dict[str, TextClause]] = {
                 where endpoint_id = endpoint.id order by id limit :most) oldest
             where endpoint.project_id = :project and oldest.finished_at < :before limit :most)
     """),
-    # The newest event of all stays: the next one's number is counted from it.
+    # The newest event of all stays: the next one's number is counted from it. As an array the ids are looked up in each
+    # part by its index; joined, the parts would be read from end to end.
     "event": text("""
-        delete from event where id in (
+        delete from event where id = any(array(
             select id from (
                 select id, seq, created_at, room_name from event
                 where project_id = :project and seq is not null order by seq limit :most) oldest
             where created_at < :before and seq < (select max(seq) from event)
                 and not exists (
                     select from session
-                    where session.room_name = oldest.room_name and session.status = 'active'))
+                    where session.room_name = oldest.room_name and session.status = 'active')))
     """),
 }
 """What of a project is older than a moment, a batch of each table."""
