@@ -15,6 +15,7 @@ from bench import (
     density,
     downloads,
     fanout,
+    growth,
     kills,
     knowledge,
     meetings,
@@ -46,6 +47,7 @@ MEASURES = {
     "metrics": metrics.main,
     "capacity": capacity.main,
     "density": density.main,
+    "growth": growth.main,
     "table": table.main,
     "turn": turn.main,
 }

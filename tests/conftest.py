@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.support.receiver",
     "tests.support.calls",
     "tests.support.models",
+    "tests.support.partitions",
     "tests.support.console",
     "tests.support.recordings",
     "tests.support.calendars",

@@ -42,11 +42,11 @@ class LogFollower:
         async with self.database.platform() as db:
             query = select(EventCursor).where(EventCursor.reader == self.reader).with_for_update(skip_locked=True)
             cursor = (await db.exec(query)).one_or_none()
-            last = await last_seq(db)
             if cursor is None:
-                row = insert(EventCursor).values(reader=self.reader, seq=last)
+                row = insert(EventCursor).values(reader=self.reader, seq=await last_seq(db))
                 await db.execute(row.on_conflict_do_nothing())
                 return False
+            last = await last_seq(db, known=cursor.seq)
             if cursor.seq == last:
                 return False
             events = await read_after(db, cursor.seq, types=self.followed)

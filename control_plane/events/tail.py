@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from control_plane.db.database import Database, Db
 from control_plane.errors import Unavailable
-from control_plane.events.models import Event
+from control_plane.events.models import LATE, Event, beyond
 from control_plane.events.wake import RETRY, Listener
 
 BATCH = 500
@@ -17,16 +17,17 @@ BATCH = 500
 log = structlog.get_logger()
 
 
-async def last_seq(db: Db) -> int:
-    """The newest public event id; 0 in an empty log."""
-    return (await db.exec(select(func.max(Event.seq)))).one() or 0
+async def last_seq(db: Db, *, known: int = 0) -> int:
+    """The newest public event id; 0 in an empty log. `known` was given out: nothing older is looked at."""
+    newest = select(func.max(Event.seq)).where(col(Event.id) >= known - LATE)
+    return (await db.exec(newest)).one() or 0
 
 
 async def read_after(
     db: Db, seq: int, *, limit: int = BATCH, project_id: int | None = None, types: Collection[str] = ()
 ) -> list[Event]:
     """Stamped events after `seq`, in order: of one project, or of all, and of these types, or of any."""
-    query = select(Event).where(col(Event.seq) > seq).order_by(col(Event.seq)).limit(limit)
+    query = select(Event).where(*beyond(seq)).order_by(col(Event.seq)).limit(limit)
     if project_id is not None:
         query = query.where(Event.project_id == project_id)
     if types:

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import BigInteger, Index, Numeric, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Numeric
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import id_column, moment, owner
@@ -14,11 +14,14 @@ COST = Numeric(20, 10)
 
 
 class UsageEntry(SQLModel, table=True):
-    """One piece of work. `source` is its key, so that a repeated report counts once."""
+    """One piece of work. `source` is its key, so that a repeated report counts once.
+
+    The table is in parts by the month of `at` (decision 0034), and (project, source) is unique in each: so `at` is the
+    same whenever the same work is told.
+    """
 
     __tablename__ = "usage_entry"
     __table_args__ = (
-        UniqueConstraint("project_id", "source"),
         Index("usage_entry_by_session", "project_id", "session_id"),
         Index("usage_entry_by_time", "project_id", "at", postgresql_include=["cost_usd"]),
     )

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from control_plane.clock import Clock
 from control_plane.db.database import Db
+from control_plane.events.models import LATE
 from control_plane.privacy.finding import Found, span
 from control_plane.privacy.persons import ERASED, Names
 from control_plane.privacy.places import PLACES, Fate, forgotten, naming, rows_naming, saying, table_of, window
@@ -95,7 +96,8 @@ async def _empty_deliveries(
     within: list[sa.ColumnElement[bool]],
 ) -> int:
     sent, event = table.columns, table_of("event").columns
-    of_emptied = sa.exists().where(event["seq"] == sent["event_seq"], event["data"].has_key(MARK))
+    same = event["seq"] == sent["event_seq"], event["id"] >= sent["event_seq"] - LATE
+    of_emptied = sa.exists().where(*same, event["data"].has_key(MARK))
     body = json.dumps({MARK: True})
     meant = sa.or_(naming(table, names), of_emptied, *_stays(table, found))
     query = sa.select(sent["id"], sent["room_name"], sent["state"]).where(sent["project_id"] == project_id, *within)

@@ -131,7 +131,7 @@ class Finisher:
             recording.error = None
         if recording.kind in FILES:
             await enqueue(db, PEAKS, str(recording.id), run_at=now, recording_id=recording.id)
-        await record(db, _usage(recording, at=now), clock=self.clock)
+        await record(db, _usage(recording, at=recording.ended_at or now), clock=self.clock)
         recording.status = RecordingStatus.ERROR if recording.error else RecordingStatus.COMPLETED
         tell_end(db, self.clock, recording)
 

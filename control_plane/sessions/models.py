@@ -161,7 +161,10 @@ class SessionJob(SQLModel, table=True):
 
 
 class TranscriptLine(SQLModel, table=True):
-    """Something that was said. Order: epoch, then sequence."""
+    """Something that was said. Order: epoch, then sequence.
+
+    Lines, turns and traces are in parts by `session_id` (decision 0034): who names the session has one part read.
+    """
 
     __tablename__ = "transcript_line"
     __table_args__ = (_of_session(), UniqueConstraint("session_id", "epoch", "sequence"))

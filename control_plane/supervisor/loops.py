@@ -56,6 +56,7 @@ from control_plane.sessions.winding import cut_off
 from control_plane.settings import Settings
 from control_plane.supervisor.dispatch import redispatch
 from control_plane.supervisor.forgetting import forget
+from control_plane.supervisor.partitions import tend_partitions
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.supervisor.retaining import retain
 from control_plane.supervisor.work import Parts, Work
@@ -72,6 +73,8 @@ SWEEP_EVERY, RECONCILE_EVERY, FORGET_EVERY = 1.0, 4.0, 60.0
 LINK_EVERY, TELL_HEADS_EVERY = 1.0, 3600.0
 RETAIN_EVERY = 600.0
 """Seconds between looks for what projects keep no longer: they count in days."""
+TEND_EVERY = 300.0
+"""Seconds between looks for partitions that are needed: two are always ahead."""
 BRING_BACK_EVERY = 0.5
 """Seconds between looks for people without their persona; who loses one says so besides."""
 PATIENCE = 10.0
@@ -227,10 +230,11 @@ async def read_calendars(parts: Parts) -> None:
 
 
 async def keep_books(parts: Parts) -> None:
-    """Chain the audit log, and let go what projects keep no longer, for ever."""
+    """Chain the audit log, make place for what is to come, and let go what projects keep no longer, for ever."""
     database, clock = parts.database, parts.clock
     macs = audit_macs(parts.settings.secret_keys)
     async with asyncio.TaskGroup() as books:
         books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, macs)))
         books.create_task(every(TELL_HEADS_EVERY, partial(tell_heads, database)))
+        books.create_task(every(TEND_EVERY, partial(tend_partitions, database)))
         books.create_task(every(RETAIN_EVERY, partial(retain, database, clock)))

@@ -1,7 +1,8 @@
 """`retention_days` of a project: conversations that ended so long ago go, with all that belongs to them.
 
 What runs, or may still be told of, stays. So does what it cost (`usage_entry`: numbers) and the audit trail. Recordings
-have a way of their own, the file first: `recordings.removing`.
+have a way of their own, the file first: `recordings.removing`. Whole partitions go first, by the same rules, which the
+database has as well: `drop_unkept_partition`.
 """
 
 from typing import Any, Final
@@ -13,6 +14,7 @@ from sqlmodel import col, select
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock
 from control_plane.db.database import Database
+from control_plane.supervisor.partitions import drop_partitions
 
 AT_ONCE: Final = 500
 """Rows of one table in one transaction."""
@@ -74,16 +76,17 @@ _OLD: Final[dict[str, TextClause]] = {
                 where endpoint_id = endpoint.id order by id limit :most) oldest
             where endpoint.project_id = :project and oldest.finished_at < :before limit :most)
     """),
-    # The newest event of all stays: the next one's number is counted from it.
+    # The newest event of all stays: the next one's number is counted from it. As an array the ids are looked up in each
+    # part by its index; joined, the parts would be read from end to end.
     "event": text("""
-        delete from event where id in (
+        delete from event where id = any(array(
             select id from (
                 select id, seq, created_at, room_name from event
                 where project_id = :project and seq is not null order by seq limit :most) oldest
             where created_at < :before and seq < (select max(seq) from event)
                 and not exists (
                     select from session
-                    where session.room_name = oldest.room_name and session.status = 'active'))
+                    where session.room_name = oldest.room_name and session.status = 'active')))
     """),
 }
 """What of a project is older than a moment, a batch of each table."""
@@ -92,7 +95,9 @@ log = structlog.get_logger()
 
 
 async def retain(database: Database, clock: Clock) -> None:
-    """Delete what projects keep no longer. An interrupted pass has deleted what it has, and the next goes on."""
+    """Delete what projects keep no longer, whole partitions first. An interrupted pass has deleted what it has, and the
+    next goes on."""
+    await drop_partitions(database, clock)
     async with database.platform() as db:
         keepers = select(Project.id, Project.retention_days).where(col(Project.retention_days).is_not(None))
         wanted = (await db.exec(keepers.order_by(col(Project.id)))).all()

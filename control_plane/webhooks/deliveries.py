@@ -11,7 +11,7 @@ from control_plane.clock import Clock
 from control_plane.db.database import Db
 from control_plane.db.rows import read_excerpt, refuse_missing
 from control_plane.errors import Conflict
-from control_plane.events.models import Event
+from control_plane.events.models import Event, beyond
 from control_plane.secrets.box import SecretBox
 from control_plane.webhooks import signing
 from control_plane.webhooks.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -106,7 +106,7 @@ class DeliveryService:
     async def _events(self, endpoint: WebhookEndpoint, body: ReplayStart, *, after: int) -> Sequence[Event]:
         query = select(Event).where(
             Event.project_id == self.caller.project_id,
-            col(Event.seq) > after,
+            *beyond(after),
             col(Event.type).in_(wanted_types(endpoint.events)),
         )
         if body.since is not None:

@@ -140,7 +140,7 @@ def dump(url: str) -> bytes:
     parts: list[bytes] = []
     with psycopg.connect(url) as connection:
         tables = connection.execute(
-            "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+            "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
         )
         for (table,) in tables.fetchall():
             for row in connection.execute(psycopg.sql.SQL("select * from {}").format(psycopg.sql.Identifier(table))):

@@ -32,6 +32,10 @@ async def berlin(platform: Platform) -> Tenant:
     return tenant
 
 
+READS_WHOLE = re.compile(r"Seq Scan on \S+(?: \S+)?  \(cost=(?!0\.00\.\.0\.00 )")
+"""Of parts of tables that have no row yet there is nothing to be read."""
+
+
 def session(tenant: Tenant, at: datetime, **values: Any) -> Session:
     given: dict[str, Any] = {
         "project_id": tenant.project.id,
@@ -235,7 +239,7 @@ async def test_every_question_is_answered_by_an_index(platform: Platform, berlin
         for question in (NOW, SESSIONS, COSTS, ANSWERS):
             values = {name: value for name, value in (given | {"now": NOON}).items() if f":{name}" in question.text}
             plan = "\n".join((await db.execute(text(f"explain {question.text}"), values)).scalars())
-            assert "Seq Scan" not in plan, plan
+            assert not READS_WHOLE.search(plan), plan
             assert question is NOW or re.search(r"Index Cond: .* >= span.begins", plan), plan
 
 
