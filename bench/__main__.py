@@ -17,6 +17,7 @@ from bench import (
     fanout,
     kills,
     knowledge,
+    load,
     meetings,
     metrics,
     monitors,
@@ -46,6 +47,7 @@ MEASURES = {
     "metrics": metrics.main,
     "capacity": capacity.main,
     "density": density.main,
+    "load": load.main,
     "table": table.main,
     "turn": turn.main,
 }
