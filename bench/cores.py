@@ -57,6 +57,20 @@ def busy_seconds(cores: Collection[int]) -> float:
     return used / TICKS
 
 
+def tree(pid: int) -> list[int]:
+    """A process and all that came of it and are not orphaned."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = [pid]
+    for each in found:
+        found += children.get(each, [])
+    return found
+
+
 def used_by(pids: Sequence[int]) -> dict[int, float]:
     """Processor time of each process that is still there."""
     found: dict[int, float] = {}

@@ -104,7 +104,7 @@ async def climb(kind: str, told: argparse.Namespace, limit: float) -> list[Step]
         ) as steps:
             async for step in steps:
                 found.append(step)
-                Console().print(f"  {kind}, {step.calls} calls: {_told(step)}")
+                Console().print(f"  {kind}, {step.calls} calls: {_told(step)}", soft_wrap=True)
                 if step.callers > SATURATED or step.p95 > BEYOND * limit:
                     break
     except (NotHere, TimeoutError) as error:
@@ -114,7 +114,7 @@ async def climb(kind: str, told: argparse.Namespace, limit: float) -> list[Step]
 
 def _told(step: Step) -> str:
     figures = f"p50 {median(step.all_ms):.0f}, p95 {step.p95:.0f} ms of {len(step.all_ms)}"
-    used = f"{step.cores:.2f} of its core, callers {step.callers:.2f}, {step.pss_mb:.0f} MB"
+    used = f"{step.cores:.2f} of its core, callers and server {step.callers_own:.2f} of theirs, {step.pss_mb:.0f} MB"
     return f"{figures}; {used}{f'; does not count: {step.refused}' if step.refused else ''}"
 
 
@@ -185,23 +185,25 @@ def _step(step: Step) -> dict[str, Any]:
 def show(found: Mapping[str, list[list[Step]]], limit: float) -> Table:
     """The table: a line for each kind and number of calls, and what comes of them."""
     title = f"Calls on one core; answers are to come within {limit:.0f} ms, nineteen of twenty"
-    table = Table("worker", "calls", "turns", "p50", "p95", "core a call", "core", "callers'", "MB", "", title=title)
+    table = Table(
+        "worker", "calls", "turns", "p50 ms", "p95 ms", "core a call", "core", "callers'", "MB", "counts", title=title
+    )
     for kind, rounds in found.items():
         counted = of_calls(rounds)
         for calls, steps in of_calls(rounds, all_of_them=True).items():
             used = counted.get(calls, steps)
             answers = [ms for step in used for ms in step.all_ms]
-            why = "" if calls in counted else f"does not count: {used[0].refused}"
+            why = "" if calls in counted else f"no: {used[0].refused}"
             table.add_row(
                 kind,
                 str(calls),
                 str(len(answers)),
-                f"{median(answers):.0f} ms",
-                f"{p95(used):.0f} ms",
+                f"{median(answers):.0f}",
+                f"{p95(used):.0f}",
                 f"{core_a_call(rounds, calls):.3f}",
-                *(f"{median([getattr(step, name) for step in used]):.2f}" for name in ("cores", "callers")),
+                *(f"{median([getattr(step, name) for step in used]):.2f}" for name in ("cores", "callers_own")),
                 f"{median([step.pss_mb for step in used]):.0f}",
-                why or ("" if p95(used) <= limit else "beyond"),
+                why or ("yes" if p95(used) <= limit else "beyond"),
             )
         table.add_section()
     return table
@@ -247,6 +249,7 @@ def main() -> None:
     finally:
         os.sched_setaffinity(0, everywhere)
     limit = limit_of(found[told.kinds[0]])
-    Console().print(show(found, limit))
-    Console().print(verdict(found, limit))
+    shown = Console() if Console().is_terminal else Console(width=120)
+    shown.print(show(found, limit))
+    shown.print(verdict(found, limit))
     KEPT.write_text(json.dumps(kept(found, limit, load), indent=1) + "\n")

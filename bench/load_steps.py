@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.cores import busy_seconds, spent, strays, used_by
+from bench.cores import busy_seconds, spent, strays, tree, used_by
 from bench.density import family, memory_mb
 from bench.fakes import Times, fixed_models
 from bench.first_call import percentile
@@ -51,6 +51,8 @@ class Step:
     """What anybody else used of the worker's core."""
     callers: float = 0.0
     """What was used of the callers' core, by whomever."""
+    callers_own: float = 0.0
+    """What callers, livekit-server and models used of it."""
     pss_mb: float = 0.0
     own_mb: float = 0.0
     load: float = 0.0
@@ -69,10 +71,10 @@ class Step:
     def refused(self) -> str:
         """Why it does not count; empty: it does."""
         if self.callers > SATURATED:
-            return f"callers and server used {self.callers:.0%} of their core"
+            return f"callers' core {self.callers:.0%} used"
         if self.others > DISTURBED:
-            return f"others used {self.others:.0%} of the worker's core"
-        return "" if self.all_ms else "nobody asked anything"
+            return f"others {self.others:.0%} of its core"
+        return "" if self.all_ms else "no questions"
 
 
 class Callers:
@@ -185,12 +187,15 @@ async def look(asked: Worker, talking: Callers, seconds: float) -> Step:
     if away := strays(pids, {WORKER_CORE}):
         raise NotHere(f"processes {away} of the worker have other cores as well")
     heard, before = len(talking.turns), used_by(pids)
+    ours = [pid for pid in tree(os.getpid()) if pid not in pids]
+    ours_before = used_by(ours)
     worker_core, callers_core = busy_seconds({WORKER_CORE}), busy_seconds({CALLERS_CORE})
     began = time.monotonic()
     await asyncio.sleep(seconds)
     took = time.monotonic() - began
     pids = list(family(asked.pid))
     cores = spent(before, used_by(pids)) / took
+    callers_own = spent(ours_before, used_by(ours)) / took
     callers_core = (busy_seconds({CALLERS_CORE}) - callers_core) / took
     all_of_it = (busy_seconds({WORKER_CORE}) - worker_core) / took
     turns = talking.turns[heard:]
@@ -201,6 +206,7 @@ async def look(asked: Worker, talking: Callers, seconds: float) -> Step:
         cores=cores,
         others=max(0.0, all_of_it - cores),
         callers=callers_core,
+        callers_own=callers_own,
         pss_mb=memory_mb(pids, "Pss:"),
         own_mb=memory_mb(pids, "Private_Dirty:"),
         load=os.getloadavg()[0],

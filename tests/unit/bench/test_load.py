@@ -48,7 +48,7 @@ def test_nothing_is_concluded_from_callers_who_were_late_themselves(broken: dict
     rounds = [[step(1, *[900.0] * 20), step(2, *[950.0] * 20), step(4, *[9000.0] * 20, **broken)]]
     assert carried(rounds, 1150) == 2
     assert is_open(rounds, 1150), "it may carry four"
-    assert "used" in rounds[0][-1].refused
+    assert "core" in rounds[0][-1].refused
 
 
 def test_what_is_kept_is_told_for_each_kind_beside_the_first() -> None:
