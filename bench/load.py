@@ -105,7 +105,7 @@ async def climb(kind: str, told: argparse.Namespace, limit: float) -> list[Step]
             async for step in steps:
                 found.append(step)
                 Console().print(f"  {kind}, {step.calls} calls: {_told(step)}", soft_wrap=True)
-                if step.callers > SATURATED or step.p95 > BEYOND * limit:
+                if step.callers_own > SATURATED or step.p95 > BEYOND * limit:
                     break
     except (NotHere, TimeoutError) as error:
         Console().print(f"  {kind}: no further calls: {error or 'an agent did not come'}")
