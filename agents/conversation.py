@@ -69,7 +69,7 @@ class Conversation:
         tools = bounded([*build_tools(job.acts, self), *models.tools])
         self.sounds, self._words = Sounds.of_job(settings, job), words_of(job.language)
         self.persona = Persona(job, knowledge, tools, self._sight, models.pictures, self.sounds)
-        self.session = build_session(job, models, shared=settings.is_dense)
+        self.session = build_session(job, models)
         self._keypad: Keypad | None = None
         self._doing: set[asyncio.Task[object]] = set()
         self._handing_over: asyncio.Task[None] | None = None
@@ -97,7 +97,7 @@ class Conversation:
         What became of a telephone call that was not answered, whoever placed it says.
         """
         typed = TypedLines(self.room, self.session, self._on_text)
-        await begin(self.session, self.persona, self.room, room_options(self.job))
+        await begin(self.session, self.persona, self.room, room_options(self.job, wide=self.models.stt.is_wide))
         self._supervision.look()
         if not await self._somebody_is_there():
             await self._close()

@@ -11,7 +11,7 @@ from typing import Any, Final, cast, get_args
 import httpx2
 import openai
 import structlog
-from livekit.agents import inference, llm, stt, tts
+from livekit.agents import llm, stt, tts
 from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 from livekit.agents.utils import http_context
 from livekit.plugins import openai as plugin
@@ -28,6 +28,7 @@ from agents.recognisers import Recognisers
 from agents.replies import Replies
 from agents.searching import build_search
 from agents.settings import WorkerSettings
+from agents.speech import SpeechFinder
 from agents.voices import Voices
 from guard.outbound import Outbound
 
@@ -39,6 +40,8 @@ LOOKS = 10.0
 """Seconds for a model that is shown a picture."""
 MIN_SILENCE = 0.12
 """Seconds of silence that recognition needs to call a phrase finished."""
+SENTENCE_SILENCE = 0.25
+"""Seconds of silence that end a sentence, for recognition that takes sentences."""
 HOUSE: Final = "openai"
 """The provider that is the operator's own server."""
 
@@ -254,4 +257,6 @@ class Models:
 
 
 def _streaming(model: stt.STT[Any]) -> stt.STT[Any]:
-    return model if model.capabilities.streaming else stt.StreamAdapter(stt=model, vad=inference.VAD())
+    if model.capabilities.streaming:
+        return model
+    return stt.StreamAdapter(stt=model, vad=SpeechFinder(min_silence=SENTENCE_SILENCE))

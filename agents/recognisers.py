@@ -16,6 +16,7 @@ from weakref import WeakSet
 from livekit import rtc
 from livekit.agents import APIConnectOptions, APIError, APITimeoutError, stt, utils
 from livekit.agents.types import NOT_GIVEN, NotGivenOr
+from livekit.plugins import openai
 
 from agents.attempts import ONCE, Limits
 from agents.chains import Chain, Chained, Member, Tell
@@ -53,6 +54,11 @@ class Recognisers(Chained[Model], stt.STT[Any]):
         """Whether it can be told that a turn is over changes with the models."""
         self._capabilities.manual_flush = all(member.model.capabilities.manual_flush for member in self.chain.members)
         return self._capabilities
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether sound of 24 kHz is wanted: OpenAI's takes that over its socket, others 16."""
+        return any(isinstance(member.model, openai.STT) for member in self.chain.members)
 
     def unheard(self) -> None:
         """Somebody spoke and nothing came of it: whoever should have heard it is left for the next."""

@@ -1,7 +1,5 @@
 """The framework's session, with a persona's turn taking."""
 
-from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import cache
 from typing import Final
 
 from livekit import rtc
@@ -13,21 +11,26 @@ from agents.attempts import ONCE
 from agents.calling import PersonaJob
 from agents.captions import Captions
 from agents.models import Models
+from agents.speech import FRAME_MS, RATE, SpeechFinder
 
 DETECTOR_SILENCE = 0.25
 """Seconds of silence the turn detector needs to have heard."""
-EARS: Final = 2
-"""Threads that find speech in a process with many calls: each call needs one for a hundredth of its time."""
 HEARD: Final = 5.0
-"""Seconds of speech that are kept there, instead of a minute."""
+"""Seconds of speech that what finds it keeps for a session, which does not ask for them."""
+WIDE, WIDE_MS = 24_000, 20
+"""Sound for recognition that takes more than the model of speech does."""
 MOST_ERRORS = 1_000_000
 """In a row, after which the framework closes a session without a word: whoever runs the call decides that."""
 
 
-def room_options(job: PersonaJob) -> room_io.RoomOptions:
-    """What a persona hears and gives in its room. What is typed `TypedLines` reads."""
+def room_options(job: PersonaJob, *, wide: bool) -> room_io.RoomOptions:
+    """What a persona hears and gives in its room. What is typed `TypedLines` reads.
+
+    `wide`: recognition takes sound of more than 16 kHz.
+    """
     audible = not job.only_text
-    microphone = room_io.AudioInputOptions(frame_size_ms=20, auto_gain_control=False)
+    rate, frame_ms = (WIDE, WIDE_MS) if wide else (RATE, FRAME_MS)
+    microphone = room_io.AudioInputOptions(sample_rate=rate, frame_size_ms=frame_ms, auto_gain_control=False)
     return room_io.RoomOptions(
         close_on_disconnect=False,
         text_input=False,
@@ -38,26 +41,10 @@ def room_options(job: PersonaJob) -> room_io.RoomOptions:
     )
 
 
-@cache
-def _ears() -> Executor:
-    """Threads in which speech is found for all calls of a process."""
-    return ThreadPoolExecutor(EARS, thread_name_prefix="vad")
-
-
-def find_speech(min_silence: float, *, shared: bool) -> vad.VAD:
-    """What finds speech; `shared`: in a process with other calls. What it has heard, nobody asks it for."""
-    if not shared:
-        return inference.VAD(min_silence_duration=min_silence)
-    return inference.VAD(min_silence_duration=min_silence, max_buffered_speech=HEARD, executor=_ears())
-
-
-def build_session(
-    job: PersonaJob, models: Models, *, voices: vad.VAD | None = None, shared: bool = False
-) -> AgentSession[None]:
+def build_session(job: PersonaJob, models: Models, *, voices: vad.VAD | None = None) -> AgentSession[None]:
     """The framework's session with this persona's turn taking. Everything local: no detector in a cloud.
 
-    `voices`: what finds speech, instead of the detector that comes with the framework; `shared`: its process has other
-    calls.
+    `voices`: what finds speech, instead of the detector that comes with the framework.
     """
     turns = job.turn_taking
     by_model = turns.detection == "model"
@@ -81,7 +68,7 @@ def build_session(
         stt=models.stt,
         llm=models.llm,
         tts=models.tts,
-        vad=voices or find_speech(vad_silence, shared=shared),
+        vad=voices or SpeechFinder(min_silence=vad_silence, kept=HEARD),
         turn_handling=handling,
         conn_options=SessionConnectOptions(
             stt_conn_options=ONCE, llm_conn_options=ONCE, tts_conn_options=ONCE, max_unrecoverable_errors=MOST_ERRORS

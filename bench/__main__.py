@@ -18,6 +18,7 @@ from bench import (
     growth,
     kills,
     knowledge,
+    load,
     meetings,
     metrics,
     monitors,
@@ -48,6 +49,7 @@ MEASURES = {
     "capacity": capacity.main,
     "density": density.main,
     "growth": growth.main,
+    "load": load.main,
     "table": table.main,
     "turn": turn.main,
 }

@@ -44,8 +44,8 @@ class Costs:
     """What calls cost. Cores are of the machine that measured; rows and events are counted in the code."""
 
     call_seconds: Cost = Cost(180, "an assumption: choose your own with --seconds")
-    worker_cores: Cost = Cost(0.22, "placeholder: stock job process, steady; bench density will say")
-    worker_mb: Cost = Cost(140, "placeholder: stock job process; bench density will say")
+    worker_cores: Cost = Cost(0.22, "placeholder: stock job process, steady; bench load will say")
+    worker_mb: Cost = Cost(140, "placeholder: stock job process; bench load will say")
     spawn_seconds: Cost = Cost(1.3, "placeholder: warming a job process on one core; bench start will say")
     connect_seconds: Cost = Cost(0.4, "placeholder: a process with its job to a persona that is there; bench start")
     livekit_cores: Cost = Cost(0.024, "placeholder: livekit-server, one caller and one persona")
@@ -255,8 +255,8 @@ def read_costs(folder: Path = RESULTS, *, seconds: float | None = None) -> Costs
     take("tokens_per_second", "api.json", token)
     take("webhooks_per_second", "webhooks.json", lambda it: statistics.median(first for first, _ in it["ours"]))
     # Of measures to come: what they must leave is said in docs/operations/scale.md.
-    take("worker_cores", "density.json", lambda it: it["cores_per_call"])
-    take("worker_mb", "density.json", lambda it: it["mb_per_call"])
+    take("worker_cores", "load.json", lambda it: float(it["kinds"]["isolated"]["cores_per_call"]))
+    take("worker_mb", "load.json", lambda it: float(it["kinds"]["isolated"]["mb_per_call"]))
     take("spawn_seconds", "start.json", lambda it: it["spawn_s"])
     take("connect_seconds", "start.json", lambda it: it["connect_s"])
     if seconds is not None:

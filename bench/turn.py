@@ -1,7 +1,7 @@
 """`python -m bench turn [--turns 10] [--rounds 6]`: a turn of a persona beside one of the bare AgentSession.
 
 Both are given the same models, which take fixed times (recognition 200 ms, answer 300, voice 100), the same speech, the
-detector of speech that comes with the framework and the same turn taking, in a room in memory: no server of LiveKit, no
+model of speech that comes with the framework and the same turn taking, in a room in memory: no server of LiveKit, no
 network, no account. Rounds of both take turns in one process, and the first of each is not counted. Ours is the whole
 conversation of a job, which reports to a process that stands for its worker's.
 

@@ -20,6 +20,7 @@ from livekit.agents.voice import io
 
 from agents.breaker import Breakers
 from agents.prepared import Sounds
+from agents.speech import SpeechFinder
 from tests.support.memory_room import MemoryRoom
 from tests.support.scripted import Room, ScriptedLLM, ScriptedTTS
 from tests.support.virtual_calls import ONLY_TEXT, chained, virtual_job, whole_call
@@ -240,6 +241,6 @@ async def ours(folder: Path, *, is_alone: bool = False) -> AsyncIterator[Talk]:
     chains = chained([llm], [ScriptedTTS(first=VOICE)], [recogniser], lambda _: None, Breakers(folder / "breakers"))
     async with AsyncExitStack() as stack:
         main = None if is_alone else await stack.enter_async_context(main_process())
-        voices = inference.VAD(min_silence_duration=SILENCE)
+        voices = SpeechFinder(min_silence=SILENCE)
         call = await stack.enter_async_context(whole_call(job, chains, asker, folder, main=main, voices=voices))
         yield Talk(call.session, call.room, asker)

@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from livekit import api, rtc
 
 from agents.calling import DispatchMetadata
 from agents.contract import AGENT_NAME
+from bench.cores import begun_on
 from bench.environments import THEIRS, python_of
 from bench.platform import end
 from bench.rows import NotHere
@@ -60,10 +61,18 @@ class Worker:
 
 @asynccontextmanager
 async def worker(
-    kind: str, folder: Path, models: str, *, places: int, waiting: int = 1, interpreter: str = sys.executable
+    kind: str,
+    folder: Path,
+    models: str,
+    *,
+    places: int,
+    waiting: int = 1,
+    interpreter: str = sys.executable,
+    core: int | None = None,
 ) -> AsyncIterator[Worker]:
     """One of `KINDS` with room for so many calls, which has served one; so many processes wait for calls where each has
-    its own. Raises `NotHere`."""
+    its own. All its processes are on one `core`, if it is said. Raises `NotHere`.
+    """
     own = folder / kind
     own.mkdir()
     async with AsyncExitStack() as stack:
@@ -78,7 +87,8 @@ async def worker(
             starting = _ours(media, server, own, models, settings)
         else:
             starting = _theirs(media, server, own, models, kind, 0 if kind == "cold" else waiting, interpreter)
-        found = await stack.enter_async_context(starting)
+        with nullcontext() if core is None else begun_on(core):
+            found = await stack.enter_async_context(starting)
         try:
             async with AsyncExitStack() as first:  # what a first call loads is not the measured ones'
                 await agent_comes(found, first)

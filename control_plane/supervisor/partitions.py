@@ -1,7 +1,7 @@
 """The parts of what grows with every call: made before they are needed, dropped when nobody keeps anything of them.
 
 What is done is in functions of the database, as the tables are not ours: they take no names, and look for themselves
-who keeps what (migration 0042, decision 0034).
+who keeps what (migration 0045, decision 0034).
 """
 
 from typing import Final

@@ -132,7 +132,7 @@ class FakeModels:
 
     def __init__(self) -> None:
         self.stt, self.llm, self.tts = (EventEmitter[str]() for _ in range(3))
-        self.stt.unheard = lambda: None
+        self.stt.unheard, self.stt.is_wide = (lambda: None), False
         self.counted = [self.stt, self.llm, self.tts]
         self.tools: list[object] = []
         self.pictures = None

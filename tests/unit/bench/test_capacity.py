@@ -96,7 +96,8 @@ def test_a_limit_is_reached_where_its_demand_meets_its_capacity() -> None:
 
 def test_a_cost_is_a_placeholder_until_a_measure_has_left_its_file(tmp_path: Path) -> None:
     assert not any(getattr(read_costs(tmp_path), each.name).measured for each in fields(Costs))
-    (tmp_path / "density.json").write_text(json.dumps({"cores_per_call": 0.1, "mb_per_call": 20}))
+    left = {"kinds": {"isolated": {"cores_per_call": 0.1, "mb_per_call": 20}, "dense": {"cores_per_call": 0.05}}}
+    (tmp_path / "load.json").write_text(json.dumps(left))
     (tmp_path / "start.json").write_text("{torn")
     costs = read_costs(tmp_path)
     assert (costs.worker_cores.value, costs.worker_mb.value) == (0.1, 20)
