@@ -277,7 +277,8 @@ async def read_dial_policy(project_id: RowId, policies: Policies) -> Any:
 
 @policy_router.put("/{project_id}/dial-policy", response_model=DialPolicyRead)
 async def set_dial_policy(project_id: RowId, body: DialPolicySet, policies: Policies) -> Any:
-    """Say whom a project may call, and how much; the next call obeys."""
+    """Say whom a project may call, and how much; the next call obeys. It is the whole policy: what is left out is as
+    in a project without one."""
     return await policies.put(project_id, body)
 
 

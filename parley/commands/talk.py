@@ -7,7 +7,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -30,6 +30,8 @@ _CONNECT_WITHIN_S: Final = 15.0
 _LEAVE_WITHIN_S: Final = 5.0
 _COMES_WITHIN_S: Final = 20.0
 _ANSWERS_WITHIN_S: Final = 60.0
+_BACK_WITHIN_S: Final = 20.0
+"""A persona that is gone so long, in a room that stands, does not come back."""
 _WORDLESS_S: Final = 2.0
 """A persona that listens again and has written nothing for so long has nothing to say."""
 
@@ -129,16 +131,30 @@ class Persona:
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self._identity:
+            # Who hangs up closes the room with it. This one may have died, and another comes in its stead.
+            self._state, self._was_busy = "", False
+            self._own(self._comes_back())
+
+    async def _comes_back(self) -> None:
+        try:
+            async with asyncio.timeout(_BACK_WITHIN_S):
+                while not self._state and not self.has_left:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
             self._on_disconnected()
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _on_disconnected(self, *_: object) -> None:
         self.has_left = True
         self._changed.set()
 
     def _on_text(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        task = asyncio.create_task(self._read(reader, identity))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._own(self._read(reader, identity))
 
     async def _read(self, reader: rtc.TextStreamReader, identity: str) -> None:
         """Show one segment of its speech; what it hears of others is written by it, too, in their name."""

@@ -27,6 +27,7 @@ HINT: Final = "Hint:"
 _CHARACTERS_PER_TOKEN: Final = 4
 _THOROUGH: Final = ("medium", "high", "xhigh")
 _SUMMARY_SENTENCES: Final = 3
+_CUT_OFF: Final = "cut off"
 _GREET: Final = frozenset({"greet", "welcome", "greeting", "introduce"})
 
 
@@ -73,7 +74,8 @@ def reply(request: ChatRequest, encode: Encode) -> Reply:
         return Reply(_read_out(messages))
     script = read_script(instructions)
     if messages[-1][0] in ("system", "developer") and messages[-1][1] != system[0]:
-        return Reply(_prompted(messages[-1][1], script))
+        last = next((text for role, text in reversed(messages) if role == "assistant"), "")
+        return Reply(_prompted(messages[-1][1], script, last))
     question = next((text for role, text in reversed(messages) if role == "user"), None)
     if question is None:
         return Reply(script.always or script.opening)
@@ -168,8 +170,10 @@ def _spoken(result: str) -> str:
     return ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
 
 
-def _prompted(instruction: str, script: Script) -> str:
-    """The answer to an instruction that came last, without a question."""
+def _prompted(instruction: str, script: Script, last: str) -> str:
+    """The answer to an instruction that came last, without a question; `last` was said before."""
+    if last and _CUT_OFF in instruction:
+        return last  # nobody tells how much of it was heard
     wished = read_script(instruction)
     if wished.always:
         return wished.always

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+import httpx2
 import psycopg
 
 from control_plane.metering import prices
@@ -35,6 +36,8 @@ from parley.stack.sip import PROGRAM as SIP_PROGRAM
 
 LEAST_PYTHON, LEAST_GO, LEAST_NODE = (3, 11), (1, 26), (20, 0)
 _SETUP = "Run `make setup`"
+ASKED_FOR = 5.0
+"""Seconds for a platform to say how it is."""
 
 
 class Verdict(StrEnum):
@@ -75,6 +78,7 @@ def examine(data_dir: Path) -> list[Finding]:
         _space(directory),
         _database_version(directory),
         _leftovers(directory),
+        *_parts(directory),
         *_recordings(directory),
         _telephone_price(os.environ.get("PARLEY_PRICES")),
         _ports(directory),
@@ -188,6 +192,39 @@ def _leftovers(directory: DataDirectory) -> Finding:
         return Finding("earlier run", Verdict.GOOD, "nothing left behind")
     pids = ", ".join(f"{name} {pids[0]}" for name, pids in running.items())
     return Finding("earlier run", Verdict.NOTE, f"left behind: {pids}", "The next `parley up` ends them")
+
+
+def _parts(directory: DataDirectory) -> list[Finding]:
+    """What is wrong with a platform that runs there, as it says itself."""
+    try:
+        if not directory.is_claimed():
+            return []
+        ready = json.loads((directory.root / "ready.json").read_text())
+        health = f"{ready['api_url']}/api/v1/admin/health"
+        answer = httpx2.get(
+            health, headers={"X-API-Key": ready["admin_key"]}, timeout=ASKED_FOR, trust_env=False
+        ).raise_for_status()
+        parts = answer.json()["parts"]
+    except PermissionError:
+        return []
+    except (OSError, ValueError, KeyError, httpx2.HTTPError) as error:
+        found = f"its API does not answer: {type(error).__name__}"
+        return [
+            Finding("platform", Verdict.BAD, found, f"Look at the end of {directory.root / 'logs'}/control_plane.log")
+        ]
+    wrong = {name: part for name, part in parts.items() if part["status"] not in ("ok", "absent")}
+    if not wrong:
+        return [Finding("platform", Verdict.GOOD, f"all parts are well: {', '.join(parts)}")]
+    mend = "docs/operations.md has a section for each"
+    return [
+        Finding(
+            name,
+            Verdict.BAD if part["status"] == "unavailable" else Verdict.NOTE,
+            part["reason"] or part["status"],
+            mend,
+        )
+        for name, part in wrong.items()
+    ]
 
 
 def _recordings(directory: DataDirectory) -> list[Finding]:

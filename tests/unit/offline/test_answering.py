@@ -102,6 +102,12 @@ def test_small_talk_comes_from_the_instructions() -> None:
     assert answer("okay goodbye").text == "Goodbye."
 
 
+def test_what_was_cut_off_is_said_again() -> None:
+    said = {"role": "assistant", "content": "Dogs are welcome on the terrace."}
+    cut_off = {"role": "system", "content": "What you said last was cut off. Say briefly what was not heard of it."}
+    assert answer("May my dog come?", after=[said, cut_off]).text == "Dogs are welcome on the terrace."
+
+
 def test_an_instruction_to_greet_is_followed_without_a_question() -> None:
     greeting = [{"role": "system", "content": "Greet the caller and offer your help."}]
 
