@@ -137,11 +137,8 @@ class Persona:
 
     async def _comes_back(self) -> None:
         try:
-            async with asyncio.timeout(_BACK_WITHIN_S):
-                while not self._state and not self.has_left:
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
+            await self._until(lambda: bool(self._state), _BACK_WITHIN_S, "")
+        except PlatformError:
             self._on_disconnected()
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:

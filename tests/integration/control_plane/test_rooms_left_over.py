@@ -118,9 +118,14 @@ async def test_a_room_that_was_taken_over_to_be_closed_is_closed_by_whoever_goes
         assert await closed(platform) == ["proj_r"]
 
 
-async def comes_back(platform: Platform, tenant: Tenant, *, since: timedelta = timedelta(minutes=1)) -> Reconciler:
-    """The caller is in the room again though their conversation has long been over; nobody heard of the ticket that
-    their token brought."""
+async def comes_back(
+    platform: Platform, tenant: Tenant, fake: FakeWorker, *, since: timedelta = timedelta(minutes=1)
+) -> Reconciler:
+    """After a conversation and its room, the caller is in the room again; nobody heard of the ticket that their token
+    brought."""
+    await a_call_that_is_over(platform, tenant, fake)
+    await closed(platform)
+    await gone(platform)
     await opened(platform, tenant, "RM_2")
     room_id, began = (await rooms(platform))[-1], Clock().now() - since
     who = {"sid": "PA_1", "identity": "caller", "kind": "standard"}
@@ -136,20 +141,14 @@ async def comes_back(platform: Platform, tenant: Tenant, *, since: timedelta = t
 
 async def test_whoever_comes_back_unheard_is_found_alone_by_a_pass(platform: Platform, tenant: Tenant) -> None:
     async with worker(platform) as fake:
-        await a_call_that_is_over(platform, tenant, fake)
-        await closed(platform)
-        await gone(platform)
-        reconciler = await comes_back(platform, tenant)
+        reconciler = await comes_back(platform, tenant, fake)
         await reconciler.reconcile()
         assert await closed(platform) == ["proj_r"]
 
 
 async def test_whoever_comes_back_just_now_may_still_be_turned_away(platform: Platform, tenant: Tenant) -> None:
     async with worker(platform) as fake:
-        await a_call_that_is_over(platform, tenant, fake)
-        await closed(platform)
-        await gone(platform)
-        reconciler = await comes_back(platform, tenant, since=timedelta(seconds=5))
+        reconciler = await comes_back(platform, tenant, fake, since=timedelta(seconds=5))
         await reconciler.reconcile()
         assert await closed(platform) == []
 
@@ -158,10 +157,7 @@ async def test_people_whose_tokens_bring_no_agent_talk_on_in_a_name_that_was_a_c
     platform: Platform, tenant: Tenant
 ) -> None:
     async with worker(platform) as fake:
-        await a_call_that_is_over(platform, tenant, fake)
-        await closed(platform)
-        await gone(platform)
-        reconciler = await comes_back(platform, tenant)
+        reconciler = await comes_back(platform, tenant, fake)
         platform.media.asked_for.clear()
         await reconciler.reconcile()
         assert await closed(platform) == []
