@@ -42,6 +42,8 @@ STARTED_WITHIN = 10.0
 the only sign of it."""
 SILENCE = 5.0
 """Seconds without a sign of life after which a job's process is stuck: its caller hears nothing any more."""
+ANSWERED_WITHIN = 60.0
+"""Seconds in which the answer to a ticket is waited for whose job nobody here will do; by then its lease is over."""
 LAST_WORDS = 2.0
 """Seconds to take what a process that is no more has said."""
 TOLD_WITHIN = 0.2
@@ -211,7 +213,7 @@ class Worker:
         if not await self._are_over(within=LEAVE_WITHIN):
             for job_id in list(self._calls):
                 if not self._give_up(job_id, "worker_lost", alone=False):
-                    self._over(job_id)  # nobody has claimed it: its process is refused
+                    self._over(job_id)  # nobody has claimed it: its process is refused, and its lease ends with us
             await self._are_over(within=LAST_WORDS)
 
     async def _are_over(self, *, within: float) -> bool:
@@ -254,6 +256,7 @@ class Worker:
         except AssignmentTimeoutError:  # we were not heard in time: the job may be another worker's by now
             log.warning("job not assigned", job=request.id)
             self._over(request.id)
+            taken.exchange.cancel()  # nothing is said of a job that goes on elsewhere
 
     def _begin(self, watch: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(watch)
@@ -281,18 +284,21 @@ class Worker:
         except TimeoutError:
             if job_id not in self._calls or self._give_up(job_id, "not_started"):
                 return
-            await self._settle(taken, "not_started")
             self._over(job_id)  # and a process that claims it later is refused
+            await self._settle(taken, "not_started")
 
     async def _settle(self, taken: Taken, reason: EndReason) -> bool:
-        """Say for a job that says nothing itself that it is over; whether it was one: else nobody asks for it on."""
-        exchange = taken.exchange
-        if not exchange.done():
-            exchange.cancel()  # else it would be asked for until it is answered, and then nobody would come
+        """Say for a job that says nothing itself that it is over; whether it was one.
+
+        Where its ticket is still out, the answer is waited for: it may have been taken for exchanged already, and only
+        who says so has another persona come before the lease runs out.
+        """
+        try:
+            async with asyncio.timeout(ANSWERED_WITHIN):
+                job = await taken.exchange
+        except (ExchangeRefused, TimeoutError):
             return False
-        if exchange.cancelled() or exchange.exception() is not None:
-            return False
-        await self._fail(exchange.result(), reason, taken.begun.cut_off())
+        await self._fail(job, reason, taken.begun.cut_off())
         return True
 
     def _give_up(self, job_id: str, reason: EndReason, *, alone: bool = True) -> bool:
@@ -354,8 +360,7 @@ class Worker:
             taken.waits_since = None
 
     def _over(self, job_id: str) -> None:
-        if taken := self._calls.pop(job_id, None):
-            taken.exchange.cancel()  # one that was answered takes no notice
+        self._calls.pop(job_id, None)
         self.traces.over(job_id)
 
     def _watch_processes(self) -> None:

@@ -100,7 +100,7 @@ class Workers:
     async def kill_plane(self, before: int) -> int:
         """End the control plane, once it is another one than the one before; its process."""
         async with asyncio.timeout(WITHIN):
-            while (pid := self._pid("control_plane")) == before:
+            while (pid := self._pid("control_plane")) in (before, None):
                 await asyncio.sleep(0.05)
         os.kill(pid, signal.SIGKILL)
         return pid
@@ -116,10 +116,14 @@ class Workers:
                     await asyncio.sleep(0.2)
 
     def _own(self) -> int:
-        return self._pid("worker")
+        pid = self._pid("worker")
+        assert pid is not None, "only the control plane and second workers are killed"
+        return pid
 
-    def _pid(self, process: str) -> int:
-        return int(json.loads(self.ready.file.read_text())["pids"][process])
+    def _pid(self, process: str) -> int | None:
+        """That of a process of the platform; None while it is started again."""
+        pid: int | None = json.loads(self.ready.file.read_text())["pids"][process]
+        return pid
 
     def _start(self, environ: str) -> subprocess.Popen[bytes]:
         environment = dict(pair.split("=", 1) for pair in environ.split("\0") if "=" in pair)

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, exists, func, inspect, literal, select, text
+from sqlalchemy import ColumnElement, and_, exists, func, inspect, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col
@@ -16,17 +16,23 @@ from control_plane.sessions.models import Session, SessionJob, TranscriptLine
 
 CUT_OFF: Final = 2**31 - 1
 """Sequence of the line that a job's persona was saying as its worker was lost: after all that it told itself."""
+NEVER: Final = 2**63 - 1
+"""No moment of a session comes after it."""
 
 
 async def write_line(db: Db, log: EventLog, session: Session, epoch: int, sequence: int, report: LineSpoken) -> None:
-    """Write a line into a locked session; a repeat changes nothing, nor does the whole of a line that was cut off."""
+    """Write a line into a locked session; a repeat changes nothing, nor does the whole of a line that was cut off.
+
+    What a persona tells that was replaced is from before the next one came: one whose process stood still takes what
+    waited for it for new.
+    """
     content = clean(report.text)
     values = {
         "speaker": report.speaker,
         "identity": clean(report.identity),
         "name": clean(report.name),
         "content": content,
-        "timestamp_ms": report.timestamp_ms,
+        "timestamp_ms": min(report.timestamp_ms, await _replaced_at(db, session, epoch)),
         "interrupted": report.interrupted,
     }
     words = [each.model_dump() | {"text": clean(each.text)} for each in report.words] or None
@@ -51,6 +57,21 @@ async def write_begun(db: Db, log: EventLog, session: Session, job: SessionJob) 
     if job.begun is not None and session.store_transcripts:
         await write_line(db, log, session, job.epoch, CUT_OFF, LineSpoken.model_validate(job.begun))
     job.begun = None
+
+
+async def _replaced_at(db: Db, session: Session, epoch: int) -> int:
+    """When the next job of a job's persona was taken, in milliseconds of the session; where there is none, never."""
+    if epoch >= session.epochs:
+        return NEVER
+    mine, later = aliased(SessionJob), aliased(SessionJob)
+    same = and_(col(mine.session_id) == col(later.session_id), col(mine.persona_id) == col(later.persona_id))
+    query = (
+        select(func.min(later.accepted_at))
+        .join(mine, same)
+        .where(col(later.session_id) == session.id, col(later.epoch) > epoch, col(mine.epoch) == epoch)
+    )
+    taken_at = await db.scalar(query)
+    return NEVER if taken_at is None else max(0, round((taken_at - session.started_at).total_seconds() * 1000))
 
 
 def _was_cut_off(session: Session, epoch: int, content: str) -> ColumnElement[bool]:

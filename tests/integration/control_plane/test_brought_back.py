@@ -13,7 +13,7 @@ from control_plane.clock import Clock
 from control_plane.events.models import Event
 from control_plane.media.server import LiveParticipant, LiveRoom
 from control_plane.rooms.models import Room
-from control_plane.sessions.models import SessionJob, Slot
+from control_plane.sessions.models import Session, SessionJob, Slot
 from control_plane.sessions.slots import StandingSigner
 from control_plane.sessions.watch import BACK_WITHIN, give_up, room_gone
 from control_plane.supervisor.dispatch import redispatch
@@ -131,6 +131,22 @@ async def test_another_persona_goes_on_with_what_was_said(platform: Platform) ->
     async with platform.database.platform() as db:
         told = (await db.exec(select(Event.type).order_by(col(Event.id)))).all()
     assert (told.count("session.started"), told.count("session.ended"), told.count("session.failed")) == (1, 1, 0)
+
+
+async def test_what_a_persona_tells_that_was_replaced_stands_before_what_the_next_one_tells(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    async with worker(platform) as fake:
+        job = await begin(platform, tenant, fake)
+        async with platform.database.platform() as db:
+            await db.exec(update(Session).values(started_at=datetime.now(UTC) - timedelta(seconds=20)))
+        await say(fake, job, 2, "user", "Are you there?")
+        await lose(fake, job, 9)
+        (again,) = await dispatch_again(platform)
+        second = PersonaJob.model_validate((await fake.exchange(again["ticket"], job_id="AJ_2"))["job"])
+        await say(fake, second, 30, "agent", "I am sorry.")
+        await say(fake, job, 40, "user", "Hello?")  # its process stood still, and takes what waited for it for new
+        lines = (await tenant.http.get(f"/sessions/{job.session_id}/transcript")).json()["transcripts"]
+    assert [line["content"] for line in lines] == ["Are you there?", "Hello?", "I am sorry."]
 
 
 async def test_however_often_a_persona_is_dispatched_one_comes(platform: Platform) -> None:

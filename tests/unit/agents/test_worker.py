@@ -1,11 +1,10 @@
 """What a worker does for a job whose process is no more."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
-from agents.contract import Exchange, Submission
+from agents.contract import Submission
 from agents.worker import Taken, Worker
 
 pytestmark = pytest.mark.anyio
@@ -23,13 +22,3 @@ async def test_a_worker_answers_for_a_call_until_all_of_it_is_told(worker: Worke
     assert worker._held() == ["AJ_1"]
     worker.spool.acknowledge(7, 1, 2)
     assert worker._held() == []
-
-
-async def test_a_ticket_is_not_asked_for_any_more_when_its_process_is_gone(worker: Worker) -> None:
-    asking = asyncio.create_task(worker.uplink.exchange(Exchange(ticket="tk_1.1", job_id="AJ_1", room_name="proj_r")))
-    worker._calls["AJ_1"] = Taken(asking)
-    await asyncio.sleep(0)  # the control plane is away: nobody answers
-    worker._on_process_closed(SimpleNamespace(running_job=SimpleNamespace(job=SimpleNamespace(id="AJ_1"))))
-    async with asyncio.timeout(20):
-        await asyncio.wait([asking])
-    assert asking.cancelled()

@@ -15,7 +15,7 @@ from agents.calling import PersonaJob
 from agents.contract import Exchange
 from agents.settings import WorkerSettings
 from agents.uplink import ExchangeRefused
-from agents.worker import CLAIMED_WITHIN, STARTED_WITHIN, Worker
+from agents.worker import ANSWERED_WITHIN, CLAIMED_WITHIN, LAST_WORDS, STARTED_WITHIN, Taken, Worker
 from tests.support.jobs import persona_job
 from tests.support.virtual import run_virtually
 
@@ -85,6 +85,38 @@ def test_a_job_that_no_process_takes_is_given_up(settings: WorkerSettings) -> No
 def test_a_process_that_has_its_job_and_says_nothing_is_given_up(settings: WorkerSettings) -> None:
     assert follow(settings, 1, None, until=STARTED_WITHIN)
     assert not follow(settings, 1, None, until=STARTED_WITHIN + 2)
+
+
+def test_a_job_that_was_given_up_before_its_ticket_was_answered_is_told_of_as_lost(settings: WorkerSettings) -> None:
+    async def run() -> list[dict[str, Any]]:
+        worker = Worker(settings)
+
+        async def late(_: Exchange) -> PersonaJob:
+            await asyncio.sleep(CLAIMED_WITHIN + 5)
+            return persona_job()
+
+        worker.uplink.exchange = late  # type: ignore[method-assign]
+        await worker._on_request(Request())  # type: ignore[arg-type]
+        await asyncio.sleep(CLAIMED_WITHIN + 1)
+        assert not worker._held(), "its place is free"
+        await asyncio.sleep(5)
+        return [submission.report for submission in worker.spool.waiting()]
+
+    (told,) = run_virtually(run())
+    assert (told["type"], told["reason"]) == ("call.ended.v1", "not_started"), "its caller would wait for the lease"
+
+
+def test_a_ticket_whose_process_is_gone_is_not_asked_for_without_end(settings: WorkerSettings) -> None:
+    async def run() -> bool:
+        worker = Worker(settings)
+        asking = asyncio.create_task(worker.uplink.exchange(Exchange(ticket="tk", job_id="AJ_1", room_name="proj_r")))
+        worker._calls["AJ_1"] = Taken(asking)
+        await asyncio.sleep(0)  # the control plane is away: nobody answers
+        worker._on_process_closed(SimpleNamespace(running_job=SimpleNamespace(job=SimpleNamespace(id="AJ_1"))))
+        await asyncio.sleep(LAST_WORDS + ANSWERED_WITHIN + 1)
+        return asking.cancelled()
+
+    assert run_virtually(run())
 
 
 def test_of_a_job_that_another_worker_was_given_nothing_is_said(settings: WorkerSettings) -> None:
