@@ -17,6 +17,7 @@ PRIVATE = [
     ("c'est le zéro six un deux trois quatre cinq six sept huit", "c'est le [phone]"),
     ("c'est le zéro six douze trente-quatre cinquante-six soixante-dix-huit", "c'est le [number]"),
     ("card 4111-1111-1111-1111 thanks", "card [card] thanks"),
+    ("card 5109-7004-1915-2032 thanks", "card [card] thanks"),
     ("four one one one, one one one one, one one one one, one one one one", "[card]"),
     ("IBAN DE89 3704 0044 0532 0130 00 please", "IBAN [iban] please"),
     ("mail J.Doe+x@example.org now", "mail [email] now"),
