@@ -73,7 +73,8 @@ _BEFORE_LOCAL: Final = frozenset(
     """)
 )
 """Words that stand before a said address, and are none of it."""
-_IBAN: Final = re.compile(r"(?<![^\W_])[a-z]{2}[ -]?[0-9]{2}(?:[ -]?[a-z0-9]{4}){2,7}(?:[ -]?[a-z0-9]{1,3})?(?![^\W_])")
+_IBAN: Final = re.compile(r"(?<![^\W_])[a-z]{2}[ -]?[0-9]{2}(?:[\s.,-]{0,3}[a-z0-9]){11,30}")
+"""Wherever it is broken: who says one pauses, and a recogniser ends a sentence there."""
 _BEGUN_IBAN: Final = re.compile(r"(?<![^\W_])[a-z]{2}[0-9]{2}(?:[ -]?[a-z]{4})?(?:[ -]?[0-9]{2,4}){1,8}(?=\W{0,4}$)")
 _WORD: Final = re.compile(r"[^\W_]+")
 _MASK: Final = re.compile(r"\[(phone|card|iban|email|name|number|redacted)\]")
@@ -259,16 +260,22 @@ def _local_of(folded: str, start: int) -> int:
 
 
 def _ibans(folded: str) -> Iterator[Span]:
-    for found in _IBAN.finditer(folded):
+    at = looks = 0
+    while found := _IBAN.search(folded, at):
+        start, at, looks = found.start(), found.start() + 4, looks + 1
         # Words may follow it that look like more of it.
-        letters = found.group()
-        for end in range(len(letters), 14, -1):
-            if end < len(letters) and letters[end].isalnum() and letters[end - 1].isalnum():
+        for end in range(found.end(), start + 14, -1):
+            if not folded[end - 1].isalnum() or folded[end : end + 1].isalnum():
                 continue
-            plain = re.sub(r"[ -]", "", letters[:end])
-            if len(plain) >= 15 and int("".join(str(int(each, 36)) for each in plain[4:] + plain[:4])) % 97 == 1:
-                yield Span(found.start(), found.start() + end, "iban")
+            plain = re.sub(r"[\s.,-]", "", folded[start:end])
+            if looks > LOOKS or (len(plain) >= 15 and _is_checked(plain)):
+                yield Span(start, end, "iban")
+                at = end
                 break
+
+
+def _is_checked(iban: str) -> bool:
+    return int("".join(str(int(each, 36)) for each in iban[4:] + iban[:4])) % 97 == 1
 
 
 def _numbers(folded: str) -> Iterator[Span]:
