@@ -50,6 +50,10 @@ LITERAL: Final = {"provider": "elevenlabs", "identity": GUEST, "video_participan
 """What is nobody's id, or the same at everybody's."""
 
 
+NAMED_ALIKE: Final = ("customRoomId", "video_room")
+"""Whoever names a room of their own like somebody else's opens their own by it."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """A request, and what of it is somebody else's."""
@@ -117,6 +121,8 @@ def attempts(
             kinds = [kind for kind in ids if kind != natural]
             chosen = kinds if every else dice.sample(kinds, some if place == "path" or dice.random() < 0.2 else 0)
             for kind in ([natural] if natural in ids else []) + chosen:
+                if (name, kind) == NAMED_ALIKE:
+                    continue
                 value = ids[kind]
                 into = mine | ({name: value} if place == "path" else {})
                 yield Attempt(

@@ -126,7 +126,10 @@ FILLINGS: Final[dict[str, Filler]] = {
         "budget": {"limit_usd": 1_000_000, "soft_at": 0.8},
         "published_version": None,
     },
-    "persona_version": lambda e, _: {"version": 1, "settings": {"knowledge_base_ids": [e.ids["knowledge_base"]]}},
+    "persona_version": lambda e, _: {
+        "version": 1,
+        "settings": {"name": f"{e.slug} agent", "knowledge_base_ids": [e.ids["knowledge_base"]]},
+    },
     "privacy_request": _plain(kind="erasure", status="pending", sealed_person=None, storage_key=None, receipt=None),
     "provider_credential": _plain(provider="elevenlabs", region=None),
     "recording": lambda e, _: {
