@@ -202,7 +202,10 @@ class Scene:
 def rows_of(clone: Clone, project_id: int) -> str:
     """All that is kept of a project."""
     with psycopg.connect(clone.superuser) as db:
-        named = "select table_name from information_schema.columns where column_name = 'project_id' and table_schema = 'public'"
+        named = (
+            "select table_name from information_schema.columns"
+            " where column_name = 'project_id' and table_schema = 'public'"
+        )
         texts = []
         for (table,) in db.execute(named).fetchall():
             rows = sql.SQL("select t::text from {} t where project_id = %s").format(sql.Identifier(table))
