@@ -43,6 +43,8 @@ class _Line:
     pid: int
     beats: bool = False
     """Whether it gives signs of life; it begins when it has its job."""
+    call: tuple[int, int] | None = None
+    """Session and epoch of its job: it reports of that, and of no other call of this worker."""
     waiting_since: float | None = None
     """Since when nothing has come, on the monotonic clock; None while something that came is being taken."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -134,7 +136,7 @@ class JobDesk:
                     self._lines[job_id] = line
                     await self._claim(job_id, line)
                 elif "report" in message:
-                    await self._keep(job_id, Submission.model_validate(message["report"]), writer)
+                    await self._keep(job_id, _report_of(line, message["report"]), writer)
                 elif "transfer" in message:
                     await self._ask(TransferAsked.model_validate(message["transfer"] | {"job_id": job_id}))
         except ConnectionError as error:
@@ -159,6 +161,7 @@ class JobDesk:
         except ExchangeRefused as error:
             _send(line.writer, {"refused": str(error)})
             return
+        line.call = job.session_id, job.epoch
         log.info("job claimed", job=job_id, session=job.session_id, pid=line.pid)
         _send(line.writer, {"job": job.model_dump(mode="json")})
 
@@ -170,6 +173,14 @@ class JobDesk:
             _send(writer, {"kept" if kept else "not_kept": submission.sequence})
         self._on_report(job_id, submission)
         await self._submit(submission)
+
+
+def _report_of(line: _Line, given: Any) -> Submission:
+    """A report of a job. Raises `ValueError` for one of another's, in whose file it would take a place."""
+    submission = Submission.model_validate(given)
+    if (submission.session_id, submission.epoch) != line.call:
+        raise ValueError("a report of another call")
+    return submission
 
 
 def _pid_of(writer: asyncio.StreamWriter) -> int:

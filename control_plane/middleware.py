@@ -133,7 +133,7 @@ class Frontier:
                 await self._refuse_size(send, meter, path, started=started)
                 return
             error_id = secrets.token_hex(8)
-            log.exception("request failed", error_id=error_id, method=scope["method"], path=path)
+            log.exception("request failed", error_id=error_id, method=scope["method"], **{"pii.path": path})
             if not started:
                 await refuse(send, InternalError(error_id), path)
         if meter.exceeded:

@@ -37,6 +37,10 @@ SECRET_QUERY = re.compile(
     r"([?&#](?:ticket|token|api_?key|key|signature|sig|access_token|refresh_token|password|secret)=)[^&\s\"']+"
 )
 """The same in an address after its `?`."""
+ROW_TEXT: Final = re.compile(
+    r"\bDETAIL:[ \t].*?(?=\n\[SQL|\n\[parameters|\n(?:CONTEXT|HINT|Traceback)|\n\n|\Z)", re.DOTALL
+)
+"""What PostgreSQL says of a row that it does not take: all that stands in it, which is what people said."""
 PERSONAL: Final = "pii."
 """How keys begin under which something personal may stand: numbers and addresses are taken out of that, whoever wants
 them elsewhere."""
@@ -70,8 +74,8 @@ def conceal(*secrets: str) -> Callable[[], None]:
 
 
 def without_secrets(text: str) -> str:
-    """A text in which `***` stands for each credential."""
-    text = SECRET_QUERY.sub(r"\1***", SECRET_TEXT.sub("***", text))
+    """A text in which `***` stands for each credential, and for what a database says of a row."""
+    text = SECRET_QUERY.sub(r"\1***", SECRET_TEXT.sub("***", ROW_TEXT.sub("DETAIL: ***", text)))
     for secret in list(_CONCEALED):  # which another thread may change
         if secret in text:
             text = text.replace(secret, "***")

@@ -10,6 +10,7 @@ Whatever a document does to its reader, it does to that process alone. Small pla
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Mapping
 from itertools import islice
@@ -30,6 +31,8 @@ PIECE: Final = 128 * 1024
 LINES_AT_ONCE: Final = 32
 MAX_LINE: Final = 256 * 1024
 AT_ONCE: Final = 2
+KEPT: Final = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH")
+"""What the process that reads has of our environment: a document that takes it over finds no secret there."""
 
 _free = asyncio.Semaphore(AT_ONCE)
 
@@ -82,6 +85,7 @@ async def _read_by_child(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
+        env={name: os.environ[name] for name in KEPT if name in os.environ},
         limit=MAX_LINE,
     )
     assert child.stdin is not None

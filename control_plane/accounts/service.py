@@ -11,7 +11,7 @@ from control_plane.accounts.models import Account, Project
 from control_plane.accounts.schemas import KeyCreate, KeyMade, KeyRead, KeyUpdate, ProjectCreate, ProjectUpdate
 from control_plane.auth.callers import Caller
 from control_plane.auth.models import ApiKey
-from control_plane.clock import Clock
+from control_plane.clock import Clock, iso
 from control_plane.db.database import Db
 from control_plane.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from control_plane.gate.window import RateLimiter
@@ -96,10 +96,11 @@ class AccountService:
         return row[0]
 
     async def create_key(self, body: KeyCreate) -> KeyMade:
-        """A new key of one of the account's projects, within the caller's own scopes; its secrets are shown once."""
+        """A new key of one of the account's projects, within the caller's scopes and time; its secrets shown once."""
         self._check_expiry(body.expires_at)
         project = await self.project(body.project_id or self.caller.project_id)
         self.caller.demand_scopes(body.scopes)
+        self._demand_lifetime(body.expires_at)
         return await make_key(
             self.db,
             self.box,
@@ -117,6 +118,8 @@ class AccountService:
         key = await self._key(number)
         if not changes.keys().isdisjoint({"scopes", "expires_at"}):
             self.caller.demand_scopes(changes.get("scopes", key.scopes))
+        if "expires_at" in changes:
+            self._demand_lifetime(body.expires_at)
         if key.revoked_at is not None:
             raise Conflict("This API key was revoked")
         now = self.clock.now()
@@ -140,6 +143,16 @@ class AccountService:
     def _check_expiry(self, expires_at: datetime | None) -> None:
         if expires_at is not None and expires_at <= self.clock.now():
             raise InvalidRequest.field("expires_at", "must be in the future")
+
+    def _demand_lifetime(self, expires_at: datetime | None) -> None:
+        """Raise `Forbidden` where a key would last longer than the one that asks for it."""
+        own = self.caller.expires_at
+        if own is None or self.caller.is_console:
+            return
+        if expires_at is None or expires_at > own:
+            ends = iso(own)
+            refusal = f"This API key ends at {ends}, and makes none that lasts longer"
+            raise Forbidden(refusal, details={"expires_at": ends})
 
 
 def random_slug() -> str:

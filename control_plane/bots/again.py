@@ -31,6 +31,7 @@ class Again:
     recogniser_key: str = field(repr=False)
     webhook_url: str | None
     key: str = field(repr=False)
+    key_id: str
 
 
 async def write_again(db: Db, clock: Clock, box: SecretBox, bot: Bot, again: Again) -> None:
@@ -50,9 +51,11 @@ async def write_again(db: Db, clock: Clock, box: SecretBox, bot: Bot, again: Aga
     of_bot = (col(WebhookEndpoint.room_name) == bot.room_name, col(WebhookEndpoint.dialect) == DIALECT)
     await db.exec(update(WebhookEndpoint).where(*of_bot).values(events=FIRST_LETTERS))
     url = again.webhook_url or bot.webhook_url or await account_url(db, bot.project_id)
+    names_it = again.webhook_url is not None or bot.webhook_url is None or again.key_id == bot.key_id
+    key = again.key if names_it else ""  # an address that another key has named is not shown this one
     bot.endpoint_id = None
     if url:
         bot.endpoint_id = await add_endpoint(
-            db, box, bot.project_id, url, again.key, room_name=bot.room_name, letters=[AGAIN_LETTER]
+            db, box, bot.project_id, url, key, room_name=bot.room_name, letters=[AGAIN_LETTER]
         )
     await want_words(db, clock, bot)

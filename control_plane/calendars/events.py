@@ -108,9 +108,9 @@ class EventService:
         return events, calendar
 
     async def patch(
-        self, uuid: UUID, changes: dict[str, Any], recogniser: str | None, *, every: bool
+        self, uuid: UUID, changes: dict[str, Any], keys: Keys, *, every: bool
     ) -> tuple[Sequence[CalendarEvent], Calendar]:
-        """Other parameters for the bots that were to go, and another key of their recogniser where there is one.
+        """Other parameters for the bots that were to go, and other `keys` in the place of those that are named here.
 
         `Conflict` where no bot was to go.
         """
@@ -120,10 +120,10 @@ class EventService:
             raise Conflict("No bot is scheduled for this event")
         series = await self._series(event) if every else None
         if series is not None:
-            series.bot = self.bots.sealed(series, *self._changed(series, changes, recogniser))
+            series.bot = self.bots.sealed(series, *self._changed(series, changes, keys))
             self.db.add(series)
         for each in events:
-            await self.bots.plan(self.db, each, *self._changed(each, changes, recogniser))
+            await self.bots.plan(self.db, each, *self._changed(each, changes, keys))
         return events, calendar
 
     async def unschedule(self, uuid: UUID, *, every: bool) -> tuple[Sequence[CalendarEvent], Calendar]:
@@ -153,10 +153,9 @@ class EventService:
         return event, calendar
 
     def _changed(
-        self, holder: CalendarEvent | CalendarSeries, changes: dict[str, Any], recogniser: str | None
+        self, holder: CalendarEvent | CalendarSeries, changes: dict[str, Any], keys: Keys
     ) -> tuple[dict[str, Any], Keys]:
-        keys = self.bots.open(holder) | ({} if recogniser is None else {"recogniser": recogniser})
-        return (holder.bot or {}) | changes, keys
+        return (holder.bot or {}) | changes, self.bots.open(holder) | keys
 
     def _check(self, event: CalendarEvent) -> None:
         if event.deleted:

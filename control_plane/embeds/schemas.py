@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from control_plane.accounts.schemas import Label, Origin
-from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, once
+from control_plane.wire import MAX_NUMBER, Change, Clean, Exactly, GivenId, Instant, once
 
 MOST_ORIGINS: Final = 50
 MOST_VARIABLES: Final = 20
@@ -105,7 +105,8 @@ class EmbedKeyList(BaseModel):
     embed_keys: list[EmbedKeyRead]
 
 
-Variable = Annotated[str, StringConstraints(max_length=500), Clean] | bool | int | float
+Whole = Annotated[int, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+Variable = Annotated[str, StringConstraints(max_length=500), Clean] | bool | Whole | float
 VariableName = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
 
 

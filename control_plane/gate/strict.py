@@ -1,6 +1,7 @@
 """What is read leniently by the framework and refused here: keys that occur twice, NaN, query fields nobody reads."""
 
 import json
+from math import isfinite
 from typing import Any, Final, NoReturn, get_args, get_origin
 
 from fastapi import Request
@@ -32,8 +33,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(written: str) -> float | int:
-    """JSON knows one kind of number: 5.0 is 5."""
+    """JSON knows one kind of number: 5.0 is 5. One that is infinite to us is none that we could write again."""
     value = float(written)
+    if not isfinite(value):
+        raise json.JSONDecodeError("a number is too large", "", 0)
     return int(value) if abs(value) <= EXACT and value.is_integer() else value
 
 

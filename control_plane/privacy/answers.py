@@ -11,9 +11,11 @@ from control_plane.secrets.box import SecretBox
 
 _ANSWERS: Final = text("select key, sealed_body from idempotent_request where project_id = :project order by key")
 _DROP: Final = text("delete from idempotent_request where project_id = :project and key = any(:keys)")
+# The sessions of `video.close` are rooms, with numbers of their own: they may be anybody's.
 _JOBS: Final = text(r"""
     delete from job where state in ('waiting', 'done', 'failed') and kind not like 'privacy.%' and (
-        payload ->> 'session_id' = any(:sessions) or payload ->> 'meeting_id' = any(:meetings)
+        payload ->> 'session_id' = any(:sessions) and kind <> 'video.close'
+        or payload ->> 'meeting_id' = any(:meetings)
         or payload::text ilike any(:likes) and (
             payload ->> 'project_id' = :project
             or payload ->> 'room_name' like (

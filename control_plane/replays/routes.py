@@ -59,10 +59,13 @@ async def share_replay(
     session_id: RowId,
     sessions: Sessions,
     shares: SharesDep,
+    caller: CallerDep,
     settings: SettingsDep,
     body: Annotated[ShareAsked, Depends(optional(ShareAsked))],
 ) -> Any:
-    """Make a link that shows a session's replay to whoever has it, for a time."""
+    """Make a link that shows a session's replay, and plays its sound, to whoever has it, for a time. Needs the scope
+    `recordings:read` too."""
+    caller.demand("recordings", write=False)
     await sessions.get(session_id)
     share, secret = await shares.make(session_id, seconds=body.expires_in)
     url = f"{settings.public_url}/replay#{secret}"
@@ -100,10 +103,12 @@ async def read_shared_replay(request: Request, clock: ClockDep, settings: Settin
 
 
 def for_others(replay: dict[str, Any]) -> dict[str, Any]:
-    """A replay without what an outsider must not see. On the telephone a name is a number."""
+    """A replay without what an outsider must not see. On the telephone a name is a number, and a room is called after
+    who calls."""
     by_phone = replay["session"]["session_type"] == "sip"
+    unnamed = {"room_name": ""} if by_phone else {}
     return {name: part for name, part in replay.items() if name not in UNSEEN} | {
-        "session": {name: part for name, part in replay["session"].items() if name not in UNSEEN},
+        "session": {name: part for name, part in replay["session"].items() if name not in UNSEEN} | unnamed,
         "lines": [line | {"name": ""} if by_phone and line["speaker"] == "user" else line for line in replay["lines"]],
         "recordings": [sound | {"peaks_url": None} for sound in replay["recordings"]],
     }

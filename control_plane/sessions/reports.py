@@ -84,6 +84,8 @@ class ReportDesk:
         """What was said last, redacted, for lines that are only shown: those of a worker come to one process."""
         self._saying: dict[tuple[int, int], Begun] = {}
         """What the personas of jobs are saying, whoever was heard of last at the end."""
+        self._rooms: dict[int, str] = {}
+        """Of sessions, as they are written: what is only shown is shown there, whatever room a report names."""
 
     async def submit(self, first: Submission, *more: Submission) -> None:
         """Apply a report, or several of one job in their order: all, or none.
@@ -335,12 +337,25 @@ class ReportDesk:
         if redactor is not None:
             before = self._said.get((session_id, report.speaker, report.identity), "")
             report = redacted(report, redactor, before=before)
-        await self._tell(project_id, session_id, report, report.room_name, is_final=False)
+        await self._tell(project_id, session_id, report, await self._room_of(project_id, session_id), is_final=False)
 
     async def _show_state(self, project_id: int, session_id: int, report: PersonaStated) -> None:
         """Show what a persona is doing to whoever watches."""
-        state = {"project_id": project_id, "room_name": report.room_name, "session_id": session_id}
+        room = await self._room_of(project_id, session_id)
+        state = {"project_id": project_id, "room_name": room, "session_id": session_id}
         await self.live.publish(LIVE_STATES, state | {"state": report.state})
+
+    async def _room_of(self, project_id: int, session_id: int) -> str:
+        """The room of a session. Raises `ReportRefused` where there is none."""
+        if session_id not in self._rooms:
+            async with self.database.tenant(project_id) as db:
+                room = (await db.exec(select(Session.room_name).where(Session.id == session_id))).one_or_none()
+            if room is None:
+                raise ReportRefused(GONE)
+            if len(self._rooms) >= MOST_FOLLOWED:
+                self._rooms.clear()
+            self._rooms[session_id] = room
+        return self._rooms[session_id]
 
     async def _tell(
         self,

@@ -17,6 +17,7 @@ from pocket.bridge.participant import SAMPLE_RATE, STATUS, Participant
 from pocket.bridge.resampling import Doubler, Halver
 from pocket.bridge.settings import Settings
 from pocket.ending import EndedError, unless
+from pocket.networks import is_closed, read_networks
 from pocket.rooms.native import NativeAudio, Pcm
 from pocket.rtp import sdp
 from pocket.rtp.ports import Ports
@@ -72,6 +73,8 @@ class Call:
     def __init__(self, house: House, call_id: str, direction: Literal["in", "out"]) -> None:
         self.house, self.id, self.direction = house, call_id, direction
         self.participant = Participant(house.native, on_leave=self._left, on_digit=self._digit_of_room)
+        self.peer = ""
+        """Where the far end of a call that came in speaks from: its sound may be there, whatever network that is in."""
         self.dialog: Dialog | None = None
         self.media: MediaStream | None = None
         self.agreement: sdp.Agreement | None = None
@@ -139,9 +142,16 @@ class Call:
         )
         return self.media
 
+    def demand_open(self, agreement: sdp.Agreement) -> None:
+        """Raise `SdpError` where the far end would have sound in a network into which nothing is sent."""
+        closed = read_networks(self.house.settings.closed)
+        if agreement.address not in (sdp.NOWHERE, self.peer) and is_closed(agreement.address, closed):
+            raise sdp.SdpError("an address in a closed network")
+
     def agree(self, agreement: sdp.Agreement) -> None:
-        """Use what both sides agreed on, at first or anew."""
+        """Use what both sides agreed on, at first or anew. Raises as `demand_open`, and then all is as before."""
         assert self.media is not None
+        self.demand_open(agreement)
         self.agreement = agreement
         before = self.media.sample_rate
         self.media.agree(agreement)

@@ -56,6 +56,7 @@ class Ringing:
     def __init__(self, call: Call, transaction: ServerTransaction, server: Client, challenges: Challenges) -> None:
         self.call, self.transaction, self._server, self._challenges = call, transaction, server, challenges
         self._house = call.house
+        call.peer = transaction.flow.host
         transaction.on_cancel = lambda: call.end(Ending(said=True))
         transaction.on_unacknowledged = lambda: call.end(Ending())
 
@@ -180,6 +181,7 @@ class Ringing:
         try:
             remote = sdp.parse(self.transaction.request.body)
             agreement = sdp.agree(remote, encryption=encryption)
+            self.call.demand_open(agreement)
         except sdp.SdpError as error:
             raise RefusedError(488) from error
         least, interval = house.settings.least_session_interval, refreshing.interval_of(self.transaction.request)

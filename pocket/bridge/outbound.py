@@ -11,7 +11,6 @@ from pocket.bridge.outcomes import CallFailedError, broken, refused, silent, una
 from pocket.bridge.participant import STATUS
 from pocket.bridge.protobufs.rpc_sip_pb2 import InternalCreateSIPParticipantRequest as Asked
 from pocket.bridge.seconds import seconds
-from pocket.networks import read_networks
 from pocket.psrpc.errors import RpcError
 from pocket.rtp import sdp
 from pocket.rtp.keys import CryptoKey, make_keys
@@ -56,7 +55,7 @@ class Dialling:
         self.joined: asyncio.Future[None] = loop.create_future()
         self.answered: asyncio.Future[None] = loop.create_future()
         self._house: House = call.house
-        self._closed = read_networks(call.house.settings.closed)
+        self._tag = secrets.token_hex(8)  # not the id of the call, which everybody in the room is shown
         self._transport = _TRANSPORTS[asked.transport]
         self._encryption = _ENCRYPTIONS[asked.media_encryption or asked.media.encryption]
 
@@ -105,7 +104,7 @@ class Dialling:
         credentials: tuple[str, str] | None = None
         try:
             async with asyncio.timeout(seconds(asked.ringing_timeout) or RINGING):
-                flow = await house.agent.reach(Uri.parse(target), self._transport, self._closed)
+                flow = await house.agent.reach(Uri.parse(target), self._transport)
                 for number in range(1, ATTEMPTS + 1):
                     request = self._request(target, request_id, number, credentials)
                     transaction = house.agent.send(request, flow)
@@ -143,7 +142,7 @@ class Dialling:
         asked, agent = self.asked, self._house.agent
         display = asked.display_name if asked.HasField("display_name") else asked.number
         request = Request(method="INVITE", uri=target)
-        request.add("from", f"{quote(display)}<sip:{asked.number}@{asked.hostname or agent.host}>;tag={self.call.id}")
+        request.add("from", f"{quote(display)}<sip:{asked.number}@{asked.hostname or agent.host}>;tag={self._tag}")
         request.add("to", f"<{target}>")
         request.add("call-id", call_id)
         request.add("cseq", f"{number} INVITE")

@@ -54,10 +54,10 @@ def _change(call: Call, request: Request, transaction: ServerTransaction) -> Non
             remote = sdp.parse(request.body)
             secured = call.agreement is not None and call.agreement.srtp is not None
             agreement = sdp.agree(remote, encryption="require" if secured else "disable", previous=call.agreement)
+            call.agree(agreement)
         except sdp.SdpError:
             transaction.respond(488)
             return
-        call.agree(agreement)
         call.version += 1
         host = call.house.agent.host
         body = sdp.answer(remote, agreement, host, call.media.port, call.session_id, call.version)

@@ -21,6 +21,7 @@ from pocket.bridge.protobufs import rpc_sip_pb2 as rpc
 from pocket.bridge.settings import Settings
 from pocket.bridge.tokens import make_token
 from pocket.bridge.transfer import transfer
+from pocket.networks import read_networks
 from pocket.psrpc import Bus, Client, RpcError, Server
 from pocket.rooms.native import NativeAudio
 from pocket.rtp.ports import Ports
@@ -61,6 +62,7 @@ class Service:
             self._on_request,
             each=Rate(settings.requests_per_second, burst),
             together=Rate(4 * settings.requests_per_second, 4 * burst),
+            closed=read_networks(settings.closed),
         )
         self.calls: dict[str, Call] = {}
         self.draining = False

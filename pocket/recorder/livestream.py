@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import ssl
 import sys
 import time
@@ -27,6 +28,8 @@ PAUSES: Final = (0.5, 4.0)
 """Seconds between tries: the first pause, doubled up to the last."""
 MOST_WAITING: Final = 2000
 """Tags that wait to be sent: some twenty seconds."""
+KEPT: Final = ("LANG", "LD_LIBRARY_PATH", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE")
+"""What the process that connects has of our environment: a server that takes it over finds no secret there."""
 ACTIVE, FINISHED, FAILED = (egress.StreamInfo.ACTIVE, egress.StreamInfo.FINISHED, egress.StreamInfo.FAILED)
 
 
@@ -98,8 +101,9 @@ class Livestream:
         await self._judge()
         try:
             command = [sys.executable, "-I", str(pushing.__file__)]
+            bare = {name: os.environ[name] for name in KEPT if name in os.environ}
             child = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
+                *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True, env=bare
             )
         except OSError:
             raise StreamError("no process for the stream") from None

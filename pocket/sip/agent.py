@@ -45,8 +45,10 @@ class UserAgent:
         *,
         each: Rate = Rate(50, 100),  # noqa: B008 - a value
         together: Rate = Rate(200, 400),  # noqa: B008
+        closed: Sequence[Network] = (),
     ) -> None:
-        self.address, self.port = address, address.port
+        """Nothing that it begins goes to an address of a `closed` network."""
+        self.address, self.port, self._closed = address, address.port, closed
         self.counters: Counter[str] = Counter()
         self._on_request = on_request
         self._admission = Admission(each, together)
@@ -77,10 +79,13 @@ class UserAgent:
         suffix = "" if transport == "UDP" else f";transport={transport.lower()}"
         return f"<sip:{self.host}:{port}{suffix}>"
 
-    async def reach(self, uri: Uri, transport: str, closed: Sequence[Network] = ()) -> Flow:
-        """A way to whom a URI names, at no address of these networks. Raises `OSError`."""
+    async def reach(self, uri: Uri, transport: str, known: str = "") -> Flow:
+        """A way to whom a URI names. In a closed network only the `known` address is reached: we are spoken to from it.
+
+        Raises `OSError`.
+        """
         port = uri.port or (5061 if transport == "TLS" else 5060)
-        return await self._transports.reach(transport, uri.host, port, closed)
+        return await self._transports.reach(transport, uri.host, port, self._closed, known)
 
     def send(self, request: Request, flow: Flow) -> ClientTransaction:
         """Send a request. Its Via and Max-Forwards are added."""

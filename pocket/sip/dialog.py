@@ -130,8 +130,9 @@ class Dialog:
         return request
 
     async def _next_hop(self) -> Flow:
-        """Along the route, else to the peer; over the stream that the call came by while that is open."""
+        """Along the route, else to the peer; over the stream that the call came by while that is open. The peer may say
+        that it is anywhere: it leads us into no closed network, unless it speaks from there."""
         uri = Uri.parse(Address.parse(self.routes[0]).uri if self.routes else self.target)
         if self.flow.writer is not None and not self.flow.writer.is_closing():
             return self.flow
-        return await self.agent.reach(uri, uri.transport or self.flow.transport)
+        return await self.agent.reach(uri, uri.transport or self.flow.transport, self.flow.host)

@@ -81,18 +81,20 @@ class Transports:
         if self._udp is not None:
             self._udp.close()
 
-    async def reach(self, transport: str, host: str, port: int, closed: Sequence[Network] = ()) -> Flow:
-        """A way to a peer, over a stream that is open where there is one, at no address of a closed network. Raises
-        `OSError`."""
+    async def reach(
+        self, transport: str, host: str, port: int, closed: Sequence[Network] = (), known: str = ""
+    ) -> Flow:
+        """A way to a peer, over a stream that is open where there is one, at no address of a closed network but the
+        `known` one. Raises `OSError`."""
         if transport == "UDP":
-            return Flow("UDP", (await _find(host, port, closed))[0], port)
+            return Flow("UDP", (await _find(host, port, closed, known))[0], port)
         key = (transport, host, port)
         writer = self._streams.get(key)
         if writer is None or writer.is_closing():
             tls = self._client_tls if transport == "TLS" else None
             try:
                 async with asyncio.timeout(CONNECT_WITHIN):
-                    reader, writer = await _connect(await _find(host, port, closed), port, tls, host)
+                    reader, writer = await _connect(await _find(host, port, closed, known), port, tls, host)
             except TimeoutError:
                 raise OSError("the peer accepts no connection") from None
             self._streams[key] = writer
@@ -153,7 +155,7 @@ class Transports:
             writer.close()
 
 
-async def _find(host: str, port: int, closed: Sequence[Network]) -> list[str]:
+async def _find(host: str, port: int, closed: Sequence[Network], known: str) -> list[str]:
     """The addresses of a host that are connected to: looked up once, so that they are those that were judged. At least
     one. Raises `OSError`."""
     try:
@@ -161,7 +163,7 @@ async def _find(host: str, port: int, closed: Sequence[Network]) -> list[str]:
     except UnicodeError:
         raise OSError("not a name of a host") from None
     addresses = [str(each[4][0]) for each in found]
-    allowed = [each for each in addresses if not is_closed(each, closed)]
+    allowed = [each for each in addresses if each == known or not is_closed(each, closed)]
     if not allowed:
         raise OSError("its address is in a closed network")
     return allowed

@@ -39,8 +39,10 @@ async def read_account(own: Own) -> Any:
 
 
 @router.patch("", response_model=AccountInfoAnswer)
-async def update_own_account(body: OwnAccountUpdate, request: Request, own: Own) -> Any:
-    """Change your account."""
+async def update_own_account(body: OwnAccountUpdate, request: Request, own: Own, caller: CallerDep) -> Any:
+    """Change your account. `meeting_baas_webhook_url` needs the scope `*`: what is sent there shows keys of others."""
+    if "meeting_baas_webhook_url" in body.model_fields_set:
+        caller.demand_scopes(["*"])
     outbound: Outbound = request.app.state.outbound
     await check_address(outbound, "meeting_baas_webhook_url", body.meeting_baas_webhook_url)
     return {"account": await own.update(body)}

@@ -140,7 +140,7 @@ async def write_down_again(
     recogniser, recogniser_key = recogniser_of(body.speech_to_text)
     await check_ask(request, db, caller, webhook_url=body.webhook_url, recogniser=recogniser)
     bot = await lock_bot(db, caller.project_id, body.bot_uuid)
-    again = Again(recogniser or "Default", recogniser_key, body.webhook_url, key)
+    again = Again(recogniser or "Default", recogniser_key, body.webhook_url, key, caller.key_id)
     await write_again(db, clock, state.secrets, bot, again)
     return {"ok": True}
 

@@ -169,13 +169,17 @@ async def change_bot(
     db: DbDep,
     events: Events,
     caller: CallerDep,
+    key: KeyDep,
     all_occurrences: Every = None,
 ) -> Any:
-    """Change what is asked of the bots that are to go."""
+    """Change what is asked of the bots that are to go. They are those of the key that names another `webhook_url`."""
     recogniser, recogniser_key = recogniser_of(body.speech_to_text)
     await check_ask(request, db, caller, webhook_url=body.webhook_url, recogniser=recogniser, extra=body.extra)
-    key = None if recogniser is None else recogniser_key
-    return _show(await events.patch(uuid, body.params(), key, every=bool(all_occurrences)))
+    params = body.params()
+    keys = {} if recogniser is None else {"recogniser": recogniser_key}
+    if body.webhook_url is not None:  # not shown the key of whoever had the bot go, who may do more
+        params["key_id"], keys["key"] = caller.key_id, key
+    return _show(await events.patch(uuid, params, keys, every=bool(all_occurrences)))
 
 
 @event_router.delete("/{uuid}/bot", response_model=list[CalendarEventRead])

@@ -21,7 +21,7 @@ from control_plane.sessions.ending import end_session
 from control_plane.sessions.repository import SessionRepository
 
 CLOSE_LATE: Final = "video.close"
-"""Job: a session's time is over. Payload: session_id."""
+"""Job: a session's time is over. Payload: session_id, which is a room's, and no conversation's."""
 
 
 async def end_live(db: Db, clock: Clock, media: MediaServer, session: Room, *, reason: EndReason) -> None:

@@ -14,6 +14,7 @@ from control_plane.db.database import Db
 from control_plane.db.rows import read_page
 from control_plane.dialects.videosdk.models import VideoRoom
 from control_plane.dialects.videosdk.shapes import Links, Pages, RoomNotFound, number_of, object_id
+from control_plane.errors import Forbidden
 from control_plane.gate.addresses import check_address
 from control_plane.gate.signed import Claims
 from control_plane.rooms.retiring import retire
@@ -49,6 +50,8 @@ class VideoRooms:
         known = await self._find(VideoRoom.custom_room_id == custom) if custom is not None else None
         if known is not None:
             return known
+        if self.claims.room is not None:
+            raise Forbidden("This token is for one room, and makes no other")
         room_id, now = new_room_id(), self.clock.now()
         statement = (
             insert(VideoRoom)

@@ -187,6 +187,39 @@ async def test_a_key_widens_neither_itself_nor_the_life_of_one_that_may_do_more(
     assert narrowed.status_code == 200
 
 
+async def test_a_key_that_ends_makes_none_that_lasts_longer(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    key, other = await make_key(tenant, expires_at="2098-01-01T00:00:00Z"), await make_key(tenant)
+    tries = [(None, 403), ("2098-01-01T00:00:01Z", 403), ("2098-01-01T00:00:00Z", 201), ("2097-01-01T00:00:00Z", 201)]
+    for wanted, status in tries:
+        answer = await tenant.http.post("/api-keys", json={"label": "a", "expires_at": wanted}, headers=header(key))
+        assert answer.status_code == status, (wanted, answer.text)
+    for number in (key["id"], other["id"]):
+        for change, status in (({"expires_at": None}, 403), ({"expires_at": "2099-01-01T00:00:00Z"}, 403)):
+            answer = await tenant.http.patch(f"/api-keys/{number}", json=change, headers=header(key))
+            assert answer.status_code == status, (change, answer.text)
+            assert answer.json()["details"] == {"expires_at": "2098-01-01T00:00:00Z"}
+        named = await tenant.http.patch(f"/api-keys/{number}", json={"label": "b"}, headers=header(key))
+        assert named.status_code == 200
+    sooner = {"expires_at": "2096-01-01T00:00:00Z"}
+    ended = await tenant.http.patch(f"/api-keys/{key['id']}", json=sooner, headers=header(key))
+    assert ended.status_code == 200
+
+
+async def test_where_the_keys_of_bots_are_shown_is_named_by_keys_that_may_do_all(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    url = {"meeting_baas_webhook_url": "https://example.com/hook"}
+    for scopes, status in ((["account:write"], 403), (["write"], 403), (["*"], 200)):
+        key = await make_key(tenant, scopes=scopes)
+        answer = await tenant.http.patch("/account", json=url, headers=header(key))
+        assert answer.status_code == status, (scopes, answer.text)
+        if status == 403:
+            assert answer.json()["details"] == {"scope": "*"}
+            renamed = await tenant.http.patch("/account", json={"name": "Ada"}, headers=header(key))
+            assert renamed.status_code == 200
+            assert renamed.json()["account"]["meeting_baas_webhook_url"] is None
+
+
 async def test_each_keys_last_use_is_written_as_its_own(platform: Platform) -> None:
     tenant = await platform.tenant()
     first, second = await make_key(tenant), await make_key(tenant)
@@ -227,7 +260,7 @@ OPERATIONS = [
 ]
 
 
-OF_TWO_AREAS = {"/api/v1/overview"}
+OF_TWO_AREAS = {"/api/v1/overview", "/api/v1/sessions/{session_id}/share"}
 """What they answer with is of another area, too: a scope of one alone does not open them."""
 
 

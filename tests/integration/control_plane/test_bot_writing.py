@@ -123,6 +123,29 @@ async def test_words_are_written_down_again_with_those_who_spoke(
         assert passage["speaker"] == "Ada"
 
 
+async def test_an_address_that_another_key_has_named_is_not_shown_the_key_that_writes_down_again(
+    platform: Platform, tenant: Tenant, receiver: Receiver
+) -> None:
+    """Who may do nothing but send bots would be told the keys of those who may do more."""
+    made = await tenant.http.post("/api-keys", json={"label": "bots", "scopes": ["bots:write"]})
+    confined = replace(tenant, key=made.json()["api_key"]["key"])
+    async with recognising(platform) as (changed, _), baas(platform, tenant) as http:
+        bot_id = await attend(changed, confined, receiver, speech_to_text="Default")
+        await in_state(platform, bot_id, "completed")
+        assert (await http.post("/bots/retranscribe", json={"bot_uuid": bot_id})).status_code == 202
+
+        async def is_told() -> bool:
+            return {"complete", "transcription_complete"} <= set(codes(receiver))
+
+        await until(is_told)
+        shown = {one.event["event"]: one.headers.get("x-meeting-baas-api-key") for one in receiver.at("/")}
+        assert (shown["complete"], shown["transcription_complete"]) == (confined.key, None)
+        own = {"bot_uuid": bot_id, "webhook_url": f"{receiver.url}/own"}
+        assert (await http.post("/bots/retranscribe", json=own)).status_code == 202
+        (told,) = await receiver.wait_for(1, "/own")
+        assert told.headers["x-meeting-baas-api-key"] == tenant.key
+
+
 async def test_what_cannot_be_written_down_again_is_refused(
     platform: Platform, tenant: Tenant, receiver: Receiver
 ) -> None:

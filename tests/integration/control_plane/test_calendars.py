@@ -11,6 +11,7 @@ from tests.support.bothost import bot_host
 from tests.support.calendars import CLIENT, GoogleServer, at, bots_of, connect, events_of, read_now
 from tests.support.meetings import meet_people
 from tests.support.platform import Platform, Tenant
+from tests.support.receiver import Receiver
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +94,37 @@ async def test_a_bot_goes_where_its_event_goes(
     assert {bot.state for bot in await bots_of(platform)} == {"cancelled"}
     gone = (await http.get(f"/calendar_events/{event['uuid']}")).json()
     assert (gone["deleted"], gone["bot_param"]) == (True, None)
+
+
+async def test_an_address_that_another_key_names_is_shown_that_key_alone(
+    platform: Platform, http: httpx2.AsyncClient, google: GoogleServer, tenant: Tenant, receiver: Receiver
+) -> None:
+    """Who may do nothing but change calendars' bots would be told the keys of those who may do more."""
+    for number in range(2):
+        google.put(f"weekly-{number}", at(1 + 7 * number), recurringEventId="weekly")
+    calendar = await connect(http)
+    event, _ = await events_of(http, calendar)
+    path = f"/calendar_events/{event['uuid']}/bot?all_occurrences=true"
+    asked = {"bot_name": "Notes", "speech_to_text": {"provider": "Gladia", "api_key": "of-gladia"}}
+    assert (await http.post(path, json=asked)).status_code == 200
+    made = await tenant.http.post("/api-keys", json={"label": "plans", "scopes": ["calendars:write"]})
+    key = made.json()["api_key"]["key"]
+    named = {"x-meeting-baas-api-key": key}
+
+    box = platform.app.state.secrets
+    renamed = await http.patch(path, json={"bot_name": "Other"}, headers=named)
+    shown = [secrets_of(box, bot) for bot in await bots_of(platform) if bot.state == "scheduled"]
+    assert (renamed.status_code, [one["key"] for one in shown]) == (200, [tenant.key] * 2)
+
+    moved = await http.patch(path, json={"webhook_url": f"{receiver.url}/"}, headers=named)
+
+    assert moved.status_code == 200
+    google.put("weekly-2", at(15), recurringEventId="weekly")
+    assert await read_now(platform) is None
+    bots = await bots_of(platform)
+    now = [bot for bot in bots if bot.state == "scheduled"]
+    assert [secrets_of(box, bot) for bot in now] == [{"key": key, "recogniser": "of-gladia"}] * 3
+    assert {bot.key_id for bot in now}.isdisjoint(bot.key_id for bot in bots if bot not in now)
 
 
 async def test_a_series_has_a_bot_for_every_occurrence_also_for_those_that_come_later(

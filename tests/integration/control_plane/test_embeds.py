@@ -104,6 +104,22 @@ async def test_keys_and_agents_of_other_projects_are_out_of_reach(platform: Plat
     assert (await other.http.get(f"/embed-keys/{key['id']}")).json()["embed_key"] == key
 
 
+@pytest.mark.parametrize(
+    ("number", "status"), [("1e999", 400), ("-1e999", 400), ("1" + "0" * 30, 200), ("1" + "0" * 400, 400)]
+)
+async def test_a_number_that_nobody_can_keep_is_refused_and_counts_as_no_call(
+    platform: Platform, number: str, status: int
+) -> None:
+    tenant = await platform.tenant()
+    await platform.add_worker()
+    page = Page(platform, await make_key(tenant, visitor_calls_per_hour=1))
+    body = json.dumps(VISITOR | {"variables": {"n": "here"}}).replace('"here"', number)
+    answer = await page.http.post("/embed/token", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == status, answer.text
+    if status == 400:
+        assert (await page.token()).status_code == 200
+
+
 async def test_a_page_reads_how_its_button_looks(platform: Platform) -> None:
     tenant = await platform.tenant()
     key = await make_key(tenant, theme="dark", button="Ask us", greeting="We answer at once.")

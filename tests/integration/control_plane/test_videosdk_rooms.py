@@ -140,11 +140,16 @@ async def test_a_participants_token_manages_nothing(platform: Platform, claims: 
 async def test_a_token_for_one_room_opens_that_room_alone(platform: Platform) -> None:
     tenant = await platform.tenant()
     async with v2(platform, tenant) as http:
-        room, other = await make_room(http), await make_room(http)
+        room, other = await make_room(http, customRoomId="mine"), await make_room(http, customRoomId="other")
     async with v2(platform, tenant, roomId=room["roomId"]) as http:
         assert (await http.get(f"/rooms/{room['roomId']}")).status_code == 200
         assert (await http.get(f"/rooms/{other['roomId']}")).status_code == 402
         assert (await http.get("/rooms")).json()["data"] == [room]
+        assert (await http.post("/rooms", json={"customRoomId": "mine"})).json() == room
+        for body in ({}, {"customRoomId": "new"}, {"customRoomId": "other"}):
+            assert (await http.post("/rooms", json=body)).status_code == 403
+    async with v2(platform, tenant) as http:
+        assert (await http.get("/rooms")).json()["pageInfo"]["total"] == 2
 
 
 async def test_a_token_of_the_primary_surface_joins_the_room(platform: Platform) -> None:

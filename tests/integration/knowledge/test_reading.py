@@ -1,6 +1,8 @@
 """Documents are read by a process of their own, whose end is nobody else's."""
 
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +77,14 @@ async def test_a_reader_that_dies_is_a_document_that_cannot_be_read(monkeypatch)
     with pytest.raises(DocumentError) as caught:
         await read(b"word " * 100_000)
     assert caught.value.code == "too_hard"
+
+
+async def test_whoever_reads_a_document_has_none_of_our_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PARLEY_SECRET_KEY", "CANARY-of-the-platform")
+    seen, spy = tmp_path / "seen", tmp_path / "python"
+    spy.write_text(f'#!/bin/sh\nenv > {seen}\nexec {sys.executable} "$@"\n')
+    spy.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(spy))
+    assert len(await read(b"words " * 20_000)) > 1
+    assert "PATH=" in seen.read_text()
+    assert "CANARY" not in seen.read_text()

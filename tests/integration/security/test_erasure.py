@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from control_plane.clock import Clock
+from control_plane.dialects.videosdk.life import CLOSE_LATE, set_timer
+from control_plane.dialects.videosdk.models import VideoRoom
 from control_plane.errors import Unavailable
 from control_plane.events.models import Event
 from control_plane.gate.models import AuditEntry
@@ -24,7 +26,9 @@ from control_plane.privacy.places import PLACES
 from control_plane.privacy.receipts import Receipts
 from control_plane.recordings.models import Recording
 from control_plane.recordings.removing import Remover
+from control_plane.rooms.models import Room
 from control_plane.secrets.box import SecretBox
+from control_plane.sessions.ending import ANALYSE, wish_analysis
 from control_plane.sessions.models import Session, TranscriptLine
 from control_plane.telephony.models import Call
 from tests.support.callers import Caller, left_of, plant, rows_of
@@ -141,6 +145,22 @@ async def test_an_erasure_that_is_cut_off_at_each_step_comes_to_the_same(
     assert parts == sorted(parts)
     assert max(parts) > 0.9
     assert left_of(clone.superuser, cut) == {}
+
+
+async def test_what_waits_for_a_room_of_somebody_else_with_the_number_of_an_erased_session_goes_on_waiting(
+    platform: Platform, tenant: Tenant, clone: Clone
+) -> None:
+    gone = Caller(tenant, 1)
+    plant(clone.superuser, gone)
+    number, now = gone.ids["session"], datetime.now(UTC)
+    async with platform.database.platform() as db:  # rooms and sessions are counted apart
+        theirs = Room(id=number, project_id=tenant.project.id + 1, started_at=now)
+        await set_timer(db, VideoRoom(auto_close={"type": "session-ends", "duration": 5}), theirs)
+        await wish_analysis(db, number, run_at=now + timedelta(hours=1))
+    await erase(platform, tenant, gone.asked)
+    async with platform.database.platform() as db:
+        left = select(Job.kind).where(col(Job.kind).in_((CLOSE_LATE, ANALYSE)))
+        assert (await db.exec(left)).all() == [CLOSE_LATE]
 
 
 async def test_once_more_finds_nothing_and_says_so(platform: Platform, tenant: Tenant, clone: Clone) -> None:

@@ -126,3 +126,29 @@ async def test_a_line_that_cannot_be_written_as_it_is_ends_no_process(tmp_path: 
     finally:
         await desk.close()
         spool.close()
+
+
+async def test_a_job_that_reports_of_another_call_is_ended_and_takes_no_place_of_its_reports(tmp_path: Path) -> None:
+    async def fetch(job_id: str) -> PersonaJob:
+        return JOB
+
+    async def nothing(_: object) -> None: ...
+
+    spool = Spool(tmp_path / "spool")
+    desk = JobDesk(spool, fetch=fetch, submit=nothing, ask=nothing, on_report=lambda job_id, submission: None)
+    await desk.open(tmp_path / "jobs.sock")
+    said = LineSpoken(at=NOW, speaker="user", text="hi", timestamp_ms=0).model_dump(mode="json")
+    forged = {"session_id": JOB.session_id + 1, "epoch": 1, "sequence": 1, "capability": JOB.capability, "report": said}
+    try:
+        with mock.patch("os.kill") as kill:
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "jobs.sock")
+            writer.write(b'{"claim": "AJ_1"}\n' + json.dumps({"report": forged}).encode() + b"\n")
+            async with asyncio.timeout(20):
+                assert "job" in json.loads(await reader.readline())
+                assert await reader.readline() == b""
+            writer.close()
+        kill.assert_called_once_with(os.getpid(), signal.SIGKILL)
+        assert list(spool.waiting()) == []
+    finally:
+        await desk.close()
+        spool.close()

@@ -23,7 +23,7 @@ class Overheard(UserAgent):
     def transmit(self, data, flow):
         self.sent.append((parse(data), (flow.host, flow.port)))
 
-    async def reach(self, uri, transport):
+    async def reach(self, uri, transport, known=""):
         if uri.host == "nowhere":
             raise OSError
         return Flow(transport, uri.host, uri.port or 5060)
