@@ -271,7 +271,7 @@ class DialLimits(Exactly):
     counts all the minutes that it may still take."""
 
     concurrent: Amount | None = Field(None, description="Calls at once, those in the queue included.")
-    calls_per_day: Amount | None = None
+    calls_per_day: Amount | None = Field(None, description="But for calls that cannot have rung anywhere.")
     minutes_per_day: Amount | None = Field(
         None, description="Minutes begun, of the calls begun on the day. A call is no longer than what is left."
     )
