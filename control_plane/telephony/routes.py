@@ -141,6 +141,8 @@ async def dial(body: Dial, dialling: Dialling, settings: SettingsDep, request: R
             trunk_id=placed.trunk.outbound_trunk_id or "",
             session_id=placed.call.session_id,
             sip_participant_id=placed.participant_sid,
+            sip_status=placed.sip_status,
+            reason=placed.reason,
         ),
         token=request.app.state.token_signer.sign(supervisor),
         wsUrl=settings.livekit_public_url,

@@ -49,6 +49,8 @@ class CallPlaced(BaseModel):
     trunk_id: str
     session_id: int
     sip_participant_id: str | None
+    sip_status: int | None = Field(description="As in `GET /sip/calls`; null while it is not known.")
+    reason: str | None = Field(description="The same. What becomes known later `call.status` tells.")
 
 
 class Dialled(BaseModel):

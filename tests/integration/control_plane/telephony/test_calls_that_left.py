@@ -1,4 +1,4 @@
-"""Which calls out count against the limits of a day: those that can have rung at somebody's."""
+"""Calls that did not leave: they say why, and do not count against the limits of a day."""
 
 import asyncio
 from typing import Any
@@ -12,21 +12,17 @@ from tests.support.platform import Platform, Tenant
 
 pytestmark = pytest.mark.anyio
 
-LIMITS = ("calls_per_day", "key_calls_per_day", "destination_calls_per_day")
 REACHED = [
     of_status(486, "Busy Here"),
     of_status(603, "Decline"),
-    of_status(480, "Temporarily Unavailable"),
     of_status(404, "Not Found"),
-    Outcome("no_answer", None, "not answered in time"),
     Outcome("failed", None, "the connection to LiveKit was lost while it rang"),
 ]
 NOT_TAKEN = [
-    of_status(401, "Unauthorized"),
-    of_status(403, "Forbidden"),
-    of_status(407, "Proxy Authentication Required"),
-    of_status(503, "Service Unavailable"),
-    SipRefusedError("no such trunk"),
+    ("calls_per_day", of_status(401, "Unauthorized")),
+    ("key_calls_per_day", of_status(403, "Forbidden")),
+    ("destination_calls_per_day", of_status(503, "Service Unavailable")),
+    ("calls_per_day", SipRefusedError("no such trunk")),
 ]
 
 
@@ -50,7 +46,7 @@ async def refused_by(tenant: Tenant) -> str | None:
     return answer.json()["details"]["rule"] if answer.status_code == 403 else None
 
 
-@pytest.mark.parametrize("answer", REACHED, ids=lambda answer: str(answer.sip_status or answer.reason))
+@pytest.mark.parametrize("answer", REACHED, ids=lambda answer: str(answer.sip_status))
 @pytest.mark.usefixtures("placing")
 async def test_a_call_that_can_have_rung_counts_for_the_day(platform: Platform, tenant: Tenant, answer: Any) -> None:
     await limit(tenant, "calls_per_day", 1)
@@ -61,8 +57,7 @@ async def test_a_call_that_can_have_rung_counts_for_the_day(platform: Platform, 
     assert await refused_by(tenant) == "calls_per_day"
 
 
-@pytest.mark.parametrize("answer", NOT_TAKEN, ids=str)
-@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize(("name", "answer"), NOT_TAKEN, ids=["401", "403", "503", "refused"])
 @pytest.mark.usefixtures("placing")
 async def test_a_call_that_its_carrier_did_not_take_gives_its_place_back_once(
     platform: Platform, tenant: Tenant, name: str, answer: Any
@@ -112,3 +107,26 @@ async def test_a_call_without_a_sip_service_gives_its_place_back(
 
     assert (await call_of(tenant, placed["id"]))["reason"] == "no SIP service is connected"
     assert await refused_by(tenant) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (of_status(403, "Forbidden"), ("rejected", 403, "Forbidden")),
+        (of_status(503, "Service Unavailable"), ("failed", 503, "Service Unavailable")),
+        (SipRefusedError("no such trunk"), ("failed", None, "no such trunk")),
+    ],
+    ids=["403", "503", "refused"],
+)
+@pytest.mark.usefixtures("placing")
+async def test_a_call_that_has_failed_by_then_says_why_in_the_answer(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, answer: Any, said: tuple[Any, ...]
+) -> None:
+    monkeypatch.setattr("control_plane.telephony.dialling.PHONE_WITHIN", 30.0)  # a busy machine
+    platform.dialer.answer = answer
+    platform.dialer.picked_up.set()
+    placed = await dial(tenant)
+    assert (placed["status"], placed["sip_status"], placed["reason"]) == said
+
+    listed = await call_of(tenant, placed["id"])
+    assert {name: listed[name] for name in ("status", "sip_status", "reason")}.items() <= placed.items()
