@@ -189,7 +189,7 @@ async def run_trunk_test(trunk_id: RowId, tester: Tester) -> Any:
 @router.get("/configs", response_model=ConfigList)
 async def list_configs(configs: Configs) -> Any:
     """List SIP configurations: numbers and the agents that answer them."""
-    return ConfigList(configs=[show_config(config, agent_name) for config, agent_name in await configs.all()])
+    return ConfigList(configs=[show_config(*each) for each in await configs.all()])
 
 
 @router.post("/configs", status_code=201, response_model=ConfigAnswer)
