@@ -18,7 +18,7 @@ from rich.text import Text
 
 from agents.contract import AGAIN, PERSONA_PREFIX
 from parley.client import Access, Api, PlatformError
-from parley.commands.running import console, plain, run
+from parley.commands.running import console, end, plain, run
 from parley.commands.typed_lines import TypedLines
 from pocket.rooms.joining import connect
 
@@ -317,7 +317,10 @@ def _no_answer() -> str:
 def main(api_url: str, agent_id: str | None = None) -> None:
     """Talk, and leave with the status."""
     access = Access(api_url=api_url, api_key=SecretStr(os.environ["PARLEY_API_KEY"]))
-    run(talk(access, console, agent_id=None if agent_id is None else int(agent_id)))
+    try:
+        run(talk(access, console, agent_id=None if agent_id is None else int(agent_id)))
+    except SystemExit as ended:
+        end(ended.code)
 
 
 if __name__ == "__main__":

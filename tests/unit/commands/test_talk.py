@@ -1,6 +1,8 @@
 """The other side of `parley talk`: who has hung up, and who was only lost for a moment."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -143,3 +145,18 @@ async def test_a_line_that_was_being_answered_is_not_typed_again() -> None:
     await says(persona, room, "I was gone for a moment.")
     assert [text for text, _ in room.typed] == ["How long is the warranty?"]
     await persona.close()
+
+
+TALK = """
+import atexit, os
+atexit.register(print, "taken down")
+os.environ["PARLEY_API_KEY"] = "pk_x"
+from parley.commands.talk import main
+main("http://127.0.0.1:9")
+"""
+
+
+def test_the_command_ends_at_once_and_is_not_taken_down_around_the_librarys_threads() -> None:
+    done = subprocess.run([sys.executable, "-c", TALK], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("parley: ")
