@@ -96,7 +96,9 @@ class Persona:
     async def finishes(self) -> None:
         """Wait until its answer is written and spoken, and it listens again."""
         await self._until(
-            lambda: self._was_busy and self._state == "listening" and not self._writing, _ANSWERS_WITHIN_S, _no_answer()
+            lambda: (self._was_busy or self._wrote) and self._state == "listening" and not self._writing,
+            _ANSWERS_WITHIN_S,
+            _no_answer(),
         )
         if not self._wrote:
             with suppress(PlatformError):
@@ -179,7 +181,7 @@ class Persona:
             self._wrote = self._wrote or not excuses
             self._changed.set()
         if excuses and self._is_lost and self._line is not None:
-            self._is_lost = False
+            self._is_lost = self._was_busy = False
             # It may have been heard before: whoever knows it drops what is marked so.
             with suppress(rtc.StreamError):
                 await self._room.local_participant.send_text(self._line, topic=_CHAT, attributes={AGAIN: "yes"})
