@@ -33,7 +33,7 @@ from agents.supervision import Supervision
 from agents.timing import TurnMarks, moment
 from agents.transcript import KEYS_ENTERED, Transcript
 from agents.turns import begin, build_session, room_options
-from agents.typed import TypedLines
+from agents.typed import TypedLines, unanswered
 from agents.usage import UsageMeter
 from agents.words import words_of
 from guard.plain import plain
@@ -96,7 +96,7 @@ class Conversation:
 
         What became of a telephone call that was not answered, whoever placed it says.
         """
-        typed = TypedLines(self.room, self.session, self._on_text)
+        typed = TypedLines(self.room, self.session, self._on_text, unanswered(self.job.resumed))
         await begin(self.session, self.persona, self.room, room_options(self.job, wide=self.models.stt.is_wide))
         self._supervision.look()
         if not await self._somebody_is_there():

@@ -2,13 +2,16 @@
 the order in which they were begun."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
 from livekit import rtc
 from livekit.agents import AgentSession
 
+from agents.calling import Resumed
+from agents.contract import AGAIN
 from guard.plain import plain
 
 TOPIC: Final = "lk.chat"
@@ -22,16 +25,21 @@ log = structlog.get_logger()
 
 
 class TypedLines:
-    """Reads what is typed by the person whom a persona speaks with; `answer` is given each line."""
+    """Reads what is typed by the person whom a persona speaks with; `answer` is given each line.
+
+    One that is typed again after a loss is answered unless it was `known` before, or was heard here.
+    """
 
     def __init__(
         self,
         room: rtc.Room,
         session: AgentSession[None],
         answer: Callable[[str, rtc.RemoteParticipant], Awaitable[None]],
+        known: Iterable[str] = (),
     ) -> None:
         self.room, self.session, self.answer = room, session, answer
         self._begun: asyncio.Queue[tuple[rtc.TextStreamReader, str]] = asyncio.Queue(MOST_WAITING)
+        self._known = deque(known, MOST_WAITING)
         room.register_text_stream_handler(TOPIC, self._note)
 
     async def run(self) -> None:
@@ -41,7 +49,8 @@ class TypedLines:
             try:
                 async with asyncio.timeout(COMES_WITHIN):
                     text = await reader.read_all()
-                await self._take(plain(text).strip()[:LONGEST], identity)
+                is_again = AGAIN in (reader.info.attributes or {})
+                await self._take(plain(text).strip()[:LONGEST], identity, is_again=is_again)
             except Exception:  # of a line that broke off; the next one is to be answered
                 log.warning("typed line not read", exc_info=True)
 
@@ -51,7 +60,22 @@ class TypedLines:
         except asyncio.QueueFull:
             log.warning("typed line dropped", waiting=MOST_WAITING)
 
-    async def _take(self, text: str, identity: str) -> None:
+    async def _take(self, text: str, identity: str, *, is_again: bool) -> None:
         heard, who = self.session.room_io.linked_participant, self.room.remote_participants.get(identity)
-        if text and who is not None and (heard is None or heard.identity == identity):
-            await self.answer(text, who)
+        if not text or who is None or (heard is not None and heard.identity != identity):
+            return
+        if is_again and text in self._known:
+            return
+        self._known.append(text)
+        await self.answer(text, who)
+
+
+def unanswered(resumed: Resumed | None) -> list[str]:
+    """Lines of people that a lost persona has heard and not answered to the end: the next one does it."""
+    found: list[str] = []
+    for line in reversed(resumed.said if resumed else []):
+        if line.by == "person":
+            found.append(line.text)
+        elif not line.cut_off:
+            break
+    return found

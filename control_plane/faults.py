@@ -13,7 +13,7 @@ from starlette.routing import Match
 
 from control_plane.errors import InvalidRequest, MethodNotAllowed, NotFound, PlatformError
 from control_plane.refusals import body_of
-from control_plane.wire import SIGNED, SURFACES
+from control_plane.wire import PATTERNS, SIGNED, SURFACE, SURFACES
 
 PROBLEMS: Final = {
     "extra_forbidden": "unknown field",
@@ -60,6 +60,8 @@ def _worded(problem: dict[str, Any]) -> str:
             return "is required, as a part of multipart/form-data"
         case kind if kind in PROBLEMS:
             return PROBLEMS[kind]
+        case "string_pattern_mismatch" if problem["ctx"]["pattern"] in PATTERNS:
+            return PATTERNS[problem["ctx"]["pattern"]]
     text = ASIDE.sub("", str(problem["msg"]))
     return SUBJECT.sub(lambda found: "" if found[2] is None else "must ", text)
 
@@ -68,11 +70,25 @@ def of_status(request: Request, error: HTTPException) -> PlatformError:
     """What the framework refused by itself."""
     match error.status_code:
         case 404:
-            return NotFound("There is no such path")
+            further = _below(request)
+            said = f"; below it there are {', '.join(further)}" if further else ""
+            return NotFound(f"There is no such path{said}")
         case 405:
             return MethodNotAllowed([method for method in METHODS if _serves(request, method)])
         case _:
             return InvalidRequest(str(error.detail))
+
+
+def _below(request: Request) -> list[str]:
+    """What an operation's path has more than one that nothing serves: `/detail` of `/sessions/42`."""
+    path, found = request.url.path.rstrip("/"), set()
+    if not path.startswith(f"{SURFACE}/"):
+        return []
+    for route in request.app.routes:
+        last = str(getattr(route, "path", "")).rpartition("/")[2]
+        if last and "{" not in last and route.matches({**request.scope, "path": f"{path}/{last}"})[0] is Match.FULL:
+            found.add(f"/{last}")
+    return sorted(found)
 
 
 def _is_for_people(request: Request) -> bool:

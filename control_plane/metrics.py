@@ -56,6 +56,10 @@ WEBHOOK_AGE: Final = Gauge("parley_webhook_oldest_seconds", "Age of the oldest w
 JOBS_DUE: Final = Gauge("parley_jobs_due", "Jobs that are due or at work.")
 JOB_AGE: Final = Gauge("parley_job_due_seconds", "For which the oldest job that is due has waited.")
 JOBS_FAILED: Final = Gauge("parley_jobs_failed", "Jobs given up within the last week.")
+BROKEN_TRAILS: Final = Gauge(
+    "parley_audit_trails_broken",
+    "Projects whose audit trail is not as it was written. It counts no further than 100.",
+)
 PARTITION_STRAYS: Final = Gauge(
     "parley_partition_strays",
     "Rows in the part for the rest of a table (`kind`), as they found none of their own. None, unless new parts cannot "

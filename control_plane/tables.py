@@ -10,7 +10,7 @@ from control_plane.calendars.models import Calendar, CalendarEvent, CalendarSeri
 from control_plane.dialects.videosdk.models import VideoRoom, VideoTranscription
 from control_plane.embeds.models import EmbedKey
 from control_plane.events.models import Event, EventCursor
-from control_plane.gate.models import AuditEntry, AuditHead, AuditLink, IdempotentRequest
+from control_plane.gate.models import AuditCheck, AuditEntry, AuditHead, AuditLink, IdempotentRequest
 from control_plane.health.models import ProcessPulse
 from control_plane.jobs.models import Job
 from control_plane.livekit_hooks.models import LivekitHook
@@ -31,6 +31,7 @@ from knowledge.tables import metadata as knowledge_metadata
 TENANT_TABLES: tuple[type[SQLModel], ...] = (
     Analysis,
     Attendee,
+    AuditCheck,
     AuditEntry,
     AuditHead,
     AuditLink,

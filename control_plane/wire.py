@@ -49,6 +49,8 @@ JSON_DEPTH = 20
 """How deep free JSON may be nested."""
 NO_NUL = "^[^\\u0000]*$"
 NOT_BLANK = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"
+PATTERNS: dict[str, str] = {NO_NUL: "must be text without NUL"}
+"""What is said of a text that has not the form of a pattern: nobody should have to read that one."""
 FREE = {"x-free-json": True}
 """In a JSON schema: whatever `Storable` lets through. The reference writes it out."""
 
@@ -185,6 +187,12 @@ class Onward(Page):
 def once(given: list[str]) -> list[str]:
     """The same without repeats."""
     return list(dict.fromkeys(given))
+
+
+def formed(pattern: str, problem: str, **limits: Any) -> StringConstraints:
+    """Text that has the form of a pattern; `problem` asks for it in words."""
+    PATTERNS[pattern] = problem
+    return StringConstraints(pattern=pattern, **limits)
 
 
 def rounded(most: int) -> BeforeValidator:

@@ -14,6 +14,9 @@ from sip.outcomes import ANSWERED, Outcome, of_status
 
 T = TypeVar("T")
 
+_UNSENT = ("invalid_argument", "not_found", "permission_denied", "unauthenticated")
+"""What LiveKit answers, without a SIP status, to what it passes on to nobody."""
+
 _TRANSPORTS = {
     "udp": api.SIPTransport.SIP_TRANSPORT_UDP,
     "tcp": api.SIPTransport.SIP_TRANSPORT_TCP,
@@ -251,7 +254,7 @@ class LiveKitDialer:
                 raise SipAwayError("no SIP service answers") from error
             if error.code == "canceled":
                 return Outcome("no_answer", None, "not answered in time")
-            return Outcome("failed", None, _told(error))
+            return Outcome("failed", None, _told(error), left=error.code not in _UNSENT)
         except TimeoutError:
             await self._take_back(call)
             return Outcome("failed", None, "the SIP service did not say what became of the call")

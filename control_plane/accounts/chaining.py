@@ -89,9 +89,9 @@ async def tell_heads(database: Database) -> None:
 async def verify_trail(db: Db, macs: Macs, project_id: int, *, after: int = 0) -> AuditVerdict:
     """Whether a project's entries from the link after `after` on are as they were written."""
     last = await _link_at(db, project_id, after)
-    found = await db.get(AuditHead, project_id)
+    found: AuditHead | None = None
     problems: list[Problem] = [] if last is not None or not after else [Problem(None, "missing")]
-    before, looked = last or Link(0, after, FIRST), 0
+    before, looked, told = last or Link(0, after, FIRST), 0, 0
     while looked < MOST:
         rows = (await db.execute(_LINKED, {"project": project_id, "after": before.seq, "most": BATCH})).all()
         for each in compare(macs, before, (_read(row) for row in rows)):
@@ -99,8 +99,11 @@ async def verify_trail(db: Db, macs: Macs, project_id: int, *, after: int = 0) -
                 before, looked = each, looked + 1
             else:
                 problems.append(each)
-        if len(rows) < BATCH:
+        # The head is read after the links it tells of: what is linked meanwhile is looked at as well.
+        found = await db.get(AuditHead, project_id, populate_existing=True)
+        if len(rows) < BATCH and (found is None or found.seq in (before.seq, told)):
             break
+        told = found.seq if found is not None else 0
     more = found is not None and before.seq < found.seq and looked >= MOST
     if not more:
         problems += _of_head(macs, project_id, before, found)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, delete, select
 
@@ -13,16 +13,16 @@ from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import InvalidRequest, NotFound
 from control_plane.secrets.box import SecretBox
-from control_plane.wire import Exactly, Instant
+from control_plane.wire import Exactly, Instant, formed
 
-PRINTED = r"^[\x21-\x7e]+$"
+PRINTED = formed(r"^[\x21-\x7e]+$", "must be printed ASCII without spaces", min_length=1, max_length=500)
 
 
 class CredentialSet(Exactly):
     """`PUT /projects/{id}/provider-credentials/{provider}`."""
 
-    api_key: Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTED), Field(repr=False)]
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")] | None = Field(
+    api_key: Annotated[str, PRINTED, Field(repr=False)]
+    region: Annotated[str, formed(r"^[a-z0-9-]{1,40}$", "must be 1 to 40 small letters, digits and -")] | None = Field(
         None, description="Of the key of `azure`: `westeurope`."
     )
 

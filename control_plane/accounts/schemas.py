@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from control_plane.auth.scopes import SCOPES
 from control_plane.metering.budget import Budget
-from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, Paged, Since, once
+from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, Paged, Since, formed, once
 
 LONGEST_RETENTION: Final = 3650
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*)(:[0-9]{1,5})?")
@@ -56,7 +56,7 @@ def _origin(given: str) -> str:
 AccountName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Clean]
 NewPassword = Annotated[str, StringConstraints(min_length=8, max_length=200), Clean]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True), Clean]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,20}$")]
+Slug = Annotated[str, formed(r"^[a-z0-9]{3,20}$", "must be 3 to 20 small letters and digits")]
 Email = Annotated[
     str,
     StringConstraints(max_length=254, strip_whitespace=True),

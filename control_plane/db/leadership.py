@@ -38,6 +38,7 @@ class Lock(IntEnum):
     WEBHOOKS = 7_270_004
     BRING_BACK = 7_270_005
     HEARING = 7_270_006
+    """Shared by all control planes: while one holds it, somebody hears of workers."""
     BOOKS = 7_270_007
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from control_plane.accounts.schemas import Label, Origin
-from control_plane.wire import MAX_NUMBER, Change, Clean, Exactly, GivenId, Instant, once
+from control_plane.wire import MAX_NUMBER, Change, Clean, Exactly, GivenId, Instant, formed, once
 
 MOST_ORIGINS: Final = 50
 MOST_VARIABLES: Final = 20
@@ -26,7 +26,7 @@ PageOrigin = Annotated[
 PageOrigins = Annotated[list[PageOrigin], Field(min_length=1, max_length=MOST_ORIGINS), AfterValidator(once)]
 Mode = Literal["voice", "text", "both"]
 Theme = Literal["auto", "light", "dark"]
-Accent = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+Accent = Annotated[str, formed(r"^#[0-9a-fA-F]{6}$", "must be a colour such as #0a7c66")]
 Words = Annotated[str, StringConstraints(max_length=60, strip_whitespace=True), Clean]
 Greeting = Annotated[str, StringConstraints(max_length=300, strip_whitespace=True), Clean]
 VisitorCalls = Annotated[int, Field(ge=1, le=1000)]
@@ -107,13 +107,13 @@ class EmbedKeyList(BaseModel):
 
 Whole = Annotated[int, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Variable = Annotated[str, StringConstraints(max_length=500), Clean] | bool | Whole | float
-VariableName = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
+VariableName = Annotated[str, formed(r"^[\w.-]{1,64}$", "must be 1 to 64 letters, digits, _, . and -")]
 
 
 class EmbedTokenRequest(Exactly):
     """`POST /embed/token`: a visitor wants to speak with the agent."""
 
-    visitor: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")] = Field(
+    visitor: Annotated[str, formed(r"^[A-Za-z0-9_-]{8,64}$", "must be 8 to 64 letters, digits, _ and -")] = Field(
         description="What the page knows this visitor by; calls are counted by it and by the address."
     )
     mode: Literal["voice", "text"]

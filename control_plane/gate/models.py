@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from control_plane.db.rows import big, busy_owner, created_now, id_column, json_object, moment
+from control_plane.db.rows import big, busy_owner, created_now, id_column, json_object, json_value, moment
 
 
 class IdempotentRequest(SQLModel, table=True):
@@ -63,3 +63,24 @@ class AuditHead(SQLModel, table=True):
     mac: bytes = Field(sa_type=LargeBinary)
     proof: bytes = Field(sa_type=LargeBinary, description="Says so, under the chain's key.")
     at: datetime = moment()
+
+
+class AuditCheck(SQLModel, table=True):
+    """How far a project's trail has been verified, round after round, and what was wrong: `supervisor.verifying`."""
+
+    __tablename__ = "audit_check"
+    __table_args__ = (
+        Index("audit_check_broken", "project_id", postgresql_where=text("broken is not null")),
+        Index("audit_check_by_round", "finished_at"),
+    )
+
+    project_id: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    after: int = big()
+    """The link that the next look goes on behind; 0: from the beginning."""
+    found: dict[str, Any] | None = json_value()
+    """The first problem of this round."""
+    broken: dict[str, Any] | None = json_value()
+    """What is told: the first problem of this round, or of the one before until this one has come to its end."""
+    looked_at: datetime = moment()
+    finished_at: datetime | None = moment(nullable=True)
+    """When a round came to its end last."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 
@@ -15,6 +15,8 @@ from control_plane.webhooks.models import FIRST, LATER
 
 MOST: Final = 10_000
 """Webhooks that are counted: what is over it is far behind, by however much."""
+NAMED: Final = 100
+"""Broken audit trails that are counted and named."""
 
 _LOOK = text(f"""
     select
@@ -26,6 +28,10 @@ _LOOK = text(f"""
             select created_at from webhook_delivery where {FIRST} limit :most) as waiting), 0) as webhook_age,
         (select count(*) from session_job where ended_at is null and not starts_with(identity, :bots)) as calls,
         (select count(*) from session_job where ended_at is null and starts_with(identity, :bots)) as bots,
+        (select coalesce(jsonb_agg(trail), '[]') from (
+            select project_id, broken -> 'entry_id' as entry_id, broken -> 'kind' as kind
+            from audit_check where broken is not null order by project_id limit :named) trail) as broken_trails,
+        (select min(finished_at) from audit_check) as trails_verified_at,
         array(select distinct objid::bigint from pg_locks where locktype = 'advisory' and granted and classid = 0
             and objsubid = 1 and database = (select oid from pg_database where datname = current_database())) as locks
 """)  # noqa: S608 - predicates of ours, which the indexes have
@@ -40,6 +46,10 @@ class Backlog:
     webhook_age: float
     calls: int
     bots: int
+    trails_verified_at: datetime | None
+    """When the audit trail that has waited the longest was verified to its end; None: none was yet."""
+    broken_trails: list[dict[str, Any]]
+    """Those that are not as they were written: `project_id`, and of the first problem `entry_id` and `kind`."""
     leaders: dict[str, bool]
     """Of each lock, whether a process holds it."""
     jobs: Tally
@@ -47,13 +57,15 @@ class Backlog:
 
 async def look(db: Db, now: datetime) -> Backlog:
     """Count it."""
-    row = (await db.execute(_LOOK, {"most": MOST, "bots": HOST_PREFIX})).one()
+    row = (await db.execute(_LOOK, {"most": MOST, "named": NAMED, "bots": HOST_PREFIX})).one()
     return Backlog(
         event_lag=max(0.0, float(row.event_lag)),
         webhooks=row.webhooks,
         webhook_age=max(0.0, float(row.webhook_age)),
         calls=row.calls,
         bots=row.bots,
+        trails_verified_at=row.trails_verified_at,
+        broken_trails=row.broken_trails,
         leaders={lock.name.lower(): lock.value in row.locks for lock in Lock},
         jobs=await tally(db, now),
     )
@@ -69,3 +81,4 @@ def show(found: Backlog) -> None:
     metrics.JOBS_DUE.set(found.jobs.due)
     metrics.JOB_AGE.set(found.jobs.behind)
     metrics.JOBS_FAILED.set(found.jobs.failed)
+    metrics.BROKEN_TRAILS.set(len(found.broken_trails))

@@ -14,7 +14,7 @@ from control_plane.meetings.scenarios import ScenarioService, get_scenario
 from control_plane.meetings.service import Entry, MeetingService, meetings_of
 from control_plane.personas.routes import Personas
 from control_plane.rooms.routes import Identity
-from control_plane.wire import MAX_ID, Done, Excerpt, RowId
+from control_plane.wire import MAX_ID, NO_NUL, Done, Excerpt, RowId
 
 scenario_router = primary("/scenarios", tags=["Scenario meetings"])
 end_user_router = primary("/end-users", tags=["Scenario meetings"])
@@ -77,7 +77,7 @@ async def delete_scenario(scenario_id: RowId, scenarios: Scenarios) -> Any:
 
 @end_user_router.get("", response_model=schemas.EndUserList)
 async def list_end_users(
-    people: People, excerpt: Paging, email: Annotated[str | None, Query(max_length=254, pattern="^[^\\u0000]*$")] = None
+    people: People, excerpt: Paging, email: Annotated[str | None, Query(max_length=254, pattern=NO_NUL)] = None
 ) -> Any:
     """List end users, newest first."""
     found, total = await people.page(excerpt, email)

@@ -8,12 +8,14 @@ from agents.choices import TurnTaking
 from control_plane.metering.budget import Budget
 from control_plane.personas.tools import Tools
 from control_plane.phones import PhoneNumber
-from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, Paged
+from control_plane.wire import Change, Clean, Exactly, GivenId, Instant, Paged, formed
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Text = Annotated[str, StringConstraints(max_length=50_000), Clean]
 Model = Annotated[str, StringConstraints(min_length=1, max_length=200), Clean]
-Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+Language = Annotated[
+    str, formed(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", "must be a language tag, such as en or de-CH", max_length=35)
+]
 Seconds = Annotated[int, Field(ge=10, le=24 * 3600)]
 
 MERGED: Final = ("fallbacks", "turn_taking", "voicemail")

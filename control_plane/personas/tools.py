@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJs
 
 from agents.calling import Act, Listed
 from control_plane.personas.models import Persona
-from control_plane.wire import FREE, NO_NUL, Clean, Exactly, Storable
+from control_plane.wire import FREE, NO_NUL, Clean, Exactly, Storable, formed
 from guard.outbound import LONGEST_URL, BadAddress, read_url
 
 MOST: Final = 50
@@ -58,7 +58,7 @@ def _schema(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+ToolName = Annotated[str, formed(r"^[a-zA-Z0-9_-]{1,64}$", "must be 1 to 64 letters, digits, _ and -")]
 Description = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True), Clean]
 Url = Annotated[
     str,

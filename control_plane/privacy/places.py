@@ -30,6 +30,7 @@ class Fate(StrEnum):
 PLACES: Final[dict[str, Fate]] = {
     "analysis": Fate.FORGETS,
     "attendee": Fate.FORGETS,
+    "audit_check": Fate.STAYS,
     "audit_entry": Fate.STAYS,
     "audit_head": Fate.STAYS,
     "audit_link": Fate.STAYS,
@@ -91,11 +92,9 @@ BY_KEYS: Final = ("idempotent_request", "knowledge_posting", "knowledge_term", "
 """Nothing in them can be read, or they go with what they belong to."""
 SWEPT: Final = tuple(name for name, fate in PLACES.items() if fate is not Fate.STAYS and name not in BY_KEYS)
 """Tables that are looked through for texts."""
-OWN: Final = tuple(
-    name
-    for name, fate in PLACES.items()
-    if fate is Fate.STAYS and name not in ("audit_head", "audit_link", "membership", "privacy_request", "usage_day")
-)
+NAMELESS: Final = ("audit_check", "audit_head", "audit_link", "membership", "privacy_request", "usage_day")
+"""Tables that stay, and in which nobody can be read."""
+OWN: Final = tuple(name for name, fate in PLACES.items() if fate is Fate.STAYS and name not in NAMELESS)
 """Tables whose rows stay, and are told of where they name somebody."""
 WINDOW: Final = 20_000
 """Numbers of rows that are looked through in one transaction."""

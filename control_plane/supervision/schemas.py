@@ -5,9 +5,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from agents.audience import PARTIES, REACHES, SUPERVISOR_PREFIX, Mode, Party
-from control_plane.wire import Clean, Sent
+from control_plane.wire import Clean, Sent, formed
 
 Asked = Literal["listen", "whisper", "barge", "takeover", "return"]
+
+Identity = Annotated[
+    str, formed(f"^{SUPERVISOR_PREFIX}[1-9][0-9]{{0,17}}$", f"must be as was answered, such as {SUPERVISOR_PREFIX}1")
+]
 
 
 class Supervise(Sent):
@@ -18,7 +22,7 @@ class Supervise(Sent):
         "both hear you. `takeover`: you speak with the caller and the persona is silent. `return`: it goes on, and you "
         "listen."
     )
-    supervisor: Annotated[str, StringConstraints(pattern=f"^{SUPERVISOR_PREFIX}[1-9][0-9]{{0,17}}$")] | None = Field(
+    supervisor: Identity | None = Field(
         None, description="Who changes the mode, as answered before. Left out: whoever came with the same key, or anew."
     )
     name: Annotated[str, StringConstraints(max_length=256), Clean] = Field(

@@ -59,6 +59,7 @@ from control_plane.supervisor.forgetting import forget
 from control_plane.supervisor.partitions import tend_partitions
 from control_plane.supervisor.reconciler import Reconciler
 from control_plane.supervisor.retaining import retain
+from control_plane.supervisor.verifying import verify_trails
 from control_plane.supervisor.work import Parts, Work
 from control_plane.telephony.carriers import TrunkRules
 from control_plane.telephony.placing import CallPlacer
@@ -71,6 +72,8 @@ from sip.dialer import Dialer, SipAwayError
 
 SWEEP_EVERY, RECONCILE_EVERY, FORGET_EVERY = 1.0, 4.0, 60.0
 LINK_EVERY, TELL_HEADS_EVERY = 1.0, 3600.0
+VERIFY_EVERY = 60.0
+"""Seconds between passes over the audit trail, each of which goes on where the one before stood."""
 RETAIN_EVERY = 600.0
 """Seconds between looks for what projects keep no longer: they count in days."""
 TEND_EVERY = 300.0
@@ -230,11 +233,12 @@ async def read_calendars(parts: Parts) -> None:
 
 
 async def keep_books(parts: Parts) -> None:
-    """Chain the audit log, make place for what is to come, and let go what projects keep no longer, for ever."""
+    """Chain and verify the audit log, make place for what is to come, and let go what projects keep no longer."""
     database, clock = parts.database, parts.clock
     macs = audit_macs(parts.settings.secret_keys)
     async with asyncio.TaskGroup() as books:
         books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, macs)))
         books.create_task(every(TELL_HEADS_EVERY, partial(tell_heads, database)))
+        books.create_task(every(VERIFY_EVERY, partial(verify_trails, database, clock, macs)))
         books.create_task(every(TEND_EVERY, partial(tend_partitions, database)))
         books.create_task(every(RETAIN_EVERY, partial(retain, database, clock)))

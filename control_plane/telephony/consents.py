@@ -19,7 +19,7 @@ from control_plane.telephony.settling import lock_call, settle
 from control_plane.wire import Excerpt
 from sip.outcomes import Outcome
 
-NOT_WANTED = Outcome("failed", None, "they asked not to be called again")
+NOT_WANTED = Outcome("failed", None, "they asked not to be called again", left=False)
 
 
 class ConsentService:

@@ -42,7 +42,7 @@ HELD = timedelta(minutes=10)
 
 _NEXT_ID = text("select nextval(pg_get_serial_sequence('call', 'id'))")
 _PROGRESS = text("""
-    select call.status, participant.sid from call
+    select call.status, call.sip_status, call.reason, call.ended_at, participant.sid from call
     left join room on room.project_id = call.project_id and room.full_name = call.room_name and room.status = 'open'
     left join participant on participant.project_id = call.project_id and participant.room_id = room.id
         and participant.identity = call.identity
@@ -53,13 +53,16 @@ _PROGRESS = text("""
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A call as its caller hears of it; `participant_sid` is None while its phone is not in the room."""
+    """A call as its caller hears of it; `participant_sid` is None while its phone is not in the room. `sip_status` and
+    `reason` are of one that has ended already."""
 
     call: Call
     name: RoomName
     trunk: SipTrunk
     status: str
     participant_sid: str | None
+    sip_status: int | None
+    reason: str | None
 
 
 class DialService:
@@ -105,16 +108,14 @@ class DialService:
         await self.db.execute(text(f"select pg_notify('{PLACED}', '')"))
         await self.attempt.note(self.db, f"{call.id}")
         await self.db.commit()
-        status, participant_sid = await self._wait_for_phone(call.id)
-        return Placed(call, name, trunk, status, participant_sid)
+        return await self._wait_for_phone(call, name, trunk)
 
     async def _go_on(self, call_id: int) -> Placed:
         """What is to be said of a call that was placed."""
         query = select(Call, SipTrunk).join(SipTrunk, col(SipTrunk.id) == Call.trunk_id).where(Call.id == call_id)
         call, trunk = (await self.db.exec(query)).one()
-        status, participant_sid = await self._wait_for_phone(call.id)
         name = RoomName(call.room_name.removeprefix(f"{self.caller.slug}_"), call.room_name)
-        return Placed(call, name, trunk, status, participant_sid)
+        return await self._wait_for_phone(call, name, trunk)
 
     async def _write(
         self, call_id: int, body: Dial, name: RoomName, persona: Persona, trunk: SipTrunk, allowed: DialDecision
@@ -161,14 +162,16 @@ class DialService:
         tell_begin(self.db, self.clock, call)
         return call
 
-    async def _wait_for_phone(self, call_id: int) -> tuple[str, str | None]:
+    async def _wait_for_phone(self, call: Call, name: RoomName, trunk: SipTrunk) -> Placed:
+        """As it is once its phone is in the room, or it has failed, or nobody waits any longer."""
         deadline = asyncio.get_running_loop().time() + PHONE_WITHIN
-        values = {"call": call_id, "project": self.caller.project_id}
+        values = {"call": call.id, "project": self.caller.project_id}
         while True:
             async with self.database.tenant(self.caller.project_id) as db:
                 row = (await db.execute(_PROGRESS, values)).one()
-            if row.sid is not None or asyncio.get_running_loop().time() > deadline:
-                return row.status, row.sid
+            is_known = row.sid is not None or row.ended_at is not None
+            if is_known or asyncio.get_running_loop().time() > deadline:
+                return Placed(call, name, trunk, row.status, row.sid, row.sip_status, row.reason)
             await asyncio.sleep(LOOK_EVERY)
 
     async def _room(self, body: Dial, call_id: int) -> RoomName:

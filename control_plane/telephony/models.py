@@ -120,6 +120,11 @@ class Call(SQLModel, table=True):
     longest_seconds: int | None = Field(default=None, description="From the answer on; None: not known.")
     key_id: str | None = Field(default=None, description="Of the key that had it placed, or whose call it came of.")
     destination: str | None = Field(default=None, description="Of a call out: whom it reaches, in the one spelling.")
+    counts: bool = Field(
+        default=True,
+        sa_column_kwargs={"server_default": text("true")},
+        description="Against the limits of its day: not where nobody can have been rung.",
+    )
 
 
 class Transfer(SQLModel, table=True):

@@ -130,7 +130,7 @@ class CallPlacer:
             await self._judge_carrier(call, trunk)
             outcome = await self._dial(call_id, call, dispatch)
         except ClosedAddressError as error:
-            outcome = Outcome("failed", None, str(error))
+            outcome = Outcome("failed", None, str(error), left=False)
         finally:
             looking.cancel()
             pacing.cancel()
@@ -238,7 +238,7 @@ class CallPlacer:
             # It may have waited: a quiet hour has begun, or somebody is not to be called any more.
             refused = await _judge_again(db, call, now=self.clock.now())
             if refused is not None:
-                await settle(db, self.clock, call, Outcome("failed", None, refused.steps[-1]["said"]))
+                await settle(db, self.clock, call, Outcome("failed", None, refused.steps[-1]["said"], left=False))
                 return None
             if CALLED_INTO in call.details:
                 return await self._prepare_second(db, call, trunk)
@@ -249,7 +249,8 @@ class CallPlacer:
             persona_id = call.details.get("persona_id", 0)
             serving = await find_serving(db, persona_id, project_id=call.project_id)
             if trunk is None or trunk.outbound_trunk_id is None or slot is None or serving is None:
-                await settle(db, self.clock, call, Outcome("failed", None, "its trunk or its agent is gone"))
+                gone = Outcome("failed", None, "its trunk or its agent is gone", left=False)
+                await settle(db, self.clock, call, gone)
                 return None
             secret = new_secret()
             slot.ticket_hash, slot.dispatched_at = fingerprint(secret), self.clock.now()
@@ -261,7 +262,7 @@ class CallPlacer:
     async def _prepare_line(self, db: Db, call: Call, trunk: SipTrunk | None) -> Prepared | None:
         """The same for a meeting that is called into the room of a bot: nobody else is brought there."""
         if trunk is None or trunk.outbound_trunk_id is None:
-            await settle(db, self.clock, call, Outcome("failed", None, "its trunk is gone"))
+            await settle(db, self.clock, call, Outcome("failed", None, "its trunk is gone", left=False))
             return None
         outgoing = _outgoing(call, trunk.outbound_trunk_id, longest=_longest_of(call))
         user, at, host = call.phone_number.partition(":")[2].partition("@")
@@ -278,7 +279,7 @@ class CallPlacer:
             .where(Call.id == call.details[CALLED_INTO], col(Call.ended_at).is_(None), col(Session.ended_at).is_(None))
         )
         if trunk is None or trunk.outbound_trunk_id is None:
-            await settle(db, self.clock, call, Outcome("failed", None, "its trunk is gone"))
+            await settle(db, self.clock, call, Outcome("failed", None, "its trunk is gone", left=False))
         elif (await db.exec(waiting)).first() is None:
             await settle(db, self.clock, call, NOBODY_WAITS)
         else:
@@ -295,7 +296,7 @@ class CallPlacer:
             bringing = self.media.dispatch(call.room, agent_name=AGENT_NAME, metadata=dispatch.model_dump_json())
             outcome, brought = await asyncio.gather(self._call(call_id, call), bringing, return_exceptions=True)
         except PlatformError as error:
-            return Outcome("failed", None, error.message)
+            return Outcome("failed", None, error.message, left=False)
         if isinstance(brought, BaseException):
             log.warning("the persona of a call was not dispatched; the supervisor tries again", call=call_id)
         if isinstance(outcome, BaseException):
@@ -309,11 +310,11 @@ class CallPlacer:
             try:
                 return await self.dialer.call(call)
             except SipRefusedError as error:
-                return Outcome("failed", None, str(error))
+                return Outcome("failed", None, str(error), left=False)
             except SipAwayError as error:
                 log.warning("a call waits for a SIP service", reason=str(error))
                 await self.clock.sleep(AWAY_PAUSE)
-        return Outcome("failed", None, "no SIP service is connected")
+        return Outcome("failed", None, "no SIP service is connected", left=False)
 
     async def _watch_on(self, call_id: int) -> bool:
         """Answer for a call for as long as a try takes; False where it has ended, or its bot has left."""

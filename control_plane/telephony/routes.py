@@ -141,6 +141,8 @@ async def dial(body: Dial, dialling: Dialling, settings: SettingsDep, request: R
             trunk_id=placed.trunk.outbound_trunk_id or "",
             session_id=placed.call.session_id,
             sip_participant_id=placed.participant_sid,
+            sip_status=placed.sip_status,
+            reason=placed.reason,
         ),
         token=request.app.state.token_signer.sign(supervisor),
         wsUrl=settings.livekit_public_url,
@@ -187,7 +189,7 @@ async def run_trunk_test(trunk_id: RowId, tester: Tester) -> Any:
 @router.get("/configs", response_model=ConfigList)
 async def list_configs(configs: Configs) -> Any:
     """List SIP configurations: numbers and the agents that answer them."""
-    return ConfigList(configs=[show_config(config, agent_name) for config, agent_name in await configs.all()])
+    return ConfigList(configs=[show_config(*each) for each in await configs.all()])
 
 
 @router.post("/configs", status_code=201, response_model=ConfigAnswer)

@@ -9,7 +9,7 @@ from control_plane.phones import PhoneNumber
 from control_plane.telephony.models import Call, SipConfig
 from control_plane.telephony.numbers import CarrierAddress, Country, Network
 from control_plane.telephony.policy import canonical
-from control_plane.wire import FRESH_ROOM_NAME, Change, Clean, Exactly, GivenId, Instant, Paged, Storable
+from control_plane.wire import FRESH_ROOM_NAME, Change, Clean, Exactly, GivenId, Instant, Paged, Storable, formed
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Credential = Annotated[str, StringConstraints(max_length=256), Clean]
@@ -21,7 +21,11 @@ CallsPerSecond = Annotated[float, Field(ge=0.1, le=50, allow_inf_nan=False)]
 CallsAtOnce = Annotated[int, Field(ge=1, le=1000)]
 Amount = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Dollars = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
-TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+TimeOfDay = Annotated[str, formed(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "must be a time of day, from 00:00 to 23:59")]
+PRESSED = formed(DIGITS, "must be 1 to 64 keys of a telephone: 0-9, *, #, A-D, and w for half a second", min_length=1)
+CALLED = formed(
+    r"^(\+[1-9]\d{6,14}|(sips?|tel):\S{1,250})$", "must be a number such as +14155550123, or a sip:, sips: or tel: URI"
+)
 CallStatus = Literal[
     "queued", "dialing", "ringing", "answered", "voicemail", "ended", "busy", "rejected", "no_answer", "failed"
 ]
@@ -49,6 +53,8 @@ class CallPlaced(BaseModel):
     trunk_id: str
     session_id: int
     sip_participant_id: str | None
+    sip_status: int | None = Field(description="As in `GET /sip/calls`; null while it is not known.")
+    reason: str | None = Field(description="The same. What becomes known later `call.status` tells.")
 
 
 class Dialled(BaseModel):
@@ -63,17 +69,13 @@ class Dialled(BaseModel):
 class Keys(Exactly):
     """`POST /sip/calls/{id}/dtmf`."""
 
-    digits: Annotated[str, StringConstraints(min_length=1, pattern=DIGITS)] = Field(
-        description="0-9, *, #, A-D; w waits half a second."
-    )
+    digits: Annotated[str, PRESSED] = Field(description="0-9, *, #, A-D; w waits half a second.")
 
 
 class Transfer(Exactly):
     """`POST /sip/calls/{id}/transfer`."""
 
-    to: Annotated[str, StringConstraints(pattern=r"^(\+[1-9]\d{6,14}|(sips?|tel):\S{1,250})$")] = Field(
-        description="A number, or a sip:, sips: or tel: URI."
-    )
+    to: Annotated[str, CALLED] = Field(description="A number, or a sip:, sips: or tel: URI.")
     mode: Literal["cold", "warm"] = Field(
         "cold", description="cold: the phone calls them itself. warm: the persona asks them first; numbers only."
     )
@@ -200,12 +202,14 @@ class ConfigShown(BaseModel):
     dtmf_enabled: bool
     max_call_duration: int
     max_concurrent: int | None
+    has_trunk: bool = Field(description="Whether a trunk of the project has the number: else nobody can call it.")
     created_at: Instant
 
 
-def show_config(config: SipConfig, agent_name: str) -> ConfigShown:
+def show_config(config: SipConfig, agent_name: str, has_trunk: bool) -> ConfigShown:
     """A configuration as it is listed."""
-    return ConfigShown(**config.model_dump(include=set(ConfigShown.model_fields)), agent_name=agent_name)
+    own = config.model_dump(include=set(ConfigShown.model_fields))
+    return ConfigShown(**own, agent_name=agent_name, has_trunk=has_trunk)
 
 
 class ConfigList(BaseModel):
@@ -271,7 +275,7 @@ class DialLimits(Exactly):
     counts all the minutes that it may still take."""
 
     concurrent: Amount | None = Field(None, description="Calls at once, those in the queue included.")
-    calls_per_day: Amount | None = None
+    calls_per_day: Amount | None = Field(None, description="But for calls that cannot have rung anywhere.")
     minutes_per_day: Amount | None = Field(
         None, description="Minutes begun, of the calls begun on the day. A call is no longer than what is left."
     )
@@ -294,7 +298,7 @@ class DialPolicySet(Exactly):
     limits: DialLimits = Field(default_factory=DialLimits)
     do_not_call: Annotated[list[PhoneNumber], Field(max_length=10_000)] = Field(default_factory=list)
     consent_required: bool = Field(False, description="Call only numbers with a consent to calls (`/sip/consents`).")
-    opt_out_key: Annotated[str, StringConstraints(pattern=r"^[0-9*#]$")] | None = Field(
+    opt_out_key: Annotated[str, formed(r"^[0-9*#]$", "must be one key of a telephone: 0-9, * or #")] | None = Field(
         None, description="Who is called and presses it alone is not called again; null: no key says so."
     )
 

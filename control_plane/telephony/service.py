@@ -1,7 +1,7 @@
 """Numbers and calls of one caller."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger
 from sqlalchemy.exc import IntegrityError
@@ -58,6 +58,14 @@ STATES: Final = {
 """What is said of a call that nobody is in, by its status."""
 
 
+class Answered(NamedTuple):
+    """A number that is answered, by whom, and whether the project has its line: without one nobody can call it."""
+
+    config: SipConfig
+    agent_name: str
+    has_trunk: bool
+
+
 class ConfigService:
     """The numbers of one caller: who answers them. A number is called over the trunk that has it."""
 
@@ -65,11 +73,13 @@ class ConfigService:
         self.db, self.caller, self.quota, self.sync = db, caller, quota, sync
         self.personas = PersonaRepository(db, project_id=caller.project_id)
 
-    async def all(self) -> list[tuple[SipConfig, str]]:
-        """All configurations, oldest first, each with the name of its agent."""
-        return [(config, name) for config, name in (await self.db.exec(self._query())).all()]
+    async def all(self) -> list[Answered]:
+        """All configurations, oldest first."""
+        lines = {trunk.phone_number for trunk in (await self.db.exec(trunks_of(self.caller.project_id))).all()}
+        found = (await self.db.exec(self._query())).all()
+        return [Answered(config, name, config.phone_number in lines) for config, name in found]
 
-    async def create(self, body: ConfigCreate) -> tuple[SipConfig, str]:
+    async def create(self, body: ConfigCreate) -> Answered:
         """Have an agent answer a number, within the plan's number of configurations.
 
         Raises `NotFound` or `Forbidden` for the agent, `QuotaExceeded`, `Conflict` where the number is in use anywhere
@@ -81,10 +91,10 @@ class ConfigService:
         config = SipConfig(project_id=self.caller.project_id, **body.model_dump())
         self.db.add(config)
         await self._claim_number(body.phone_number)
-        await self._tell(body.phone_number)
-        return config, agent.name
+        lines = await self._tell(body.phone_number)
+        return Answered(config, agent.name, config.phone_number in lines)
 
-    async def update(self, config_id: int, body: ConfigUpdate) -> tuple[SipConfig, str]:
+    async def update(self, config_id: int, body: ConfigUpdate) -> Answered:
         """Change a configuration. Raises as `create` does, and `NotFound` or `Forbidden` for the row."""
         config, name = await self._config(config_id)
         before = config.phone_number
@@ -94,8 +104,8 @@ class ConfigService:
         await self._intend(before, changes.get("phone_number", before))
         config.sqlmodel_update(changes)
         await self._claim_number(config.phone_number)
-        await self._tell(before, config.phone_number)
-        return config, name
+        lines = await self._tell(before, config.phone_number)
+        return Answered(config, name, config.phone_number in lines)
 
     async def delete(self, config_id: int) -> None:
         """Give up a configuration. Raises `NotFound`, `Forbidden`, `Unavailable`."""
@@ -111,8 +121,9 @@ class ConfigService:
         if (await self.db.exec(update(SipTrunk).where(*mine).values(synced_at=None))).rowcount:
             await self.db.commit()
 
-    async def _tell(self, *phone_numbers: str) -> None:
-        """Tell LiveKit while nothing is committed: where it cannot be told, nothing has changed.
+    async def _tell(self, *phone_numbers: str) -> set[str]:
+        """Tell LiveKit while nothing is committed: where it cannot be told, nothing has changed. Which of the numbers
+        have a trunk.
 
         Where the commit fails afterwards LiveKit is ahead of us until the repair; its rule may open nothing.
         """
@@ -129,6 +140,7 @@ class ConfigService:
             await self.db.commit()
             raise
         await self.db.commit()
+        return {trunk.phone_number for trunk in trunks}
 
     def _query(self) -> Any:
         return (

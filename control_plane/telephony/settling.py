@@ -34,7 +34,7 @@ HUNG_UP = "hung_up"
 BEFORE_ANSWER = ("queued", "dialing", "ringing")
 SPEAKING = ("active", "automation")
 """What `sip.callStatus` of a phone is from its answer on."""
-NOBODY_WAITS = Outcome("no_answer", None, "nobody waits any more")
+NOBODY_WAITS = Outcome("no_answer", None, "nobody waits any more", left=False)
 
 log = structlog.get_logger()
 
@@ -100,6 +100,7 @@ async def settle(db: Db, clock: Clock, call: Call, outcome: Outcome) -> None:
     if call.ended_at is not None:
         return
     answered = call.answered_at is not None
+    call.counts = outcome.left or answered or call.status == "ringing"
     reason = "voicemail" if call.status == "voicemail" else call.reason or outcome.reason
     call.status = "ended" if answered else outcome.status
     call.sip_status = call.sip_status if answered else outcome.sip_status

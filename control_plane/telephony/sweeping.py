@@ -60,7 +60,7 @@ async def sweep_calls(database: Database, clock: Clock) -> int:
 
 async def _settle_unwatched(db: Db, clock: Clock, call: Call) -> None:
     if call.status == "queued":
-        await settle(db, clock, call, Outcome("failed", None, "its trunk is gone"))
+        await settle(db, clock, call, Outcome("failed", None, "its trunk is gone", left=False))
         return
     phone = await find_stay(db, call)
     if phone is not None and phone.left_at is None:

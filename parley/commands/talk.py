@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.text import Text
 
-from agents.contract import PERSONA_PREFIX
+from agents.contract import AGAIN, PERSONA_PREFIX
 from parley.client import Access, Api, PlatformError
-from parley.commands.running import console, plain, run
+from parley.commands.running import console, end, plain, run
 from parley.commands.typed_lines import TypedLines
 from pocket.rooms.joining import connect
 
@@ -61,6 +61,10 @@ class Persona:
         self._was_busy = False
         self._wrote = False
         self._writing = 0
+        self._line: str | None = None
+        """What was typed last, until something is written after it."""
+        self._is_lost = False
+        """Whether whom it was typed to has died since: the next words are those of another, who does not know it."""
         self.has_left = False
         room.on("participant_connected", self._on_joined)
         room.on("participant_attributes_changed", self._on_attributes)
@@ -76,8 +80,9 @@ class Persona:
         await self._until(lambda: self._state in ("listening", *_BUSY), _COMES_WITHIN_S, problem)
 
     async def hear(self, text: str) -> None:
-        """Type a line to it."""
+        """Type a line to it. Where it dies before it begins to answer, the one that comes in its stead is told."""
         self.expect()
+        self._line, self._is_lost = text, not self._state
         await self._room.local_participant.send_text(text, topic=_CHAT)
 
     def expect(self) -> None:
@@ -91,7 +96,9 @@ class Persona:
     async def finishes(self) -> None:
         """Wait until its answer is written and spoken, and it listens again."""
         await self._until(
-            lambda: self._was_busy and self._state == "listening" and not self._writing, _ANSWERS_WITHIN_S, _no_answer()
+            lambda: (self._was_busy or self._wrote) and self._state == "listening" and not self._writing,
+            _ANSWERS_WITHIN_S,
+            _no_answer(),
         )
         if not self._wrote:
             with suppress(PlatformError):
@@ -133,6 +140,7 @@ class Persona:
         if participant.identity == self._identity:
             # Who hangs up closes the room with it. This one may have died, and another comes in its stead.
             self._state, self._was_busy = "", False
+            self._is_lost = self._line is not None
             self._own(self._comes_back())
 
     async def _comes_back(self) -> None:
@@ -158,6 +166,8 @@ class Persona:
         if not identity.startswith(PERSONA_PREFIX):  # its words may outrun its arrival
             reader.close()
             return
+        excuses = self._is_lost
+        self._line = self._line if excuses else None
         self._writing += 1
         self._words.begin()
         try:
@@ -168,8 +178,13 @@ class Persona:
         finally:
             self._words.end()
             self._writing -= 1
-            self._wrote = True
+            self._wrote = self._wrote or not excuses
             self._changed.set()
+        if excuses and self._is_lost and self._line is not None:
+            self._is_lost = self._was_busy = False
+            # It may have been heard before: whoever knows it drops what is marked so.
+            with suppress(rtc.StreamError):
+                await self._room.local_participant.send_text(self._line, topic=_CHAT, attributes={AGAIN: "yes"})
 
 
 class Screen:
@@ -304,7 +319,10 @@ def _no_answer() -> str:
 def main(api_url: str, agent_id: str | None = None) -> None:
     """Talk, and leave with the status."""
     access = Access(api_url=api_url, api_key=SecretStr(os.environ["PARLEY_API_KEY"]))
-    run(talk(access, console, agent_id=None if agent_id is None else int(agent_id)))
+    try:
+        run(talk(access, console, agent_id=None if agent_id is None else int(agent_id)))
+    except SystemExit as ended:
+        end(ended.code)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from parley.client import PlatformError, Ready
+from parley.commands.running import end
 from parley.demo.conversation import Outcome, converse
 from parley.demo.script import Question, load_questions
 from parley.demo.show import Screen
@@ -43,7 +44,7 @@ def main() -> None:
         arguments.json.write_text(json.dumps(_as_json(outcome), indent=2) + "\n", encoding="utf-8")
     if not arguments.once:
         screen.hints(ready)
-    sys.exit(0 if outcome.succeeded else 1)
+    end(0 if outcome.succeeded else 1)
 
 
 async def _run(ready: Ready, questions: list[Question], screen: Screen) -> Outcome:

@@ -1,6 +1,7 @@
 """The commands that use a running platform, as a person types them."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import httpx2
 import pytest
 
 from tests.e2e.conftest import RunningPlatform
+from tests.e2e.test_brought_back import process_of
 
 pytestmark = [pytest.mark.call, pytest.mark.timeout(180)]
 
@@ -32,6 +34,37 @@ def test_each_typed_line_is_answered_before_the_next_and_kept_in_the_transcript(
         session = client.get("/sessions?per_page=1").json()["sessions"][0]
         lines = client.get(f"/sessions/{session['id']}/transcript").json()["transcripts"]
     assert [line["speaker"] for line in lines] == ["agent", "user", "agent", "user", "agent"]
+
+
+def heard(talking: subprocess.Popen[bytes], words: str) -> str:
+    """What the command says until it says these words."""
+    assert talking.stdout is not None
+    said = ""
+    while words not in said:
+        piece = os.read(talking.stdout.fileno(), 4096)
+        assert piece, said
+        said += piece.decode()
+    return said
+
+
+def test_a_line_that_is_typed_as_its_persona_dies_is_answered_by_the_next(running: RunningPlatform) -> None:
+    keyboard, terminal = os.openpty()
+    command = [sys.executable, "-m", "parley", "talk", "--ready", str(running.ready_file)]
+    with subprocess.Popen(command, stdin=terminal, stdout=subprocess.PIPE) as talking:
+        heard(talking, "You: ")
+        with running.client() as client:
+            session = client.get("/sessions?per_page=1").json()["sessions"][0]["id"]
+        os.kill(process_of(running, session), signal.SIGKILL)
+        os.write(keyboard, b"How long is the warranty on a repair?\n")
+        assert "gone for a moment" in heard(talking, "six months")
+        os.write(keyboard, b"\n")
+        rest, _ = talking.communicate(timeout=60)
+    os.close(keyboard)
+    os.close(terminal)
+    assert talking.returncode == 0, rest
+    with running.client() as client:
+        lines = client.get(f"/sessions/{session}/transcript").json()["transcripts"]
+    assert [line["content"] for line in lines if line["speaker"] == "user"] == ["How long is the warranty on a repair?"]
 
 
 def test_a_persona_that_is_not_there_is_told_in_one_line(running: RunningPlatform) -> None:

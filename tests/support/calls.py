@@ -12,6 +12,7 @@ from agents.calling import DispatchMetadata, PersonaJob
 from agents.contract import Exchange, Exchanged, TransferAsked, Transferred
 from control_plane.clock import Clock, Sight
 from control_plane.events.models import Event
+from control_plane.media.server import LiveParticipant
 from control_plane.telephony.placing import CallPlacer
 from control_plane.telephony.sweeping import give_up_unattended
 from tests.support.clocks import SteppedClock
@@ -121,6 +122,13 @@ async def give_up(platform: Platform, seconds: float) -> int:
         clock.step(seconds=3)
         sight.look()
     return await give_up_unattended(platform.database, clock, platform.dialer, sight)
+
+
+def phone(identity: str, **attributes: str) -> LiveParticipant:
+    """One in its room, as LiveKit's SIP service has it there."""
+    joined = int(datetime.now(UTC).timestamp()) - 30
+    named = {f"sip.{name}": value for name, value in attributes.items()}
+    return LiveParticipant(f"PA_{identity}", identity, "", "sip", "ACTIVE", joined, False, [], attributes=named)
 
 
 def hung_up(platform: Platform) -> list[str]:

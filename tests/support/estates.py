@@ -37,6 +37,7 @@ def _plain(**values: Any) -> Filler:
 FILLINGS: Final[dict[str, Filler]] = {
     "analysis": _plain(status="ready", figures={}, findings={}, finished_at=NOW),
     "attendee": _plain(identity=GUEST, state="waiting", seen_at=LATER, since=NOW),
+    "audit_check": _plain(found=None, broken=None),
     "audit_entry": _plain(status=200),
     "audit_head": _plain(seq=1),
     "audit_link": _plain(seq=1),

@@ -52,6 +52,7 @@ Sent = dict[str, Any]
 SMALL: Final = {
     "account": "customers",
     "alembic_version": "one row",
+    "audit_check": "one row a project",
     "audit_head": "one row a project",
     "knowledge_upload": "documents that wait to be ingested",
     "process_pulse": "processes",

@@ -109,3 +109,9 @@ def test_every_figure_that_a_page_names_exists(page: str) -> None:
     named = set(re.findall(r"`(parley_[a-z_]+)(?:\{[^`]*\})?`", (CHECKOUT / "docs" / page).read_text()))
     assert named
     assert named <= samples() | {"parley_app", "parley_knowledge"}, named - samples()
+
+
+def test_every_lock_that_health_shows_is_explained() -> None:
+    page = (CHECKOUT / "docs" / "operations.md").read_text()
+    section = page.partition("\n## Nobody leads\n")[2].partition("\n## ")[0]
+    assert [lock.name for lock in Lock if not re.search(rf"\b{lock.name.lower()}\b", section)] == []

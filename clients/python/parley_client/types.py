@@ -85,6 +85,8 @@ class Call(TypedDict, total=False):
     caller_id: str
     session_id: int
     sip_participant_id: str | None
+    sip_status: int | None
+    reason: str | None
 
 
 class KnowledgeBase(TypedDict, total=False):

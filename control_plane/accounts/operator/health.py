@@ -10,6 +10,8 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from control_plane.accounts.operator.health_schemas import (
+    AuditHealth,
+    BrokenTrail,
     DatabaseHealth,
     EgressHealth,
     HealthParts,
@@ -117,6 +119,7 @@ def _of_database(known: Known | str, *, workers_here: int) -> dict[str, Any]:
             "workers": WorkersHealth(status="unavailable", reason=UNKNOWN, here=workers_here),
             "bot_hosts": HostsHealth(status="unavailable", reason=UNKNOWN),
             "knowledge": Part(status="unavailable", reason=UNKNOWN),
+            "audit": AuditHealth(status="unavailable", reason=UNKNOWN),
         }
     revision, signs, backlog = known
     workers, bot_hosts = sort(signs)
@@ -127,6 +130,7 @@ def _of_database(known: Known | str, *, workers_here: int) -> dict[str, Any]:
         "workers": of_workers(workers, here=workers_here),
         "bot_hosts": of_bot_hosts(bot_hosts),
         "knowledge": of_knowledge(workers),
+        "audit": _of_audit(backlog),
     }
 
 
@@ -158,6 +162,15 @@ def _of_jobs(processes: dict[str, Any], found: Backlog) -> JobsHealth:
         health.status, health.reason = "degraded", "Events wait for their numbers: nobody is told of them"
     elif found.webhook_age > WEBHOOKS_BEHIND:
         health.status, health.reason = "degraded", "Webhooks are behind"
+    return health
+
+
+def _of_audit(found: Backlog) -> AuditHealth:
+    health = AuditHealth(status="ok", verified_at=found.trails_verified_at)
+    if found.broken_trails:
+        health.broken = [BrokenTrail.model_validate(each) for each in found.broken_trails]
+        named = ", ".join(str(each.project_id) for each in health.broken)
+        health.status, health.reason = "degraded", f"Not as it was written is the audit trail of the projects {named}"
     return health
 
 

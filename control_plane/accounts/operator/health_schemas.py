@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from agents.figures import OpenModel
+from control_plane.wire import Instant
 
 
 class Part(BaseModel):
@@ -84,6 +85,21 @@ class JobsHealth(ProcessesHealth):
     webhooks_behind_seconds: float = Field(0, description="Age of the oldest webhook that was not tried yet.")
 
 
+class BrokenTrail(BaseModel):
+    """An audit trail that is not as it was written."""
+
+    project_id: int
+    entry_id: int | None = Field(description="Of the first problem that was found; `GET /audit/verify` has the others.")
+    kind: str = Field(description="`changed`, `missing`, `unlinked`, `moved` or `cut`.")
+
+
+class AuditHealth(Part):
+    """The audit trails of all projects, verified round after round."""
+
+    verified_at: Instant | None = Field(None, description="To its end, of the one that has waited the longest.")
+    broken: list[BrokenTrail] = Field([], description="A hundred at most.")
+
+
 class LivekitHealth(Part):
     """LiveKit's server."""
 
@@ -115,6 +131,7 @@ class HealthParts(BaseModel):
     knowledge: Part
     egress: EgressHealth
     sip: SipHealth
+    audit: AuditHealth
 
 
 class HealthRead(BaseModel):

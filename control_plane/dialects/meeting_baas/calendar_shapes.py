@@ -20,10 +20,14 @@ from control_plane.dialects.meeting_baas.shapes import (
     demand_key,
     recogniser_of,
 )
-from control_plane.wire import Clean, Sent, Storable
+from control_plane.wire import Clean, Sent, Storable, formed
 
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=8192), Clean]
-Address = Annotated[str, StringConstraints(max_length=2048, pattern=r"^(https?|webcals?)://[^\s/]"), Clean]
+Address = Annotated[
+    str,
+    formed(r"^(https?|webcals?)://[^\s/]", "must begin with http://, https:// or webcal://", max_length=2048),
+    Clean,
+]
 
 _NEEDED: Final = {
     Platform.GOOGLE: ("oauth_client_id", "oauth_client_secret", "oauth_refresh_token"),

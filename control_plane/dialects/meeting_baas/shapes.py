@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from control_plane.bots.asking import OTHERS, BotAsk, Recogniser, View, patience
-from control_plane.wire import Clean, Exactly, Storable
+from control_plane.wire import Clean, Exactly, Storable, formed
 from guard.outbound import SOCKET, BadAddress, read_url
 
 LAST_MOMENT: Final = 253_402_300_799
@@ -25,9 +25,12 @@ def _callable(url: str) -> str:
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), Clean]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048), Clean]
-WebUrl = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/]"), Clean]
+WebUrl = Annotated[str, formed(r"^https?://[^\s/]", "must begin with http:// or https://", max_length=2048), Clean]
 SocketUrl = Annotated[
-    str, StringConstraints(max_length=2048, pattern=r"^wss?://[^\s/]"), Clean, AfterValidator(_callable)
+    str,
+    formed(r"^wss?://[^\s/]", "must begin with ws:// or wss://", max_length=2048),
+    Clean,
+    AfterValidator(_callable),
 ]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=200), Clean]
 Text = Annotated[str, StringConstraints(max_length=4096), Clean]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from control_plane.wire import Clean, Sent
+from control_plane.wire import Clean, Sent, formed
 
 
 def _flag(given: object) -> object:
@@ -14,7 +14,9 @@ def _flag(given: object) -> object:
 Flag = Annotated[bool, BeforeValidator(_flag)]
 """A truth that may be sent as text."""
 Address = Annotated[str, StringConstraints(min_length=1, max_length=2048), Clean]
-Folder = Annotated[str, StringConstraints(max_length=512, pattern=r"^[A-Za-z0-9 ._/=+-]*$")]
+Folder = Annotated[
+    str, formed(r"^[A-Za-z0-9 ._/=+-]*$", "must be letters, digits, spaces and . _ / = + -", max_length=512)
+]
 Prompt = Annotated[str, StringConstraints(max_length=8000), Clean]
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import Request
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import SettingsDep
@@ -25,12 +25,17 @@ from control_plane.errors import Conflict
 from control_plane.gate.addresses import check_address
 from control_plane.recordings.models import RecordingKind
 from control_plane.secrets.keys import find_rsa_key, public_pem
-from control_plane.wire import Sent
+from control_plane.wire import Sent, formed
 from guard.outbound import RTMP
 
 router = signed()
 
-Rtmp = Annotated[str, StringConstraints(min_length=8, max_length=1024, pattern=r"^rtmps?://[!-~]+$")]
+Rtmp = Annotated[
+    str,
+    formed(
+        r"^rtmps?://[!-~]+$", "must begin with rtmp:// or rtmps:// and hold no spaces", min_length=8, max_length=1024
+    ),
+]
 
 
 class StreamComposition(Composition):
@@ -54,7 +59,7 @@ class Output(Sent):
     """A server that takes a stream."""
 
     url: Rtmp
-    streamKey: Annotated[str, StringConstraints(max_length=512, pattern=r"^[!-~]*$")] = ""
+    streamKey: Annotated[str, formed(r"^[!-~]*$", "must be printed ASCII without spaces", max_length=512)] = ""
 
     @property
     def address(self) -> str:

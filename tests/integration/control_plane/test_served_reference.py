@@ -42,6 +42,16 @@ async def test_a_wrong_method_is_told_which_there_are(platform: Platform) -> Non
     assert answer.headers["allow"] == "GET, HEAD, PATCH, DELETE"
 
 
+async def test_who_leaves_out_the_end_of_a_path_is_told_which_there_are(platform: Platform) -> None:
+    tenant = await platform.tenant()
+    answer = await tenant.http.get("/sessions/42")
+    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+    assert answer.json()["error"].startswith("There is no such path; below it there are /")
+    assert {"/detail", "/transcript"} <= set(answer.json()["error"].replace(",", "").split())
+    posted = await tenant.http.post("/sessions/42")
+    assert posted.json()["error"].endswith("below it there are /analysis, /end, /share, /transcript")
+
+
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 

@@ -57,6 +57,7 @@ async def test_trunks_and_configurations_are_listed_as_documented(platform: Plat
                 "dtmf_enabled": True,
                 "max_call_duration": 1800,
                 "max_concurrent": None,
+                "has_trunk": True,
                 "created_at": "2026-03-28T14:00:00Z",
             }
         ]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -15,10 +16,14 @@ from control_plane.accounts import chaining
 from control_plane.accounts.chain import audit_macs
 from control_plane.accounts.chaining import link_entries
 from control_plane.clock import Clock
+from control_plane.health.pulses import Pulse
+from control_plane.supervisor import verifying
+from control_plane.supervisor.verifying import verify_trails
 from parley.client import Access
 from parley.commands.audit import verify_audit
 from tests.support.database import Clone
-from tests.support.platform import SECRET_KEY, Platform, Tenant
+from tests.support.platform import ADMIN_KEY, SECRET_KEY, Platform, Tenant
+from tests.support.scraping import read, value
 from tests.support.tried import sample, tried
 
 pytestmark = pytest.mark.anyio
@@ -274,3 +279,82 @@ async def test_the_command_says_so_and_ends_with_a_status(platform: Platform, te
 
     assert "3 entries, all as they were written" in said.getvalue()
     assert "entry 2: changed" in said.getvalue()
+
+
+async def told(platform: Platform) -> tuple[dict[str, Any], float]:
+    """What the operator is told of the trails, by the API and by Prometheus."""
+    await Pulse(platform.database, Clock(), "jobs", watches=True).beat()
+    async with httpx2.AsyncClient(base_url=platform.url, headers={"X-API-Key": ADMIN_KEY}, timeout=30) as operator:
+        health = (await operator.get("/api/v1/admin/health")).json()
+        figures = read((await operator.get("/metrics")).text)
+    return dict(health["parts"]["audit"]), value(figures, "parley_audit_trails_broken")
+
+
+async def verify(platform: Platform) -> None:
+    await verify_trails(platform.database, Clock(), audit_macs(SECRET_KEY))
+
+
+async def test_whoever_touches_the_trail_sets_off_an_alarm_that_ends_once_it_is_put_back(
+    platform: Platform, tenant: Tenant, clone: Clone
+) -> None:
+    await platform.tenant("theirs")
+    await trail(platform, tenant)
+    await verify(platform)
+    well, broken = await told(platform)
+    assert (well["status"], well["broken"], broken) == ("ok", [], 0)
+    assert well["verified_at"] is not None
+
+    with psycopg.connect(clone.owner) as connection:
+        ids = [row[0] for row in connection.execute("select id from audit_entry where project_id = 1 order by id")]
+        kept = {table: connection.execute(f"select * from {table}").fetchall() for table in KEPT}  # type: ignore[arg-type]
+        connection.execute("update audit_entry set key_id = 'another' where id = %s", [ids[3]])
+        connection.commit()
+        await verify(platform)
+        alarm, broken = await told(platform)
+        _put_back(connection, kept)
+    assert (alarm["status"], broken) == ("degraded", 1)
+    assert alarm["broken"] == [{"project_id": 1, "entry_id": ids[3], "kind": "changed"}]
+    assert "projects 1" in alarm["reason"]
+
+    await verify(platform)
+    well, broken = await told(platform)
+    assert (well["status"], well["reason"], broken) == ("ok", None, 0)
+
+
+async def test_a_long_trail_is_verified_over_several_passes(
+    platform: Platform, tenant: Tenant, clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await trail(platform, tenant)  # eight entries
+    for module, name in ((chaining, "BATCH"), (chaining, "MOST"), (verifying, "ENTRIES")):
+        monkeypatch.setattr(module, name, 3)
+    with psycopg.connect(clone.owner) as connection:
+        connection.execute("update audit_entry set status = 500 where id = (select max(id) from audit_entry)")
+    seen = []
+    for _ in range(5):
+        await verify(platform)
+        alarm, _ = await told(platform)
+        seen.append((alarm["status"], alarm["verified_at"] is not None))
+
+    # Told with the third pass, and on while the second round has not come to the place again.
+    assert seen == [("ok", False)] * 2 + [("degraded", True)] * 3
+
+
+async def test_what_is_linked_while_a_trail_is_verified_is_no_problem_of_it(
+    platform: Platform, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await trail(platform, tenant, 3)
+    async with platform.database.platform() as db:
+        ask = db.execute
+
+        async def ask_late(statement: Any, *values: Any) -> Any:
+            found = await ask(statement, *values)
+            if statement is chaining._LINKED and not written:
+                written.append(await tenant.http.post("/rooms", json={"name": "late"}))
+                await link(platform)
+            return found
+
+        written: list[Any] = []
+        monkeypatch.setattr(db, "execute", ask_late)
+        found = await chaining.verify_trail(db, audit_macs(SECRET_KEY), 1)
+
+    assert (found.intact, found.problems, found.entries) == (True, [], 4)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from agents import typed
-from agents.typed import TypedLines
+from agents.calling import Resumed, Said
+from agents.contract import AGAIN
+from agents.typed import TypedLines, unanswered
 
 pytestmark = pytest.mark.anyio
 
@@ -29,8 +31,9 @@ class Room:
 class Line:
     """A line on its way, which comes when it is let."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, **attributes: str) -> None:
         self.text, self.whole = text, asyncio.Event()
+        self.info = SimpleNamespace(attributes=attributes)
 
     async def read_all(self) -> str:
         await self.whole.wait()
@@ -47,13 +50,14 @@ class Broken(Line):
 class Listener:
     """What is answered."""
 
-    def __init__(self, heard: str | None = ANNA) -> None:
+    def __init__(self, heard: str | None = ANNA, resumed: Resumed | None = None) -> None:
         self.answered: list[str] = []
         self.came = asyncio.Event()
         self.room = Room()
         linked = SimpleNamespace(identity=heard) if heard else None
         session = SimpleNamespace(room_io=SimpleNamespace(linked_participant=linked))
-        self.lines = TypedLines(self.room, session, self._answer)  # type: ignore[arg-type]
+        known = unanswered(resumed)
+        self.lines = TypedLines(self.room, session, self._answer, known)  # type: ignore[arg-type]
 
     async def _answer(self, text: str, who: Any) -> None:
         self.answered.append(f"{who.identity}: {text}")
@@ -114,3 +118,21 @@ async def test_more_lines_than_may_wait_are_dropped() -> None:
         await listener.came.wait()
     task.cancel()
     assert listener.answered[-2:] == [f"anna: {typed.MOST_WAITING - 1}", "anna: last"]
+
+
+def once_more(text: str) -> Line:
+    """A line whose sender has seen nobody begin to answer it."""
+    return Line(text, **{AGAIN: "yes"})
+
+
+async def test_a_line_that_a_lost_persona_never_heard_is_answered_by_the_next() -> None:
+    said = [Said(by="person", text="hello"), Said(by="persona", text="Good morning.")]
+    listener = Listener(resumed=Resumed(elapsed=1, said=said))
+    assert await listener.hear((once_more("hello"), ANNA), (Line("last"), ANNA)) == ["anna: hello", "anna: last"]
+
+
+async def test_a_line_that_comes_again_and_is_known_is_answered_once() -> None:
+    said = [Said(by="person", text="before"), Said(by="persona", text="I", cut_off=True)]
+    listener = Listener(resumed=Resumed(elapsed=1, said=said))
+    lines = [once_more("before"), Line("now"), once_more("now"), Line("now"), Line("last")]
+    assert await listener.hear(*((line, ANNA) for line in lines)) == ["anna: now", "anna: now", "anna: last"]

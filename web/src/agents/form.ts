@@ -73,8 +73,6 @@ function idOf(name: string): string {
 
 /** Words for a problem of one field: a sentence. */
 export function sentence(problem: string): string {
-  // Nobody reads a regular expression in a form.
-  if (problem.startsWith("must match pattern")) return "Not written as it should be: the words above say how.";
   return problem === "" ? "" : `${problem.charAt(0).toUpperCase()}${problem.slice(1)}`;
 }
 

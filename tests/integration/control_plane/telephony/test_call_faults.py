@@ -33,18 +33,13 @@ from tests.support.calls import (
     give_up,
     hung_up,
     later,
+    phone,
     statuses,
     until,
 )
 from tests.support.platform import SECRET_KEY, Platform, Tenant
 
 pytestmark = pytest.mark.anyio
-
-
-def phone(identity: str, **attributes: str) -> LiveParticipant:
-    joined = int(datetime.now(UTC).timestamp()) - 30
-    named = {f"sip.{name}": value for name, value in attributes.items()}
-    return LiveParticipant(f"PA_{identity}", identity, "", "sip", "ACTIVE", joined, False, [], attributes=named)
 
 
 async def answered_without_a_persona(platform: Platform, tenant: Tenant) -> dict[str, Any]:

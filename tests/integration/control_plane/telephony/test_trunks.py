@@ -227,3 +227,15 @@ async def test_a_number_whose_change_was_lost_with_its_process_is_told_again(
 
 class Dead(Exception):
     """The process is no more: nothing is undone."""
+
+
+async def test_a_configuration_says_whether_its_number_can_be_called(platform: Platform, tenant: Tenant) -> None:
+    agent, number = (await tenant.http.get("/agents")).json()["agents"][0]["id"], "+18001234569"
+    body = {"name": "Early", "phone_number": number, "agent_config_id": agent}
+    made = (await tenant.http.post("/sip/configs", json=body)).json()["config"]
+    assert made["has_trunk"] is False
+
+    assert (await tenant.http.post("/sip/trunks", json=TRUNK | {"phone_number": number})).status_code == 201
+    assert (await tenant.http.get("/sip/configs")).json() == {"configs": [made | {"has_trunk": True}]}
+    changed = await tenant.http.patch(f"/sip/configs/{made['id']}", json={"name": "Late"})
+    assert changed.json()["config"]["has_trunk"] is True
