@@ -70,6 +70,7 @@ PLACES: Final[dict[str, Fate]] = {
     "scenario": Fate.STAYS,
     "session": Fate.FORGETS,
     "session_job": Fate.FORGETS,
+    "session_tally": Fate.STAYS,
     "session_trace": Fate.FORGETS,
     "sip_config": Fate.STAYS,
     "sip_trunk": Fate.STAYS,
@@ -91,11 +92,9 @@ BY_KEYS: Final = ("idempotent_request", "knowledge_posting", "knowledge_term", "
 """Nothing in them can be read, or they go with what they belong to."""
 SWEPT: Final = tuple(name for name, fate in PLACES.items() if fate is not Fate.STAYS and name not in BY_KEYS)
 """Tables that are looked through for texts."""
-OWN: Final = tuple(
-    name
-    for name, fate in PLACES.items()
-    if fate is Fate.STAYS and name not in ("audit_head", "audit_link", "membership", "privacy_request", "usage_day")
-)
+UNTOLD: Final = ("audit_head", "audit_link", "membership", "privacy_request", "session_tally", "usage_day")
+"""Tables whose rows stay, and tell of nobody by a name."""
+OWN: Final = tuple(name for name, fate in PLACES.items() if fate is Fate.STAYS and name not in UNTOLD)
 """Tables whose rows stay, and are told of where they name somebody."""
 WINDOW: Final = 20_000
 """Numbers of rows that are looked through in one transaction."""
