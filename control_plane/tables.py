@@ -23,7 +23,16 @@ from control_plane.recordings.models import Recording, ToldEgress
 from control_plane.replays.models import ReplayShare
 from control_plane.rooms.models import Participant, RetiredRoom, Room, Supervision
 from control_plane.secrets.models import SigningKey
-from control_plane.sessions.models import Session, SessionJob, SessionTrace, Slot, TranscriptLine, Turn, Worker
+from control_plane.sessions.models import (
+    Session,
+    SessionJob,
+    SessionTally,
+    SessionTrace,
+    Slot,
+    TranscriptLine,
+    Turn,
+    Worker,
+)
 from control_plane.telephony.models import Call, Consent, DialDecision, DialPolicy, SipConfig, SipTrunk, Transfer
 from control_plane.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from knowledge.tables import metadata as knowledge_metadata
@@ -62,6 +71,7 @@ TENANT_TABLES: tuple[type[SQLModel], ...] = (
     Scenario,
     Session,
     SessionJob,
+    SessionTally,
     SessionTrace,
     SipConfig,
     SipTrunk,

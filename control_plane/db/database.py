@@ -135,9 +135,11 @@ class Database:
         """All rows of one statement that reads a project's rows, as `one` does it. Raises `Unavailable`."""
         with self._told():
             # Both go out together and form one transaction, so the project is that of this statement alone.
-            async with self._direct.connection() as connection, connection.pipeline():
-                await connection.execute(_NAME_PROJECT, [str(project_id)])
-                return await (await connection.execute(sql, values)).fetchall()
+            async with self._direct.connection() as connection:
+                async with connection.pipeline():
+                    await connection.execute(_NAME_PROJECT, [str(project_id)])
+                    asked = await connection.execute(sql, values)
+                return await asked.fetchall()
 
     async def find_revision(self, *, within: float = 1.5) -> str:
         """The migration that the database is at: whether it answers, and is migrated. Raises `Unavailable` after

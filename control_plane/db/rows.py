@@ -67,10 +67,12 @@ async def read_page(db: Db, query: Any, page: Page) -> tuple[list[Any], int]:
     return [row[0] for row in rows], total
 
 
-async def read_rows(db: Db, query: Any, page: Page) -> tuple[Sequence[Row[Any]], int]:
-    """A page of an ordered query, and how many rows it has: one statement, two past the end."""
-    every = query.order_by(None).with_only_columns(literal(1), maintain_column_froms=True)
-    counted = select(func.count()).select_from(every.subquery())
+async def read_rows(db: Db, query: Any, page: Page, *, total: Any = None) -> tuple[Sequence[Row[Any]], int]:
+    """A page of an ordered query, and how many rows it has: one statement, two past the end.
+
+    `total` is a question for that number where there is a cheaper one than to count them.
+    """
+    counted = _counting(query) if total is None else total
     asked = query.add_columns(counted.scalar_subquery()).offset(page.offset).limit(page.per_page)
     rows = (await db.execute(asked)).all()
     if rows or page.page == 1:
@@ -78,13 +80,14 @@ async def read_rows(db: Db, query: Any, page: Page) -> tuple[Sequence[Row[Any]],
     return [], await db.scalar(counted) or 0
 
 
-async def read_excerpt(db: Db, query: Any, by: Any, excerpt: Excerpt) -> tuple[list[Row[Any]], int]:
-    """An excerpt of a query, newest first by this column of ids, and how many rows it has in all."""
+async def read_excerpt(
+    db: Db, query: Any, by: Any, excerpt: Excerpt, *, total: Any = None
+) -> tuple[list[Row[Any]], int]:
+    """An excerpt of a query, newest first by this column of ids, and how many rows it has in all: see `read_rows`."""
     if excerpt.before_id is None and excerpt.after_id is None:
-        rows, total = await read_rows(db, query.order_by(by.desc()), excerpt)
-        return list(rows), total
-    every = query.order_by(None).with_only_columns(literal(1), maintain_column_froms=True)
-    counted = select(func.count()).select_from(every.subquery())
+        rows, number = await read_rows(db, query.order_by(by.desc()), excerpt, total=total)
+        return list(rows), number
+    counted = _counting(query) if total is None else total
     asked = query.add_columns(counted.scalar_subquery()).limit(excerpt.per_page)
     if excerpt.before_id is not None:
         asked = asked.where(by < excerpt.before_id).order_by(by.desc())
@@ -94,6 +97,11 @@ async def read_excerpt(db: Db, query: Any, by: Any, excerpt: Excerpt) -> tuple[l
     if not found:
         return [], await db.scalar(counted) or 0
     return found if excerpt.after_id is None else found[::-1], found[0][-1]
+
+
+def _counting(query: Any) -> Any:
+    every = query.order_by(None).with_only_columns(literal(1), maintain_column_froms=True)
+    return select(func.count()).select_from(every.subquery())
 
 
 async def refuse_missing(db: Db, table: str, row_id: int, noun: str) -> NoReturn:

@@ -24,6 +24,11 @@ class Transaction:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether somebody has needed it."""
+        return self._db is not None
+
     async def begin(self) -> Db:
         """The transaction; the same one for everybody in the request."""
         if self._db is None:
@@ -45,6 +50,12 @@ class Transaction:
         """Commit what there is; the next statement begins anew."""
         if self._db is not None:
             await self._db.commit()
+
+    async def rows(self, project_id: int, sql: str, values: dict[str, Any]) -> list[Any]:
+        """All rows of one statement of a project, which is a transaction of its own where none has begun."""
+        if self._db is None:
+            return await self._database.rows(project_id, sql, values)
+        return list((await (await self._db.connection()).exec_driver_sql(sql, values)).all())
 
     async def one(self, sql: str, values: dict[str, Any]) -> Any:
         """The row of one statement, which commits by itself where no transaction has begun."""

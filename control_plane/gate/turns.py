@@ -29,6 +29,12 @@ class Turns:
     @asynccontextmanager
     async def take(self, account_id: int, door: Door) -> AsyncIterator[Db]:
         """A transaction through `door`, in turn. Raises `Unavailable` after `WITHIN`."""
+        async with self.turn(account_id), door() as db:
+            yield db
+
+    @asynccontextmanager
+    async def turn(self, account_id: int) -> AsyncIterator[None]:
+        """A turn for the block. Raises `Unavailable` after `WITHIN`."""
         turn = self._accounts.setdefault(account_id, asyncio.Semaphore(AT_ONCE))
         self._there[account_id] = self._there.get(account_id, 0) + 1
         try:
@@ -38,8 +44,7 @@ class Turns:
             except TimeoutError:
                 raise Unavailable("Too many requests of this account are at work; try again", retry_after=1) from None
             try:
-                async with door() as db:
-                    yield db
+                yield
             finally:
                 turn.release()
         finally:

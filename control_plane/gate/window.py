@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import structlog
 from redis import asyncio as redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from control_plane.errors import RateLimited
 from guard.outages import REDIS_AWAY
@@ -51,7 +51,7 @@ if used < tonumber(ARGV[1]) then
 end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 local opens = first[2] and (first[2] + ARGV[3] - now) or ARGV[3]
-return {taken, used, opens, redis.call('EXISTS', KEYS[2])}
+return string.format('%d %d %d %d', taken, used, opens, redis.call('EXISTS', KEYS[2]))
 """
 
 log = structlog.get_logger()
@@ -105,7 +105,15 @@ class _Question:
 
     def __init__(self, words: tuple[str, str, int, str, int]) -> None:
         self.words = words
-        self.answer: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+
+async def _answer_of(link: Any) -> Any:
+    """The next answer; an error that is one is returned. What breaks off, or is cancelled, closes the connection."""
+    try:
+        return await link.read_response()
+    except ResponseError as error:
+        return error
 
 
 class RateLimiter:
@@ -113,6 +121,9 @@ class RateLimiter:
 
     def __init__(self, url: str) -> None:
         self._redis = redis.Redis.from_url(url, socket_timeout=WITHIN, socket_connect_timeout=WITHIN)
+        # No time limits of its own: `_ask` has one for all that is asked together.
+        pool: Any = redis.ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=WITHIN)
+        self._link: Any = pool.make_connection()
         self._script = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
         self._names = (f"{os.getpid()}-{os.urandom(4).hex()}-{number}" for number in count())
         self._waiting: list[_Question] = []
@@ -135,7 +146,7 @@ class RateLimiter:
                 self._asking = asyncio.create_task(self._ask())
             answer = await question.answer
             if answer is not None:
-                taken, used, opens, changed = answer
+                taken, used, opens, changed = map(int, answer.split())
                 return Taken(bool(taken), limit, max(0, limit - used), opens / 1e6, bool(changed), name)
         return self._take_alone(window, limit, seconds)
 
@@ -179,6 +190,7 @@ class RateLimiter:
         """Close the connection."""
         if self._asking is not None:
             await self._asking
+        await self._link.disconnect()
         await self._redis.aclose()
 
     async def _ask(self) -> None:
@@ -194,18 +206,23 @@ class RateLimiter:
                         answers = await self._execute(questions)
             except REDIS_AWAY:
                 answers = [None] * len(questions)
-            if any(not isinstance(answer, list) for answer in answers):
+            if any(not isinstance(answer, bytes) for answer in answers):
                 self._go_alone("rate windows are per process: Redis is away")
             for question, answer in zip(questions, answers, strict=True):
                 if not question.answer.done():
-                    question.answer.set_result(answer if isinstance(answer, list) else None)
+                    question.answer.set_result(answer if isinstance(answer, bytes) else None)
         self._asking = None
 
     async def _execute(self, questions: list["_Question"]) -> list[Any]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for question in questions:
-            pipeline.evalsha(self._script, 2, *question.words)
-        return await pipeline.execute(raise_on_error=False)
+        """Over a connection that nobody else has: to take one out of a pool costs more than all that is asked."""
+        link = self._link
+        if link.is_connected and await link.can_read():  # its end, or what nobody asked for
+            await link.disconnect(nowait=True)
+        if not link.is_connected:
+            await link.connect()
+        asked = [("EVALSHA", self._script, 2, *question.words) for question in questions]
+        await link.send_packed_command(link.pack_commands(asked))
+        return [await _answer_of(link) for _ in questions]
 
     def _go_alone(self, why: str) -> None:
         self._away_until = asyncio.get_running_loop().time() + AWAY

@@ -2,20 +2,23 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from control_plane.auth.callers import CallerDep
 from control_plane.auth.deps import ClockDep, DbDep
 from control_plane.gate.bodies import described, optional
-from control_plane.gate.operation import primary
+from control_plane.gate.operation import AUDITED, primary
+from control_plane.gate.route import audit_values
 from control_plane.personas import schemas
+from control_plane.personas.making import PersonaMaker
 from control_plane.personas.models import Persona, PersonaVersion
+from control_plane.personas.reading import PersonaReader
 from control_plane.personas.repository import PersonaRepository
 from control_plane.personas.service import PersonaService
 from control_plane.personas.serving import differs
 from control_plane.personas.tools import ToolList, ToolsSet, listed
 from control_plane.personas.versions import VersionService
-from control_plane.plans.quota import QuotaDep
+from control_plane.plans.quota import QuotaDep, upgrade_url
 from control_plane.wire import Done, Page, RowId
 
 router = primary("/agents", tags=["Agents"])
@@ -36,6 +39,19 @@ async def find_agents(db: DbDep, caller: CallerDep) -> PersonaRepository:
     return PersonaRepository(db, project_id=caller.project_id)
 
 
+async def find_maker(request: Request, caller: CallerDep) -> PersonaMaker:
+    """Makes the agents of this request's caller."""
+    state = request.app.state
+    entry = audit_values(request, project_id=caller.project_id, key_id=caller.key_id, target={}, status=201)
+    url = upgrade_url(state.settings.public_url)
+    return PersonaMaker(request.state.transaction, caller, state.turns, entry, upgrade_url=url)
+
+
+async def find_reader(request: Request, caller: CallerDep) -> PersonaReader:
+    """Reads single agents of this request's caller."""
+    return PersonaReader(request.state.transaction, project_id=caller.project_id)
+
+
 Agents = Annotated[PersonaRepository, Depends(find_agents)]
 Personas = Annotated[PersonaService, Depends(find_personas)]
 Versions = Annotated[VersionService, Depends(find_versions)]
@@ -53,16 +69,16 @@ async def list_agents(agents: Agents) -> Any:
     return {"agents": [show_agent(persona, published) for persona, published in await agents.all()]}
 
 
-@router.post("", status_code=201, response_model=schemas.AgentAnswer)
-async def create_agent(body: schemas.AgentCreate, personas: Personas) -> Any:
+@router.post("", status_code=201, response_model=schemas.AgentAnswer, openapi_extra=AUDITED)
+async def create_agent(body: schemas.AgentCreate, maker: Annotated[PersonaMaker, Depends(find_maker)]) -> Any:
     """Create an agent."""
-    return {"agent": show_agent(await personas.create(body), None)}
+    return {"agent": await maker.make(body)}
 
 
 @router.get("/{agent_id}", response_model=schemas.AgentAnswer)
-async def read_agent(agent_id: RowId, agents: Agents) -> Any:
+async def read_agent(agent_id: RowId, reader: Annotated[PersonaReader, Depends(find_reader)]) -> Any:
     """Read an agent."""
-    return {"agent": show_agent(*await agents.get_with_published(agent_id))}
+    return {"agent": await reader.read(agent_id)}
 
 
 @router.patch("/{agent_id}", response_model=schemas.AgentAnswer)

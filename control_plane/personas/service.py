@@ -24,12 +24,11 @@ class PersonaService:
 
     async def create(self, body: AgentCreate) -> Persona:
         """A new agent, within the plan's number of agents."""
-        await self._check_bases(body.knowledge_base_ids)
+        await check_bases(self.db, body.knowledge_base_ids, project_id=self.caller.project_id)
         await self.quota.take("agents")
         persona = Persona(project_id=self.caller.project_id, **body.model_dump())
         self.db.add(persona)
         await self.db.flush()
-        await self.db.refresh(persona)
         return persona
 
     async def update(self, persona_id: int, body: AgentUpdate) -> Persona:
@@ -59,12 +58,13 @@ class PersonaService:
         changes = body.changes()
         for name in changes.keys() & set(MERGED):
             changes[name] = getattr(persona, name) | changes[name]
-        await self._check_bases(changes.get("knowledge_base_ids", []))
+        await check_bases(self.db, changes.get("knowledge_base_ids", []), project_id=self.caller.project_id)
         return changes
 
-    async def _check_bases(self, base_ids: list[int]) -> None:
-        """Raise `NotFound` or `Forbidden` where a knowledge base is not the project's."""
-        store = KnowledgeStore(self.db)
-        for base_id in dict.fromkeys(base_ids):
-            if await store.find_base(base_id, project_id=self.caller.project_id) is None:
-                await refuse_missing(self.db, "knowledge_base", base_id, "knowledge base")
+
+async def check_bases(db: Db, base_ids: list[int], *, project_id: int) -> None:
+    """Raise `NotFound` or `Forbidden` where a knowledge base is not the project's."""
+    store = KnowledgeStore(db)
+    for base_id in dict.fromkeys(base_ids):
+        if await store.find_base(base_id, project_id=project_id) is None:
+            await refuse_missing(db, "knowledge_base", base_id, "knowledge base")

@@ -71,6 +71,7 @@ PLACES: Final[dict[str, Fate]] = {
     "scenario": Fate.STAYS,
     "session": Fate.FORGETS,
     "session_job": Fate.FORGETS,
+    "session_tally": Fate.STAYS,
     "session_trace": Fate.FORGETS,
     "sip_config": Fate.STAYS,
     "sip_trunk": Fate.STAYS,
@@ -92,7 +93,15 @@ BY_KEYS: Final = ("idempotent_request", "knowledge_posting", "knowledge_term", "
 """Nothing in them can be read, or they go with what they belong to."""
 SWEPT: Final = tuple(name for name, fate in PLACES.items() if fate is not Fate.STAYS and name not in BY_KEYS)
 """Tables that are looked through for texts."""
-NAMELESS: Final = ("audit_check", "audit_head", "audit_link", "membership", "privacy_request", "usage_day")
+NAMELESS: Final = (
+    "audit_check",
+    "audit_head",
+    "audit_link",
+    "membership",
+    "privacy_request",
+    "session_tally",
+    "usage_day",
+)
 """Tables that stay, and in which nobody can be read."""
 OWN: Final = tuple(name for name, fate in PLACES.items() if fate is Fate.STAYS and name not in NAMELESS)
 """Tables whose rows stay, and are told of where they name somebody."""

@@ -122,6 +122,26 @@ class Session(SQLModel, table=True):
     created_at: datetime = created_now()
 
 
+class SessionTally(SQLModel, table=True):
+    """How many sessions a project has: the sum of its rows.
+
+    The database writes one down with whatever begins or deletes sessions (migration 0048). All but the sums stand apart
+    until `tally.draw_together`: so nobody who begins a session waits for another.
+    """
+
+    __tablename__ = "session_tally"
+    __table_args__ = (
+        Index("session_tally_by_project", "project_id"),
+        Index("session_tally_apart", "id", postgresql_where=text("not is_sum")),
+        Index("session_tally_sum", "project_id", unique=True, postgresql_where=text("is_sum")),
+    )
+
+    id: int = id_column()
+    project_id: int = busy_owner()
+    sessions: int = big()
+    is_sum: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+
+
 def _of_session() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["project_id", "session_id"], ["session.project_id", "session.id"], ondelete="CASCADE")
 

@@ -1,11 +1,11 @@
 """Questions about sessions. The owner is part of every question."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, true
+from sqlalchemy import BigInteger, Row, cast, func, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, or_, select
 
@@ -14,7 +14,15 @@ from control_plane.db.database import Db
 from control_plane.db.rows import read_excerpt
 from control_plane.metering.repository import usage_of_session
 from control_plane.personas.models import Persona
-from control_plane.sessions.models import OWN_EPOCH, Session, SessionStatus, SessionTrace, TranscriptLine, Turn
+from control_plane.sessions.models import (
+    OWN_EPOCH,
+    Session,
+    SessionStatus,
+    SessionTally,
+    SessionTrace,
+    TranscriptLine,
+    Turn,
+)
 from control_plane.wire import MAX_ID, Excerpt
 
 
@@ -114,8 +122,21 @@ class SessionRepository:
             query = query.where(col(Session.started_at) <= narrow.until)
         if narrow.search is not None:
             query = query.where(or_(*_matches(narrow.search)))
-        rows, total = await read_excerpt(self.db, query, col(Session.id), excerpt)
+        rows, total = await read_excerpt(self.db, query, col(Session.id), excerpt, total=self.known_total(narrow))
         return [row[0] for row in rows], total
+
+    def known_total(self, narrow: SessionFilter) -> Any:
+        """A question for the number of all sessions, or of those that are completed, which counts none of them; None
+        where they are narrowed to others."""
+        if replace(narrow, status=None) != SessionFilter() or narrow.status == SessionStatus.ACTIVE:
+            return None
+        known = func.coalesce(func.sum(SessionTally.sessions), 0)
+        every = select(cast(known, BigInteger)).where(SessionTally.project_id == self.project_id)
+        if narrow.status is None:
+            return every
+        active = select(func.count(col(Session.id))).correlate(None)
+        active = active.where(Session.project_id == self.project_id, Session.status == SessionStatus.ACTIVE)
+        return select(every.scalar_subquery() - active.scalar_subquery())
 
     async def lines(self, session_id: int) -> list[TranscriptLine]:
         """What was said, in order."""

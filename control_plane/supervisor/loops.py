@@ -51,6 +51,7 @@ from control_plane.secrets.box import SecretBox
 from control_plane.secrets.keys import find_rsa_key
 from control_plane.sessions.ending import PERSONA_LOST
 from control_plane.sessions.slots import StandingSigner
+from control_plane.sessions.tally import draw_together
 from control_plane.sessions.watch import LeaseWatch, give_up
 from control_plane.sessions.winding import cut_off
 from control_plane.settings import Settings
@@ -71,7 +72,7 @@ from guard.outbound import Outbound
 from sip.dialer import Dialer, SipAwayError
 
 SWEEP_EVERY, RECONCILE_EVERY, FORGET_EVERY = 1.0, 4.0, 60.0
-LINK_EVERY, TELL_HEADS_EVERY = 1.0, 3600.0
+LINK_EVERY, TALLY_EVERY, TELL_HEADS_EVERY = 1.0, 5.0, 3600.0
 VERIFY_EVERY = 60.0
 """Seconds between passes over the audit trail, each of which goes on where the one before stood."""
 RETAIN_EVERY = 600.0
@@ -233,11 +234,12 @@ async def read_calendars(parts: Parts) -> None:
 
 
 async def keep_books(parts: Parts) -> None:
-    """Chain and verify the audit log, make place for what is to come, and let go what projects keep no longer."""
+    """Chain and verify the audit log, sum up, make place for what is to come, and let go what is kept no longer."""
     database, clock = parts.database, parts.clock
     macs = audit_macs(parts.settings.secret_keys)
     async with asyncio.TaskGroup() as books:
         books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, macs)))
+        books.create_task(every(TALLY_EVERY, partial(draw_together, database)))
         books.create_task(every(TELL_HEADS_EVERY, partial(tell_heads, database)))
         books.create_task(every(VERIFY_EVERY, partial(verify_trails, database, clock, macs)))
         books.create_task(every(TEND_EVERY, partial(tend_partitions, database)))

@@ -172,6 +172,7 @@ FILLINGS: Final[dict[str, Filler]] = {
         "persona_versions": {},
         "ended_at": None,
     },
+    "session_tally": _plain(sessions=0),
     "session_job": lambda e, _: {
         "identity": f"agent-{e.ids['persona']}",
         "livekit_job_id": f"AJ_{e.slug}",

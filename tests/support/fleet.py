@@ -34,7 +34,8 @@ LIVEKIT_SECRET: Final = "devsecret-devsecret-devsecret-devsecret"
 
 
 class Models:
-    """A model that says yes to whatever was said last, and a voice that says a tone of `SENTENCE` seconds for it."""
+    """A model that says yes to whatever was said last, one called `nonsense` whose answers nobody can read, and a voice
+    that says a tone of `SENTENCE` seconds for what it is told."""
 
     RATE, SENTENCE, HERTZ = 24_000, 2.0, 300
 
@@ -44,11 +45,15 @@ class Models:
         self._app.router.add_post("/v1/audio/speech", self._speak)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        messages = (await request.json())["messages"]
+        wanted = await request.json()
+        messages = wanted["messages"]
         asked = next((each["content"] for each in reversed(messages) if each["role"] == "user"), "nothing")
         text = asked if isinstance(asked, str) else " ".join(part.get("text", "") for part in asked)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        if wanted["model"] == "nonsense":
+            await response.write(b"data: {]\n\n")
+            return response
         head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "yes"}
         for delta, end in (({"role": "assistant", "content": f"Yes, {text}."}, None), ({}, "stop")):
             chunk = head | {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
@@ -258,6 +263,7 @@ def environments(
     redis_url: str,
     places: int,
     drain: int,
+    calls_per_process: int = 1,
 ) -> Environments:
     """With the addresses of everything; callers reach livekit-server at `public_url`."""
     common = {
@@ -286,6 +292,7 @@ def environments(
     worker = {
         "PARLEY_CONTROL_PLANE_URL": url,
         "PARLEY_MAX_CALLS": str(places),
+        "PARLEY_CALLS_PER_PROCESS": str(calls_per_process),
         "PARLEY_DRAIN_TIMEOUT": str(drain),
         "PARLEY_KNOWLEDGE_SOCKET": str(folder / "knowledge.sock"),
     }
@@ -293,7 +300,9 @@ def environments(
 
 
 @asynccontextmanager
-async def a_fleet(database_url: str, redis_url: str, folder: Path, *, places: int, drain: int) -> AsyncIterator[Fleet]:
+async def a_fleet(
+    database_url: str, redis_url: str, folder: Path, *, places: int, drain: int, calls_per_process: int = 1
+) -> AsyncIterator[Fleet]:
     """livekit-server, a model, and behind a balancer two control planes; jobs; two workers with so many places each
     and so many seconds for their calls when they are stopped."""
     async with AsyncExitStack() as stack:
@@ -314,6 +323,7 @@ async def a_fleet(database_url: str, redis_url: str, folder: Path, *, places: in
             redis_url=redis_url,
             places=places,
             drain=drain,
+            calls_per_process=calls_per_process,
         )
         parts = [plane(f"plane-{each}", shared.plane, balancer, folder) for each in "ab"]
         parts.append(other("jobs", ["control_plane", "jobs"], shared.plane, folder))

@@ -48,6 +48,7 @@ _MASKED: Final[dict[str, tuple[str, ...]]] = {
         "dialects.videosdk.sessions VideoSessions._every: VideoRoom.project_id == self.project_id",
         "meetings.people PeoplesMeetings._with_people: Room.project_id == Meeting.project_id",
         "metering.repository UsageRepository.by: _PERSONA.c.project_id == UsageDay.project_id",
+        "personas.reading _READ: version.project_id = persona.project_id #1",
         "personas.serving of_persona: col(PersonaVersion.project_id) == Persona.project_id",
         "rooms.repository RoomRepository.find_with_present: col(Participant.project_id) == self.project_id",
         "rooms.repository RoomRepository.find_with_present: col(Supervision.project_id) == self.project_id",

@@ -54,7 +54,7 @@ from control_plane.sessions import winding
 from control_plane.sessions.ending import find_running, lock_session
 from control_plane.sessions.models import Session
 from control_plane.sessions.reports import ReportDesk, ReportRefused
-from control_plane.sessions.repository import SessionRepository, last_words
+from control_plane.sessions.repository import SessionFilter, SessionRepository, last_words
 from control_plane.supervisor import retaining
 from control_plane.telephony import answering, dialling
 from control_plane.telephony.models import SipTrunk
@@ -113,6 +113,10 @@ def _room(question: Callable[[RoomRepository, Asking], Awaitable[Any]]) -> Ask:
 
 def _session(question: Callable[[SessionRepository, Asking], Awaitable[Any]]) -> Ask:
     return lambda it: question(SessionRepository(it.db, it.me), it)
+
+
+def _known(status: str | None = None) -> Ask:
+    return lambda it: it.db.scalar(SessionRepository(it.db, it.me).known_total(SessionFilter(status)))
 
 
 def _base(question: TextClause, **more: Any) -> Ask:
@@ -306,6 +310,8 @@ QUESTIONS: Final[dict[str, Ask]] = {
     "sessions.repository SessionRepository.lock_active: Session.project_id == self.project_id": _session(
         lambda sessions, it: sessions.lock_active(it.hall)
     ),
+    "sessions.repository SessionRepository.known_total: SessionTally.project_id == self.project_id": _known(),
+    "sessions.repository SessionRepository.known_total: Session.project_id == self.project_id": _known("completed"),
     "sessions.repository SessionRepository.last_sequence: TranscriptLine.project_id == self.project_id": _session(
         lambda sessions, it: sessions.last_sequence(it.id("session"), 1)
     ),

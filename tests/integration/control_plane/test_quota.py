@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, text
 
 from tests.support.platform import Platform, Tenant
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +74,29 @@ async def test_a_plan_that_was_reduced_leaves_nothing_and_never_less(platform: P
 async def key_ids(platform: Platform) -> list[str]:
     async with platform.database.platform() as db:
         return list((await db.scalars(text("select key_id from api_key"))).all())
+
+
+async def test_an_agent_is_made_with_its_entry_in_the_trail_in_one_statement(platform: Platform) -> None:
+    tenant = await platform.tenant(plan="free")
+    await tenant.make_agent(name="first")
+    with statements() as sent:
+        await tenant.make_agent(name="second")
+    assert len(sent) == 2, "the project is named, the agent made"
+    again: dict[str, Any] = {"json": {"name": "third"}, "headers": {"Idempotency-Key": "third"}}
+    third, repeated = await tenant.http.post("/agents", **again), await tenant.http.post("/agents", **again)
+    assert (third.status_code, third.json()) == (201, repeated.json())
+    refused = await tenant.http.post("/agents", json={"name": "fourth"})
+    assert (refused.status_code, refused.json()["code"]) == (429, "QUOTA_EXCEEDED")
+    assert {name: refused.json()["details"][name] for name in ("resource", "limit", "used")} == {
+        "resource": "agents",
+        "limit": 3,
+        "used": 3,
+    }
+    agents = (await tenant.http.get("/agents")).json()["agents"]
+    assert agents[-1] == third.json()["agent"]
+    assert (await tenant.http.get(f"/agents/{agents[-1]['id']}")).json() == third.json()
+    trail = (await tenant.http.get("/audit")).json()["entries"]
+    assert [(entry["action"], entry["status"]) for entry in trail] == [("POST /agents", 201)] * 3
 
 
 async def test_all_counts_take_one_statement(platform: Platform) -> None:
