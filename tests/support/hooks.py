@@ -10,7 +10,7 @@ from livekit import api
 
 from control_plane.media.recorder import egress_of
 from control_plane.media.server import participant_of, room_of
-from tests.support.platform import FakeMedia, FakeRecorder
+from tests.support.media import FakeMedia, FakeRecorder
 
 BEGAN = 1_700_000_000
 PHONE = "sip_+17755550100"
