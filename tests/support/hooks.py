@@ -231,7 +231,5 @@ class World:
         self.facts[fact] += 1
 
     def _hook(self, event: str, **content: Any) -> None:
-        hook = api.WebhookEvent(id=f"EV_{self.number}_{len(self.hooks)}", event=event, created_at=int(time.time()))
-        for name, message in content.items():
-            getattr(hook, name).CopyFrom(message)
-        self.hooks.append(hook)
+        number, at = f"{self.number}_{len(self.hooks)}", int(time.time())
+        self.hooks.append(api.WebhookEvent(id=f"EV_{number}", event=event, created_at=at, **content))
