@@ -1,4 +1,4 @@
-"""Tables in parts: there is always a place to write to, nothing is lost or passed by, and no wall is walked around."""
+"""Tables in parts: there is always a place to write to, nothing is lost or passed by, what nobody keeps is dropped."""
 
 import asyncio
 from collections.abc import AsyncIterator
