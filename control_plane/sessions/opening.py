@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, inspect, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
-from agents.choices import Redaction
+from agents.calling import Redaction
 from agents.contract import Exchange
 from control_plane.clock import Clock
 from control_plane.db.database import Db
