@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from agents.choices import Message, ModelChoice, Redaction
+from agents.calling import Message, ModelChoice, Redaction
 
 HOST_PREFIX = "bot-"
 """How the identities of bots begin in a room, and those of nobody else."""

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, Field
 
-from agents.choices import Message
+from agents.calling import Message
 
 Mode = Literal["listen", "whisper", "barge", "takeover"]
 Party = Literal["caller", "persona", "supervisor"]

@@ -1,4 +1,8 @@
-"""What a persona has begun to say, as its process shows it. Should that die, what was heard of it is on record."""
+"""What a persona has begun to say, as its process shows it. Should that die, what was heard of it is on record.
+
+It is followed twice, as what is only shown is on no disk: by the worker's main process, which knows it where no control
+plane is there or the one that was has died, and by the control plane, for a worker that is lost with all its processes.
+"""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -16,8 +16,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from agents.attendance import BotJob, Word
 from agents.audience import PersonaStated
-from agents.calling import TRACE, PersonaJob
-from agents.choices import Message
+from agents.calling import TRACE, Message, PersonaJob
 from agents.figures import Figures
 from agents.noted import FaultSeen, ToolUsed
 from agents.noted import Report as Report

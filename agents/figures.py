@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from agents.choices import Message
+from agents.calling import Message
 
 MOST_OPEN = 50
 """Models that are told of."""

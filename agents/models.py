@@ -18,9 +18,8 @@ from livekit.plugins import openai as plugin
 
 from agents.attempts import ONCE, Limits
 from agents.breaker import Breakers
-from agents.calling import PersonaJob
+from agents.calling import ModelChoice, PersonaJob, Provider
 from agents.chains import Chain, Member, Service, Tell, changed
-from agents.choices import ModelChoice, Provider
 from agents.contract import ProviderChanged
 from agents.noted import FaultSeen
 from agents.providers import HOMES, Access, NotToBeHadError, build_recognition, build_voice

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from agents.choices import Message
+from agents.calling import Message
 
 LONGEST_NOTE = 4000
 """Characters that are kept of what a tool was given, and of what it gave."""

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 import aiohttp
 from livekit.agents import stt, tts
 
-from agents.choices import ModelChoice, Provider
+from agents.calling import ModelChoice, Provider
 
 HOMES: Final[dict[Provider, str]] = {
     "cartesia": "https://api.cartesia.ai",

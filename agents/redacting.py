@@ -7,7 +7,7 @@ import json
 from typing import Final, TypeVar
 
 from agents.attendance import Word
-from agents.choices import Message, Redaction
+from agents.calling import Message, Redaction
 from agents.contract import LineInterim, LineSpoken, RecordingAnnounced, TurnMeasured
 from agents.noted import LONGEST_NOTE, FaultSeen, Report, ToolUsed
 from guard.redaction import TAIL, Redactor, build

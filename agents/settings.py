@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
 
-from agents.choices import Effort, Provider
+from agents.calling import Effort, Provider
 from guard.addresses import Network, parse_networks
 from guard.settings import ProcessSettings, wrong_settings
 

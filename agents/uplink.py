@@ -13,8 +13,7 @@ from websockets.exceptions import WebSocketException
 
 from agents import metrics
 from agents.attendance import BotJob
-from agents.calling import PersonaJob
-from agents.choices import Message
+from agents.calling import Message, PersonaJob
 from agents.contract import (
     NOT_OF_THIS_VERSION,
     REPORT,

@@ -21,8 +21,9 @@ from pydantic import ValidationError
 from agents import metrics
 from agents.begun import Begun
 from agents.calling import DispatchMetadata, PersonaJob
-from agents.contract import AGENT_NAME, CallEnded, Command, EndReason, Exchange, LineSpoken, Submission
+from agents.contract import AGENT_NAME, Command, EndReason, Exchange, LineSpoken, Submission
 from agents.desk import JobDesk
+from agents.ended import Untold, last_reports
 from agents.folders import OwnFolder
 from agents.job import LAZY, entrypoint, prewarm, share
 from agents.pulse import Pulse
@@ -52,9 +53,6 @@ APART = 0.2
 """Seconds from one call that is handed on to the next: whoever takes them starts a process for each."""
 LEAVE_WITHIN = 2.0
 """Seconds in which a process that is to hand its call on has said all and left the room; then it is killed."""
-
-LATE_SEQUENCES = 1_000_000
-"""What the main process says for a dead job comes after all that the job can have said."""
 
 log = structlog.get_logger()
 
@@ -112,8 +110,7 @@ class Worker:
         )
         self.traces = CallTraces()
         self._calls: dict[str, Taken] = {}
-        self._untold: dict[str, tuple[int, int]] = {}
-        """Session and epoch of calls that are over."""
+        self._untold = Untold(self.spool)
         self._watches: set[asyncio.Task[None]] = set()
         self._draining = False
         self._evict: Callable[[str], bool] | None = None
@@ -323,13 +320,7 @@ class Worker:
 
     async def _fail(self, job: PersonaJob, reason: EndReason, said: LineSpoken | None) -> None:
         """Say for a job what it cannot say itself any more: what it had begun to say, and that it is over."""
-        first = self.spool.next_sequence(job.session_id, job.epoch) + LATE_SEQUENCES
-        about: Any = {"session_id": job.session_id, "epoch": job.epoch, "capability": job.capability}
-        ended = CallEnded(at=moment(), reason=reason, failed=True, duration_ms=0)
-        reports = (said, ended) if said is not None and job.keeps_words else (ended,)
-        for sequence, report in enumerate(reports, first):
-            told = report.model_dump(mode="json")
-            submission = Submission(**about, sequence=sequence, report=told, trace=job.trace)
+        for submission in last_reports(job, self.spool, reason, moment(), said):
             metrics.show_report(submission.report)
             await asyncio.to_thread(self.spool.keep, submission)
             await self.uplink.submit(submission)
@@ -341,14 +332,13 @@ class Worker:
         if submission.sequence:
             self._note(job_id, submission.report)
         if submission.report.get("type") == "call.ended.v1":
-            self._untold[job_id] = submission.session_id, submission.epoch
+            self._untold.add(job_id, submission.session_id, submission.epoch)
             self._over(job_id)
 
     def _held(self) -> list[str]:
         """The calls that go on, and those of which not all is told: theirs is no lost worker, however long a control
         plane takes to hear of their end."""
-        self._untold = {job_id: key for job_id, key in self._untold.items() if self.spool.is_waiting(*key)}
-        return [*self._calls, *self._untold]
+        return [*self._calls, *self._untold.job_ids()]
 
     def _note(self, job_id: str, report: dict[str, Any]) -> None:
         """Have a report counted, and in the call's trace."""

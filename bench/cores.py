@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bench.platform import TICKS
+from bench.platform import TICKS, cpu_seconds
 
 
 def _threads(pid: int) -> list[int]:
@@ -76,8 +76,7 @@ def used_by(pids: Sequence[int]) -> dict[int, float]:
     found: dict[int, float] = {}
     for pid in pids:
         with suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            found[pid] = (int(fields[11]) + int(fields[12])) / TICKS
+            found[pid] = cpu_seconds(pid)
     return found
 
 

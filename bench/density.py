@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.call import RESULTS
+from bench.cores import spent, used_by
 from bench.fakes import fixed_models
-from bench.platform import TICKS
 from bench.workers import KINDS, agent_comes, silent, worker
 
 KEPT: Final = RESULTS / "density.json"
@@ -58,16 +58,6 @@ def memory_mb(pids: Sequence[int], kind: str) -> float:
     return total * 1024 / 1e6
 
 
-def cpu_seconds(pids: Sequence[int]) -> float:
-    """Processor time of processes."""
-    ticks = 0
-    for pid in pids:
-        with suppress(OSError):  # it has just ended
-            user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-            ticks += int(user) + int(system)
-    return ticks / TICKS
-
-
 async def measure(kind: str, sessions: int, *, most: int, settle: float, seconds: float) -> dict[str, float]:
     """What so many calls take. Raises `NotHere`."""
     with tempfile.TemporaryDirectory(prefix="parley-density-") as name:
@@ -78,9 +68,9 @@ async def measure(kind: str, sessions: int, *, most: int, settle: float, seconds
                 await stack.enter_async_context(silent(room))
             await asyncio.sleep(settle)
             pids = list(family(asked.pid))
-            cpu, began = cpu_seconds(pids), time.monotonic()
+            before, began = used_by(pids), time.monotonic()
             await asyncio.sleep(seconds)
-            cores = (cpu_seconds(pids) - cpu) / max(0.001, time.monotonic() - began)
+            cores = spent(before, used_by(pids)) / max(0.001, time.monotonic() - began)
             own, pss = memory_mb(pids, "Private_Dirty:"), memory_mb(pids, "Pss:")
             return {"pss_mb": pss, "own_mb": own, "cores": cores, "processes": len(pids)}
 

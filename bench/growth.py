@@ -31,7 +31,7 @@ PART: Final = 50_000
 SESSIONS_FROM: Final = 1_000_000
 EVENTS_FROM: Final = 100_000_000
 """Numbers behind the parts that the migration makes."""
-AGO: Final = "now() - (%(behind)s - n) * interval '60 days' / %(all)s"
+AGO: Final = "now() - (%(wanted)s - n) * interval '60 days' / %(wanted)s"
 _N: Final = "generate_series(%(first)s::bigint, %(last)s::bigint) n"
 _FILL: Final = (
     "insert into session (id, project_id, room_name, status, outcome, session_type, message_count, store_transcripts,"
@@ -66,7 +66,7 @@ def fill(connection: psycopg.Connection[Any], there: int, wanted: int) -> None:
         for table, begin in (("session", SESSIONS_FROM), ("event", EVENTS_FROM)):
             connection.execute("select setval(%s::regclass, %s)", (f"{table}_id_seq", begin + first))
         connection.execute("select tend_partitions()")
-        values = {"first": first, "last": last, "behind": wanted, "all": wanted}
+        values = {"first": first, "last": last, "wanted": wanted}
         for statement in _FILL:
             connection.execute(statement.encode(), values | {"session": SESSIONS_FROM, "event": EVENTS_FROM})
         for table, begin in (("session", SESSIONS_FROM), ("event", EVENTS_FROM)):
@@ -141,14 +141,13 @@ def main() -> None:
         connection = cleanup.enter_context(psycopg.connect(urls.owner, autocommit=True))
         connection.execute("update partitions.plan set width = %s where width is not null", (PART,))
         connection.execute("delete from session")
-        there = 0
+        there, url = 0, f"http://127.0.0.1:{port}"
         for rows in (FEW, chosen.many):
             fill(connection, there, rows)
-            there = rows
-            for path in pages(rows).values():
-                ask(f"http://127.0.0.1:{port}", path, 10)
-            url = f"http://127.0.0.1:{port}"
-            found[rows] = {what: ask(url, path, chosen.rounds) for what, path in pages(rows).items()}
+            there, asked = rows, pages(rows)
+            for path in asked.values():
+                ask(url, path, 10)
+            found[rows] = {what: ask(url, path, chosen.rounds) for what, path in asked.items()}
         parts = connection.execute("select parent, count(*) from partitions.ranges() group by 1 order by 1").fetchall()
         forgotten = forget(connection)
     shown = Table(title="milliseconds of a page, by conversations", title_justify="left")

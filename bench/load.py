@@ -15,7 +15,6 @@ import asyncio
 import json
 import os
 import platform
-import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
@@ -167,7 +166,7 @@ def kept(found: Mapping[str, list[list[Step]]], limit: float, load: float) -> di
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         **machine,
-        "load_meanwhile": statistics.median(loads) if loads else None,
+        "load_meanwhile": _number(median(loads)),
         "versions": versions,
         "models": asdict(TIMES),
         "limit_ms": _number(limit),

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from bench import turn
-from bench.density import cpu_seconds, family, measure
+from bench.cores import used_by
+from bench.density import family, measure
 from bench.fakes import fixed_models
 from bench.rows import LIMIT, OURS, Bar, NotHere, Plan, Round, Row, in_loop
 from bench.workers import COMES_WITHIN, Worker, seconds_of_each, seconds_to_come, worker
@@ -99,7 +100,7 @@ async def _rest(asked: Worker) -> None:
         while used - before > AT_REST:
             before = used
             await asyncio.sleep(REST)
-            used = cpu_seconds(list(family(asked.pid)))
+            used = sum(used_by(list(family(asked.pid))).values())
 
 
 async def _at_once(plan: Plan) -> AsyncGenerator[Round, None]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr
 
-from agents.choices import Effort, VoiceProvider
+from agents.calling import Effort, VoiceProvider
 from guard.addresses import Network, parse_networks
 from guard.settings import FromEnvironment, ProcessSettings
 

@@ -7,10 +7,12 @@ knows where it leads.
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import Final, TypeVar
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
+
+N = TypeVar("N", IPv4Network, IPv6Network)
 
 _CLOSED_V4: Final = tuple(
     (IPv4Network(network), kind)
@@ -128,11 +130,13 @@ def closed_networks(allow: Sequence[Network] = ()) -> list[Network]:
 
 def _without(network: Network, part: Network) -> Sequence[Network]:
     if isinstance(network, IPv4Network) and isinstance(part, IPv4Network):
-        if network.subnet_of(part):
-            return []
-        return list(network.address_exclude(part)) if part.subnet_of(network) else [network]
+        return _rest(network, part)
     if isinstance(network, IPv6Network) and isinstance(part, IPv6Network):
-        if network.subnet_of(part):
-            return []
-        return list(network.address_exclude(part)) if part.subnet_of(network) else [network]
+        return _rest(network, part)
     return [network]
+
+
+def _rest(network: N, part: N) -> Sequence[N]:
+    if network.subnet_of(part):
+        return []
+    return list(network.address_exclude(part)) if part.subnet_of(network) else [network]

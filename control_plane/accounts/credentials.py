@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, delete, select
 
-from agents.choices import Provider, ProviderKey
+from agents.calling import Provider, ProviderKey
 from control_plane.accounts.models import ProviderCredential
 from control_plane.accounts.service import AccountService
 from control_plane.clock import Clock

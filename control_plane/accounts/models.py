@@ -60,7 +60,7 @@ class ProviderCredential(SQLModel, table=True):
     __tablename__ = "provider_credential"
 
     project_id: int = Field(sa_type=BigInteger, foreign_key="project.id", primary_key=True)
-    provider: str = Field(primary_key=True, description="See `agents.choices.Provider`.")
+    provider: str = Field(primary_key=True, description="See `agents.calling.Provider`.")
     sealed_key: bytes = Field(sa_type=LargeBinary)
     region: str | None = None
     updated_at: datetime = moment()

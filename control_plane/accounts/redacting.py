@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlmodel import select
 
-from agents.choices import Redaction
+from agents.calling import Redaction
 from control_plane.accounts.models import Project
 from control_plane.db.database import Database, Db
 from guard.redaction import Redactor, build

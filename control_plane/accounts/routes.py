@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request
 
-from agents.choices import Provider
+from agents.calling import Provider
 from control_plane.accounts.audit import TrailFilter, read_trail
 from control_plane.accounts.chaining import verify_trail
 from control_plane.accounts.credentials import (

@@ -7,8 +7,7 @@ from sqlalchemy import exists, func, or_
 from sqlmodel import col, select, update
 
 from agents.attendance import HOST_PREFIX
-from agents.calling import PersonaJob
-from agents.choices import ModelChoice, Powers
+from agents.calling import ModelChoice, PersonaJob, Powers
 from control_plane.accounts.credentials import open_credentials
 from control_plane.accounts.models import Project
 from control_plane.clock import Clock

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from agents.choices import VoiceProvider
+from agents.calling import VoiceProvider
 from control_plane.accounts.schemas import Email
 from control_plane.meetings.languages import Language
 from control_plane.personas.schemas import AgentCreate

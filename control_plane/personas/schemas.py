@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from agents.choices import TurnTaking
+from agents.calling import TurnTaking
 from control_plane.metering.budget import Budget
 from control_plane.personas.tools import Tools
 from control_plane.phones import PhoneNumber

@@ -6,8 +6,7 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from agents.calling import PersonaJob, Resumed, Said, Voicemail
-from agents.choices import Fallbacks, ModelChoice, TurnTaking
+from agents.calling import Fallbacks, ModelChoice, PersonaJob, Resumed, Said, TurnTaking, Voicemail
 from agents.contract import Exchange
 from control_plane.clock import Clock
 from control_plane.db.database import Db

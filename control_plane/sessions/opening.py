@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, inspect, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
-from agents.choices import Redaction
+from agents.calling import Redaction
 from agents.contract import Exchange
 from control_plane.clock import Clock
 from control_plane.db.database import Db
@@ -31,6 +31,8 @@ REFUSALS: Final[dict[str, tuple[type[PlatformError], str]]] = {
     "ending": (Unavailable, "the room's last session is just ending"),
 }
 """What `open_job` says of tickets that open nothing, and what their workers are told."""
+ABOUT: Final = ("status", "redact", "redact_names", "announces", "is_resumed", "is_meeting", "missed")
+"""What the statement gives first."""
 ROWS: Final[dict[str, type[SQLModel]]] = {
     "place": Slot,
     "talk": Session,
@@ -38,7 +40,7 @@ ROWS: Final[dict[str, type[SQLModel]]] = {
     "who": Persona,
     "used": PersonaVersion,
 }
-"""Of these the statement gives a whole row each, in this order."""
+"""Of these it then gives a whole row each, in this order."""
 
 Model = TypeVar("Model", bound=SQLModel)
 
@@ -75,7 +77,7 @@ _GIVEN: Final = ", ".join(
 )
 _OPEN: Final = text(
     f"""
-    select status, redact, redact_names, announces, is_resumed, is_meeting, missed, {_GIVEN}
+    select {", ".join(ABOUT)}, {_GIVEN}
     from open_job(
         :livekit_job, :wanted, :called, :room, :hash, :standing, :is_made, :worker, :now, :leased_until, :scribe
     ) as opened
@@ -119,7 +121,7 @@ async def open_job(
     if found.status in REFUSALS:
         refused, why = REFUSALS[found.status]
         raise refused(why)
-    rest = iter(found[7:])
+    rest = iter(found[len(ABOUT) :])
     slot, session, job = _read(Slot, rest), _read(Session, rest), _read(SessionJob, rest)
     persona, version = _read(Persona, rest), _read(PersonaVersion, rest)
     return Opened(

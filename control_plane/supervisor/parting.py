@@ -23,9 +23,9 @@ from control_plane.errors import PlatformError
 from control_plane.events.log import EventLog
 from control_plane.media.server import MediaServer
 from control_plane.personas.models import Persona
-from control_plane.sessions.begun import find_begun
 from control_plane.sessions.ending import end_failed, has_running, lock_session
 from control_plane.sessions.models import Session, SessionStatus, Slot
+from control_plane.sessions.serving import find_served
 from control_plane.sessions.slots import StandingSigner, dispatch_of
 from control_plane.supervisor.dispatch import free_places, see_out
 from control_plane.telephony.models import Call, Transfer
@@ -81,7 +81,7 @@ class Parting:
                 return None
             on_the_line = (col(Call.answered_at).is_not(None), col(Call.ended_at).is_(None))
             call = await db.exec(select(Call).where(Call.session_id == session_id, *on_the_line).limit(1))
-            return _Left(session, await find_begun(db, session), call.first())
+            return _Left(session, await find_served(db, session), call.first())
 
     async def _hand_on(self, left: _Left) -> bool:
         """Have a phone transferred to its agent's fallback number; whether it is gone."""

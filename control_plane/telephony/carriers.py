@@ -93,8 +93,10 @@ class TrunkRules:
 
 async def _leads_to(outbound: Outbound, address: str, hosts: Iterable[str]) -> bool:
     hosts = set(hosts)
-    if not hosts or host_of(address) in hosts:
-        return bool(hosts)
+    if not hosts:
+        return False
+    if host_of(address) in hosts:
+        return True
     try:
         found = set(await find_carrier(outbound, address))
     except ClosedAddressError:

@@ -259,11 +259,6 @@ def _room_of_money(most: Decimal, asked: Asked, spent: Spent) -> int | None:
     return max(0, int(left / asked.usd_per_minute) * 60 - asked.afterwards)
 
 
-def minutes_of(seconds: int, *, afterwards: int = AFTERWARDS) -> int:
-    """The minutes with which a call of this longest duration is counted while it goes on: as carriers bill them."""
-    return -(-(seconds + afterwards) // 60)
-
-
 def canonical(number: str) -> str:
     """The one spelling of a number in E.164 form, without the zero or one that some write after the country."""
     return phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.E164)

@@ -25,12 +25,12 @@ from control_plane.personas.tools import numbers_of
 from control_plane.privacy.workers import in_parts, note_told, recent
 from control_plane.recordings.sessions import begin_announced, find_running, note_first_word, record_session
 from control_plane.secrets.box import SecretBox
-from control_plane.sessions.begun import find_begun
 from control_plane.sessions.capability import ReportSigner
 from control_plane.sessions.ending import close_again
 from control_plane.sessions.exchange import TicketExchange
 from control_plane.sessions.models import Session, SessionJob, Slot, Worker
 from control_plane.sessions.reports import ReportDesk, ReportRefused
+from control_plane.sessions.serving import find_served
 from control_plane.sessions.slots import StandingSigner, Ticket
 from control_plane.sessions.watch import LOST_WITHIN
 from control_plane.telephony.answering import join_call, persona_speaks, phone_answered, take_call
@@ -224,7 +224,7 @@ class UplinkService:
             if (await db.exec(running)).first() is None:
                 raise Conflict("this persona is not in the call any more")
             session = await db.get(Session, asked.session_id)
-            persona = await find_begun(db, session, asked.epoch) if session is not None else None
+            persona = await find_served(db, session, asked.epoch) if session is not None else None
             return frozenset(canonical(each.number) for each in numbers_of(persona)) if persona else frozenset()
 
     async def renew(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.arrival import COME_WITHIN
 from agents.calling import DispatchMetadata, PersonaJob
-from agents.contract import Exchange, Exchanged, Submission
+from agents.contract import EndReason, Exchange, Exchanged, Submission
 from agents.departure import REJOIN_WITHIN
 from agents.uplink import EXCHANGE_REPEAT
 from tests.chaos.world import Hall, Seat
@@ -28,7 +28,7 @@ class Persona:
         self.alive, self.refused = True, False
         self.asks, self.to_end = True, False
         self.claimed = self.started = self.ready = self.ended = False
-        self.given_up = ""
+        self.given_up: EndReason | None = None
         self.stuck_since = 0.0
         self.said = 0
         self._pressing: list[Callable[[], Any]] = []

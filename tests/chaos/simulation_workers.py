@@ -12,20 +12,21 @@ from agents.calling import DispatchMetadata, PersonaJob
 from agents.contract import (
     AnyFromWorker,
     AnyToWorker,
-    CallEnded,
     Command,
+    EndReason,
     Exchanged,
     Heartbeat,
     Submission,
     Verdict,
     Welcome,
 )
+from agents.ended import Untold, last_reports
 from agents.spool import Spool
 from agents.uplink import HEARTBEAT
-from agents.worker import LATE_SEQUENCES, STARTED_WITHIN
 from agents.worker import SILENCE as STUCK
+from agents.worker import STARTED_WITHIN
 from tests.chaos.simulation_links import CAPACITY, Link
-from tests.chaos.simulation_personas import Persona, submission
+from tests.chaos.simulation_personas import Persona
 from tests.chaos.world import UNHEARD, Hall
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Worker:
         self.link: Link | None
         self.calls: dict[str, Persona] = {}
         self.calls_said: list[str] = []
-        self._untold: dict[str, tuple[int, int]] = {}
+        self._untold = Untold(self.spool)
         self.alive, self.frozen, self.disk_full = True, False, False
         self._waits: list[tuple[str, Callable[[], Any]]] = []
         self._waited: set[tuple[int, int, int]] = set()
@@ -154,26 +155,25 @@ class Worker:
     def ended(self, persona: "Persona") -> None:
         """Of `Worker._on_report` what it does at a call's end."""
         if persona.job is not None:
-            self._untold[persona.job_id] = persona.job.session_id, persona.job.epoch
+            self._untold.add(persona.job_id, persona.job.session_id, persona.job.epoch)
         self.over(persona)
 
     def held(self) -> list[str]:
         """`Worker._held`."""
-        self._untold = {job_id: key for job_id, key in self._untold.items() if self.spool.is_waiting(*key)}
-        return [*self.calls, *self._untold]
+        return [*self.calls, *self._untold.job_ids()]
 
     def over(self, persona: "Persona") -> None:
         """`Worker._over`."""
         self.calls.pop(persona.job_id, None)
 
-    def bury(self, persona: "Persona", reason: str = "worker_lost") -> None:
+    def bury(self, persona: "Persona") -> None:
         """`Worker._bury`: a job's process is no more, and has not said so."""
         persona.asks = False
         if persona.job_id not in self.calls:
             return
         self.over(persona)
         if persona.job is not None:
-            self._fail(persona.job, persona.given_up or reason)
+            self._fail(persona.job, persona.given_up or "worker_lost")
 
     def _end(self, command: Command) -> None:
         if command.job_id in self.calls:
@@ -192,11 +192,9 @@ class Worker:
         persona.asks = False
         self.over(persona)
 
-    def _fail(self, job: PersonaJob, reason: str) -> None:
-        at = self.agenda.clock.at
-        report = CallEnded.model_validate({"at": at, "reason": reason, "failed": True, "duration_ms": 0})
-        sequence = self.spool.next_sequence(job.session_id, job.epoch) + LATE_SEQUENCES
-        self.keep(submission(job, sequence, report.model_dump(mode="json")))
+    def _fail(self, job: PersonaJob, reason: EndReason) -> None:
+        for told in last_reports(job, self.spool, reason, self.agenda.clock.at):
+            self.keep(told)
 
     def _connect(self) -> None:
         if not self.alive or self.link is not None:

@@ -326,10 +326,7 @@ class World:
         return f"{prefix}_{self._count}"
 
     def _hook(self, event: str, **content: Any) -> None:
-        hook = api.WebhookEvent(id=self._id("EV"), event=event, created_at=self._second)
-        for name, message in content.items():
-            getattr(hook, name).CopyFrom(message)
-        self._tell(hook)
+        self._tell(api.WebhookEvent(id=self._id("EV"), event=event, created_at=self._second, **content))
 
 
 BUSY, SILENT = of_status(486, "Busy Here"), of_status(408, "Request Timeout")

@@ -162,10 +162,8 @@ class Media:
 
     def hook(self, event: str, **content: Any) -> None:
         """Something to tell."""
-        number = self._next()
-        hook = api.WebhookEvent(id=f"EV_{number}", event=event, created_at=int(self.clock.now().timestamp()))
-        for name, message in content.items():
-            getattr(hook, name).CopyFrom(message)
+        number, at = self._next(), int(self.clock.now().timestamp())
+        hook = api.WebhookEvent(id=f"EV_{number}", event=event, created_at=at, **content)
         self.hooks.append((hook.id, MessageToJson(hook)))
 
     def waiting_hooks(self) -> list[tuple[str, str]]:

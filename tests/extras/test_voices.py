@@ -8,7 +8,7 @@ import pytest
 from livekit import rtc
 from livekit.agents import stt, tts
 
-from agents.choices import ModelChoice, ProviderKey
+from agents.calling import ModelChoice, ProviderKey
 from agents.contract import ProviderChanged
 from agents.models import TRIES, Models
 from tests.support.houses import RATE, TONES, Houses, open_houses

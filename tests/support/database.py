@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -14,7 +14,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from control_plane.db.database import Db
+from control_plane.db.database import Database, Db
+from control_plane.events.wake import WRITTEN, Notifier
 from parley.stack.database import database_urls, prepare_database
 from parley.stack.postgres import EmbeddedPostgres
 from parley.stack.secrets import Secrets
@@ -89,6 +90,19 @@ def clone(postgres: tuple[EmbeddedPostgres, Secrets]) -> Iterator[Clone]:
     """A migrated, empty database of this test alone."""
     with cloned(*postgres) as made:
         yield made
+
+
+@pytest.fixture
+async def database(clone: Clone) -> AsyncIterator[Database]:
+    """Both doors to this test's database, and wake-ups for what is written."""
+    database = Database(clone.app.replace("postgresql://", "postgresql+psycopg://"), pool=12)
+    notifier = Notifier(clone.app, WRITTEN)
+    database.on_announcement(notifier.poke)
+    task = asyncio.create_task(notifier.run())
+    yield database
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await database.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from livekit import api
 
 from control_plane.media.recorder import egress_of
 from control_plane.media.server import participant_of, room_of
-from tests.support.platform import FakeMedia, FakeRecorder
+from tests.support.media import FakeMedia, FakeRecorder
 
 BEGAN = 1_700_000_000
 PHONE = "sip_+17755550100"
@@ -231,7 +231,5 @@ class World:
         self.facts[fact] += 1
 
     def _hook(self, event: str, **content: Any) -> None:
-        hook = api.WebhookEvent(id=f"EV_{self.number}_{len(self.hooks)}", event=event, created_at=int(time.time()))
-        for name, message in content.items():
-            getattr(hook, name).CopyFrom(message)
-        self.hooks.append(hook)
+        number, at = f"{self.number}_{len(self.hooks)}", int(time.time())
+        self.hooks.append(api.WebhookEvent(id=f"EV_{number}", event=event, created_at=at, **content))

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.database import Clone
 
+PARTED: Final = ("event", "session_trace", "transcript_line", "turn", "usage_entry")
 BEGIN: Final = 100_000_000
 """Where ids begin behind what the migration made; parts are as narrow as `WIDTH` there."""
 WIDTH: Final = 10
@@ -58,14 +59,13 @@ def a_session(owner: psycopg.Connection[Any], project_id: int, then: datetime, *
         given,
     ).fetchone()
     assert row is not None
+    line = {"speaker": "user", "identity": "", "content": "Hi.", "timestamp_ms": 0, "interrupted": False}
     for table, more in (
-        ("transcript_line", {"speaker": "user", "identity": "", "content": "Hi.", "timestamp_ms": 0}),
+        ("transcript_line", line),
         ("turn", {}),
         ("session_trace", {"kind": "fault", "began_at": then}),
     ):
         columns = {"project_id": project_id, "session_id": row[0], "epoch": 1, "sequence": 1, "created_at": then} | more
-        if table == "transcript_line":
-            columns["interrupted"] = False
         marks = ", ".join(["%s"] * len(columns))
         insert = f"insert into {table} ({', '.join(columns)}) values ({marks})"
         owner.execute(insert.encode(), [*columns.values()])

@@ -11,10 +11,9 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -29,24 +28,19 @@ from control_plane.accounts.models import Account, Member, Project
 from control_plane.app import create_app
 from control_plane.clock import Clock
 from control_plane.db.database import Database
-from control_plane.errors import NotFound, PlatformError
 from control_plane.ids import random_secret
-from control_plane.media.orders import RecordingOrder
-from control_plane.media.recorder import Egress, EgressState
-from control_plane.media.server import LiveParticipant, LiveRoom, ParticipantChange
 from control_plane.secrets.box import SecretBox
 from control_plane.sessions.models import Worker
 from control_plane.settings import Settings
 from control_plane.supervisor import loops
-from sip.dialer import Carrier, Line, NumberTakenError, OutgoingCall, SipAwayError
-from sip.outcomes import ANSWERED, Outcome
 from tests.support.database import CHECKOUT, Clone
+from tests.support.dialer import FakeDialer
+from tests.support.media import FakeMedia, FakeRecorder
 from tests.support.ports import free_port
 
 SECRET_KEY = base64.b64encode(bytes(32)).decode()
 WORKER_TOKEN = "a worker's token of the tests"
 ADMIN_KEY = "ak_the-operators-key-of-the-tests-0123456789"
-RIGHTS = ("can_publish", "can_subscribe", "can_publish_data", "can_publish_sources")
 
 
 @pytest.fixture(scope="session")
@@ -72,197 +66,6 @@ def _wait_for_redis(port: int) -> None:
             time.sleep(0.02)
         else:
             return
-
-
-@dataclass
-class FakeMedia:
-    """A media server that remembers what it was asked; `fail_next` makes the next call raise."""
-
-    rooms: dict[str, LiveRoom] = field(default_factory=dict)
-    people: dict[str, list[LiveParticipant]] = field(default_factory=dict)
-    calls: list[tuple[Any, ...]] = field(default_factory=list)
-    asked_for: set[str] = field(default_factory=set)
-    """Rooms into which a token has brought an agent."""
-    fail_next: Exception | None = None
-
-    def _called(self, *call: Any) -> None:
-        self.calls.append(call)
-        if self.fail_next is not None:
-            error, self.fail_next = self.fail_next, None
-            raise error
-
-    async def create_room(self, name: str, *, empty_timeout: int, max_participants: int, metadata: str) -> LiveRoom:
-        self._called("create_room", name)
-        self.rooms[name] = LiveRoom(name, f"RM_{len(self.calls)}", 1_700_000_000, empty_timeout, max_participants)
-        return self.rooms[name]
-
-    async def close_room(self, name: str) -> None:
-        self._called("close_room", name)
-        self.rooms.pop(name, None)
-
-    async def list_rooms(self) -> list[LiveRoom]:
-        return list(self.rooms.values())
-
-    async def list_participants(self, room: str) -> list[LiveParticipant]:
-        return self.people.get(room, [])
-
-    async def remove_participant(self, room: str, identity: str) -> None:
-        self._called("remove_participant", room, identity)
-        await self.find_participant(room, identity)
-
-    async def find_participant(self, room: str, identity: str) -> LiveParticipant:
-        for person in self.people.get(room, []):
-            if person.identity == identity:
-                return person
-        raise NotFound("LiveKit knows no such room or participant")
-
-    async def update_participant(self, room: str, identity: str, change: ParticipantChange) -> LiveParticipant:
-        self._called("update_participant", room, identity, change)
-        person = await self.find_participant(room, identity)
-        wanted = {name: value for name, value in asdict(change).items() if value is not None}
-        permission = replace(person.permission, **{name: wanted.pop(name) for name in list(wanted) if name in RIGHTS})
-        changed = replace(person, permission=permission, **wanted)
-        self.people[room] = [changed if one.identity == identity else one for one in self.people[room]]
-        return changed
-
-    async def mute_track(self, room: str, identity: str, track_sid: str, *, muted: bool) -> None:
-        self._called("mute_track", room, identity, track_sid, muted)
-
-    async def send_data(self, room: str, data: bytes, *, topic: str | None, identities: list[str]) -> None:
-        self._called("send_data", room, data, topic, identities)
-
-    async def dispatch(self, room: str, *, agent_name: str, metadata: str) -> None:
-        self._called("dispatch", room, metadata)
-
-    async def has_dispatch(self, room: str, *, agent_name: str) -> bool:
-        self._called("has_dispatch", room)
-        return room in self.asked_for
-
-
-@dataclass
-class FakeDialer:
-    """A SIP service that remembers what it was asked; `answer` is what calls come to, once `picked_up` is set."""
-
-    calls: list[tuple[Any, ...]] = field(default_factory=list)
-    answer: Outcome | Exception = ANSWERED
-    picked_up: asyncio.Event = field(default_factory=asyncio.Event)
-    away: bool = False
-    numbers: dict[str, str] = field(default_factory=dict)
-    """Whose they are."""
-    known: set[str] = field(default_factory=set)
-    """Trunks and rules that it has; without them it has forgotten everything."""
-    owners: dict[str, str] = field(default_factory=dict)
-    """Whose each of them is or was."""
-    listed: int = 0
-    """How often it was asked what it has."""
-
-    def _called(self, *call: Any) -> None:
-        self.calls.append(call)
-        if self.away:
-            raise SipAwayError("no SIP service answers")
-
-    async def open_trunk(self, carrier: Carrier, trunk_id: str | None) -> str:
-        self._called("open_trunk", carrier, trunk_id)
-        return self._has(trunk_id, "ST", carrier)
-
-    async def open_inbound(self, carrier: Carrier, trunk_id: str | None) -> str:
-        self._called("open_inbound", carrier, trunk_id)
-        if (owner := self.numbers.setdefault(carrier.number, carrier.key)) != carrier.key:
-            raise NumberTakenError(f'Conflicting inbound SIP Trunks: "<new>" and "{owner}"')
-        return self._has(trunk_id, "ST", carrier)
-
-    async def open_rule(self, carrier: Carrier, line: Line, inbound_id: str, rule_id: str | None) -> str:
-        self._called("open_rule", carrier, line, inbound_id, rule_id)
-        return self._has(rule_id, "SDR", carrier)
-
-    def _has(self, known: str | None, prefix: str, carrier: Carrier) -> str:
-        given = known if known in self.known else f"{prefix}_{len(self.calls)}"
-        self.owners[given] = carrier.key
-        self.known.add(given)
-        return given
-
-    async def close_rule(self, rule_id: str) -> None:
-        self._called("close_rule", rule_id)
-        self.known.discard(rule_id)
-
-    async def close_trunk(self, trunk_id: str) -> None:
-        self._called("close_trunk", trunk_id)
-        self.known.discard(trunk_id)
-        owner = self.owners.get(trunk_id)
-        if not any(self.owners[each] == owner for each in self.known if each.startswith("ST")):
-            self.numbers = {number: key for number, key in self.numbers.items() if key != owner}
-
-    async def list_ids(self) -> frozenset[str]:
-        self.listed += 1
-        if self.away:
-            raise SipAwayError("no SIP service answers")
-        return frozenset(self.known)
-
-    async def list_own(self, key: str) -> tuple[list[str], list[str]]:
-        if self.away:
-            raise SipAwayError("no SIP service answers")
-        own = sorted(each for each in self.known if self.owners[each] == key)
-        return [each for each in own if each.startswith("ST")], [each for each in own if each.startswith("SDR")]
-
-    def forget(self) -> None:
-        """Lose everything, as LiveKit does with its Redis."""
-        self.known.clear()
-        self.numbers.clear()
-
-    async def call(self, call: OutgoingCall) -> Outcome:
-        self._called("call", call)
-        await self.picked_up.wait()
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-    async def hang_up(self, room: str, identity: str) -> None:
-        self._called("hang_up", room, identity)
-
-    async def transfer(self, room: str, identity: str, to: str, *, within: float) -> Outcome:
-        self._called("transfer", room, identity, to)
-        return self.answer if isinstance(self.answer, Outcome) else ANSWERED
-
-
-@dataclass
-class FakeRecorder:
-    """A recorder that remembers what it was asked; `away` is what it says instead of beginning."""
-
-    folder: Path
-    calls: list[tuple[Any, ...]] = field(default_factory=list)
-    egresses: dict[str, Egress] = field(default_factory=dict)
-    away: PlatformError | None = None
-
-    async def start(self, order: RecordingOrder) -> Egress:
-        self.calls.append(("start", order))
-        if self.away is not None:
-            raise self.away
-        egress_id = f"EG_{len(self.egresses) + 1}"
-        path = f"{self.folder}/{order.key}"
-        egress = self.egresses[egress_id] = Egress(egress_id, order.room, EgressState.STARTING, (path,))
-        return egress
-
-    async def stop(self, egress_id: str) -> None:
-        self.calls.append(("stop", egress_id))
-        if self.away is not None:
-            raise self.away
-
-    async def find(self, egress_id: str) -> Egress | None:
-        return self.egresses.get(egress_id)
-
-    async def list_running(self) -> list[Egress]:
-        return [egress for egress in self.egresses.values() if not egress.state.is_over]
-
-    def says(self, egress_id: str, state: EgressState, **more: Any) -> Egress:
-        """Bring a recording into another state."""
-        egress = self.egresses[egress_id] = replace(self.egresses[egress_id], state=state, **more)
-        return egress
-
-    def write(self, egress_id: str, content: bytes) -> None:
-        """Put a recording's file where it was asked for."""
-        path = Path(self.egresses[egress_id].paths[0])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
 
 
 @dataclass

@@ -60,7 +60,7 @@ def test_the_environment_is_read_only_by_settings(package: str) -> None:
 
 def test_agents_has_nothing_in_its_init_so_that_the_contract_needs_no_livekit() -> None:
     assert (CHECKOUT / "agents" / "__init__.py").read_text() == ""
-    wire = ("contract", "attendance", "audience", "calling", "figures", "noted", "choices")
+    wire = ("contract", "attendance", "audience", "calling", "figures", "noted")
     allowed = {"pydantic", "collections.abc", "datetime", "typing", *(f"agents.{name}" for name in wire)}
     for name in wire:
         assert set(imports(tree(CHECKOUT / "agents" / f"{name}.py"))) <= allowed

@@ -8,20 +8,8 @@ import httpx2
 import pytest
 from aiohttp import web
 
-from tests.support.calendars import (
-    MicrosoftServer,
-    at,
-    bots_of,
-    connect,
-    events_of,
-    radicale,
-    read_now,
-    serving,
-    status_of,
-    utc,
-    vcalendar,
-    vevent,
-)
+from tests.support.caldav import radicale, utc, vcalendar, vevent
+from tests.support.calendars import MicrosoftServer, at, bots_of, connect, events_of, read_now, serving, status_of
 from tests.support.platform import Platform
 
 pytestmark = pytest.mark.anyio

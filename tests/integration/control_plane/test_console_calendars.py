@@ -7,7 +7,8 @@ from aiohttp import web
 from sqlmodel import select
 
 from control_plane.bots.models import Bot
-from tests.support.calendars import at, radicale, utc, vcalendar, vevent
+from tests.support.caldav import radicale, utc, vcalendar, vevent
+from tests.support.calendars import at
 from tests.support.console_pages import LOOKS, needs_pages
 from tests.support.pages import in_browser
 from tests.support.platform import Platform, Tenant

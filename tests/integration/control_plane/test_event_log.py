@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -16,23 +15,10 @@ from control_plane.events.log import EventLog
 from control_plane.events.models import Event
 from control_plane.events.sequencer import Sequencer
 from control_plane.events.tail import follow
-from control_plane.events.wake import STAMPED, WRITTEN, Listener, Notifier
+from control_plane.events.wake import STAMPED, Listener
 from tests.support.database import Clone
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def database(clone: Clone) -> AsyncIterator[Database]:
-    """Both doors to this test's database, and wake-ups for what is written."""
-    database = Database(clone.app.replace("postgresql://", "postgresql+psycopg://"), pool=12)
-    notifier = Notifier(clone.app, WRITTEN)
-    database.on_announcement(notifier.poke)
-    task = asyncio.create_task(notifier.run())
-    yield database
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await database.close()
 
 
 async def write(database: Database, name: str, *, pause: float = 0, fail: bool = False) -> None:

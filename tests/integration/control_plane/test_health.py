@@ -16,7 +16,8 @@ from control_plane.media.recorder import Egress
 from control_plane.media.server import LiveRoom
 from control_plane.sessions.models import Worker
 from control_plane.supervisor.forgetting import forget
-from tests.support.platform import ADMIN_KEY, FakeMedia, Platform
+from tests.support.media import FakeMedia
+from tests.support.platform import ADMIN_KEY, Platform
 from tests.support.statements import statements
 from tests.support.stopwatch import Stopwatch
 from tests.support.uplink import worker

@@ -6,8 +6,8 @@ import psycopg
 
 from tests.integration.control_plane.test_migrations import alembic
 from tests.support.database import Clone
+from tests.support.partitions import PARTED
 
-PARTED = ("event", "session_trace", "transcript_line", "turn", "usage_entry")
 FILL = """
     insert into account (id, email, name, plan) overriding system value values (1, 'a@b.org', 'a', 'enterprise');
     insert into project (id, account_id, slug, name) overriding system value values (1, 1, 'alpha', 'alpha');

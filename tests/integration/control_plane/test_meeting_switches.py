@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from agents.calling import PersonaJob
-from agents.choices import ModelChoice, Powers
+from agents.calling import ModelChoice, PersonaJob, Powers
 from tests.integration.control_plane.test_meetings import hold, make_meeting, make_scenario
 from tests.support.platform import Platform, Tenant
 from tests.support.uplink import worker

@@ -16,7 +16,8 @@ from control_plane.gate.window import RateLimiter
 from control_plane.jobs.models import Job
 from control_plane.media.server import LiveRoom
 from control_plane.settings import Settings
-from tests.support.platform import ADMIN_KEY, FakeMedia, Platform
+from tests.support.media import FakeMedia
+from tests.support.platform import ADMIN_KEY, Platform
 
 pytestmark = pytest.mark.anyio
 

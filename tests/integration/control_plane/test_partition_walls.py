@@ -16,14 +16,13 @@ from control_plane.metering.models import UsageEntry
 from control_plane.recordings.models import Recording
 from control_plane.supervisor.partitions import tend_partitions
 from tests.support.database import Clone
-from tests.support.partitions import PARTS, a_session, held, narrow
+from tests.support.partitions import PARTED, PARTS, a_session, held, narrow
 from tests.support.platform import Platform, Tenant
 from tests.support.recordings import complete, start
 
 pytestmark = pytest.mark.anyio
 
 NOW = datetime.now(UTC)
-PARTED = ("event", "session_trace", "transcript_line", "turn", "usage_entry")
 
 
 async def test_no_wall_is_walked_around_by_way_of_the_parts(

@@ -1,7 +1,6 @@
-"""Tables in parts: there is always a place to write to, nothing is lost or passed by, and no wall is walked around."""
+"""Tables in parts: there is always a place to write to, nothing is lost or passed by, what nobody keeps is dropped."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +17,7 @@ from control_plane.events.log import EventLog
 from control_plane.events.models import LATE, Event
 from control_plane.events.sequencer import Sequencer
 from control_plane.events.tail import BATCH, follow, last_seq, read_after
-from control_plane.events.wake import STAMPED, WRITTEN, Listener, Notifier
+from control_plane.events.wake import STAMPED, Listener
 from control_plane.supervisor.partitions import tend_partitions
 from control_plane.supervisor.retaining import retain
 from tests.support.database import Clone
@@ -35,18 +34,6 @@ USED = """
         now() + make_interval(months => %(months)s)
     from project
 """
-
-
-@pytest.fixture
-async def database(clone: Clone) -> AsyncIterator[Database]:
-    database = Database(clone.app.replace("postgresql://", "postgresql+psycopg://"), pool=8)
-    notifier = Notifier(clone.app, WRITTEN)
-    database.on_announcement(notifier.poke)
-    task = asyncio.create_task(notifier.run())
-    yield database
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await database.close()
 
 
 async def write(database: Database, count: int, *, project_id: int = 1) -> None:

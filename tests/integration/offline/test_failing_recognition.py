@@ -12,7 +12,7 @@ from livekit import rtc
 from livekit.agents import stt
 from livekit.agents.utils import http_context
 
-from agents.choices import Fallbacks, ModelChoice, ProviderKey
+from agents.calling import Fallbacks, ModelChoice, ProviderKey
 from agents.contract import ProviderChanged
 from agents.models import Models, build_client
 from agents.settings import WorkerSettings

@@ -9,7 +9,7 @@ from livekit import rtc
 from livekit.agents import llm, stt
 from livekit.agents.utils import http_context
 
-from agents.choices import ModelChoice
+from agents.calling import ModelChoice
 from agents.models import Models, build_client
 from agents.settings import WorkerSettings
 from agents.usage import UsageMeter

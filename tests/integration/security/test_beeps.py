@@ -50,16 +50,10 @@ def test_words_are_overwritten_where_they_are_timed_and_whole_lines_where_they_a
 
 
 def a_job(epoch: int, identity: str, **fields: Any) -> SessionJob:
-    told = {
-        "project_id": 1,
-        "session_id": 1,
-        "livekit_job_id": f"{identity}-{epoch}",
-        "persona_id": 0,
-        "worker_id": "w",
-    }
-    return SessionJob(
-        **told | {"epoch": epoch, "identity": identity, "accepted_at": BEGAN, "lease_until": BEGAN} | fields
-    )
+    told: dict[str, Any] = {"epoch": epoch, "identity": identity, "livekit_job_id": f"{identity}-{epoch}"}
+    told |= {"project_id": 1, "session_id": 1, "persona_id": 0, "worker_id": "w"}
+    told |= {"accepted_at": BEGAN, "lease_until": BEGAN}
+    return SessionJob(**told | fields)
 
 
 def test_what_nobody_heard_because_a_host_was_lost_is_known_by_the_words_around_it() -> None:

@@ -19,7 +19,7 @@ from control_plane.metering import prices
 from control_plane.sessions.models import Session
 from control_plane.telephony.carriers import TrunkRules
 from control_plane.telephony.models import Call, DialDecision, Transfer
-from control_plane.telephony.policy import minutes_of
+from tests.support.billing import minutes_of
 from tests.support.platform import Platform, Tenant
 from tests.support.tried import sample, tried
 

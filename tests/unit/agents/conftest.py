@@ -1,5 +1,6 @@
 """What tests of the agents share."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from pydantic import SecretStr
 
 from agents.settings import WorkerSettings
 from agents.worker import Worker
+from tests.support.call_doubles import Call
 
 
 @pytest.fixture
@@ -23,3 +25,11 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
     worker = Worker(settings)
     yield worker
     worker.spool.close()
+
+
+@pytest.fixture
+async def call(monkeypatch: pytest.MonkeyPatch) -> Call:
+    """A call that has begun."""
+    begun = Call(monkeypatch, "somebody")
+    await asyncio.sleep(0)
+    return begun

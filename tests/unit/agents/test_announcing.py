@@ -12,8 +12,8 @@ from agents.calling import PersonaJob, Resumed
 from agents.contract import CallStarted, Command, OptedOut, RecordingAnnounced
 from agents.redacting import Redacting
 from agents.words import ENGLISH, LANGUAGES
+from tests.support.call_doubles import Call, FakeSession
 from tests.support.jobs import persona_job
-from tests.unit.agents.test_winding_up import Call, FakeSession, begun, person
 
 pytestmark = pytest.mark.anyio
 
@@ -50,8 +50,7 @@ class Telling(Call):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, job: PersonaJob = TELLS) -> None:
         speaking = SpeakingSession()
-        monkeypatch.setattr("tests.unit.agents.test_winding_up.FakeSession", lambda: speaking)
-        super().__init__(monkeypatch, "somebody", job=job)
+        super().__init__(monkeypatch, "somebody", job=job, session=speaking)
         self.says = speaking
         self.conversation.persona.greet = lambda: speaking.acts.append("greeting")  # type: ignore[method-assign]
         self.conversation.persona.resume = lambda: speaking.acts.append("bridge")  # type: ignore[method-assign]
@@ -66,7 +65,7 @@ class Telling(Call):
         for name, value in how.items():
             setattr(sentence, name, value)
         sentence.set_result(None)
-        await begun(self)
+        await self.until_begun()
 
     async def over(self) -> None:
         self.reporter.end("api")
@@ -78,7 +77,7 @@ async def test_nothing_is_said_and_no_recorder_asked_before_people_have_heard_it
 ) -> None:
     monkeypatch.setattr(announcing, "RECORDED_WITHIN", 5)
     call = Telling(monkeypatch)
-    await begun(call)
+    await call.until_begun()
     assert (call.says.acts, call.says.interruptible) == ([ENGLISH.recorded], [False])
     assert any(isinstance(each, CallStarted) for each in call.reporter.reports)
     assert (call.told, call.room.shown.empty()) == ([], True)
@@ -89,7 +88,7 @@ async def test_nothing_is_said_and_no_recorder_asked_before_people_have_heard_it
     assert call.says.acts == [ENGLISH.recorded], "the first word waits for the recorder"
 
     call.reporter.command(Command(action="recorded", job_id="AJ_1"))
-    await begun(call)
+    await call.until_begun()
     assert call.says.acts == [ENGLISH.recorded, "greeting"]
     assert len(call.told) == 1, "the recorder that hears the room is the one that was told of"
     await call.over()
@@ -100,7 +99,7 @@ async def test_a_sentence_that_was_cut_off_or_never_heard_tells_nobody(
     monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]
 ) -> None:
     call = Telling(monkeypatch)
-    await begun(call)
+    await call.until_begun()
     await call.heard(**how)
     assert (call.told, call.room.shown.empty()) == ([], True)
     assert call.says.acts[-1] == "greeting", "the conversation goes on, and is not recorded"
@@ -110,7 +109,7 @@ async def test_a_sentence_that_was_cut_off_or_never_heard_tells_nobody(
 async def test_a_persona_that_comes_back_tells_what_the_one_before_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announcing, "RECORDED_WITHIN", 0.01)
     call = Telling(monkeypatch, TELLS.model_copy(update={"resumed": Resumed(elapsed=3)}))
-    await begun(call)
+    await call.until_begun()
     await call.heard()
     assert call.told == [ENGLISH.recorded]
     async with asyncio.timeout(5):
@@ -119,26 +118,46 @@ async def test_a_persona_that_comes_back_tells_what_the_one_before_did_not(monke
     await call.over()
 
 
+@pytest.mark.parametrize("heard", [True, False])
+async def test_the_first_word_waits_for_its_recording_but_not_for_long(
+    monkeypatch: pytest.MonkeyPatch, heard: bool
+) -> None:
+    monkeypatch.setattr(announcing, "RECORDED_WITHIN", 5 if heard else 0.05)
+    call = Call(monkeypatch, "somebody", job=persona_job(recorded=True))
+    assert await call.room.shown.get() == {"parley.recorded": "true"}
+    await asyncio.sleep(0)
+    assert call.reporter.reports == []
+    if heard:
+        call.reporter.command(Command(action="recorded", job_id="AJ_1"))
+    async with asyncio.timeout(2):
+        while not any(isinstance(report, CallStarted) for report in call.reporter.reports):
+            await asyncio.sleep(0.01)
+    call.reporter.command(Command(action="unrecorded", job_id="AJ_1"))
+    assert await call.room.shown.get() == {"parley.recorded": ""}
+    call.reporter.end("api")
+    await call.ended()
+
+
 async def test_a_recording_that_somebody_else_begins_is_told_of_as_it_begins_and_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     call = Telling(monkeypatch, TELLS.model_copy(update={"recorded": False}))
-    await begun(call)
+    await call.until_begun()
     assert call.says.acts == ["greeting"]
     for _ in range(2):
         call.reporter.command(Command(action="recorded", job_id="AJ_1"))
-        await begun(call)
+        await call.until_begun()
     assert call.says.acts == ["greeting", ENGLISH.recorded]
     await call.heard()
     call.reporter.command(Command(action="recorded", job_id="AJ_1"))
-    await begun(call)
+    await call.until_begun()
     assert (call.told, len(call.says.acts)) == ([ENGLISH.recorded], 2)
     await call.over()
 
 
 async def test_a_room_that_is_recorded_already_is_told_of_before_the_greeting(monkeypatch: pytest.MonkeyPatch) -> None:
     call = Telling(monkeypatch, TELLS.model_copy(update={"recorded": False, "is_recording": True}))
-    await begun(call)
+    await call.until_begun()
     assert call.says.acts == [ENGLISH.recorded]
     await call.heard()
     assert (call.told, call.says.acts) == ([ENGLISH.recorded], [ENGLISH.recorded, "greeting"])
@@ -148,7 +167,7 @@ async def test_a_room_that_is_recorded_already_is_told_of_before_the_greeting(mo
 async def test_a_project_that_does_not_announce_tells_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     call = Telling(monkeypatch, TELLS.model_copy(update={"recorded": False, "announces": False}))
     call.reporter.command(Command(action="recorded", job_id="AJ_1"))
-    await begun(call)
+    await call.until_begun()
     assert (call.told, call.says.acts) == ([], ["greeting"])
     await call.over()
 
@@ -186,11 +205,10 @@ async def test_the_key_for_it_ends_a_call_out_also_of_whoever_hangs_up_at_once(
 ) -> None:
     monkeypatch.setattr("agents.phone.ENTERED_AFTER", 60 if hangs_up else 0.01)
     job = persona_job(phone=PHONE, called=True, opt_out_key="9", hears_keys=False)
-    callee = person(PHONE)
-    callee.attributes = {"sip.callStatus": "active"}
-    monkeypatch.setattr("tests.unit.agents.test_winding_up.person", lambda _: callee)
     call = Call(monkeypatch, PHONE, job=job)
-    await begun(call)
+    callee = call.room.remote_participants[PHONE]
+    callee.attributes = {"sip.callStatus": "active"}
+    await call.until_begun()
     call.room.emit("sip_dtmf_received", SimpleNamespace(digit="9", participant=callee))
     if hangs_up:
         call.reporter.end("caller_left")

@@ -10,8 +10,7 @@ import pytest
 from livekit.agents import APITimeoutError, llm
 from livekit.agents.utils import http_context
 
-from agents.calling import PersonaJob
-from agents.choices import Fallbacks, ModelChoice, Powers, ProviderKey
+from agents.calling import Fallbacks, ModelChoice, PersonaJob, Powers, ProviderKey
 from agents.contract import ProviderChanged
 from agents.models import TRIES, Models, build_client
 from agents.settings import WorkerSettings

@@ -10,7 +10,7 @@ import pytest
 
 from agents.attendance import BotJob, Word
 from agents.bots.reporting import BotReporter
-from agents.choices import Redaction
+from agents.calling import Redaction
 from agents.contract import LineInterim, LineSpoken, Submission, TurnMeasured
 from agents.noted import Report, ToolUsed
 from agents.redacting import redacted

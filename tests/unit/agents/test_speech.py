@@ -10,8 +10,7 @@ import pytest
 from livekit import rtc
 from livekit.agents import inference, vad
 
-from agents.calling import PersonaJob
-from agents.choices import ModelChoice
+from agents.calling import ModelChoice, PersonaJob
 from agents.models import Models
 from agents.prepared import Sounds
 from agents.settings import WorkerSettings

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from agents.choices import Provider
+from agents.calling import Provider
 from control_plane.auth.scopes import AREAS
 from control_plane.events.facts import DOCUMENTED_WEBHOOKS
 from control_plane.webhooks.schemas import KNOWN_EVENTS

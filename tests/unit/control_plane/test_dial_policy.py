@@ -23,9 +23,9 @@ from control_plane.telephony.policy import (
     Used,
     decide,
     home_countries,
-    minutes_of,
     start_of_day,
 )
+from tests.support.billing import minutes_of
 from tests.support.tried import tried
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

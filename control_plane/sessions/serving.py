@@ -8,7 +8,7 @@ from control_plane.personas.serving import find_version
 from control_plane.sessions.models import Session, SessionJob, Slot
 
 
-async def find_begun(db: Db, session: Session, epoch: int | None = None) -> Persona | None:
+async def find_served(db: Db, session: Session, epoch: int | None = None) -> Persona | None:
     """The agent of a session's job, or of its last one; None where it has had none."""
     query = select(SessionJob).where(SessionJob.project_id == session.project_id, SessionJob.session_id == session.id)
     if epoch is not None:
