@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, text
+from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
 from control_plane.db.rows import id_column, json_object, moment
@@ -37,6 +37,7 @@ class Job(SQLModel, table=True):
     id: int = id_column()
     kind: str
     key: str = Field(description="At most one open job per kind and key.")
+    project_id: int | None = Field(default=None, sa_type=BigInteger, description="Not used any more.")
     payload: dict[str, Any] = json_object()
     state: str = Field(default=JobState.WAITING, description="See `JobState`.")
     attempts: int = 0
