@@ -1,4 +1,5 @@
-"""Calls that share processes, with everything around them: none is lost with its process."""
+"""Calls that share processes, with everything around them: what befalls one befalls no other, and none is lost with
+its process."""
 
 import asyncio
 import json
@@ -97,3 +98,23 @@ async def test_calls_whose_common_process_dies_go_on_where_they_were(shared: Sha
         assert typist.was_left() == (session["id"] in sessions)
         check_lines(typist, await lines_of(shared.fleet, shared.key, session["id"]))
     assert shared.fleet.errors == []
+
+
+async def test_a_call_that_fails_takes_none_of_its_process_along(shared: Shared) -> None:
+    good, bad = await shared.agent(), await shared.agent(llm_model="nonsense")
+    async with callers(shared, [good] * CALLS) as typists, callers(shared, [bad] * 2) as unlucky:
+        await all_answered(typists, 0)
+        for number in range(2):  # turns without an answer, after which a call is given up
+            for typist in unlucky:
+                await typist.say(f"word w{number}")
+            assert not any(await asyncio.gather(*(each.is_answered(number) for each in unlucky)))
+        failed = [await ended(shared.fleet, shared.key, typist, within=180) for typist in unlucky]
+        assert [session["outcome"] for session in failed] == ["failed"] * len(unlucky)
+        await all_answered(typists, 1)
+    both = [held for held in shared.processes().values() if held & {session["id"] for session in failed}]
+    assert all(len(held) > 1 for held in both), "it had a process for itself: nothing was tried"
+    assert shared.lost() == set()
+    for typist in typists:
+        session = await ended(shared.fleet, shared.key, typist)
+        assert (session["outcome"], session["end_reason"]) == ("ok", "caller_left")
+        check_lines(typist, await lines_of(shared.fleet, shared.key, session["id"]))

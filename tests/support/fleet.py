@@ -34,7 +34,8 @@ LIVEKIT_SECRET: Final = "devsecret-devsecret-devsecret-devsecret"
 
 
 class Models:
-    """A model that says yes to whatever was said last, and a voice that says a tone of `SENTENCE` seconds for it."""
+    """A model that says yes to whatever was said last, one called `nonsense` whose answers nobody can read, and a voice
+    that says a tone of `SENTENCE` seconds for what it is told."""
 
     RATE, SENTENCE, HERTZ = 24_000, 2.0, 300
 
@@ -44,11 +45,15 @@ class Models:
         self._app.router.add_post("/v1/audio/speech", self._speak)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        messages = (await request.json())["messages"]
+        wanted = await request.json()
+        messages = wanted["messages"]
         asked = next((each["content"] for each in reversed(messages) if each["role"] == "user"), "nothing")
         text = asked if isinstance(asked, str) else " ".join(part.get("text", "") for part in asked)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        if wanted["model"] == "nonsense":
+            await response.write(b"data: {]\n\n")
+            return response
         head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "yes"}
         for delta, end in (({"role": "assistant", "content": f"Yes, {text}."}, None), ({}, "stop")):
             chunk = head | {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
