@@ -104,8 +104,10 @@ async def test_a_call_that_fails_takes_none_of_its_process_along(shared: Shared)
     good, bad = await shared.agent(), await shared.agent(llm_model="nonsense")
     async with callers(shared, [good] * CALLS) as typists, callers(shared, [bad] * 2) as unlucky:
         await all_answered(typists, 0)
-        for typist in unlucky:
-            await typist.say("word w0")
+        for number in range(2):  # turns without an answer, after which a call is given up
+            for typist in unlucky:
+                await typist.say(f"word w{number}")
+            assert not any(await asyncio.gather(*(each.is_answered(number) for each in unlucky)))
         failed = [await ended(shared.fleet, shared.key, typist, within=180) for typist in unlucky]
         assert [session["outcome"] for session in failed] == ["failed"] * len(unlucky)
         await all_answered(typists, 1)
