@@ -96,7 +96,7 @@ class Conversation:
 
         What became of a telephone call that was not answered, whoever placed it says.
         """
-        typed = TypedLines(self.room, self.session, self._on_text, unanswered(self.job.resumed))
+        typed = TypedLines(self.room, self.session, self._on_text, unanswered(self.job.resumed), self.job.redaction)
         await begin(self.session, self.persona, self.room, room_options(self.job, wide=self.models.stt.is_wide))
         self._supervision.look()
         if not await self._somebody_is_there():

@@ -10,9 +10,10 @@ import structlog
 from livekit import rtc
 from livekit.agents import AgentSession
 
-from agents.calling import Resumed
+from agents.calling import Redaction, Resumed
 from agents.contract import AGAIN
 from guard.plain import plain
+from guard.redaction import build
 
 TOPIC: Final = "lk.chat"
 LONGEST: Final = 4000
@@ -27,7 +28,8 @@ log = structlog.get_logger()
 class TypedLines:
     """Reads what is typed by the person whom a persona speaks with; `answer` is given each line.
 
-    One that is typed again after a loss is answered unless it was `known` before, or was heard here.
+    One that is typed again after a loss is answered unless it was `known` before, as it is on record: without personal
+    data where there is a `redaction`; or was heard here.
     """
 
     def __init__(
@@ -36,10 +38,12 @@ class TypedLines:
         session: AgentSession[None],
         answer: Callable[[str, rtc.RemoteParticipant], Awaitable[None]],
         known: Iterable[str] = (),
+        redaction: Redaction | None = None,
     ) -> None:
         self.room, self.session, self.answer = room, session, answer
         self._begun: asyncio.Queue[tuple[rtc.TextStreamReader, str]] = asyncio.Queue(MOST_WAITING)
         self._known = deque(known, MOST_WAITING)
+        self._redactor = build(redaction.names) if redaction is not None else None
         room.register_text_stream_handler(TOPIC, self._note)
 
     async def run(self) -> None:
@@ -64,10 +68,14 @@ class TypedLines:
         heard, who = self.session.room_io.linked_participant, self.room.remote_participants.get(identity)
         if not text or who is None or (heard is not None and heard.identity != identity):
             return
-        if is_again and text in self._known:
+        if is_again and self._is_known(text):
             return
         self._known.append(text)
         await self.answer(text, who)
+
+    def _is_known(self, text: str) -> bool:
+        on_record = text if self._redactor is None else self._redactor.redact(text)
+        return text in self._known or on_record in self._known
 
 
 def unanswered(resumed: Resumed | None) -> list[str]:

@@ -75,6 +75,8 @@ _BEFORE_LOCAL: Final = frozenset(
 """Words that stand before a said address, and are none of it."""
 _IBAN: Final = re.compile(r"(?<![^\W_])[a-z]{2}[ -]?[0-9]{2}(?:[\s.,-]{0,3}[a-z0-9]){11,30}")
 """Wherever it is broken: who says one pauses, and a recogniser ends a sentence there."""
+LEAST_OF_IBAN: Final = 10
+"""Digits: the shortest ones have twelve. Of "at 10" and the words after it every twentieth would pass for one."""
 _BEGUN_IBAN: Final = re.compile(r"(?<![^\W_])[a-z]{2}[0-9]{2}(?:[ -]?[a-z]{4})?(?:[ -]?[0-9]{2,4}){1,8}(?=\W{0,4}$)")
 _WORD: Final = re.compile(r"[^\W_]+")
 _MASK: Final = re.compile(r"\[(phone|card|iban|email|name|number|redacted)\]")
@@ -262,20 +264,25 @@ def _local_of(folded: str, start: int) -> int:
 def _ibans(folded: str) -> Iterator[Span]:
     at = looks = 0
     while found := _IBAN.search(folded, at):
-        start, at, looks = found.start(), found.start() + 4, looks + 1
+        start, at = found.start(), found.start() + 4
+        if sum(map(str.isdigit, found.group())) < LEAST_OF_IBAN:
+            continue
+        looks += 1
         # Words may follow it that look like more of it.
         for end in range(found.end(), start + 14, -1):
             if not folded[end - 1].isalnum() or folded[end : end + 1].isalnum():
                 continue
             plain = re.sub(r"[\s.,-]", "", folded[start:end])
-            if looks > LOOKS or (len(plain) >= 15 and _is_checked(plain)):
+            if looks > LOOKS or _is_iban(plain):
                 yield Span(start, end, "iban")
                 at = end
                 break
 
 
-def _is_checked(iban: str) -> bool:
-    return int("".join(str(int(each, 36)) for each in iban[4:] + iban[:4])) % 97 == 1
+def _is_iban(plain: str) -> bool:
+    if len(plain) < 15 or sum(map(str.isdigit, plain)) < LEAST_OF_IBAN:
+        return False
+    return int("".join(str(int(each, 36)) for each in plain[4:] + plain[:4])) % 97 == 1
 
 
 def _numbers(folded: str) -> Iterator[Span]:

@@ -21,6 +21,8 @@ BATCH: Final = 2000
 MOST: Final = 20_000
 """Entries that one question looks at."""
 MOST_PROBLEMS: Final = 100
+BELOW_ALL: Final = -(2**63)
+"""No entry has this id, nor one below it."""
 
 # An id is handed out before its commit. What an older transaction may still commit must be linked before what is newer,
 # so only entries are taken that are older than every transaction that runs: `age` counts transactions.
@@ -38,7 +40,7 @@ _LINKED: Final = text("""
 """)
 _UNLINKED: Final = text("""
     select entry.id from audit_entry entry
-    where entry.project_id = :project and entry.id <= :last
+    where entry.project_id = :project and entry.id > :first and entry.id <= :last
         and not exists (select from audit_link link where link.entry_id = entry.id and link.project_id = :project)
     order by entry.id limit :most
 """)
@@ -107,7 +109,9 @@ async def verify_trail(db: Db, macs: Macs, project_id: int, *, after: int = 0) -
     more = found is not None and before.seq < found.seq and looked >= MOST
     if not more:
         problems += _of_head(macs, project_id, before, found)
-        values = {"project": project_id, "last": before.entry_id, "most": MOST_PROBLEMS}
+    if last is not None or not after:  # else nobody knows where this part begins
+        first = last.entry_id if last is not None else BELOW_ALL
+        values = {"project": project_id, "first": first, "last": before.entry_id, "most": MOST_PROBLEMS}
         problems += [Problem(row.id, "unlinked") for row in (await db.execute(_UNLINKED, values)).all()]
     return AuditVerdict(
         intact=not problems,

@@ -90,7 +90,7 @@ class BrokenTrail(BaseModel):
 
     project_id: int
     entry_id: int | None = Field(description="Of the first problem that was found; `GET /audit/verify` has the others.")
-    kind: str = Field(description="`changed`, `missing`, `unlinked`, `moved` or `cut`.")
+    kind: str = Field(description="`changed`, `missing`, `unlinked`, `moved`, `cut` or `unreadable`.")
 
 
 class AuditHealth(Part):

@@ -163,6 +163,20 @@ async def test_a_long_trail_is_looked_at_in_parts(
     ]
 
 
+async def test_what_was_slipped_in_is_told_with_the_part_where_it_stands(
+    platform: Platform, tenant: Tenant, clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await trail(platform, tenant)
+    monkeypatch.setattr(chaining, "BATCH", 3)
+    monkeypatch.setattr(chaining, "MOST", 3)
+    with psycopg.connect(clone.owner) as connection:
+        connection.execute(f"{COPY} -5, project_id, key_id, action, target, status, at from audit_entry limit 1")
+
+    parts = [await verdict(tenant, f"?after={after}") for after in (0, 3, 6)]
+
+    assert [each["problems"] for each in parts] == [[{"entry_id": -5, "kind": "unlinked"}], [], []]
+
+
 async def test_every_way_to_tamper_shows(platform: Platform, tenant: Tenant, clone: Clone) -> None:
     await platform.tenant("theirs")
     await trail(platform, tenant)
@@ -337,6 +351,30 @@ async def test_a_long_trail_is_verified_over_several_passes(
 
     # Told with the third pass, and on while the second round has not come to the place again.
     assert seen == [("ok", False)] * 2 + [("degraded", True)] * 3
+
+
+async def test_a_trail_that_cannot_be_read_sets_off_the_alarm_and_holds_no_other_up(
+    platform: Platform, tenant: Tenant, clone: Clone
+) -> None:
+    theirs = await platform.tenant("theirs")
+    await trail(platform, tenant)
+    await trail(platform, theirs)
+    with psycopg.connect(clone.owner) as connection:
+        was = connection.execute("select id, at from audit_entry where project_id = 1 order by id limit 1").fetchone()
+        assert was is not None
+        connection.execute("update audit_entry set at = 'infinity' where id = %s", [was[0]])
+        connection.execute("update audit_entry set status = 500 where project_id = %s", [theirs.project.id])
+        connection.commit()
+        await verify(platform)
+        alarm, broken = await told(platform)
+        connection.execute("update audit_entry set at = %s where id = %s", [was[1], was[0]])
+    assert broken == 2
+    kinds = {each["project_id"]: each["kind"] for each in alarm["broken"]}
+    assert kinds == {1: "unreadable", theirs.project.id: "changed"}
+
+    await verify(platform)
+    alarm, _ = await told(platform)
+    assert [each["project_id"] for each in alarm["broken"]] == [theirs.project.id]
 
 
 async def test_what_is_linked_while_a_trail_is_verified_is_no_problem_of_it(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents import typed
-from agents.calling import Resumed, Said
+from agents.calling import Redaction, Resumed, Said
 from agents.contract import AGAIN
 from agents.typed import TypedLines, unanswered
 
@@ -50,14 +50,16 @@ class Broken(Line):
 class Listener:
     """What is answered."""
 
-    def __init__(self, heard: str | None = ANNA, resumed: Resumed | None = None) -> None:
+    def __init__(
+        self, heard: str | None = ANNA, resumed: Resumed | None = None, redaction: Redaction | None = None
+    ) -> None:
         self.answered: list[str] = []
         self.came = asyncio.Event()
         self.room = Room()
         linked = SimpleNamespace(identity=heard) if heard else None
         session = SimpleNamespace(room_io=SimpleNamespace(linked_participant=linked))
         known = unanswered(resumed)
-        self.lines = TypedLines(self.room, session, self._answer, known)  # type: ignore[arg-type]
+        self.lines = TypedLines(self.room, session, self._answer, known, redaction)  # type: ignore[arg-type]
 
     async def _answer(self, text: str, who: Any) -> None:
         self.answered.append(f"{who.identity}: {text}")
@@ -136,3 +138,10 @@ async def test_a_line_that_comes_again_and_is_known_is_answered_once() -> None:
     listener = Listener(resumed=Resumed(elapsed=1, said=said))
     lines = [once_more("before"), Line("now"), once_more("now"), Line("now"), Line("last")]
     assert await listener.hear(*((line, ANNA) for line in lines)) == ["anna: now", "anna: now", "anna: last"]
+
+
+async def test_a_line_that_comes_again_is_known_by_what_redaction_left_of_it() -> None:
+    said = [Said(by="person", text="call me at [phone]")]
+    listener = Listener(resumed=Resumed(elapsed=1, said=said), redaction=Redaction())
+    lines = [once_more("call me at +14155552671"), once_more("call me at home"), Line("last")]
+    assert await listener.hear(*((line, ANNA) for line in lines)) == ["anna: call me at home", "anna: last"]

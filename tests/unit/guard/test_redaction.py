@@ -62,6 +62,19 @@ def test_what_is_not_personal_stays() -> None:
     assert len(alarms) <= len(lines) // 100, alarms[:10]
 
 
+def test_a_time_of_day_and_the_words_after_it_are_no_account_number() -> None:
+    redactor = Redactor()
+    days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    lines = [
+        f"{said} {hour} {words} {day} again"
+        for said, words in (("we meet at", "and then once more on"), ("wir kommen um", "uhr in die stadt und am"))
+        for hour in range(10, 25)
+        for day in days
+    ]
+
+    assert [line for line in lines if redactor.redact(line) != line] == []
+
+
 def test_while_a_number_is_being_said_its_beginning_is_not_shown() -> None:
     said = ["my", "number", "is", *"4155552671"]
     shown = [Redactor().redact(" ".join(said[: end + 1]), interim=True) for end in range(len(said))]
