@@ -62,6 +62,8 @@ def main() -> int:
     parser.add_argument("--notes", type=Path, metavar="FILE", help="keep here what each part tried")
     asked = parser.parse_args()
     number, of = map(int, asked.part.split("/"))
+    if not 1 <= number <= of or (of > 1 and asked.notes is None):
+        parser.error("--part is N/OF, N from 1 to OF, and goes with --notes")
     floors: dict[str, int] = tomllib.loads(FLOORS.read_text())["floors"]
     last = number == of
     wanted = {what: floor for what, floor in floors.items() if what.startswith(asked.only)}
