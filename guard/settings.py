@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from guard import logs
 
@@ -52,12 +53,33 @@ OUR_OWN: Final = ("worker_token", "livekit_api_secret")
 """Settings that hold one."""
 
 
+class _Environment(EnvSettingsSource):
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """What a variable holds as JSON; where it is none, its text, which the field refuses by its name."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
 class FromEnvironment(BaseSettings):
     """Settings that are read once, from `PARLEY_…` variables, and say what is wrong without what they hold."""
 
     model_config = SettingsConfigDict(
         env_prefix="PARLEY_", env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, then the environment: nothing else is read."""
+        return init_settings, _Environment(settings_cls)
 
 
 class ProcessSettings(FromEnvironment):

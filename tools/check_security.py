@@ -12,6 +12,7 @@ that stands there, and is judged by the floors with the last part.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,9 @@ def main() -> int:
         found.append(run_bandit())
     found = [each for each in found if each["line"].startswith(asked.only)]
     lines = collect(found, wanted if last and not asked.samples else {})
+    if asked.only and not lines and not failed:
+        begun = sorted({what.partition(":")[0] for what in floors} | {"second wall", "audit chain", "schemathesis"})
+        print(f"No line begins with {asked.only!r} that was tried; there are {', '.join(begun)}", file=sys.stderr)
     show(lines)
     bad = [line for line in lines if line.verdict]
     if failed:
@@ -87,9 +91,10 @@ def main() -> int:
 
 
 def files_of(only: str) -> list[Path]:
-    """The test files that note what they tried; of one word, those that speak of it."""
+    """The test files that note what they tried; of one word, those with a line that begins with it."""
     files = sorted(path for path in (TREE / "tests").rglob("test_*.py") if NOTES in path.read_text())
-    return [path for path in files if f'"{only}' in path.read_text()] if only else files
+    line = re.compile(rf'"{re.escape(only)}[^"\n]*' + ("" if ":" in only else ":"))
+    return [path for path in files if line.search(path.read_text())] if only else files
 
 
 def run_tests(files: Sequence[Path], noted: Path, *, full: bool, processes: str) -> bool:

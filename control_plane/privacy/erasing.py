@@ -16,6 +16,7 @@ from control_plane.gate.models import AuditEntry
 from control_plane.jobs.queue import enqueue
 from control_plane.privacy.answers import drop_answers, drop_jobs
 from control_plane.privacy.conversations import AT_ONCE, erase_conversations, erase_people
+from control_plane.privacy.exporting import end_erased
 from control_plane.privacy.finding import Found, find
 from control_plane.privacy.models import PrivacyRequest, RequestStatus
 from control_plane.privacy.persons import Names
@@ -120,7 +121,7 @@ class Eraser:
                 counts = {"idempotent_request": await drop_answers(db, self.box, request.project_id, names)}
                 _go_on(request, counts | {"job": await self._drop_jobs(request, names, found)})
             case "receipt":
-                await self._finish(db, request)
+                await self._finish(db, request, found)
 
     async def _drop_jobs(self, request: PrivacyRequest, names: Names, found: Found) -> int:
         # Jobs are the platform's: a door of their own, and nothing is lost where this try is repeated.
@@ -172,7 +173,7 @@ class Eraser:
                 return
             _go_on(request, spool=spool)
 
-    async def _finish(self, db: Db, request: PrivacyRequest) -> None:
+    async def _finish(self, db: Db, request: PrivacyRequest, found: Found) -> None:
         now = self.clock.now()
         request.receipt = self.receipts.make(request, at=now)
         request.status, request.finished_at, request.waits_for = RequestStatus.COMPLETED, now, None
@@ -188,7 +189,9 @@ class Eraser:
                 at=now,
             )
         )
-        request.progress = {"sessions": request.progress.get("sessions", [])}
+        request.progress = found.numbers
+        await db.flush()
+        await end_erased(db, now)
         log.info("person erased", request=request.id, rows=json.dumps(target["rows"]))
 
 

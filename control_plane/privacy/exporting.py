@@ -5,7 +5,7 @@ import json
 import secrets
 import tempfile
 import zipfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -52,6 +52,8 @@ _THEIRS: Final = {
     "analyses": ("analysis", "session_id = any(:sessions)"),
     "calls": ("call", "id = any(:calls)"),
     "transfers": ("transfer", "call_id = any(:calls)"),
+    "consents": ("consent", "number = any(:numbers)"),
+    "dial_decisions": ("dial_decision", "destination = any(:numbers) or call_id = any(:calls)"),
     "meetings": ("meeting", "id = any(:meetings)"),
     "attendances": ("attendee", "identity = any(:identities)"),
     "stays": ("participant", "identity = any(:identities)"),
@@ -90,6 +92,20 @@ _INVITATIONS: Final = text("""
     where project_id = :project and lower(attendees::text || coalesce(organizer_email, '')) like any(:mails)
     limit :most
 """)
+_END: Final = text("""
+    update privacy_request export set expires_at = :now
+    where kind = 'export' and storage_key is not null and expires_at > :now and exists (
+        select from privacy_request erasure
+        where erasure.project_id = export.project_id and erasure.kind = 'erasure' and erasure.status = 'completed'
+            and erasure.finished_at >= export.created_at
+            and (erasure.person = export.person or exists (
+                select from jsonb_array_elements(export.progress -> 'sessions') session
+                where erasure.progress -> 'sessions' @> session)
+            or exists (
+                select from jsonb_array_elements(export.progress -> 'calls') call
+                where erasure.progress -> 'calls' @> call)))
+""")
+"""Files of those who were erased since: by the same names, or by others that led to the same conversations."""
 _GIVE_UP: Final = text("""
     update privacy_request set status = 'failed', finished_at = :now, sealed_person = null
     where status = 'pending' and exists (
@@ -131,7 +147,7 @@ class Exporter:
             await self._write(file, parts, [each for each in wanted if _is_theirs(each, found)])
             size = (await asyncio.to_thread(file.stat)).st_size
             await self.store.write_file(key, file)
-        await self._finish(project_id, request_id, await self.store.seal(key), size)
+        await self._finish(project_id, request_id, await self.store.seal(key), size, found)
 
     async def _write(self, file: Path, parts: dict[str, Any], recordings: list[Recording]) -> None:
         sound, left_out = 0, list[int]()
@@ -159,7 +175,7 @@ class Exporter:
         except NotFound:
             log.warning("a recording is not in its export", recording=recording.id)
 
-    async def _finish(self, project_id: int, request_id: int, key: str, size: int) -> None:
+    async def _finish(self, project_id: int, request_id: int, key: str, size: int, found: Found) -> None:
         now = self.clock.now()
         async with self.database.tenant(project_id) as db:
             request = await lock_request(db, request_id)
@@ -167,7 +183,7 @@ class Exporter:
                 return
             request.status, request.finished_at = RequestStatus.COMPLETED, now
             request.storage_key, request.size_bytes, request.expires_at = key, size, now + KEPT
-            request.sealed_person = None
+            request.sealed_person, request.progress = None, found.numbers
             target = {"request_id": request.id, "person": request.person, "size_bytes": size}
             entry = AuditEntry(
                 project_id=project_id,
@@ -178,11 +194,14 @@ class Exporter:
                 at=now,
             )
             db.add(entry)
+            await db.flush()
+            await end_erased(db, now)
 
     async def sweep(self) -> None:
         """Remove the files whose time is over, and say of what cannot be done that it failed."""
         now = self.clock.now()
         async with self.database.platform() as db:
+            await end_erased(db, now)  # those which were made while the erasure was on its way to its commit
             over = col(PrivacyRequest.expires_at) < now
             failed = PrivacyRequest.status == RequestStatus.FAILED
             kept = select(PrivacyRequest.id, PrivacyRequest.storage_key).where(
@@ -202,6 +221,11 @@ class Exporter:
                 await db.exec(update(PrivacyRequest).where(mine).values(storage_key=None))
 
 
+async def end_erased(db: Db, now: datetime) -> None:
+    """Have the time of files be over whose person was erased since they were asked for."""
+    await db.execute(_END, {"now": now})
+
+
 async def collect(db: Db, project_id: int, found: Found, names: Names) -> dict[str, Any]:
     """The parts of an export that are rows."""
     spans = [span(stay) for stay in found.stays]
@@ -215,6 +239,7 @@ async def collect(db: Db, project_id: int, found: Found, names: Names) -> dict[s
         "recordings": found.recordings,
         "end_users": found.end_users,
         "identities": list(names.identities),
+        "numbers": list(names.numbers),
         "rooms": [room for room, _, _ in spans],
         "since": [since for _, since, _ in spans],
         "until": [until for _, _, until in spans],

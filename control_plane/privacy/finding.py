@@ -81,6 +81,11 @@ class Found:
         """What the person is known by, with what was found."""
         return names_of(person, emails=self.emails, identities=self.identities)
 
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """Which conversations it was, once nobody's name is kept any more."""
+        return {"sessions": self.sessions, "calls": self.calls}
+
     def as_json(self) -> dict[str, Any]:
         """What is kept of it from one step to the next."""
         return asdict(self)

@@ -44,7 +44,8 @@ class PrivacyRequest(SQLModel, table=True):
     sealed_person: bytes | None = Field(default=None, sa_type=LargeBinary)
     """Who it is, and what was found of them, as JSON."""
     progress: dict[str, Any] = json_object()
-    """How far its job is: `{step, after}`, and what was counted."""
+    """How far its job is: `{step, after}`, and what was counted. Once it is done, whose `sessions` and
+    `calls` it was about, by number."""
     told: list[str] = json_list()
     """Workers that were told to forget."""
     receipt: dict[str, Any] | None = json_value()

@@ -239,7 +239,7 @@ def _recordings(directory: DataDirectory) -> list[Finding]:
         return [Finding("recordings", Verdict.BAD, f"without their files: {_some(missing)}", mend)]
     if strays:
         mend = f"Nobody needs them: remove them from {directory.recordings}"
-        return [Finding("recordings", Verdict.NOTE, f"files of no recording: {_some(strays)}", mend)]
+        return [Finding("recordings", Verdict.NOTE, f"files of no recording and no export: {_some(strays)}", mend)]
     return [Finding("recordings", Verdict.GOOD, "every one has its file")]
 
 

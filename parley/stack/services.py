@@ -41,9 +41,15 @@ _OF_TRACES = ("PARLEY_OTEL_EXPORTER_OTLP_ENDPOINT", "PARLEY_OTEL_TRACES_SAMPLER_
 """Passed on to the control plane and to workers, which make the spans."""
 METRICS_PORTS = {"jobs": 0, "worker": 1, "bots": 2}
 """Where figures are, counted from `PARLEY_METRICS_PORT`; the control plane has them at its own port."""
-_OF_BOTS = ("PARLEY_WORDS_MODEL", "PARLEY_MAX_BOTS", "PARLEY_OUTBOUND_ALLOW")
+_OF_BOTS = ("PARLEY_WORDS_MODEL", "PARLEY_MAX_BOTS", "PARLEY_OUTBOUND_ALLOW", "PARLEY_REDACTOR")
 """Passed on to the bot host alone."""
-_OF_WORKERS = ("PARLEY_PROVIDER_KEYS", "PARLEY_PROVIDER_URLS", "PARLEY_AZURE_REGION", "PARLEY_OUTBOUND_ALLOW")
+_OF_WORKERS = (
+    "PARLEY_PROVIDER_KEYS",
+    "PARLEY_PROVIDER_URLS",
+    "PARLEY_AZURE_REGION",
+    "PARLEY_OUTBOUND_ALLOW",
+    "PARLEY_REDACTOR",
+)
 """Passed on to workers alone."""
 OFFLINE_MODELS = {
     "PARLEY_MODELS_API_KEY": "offline",
@@ -88,6 +94,10 @@ _OWN_SETTINGS = (
     "PARLEY_RECORDINGS_CREDENTIALS",
     "PARLEY_RECORDINGS_LONGEST",
     "PARLEY_PRICES",
+    "PARLEY_FORMER_SECRET_KEYS",
+    "PARLEY_BACKUPS_KEPT",
+    "PARLEY_SIGN_UP",
+    "PARLEY_REDACTOR",
 )
 """Passed on from our own environment, where they are named there."""
 

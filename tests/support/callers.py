@@ -78,6 +78,10 @@ def _of(caller: Caller, table: str) -> dict[str, Any]:
         case "call":
             number = caller.phone_number
             return {"phone_number": number, "identity": f"sip_{number}", "ended_at": NOW, "session_id": None}
+        case "consent":
+            return {"number": caller.phone_number}
+        case "dial_decision":
+            return {"destination": caller.phone_number}
         case "session":
             return {"status": "completed", "caller_identity": caller.identity, "started_at": NOW, "ended_at": LATER}
         case "slot":

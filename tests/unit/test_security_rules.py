@@ -203,3 +203,14 @@ def test_the_table_ends_with_what_its_tests_found(
     told = capsys.readouterr().out
     assert shown in told
     assert "y: other" not in told
+
+
+def test_of_one_word_the_files_run_which_have_a_line_that_begins_with_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = {path.name for path in table.files_of("webhooks")}
+    assert "test_webhook_signatures.py" in named
+    assert "test_predicates.py" not in named  # it speaks of a folder of that name
+    monkeypatch.setattr(sys, "argv", ["check_security.py", "--samples", "--only", "nothing of ours"])
+    assert table.main() == 1
+    assert "there are addresses, audit chain," in capsys.readouterr().err

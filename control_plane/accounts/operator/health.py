@@ -170,7 +170,8 @@ def _of_audit(found: Backlog) -> AuditHealth:
     if found.broken_trails:
         health.broken = [BrokenTrail.model_validate(each) for each in found.broken_trails]
         named = ", ".join(str(each.project_id) for each in health.broken)
-        health.status, health.reason = "degraded", f"Not as it was written is the audit trail of the projects {named}"
+        health.status = "degraded"
+        health.reason = f"The audit trail is not as it was written in project {named}"
     return health
 
 

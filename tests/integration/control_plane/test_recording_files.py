@@ -162,3 +162,16 @@ async def test_files_that_lost_their_recording_and_the_other_way_round_are_found
     (file,) = folder.rglob("*.ogg")
     stray = file.rename(folder / "stray.ogg")
     assert compare_recordings(folder, clone.owner) == ([stray.name], [str(file.relative_to(folder))])
+
+
+async def test_the_file_of_an_export_is_no_stray(platform: Platform, tenant: Tenant, clone: Clone) -> None:
+    made = (await tenant.http.post("/privacy/exports", json={"email": "ann@example.org"})).json()["export"]
+
+    async def status() -> str:
+        read = await tenant.http.get(f"/privacy/exports/{made['id']}")
+        return str(read.json()["export"]["status"])
+
+    async with platform.jobs():
+        await until(status, "completed")
+    assert list(platform.recorder.folder.rglob("*.zip")) != []
+    assert compare_recordings(platform.recorder.folder, clone.owner) == ([], [])

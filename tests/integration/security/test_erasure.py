@@ -307,6 +307,8 @@ async def test_an_export_holds_what_is_known_of_one_and_nothing_of_others(
     for name in ("sessions", "lines", "turns", "traces", "analyses", "calls", "stays", "attendances", "end_users"):
         assert json.loads(parts[f"{name}.json"]), name
     assert b"CANARY-projc1-transcript_line-content" in parts["lines.json"]
+    assert b"CANARY-projc1-consent-evidence" in parts["consents.json"]
+    assert [row["allowed"] for row in json.loads(parts["dial_decisions.json"])] == [True]
     leaked = [name for name, content in parts.items() if b"CANARY-projc2" in content]
     tried(LINE, sum(len(json.loads(each)) for each in parts.values()), len(leaked))
     assert leaked == []
@@ -327,6 +329,41 @@ async def test_an_export_ends(platform: Platform, tenant: Tenant) -> None:
     assert list((platform.recorder.folder / str(tenant.project.id) / "exports").glob("*")) == []
     async with httpx2.AsyncClient(timeout=30) as anybody:
         assert (await anybody.get(here(platform, read["url"]))).status_code == 410
+
+
+@pytest.mark.parametrize("known_as", [{"phone_number": "+17751234001"}, {"identity": "customer-8801"}])
+async def test_an_export_of_somebody_who_is_erased_ends_with_the_erasure(
+    platform: Platform, tenant: Tenant, clone: Clone, known_as: dict[str, str]
+) -> None:
+    gone, stays = Caller(tenant, 1), Caller(tenant, 2)
+    assert (gone.phone_number, gone.identity) == ("+17751234001", "customer-8801")
+    for caller in (gone, stays):
+        plant(clone.superuser, caller)
+    urls = []
+    for body in (gone.asked, known_as, stays.asked):
+        made = await ask(tenant, "export", body)
+        await exporter(platform).handle({"project_id": tenant.project.id, "request_id": made["id"]})
+        read = (await tenant.http.get(f"/privacy/exports/{made['id']}")).json()["export"]
+        urls.append(here(platform, read["url"]))
+
+    await erase(platform, tenant, gone.asked)
+
+    async with httpx2.AsyncClient(timeout=30) as anybody:
+        assert [(await anybody.get(url)).status_code for url in urls] == [410, 410, 200]
+    await exporter(platform).sweep()
+    assert len(list((platform.recorder.folder / str(tenant.project.id) / "exports").glob("*"))) == 1
+
+
+async def test_an_export_that_is_made_while_its_person_is_erased_is_not_handed_out(
+    platform: Platform, tenant: Tenant, clone: Clone
+) -> None:
+    plant(clone.superuser, gone := Caller(tenant, 1))
+    made = await ask(tenant, "export", gone.asked)
+    await erase(platform, tenant, gone.asked)
+    await exporter(platform).handle({"project_id": tenant.project.id, "request_id": made["id"]})
+
+    read = (await tenant.http.get(f"/privacy/exports/{made['id']}")).json()["export"]
+    assert (read["status"], read["url"]) == ("completed", None)
 
 
 async def test_jobs_do_what_was_asked(platform: Platform, tenant: Tenant) -> None:

@@ -82,6 +82,17 @@ def test_a_key_of_zeros_encrypts_nothing() -> None:
         Settings.model_validate(GIVEN[Settings] | {"secret_key": zeros})
 
 
+def test_what_is_no_json_is_refused_by_its_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GIVEN[Settings].items():
+        monkeypatch.setenv(f"PARLEY_{name.upper()}", value)
+    monkeypatch.setenv("PARLEY_FORMER_SECRET_KEYS", OWN)  # without its brackets
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    told = wrong_settings(refused.value)
+    assert told == "PARLEY_FORMER_SECRET_KEYS: Input should be a valid list"
+    assert OWN not in str(refused.value)
+
+
 def test_a_former_key_is_as_good_as_the_first() -> None:
     other = base64.b64encode(bytes(range(1, 33))).decode()
     settings = Settings.model_validate(GIVEN[Settings] | {"former_secret_keys": [other]})

@@ -102,6 +102,21 @@ def test_all_who_embed_are_told_the_embedders_that_the_person_named(services: Se
         assert named.items() <= environment.items()
 
 
+def test_what_the_person_says_of_privacy_is_told_to_whom_it_concerns(services: Services) -> None:
+    said = {
+        "PARLEY_FORMER_SECRET_KEYS": '["former"]',
+        "PARLEY_BACKUPS_KEPT": "P30D",
+        "PARLEY_SIGN_UP": "false",
+        "PARLEY_REDACTOR": "ours:finder",
+    }
+    asked = replace(services, parent={**services.parent, **said})
+    for child in (asked.control_plane(), asked.jobs()):
+        assert said.items() <= child.environment.items()
+    for child in (asked.worker(), asked.bots()):
+        assert child.environment["PARLEY_REDACTOR"] == "ours:finder"
+        assert "PARLEY_FORMER_SECRET_KEYS" not in child.environment
+
+
 def test_a_module_that_is_not_installed_is_named() -> None:
     with pytest.raises(ProgramMissing, match=r"the module parley\.nothing is missing"):
         python("parley.nothing")
