@@ -171,7 +171,7 @@ async def test_predicates_are_missed_one_by_one(neighbours: Neighbours, clone: C
                 unseen.append(name)
         MISSING.now = ""
     unasked = sorted({str(each) for each in predicates()} - by_predicate.keys() - ASKS.keys())
-    told = {
+    told: dict[str, Any] = {
         "removed": len(chosen),
         "leaked": [str(each) for each in walled],
         "unseen": unseen,
