@@ -328,7 +328,7 @@ async def test_whoever_touches_the_trail_sets_off_an_alarm_that_ends_once_it_is_
         _put_back(connection, kept)
     assert (alarm["status"], broken) == ("degraded", 1)
     assert alarm["broken"] == [{"project_id": 1, "entry_id": ids[3], "kind": "changed"}]
-    assert "projects 1" in alarm["reason"]
+    assert "in project 1" in alarm["reason"]
 
     await verify(platform)
     well, broken = await told(platform)
