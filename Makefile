@@ -48,7 +48,7 @@ check: ## Lint, formatting, types, import contracts, rules of security, licences
 check-api: setup-test ## Search for answers that the API does not describe (READY=, ARGS=)
 	$(BIN)/python -m tools.check_api $(if $(READY),--ready $(READY)) $(ARGS)
 
-check-security: setup-test ## Try everything that is promised of security, in full, which takes hours: a line each, what was tried and what was found (ARGS="--only secrets", QUICK=1)
+check-security: setup-test ## Try everything that is promised of security, in full, which takes an hour: a line each, what was tried and what was found (ARGS="--only secrets", QUICK=1)
 	$(BIN)/python tools/check_security.py $(if $(QUICK),--samples) $(ARGS)
 
 licences: setup-test ## Check the licences of what is installed and write docs/licences.md

@@ -5,8 +5,8 @@ It runs all test files that note what they tried (tests/support/tried.py), with 
 tenants (tools/check_api.py) and bandit. What a line has to reach stands in tools/security_floors.toml. Status 0 only if
 no test failed, nothing went wrong, and every line reached its floor.
 
-That takes hours. `--part 2/8 --notes FILE` does an eighth of it and adds what it tried to FILE: the table shows all
-that stands there, and is judged by the floors with the last part.
+That takes an hour on two cores. `--part 2/8 --notes FILE` does an eighth of it and adds what it tried to FILE: the
+table shows all that stands there, and is judged by the floors with the last part.
 """
 
 import argparse
