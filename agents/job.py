@@ -31,8 +31,8 @@ from guard.outbound import Outbound
 from knowledge.client import KnowledgeClient
 from pocket.rooms.joining import during, unbroken
 
-CLAIM_WITHIN = 10.0
-"""Seconds to get the job from the main process, which asks the control plane until it answers."""
+CLAIM_WITHIN = 75.0
+"""Seconds to get the job from the main process, which asks the control plane until it answers, and gives up sooner."""
 
 LAZY = (
     "openai.resources.chat.completions.completions",

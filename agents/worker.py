@@ -39,12 +39,13 @@ CLAIMED_WITHIN = 30.0
 """Seconds from accepting a job until a process has it. Where many come at once, as when another worker has died, each
 waits for a process to be started after the one before: to give one up and begin anew would make all of them later."""
 STARTED_WITHIN = 10.0
-"""Seconds from then to its "started" report. A crash in an entrypoint ends with exit code 0 and dead air, so silence is
-the only sign of it."""
+"""Seconds from when it has the answer to its ticket to its "started" report. A crash in an entrypoint ends with exit
+code 0 and dead air, so silence is the only sign of it."""
 SILENCE = 5.0
 """Seconds without a sign of life after which a job's process is stuck: its caller hears nothing any more."""
 ANSWERED_WITHIN = 60.0
-"""Seconds in which the answer to a ticket is waited for whose job nobody here will do; by then its lease is over."""
+"""Seconds in which the answer to a ticket is waited for: a control plane that is busy or away is no reason to give up a
+process. By then the lease of one that was taken for exchanged is over."""
 LAST_WORDS = 2.0
 """Seconds to take what a process that is no more has said."""
 TOLD_WITHIN = 0.2
@@ -276,6 +277,8 @@ class Worker:
         try:
             async with asyncio.timeout(CLAIMED_WITHIN):
                 await taken.claimed.wait()
+            async with asyncio.timeout(ANSWERED_WITHIN):
+                await asyncio.wait([taken.exchange])
             async with asyncio.timeout(STARTED_WITHIN):
                 await taken.started.wait()
         except TimeoutError:

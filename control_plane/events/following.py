@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
-from control_plane.db.database import Database, Db
-from control_plane.errors import PlatformError, Unavailable
+from control_plane.db.database import Database, Db, is_away
+from control_plane.errors import Unavailable
 from control_plane.events.models import Event, EventCursor
 from control_plane.events.tail import BATCH, last_seq, read_after
 from control_plane.events.wake import STAMPED, Listener
@@ -33,6 +33,9 @@ class LogFollower:
                     more = await self.step()
                 except Unavailable:
                     log.warning("facts are not followed", reader=self.reader)
+                    more = False
+                except Exception:  # whatever it is, the loops beside this one go on
+                    log.exception("facts are not followed", reader=self.reader)
                     more = False
                 if not more:
                     await listener.wait()
@@ -61,7 +64,7 @@ class LogFollower:
         try:
             async with db.begin_nested():
                 await self.take(db, event)
-        except (PlatformError, SQLAlchemyError):  # what the database cannot do now is done again
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, Unavailable) or (isinstance(error, DBAPIError) and is_away(error)):
+                raise  # what the database cannot do now is done again
             log.exception("a fact was passed over", reader=self.reader, fact=event.type, id=event.id)

@@ -45,6 +45,10 @@ STEPS: Final = (
     "workers",
     "receipt",
 )
+_MARK: Final = text("""
+    update recording set deleted_at = :now
+    where project_id = :project and id = any(:recordings) and deleted_at is null
+""")
 
 log = structlog.get_logger()
 
@@ -148,12 +152,8 @@ class Eraser:
             _, found = opened(self.box, request)
             by, marked = request.key_id, request.progress.get("marked")
             if marked is None:
-                query = text("""
-                    update recording set deleted_at = :now
-                    where project_id = :project and id = any(:ids) and deleted_at is null
-                """)
-                values = {"now": self.clock.now(), "project": project_id, "ids": found.recordings}
-                result: Any = await db.execute(query, values)
+                values = {"now": self.clock.now(), "project": project_id, "recordings": found.recordings}
+                result: Any = await db.execute(_MARK, values)
                 request.progress = request.progress | {"marked": result.rowcount}
                 marked = result.rowcount
         to_come = 0

@@ -1,6 +1,7 @@
 """A project that has nothing asks about another's rows."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from sqlmodel import col, select
 from control_plane.clock import Clock
 from control_plane.db.database import Database, Db
 from control_plane.errors import Conflict, PlatformError
+from control_plane.gate.transaction import Transaction
 from tests.support.estates import Estate
 
 
@@ -31,6 +33,21 @@ class Asking:
     def hall(self) -> str:
         """Their room."""
         return self.theirs.names()["room_name"]
+
+    @property
+    def line(self) -> str:
+        """The number of their trunk."""
+        return f"+1800555{self.theirs.number:04}"
+
+    @property
+    def transaction(self) -> Transaction:
+        """This transaction, as requests have it."""
+
+        @asynccontextmanager
+        async def door() -> AsyncIterator[Db]:
+            yield self.db
+
+        return Transaction(self.database, door)
 
     def like(self, **more: Any) -> Any:
         """What a service knows of itself."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import sqlalchemy as sa
 from sqlmodel import SQLModel
@@ -23,6 +23,8 @@ NOW: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATER: Final = datetime.now(UTC) + timedelta(days=30)
 """Of what would be over otherwise."""
 HALL, GUEST = "hall", "guest-1"
+NUMBER: Final = "+17751234567"
+"""Whom they call, as others do."""
 SHARE: Final = "rpl_of-{slug}-0123456789abcdef0123456789abcdef"
 EMBED: Final = "ek_of-{slug}-0123456789abcdef0123456789"
 BOX: Final = SecretBox(SECRET_KEY)
@@ -46,7 +48,7 @@ FILLINGS: Final[dict[str, Filler]] = {
         "asked": {"canary": e.canary("bot", "asked")},
         "state": "scheduled",
         "told": "",
-        "chat": [],
+        "chat": [{"identity": GUEST, "message": e.canary("bot", "chat")}],
         "room_name": f"{e.slug}_bot-1",
         "meeting_room": f"{e.slug}_{HALL}",
         "meeting_url": f"https://meet.example.org/{e.canary('bot', 'meeting_url')}",
@@ -68,14 +70,14 @@ FILLINGS: Final[dict[str, Filler]] = {
     "calendar_series": _plain(series_id="series-1", bot={}),
     "call": _plain(
         room_name="{slug}_hall",
-        phone_number="+17751234567",
+        phone_number=NUMBER,
         caller_id="+18001234567",
         direction="outbound",
         status="answered",
-        identity="sip_+17751234567",
+        identity=f"sip_{NUMBER}",
     ),
-    "consent": _plain(number="+17751234567", kind="calls", given=True),
-    "dial_decision": _plain(kind="dial", destination="+17751234567", allowed=True, rule=None, steps=[]),
+    "consent": _plain(number=NUMBER, kind="calls", given=True),
+    "dial_decision": _plain(kind="dial", destination=NUMBER, allowed=True, rule=None, steps=[]),
     "dial_policy": _plain(countries=None, quiet_hours=None, limits={}, do_not_call=[]),
     "egress": _plain(id="EG_of{slug}", room_name="{slug}_hall"),
     "embed_key": lambda e, _: {
@@ -213,8 +215,8 @@ FILLINGS: Final[dict[str, Filler]] = {
     },
     "supervision": _plain(mode="listen", ended_at=None),
     "transcript_line": _plain(epoch=1, sequence=1, speaker="user", identity=GUEST, words=None, timestamp_ms=1),
-    "transfer": _plain(address="+17751234567", asked_by="persona", status="asked"),
-    "turn": _plain(epoch=1, sequence=1, parts={}, chunks=[]),
+    "transfer": _plain(address=NUMBER, asked_by="persona", status="asked"),
+    "turn": _plain(epoch=1, sequence=1, parts={}, chunks=[], speech_ended_at=NOW, audio_started_at=NOW),
     "usage_day": _plain(day=date(2026, 1, 5), service="llm"),
     "usage_entry": _plain(service="llm"),
     "video_room": lambda e, _: {
@@ -263,6 +265,47 @@ FILLINGS: Final[dict[str, Filler]] = {
 }
 """What the rows of each table hold besides words that are its own; every table of a tenant has an entry."""
 FURTHER: Final[dict[str, Filler]] = {
+    "bot": lambda e, i: (
+        FILLINGS["bot"](e, i)
+        | {
+            "room_name": f"{e.slug}_bot-2",
+            "session_id": None,
+            "recording_id": None,
+            "attendee_id": None,
+            "event_uuid": uuid5(NAMESPACE_URL, f"{e.slug}/calendar_event"),
+            "wanted_at": LATER,
+        }
+    ),
+    "call": lambda e, i: (
+        FILLINGS["call"](e, i)
+        | {"room_name": f"{e.slug}_queued", "status": "queued", "session_id": None, "destination": None}
+    ),
+    "consent": lambda e, i: FILLINGS["consent"](e, i) | {"given": False, "session_id": None},
+    "meeting": lambda e, i: (
+        FILLINGS["meeting"](e, i)
+        | {"code": e.names()["code of people"], "room_name": f"{e.slug}_people", "meeting_type": "people"}
+        | dict.fromkeys(("session_id", "persona_id", "scenario_id", "end_user_id", "membership_id"))
+    ),
+    "privacy_request": lambda e, i: (
+        FILLINGS["privacy_request"](e, i)
+        | {
+            "kind": "export",
+            "status": "completed",
+            "storage_key": e.canary("privacy_request", "storage_key"),
+            "expires_at": LATER,
+        }
+    ),
+    "sip_trunk": lambda e, i: FILLINGS["sip_trunk"](e, i) | {"deleted_at": NOW},
+    "slot": lambda e, i: (
+        FILLINGS["slot"](e, i)
+        | {
+            "room_name": e.names()["waiting_room"],
+            "session_id": None,
+            "caller_identity": None,
+            "ticket_hash": fingerprint(f"further {e.slug}"),
+        }
+    ),
+    "supervision": _plain(mode="listen", ended_at=NOW),
     "room": lambda e, _: {
         "name": f"{e.slug}-aaaa-bbbb",
         "full_name": e.names()["video_full"],
@@ -280,7 +323,7 @@ FURTHER: Final[dict[str, Filler]] = {
         }
     ),
 }
-"""A second row of some tables: the session of a room of `/v2`, and its recording."""
+"""A second row of some tables, in another state: what waits, what is over, the session of a room of `/v2`."""
 
 
 def tables() -> list[sa.Table]:
@@ -334,6 +377,7 @@ class Estate:
             "embed": EMBED.format(slug=self.slug),
             "supervisor": f"supervisor-{self.ids['supervision']}",
             "bot_room": f"{self.slug}_bot-1",
+            "waiting_room": f"{self.slug}_waiting",
         }
 
     def foreign(self) -> dict[str, str]:

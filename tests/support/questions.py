@@ -37,11 +37,13 @@ from control_plane.meetings.end_users import EndUsers
 from control_plane.meetings.holding import hold_meeting
 from control_plane.meetings.models import Meeting
 from control_plane.meetings.passes import Passes
+from control_plane.meetings.people import PeoplesMeetings
 from control_plane.meetings.presence import by_livekit
 from control_plane.metering import budget
 from control_plane.metering.repository import UsageRepository, usage_of_session
 from control_plane.overview import repository as overview
 from control_plane.personas.models import PersonaVersion
+from control_plane.personas.reading import PersonaReader
 from control_plane.personas.serving import find_serving
 from control_plane.personas.versions import VersionService
 from control_plane.recordings.models import Recording, RecordingKind
@@ -56,13 +58,13 @@ from control_plane.sessions.models import Session
 from control_plane.sessions.reports import ReportDesk, ReportRefused
 from control_plane.sessions.repository import SessionFilter, SessionRepository, last_words
 from control_plane.supervisor import retaining
-from control_plane.telephony import answering, dialling
-from control_plane.telephony.models import SipTrunk
-from control_plane.telephony.sync import TrunkSync
 from control_plane.tokens import service as tokens
+from control_plane.webhooks import deliveries
 from control_plane.webhooks.deliveries import DeliveryService
 from tests.support.asking import Ask, Asking, found, nothing, of
 from tests.support.estates import GUEST, Estate
+from tests.support.phone_questions import PHONES
+from tests.support.private_questions import PRIVATE
 
 LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 FAR: Final = datetime(2100, 1, 1, tzinfo=UTC)
@@ -164,6 +166,23 @@ async def _wound_up(it: Asking) -> Any:
         return await winding.wind_up(behind_the_wall, Clock(), project_id=it.me, persona_id=0)
 
 
+async def _read(it: Asking) -> Any:
+    async with it.transaction as transaction:
+        await transaction.begin()
+        return await PersonaReader(transaction, project_id=it.me).read(it.id("persona"))
+
+
+def _of_people(it: Asking) -> Any:
+    return it.like(_with_people=PeoplesMeetings._with_people)
+
+
+async def _events(it: Asking) -> Any:
+    endpoint: Any = SimpleNamespace(events=None)
+    always: Any = SimpleNamespace(since=None, until=None)
+    with mock.patch.object(deliveries, "wanted_types", lambda _: ["room.created"]):
+        return await DeliveryService._events(it.like(), endpoint, always, after=0)
+
+
 async def _tries(it: Asking) -> Any:
     return await DeliveryService._last_tries(it.like(), [it.id("webhook_delivery")])
 
@@ -190,7 +209,10 @@ QUESTIONS: Final[dict[str, Ask]] = {
         Bot, lambda it, bot: removing._remove_words(it.db, bot)
     ),
     "bots.riding BotGreeter._find_slot: Slot.project_id == bot.project_id": of(
-        Bot, lambda it, bot: riding.BotGreeter._find_slot(it.like(), it.db, bot, it.id("persona"), it.hall)
+        Bot,
+        lambda it, bot: riding.BotGreeter._find_slot(
+            it.like(), it.db, bot, it.id("persona"), it.theirs.names()["waiting_room"]
+        ),
     ),
     "bots.sending BotSender._demand_apart: Bot.project_id == self.project_id": found(
         of(Bot, lambda it, bot: sending.BotSender._demand_apart(it.like(), bot))
@@ -237,6 +259,12 @@ QUESTIONS: Final[dict[str, Ask]] = {
     "meetings.passes Passes.persona_of: Persona.project_id == meeting.project_id": of(
         Meeting, lambda it, meeting: Passes.persona_of(it.db, meeting)
     ),
+    "meetings.people PeoplesMeetings.get: Meeting.project_id == self.caller.project_id": found(
+        lambda it: PeoplesMeetings.get(_of_people(it), it.theirs.names()["code of people"])
+    ),
+    "meetings.people PeoplesMeetings.newest: Meeting.project_id == self.caller.project_id": lambda it: (
+        PeoplesMeetings.newest(_of_people(it))
+    ),
     "meetings.presence by_livekit: col(Room.project_id) == meeting.project_id": of(Meeting, _seats),
     "meetings.waiting list_waiting: Attendee.project_id == meeting.project_id": of(
         Meeting, lambda it, meeting: waiting.list_waiting(it.db, meeting)
@@ -255,6 +283,7 @@ QUESTIONS: Final[dict[str, Ask]] = {
     "overview.repository COSTS: usage_entry.project_id = :project #1": _spans(overview.COSTS),
     "overview.repository NOW: project_id = :project #1": lambda it: it.rows(overview.NOW),
     "overview.repository SESSIONS: session.project_id = :project #1": _spans(overview.SESSIONS),
+    "personas.reading _READ: persona.project_id = %(project)s #2": found(_read),
     "personas.serving _find: Persona.project_id == project_id": lambda it: find_serving(
         it.db, it.id("persona"), project_id=it.me
     ),
@@ -329,30 +358,13 @@ QUESTIONS: Final[dict[str, Ask]] = {
     ),
     "supervisor.retaining _OLD: project_id = :project #1": _old("knowledge_unanswered"),
     "supervisor.retaining _OLD: project_id = :project #6": _old("supervision"),
-    "telephony.answering _find_call: Call.project_id == project.id": lambda it: answering._find_call(
-        it.db,
-        SimpleNamespace(id=it.me),  # type: ignore[arg-type]
-        it.hall,
-    ),
-    "telephony.dialling _PROGRESS: call.project_id = :project #3": lambda it: it.rows(
-        dialling._PROGRESS, call=it.id("call")
-    ),
-    "telephony.sync TrunkSync._line: SipConfig.project_id == trunk.project_id": of(
-        SipTrunk,
-        lambda it, trunk: TrunkSync._line(it.like(numbers=SimpleNamespace(sign=lambda *_: "t")), it.db, trunk),
-    ),
     "tokens.service _RELEASE: project_id = :project #1": lambda it: it.changed(
         tokens._RELEASE, ticket_hash=fingerprint(f"further {it.theirs.slug}")
     ),
-    "webhooks.deliveries DeliveryService._events: Event.project_id == self.caller.project_id": lambda it: (
-        DeliveryService._events(
-            it.like(),
-            SimpleNamespace(events=None),  # type: ignore[arg-type]
-            SimpleNamespace(since=None, until=None),  # type: ignore[arg-type]
-            after=0,
-        )
-    ),
+    "webhooks.deliveries DeliveryService._events: Event.project_id == self.caller.project_id": _events,
     "webhooks.deliveries DeliveryService._last_tries: WebhookDelivery.project_id == self.caller.project_id": _tries,
+    **PHONES,
+    **PRIVATE,
 }
 """By the predicate, its module without the package: the question that it is a part of."""
 ASKS: Final = {f"control_plane.{name}": question for name, question in QUESTIONS.items()}

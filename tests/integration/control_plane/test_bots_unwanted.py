@@ -1,10 +1,12 @@
 """Bots that nobody wants, or may send, any more: none is sent all the same, and none is left over."""
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import col, select, update
 
 from control_plane.bots.following import BotFollower
@@ -267,21 +269,34 @@ async def test_who_fills_the_chat_does_not_fill_the_bots_that_read_it(platform: 
         assert len(chat) == 50
 
 
+async def nothing_known(_: Db) -> None:
+    raise ValueError
+
+
+async def two_where_one_was_expected(db: Db) -> None:
+    (await db.execute(text("select generate_series(1, 2)"))).one_or_none()
+
+
+async def a_statement_that_fails(db: Db) -> None:
+    await db.execute(text("select 1 / 0"))
+
+
+@pytest.mark.parametrize("fail", [nothing_known, two_where_one_was_expected, a_statement_that_fails])
 async def test_a_fact_that_nothing_can_be_made_of_does_not_hold_up_those_behind_it(
-    platform: Platform, tenant: Tenant
+    platform: Platform, tenant: Tenant, fail: Callable[[Db], Awaitable[None]]
 ) -> None:
     taken: list[str] = []
 
-    async def take(_db: Db, event: Event) -> None:
+    async def take(db: Db, event: Event) -> None:
         if event.data["text"] == "poison":
-            raise ValueError
+            await fail(db)
         taken.append(event.data["text"])
 
     follower = LogFollower(platform.database, "test", frozenset({Fact.MEETING_CHAT}), take)
     await follower.step()
     async with platform.database.platform() as db:
-        for text in ("poison", "well"):
-            EventLog(db, Clock()).append(Fact.MEETING_CHAT, project_id=tenant.project.id, room_name="r", text=text)
+        for said in ("poison", "well"):
+            EventLog(db, Clock()).append(Fact.MEETING_CHAT, project_id=tenant.project.id, room_name="r", text=said)
     async with platform.jobs():
 
         async def is_taken() -> bool:

@@ -13,6 +13,7 @@ from livekit.agents import AssignmentTimeoutError
 
 from agents.calling import PersonaJob
 from agents.contract import Exchange
+from agents.job import CLAIM_WITHIN
 from agents.settings import WorkerSettings
 from agents.uplink import ExchangeRefused
 from agents.worker import ANSWERED_WITHIN, CLAIMED_WITHIN, LAST_WORDS, STARTED_WITHIN, Taken, Worker
@@ -45,11 +46,19 @@ def settings(tmp_path: Path) -> WorkerSettings:
     return WorkerSettings.model_validate(given | {"spool_dir": tmp_path, "environment": "development"})
 
 
-def follow(settings: WorkerSettings, claims_at: float | None, starts_at: float | None, until: float) -> bool:
+def follow(
+    settings: WorkerSettings, claims_at: float | None, starts_at: float | None, until: float, *, answered_at: float = 0
+) -> bool:
     """Whether a job is still waited for, when so many seconds have passed since it was accepted."""
 
     async def run() -> bool:
         worker = Worker(settings)
+
+        async def answered(_: Exchange) -> PersonaJob:
+            await asyncio.sleep(answered_at)
+            return persona_job()
+
+        worker.uplink.exchange = answered  # type: ignore[method-assign]
         await worker._on_request(Request())  # type: ignore[arg-type]
         loop = asyncio.get_running_loop()
         tasks: list[asyncio.Task[Any]] = []
@@ -85,6 +94,17 @@ def test_a_job_that_no_process_takes_is_given_up(settings: WorkerSettings) -> No
 def test_a_process_that_has_its_job_and_says_nothing_is_given_up(settings: WorkerSettings) -> None:
     assert follow(settings, 1, None, until=STARTED_WITHIN)
     assert not follow(settings, 1, None, until=STARTED_WITHIN + 2)
+
+
+def test_a_process_whose_ticket_is_answered_late_is_waited_for(settings: WorkerSettings) -> None:
+    late = ANSWERED_WITHIN - 1
+    assert follow(settings, 0, late + STARTED_WITHIN - 1, until=200, answered_at=late), "the control plane was busy"
+    assert CLAIM_WITHIN > ANSWERED_WITHIN + STARTED_WITHIN, "the process would not wait for it"
+
+
+def test_a_ticket_that_is_never_answered_is_given_up(settings: WorkerSettings) -> None:
+    assert follow(settings, 0, None, until=ANSWERED_WITHIN - 1, answered_at=1000)
+    assert not follow(settings, 0, None, until=ANSWERED_WITHIN + 1, answered_at=1000)
 
 
 def test_a_job_that_was_given_up_before_its_ticket_was_answered_is_told_of_as_lost(settings: WorkerSettings) -> None:
