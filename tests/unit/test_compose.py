@@ -1,17 +1,22 @@
 """compose.yaml: which process is told which secret, and what a container may do."""
 
+import os
 import re
 import subprocess
+from base64 import b64encode
 from pathlib import Path
+from secrets import token_bytes, token_hex
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from agents.settings import BotHostSettings, WorkerSettings
 from control_plane.recordings.storage import open_store
 from control_plane.settings import MigrationSettings, Settings
+from guard.settings import wrong_settings
 from knowledge.settings import KnowledgeSettings
 from tests.support.tried import tried
 
@@ -71,6 +76,28 @@ def test_every_variable_stands_in_the_example_or_has_a_default() -> None:
     example = (CHECKOUT / "deploy" / "env.example").read_text()
     needed = set(re.findall(r"\$\{(\w+):\?", text))
     assert needed <= set(re.findall(r"^(\w+)=", example, re.MULTILINE))
+
+
+def example() -> dict[str, str]:
+    """What an operator has who has filled in the example as it says."""
+    lines = (CHECKOUT / "deploy" / "env.example").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    filled = {name: re.sub(r"<[^>]*>", token_hex(32), value) or token_hex(32) for name, value in given.items()}
+    return filled | {"PARLEY_SECRET_KEY": b64encode(token_bytes(32)).decode(), "PARLEY_ADMIN_KEY": f"ak_{token_hex(32)}"}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_a_process_starts_with_the_example_filled_in(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = example()
+    for variable in [each for each in os.environ if each.startswith("PARLEY_")]:
+        monkeypatch.delenv(variable)
+    for variable, value in services()[name]["environment"].items():
+        needed = re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", lambda it: given.get(it[1], it[2] or ""), str(value))
+        monkeypatch.setenv(variable, needed)
+    try:
+        READS[name]()
+    except ValidationError as error:
+        pytest.fail(wrong_settings(error))
 
 
 @pytest.mark.parametrize("name", services())
