@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from agents.settings import BotHostSettings, WorkerSettings
+from control_plane.db.database import Database
 from control_plane.recordings.storage import open_store
 from control_plane.settings import MigrationSettings, Settings
 from guard.settings import wrong_settings
@@ -165,6 +166,33 @@ def test_whoever_takes_work_says_when_it_can_and_gets_the_time_to_end() -> None:
     assert services()["worker"]["stop_grace_period"] == f"{drain // 60 + 1}m"
     assert services()["livekit"]["stop_grace_period"] == f"{drain // 60 + 1}m", "calls are in it"
     assert not re.search(r"container_name|ports", str(services()["worker"])), "it could not be scaled"
+
+
+def test_an_up_without_numbers_keeps_as_many_as_the_example_names() -> None:
+    scaled = {name: service["scale"] for name, service in services().items() if "scale" in service}
+    assert set(scaled) == {"worker", "control-plane", "jobs"}
+    for name, number in scaled.items():
+        variable, less = re.fullmatch(r"\$\{(\w+):-(\d+)\}", number).groups()  # type: ignore[union-attr]
+        assert example()[variable] == less == "1", name
+
+
+def test_nothing_begins_before_the_database_is_made() -> None:
+    """While it is made, at the first start, a server answers that is at a socket alone and ends then."""
+    asked = services()["postgres"]["healthcheck"]["test"]
+    assert asked[asked.index("-h") + 1] == "127.0.0.1"
+    assert services()["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+
+
+def test_the_database_of_compose_has_a_connection_for_everybody() -> None:
+    pool = Settings.model_fields["database_pool"].default
+    pools = Database("postgresql://nobody@127.0.0.1/none", pool=pool).most
+    knowledge = KnowledgeSettings.model_fields["knowledge_pool"].default
+    # Wake-ups, hearing and the log; and in a jobs process that leads everything its locks and what it listens for.
+    serve, jobs = pools + 3, pools + 14
+    page = (CHECKOUT / "docs" / "operations" / "scale.md").read_text()
+    assert re.findall(r"^\| `.*` (?:and \d+ )?\| (\d+) \|$", page, re.M) == [str(serve), str(jobs), str(knowledge)]
+    has = int(re.search(r"max_connections=(\d+)", str(services()["postgres"]["command"]))[1])  # type: ignore[index]
+    assert has >= 3 * serve + 2 * jobs + knowledge + 10
 
 
 def test_services_and_volumes_that_are_named_are_there() -> None:
