@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from base64 import b64encode
+from fnmatch import fnmatch
 from pathlib import Path
 from secrets import token_bytes, token_hex
 from typing import Any
@@ -84,7 +85,10 @@ def example() -> dict[str, str]:
     lines = (CHECKOUT / "deploy" / "env.example").read_text().splitlines()
     given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     filled = {name: re.sub(r"<[^>]*>", token_hex(32), value) or token_hex(32) for name, value in given.items()}
-    return filled | {"PARLEY_SECRET_KEY": b64encode(token_bytes(32)).decode(), "PARLEY_ADMIN_KEY": f"ak_{token_hex(32)}"}
+    return filled | {
+        "PARLEY_SECRET_KEY": b64encode(token_bytes(32)).decode(),
+        "PARLEY_ADMIN_KEY": f"ak_{token_hex(32)}",
+    }
 
 
 @pytest.mark.parametrize("name", READS)
@@ -99,6 +103,17 @@ def test_a_process_starts_with_the_example_filled_in(name: str, monkeypatch: pyt
         READS[name]()
     except ValidationError as error:
         pytest.fail(wrong_settings(error))
+
+
+@pytest.mark.parametrize(
+    "kept", [".env", ".env.former", "secrets.env", "deploy/options.env", "parley.dump", "recordings/"]
+)
+def test_what_the_pages_have_an_operator_keep_here_comes_into_no_image_and_no_commit(kept: str) -> None:
+    git = subprocess.run(["git", "check-ignore", "-q", kept], cwd=CHECKOUT, check=False)
+    assert git.returncode == 0
+    patterns = [line for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    path = kept.rstrip("/")
+    assert any(fnmatch(path, each) or fnmatch(path, each.removeprefix("**/")) for each in patterns)
 
 
 @pytest.mark.parametrize("name", services())
