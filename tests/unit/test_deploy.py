@@ -218,6 +218,40 @@ def test_workers_are_added_by_figures_that_exist(tmp_path: Path, rendered: list[
     ), "there would be no place free before there is another worker"
 
 
+def test_what_tells_figures_is_asked_and_by_the_names_that_alerts_have(rendered: list[dict[str, Any]]) -> None:
+    (monitor,) = [each for each in rendered if each["kind"] == "PodMonitor"]
+    (selected,) = monitor["spec"]["selector"]["matchExpressions"]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    jobs = {each["regex"]: each["replacement"] for each in endpoint["relabelings"] if each["targetLabel"] == "job"}
+    assert set(jobs) == set(selected["values"])
+    scrape = yaml.safe_load((CHECKOUT / "deploy" / "monitoring" / "prometheus.yml").read_text())
+    assert set(jobs.values()) == {each["job_name"] for each in scrape["scrape_configs"]}
+    assert jobs["worker"] == "parley-workers"
+    # Tokens that found no place, by which workers are added, are counted by control planes.
+    for component in jobs:
+        told = containers(rendered)[component]
+        given = variables(told)
+        assert {"name": endpoint["port"], "containerPort": int(given["PARLEY_METRICS_PORT"])} in told["ports"], component
+        assert given["PARLEY_METRICS_HOST"] == "0.0.0.0"  # noqa: S104 - of a pod
+        policy = next(
+            each["spec"]
+            for each in rendered
+            if each["kind"] == "NetworkPolicy" and each["metadata"]["name"].endswith(f"-{component}")
+        )
+        assert EVERYTHING["networkPolicy"]["metricsFrom"] in [
+            rule["from"] for rule in policy["ingress"] if {"port": endpoint["port"]} in rule["ports"]
+        ], component
+
+
+def test_a_setting_that_pods_are_made_by_has_one_place(rendered: list[dict[str, Any]]) -> None:
+    """By `settings` a worker's patience would grow, and its pod's would not."""
+    names = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["propertyNames"]
+    (refused,) = [rule["not"]["enum"] for rule in names["allOf"] if "enum" in rule["not"]]
+    found = containers(rendered).values()
+    given = {name for one in found for name, value in variables(one).items() if isinstance(value, str)}
+    assert set(refused) == given - set(EVERYTHING["settings"])
+
+
 def test_nobody_is_let_in_but_who_is_named(rendered: list[dict[str, Any]]) -> None:
     policies = {each["metadata"]["name"]: each["spec"] for each in rendered if each["kind"] == "NetworkPolicy"}
     selected = {spec["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for spec in policies.values()}
@@ -234,6 +268,8 @@ def test_nobody_is_let_in_but_who_is_named(rendered: list[dict[str, Any]]) -> No
         {"image": {"repository": ""}},
         {"settings": {"PARLEY_SECRET_KEY": "in the open"}},
         {"settings": {"PARLEY_MODELS_API_KEY": "in the open"}},
+        {"settings": {"PARLEY_DRAIN_TIMEOUT": "3600"}},
+        {"metricsPort": 8000},
         {"recordingsUrl": "file:///var/lib/parley"},
         {"worker": {"maxCalls": 0}},
         {"worker": {"maxcalls": 8}},

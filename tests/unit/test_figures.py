@@ -95,10 +95,14 @@ def test_the_scrape_file_asks_processes_that_compose_runs_and_loads_the_rules() 
     scrape = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     services = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())["services"]
     assert scrape["rule_files"] == ["alerts.yml"]
-    hosts = {
-        target.partition(":")[0] for job in scrape["scrape_configs"] for target in job["static_configs"][0]["targets"]
-    }
-    assert hosts <= set(services)
+    # Every container of a service: its name alone leads to one of them, now to this and now to that.
+    asked_at = [found for job in scrape["scrape_configs"] for found in job["dns_sd_configs"]]
+    assert {found["type"] for found in asked_at} == {"A"}
+    assert {name for found in asked_at for name in found["names"]} == {"control-plane", "jobs", "worker", "bots"}
+    assert all("static_configs" not in job for job in scrape["scrape_configs"])
+    for found in asked_at:
+        environment = services[found["names"][0]]["environment"]
+        assert found["port"] == environment.get("PARLEY_METRICS_PORT", 8000)
     named = {job["job_name"] for job in scrape["scrape_configs"]}
     asked = " ".join(query for _, query in queries())
     assert set(re.findall(r'job="([^"]+)"', asked)) <= named
