@@ -179,7 +179,8 @@ def test_whoever_takes_work_says_when_it_can_and_gets_the_time_to_end() -> None:
         assert services()[name]["healthcheck"]["test"] == ["CMD", "test", "-f", ready]
     drain = WorkerSettings.model_fields["drain_timeout"].default
     assert services()["worker"]["stop_grace_period"] == f"{drain // 60 + 1}m"
-    assert services()["livekit"]["stop_grace_period"] == f"{drain // 60 + 1}m", "calls are in it"
+    for name in ("livekit", "sip", "egress"):
+        assert services()[name]["stop_grace_period"] == f"{drain // 60 + 1}m", f"calls are in {name}"
     assert not re.search(r"container_name|ports", str(services()["worker"])), "it could not be scaled"
 
 
