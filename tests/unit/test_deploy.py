@@ -218,6 +218,17 @@ def test_workers_are_added_by_figures_that_exist(tmp_path: Path, rendered: list[
     ), "there would be no place free before there is another worker"
 
 
+@pytest.mark.parametrize(("places", "threshold"), [(8, "5.6"), (4, "2.8"), (50, "35")])
+def test_workers_are_added_before_all_places_are_taken(tmp_path: Path, places: int, threshold: str) -> None:
+    by_calls: dict[str, Any] = {"enabled": True, "prometheus": "http://prometheus:9090"}
+    scaling = {"autoscaling": by_calls, "worker": {"maxCalls": places}}
+    (scaled,) = [each for each in render(VALUES | scaling, tmp_path) if each["kind"] == "ScaledObject"]
+    assert scaled["spec"]["triggers"][0]["metadata"]["threshold"] == threshold
+    late = scaling | {"autoscaling": by_calls | {"callsPerWorker": places}}
+    done = helm("template", "--kube-version", "1.31.0", "calls", values=VALUES | late, folder=tmp_path)
+    assert "no worker would be added before all places are taken" in done.stderr
+
+
 def test_what_tells_figures_is_asked_and_by_the_names_that_alerts_have(rendered: list[dict[str, Any]]) -> None:
     (monitor,) = [each for each in rendered if each["kind"] == "PodMonitor"]
     (selected,) = monitor["spec"]["selector"]["matchExpressions"]
@@ -231,8 +242,10 @@ def test_what_tells_figures_is_asked_and_by_the_names_that_alerts_have(rendered:
     for component in jobs:
         told = containers(rendered)[component]
         given = variables(told)
-        assert {"name": endpoint["port"], "containerPort": int(given["PARLEY_METRICS_PORT"])} in told["ports"], component
-        assert given["PARLEY_METRICS_HOST"] == "0.0.0.0"  # noqa: S104 - of a pod
+        assert {"name": endpoint["port"], "containerPort": int(given["PARLEY_METRICS_PORT"])} in told["ports"], (
+            component
+        )
+        assert given["PARLEY_METRICS_HOST"] == "0.0.0.0"
         policy = next(
             each["spec"]
             for each in rendered
@@ -270,6 +283,7 @@ def test_nobody_is_let_in_but_who_is_named(rendered: list[dict[str, Any]]) -> No
         {"settings": {"PARLEY_MODELS_API_KEY": "in the open"}},
         {"settings": {"PARLEY_DRAIN_TIMEOUT": "3600"}},
         {"metricsPort": 8000},
+        {"ingress": {"enabled": True, "host": "parley.example.org"}},
         {"recordingsUrl": "file:///var/lib/parley"},
         {"worker": {"maxCalls": 0}},
         {"worker": {"maxcalls": 8}},
