@@ -26,6 +26,8 @@ CLOSE: Final = 0.2
 """A simulated burst may differ from a real one by this part."""
 SIMULATED: Final = 20_000
 """Calls that the simulation of a fleet lets come at least, and those of twenty seconds."""
+AT_ONCE: Final = 4
+"""Processes that livekit-agents begins at the same time, however many cores there are."""
 REGION: Final = 100_000
 """Calls at once of one region: an assumption, as far as one LiveKit cluster with its one Redis is to be trusted."""
 
@@ -50,16 +52,18 @@ class Costs:
     connect_seconds: Cost = Cost(0.4, "placeholder: a process with its job to a persona that is there; bench start")
     livekit_cores: Cost = Cost(0.024, "placeholder: livekit-server, one caller and one persona")
     tokens_per_second: Cost = Cost(200, "placeholder: POST /token of one serve process")
+    reports_per_second: Cost = Cost(500, "placeholder: reports of workers that one serve process writes")
     events_per_second: Cost = Cost(10_000, "placeholder: the sequencer, one process")
     webhooks_per_second: Cost = Cost(1_000, "placeholder: the sender of webhooks, one process")
     database_writes: Cost = Cost(5_000, "placeholder: transactions a second of one PostgreSQL with synchronous commits")
     lines_per_second: Cost = Cost(0.3, "counted: a line of each side in each turn of some seven seconds")
+    reports_per_line: Cost = Cost(3, "counted: of each turn two lines, its times, and what each of three models used")
     rows_per_line: Cost = Cost(4, "counted: line, session, event, its number")
     rows_per_call: Cost = Cost(25, "counted: slot, session, job, participants, usage, events and their numbers")
     events_per_call: Cost = Cost(8, "counted: room, session, participants, dispatch")
     webhooks_per_call: Cost = Cost(6, "an assumption: one endpoint that takes all but lines")
     bytes_per_event: Cost = Cost(900, "placeholder: a row of event with its indexes")
-    heartbeat_seconds: Cost = Cost(3, "counted: each renews the leases of its worker's jobs")
+    heartbeat_seconds: Cost = Cost(3, "counted: each is one transaction, which renews the leases of its worker's jobs")
     admission_microseconds: Cost = Cost(0.1, "placeholder: counting one running job as a token asks for a place")
     rooms_per_second: Cost = Cost(500, "placeholder: rooms that the reconciler asks LiveKit about, one process")
 
@@ -99,22 +103,22 @@ class Limit:
         return low
 
 
-def limits(costs: Costs) -> list[Limit]:
+def limits(costs: Costs, node: Node) -> list[Limit]:
     """What one installation with one database has once, the tightest first."""
     talk = costs.call_seconds.value
     lines = costs.lines_per_second.value
 
     def writes(calls: float) -> float:
-        return calls / costs.heartbeat_seconds.value + calls * lines + calls / talk * costs.rows_per_call.value / 4
+        heartbeats = calls / node.places / costs.heartbeat_seconds.value
+        return heartbeats + calls * lines * costs.reports_per_line.value + calls / talk * costs.rows_per_call.value / 4
 
     found = [
         Limit(
             "PostgreSQL: transactions that write",
             writes,
             costs.database_writes.value,
-            "leases by worker in place of by job, reports of one frame in one transaction; then projects by hash over "
-            "several databases",
-            ("database_writes", "heartbeat_seconds", "lines_per_second", "rows_per_call"),
+            "reports of a turn in one transaction also where none waits; then projects by hash over several databases",
+            ("database_writes", "heartbeat_seconds", "lines_per_second", "reports_per_line", "rows_per_call"),
         ),
         Limit(
             "admission: running jobs are counted for each token",
@@ -158,10 +162,13 @@ def plan(calls: int, costs: Costs, node: Node) -> dict[str, Any]:
     # Three deviations of how many run at once, and a worker that may be lost or be stopped.
     workers = math.ceil((calls + 3 * math.sqrt(calls)) / min(per_node, node.places)) + 1
     warm = pool(starts / workers, costs.spawn_seconds.value)
-    first, *_ = all_limits = limits(costs)
+    first, *_ = all_limits = limits(costs, node)
     writes = next(limit for limit in all_limits if limit.name.startswith("PostgreSQL")).demand(calls)
     lines = calls * costs.lines_per_second.value
     events = 86_400 * (lines + starts * costs.events_per_call.value)
+    # Whoever gives out tokens takes what workers report as well, which is most of what there is to do.
+    reports = lines * costs.reports_per_line.value
+    serving = starts / costs.tokens_per_second.value + reports / costs.reports_per_second.value
     reached = [limit for limit in all_limits if limit.demand(calls) > limit.capacity]
     waiting = [limit for limit in all_limits if limit not in reached]
     return {
@@ -174,7 +181,7 @@ def plan(calls: int, costs: Costs, node: Node) -> dict[str, Any]:
         "livekit_nodes": max(
             1 if calls <= 100 else 2, math.ceil(calls * costs.livekit_cores.value / node.cores / node.busy)
         ),
-        "serve_processes": max(2, math.ceil(starts / costs.tokens_per_second.value / node.busy)),
+        "serve_processes": max(2, math.ceil(serving / node.busy)),
         "databases": max(1, math.ceil(writes / costs.database_writes.value / node.busy)),
         "regions": max(1, math.ceil(calls / REGION)),
         "writes_per_second": writes,
@@ -196,7 +203,7 @@ def validate(calls: int, costs: Costs, node: Node, *, seed: int = 1) -> dict[str
         places=node.places,
         warm=planned["warm_processes_each"],
         spawn=costs.spawn_seconds.value,
-        at_once=max(1, node.cores // 2),
+        at_once=min(node.cores, AT_ONCE),
         connect=costs.connect_seconds.value,
         talk=costs.call_seconds.value,
     )
@@ -281,7 +288,7 @@ def measure(costs: Costs, node: Node) -> dict[str, Any]:
                     name.replace("_", " ") for name in limit.rests_on if named[name].source.startswith("placeholder")
                 ],
             }
-            for limit in limits(costs)
+            for limit in limits(costs, node)
         ],
         "validated": [validate(calls, costs, node) for calls in CALLS],
     }

@@ -41,7 +41,12 @@ def page(result: dict[str, Any]) -> str:
         "|---" * (len(plans) + 1) + "|",
         *(f"| {name} | " + " | ".join(rounded(each[key]) for each in plans) + " |" for name, key in rows),
         "| short first | " + " | ".join((each["first_limit"] or "nothing").partition(":")[0] for each in plans) + " |",
-        "| then | " + " | ".join((each["next_limit"] or "nothing").partition(":")[0] for each in plans) + " |",
+        "| short as well | "
+        + " | ".join(
+            ", ".join(name.partition(":")[0] for name in each["limits_reached"][1:]) or "nothing" for each in plans
+        )
+        + " |",
+        "| next | " + " | ".join((each["next_limit"] or "nothing").partition(":")[0] for each in plans) + " |",
         "",
         "## What there is once, and at how many calls it is short",
         "",

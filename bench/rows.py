@@ -18,6 +18,8 @@ import uvloop
 LIMIT: Final = "limit"
 """The same work with nothing around it."""
 OURS: Final = "ours"
+BEYOND: Final = float("inf")
+"""What no bar allows."""
 
 Round = dict[str, float]
 """A figure of each contestant: `LIMIT`, peers by their names, `OURS`."""
@@ -151,16 +153,26 @@ class Result:
         return found
 
     def judged(self) -> list[Judged]:
-        """The bars: the median decides."""
-        ratios = self.ratios()
+        """The bars: the median decides, of all rounds; one in which ours did not come is beyond any bar."""
         found = []
         for bar in self.row.bars:
-            figure: float | None = None
-            if not bar.of and OURS in self.contestants:
-                figure = self.spread(OURS).median
-            elif bar.of in ratios:
-                figure = ratios[bar.of].median
-            found.append(Judged(bar, figure, None if figure is None else bar.holds(figure)))
+            figures = self._figures_for(bar)
+            if all(figure in (BEYOND, 0) for figure in figures):  # nobody to compare, or nothing
+                found.append(Judged(bar, None, None))
+                continue
+            figure = statistics.median(figures)
+            found.append(Judged(bar, figure if figure < BEYOND else None, bar.holds(figure)))
+        return found
+
+    def _figures_for(self, bar: Bar) -> list[float]:
+        recorded = self.row.recorded.get(bar.of)
+        found = []
+        for each in self.rounds:
+            other = recorded.value if recorded else each.get(bar.of) if bar.of else 1.0
+            if not each.get(OURS):
+                found.append(BEYOND if bar.relation == "≤" else 0.0)
+            elif other:
+                found.append(each[OURS] / other)
         return found
 
 

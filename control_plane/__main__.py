@@ -12,9 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import psycopg
 import uvicorn
 import uvloop
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from pydantic import ValidationError
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
@@ -135,9 +137,29 @@ async def _jobs(settings: Settings) -> None:
 
 
 def migrate(revision: str = "head") -> None:
-    """Bring the database to a revision; needs the owner's address in `PARLEY_DATABASE_URL`."""
-    MigrationSettings()  # says in one line what is missing; alembic would show a traceback
-    command.upgrade(Config(CHECKOUT / "alembic.ini"), revision)
+    """Bring the database to a revision; needs the owner's address in `PARLEY_DATABASE_URL`.
+
+    One of a later version is left as it is, and that is no failure: migrations only add, and whoever goes back to a
+    former version has it begin with this.
+    """
+    settings = MigrationSettings()  # says in one line what is missing; alembic would show a traceback
+    config = Config(CHECKOUT / "alembic.ini")
+    newest = ScriptDirectory.from_config(config).get_current_head() or ""
+    if (found := _revision_of(settings.database_url.get_secret_value())) > newest:
+        sys.stdout.write(
+            f"The database is at {found}, of a later version than this one ({newest}): it stays as it is\n"
+        )
+        return
+    command.upgrade(config, revision)
+
+
+def _revision_of(url: str) -> str:
+    """The migration that a database is at; empty where it was never migrated."""
+    with psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://", 1)) as connection:
+        if connection.execute("select to_regclass('alembic_version')").fetchone() == (None,):
+            return ""
+        row = connection.execute("select version_num from alembic_version").fetchone()
+        return str(row[0]) if row else ""
 
 
 def rotate_secrets() -> None:

@@ -119,7 +119,9 @@ class Settings(SecretsSettings):
         description="Networks, comma-separated, of proxies in front of `serve`, whose `X-Forwarded-For` and "
         "`X-Forwarded-Proto` are believed. Visitors behind any other proxy share one limit.",
     )
-    database_pool: int = Field(16, ge=2, description="Connections a process keeps at most.")
+    database_pool: int = Field(
+        16, ge=2, description="Connections of a pool; a process has several: docs/operations/scale.md counts them."
+    )
     redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379"), description="Rate windows and interim lines.")
     livekit_url: str = Field("ws://127.0.0.1:7880", description="Where we reach LiveKit.")
     livekit_public_url: str = Field("ws://127.0.0.1:7880", description="Where callers reach LiveKit: `wsUrl`.")

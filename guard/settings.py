@@ -51,6 +51,8 @@ SHORTEST: Final = 16
 """Characters of a secret that only our own processes use: less can be found out by trying."""
 OUR_OWN: Final = ("worker_token", "livekit_api_secret")
 """Settings that hold one."""
+NAMES: Final = frozenset({"access_key_id", "account_name"})
+"""What of the credentials of a store says who one is: it may be anything, as whoever knows it has nothing by it."""
 
 
 class _Environment(EnvSettingsSource):
@@ -121,6 +123,8 @@ def wrong_settings(error: ValidationError) -> str:
 
 
 def _is_poor(name: str, value: object) -> bool:
+    if isinstance(value, dict):
+        value = {key: each for key, each in value.items() if key not in NAMES}
     return any(_is_known(text) or (name in OUR_OWN and len(text) < SHORTEST) for text in secrets_in(value))
 
 

@@ -93,6 +93,8 @@ class Database:
         self._listeners: list[Callable[[], None]] = []
         self._trusted_since = 0.0
         """When, on the monotonic clock, connections were given up that had been opened before."""
+        self.most = pool + max(4, pool // 2) + pool + 1
+        """Connections that it may have at once."""
         straight: dict[str, Any] = {"autocommit": True, "row_factory": namedtuple_row} | _connect_options(project="")
         address = url.replace("postgresql+psycopg://", "postgresql://", 1)
         connect = partial(TimedConnection.connect, address, **straight)

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from control_plane import metrics
 from control_plane.accounts.chain import audit_macs
 from control_plane.accounts.chaining import link_entries, tell_heads
 from control_plane.analysis.reading import build_client
@@ -237,10 +238,13 @@ async def keep_books(parts: Parts) -> None:
     """Chain and verify the audit log, sum up, make place for what is to come, and let go what is kept no longer."""
     database, clock = parts.database, parts.clock
     macs = audit_macs(parts.settings.secret_keys)
-    async with asyncio.TaskGroup() as books:
-        books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, macs)))
-        books.create_task(every(TALLY_EVERY, partial(draw_together, database)))
-        books.create_task(every(TELL_HEADS_EVERY, partial(tell_heads, database)))
-        books.create_task(every(VERIFY_EVERY, partial(verify_trails, database, clock, macs)))
-        books.create_task(every(TEND_EVERY, partial(tend_partitions, database)))
-        books.create_task(every(RETAIN_EVERY, partial(retain, database, clock)))
+    try:
+        async with asyncio.TaskGroup() as books:
+            books.create_task(every(LINK_EVERY, partial(link_entries, database, clock, macs)))
+            books.create_task(every(TALLY_EVERY, partial(draw_together, database)))
+            books.create_task(every(TELL_HEADS_EVERY, partial(tell_heads, database)))
+            books.create_task(every(VERIFY_EVERY, partial(verify_trails, database, clock, macs)))
+            books.create_task(every(TEND_EVERY, partial(tend_partitions, database)))
+            books.create_task(every(RETAIN_EVERY, partial(retain, database, clock)))
+    finally:
+        metrics.PARTITION_STRAYS.clear()  # whoever leads next sees to them, and tells when there are none

@@ -1,17 +1,24 @@
 """compose.yaml: which process is told which secret, and what a container may do."""
 
+import os
 import re
 import subprocess
+from base64 import b64encode
+from fnmatch import fnmatch
 from pathlib import Path
+from secrets import token_bytes, token_hex
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from agents.settings import BotHostSettings, WorkerSettings
+from control_plane.db.database import Database
 from control_plane.recordings.storage import open_store
 from control_plane.settings import MigrationSettings, Settings
+from guard.settings import wrong_settings
 from knowledge.settings import KnowledgeSettings
 from tests.support.tried import tried
 
@@ -71,6 +78,42 @@ def test_every_variable_stands_in_the_example_or_has_a_default() -> None:
     example = (CHECKOUT / "deploy" / "env.example").read_text()
     needed = set(re.findall(r"\$\{(\w+):\?", text))
     assert needed <= set(re.findall(r"^(\w+)=", example, re.MULTILINE))
+
+
+def example() -> dict[str, str]:
+    """What an operator has who has filled in the example as it says."""
+    lines = (CHECKOUT / "deploy" / "env.example").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    filled = {name: re.sub(r"<[^>]*>", token_hex(32), value) or token_hex(32) for name, value in given.items()}
+    return filled | {
+        "PARLEY_SECRET_KEY": b64encode(token_bytes(32)).decode(),
+        "PARLEY_ADMIN_KEY": f"ak_{token_hex(32)}",
+    }
+
+
+@pytest.mark.parametrize("name", READS)
+def test_a_process_starts_with_the_example_filled_in(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = example()
+    for variable in [each for each in os.environ if each.startswith("PARLEY_")]:
+        monkeypatch.delenv(variable)
+    for variable, value in services()[name]["environment"].items():
+        needed = re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", lambda it: given.get(it[1], it[2] or ""), str(value))
+        monkeypatch.setenv(variable, needed)
+    try:
+        READS[name]()
+    except ValidationError as error:
+        pytest.fail(wrong_settings(error))
+
+
+@pytest.mark.parametrize(
+    "kept", [".env", ".env.former", "secrets.env", "deploy/options.env", "parley.dump", "recordings/"]
+)
+def test_what_the_pages_have_an_operator_keep_here_comes_into_no_image_and_no_commit(kept: str) -> None:
+    git = subprocess.run(["git", "check-ignore", "-q", kept], cwd=CHECKOUT, check=False)
+    assert git.returncode == 0
+    patterns = [line for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    path = kept.rstrip("/")
+    assert any(fnmatch(path, each) or fnmatch(path, each.removeprefix("**/")) for each in patterns)
 
 
 @pytest.mark.parametrize("name", services())
@@ -136,8 +179,36 @@ def test_whoever_takes_work_says_when_it_can_and_gets_the_time_to_end() -> None:
         assert services()[name]["healthcheck"]["test"] == ["CMD", "test", "-f", ready]
     drain = WorkerSettings.model_fields["drain_timeout"].default
     assert services()["worker"]["stop_grace_period"] == f"{drain // 60 + 1}m"
-    assert services()["livekit"]["stop_grace_period"] == f"{drain // 60 + 1}m", "calls are in it"
+    for name in ("livekit", "sip", "egress"):
+        assert services()[name]["stop_grace_period"] == f"{drain // 60 + 1}m", f"calls are in {name}"
     assert not re.search(r"container_name|ports", str(services()["worker"])), "it could not be scaled"
+
+
+def test_an_up_without_numbers_keeps_as_many_as_the_example_names() -> None:
+    scaled = {name: service["scale"] for name, service in services().items() if "scale" in service}
+    assert set(scaled) == {"worker", "control-plane", "jobs"}
+    for name, number in scaled.items():
+        variable, less = re.fullmatch(r"\$\{(\w+):-(\d+)\}", number).groups()  # type: ignore[union-attr]
+        assert example()[variable] == less == "1", name
+
+
+def test_nothing_begins_before_the_database_is_made() -> None:
+    """While it is made, at the first start, a server answers that is at a socket alone and ends then."""
+    asked = services()["postgres"]["healthcheck"]["test"]
+    assert asked[asked.index("-h") + 1] == "127.0.0.1"
+    assert services()["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+
+
+def test_the_database_of_compose_has_a_connection_for_everybody() -> None:
+    pool = Settings.model_fields["database_pool"].default
+    pools = Database("postgresql://nobody@127.0.0.1/none", pool=pool).most
+    knowledge = KnowledgeSettings.model_fields["knowledge_pool"].default
+    # Wake-ups, hearing and the log; and in a jobs process that leads everything its locks and what it listens for.
+    serve, jobs = pools + 3, pools + 14
+    page = (CHECKOUT / "docs" / "operations" / "scale.md").read_text()
+    assert re.findall(r"^\| `.*` (?:and \d+ )?\| (\d+) \|$", page, re.M) == [str(serve), str(jobs), str(knowledge)]
+    has = int(re.search(r"max_connections=(\d+)", str(services()["postgres"]["command"]))[1])  # type: ignore[index]
+    assert has >= 3 * serve + 2 * jobs + knowledge + 10
 
 
 def test_services_and_volumes_that_are_named_are_there() -> None:

@@ -218,6 +218,53 @@ def test_workers_are_added_by_figures_that_exist(tmp_path: Path, rendered: list[
     ), "there would be no place free before there is another worker"
 
 
+@pytest.mark.parametrize(("places", "threshold"), [(8, "5.6"), (4, "2.8"), (50, "35")])
+def test_workers_are_added_before_all_places_are_taken(tmp_path: Path, places: int, threshold: str) -> None:
+    by_calls: dict[str, Any] = {"enabled": True, "prometheus": "http://prometheus:9090"}
+    scaling = {"autoscaling": by_calls, "worker": {"maxCalls": places}}
+    (scaled,) = [each for each in render(VALUES | scaling, tmp_path) if each["kind"] == "ScaledObject"]
+    assert scaled["spec"]["triggers"][0]["metadata"]["threshold"] == threshold
+    late = scaling | {"autoscaling": by_calls | {"callsPerWorker": places}}
+    done = helm("template", "--kube-version", "1.31.0", "calls", values=VALUES | late, folder=tmp_path)
+    assert "no worker would be added before all places are taken" in done.stderr
+
+
+def test_what_tells_figures_is_asked_and_by_the_names_that_alerts_have(rendered: list[dict[str, Any]]) -> None:
+    (monitor,) = [each for each in rendered if each["kind"] == "PodMonitor"]
+    (selected,) = monitor["spec"]["selector"]["matchExpressions"]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    jobs = {each["regex"]: each["replacement"] for each in endpoint["relabelings"] if each["targetLabel"] == "job"}
+    assert set(jobs) == set(selected["values"])
+    scrape = yaml.safe_load((CHECKOUT / "deploy" / "monitoring" / "prometheus.yml").read_text())
+    assert set(jobs.values()) == {each["job_name"] for each in scrape["scrape_configs"]}
+    assert jobs["worker"] == "parley-workers"
+    # Tokens that found no place, by which workers are added, are counted by control planes.
+    for component in jobs:
+        told = containers(rendered)[component]
+        given = variables(told)
+        assert {"name": endpoint["port"], "containerPort": int(given["PARLEY_METRICS_PORT"])} in told["ports"], (
+            component
+        )
+        assert given["PARLEY_METRICS_HOST"] == "0.0.0.0"
+        policy = next(
+            each["spec"]
+            for each in rendered
+            if each["kind"] == "NetworkPolicy" and each["metadata"]["name"].endswith(f"-{component}")
+        )
+        assert EVERYTHING["networkPolicy"]["metricsFrom"] in [
+            rule["from"] for rule in policy["ingress"] if {"port": endpoint["port"]} in rule["ports"]
+        ], component
+
+
+def test_a_setting_that_pods_are_made_by_has_one_place(rendered: list[dict[str, Any]]) -> None:
+    """By `settings` a worker's patience would grow, and its pod's would not."""
+    names = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["propertyNames"]
+    (refused,) = [rule["not"]["enum"] for rule in names["allOf"] if "enum" in rule["not"]]
+    found = containers(rendered).values()
+    given = {name for one in found for name, value in variables(one).items() if isinstance(value, str)}
+    assert set(refused) == given - set(EVERYTHING["settings"])
+
+
 def test_nobody_is_let_in_but_who_is_named(rendered: list[dict[str, Any]]) -> None:
     policies = {each["metadata"]["name"]: each["spec"] for each in rendered if each["kind"] == "NetworkPolicy"}
     selected = {spec["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for spec in policies.values()}
@@ -234,6 +281,9 @@ def test_nobody_is_let_in_but_who_is_named(rendered: list[dict[str, Any]]) -> No
         {"image": {"repository": ""}},
         {"settings": {"PARLEY_SECRET_KEY": "in the open"}},
         {"settings": {"PARLEY_MODELS_API_KEY": "in the open"}},
+        {"settings": {"PARLEY_DRAIN_TIMEOUT": "3600"}},
+        {"metricsPort": 8000},
+        {"ingress": {"enabled": True, "host": "parley.example.org"}},
         {"recordingsUrl": "file:///var/lib/parley"},
         {"worker": {"maxCalls": 0}},
         {"worker": {"maxcalls": 8}},

@@ -86,6 +86,25 @@ def test_every_alert_names_its_section_of_the_page_on_incidents() -> None:
             assert rule["annotations"]["section"] in sections, rule["annotations"]["section"]
 
 
+def test_who_has_no_knowledge_process_is_not_asked_for_it() -> None:
+    """A bot host tells 0 like every figure that it never sets: the least of all would be that."""
+    asked = [query for _, query in queries() if "parley_knowledge_up" in query]
+    assert len(asked) > 1
+    assert [query for query in asked if 'parley_knowledge_up{job="parley-workers"}' not in query] == []
+
+
+def test_calls_of_a_worker_that_is_stopped_take_no_places_of_the_others() -> None:
+    """For as long as a roll-out lasts all places would seem to be taken."""
+    staying = '(1 - parley_host_draining{job="parley-workers"})'
+    compared = [
+        query for _, query in queries() if {"parley_host_taken", "parley_host_places"} <= set(NAME.findall(query))
+    ]
+    assert len(compared) > 1
+    for query in compared:
+        for figure in ("parley_host_taken", "parley_host_places"):
+            assert query.count(f'{figure}{{job="parley-workers"}} * {staying}') == query.count(figure), query
+
+
 def test_the_alert_on_leaders_counts_every_lock_that_one_process_holds() -> None:
     held_by_one = set(Lock) - {Lock.HEARING}  # all control planes share it
     assert dict(queries())["ParleyNoLeader"].endswith(f"< {len(held_by_one)}")
@@ -95,10 +114,14 @@ def test_the_scrape_file_asks_processes_that_compose_runs_and_loads_the_rules() 
     scrape = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     services = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())["services"]
     assert scrape["rule_files"] == ["alerts.yml"]
-    hosts = {
-        target.partition(":")[0] for job in scrape["scrape_configs"] for target in job["static_configs"][0]["targets"]
-    }
-    assert hosts <= set(services)
+    # Every container of a service: its name alone leads to one of them, now to this and now to that.
+    asked_at = [found for job in scrape["scrape_configs"] for found in job["dns_sd_configs"]]
+    assert {found["type"] for found in asked_at} == {"A"}
+    assert {name for found in asked_at for name in found["names"]} == {"control-plane", "jobs", "worker", "bots"}
+    assert all("static_configs" not in job for job in scrape["scrape_configs"])
+    for found in asked_at:
+        environment = services[found["names"][0]]["environment"]
+        assert found["port"] == environment.get("PARLEY_METRICS_PORT", 8000)
     named = {job["job_name"] for job in scrape["scrape_configs"]}
     asked = " ".join(query for _, query in queries())
     assert set(re.findall(r'job="([^"]+)"', asked)) <= named

@@ -9,7 +9,7 @@ import psycopg
 from knowledge.functions import NAMES, read_function
 from parley.stack.postgres import EmbeddedPostgres
 from parley.stack.secrets import Secrets
-from tests.support.database import CHECKOUT, Clone
+from tests.support.database import CHECKOUT, Clone, migrate
 
 
 def alembic(url: str, *arguments: str) -> None:
@@ -44,3 +44,11 @@ def test_every_migration_can_be_taken_back_and_made_again(
     assert left == [("alembic_version",)]
     alembic(clone.owner, "upgrade", "head")
     alembic(clone.owner, "check")
+
+
+def test_a_former_version_leaves_a_later_database_alone(clone: Clone) -> None:
+    with psycopg.connect(clone.owner) as connection:
+        connection.execute("update alembic_version set version_num = '9001'")  # as a version of ours to come would
+    migrate(clone.owner)  # as compose and Helm have whoever goes back begin
+    with psycopg.connect(clone.owner) as connection:
+        assert connection.execute("select version_num from alembic_version").fetchall() == [("9001",)]

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from livekit.agents.ipc import proc_pool
 
+from bench import capacity
 from bench.capacity import CALLS, Cost, Costs, Node, compare, limits, measure, plan, read_costs
 from bench.capacity_page import page, picture
-from bench.simulation import Fleet, Game, burst, pool, steady
+from bench.simulation import Fleet, Game, Outcome, burst, pool, steady
 
 FLEET = Fleet(workers=1, places=20, warm=4, spawn=1.0, at_once=2, connect=0.4, talk=60.0)
 
@@ -79,6 +81,44 @@ def test_more_calls_never_need_less() -> None:
     assert len({len(each["limits_reached"]) for each in plans}) > 1
 
 
+def test_control_planes_are_counted_by_what_workers_report_and_not_by_tokens_alone() -> None:
+    costs = Costs(reports_per_second=Cost(95, "test"), tokens_per_second=Cost(1e9, "test"))
+    reports = 1_000 * costs.lines_per_second.value * costs.reports_per_line.value
+    assert plan(1_000, costs, Node(busy=1.0))["serve_processes"] == math.ceil(reports / 95)
+    several = replace(costs, tokens_per_second=Cost(1, "test"))
+    assert plan(1_000, several, Node(busy=1.0))["serve_processes"] > math.ceil(reports / 95)
+
+
+def test_the_database_is_asked_by_each_report_and_by_each_workers_heartbeat() -> None:
+    costs = Costs(call_seconds=Cost(1e9, "test"))  # none begins
+    reports = 1_000 * costs.lines_per_second.value * costs.reports_per_line.value
+    assert plan(1_000, costs, Node(places=50))["writes_per_second"] == pytest.approx(reports + 1_000 / 50 / 3)
+
+
+def test_a_played_worker_begins_no_more_processes_at_once_than_the_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[Fleet] = []
+
+    def play(fleet: Fleet, rate: float, **options: float) -> Outcome:
+        played.append(fleet)
+        return Outcome()
+
+    monkeypatch.setattr(capacity, "steady", play)
+    capacity.validate(1_000, Costs(), Node(cores=64))
+    assert "cpu_count()), 4)" in Path(proc_pool.__file__).read_text(), "it begins as many as it has cores, or 4"
+    assert played[0].at_once == 4
+
+
+def test_the_page_names_everything_that_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.capacity.CALLS", (10, 10_000))
+    monkeypatch.setattr("bench.capacity.SIMULATED", 200)
+    result = measure(Costs(), Node())
+    assert len(result["plans"][1]["limits_reached"]) > 1
+    short = next(line for line in page(result).splitlines() if line.startswith("| short as well |"))
+    for planned, named in zip(result["plans"], short.split("|")[2:-1], strict=True):
+        others = [name.partition(":")[0] for name in planned["limits_reached"][1:]]
+        assert named.strip() == (", ".join(others) or "nothing")
+
+
 def test_a_dearer_call_needs_more_machines_and_names_what_binds_them() -> None:
     lean = plan(10_000, Costs(worker_cores=Cost(0.02, "test"), worker_mb=Cost(25, "test")), Node(places=1_000))
     dear = plan(10_000, Costs(worker_cores=Cost(0.5, "test")), Node())
@@ -88,7 +128,7 @@ def test_a_dearer_call_needs_more_machines_and_names_what_binds_them() -> None:
 
 
 def test_a_limit_is_reached_where_its_demand_meets_its_capacity() -> None:
-    found = limits(Costs())
+    found = limits(Costs(), Node())
     assert [each.reached() for each in found] == sorted(each.reached() for each in found)
     for each in found:
         assert each.demand(each.reached() - 2) <= each.capacity <= each.demand(each.reached() + 2)
@@ -108,7 +148,7 @@ def test_a_cost_is_a_placeholder_until_a_measure_has_left_its_file(tmp_path: Pat
 def test_what_a_limit_rests_on_are_costs_and_every_source_says_what_it_is() -> None:
     costs = Costs()
     names = {each.name for each in fields(Costs)}
-    assert all(set(each.rests_on) <= names for each in limits(costs))
+    assert all(set(each.rests_on) <= names for each in limits(costs, Node()))
     for name in names:
         assert getattr(costs, name).source.startswith(("placeholder", "counted", "an assumption")), name
 

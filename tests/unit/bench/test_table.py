@@ -63,6 +63,21 @@ def test_a_round_in_which_somebody_did_not_get_on_has_no_ratio() -> None:
     ET.fromstring(picture([result]))
 
 
+def test_rounds_in_which_ours_did_not_come_count_against_its_bar() -> None:
+    bars = (Bar("≤", 2, LIMIT), Bar("≤", 50), Bar("≤", 4, "the first of ours"))
+    came: Round = {LIMIT: 10, OURS: 20, "the first of ours": 10}
+    once_lost = take(row_of(came, {LIMIT: 10}, came, bars=bars), Plan())
+    assert [judged.reached for judged in once_lost.judged()] == [True, True, True]
+    often_lost = take(row_of(came, {LIMIT: 10}, {LIMIT: 10}, bars=bars), Plan())
+    assert [judged.reached for judged in often_lost.judged()] == [False, False, False]
+    assert "NOT reached" in page(describe([often_lost], command="", minutes=1, load=0), [often_lost])
+    json.dumps(describe([often_lost], command="", minutes=1, load=0), allow_nan=False)
+    slow = take(
+        row_of({LIMIT: 10, OURS: 20}, {LIMIT: 10}, {LIMIT: 10}, better="more", bars=(Bar("≥", 1, LIMIT),)), Plan()
+    )
+    assert [judged.reached for judged in slow.judged()] == [False]
+
+
 def test_a_recorded_figure_is_compared_with_and_is_no_contestant() -> None:
     row = row_of({OURS: 300}, {OURS: 600}, recorded={"Dograh": Recorded(150, "elsewhere")}, better="more")
     result = take(row, Plan())

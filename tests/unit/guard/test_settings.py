@@ -1,6 +1,7 @@
 """No process starts in production with a secret that everybody knows."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ GIVEN: dict[type[BaseSettings], dict[str, Any]] = {
         "secret_key": OWN,
         "worker_token": OWN,
         "models_api_key": OWN,
+        "recordings_credentials": {"access_key_id": "parley", "secret_access_key": OWN},
     },
     KnowledgeSettings: {
         "knowledge_database_url": f"postgresql://parley_knowledge:{OWN}@db/parley",
@@ -84,7 +86,7 @@ def test_a_key_of_zeros_encrypts_nothing() -> None:
 
 def test_what_is_no_json_is_refused_by_its_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GIVEN[Settings].items():
-        monkeypatch.setenv(f"PARLEY_{name.upper()}", value)
+        monkeypatch.setenv(f"PARLEY_{name.upper()}", json.dumps(value) if isinstance(value, dict) else value)
     monkeypatch.setenv("PARLEY_FORMER_SECRET_KEYS", OWN)  # without its brackets
     with pytest.raises(ValidationError) as refused:
         Settings()
