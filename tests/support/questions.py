@@ -179,7 +179,7 @@ def _of_people(it: Asking) -> Any:
 async def _events(it: Asking) -> Any:
     endpoint: Any = SimpleNamespace(events=None)
     always: Any = SimpleNamespace(since=None, until=None)
-    with mock.patch.object(deliveries, "wanted_types", lambda _: ["room.created"]):
+    with mock.patch.object(deliveries, "wanted_types", return_value=["room.created"]):
         return await DeliveryService._events(it.like(), endpoint, always, after=0)
 
 
