@@ -146,8 +146,8 @@ def wrk(server: Server, load: Load, seconds: int, *, clients: int = 32) -> tuple
         else:
             command += ["-H", f"X-API-Key: {KEY}", f"http://127.0.0.1:{server.port}{load.path}"]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in output:
-        sys.exit(f"{server.name} refused requests: {output}")
+    if "Non-2xx" in output or "Socket errors" in output:
+        sys.exit(f"{server.name} left requests without success: {output}")
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
     p50, p99 = (_milliseconds(re.search(rf"^ +{share}% +(\S+) *$", output, re.M)[1]) for share in (50, 99))  # type: ignore[index]
     return rate, p50, p99

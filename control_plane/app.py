@@ -1,11 +1,10 @@
 """The application: parts that live as long as the process, and the tasks it owns."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
 from fastapi import FastAPI
 from livekit import api as livekit
 from starlette.types import Receive, Scope, Send
@@ -37,6 +36,7 @@ from control_plane.gate.turns import Turns
 from control_plane.gate.window import RateLimiter
 from control_plane.health.pulses import Pulse
 from control_plane.knowledge_bases.uploads import UploadRunner
+from control_plane.lasting import for_ever
 from control_plane.media.recorder import LiveKitRecorder, Recorder, target_of
 from control_plane.media.server import LiveKitMedia, MediaServer
 from control_plane.meetings.announcing import MEETINGS
@@ -81,8 +81,6 @@ from sip.dialer import Dialer, LiveKitDialer
 VERSION = "0.1.0"
 KEY_USE_EVERY = 5.0
 """Seconds to within which a key's last use is known."""
-
-log = structlog.get_logger()
 
 
 def create_app(
@@ -257,7 +255,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.sockets.keep_present,
         Pulse(state.database, clock, "serve", lambda: {"uplinks": len(state.hub.worker_ids())}).run,
     )
-    tasks = [asyncio.create_task(_for_ever(work), name=work.__name__) for work in works]
+    tasks = [asyncio.create_task(for_ever(work), name=work.__name__) for work in works]
     try:
         listening = exposition.listening(settings.metrics_host, settings.metrics_port)
         async with state.outbound, calendar_outbound, listening:
@@ -273,13 +271,3 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await state.limiter.close()
         await state.embedders.close()
         await state.database.close()
-
-
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
-    """Begin again whatever ended by a fault that nobody foresaw; the process must not go deaf."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("background work failed and begins again")
-        await asyncio.sleep(1)

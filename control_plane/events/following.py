@@ -34,9 +34,6 @@ class LogFollower:
                 except Unavailable:
                     log.warning("facts are not followed", reader=self.reader)
                     more = False
-                except Exception:  # whatever it is, the loops beside this one go on
-                    log.exception("facts are not followed", reader=self.reader)
-                    more = False
                 if not more:
                     await listener.wait()
 

@@ -191,6 +191,7 @@ class JobRunner:
         if not self._at_work:
             return
         mine = {"ids": list(self._at_work), "attempts": list(self._at_work.values()), "now": self._clock.now()}
+        self._at_work.clear()
         try:
             async with self._database.platform() as db:
                 await db.execute(_GIVE_BACK, mine)

@@ -37,6 +37,7 @@ from control_plane.events.sequencer import Sequencer
 from control_plane.events.wake import WRITTEN, Listener, Notifier
 from control_plane.health.pulses import Pulse
 from control_plane.jobs.queue import JobRunner
+from control_plane.lasting import for_ever
 from control_plane.media.recorder import Recorder
 from control_plane.media.server import MediaServer
 from control_plane.privacy.exporting import Exporter
@@ -153,10 +154,10 @@ async def run(
     notifier = Notifier(url, WRITTEN)
     database.on_announcement(notifier.poke)
     async with client, live, asyncio.TaskGroup() as tasks:
-        tasks.create_task(notifier.run())
-        tasks.create_task(Sequencer(url).run())
+        tasks.create_task(for_ever(notifier.run))
+        tasks.create_task(for_ever(Sequencer(url).run))
         for handlers in Work(parts, remover, exporter).handlers():
-            tasks.create_task(JobRunner(database, clock, handlers).run())
+            tasks.create_task(for_ever(JobRunner(database, clock, handlers).run))
         tasks.create_task(govern(url, Lock.SWEEP, supervise))
         tasks.create_task(govern(url, Lock.BRING_BACK, bringing_back(parts)))
         tasks.create_task(govern(url, Lock.WEBHOOKS, partial(deliver_webhooks, parts)))
@@ -167,12 +168,12 @@ async def run(
         tasks.create_task(govern(url, Lock.BOOKS, partial(keep_books, parts)))
         tasks.create_task(every(RECONCILE_EVERY, partial(finisher.sweep), partial(finisher.find_playable)))
         tasks.create_task(every(FORGET_EVERY, partial(watch.look_again), partial(bots.forget_keys)))
-        tasks.create_task(begin_recordings(parts))
+        tasks.create_task(for_ever(partial(begin_recordings, parts)))
         for follower in followers:
-            tasks.create_task(follower.run(url))
-        tasks.create_task(place_calls(parts))
-        tasks.create_task(read_calendars(parts))
-        tasks.create_task(Pulse(database, clock, "jobs", watches=True).run())
+            tasks.create_task(for_ever(partial(follower.run, url)))
+        tasks.create_task(for_ever(partial(place_calls, parts)))
+        tasks.create_task(for_ever(partial(read_calendars, parts)))
+        tasks.create_task(for_ever(Pulse(database, clock, "jobs", watches=True).run))
         ready()
 
 
