@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import structlog
 
@@ -13,11 +13,14 @@ from agents.contract import ProviderChanged
 from agents.listening import Listener
 from agents.noted import FaultSeen
 from agents.tally import count_attempt
-from agents.timing import moment
+from agents.timing import moment, standing_still
 
 Service = Literal["llm", "stt", "tts"]
 Tell = Callable[[ProviderChanged | FaultSeen], None]
 M = TypeVar("M")
+
+AGAIN: Final = 3
+"""Times that one is asked again whom this process could not hear."""
 
 log = structlog.get_logger()
 
@@ -39,6 +42,8 @@ class Chain(Generic[M]):
         self.service, self.members, self._tell = service, list(members), tell
         self.serving: Member[M] = self.members[0]
         """Who did its work last."""
+        self._again = False
+        """The last who was asked had no chance to answer."""
 
     @property
     def is_first_serving(self) -> bool:
@@ -46,12 +51,17 @@ class Chain(Generic[M]):
         return self.serving is self.members[0]
 
     def to_ask(self) -> Iterator[tuple[Member[M], bool]]:
-        """Each that may be asked, in order, and whether it is the last. Where all are left alone, all are asked."""
+        """Each that may be asked, in order, and whether it is the last. Where all are left alone, all are asked. Whom
+        this process could not hear, as it stood still, is asked again."""
         nobody = all(member.breaker.is_open() for member in self.members)
         for place, member in enumerate(self.members, start=1):
             if member.breaker.may_ask() or nobody:
                 after = self.members[place:]
-                yield member, not (after if nobody else [each for each in after if not each.breaker.is_open()])
+                is_last = not (after if nobody else [each for each in after if not each.breaker.is_open()])
+                yield member, is_last
+                for _ in range(AGAIN):
+                    if self._again:
+                        yield member, is_last
 
     def leave(self) -> None:
         """Nobody is asked any more: what was being tried another call may try."""
@@ -85,14 +95,21 @@ class Chain(Generic[M]):
     @contextmanager
     def asking(self, member: Member[M], *, is_last: bool) -> Iterator[None]:
         """Ask one within this block: whether it did its work is what comes out of it. Its errors pass through."""
-        try:
-            yield
-        except Exception as error:
-            self._failed(member, error, is_last=is_last)
-            raise
-        except BaseException:  # whoever asked does not want to know any more
-            member.breaker.leave()
-            raise
+        self._again = False
+        with standing_still() as stillness:
+            try:
+                yield
+            except Exception as error:
+                if stillness.seen and is_its_fault(error):
+                    self._again = True
+                    member.breaker.leave()
+                    log.warning("model asked again, as this process stood still", service=self.service)
+                else:
+                    self._failed(member, error, is_last=is_last)
+                raise
+            except BaseException:  # whoever asked does not want to know any more
+                member.breaker.leave()
+                raise
         self._answered(member)
 
 

@@ -34,6 +34,8 @@ NOTICE = "parley.notice"
 """Topic of data by which pages are asked to say `{"say": "sorry", "language": …}`, where no worker is left to do it."""
 APART = "parley.apart"
 """A phone that joins with this attribute and the other phones do not hear each other until it is taken away."""
+WITH_AGENT = "parley.with_agent"
+"""Attribute of whoever came by a token that brings an agent into the room that it makes."""
 AGAIN = "parley.again"
 """Attribute of a typed line that is typed once more, as whom it was typed to has died: harmless for who knows it."""
 

@@ -1,10 +1,22 @@
-"""Where the time of an answer goes: marks on the critical path from the end of speech to the first audio."""
+"""Where the time of an answer goes: marks on the critical path from the end of speech to the first audio. And time that
+was nobody's, as this process stood still."""
 
+import asyncio
+import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from agents.contract import ChunkUsed, TurnMeasured
+
+LOOK_EVERY: Final = 1.0
+STILL: Final = 1.0
+"""Seconds by which a look comes late where this process stood still."""
+JUST: Final = 3.0
+"""Seconds after which whatever fails is not for that."""
 
 
 @dataclass
@@ -92,3 +104,41 @@ def _within(spans: list[tuple[float, float]], begin: float, end: float) -> float
 def moment(unix: float | None = None) -> datetime:
     """A point in time from Unix seconds; without them this one, by the worker's clock."""
     return datetime.fromtimestamp(time.time() if unix is None else unix, UTC)
+
+
+class Stillness:
+    """Whether this process has just stood still, and could hear nothing that came meanwhile."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ended = -math.inf
+        self._expect()
+
+    @property
+    def seen(self) -> bool:
+        """Whether it has, so that it is no wonder that somebody is late."""
+        return self._loop.time() - self._ended < JUST
+
+    def close(self) -> None:
+        """Look no more."""
+        self._look.cancel()
+
+    def _expect(self) -> None:
+        self._due = self._loop.time() + LOOK_EVERY
+        # Before all that waits for longer: of timers that are due at once the earlier is run first.
+        self._look = self._loop.call_at(self._due, self._compare)
+
+    def _compare(self) -> None:
+        if self._loop.time() - self._due > STILL:
+            self._ended = self._loop.time()
+        self._expect()
+
+
+@contextmanager
+def standing_still() -> Iterator[Stillness]:
+    """Watch for it within the block."""
+    stillness = Stillness()
+    try:
+        yield stillness
+    finally:
+        stillness.close()

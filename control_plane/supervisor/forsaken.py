@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import exists, or_
 from sqlmodel import col, select
 
-from agents.contract import AGENT_NAME
+from agents.contract import AGENT_NAME, WITH_AGENT
 from control_plane.clock import Clock
 from control_plane.db.database import Database
 from control_plane.errors import PlatformError
@@ -51,12 +51,20 @@ async def close_forsaken(database: Database, media: MediaServer, clock: Clock, l
 
 async def _close(database: Database, media: MediaServer, name: str, now: datetime) -> None:
     try:
-        # Who came by a token that brings no agent talks to people, in a name that was a conversation's before.
-        if await media.has_dispatch(name, agent_name=AGENT_NAME):
+        if await _waits_for_agent(media, name):
             async with database.platform() as db:
                 await close_again(db, name, at=now)
     except PlatformError as error:
         log.warning("room not closed", reason=error.message, **{"pii.room": name})
+
+
+async def _waits_for_agent(media: MediaServer, name: str) -> bool:
+    """Whether an agent was asked for, or somebody is there by a token that brings one: it brought none where a lost
+    persona had made the room anew before. Who came by other tokens talks to people, in a name that was a conversation's
+    before."""
+    if await media.has_dispatch(name, agent_name=AGENT_NAME):
+        return True
+    return any(WITH_AGENT in person.attributes for person in await media.list_participants(name))
 
 
 def _is_long_empty(room: LiveRoom, now: datetime) -> bool:

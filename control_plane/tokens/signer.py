@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 
 from agents.calling import DispatchMetadata
-from agents.contract import AGENT_NAME
+from agents.contract import AGENT_NAME, WITH_AGENT
 
 HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
 
@@ -78,9 +78,9 @@ class TokenSigner:
             "kind": entry.kind,
             "video": video,
         }
-        for name in ("name", "metadata", "attributes"):
-            if value := getattr(entry, name):
-                claims[name] = value
+        attributes = entry.attributes | ({WITH_AGENT: "yes"} if entry.dispatches else {})
+        said = {"name": entry.name, "metadata": entry.metadata, "attributes": attributes}
+        claims |= {name: value for name, value in said.items() if value}
         if entry.dispatches:
             agents = [{"agentName": AGENT_NAME, "metadata": each.model_dump_json()} for each in entry.dispatches]
             claims["roomConfig"] = {"agents": agents}

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import jwt
 
+from agents.contract import WITH_AGENT
+
 RESERVED: Final = ("agent-", "bot-", "supervisor-", "sip_", "eg_", "p_", "visitor-", "tester-")
 SOURCES: Final = ("camera", "microphone", "screen_share", "screen_share_audio")
 OUR_GRANTS: Final = (
@@ -217,7 +219,8 @@ def excess(
     if not own_identity and without_disguise(claims["sub"]).startswith(RESERVED):
         wrong.append(f"identity {claims['sub']!r}")
     if not own_identity:
-        names = map(without_disguise, claims.get("attributes", {}))
+        brings = {WITH_AGENT: "yes"} if "roomConfig" in claims else {}
+        names = map(without_disguise, dict(claims.get("attributes", {}).items() - brings.items()))
         wrong += [f"attribute {name}" for name in names if name.startswith(("lk.", "parley.", "sip."))]
     configuration = claims.get("roomConfig", {"agents": []})
     wrong += [f"configuration {name}" for name in configuration.keys() - {"agents", "maxParticipants"}]

@@ -1,7 +1,9 @@
 """Rooms whose conversation is over: whoever comes back to one is not left alone in it, and none stays open."""
 
+from dataclasses import replace
 from datetime import timedelta
 
+import jwt
 import pytest
 from sqlmodel import col, select, update
 
@@ -161,6 +163,20 @@ async def test_people_whose_tokens_bring_no_agent_talk_on_in_a_name_that_was_a_c
         platform.media.asked_for.clear()
         await reconciler.reconcile()
         assert await closed(platform) == []
+
+
+async def test_whoever_comes_back_to_a_room_that_a_lost_persona_made_anew_is_found_alone(
+    platform: Platform, tenant: Tenant
+) -> None:
+    async with worker(platform) as fake:
+        reconciler = await comes_back(platform, tenant, fake)
+        platform.media.asked_for.clear()  # a token brings its agent into a room that it makes, and into no other
+        token = (await tenant.http.post("/token", json={"identity": "caller", "room": "elsewhere"})).json()["token"]
+        claims = jwt.decode(token, options={"verify_signature": False})
+        [person] = platform.media.people["proj_r"]
+        platform.media.people["proj_r"] = [replace(person, attributes=claims["attributes"])]
+        await reconciler.reconcile()
+        assert await closed(platform) == ["proj_r"]
 
 
 @pytest.mark.parametrize(("age", "expected"), [(400, ["proj_r"]), (330, [])])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from livekit import api
 
 from agents.calling import DispatchMetadata
-from agents.contract import AGENT_NAME
+from agents.contract import AGENT_NAME, WITH_AGENT
 from control_plane.tokens.signer import Grants, Pass, TokenSigner
 
 KEY, SECRET = "devkey", "devsecret-devsecret-devsecret-devsecret"
@@ -48,7 +48,7 @@ def of_the_sdk(entry: Pass) -> str:
     )
     token = api.AccessToken(KEY, SECRET).with_identity(entry.identity).with_ttl(entry.ttl).with_grants(video)
     token = token.with_kind("standard").with_name(entry.name).with_metadata(entry.metadata)
-    token = token.with_attributes(entry.attributes)
+    token = token.with_attributes(entry.attributes | ({WITH_AGENT: "yes"} if entry.dispatches else {}))
     if entry.dispatches:
         agents = [
             api.RoomAgentDispatch(agent_name=AGENT_NAME, metadata=each.model_dump_json()) for each in entry.dispatches
