@@ -12,6 +12,7 @@ from typing import Final
 
 import openai
 import structlog
+from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext, JobProcess
 from livekit.agents.utils import http_context
 from livekit.rtc._ffi_client import FfiClient
@@ -141,6 +142,9 @@ async def entrypoint(context: JobContext) -> None:
                         else:
                             work = Conversation(job, context.room, knowledge, models, reporter, settings)
                     await work.run()
+            except rtc.ConnectError:  # LiveKit did not let it in: no model's fault, and another persona may come
+                log.warning("not let into the room", session=job.session_id)
+                reporter.report(CallEnded(at=datetime.now(UTC), reason="not_started", failed=True, duration_ms=0))
             except Exception:  # whatever it was, the caller must not be left with a silent persona
                 log.exception("call failed", session=job.session_id)
                 if job.only_writes:  # whose people talk on
