@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import exists, or_
+from sqlalchemy import ColumnElement, exists, or_
 from sqlmodel import col, select
 
 from agents.contract import AGENT_NAME, WITH_AGENT
@@ -39,10 +39,14 @@ log = structlog.get_logger()
 async def close_forsaken(database: Database, media: MediaServer, clock: Clock, live: Mapping[str, LiveRoom]) -> None:
     """Have them closed; `live` are the rooms that LiveKit has."""
     now = clock.now()
-    empty = [name for name, room in live.items() if _is_long_empty(room, now)]
+    empty = [name for name, room in live.items() if _is_empty(room, now)]
+    late = [name for name in empty if _is_empty(live[name], now, beyond=live[name].empty_timeout)]
     async with database.platform() as db:
         alone = (await db.exec(_left_alone(now).limit(AT_ONCE))).all()
-        for room in (await db.exec(_nobody_in(empty, now).limit(AT_ONCE))).all() if empty else ():
+        left: list[Room] = []
+        for query in (_nobody_in(late, now), _left_over(empty, now)) if empty else ():
+            left += (await db.exec(query.limit(AT_ONCE))).all()
+        for room in left:
             await enqueue(db, CLOSE_ROOM, f"{room.id}", run_at=now, room_name=room.full_name, room_id=room.id)
     async with asyncio.TaskGroup() as tasks:
         for name in live.keys() & set(alone):
@@ -67,9 +71,9 @@ async def _waits_for_agent(media: MediaServer, name: str) -> bool:
     return any(WITH_AGENT in person.attributes for person in await media.list_participants(name))
 
 
-def _is_long_empty(room: LiveRoom, now: datetime) -> bool:
+def _is_empty(room: LiveRoom, now: datetime, *, beyond: float = 0) -> bool:
     age = now.timestamp() - room.created_at
-    return not room.num_participants and room.created_at > 0 and age > room.empty_timeout + EMPTY_FOR.total_seconds()
+    return not room.num_participants and room.created_at > 0 and age > beyond + EMPTY_FOR.total_seconds()
 
 
 def _nobody_in(names: Sequence[str], now: datetime) -> Any:
@@ -81,20 +85,29 @@ def _nobody_in(names: Sequence[str], now: datetime) -> Any:
     return select(Room).where(Room.status == RoomStatus.OPEN, col(Room.full_name).in_(names), ~somebody)
 
 
+def _left_over(names: Sequence[str], now: datetime) -> Any:
+    """Rooms of these names in which nobody is either, and a conversation was: a lost persona that joined again has made
+    it anew, and gone. LiveKit would keep it for five minutes."""
+    return _nobody_in(names, now).where(*_over(now))
+
+
 def _left_alone(now: datetime) -> Any:
     """Names of rooms in which people are, and a conversation was, and nothing goes on or is to begin."""
-    mine = (col(Session.project_id) == Room.project_id, col(Session.room_name) == Room.full_name)
     there = (
         col(Participant.room_id) == Room.id,
         col(Participant.kind).in_(PEOPLE),
         col(Participant.left_at).is_(None),
         col(Participant.joined_at) < now - ALONE_FOR,
     )
+    return select(Room.full_name).where(Room.status == RoomStatus.OPEN, exists().where(*there), *_over(now))
+
+
+def _over(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """A conversation was in a room that is not the customer's, and nothing goes on or is to begin."""
+    mine = (col(Session.project_id) == Room.project_id, col(Session.room_name) == Room.full_name)
     goes_on = or_(col(Session.status) == SessionStatus.ACTIVE, col(Session.ended_at) > now - ALONE_FOR)
-    return select(Room.full_name).where(
-        Room.status == RoomStatus.OPEN,
-        Room.origin != RoomOrigin.API,
-        exists().where(*there),
+    return (
+        col(Room.origin) != RoomOrigin.API,
         exists().where(*mine, col(Session.started_at) > now - COMES_BACK_WITHIN),
         ~exists().where(*mine, goes_on),
         ~exists().where(col(Slot.room_name) == Room.full_name, col(Slot.expires_at) > now),

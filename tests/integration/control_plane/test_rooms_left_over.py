@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import jwt
 import pytest
-from sqlmodel import col, select, update
+from sqlmodel import col, delete, select, update
 
 from agents.calling import PersonaJob
 from control_plane.clock import Clock
@@ -177,6 +177,24 @@ async def test_whoever_comes_back_to_a_room_that_a_lost_persona_made_anew_is_fou
         platform.media.people["proj_r"] = [replace(person, attributes=claims["attributes"])]
         await reconciler.reconcile()
         assert await closed(platform) == ["proj_r"]
+
+
+@pytest.mark.parametrize(("origin", "expected"), [(RoomOrigin.TOKEN, ["proj_r"]), (RoomOrigin.API, [])])
+async def test_an_empty_room_that_a_lost_persona_made_anew_is_closed_before_its_time(
+    platform: Platform, tenant: Tenant, origin: RoomOrigin, expected: list[str]
+) -> None:
+    async with worker(platform) as fake:
+        await a_call_that_is_over(platform, tenant, fake)
+        await closed(platform)
+        await gone(platform)
+        await opened(platform, tenant, "RM_2", origin)
+        began = Clock().now() - timedelta(seconds=70)
+        async with platform.database.platform() as db:
+            await db.exec(update(Session).values(ended_at=began))
+            await db.exec(delete(Job))
+        platform.media.rooms["proj_r"] = LiveRoom("proj_r", "RM_2", began.timestamp(), 300, 0)
+        await Reconciler(platform.database, platform.media, Clock()).reconcile()
+        assert await closed(platform) == expected
 
 
 @pytest.mark.parametrize(("age", "expected"), [(400, ["proj_r"]), (330, [])])
