@@ -13,6 +13,7 @@ from typing import Final
 from agents.contract import ChunkUsed, TurnMeasured
 
 LOOK_EVERY: Final = 1.0
+"""Seconds between two looks."""
 STILL: Final = 1.0
 """Seconds by which a look comes late where this process stood still."""
 JUST: Final = 3.0
