@@ -1,5 +1,6 @@
 """A job process: what is warmed before a call, and the call itself. LiveKit's framework imports these by name."""
 
+import asyncio
 import gc
 import importlib
 import logging
@@ -27,6 +28,7 @@ from agents.reporter import JobRefused, Reporter
 from agents.scribe import Scribe
 from agents.searching import MOST_READ
 from agents.settings import WorkerSettings
+from agents.timing import end_if_dead
 from guard import logs, redaction
 from guard.outbound import Outbound
 from knowledge.client import KnowledgeClient
@@ -115,6 +117,7 @@ async def entrypoint(context: JobContext) -> None:
         context.shutdown("refused")
         return
     job = reporter.job
+    watch = asyncio.create_task(end_if_dead())
     reveal = logs.conceal(*(key.api_key for key in job.keys.values()))
 
     async def forget() -> None:
@@ -154,6 +157,7 @@ async def entrypoint(context: JobContext) -> None:
                 sounds = Sounds.of_job(settings, job)
                 await Apology(job, context.room, sounds, reporter, reason="model_failed").run()
     finally:
+        watch.cancel()
         if knowledge is not None:
             await knowledge.close()
         context.shutdown("call ended")

@@ -3,12 +3,15 @@ was nobody's, as this process stood still."""
 
 import asyncio
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
+
+import structlog
 
 from agents.contract import ChunkUsed, TurnMeasured
 
@@ -18,6 +21,11 @@ STILL: Final = 1.0
 """Seconds by which a look comes late where this process stood still."""
 JUST: Final = 3.0
 """Seconds after which whatever fails is not for that."""
+SILENCE: Final = 5.0
+"""Seconds without a sign of life after which a process of calls is dead: its callers hear nothing any more, and other
+personas come in the place of its own."""
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -143,3 +151,17 @@ def standing_still() -> Iterator[Stillness]:
         yield stillness
     finally:
         stillness.close()
+
+
+async def end_if_dead() -> None:
+    """End this process as it goes on after it has stood still for `SILENCE`, whoever it was that stopped it.
+
+    Whoever watches it may have stood still with it. Others may have its calls by then, and LiveKit's library, which has
+    not heard that they took its place, would resume and put them out again.
+    """
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(LOOK_EVERY)
+        if time.monotonic() - before > SILENCE:
+            log.error("this process stood still, and ends: others may have its calls")
+            os._exit(1)

@@ -30,7 +30,7 @@ from agents.pulse import Pulse
 from agents.reporter import BEAT
 from agents.settings import WorkerSettings, read_settings
 from agents.spool import Spool
-from agents.timing import moment
+from agents.timing import SILENCE, moment
 from agents.tracing import CallTraces
 from agents.uplink import ExchangeRefused, Uplink
 from guard import exposition, logs, traces
@@ -41,8 +41,6 @@ waits for a process to be started after the one before: to give one up and begin
 STARTED_WITHIN = 10.0
 """Seconds from when it has the answer to its ticket to its "started" report. A crash in an entrypoint ends with exit
 code 0 and dead air, so silence is the only sign of it."""
-SILENCE = 5.0
-"""Seconds without a sign of life after which a job's process is stuck: its caller hears nothing any more."""
 ANSWERED_WITHIN = 60.0
 """Seconds in which the answer to a ticket is waited for: a control plane that is busy or away is no reason to give up a
 process. By then the lease of one that was taken for exchanged is over."""

@@ -1,7 +1,6 @@
 """Lines of a transcript, as workers tell them: a row and a fact each, once."""
 
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, exists, func, inspect, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -25,18 +24,15 @@ async def write_line(db: Db, log: EventLog, session: Session, epoch: int, sequen
     """Write a line into a locked session; a repeat changes nothing, nor does the whole of a line that was cut off.
 
     What a persona tells that was replaced is from before the next one came: one whose process stood still takes what
-    waited for it for new. What it began to say after that one had begun, nobody heard: its place was taken.
+    waited for it for new.
     """
     content = clean(report.text)
-    replaced = await _replaced(db, session, epoch)
-    if report.speaker == "agent" and report.timestamp_ms >= replaced.begun_at:
-        return
     values = {
         "speaker": report.speaker,
         "identity": clean(report.identity),
         "name": clean(report.name),
         "content": content,
-        "timestamp_ms": min(report.timestamp_ms, replaced.taken_at),
+        "timestamp_ms": min(report.timestamp_ms, await _replaced_at(db, session, epoch)),
         "interrupted": report.interrupted,
     }
     words = [each.model_dump() | {"text": clean(each.text)} for each in report.words] or None
@@ -63,30 +59,19 @@ async def write_begun(db: Db, log: EventLog, session: Session, job: SessionJob) 
     job.begun = None
 
 
-class _Replaced(NamedTuple):
-    """When the next job of a job's persona came, in milliseconds of the session; where there is none, never."""
-
-    taken_at: int = NEVER
-    begun_at: int = NEVER
-    """Its persona was in the room, whose identity only one can have."""
-
-
-async def _replaced(db: Db, session: Session, epoch: int) -> _Replaced:
+async def _replaced_at(db: Db, session: Session, epoch: int) -> int:
+    """When the next job of a job's persona was taken, in milliseconds of the session; where there is none, never."""
     if epoch >= session.epochs:
-        return _Replaced()
+        return NEVER
     mine, later = aliased(SessionJob), aliased(SessionJob)
     same = and_(col(mine.session_id) == col(later.session_id), col(mine.persona_id) == col(later.persona_id))
     query = (
-        select(func.min(later.accepted_at), func.min(later.started_at))
+        select(func.min(later.accepted_at))
         .join(mine, same)
         .where(col(later.session_id) == session.id, col(later.epoch) > epoch, col(mine.epoch) == epoch)
     )
-    taken_at, begun_at = (await db.execute(query)).one()
-    return _Replaced(_since_start(session, taken_at), _since_start(session, begun_at))
-
-
-def _since_start(session: Session, moment: datetime | None) -> int:
-    return NEVER if moment is None else max(0, round((moment - session.started_at).total_seconds() * 1000))
+    taken_at = await db.scalar(query)
+    return NEVER if taken_at is None else max(0, round((taken_at - session.started_at).total_seconds() * 1000))
 
 
 def _was_cut_off(session: Session, epoch: int, content: str) -> ColumnElement[bool]:

@@ -22,8 +22,8 @@ from agents.contract import (
 )
 from agents.ended import Untold, last_reports
 from agents.spool import Spool
+from agents.timing import SILENCE as STUCK
 from agents.uplink import HEARTBEAT
-from agents.worker import SILENCE as STUCK
 from agents.worker import STARTED_WITHIN
 from tests.chaos.simulation_links import CAPACITY, Link
 from tests.chaos.simulation_personas import Persona
@@ -84,6 +84,7 @@ class Worker:
     def freeze(self, seconds: float) -> None:
         """Stand still for so long, with all jobs: the whole host."""
         self.frozen = True
+        self.agenda.at(seconds, "", lambda: self._die_of(seconds))
         self.agenda.at(seconds, f"{self.worker_id} goes on", self.thaw)
         self.agenda.at(self.agenda.dice.uniform(*UNHEARD), "", self._unheard)
 
@@ -99,6 +100,13 @@ class Worker:
         waits, self._waits = self._waits, []
         for number, (label, work) in enumerate(waits):  # in their order
             self.later(0.002 * number, label, work)
+
+    def _die_of(self, seconds: float) -> None:
+        """`timing.end_if_dead`, of each job that has its process."""
+        for persona in list(self.calls.values()) if seconds > STUCK else ():
+            if persona.claimed and persona.alive:
+                persona.die()
+                self.later(0.1, f"{persona.job_id} stood still", lambda persona=persona: self.bury(persona))  # type: ignore[misc]
 
     def lost(self, link: Link) -> None:
         """The uplink is gone."""

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from agents.timing import SILENCE
 from parley.client import Ready
 from parley.demo.caller import MICROPHONE_RATE, Caller
 from parley.demo.platform import Platform
 from parley.demo.script import load_questions
 from parley.demo.voice import Voice
 from tests.e2e.conftest import RunningPlatform
+from tests.support.freezing import frozen
 
 pytestmark = [pytest.mark.call, pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -32,15 +34,20 @@ def process_of(running: RunningPlatform, session_id: int) -> int:
     return int([line["pid"] for line in lines if line["session"] == session_id][-1])
 
 
-def kill(running: RunningPlatform, session_id: int, how: str) -> None:
-    if how == "its worker dies":
+async def kill(running: RunningPlatform, session_id: int, how: str) -> None:
+    if how == "its worker stands still":
+        with frozen(running.ready["pids"]["worker"], process_of(running, session_id)):
+            await asyncio.sleep(SILENCE + 1.5)  # as long as it takes to be dead for everybody
+    elif how == "its worker dies":
         os.kill(running.ready["pids"]["worker"], signal.SIGKILL)
     else:
         sign = signal.SIGKILL if how == "its process dies" else signal.SIGSTOP
         os.kill(process_of(running, session_id), sign)
 
 
-@pytest.mark.parametrize("how", ["its process dies", "its process is stuck", "its worker dies"])
+@pytest.mark.parametrize(
+    "how", ["its process dies", "its process is stuck", "its worker dies", "its worker stands still"]
+)
 async def test_a_caller_whose_persona_is_lost_is_answered_again_in_the_same_call(
     running: RunningPlatform, how: str
 ) -> None:
@@ -59,7 +66,7 @@ async def test_a_caller_whose_persona_is_lost_is_answered_again_in_the_same_call
                 first = await caller.ask(questions[0].ask)
                 assert questions[0].is_answered_by(await voice.recognise(first.samples))
                 killed_at = time.time()
-                kill(running, session_id, how)
+                await kill(running, session_id, how)
                 await caller.hear_again(killed_at, timeout=SPEAKS_WITHIN)
                 second = await caller.ask(questions[1].ask)
                 assert questions[1].is_answered_by(await voice.recognise(second.samples))

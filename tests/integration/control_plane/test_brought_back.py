@@ -149,25 +149,6 @@ async def test_what_a_persona_tells_that_was_replaced_stands_before_what_the_nex
     assert [line["content"] for line in lines] == ["Are you there?", "Hello?", "I am sorry."]
 
 
-async def test_what_a_persona_began_to_say_after_the_next_one_had_begun_was_heard_by_nobody(platform: Platform) -> None:
-    tenant = await platform.tenant()
-    async with worker(platform) as fake:
-        job = await begin(platform, tenant, fake)
-        async with platform.database.platform() as db:
-            await db.exec(update(Session).values(started_at=datetime.now(UTC) - timedelta(seconds=20)))
-        await lose(fake, job, 9)
-        (again,) = await dispatch_again(platform)
-        second = PersonaJob.model_validate((await fake.exchange(again["ticket"], job_id="AJ_2"))["job"])
-        await fake.report(second, 1, type="call.started.v1")
-        await say(fake, second, 30, "agent", "I am sorry.")
-        await say(fake, job, 10, "agent", "We open at nine.")  # it was still in the room
-        await say(fake, job, 40, "user", "Thanks.")
-        await say(fake, job, 41, "agent", "You are welcome.")
-        lines = (await tenant.http.get(f"/sessions/{job.session_id}/transcript")).json()["transcripts"]
-        assert (await detail(tenant, job))["message_count"] == 3
-    assert [line["content"] for line in lines] == ["We open at nine.", "Thanks.", "I am sorry."]
-
-
 async def test_however_often_a_persona_is_dispatched_one_comes(platform: Platform) -> None:
     tenant = await platform.tenant()
     async with worker(platform) as fake:

@@ -1,5 +1,11 @@
 """Where the time of an answer went: parts along the critical path add up to the whole."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,3 +60,34 @@ def test_the_parts_add_up_to_the_gap_that_was_heard(marks: list[float | None], e
     assert measured.speech_ended_at is not None
     gap = (measured.audio_started_at - measured.speech_ended_at).total_seconds() * 1000
     assert abs(total - gap) < 5
+
+
+ENDS_IF_DEAD = """
+import asyncio, sys
+from agents import timing
+timing.LOOK_EVERY, timing.SILENCE = 0.05, 1.0
+async def main():
+    watch = asyncio.create_task(timing.end_if_dead())
+    loop = asyncio.get_running_loop()
+    while True:
+        print("here", flush=True)
+        await loop.run_in_executor(None, sys.stdin.readline)
+asyncio.run(main())
+"""
+
+
+def test_a_process_that_stood_still_for_too_long_ends_as_it_goes_on() -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, "-c", ENDS_IF_DEAD], text=True, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            for still, goes_on in ((0.3, True), (1.5, False)):
+                assert process.stdout.readline() == "here\n"
+                os.kill(process.pid, signal.SIGSTOP)
+                time.sleep(still)
+                os.kill(process.pid, signal.SIGCONT)
+                if goes_on:
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+            assert process.wait(10) == 1
+        finally:
+            process.kill()
