@@ -107,11 +107,9 @@ def main() -> None:
             Console().print(f"{kind} {count}: {found[count]}")
         goal = f"≤ {GOAL:g} MB" if kind == "dense" else ""
         figures = [f"{found[count]['pss_mb']:.0f} MB" if count in found else "–" for count in told.sessions]
-        if not found:
-            results.pop(kind)
-            table.add_row(kind, *figures, "–", "–", "–", goal)
-            continue
-        a_call = f"{slope(found, 'pss_mb'):.1f}", f"{slope(found, 'own_mb'):.1f}", f"{slope(found, 'cores'):.3f}"
+        a_call = ["–"] * 3
+        if len(found) > 1:
+            a_call = [f"{slope(found, 'pss_mb'):.1f}", f"{slope(found, 'own_mb'):.1f}", f"{slope(found, 'cores'):.3f}"]
         table.add_row(kind, *figures, *a_call, goal)
     Console().print(table)
     KEPT.write_text(json.dumps(_kept(results), indent=1) + "\n")
@@ -119,7 +117,7 @@ def main() -> None:
 
 def _kept(results: dict[str, dict[int, dict[str, float]]]) -> dict[str, Any]:
     names = ("pss_mb", "own_mb", "cores")
-    slopes = {kind: {name: slope(found, name) for name in names} for kind, found in results.items()}
+    slopes = {kind: {name: slope(found, name) for name in names} for kind, found in results.items() if len(found) > 1}
     versions = {name: metadata.version(name) for name in ("livekit", "livekit-agents")}
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()[0]}
     return {"at": datetime.now(UTC).isoformat(), **machine, "versions": versions, "a_call": slopes, "found": results}

@@ -105,8 +105,7 @@ class Worker:
         """`timing.end_if_dead`, of each job that has its process."""
         for persona in list(self.calls.values()) if seconds > STUCK else ():
             if persona.claimed and persona.alive:
-                persona.die()
-                self.later(0.1, f"{persona.job_id} stood still", lambda persona=persona: self.bury(persona))  # type: ignore[misc]
+                self._end_process(persona, "stood still")
 
     def lost(self, link: Link) -> None:
         """The uplink is gone."""
@@ -183,6 +182,10 @@ class Worker:
         if persona.job is not None:
             self._fail(persona.job, persona.given_up or "worker_lost")
 
+    def _end_process(self, persona: "Persona", why: str) -> None:
+        persona.die()
+        self.later(0.1, f"{persona.job_id} {why}", lambda: self.bury(persona))
+
     def _end(self, command: Command) -> None:
         if command.job_id in self.calls:
             self.calls[command.job_id].end(command.reason)
@@ -192,8 +195,7 @@ class Worker:
             return
         if persona.claimed:
             persona.given_up = "not_started"
-            persona.die()
-            self.later(0.1, f"{persona.job_id} is given up", lambda: self.bury(persona))
+            self._end_process(persona, "is given up")
             return
         if persona.job is not None:
             self._fail(persona.job, "not_started")
@@ -234,8 +236,7 @@ class Worker:
         for persona in list(self.calls.values()):
             if persona.stuck_since and self.agenda.now - persona.stuck_since > STUCK and persona.alive:
                 persona.given_up = "worker_lost"
-                persona.die()
-                self.later(0.1, f"{persona.job_id} is stuck", lambda persona=persona: self.bury(persona))  # type: ignore[misc]
+                self._end_process(persona, "is stuck")
 
 
 def full_disk() -> OSError:

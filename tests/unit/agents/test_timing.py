@@ -65,7 +65,7 @@ def test_the_parts_add_up_to_the_gap_that_was_heard(marks: list[float | None], e
 ENDS_IF_DEAD = """
 import asyncio, sys
 from agents import timing
-timing.LOOK_EVERY, timing.SILENCE = 0.05, 1.0
+timing.LOOK_EVERY, timing.SILENCE = 0.05, 3.0
 async def main():
     watch = asyncio.create_task(timing.end_if_dead())
     loop = asyncio.get_running_loop()
@@ -77,13 +77,15 @@ asyncio.run(main())
 
 
 def test_a_process_that_stood_still_for_too_long_ends_as_it_goes_on() -> None:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, "-c", ENDS_IF_DEAD], text=True, **pipes) as process:  # type: ignore[call-overload]
+    command, pipe = [sys.executable, "-c", ENDS_IF_DEAD], subprocess.PIPE
+    with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            for still, goes_on in ((0.3, True), (1.5, False)):
+            for still, goes_on in ((0.3, True), (3.5, False)):
                 assert process.stdout.readline() == "here\n"
                 os.kill(process.pid, signal.SIGSTOP)
-                time.sleep(still)
+                time.sleep(still)  # the fault itself: for how long it stands still
                 os.kill(process.pid, signal.SIGCONT)
                 if goes_on:
                     process.stdin.write("\n")
